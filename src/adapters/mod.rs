@@ -1,0 +1,4 @@
+//! Adapters to engines and frameworks, each behind a feature of its own.
+
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;

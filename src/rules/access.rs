@@ -1,0 +1,95 @@
+//! What a request needs of a token.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::scope::Scope;
+use crate::words::ids::ProjectId;
+
+/// What a request needs: a project, scopes, and where it comes from.
+///
+/// Both project and scopes must be named; there is no way to a token's owner without them. A request that needs no scope
+/// says so with `&[]`.
+///
+/// ```
+/// use keyfob::{Access, ProjectId, Scope};
+///
+/// let project = ProjectId::new("145")?;
+/// let scopes = [Scope::new("repo:read")?];
+/// let access = Access::to(&project, &scopes).from_address("192.0.2.7".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a, P = InProject> {
+    project: P,
+    scopes: &'a [Scope],
+    address: Option<IpAddr>,
+}
+
+/// Which project a request is about. Implemented by [`InProject`] and [`OwnProject`], and by nothing else.
+pub trait ProjectDemand: Copy + fmt::Debug + Send + Sync + sealed::Sealed {
+    #[doc(hidden)]
+    fn accepts(&self, project: &ProjectId) -> bool;
+}
+
+/// The request is about this project, and the token must be for it.
+#[derive(Clone, Copy, Debug)]
+pub struct InProject(ProjectId);
+
+/// The request names no project (`whoami`): the token's own will do.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnProject(());
+
+impl ProjectDemand for InProject {
+    fn accepts(&self, project: &ProjectId) -> bool {
+        self.0 == *project
+    }
+}
+
+impl ProjectDemand for OwnProject {
+    fn accepts(&self, _project: &ProjectId) -> bool {
+        true
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::InProject {}
+    impl Sealed for super::OwnProject {}
+}
+
+impl<'a> Access<'a, InProject> {
+    /// To something of this project, with all of these scopes.
+    pub fn to(project: &ProjectId, scopes: &'a [Scope]) -> Self {
+        Self { project: InProject(*project), scopes, address: None }
+    }
+}
+
+impl<'a> Access<'a, OwnProject> {
+    /// To something that belongs to no project other than the token's own, with all of these scopes. The proof that
+    /// comes of it is of another type, which code that guards a project does not take.
+    pub fn to_own_project(scopes: &'a [Scope]) -> Self {
+        Self { project: OwnProject(()), scopes, address: None }
+    }
+}
+
+impl<P: ProjectDemand> Access<'_, P> {
+    /// From this client address, as the host knows it: behind a proxy not that of the connection. Without it, a token
+    /// that is bound to addresses is refused.
+    #[must_use]
+    pub fn from_address(self, address: IpAddr) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
+    pub(crate) fn accepts_project(&self, project: &ProjectId) -> bool {
+        self.project.accepts(project)
+    }
+
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        self.scopes
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}

@@ -1,0 +1,204 @@
+//! The client addresses that a token may be used from.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::str::FromStr;
+
+use crate::words::error::{Field, Flaw, Invalid};
+
+/// A block of addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+///
+/// IPv4 mapped in IPv6 (`::ffff:10.0.0.1`) is IPv4, here and in what is compared with it. `::/0` is all of IPv6
+/// and none of IPv4.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressRange {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl AddressRange {
+    /// Whether the address lies in the block.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        masked(address.to_canonical(), self.bits) == Some(self.base)
+    }
+
+    /// Whether all of `other` lies in the block.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.bits >= self.bits && self.contains(other.base)
+    }
+}
+
+/// The address with all but its first `bits` cleared; `None` for more bits than it has.
+fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
+    let bits = u32::from(bits);
+    match address {
+        IpAddr::V4(v4) => {
+            let shift = 32u32.checked_sub(bits)?;
+            let mask = u32::MAX.checked_shl(shift).unwrap_or(0);
+            Some(IpAddr::V4((v4.to_bits() & mask).into()))
+        }
+        IpAddr::V6(v6) => {
+            let shift = 128u32.checked_sub(bits)?;
+            let mask = u128::MAX.checked_shl(shift).unwrap_or(0);
+            Some(IpAddr::V6((v6.to_bits() & mask).into()))
+        }
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = Invalid;
+
+    /// # Errors
+    /// [`Invalid`] where it is no address, has too many bits, or has bits set behind the block's own (`10.0.0.1/8`).
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let flaw = |flaw| Invalid::new(Field::Address, flaw);
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| flaw(Flaw::Shape))?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                bits.parse::<u8>().map_err(|_| flaw(Flaw::OutOfRange))?
+            }
+            Some(_) => return Err(flaw(Flaw::Shape)),
+            None => width,
+        };
+        if bits > width {
+            return Err(flaw(Flaw::OutOfRange));
+        }
+        let (base, bits) = match (address.to_canonical(), bits.checked_sub(96)) {
+            (base @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => (base, bits),
+            _ => (address, bits),
+        };
+        if masked(base, bits) != Some(base) {
+            return Err(flaw(Flaw::OutOfRange));
+        }
+        Ok(Self { base, bits })
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.bits)
+    }
+}
+
+impl fmt::Debug for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AddressRange({self})")
+    }
+}
+
+/// The blocks that a token may be used from: at most 64, sorted, each once. The default is any address.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct AddressRanges {
+    ranges: Box<[AddressRange]>,
+    text: Box<str>,
+}
+
+impl AddressRanges {
+    /// The most blocks in one list.
+    pub const MAX: usize = 64;
+
+    /// The blocks of this text, separated by white space or commas; an empty text allows any address.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad block or more than 64.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let parts = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
+        let mut ranges = parts.map(str::parse).collect::<Result<Vec<AddressRange>, _>>()?;
+        ranges.sort();
+        ranges.dedup();
+        if ranges.len() > Self::MAX {
+            return Err(Invalid::new(Field::Address, Flaw::TooLong { max: Self::MAX }));
+        }
+        let text: Vec<String> = ranges.iter().map(AddressRange::to_string).collect();
+        Ok(Self { ranges: ranges.into(), text: text.join(" ").into() })
+    }
+
+    /// As one text, separated by single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// One by one, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &AddressRange> {
+        self.ranges.iter()
+    }
+
+    /// Whether a request from this address is allowed. Where there are blocks, an unknown address is not.
+    pub fn allow(&self, address: Option<IpAddr>) -> bool {
+        self.ranges.is_empty() || address.is_some_and(|address| self.ranges.iter().any(|range| range.contains(address)))
+    }
+
+    /// Whether it allows all that `other` allows, so that `other` may be issued within it.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.ranges.is_empty()
+            || !other.ranges.is_empty()
+                && other.ranges.iter().all(|inner| self.ranges.iter().any(|range| range.covers(inner)))
+    }
+}
+
+text_type!(AddressRanges);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(text: &str) -> AddressRanges {
+        AddressRanges::new(text).unwrap()
+    }
+
+    #[track_caller]
+    fn allow(text: &str, address: &str) -> bool {
+        ranges(text).allow(Some(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn both_ends_of_a_block() {
+        assert!(allow("10.0.0.0/8", "10.0.0.0") && allow("10.0.0.0/8", "10.255.255.255"));
+        assert!(!allow("10.0.0.0/8", "9.255.255.255") && !allow("10.0.0.0/8", "11.0.0.0"));
+        assert!(allow("2001:db8::/33", "2001:db8:7fff::") && !allow("2001:db8::/33", "2001:db8:8000::"));
+        assert!(allow("192.0.2.1", "192.0.2.1") && !allow("192.0.2.1", "192.0.2.2"));
+        assert!(allow("0.0.0.0/0", "255.255.255.255") && !allow("0.0.0.0/0", "::1"));
+        assert!(allow("::/0", "::1") && !allow("::/0", "127.0.0.1"));
+    }
+
+    #[test]
+    fn ipv4_mapped_in_ipv6_is_ipv4() {
+        assert!(allow("10.0.0.0/8", "::ffff:10.1.2.3"));
+        assert!(allow("::ffff:10.0.0.0/104", "10.1.2.3"));
+        assert_eq!(ranges("::ffff:10.0.0.0/104").as_str(), "10.0.0.0/8");
+        assert!(!allow("10.0.0.0/8", "::ffff:11.0.0.0"));
+    }
+
+    #[test]
+    fn no_block_allows_all_and_an_unknown_address_is_in_none() {
+        assert!(ranges("").allow(None));
+        assert!(!ranges("0.0.0.0/0 ::/0").allow(None));
+    }
+
+    #[test]
+    fn what_is_no_block() {
+        let flaw = |text: &str| AddressRanges::new(text).unwrap_err().flaw();
+        for text in ["10.0.0", "10.0.0.0/", "10.0.0.0/+8", "example.org", "10.0.0.0/8/8", "/8"] {
+            assert_eq!(flaw(text), Flaw::Shape, "{text}");
+        }
+        for text in ["10.0.0.0/33", "::/129", "10.0.0.0/256", "10.0.0.1/8", "2001:db8::1/64"] {
+            assert_eq!(flaw(text), Flaw::OutOfRange, "{text}");
+        }
+        let many = |count: usize| (0..count).map(|n| format!("10.0.0.{n},")).collect::<String>();
+        assert!(AddressRanges::new(&many(64)).is_ok());
+        assert_eq!(flaw(&many(65)), Flaw::TooLong { max: 64 });
+    }
+
+    #[test]
+    fn a_child_stays_within_its_parent() {
+        assert!(ranges("10.0.0.0/8").covers(&ranges("10.1.0.0/16, 10.2.0.0/16")));
+        assert!(ranges("").covers(&ranges("10.0.0.0/8")));
+        assert!(!ranges("10.0.0.0/8").covers(&ranges("")));
+        assert!(!ranges("10.1.0.0/16").covers(&ranges("10.0.0.0/8")));
+    }
+}

@@ -1,0 +1,219 @@
+//! What to answer, as RFC 6750 section 3 has it.
+
+use core::fmt::Write;
+
+use super::header::HeaderError;
+use super::scope::Scope;
+use crate::words::error::Rejection;
+
+/// What the outside is told of a refusal: a status, a `WWW-Authenticate` value, and words for a problem document (RFC 9457).
+///
+/// Whoever has not proved to hold the token learns only that it is not valid. Who has, learns what ended it.
+///
+/// | refusal | status | error |
+/// |---|---|---|
+/// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 asks |
+/// | more than one credential, unreadable header | 400 | `invalid_request` |
+/// | malformed, forged, unknown | 401 | `invalid_token` |
+/// | revoked, expired, rotated, disabled, pending, not yet valid, outside policy | 401 | `invalid_token` |
+/// | another project, address or scope | 403 | `insufficient_scope` |
+/// | the store failed | 503 | none |
+///
+/// ```
+/// use keyfob::{Challenge, Rejection};
+///
+/// let challenge = Challenge::from(Rejection::Expired);
+/// assert_eq!(challenge.status(), 401);
+/// assert_eq!(
+///     challenge.www_authenticate("acme").unwrap(),
+///     r#"Bearer realm="acme", error="invalid_token", error_description="the token has expired""#
+/// );
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Challenge {
+    status: u16,
+    error: Option<&'static str>,
+    reason: &'static str,
+    description: &'static str,
+}
+
+impl Challenge {
+    /// The store, or what else the check depends on, failed: neither a pass nor a rejection.
+    pub const UNAVAILABLE: Self = Self {
+        status: 503,
+        error: None,
+        reason: "unavailable",
+        description: "the token cannot be checked at the moment",
+    };
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The error code of RFC 6750 section 3.1.
+    pub const fn error(&self) -> Option<&'static str> {
+        self.error
+    }
+
+    /// A stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project` and so on.
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// A sentence for people.
+    pub const fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// The value of `WWW-Authenticate`; `None` where the status is none that carries one (503). Of `realm`, only
+    /// printable ASCII is used.
+    pub fn www_authenticate(&self, realm: &str) -> Option<String> {
+        self.www_authenticate_with_scopes(realm, &[])
+    }
+
+    /// The same, naming the scopes that the request needs where scope is what is lacking.
+    pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
+        if self.status == 503 {
+            return None;
+        }
+        let mut value = String::from("Bearer realm=\"");
+        for character in realm.chars().filter(|c| matches!(c, ' '..='~')) {
+            if matches!(character, '"' | '\\') {
+                value.push('\\');
+            }
+            value.push(character);
+        }
+        value.push('"');
+        if let Some(error) = self.error {
+            // Writing to a String does not fail.
+            let _ = write!(value, ", error=\"{error}\", error_description=\"{}\"", self.description);
+        }
+        if self.reason == INSUFFICIENT_SCOPE && !scopes.is_empty() {
+            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            let _ = write!(value, ", scope=\"{}\"", scopes.join(" "));
+        }
+        Some(value)
+    }
+}
+
+const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
+
+impl From<Rejection> for Challenge {
+    fn from(rejection: Rejection) -> Self {
+        let (reason, description) = match rejection {
+            Rejection::Length
+            | Rejection::NotAscii
+            | Rejection::Prefix
+            | Rejection::Shape
+            | Rejection::Checksum
+            | Rejection::Unkeyed
+            | Rejection::UnknownKey
+            | Rejection::Tag
+            | Rejection::Unknown
+            | Rejection::Digest => ("invalid_token", "the token is not valid"),
+            Rejection::Revoked => ("revoked", "the token was revoked"),
+            Rejection::Expired => ("expired", "the token has expired"),
+            Rejection::Rotated => ("rotated", "the token was rotated and its grace time is over"),
+            Rejection::Lapsed => ("lapsed", "the token was not confirmed in time"),
+            Rejection::Disabled => ("disabled", "the token is disabled"),
+            Rejection::Pending => ("pending", "the token is not confirmed yet"),
+            Rejection::NotYetValid => ("not_yet_valid", "the token is not valid yet"),
+            Rejection::Policy => ("policy", "the token is outside what the service allows today"),
+            Rejection::Project => ("wrong_project", "the token is for another project"),
+            Rejection::Address => ("wrong_address", "the token may not be used from this address"),
+            Rejection::Scope => (INSUFFICIENT_SCOPE, "the token lacks a scope that the request needs"),
+        };
+        let (status, error) = match rejection {
+            Rejection::Project | Rejection::Address | Rejection::Scope => (403, INSUFFICIENT_SCOPE),
+            _ => (401, "invalid_token"),
+        };
+        Self { status, error: Some(error), reason, description }
+    }
+}
+
+impl From<HeaderError> for Challenge {
+    fn from(error: HeaderError) -> Self {
+        let (status, error, reason, description) = match error {
+            HeaderError::Missing => (401, None, "missing_token", "the request needs a token"),
+            HeaderError::Scheme => (401, None, "wrong_scheme", "the request needs a token as Bearer or Basic"),
+            HeaderError::Repeated => {
+                (400, Some("invalid_request"), "repeated_token", "the request has more than one credential")
+            }
+            HeaderError::Malformed => {
+                (400, Some("invalid_request"), "malformed_header", "the authorization header cannot be read")
+            }
+        };
+        Self { status, error, reason, description }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_proof_all_answers_are_one() {
+        let invalid = Challenge::from(Rejection::Unknown);
+        for rejection in [
+            Rejection::Length,
+            Rejection::NotAscii,
+            Rejection::Prefix,
+            Rejection::Shape,
+            Rejection::Checksum,
+            Rejection::Unkeyed,
+            Rejection::UnknownKey,
+            Rejection::Tag,
+            Rejection::Digest,
+        ] {
+            assert!(!rejection.is_after_proof());
+            assert_eq!(Challenge::from(rejection), invalid);
+        }
+        assert_eq!((invalid.status(), invalid.error()), (401, Some("invalid_token")));
+    }
+
+    #[test]
+    fn after_proof_each_has_its_own_words() {
+        let mut reasons = std::collections::BTreeSet::new();
+        for (rejection, status) in [
+            (Rejection::Revoked, 401),
+            (Rejection::Expired, 401),
+            (Rejection::Rotated, 401),
+            (Rejection::Lapsed, 401),
+            (Rejection::Disabled, 401),
+            (Rejection::Pending, 401),
+            (Rejection::NotYetValid, 401),
+            (Rejection::Policy, 401),
+            (Rejection::Project, 403),
+            (Rejection::Address, 403),
+            (Rejection::Scope, 403),
+        ] {
+            assert!(rejection.is_after_proof());
+            let challenge = Challenge::from(rejection);
+            assert_eq!(challenge.status(), status, "{rejection}");
+            assert!(reasons.insert(challenge.reason()), "{rejection}");
+        }
+    }
+
+    #[test]
+    fn an_anonymous_request_is_told_no_error() {
+        let challenge = Challenge::from(HeaderError::Missing);
+        assert_eq!(challenge.status(), 401);
+        assert_eq!(challenge.www_authenticate("a\"b\\c\nd").unwrap(), r#"Bearer realm="a\"b\\cd""#);
+        assert_eq!(Challenge::from(HeaderError::Repeated).status(), 400);
+    }
+
+    #[test]
+    fn a_lacking_scope_is_named() {
+        let scopes = [Scope::new("repo:read").unwrap(), Scope::new("user").unwrap()];
+        let named = |rejection| Challenge::from(rejection).www_authenticate_with_scopes("acme", &scopes).unwrap();
+        assert!(named(Rejection::Scope).ends_with(r#", scope="repo:read user""#));
+        assert!(!named(Rejection::Project).contains("scope=\"repo"));
+    }
+
+    #[test]
+    fn a_failed_store_challenges_nobody() {
+        assert_eq!(Challenge::UNAVAILABLE.status(), 503);
+        assert_eq!(Challenge::UNAVAILABLE.www_authenticate("acme"), None);
+    }
+}

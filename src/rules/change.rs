@@ -1,0 +1,97 @@
+//! The changes that a stored record can take, each typed. None can undo a revocation or move the last use.
+
+use super::address::AddressRanges;
+use super::record::{Disabled, Revocation, TokenRecord};
+use super::scope::ScopeSet;
+use super::status::NoticeStage;
+use crate::words::ids::TokenId;
+use crate::words::text::Name;
+use crate::words::timestamp::Timestamp;
+
+/// A change to one record. The values are final: whoever sends it has judged, and the store only writes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// Sets `name`.
+    Rename(Name),
+    /// Sets `disabled`.
+    Disable(Disabled),
+    /// Clears `disabled`.
+    Enable,
+    /// Clears `confirm_by`.
+    Confirm,
+    /// Sets `grace_until` to this time.
+    EndGrace(Timestamp),
+    /// Sets `scopes`, `addresses` and `expires_at` to what is left of them.
+    Narrow {
+        /// The new scopes.
+        scopes: ScopeSet,
+        /// The new addresses.
+        addresses: AddressRanges,
+        /// The new expiry.
+        expires_at: Option<Timestamp>,
+    },
+}
+
+/// These say what each store call does to a record, so that stores which keep whole records need not say it again.
+impl TokenRecord {
+    /// Takes a change, and raises the version.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Rename(name) => self.name = name,
+            Change::Disable(disabled) => self.disabled = Some(disabled),
+            Change::Enable => self.disabled = None,
+            Change::Confirm => self.confirm_by = None,
+            Change::EndGrace(at) => self.grace_until = Some(at),
+            Change::Narrow { scopes, addresses, expires_at } => {
+                self.scopes = scopes;
+                self.addresses = addresses;
+                self.expires_at = expires_at;
+            }
+        }
+        self.raise_version();
+    }
+
+    /// Revokes it and raises the version, unless it is revoked already. Says whether it did.
+    pub fn revoke(&mut self, revocation: &Revocation) -> bool {
+        if self.revoked.is_some() {
+            return false;
+        }
+        self.revoked = Some(revocation.clone());
+        self.raise_version();
+        true
+    }
+
+    /// Links it to its successor, sets its grace and raises the version.
+    pub fn rotate_to(&mut self, successor: TokenId, grace_until: Timestamp) {
+        self.rotated_to = Some(successor);
+        self.grace_until = Some(grace_until);
+        self.raise_version();
+    }
+
+    /// Moves the last use forwards, and nothing else. Says whether it did.
+    pub fn touch(&mut self, used_at: Timestamp) -> bool {
+        let later = self.last_used_at.is_none_or(|last| last < used_at);
+        if later {
+            self.last_used_at = Some(used_at);
+        }
+        later
+    }
+
+    /// Leases its next notice to one sender, and raises the version.
+    pub fn claim_notice(&mut self, lease_until: Timestamp) {
+        self.notice_lease_until = Some(lease_until);
+        self.raise_version();
+    }
+
+    /// Marks a notice as sent, if it is a later one, ends the lease and raises the version.
+    pub fn acknowledge_notice(&mut self, stage: NoticeStage) {
+        self.notice_stage = self.notice_stage.max(stage);
+        self.notice_lease_until = None;
+        self.raise_version();
+    }
+
+    fn raise_version(&mut self) {
+        self.version = self.version.saturating_add(1).min(Self::MAX_VERSION);
+    }
+}

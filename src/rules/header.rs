@@ -1,0 +1,266 @@
+//! Finding the token in a request's headers.
+
+use core::fmt;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+/// What a request presents: the token out of its header, trimmed, not parsed yet. Debug shows nothing of it.
+///
+/// Read from `Authorization: Bearer TOKEN` (RFC 6750), from `Authorization: Basic` with the token as user name and any
+/// password (what git, curl and Maven can send), and, where the host asks for it, from `X-API-Key: TOKEN`.
+/// Schemes are compared in any case. Around the token, white space, quotes, angle brackets, commas, semicolons and
+/// invisible characters are dropped, as a paste leaves them.
+///
+/// ```
+/// use keyfob::{Credential, HeaderError};
+///
+/// let credential = Credential::from_authorization([b"bearer  'acme_pat_1_...' "])?;
+/// assert_eq!(credential.as_ref(), b"acme_pat_1_...");
+/// assert_eq!(Credential::from_authorization([] as [&[u8]; 0]).unwrap_err(), HeaderError::Missing);
+/// # Ok::<(), HeaderError>(())
+/// ```
+///
+/// Which facts may leak through time: all of them towards the presenter. Base64 is decoded by tables.
+pub struct Credential<'h>(Source<'h>);
+
+enum Source<'h> {
+    Header(&'h [u8]),
+    Decoded { user: Zeroizing<[u8; DECODED]>, start: usize, end: usize },
+}
+
+/// A longer header value is refused unread.
+const MAX_VALUE: usize = 8 * 1024;
+/// A user name that is a token, with all that a paste may leave around it, lies within the first 192 bytes.
+const DECODED: usize = 192;
+const ENCODED: usize = DECODED / 3 * 4;
+
+const BASIC: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+impl<'h> Credential<'h> {
+    /// From all values of the `Authorization` header.
+    ///
+    /// # Errors
+    /// [`HeaderError`] where there is none, more than one, another scheme, or nothing to read.
+    pub fn from_authorization<I, V>(authorization: I) -> Result<Self, HeaderError>
+    where
+        I: IntoIterator<Item = &'h V>,
+        V: AsRef<[u8]> + ?Sized + 'h,
+    {
+        let none: [&[u8; 0]; 0] = [];
+        Self::from_authorization_or_api_key(authorization, none)
+    }
+
+    /// From all values of the `Authorization` and of the `X-API-Key` header; one of the two, once.
+    ///
+    /// # Errors
+    /// As [`from_authorization`](Self::from_authorization).
+    pub fn from_authorization_or_api_key<I, V, J, W>(authorization: I, api_key: J) -> Result<Self, HeaderError>
+    where
+        I: IntoIterator<Item = &'h V>,
+        V: AsRef<[u8]> + ?Sized + 'h,
+        J: IntoIterator<Item = &'h W>,
+        W: AsRef<[u8]> + ?Sized + 'h,
+    {
+        let (mut authorization, mut api_key) = (authorization.into_iter(), api_key.into_iter());
+        let credential = match (authorization.next(), api_key.next()) {
+            (None, None) => return Err(HeaderError::Missing),
+            (Some(_), Some(_)) => return Err(HeaderError::Repeated),
+            (Some(value), None) => Self::read_authorization(bounded(value.as_ref())?),
+            (None, Some(value)) => Self::read_token(bounded(value.as_ref())?),
+        };
+        if authorization.next().is_some() || api_key.next().is_some() {
+            return Err(HeaderError::Repeated);
+        }
+        credential
+    }
+
+    fn read_authorization(value: &'h [u8]) -> Result<Self, HeaderError> {
+        let value = value.trim_ascii();
+        let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(end);
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            Self::read_token(rest)
+        } else if scheme.eq_ignore_ascii_case(b"basic") {
+            Self::read_basic(rest.trim_ascii())
+        } else {
+            Err(HeaderError::Scheme)
+        }
+    }
+
+    fn read_token(value: &'h [u8]) -> Result<Self, HeaderError> {
+        match trim_paste(value) {
+            [] => Err(HeaderError::Malformed),
+            token => Ok(Self(Source::Header(token))),
+        }
+    }
+
+    /// RFC 7617: base64 of `user:password`. The password is neither decoded nor looked at.
+    fn read_basic(encoded: &[u8]) -> Result<Self, HeaderError> {
+        let encoded = encoded.get(..ENCODED).unwrap_or(encoded);
+        let mut user = Zeroizing::new([0; DECODED]);
+        let decoded = BASIC.decode_slice(encoded, user.as_mut_slice()).map_err(|_| HeaderError::Malformed)?;
+        let colon = user[..decoded].iter().position(|byte| *byte == b':').ok_or(HeaderError::Malformed)?;
+        let name = &user[..colon];
+        let after_start = trim_start(name);
+        let start = name.len() - after_start.len();
+        let end = start + trim_end(after_start).len();
+        if start == end {
+            return Err(HeaderError::Malformed);
+        }
+        Ok(Self(Source::Decoded { user, start, end }))
+    }
+}
+
+impl AsRef<[u8]> for Credential<'_> {
+    /// What to parse or verify. It is a secret.
+    fn as_ref(&self) -> &[u8] {
+        match &self.0 {
+            Source::Header(token) => token,
+            Source::Decoded { user, start, end } => &user[*start..*end],
+        }
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// Why no token was read from the headers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// No such header: the request is anonymous.
+    Missing,
+    /// More than one: RFC 6750 section 2 allows one way per request.
+    Repeated,
+    /// Neither Bearer nor Basic.
+    Scheme,
+    /// No token behind the scheme, broken base64, or more than 8 KiB.
+    Malformed,
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "no token was sent",
+            Self::Repeated => "more than one credential was sent",
+            Self::Scheme => "the authorization scheme is neither Bearer nor Basic",
+            Self::Malformed => "the authorization header cannot be read",
+        })
+    }
+}
+
+impl core::error::Error for HeaderError {}
+
+fn bounded(value: &[u8]) -> Result<&[u8], HeaderError> {
+    if value.len() > MAX_VALUE { Err(HeaderError::Malformed) } else { Ok(value) }
+}
+
+/// What a paste leaves around a token, in UTF-8. None of it can be part of one.
+const AROUND: [&str; 19] = [
+    " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}",
+    "\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}",
+];
+
+fn trim_paste(text: &[u8]) -> &[u8] {
+    trim_end(trim_start(text))
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = AROUND.iter().find_map(|around| text.strip_prefix(around.as_bytes())) {
+        text = rest;
+    }
+    text
+}
+
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = AROUND.iter().find_map(|around| text.strip_suffix(around.as_bytes())) {
+        text = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> Result<String, HeaderError> {
+        let credential = Credential::from_authorization([value])?;
+        Ok(String::from_utf8_lossy(credential.as_ref()).into_owned())
+    }
+
+    fn basic(user_and_password: &str) -> String {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(user_and_password);
+        format!("Basic {encoded}")
+    }
+
+    #[test]
+    fn bearer_in_any_case_and_with_what_a_paste_leaves() {
+        for value in [
+            "Bearer token",
+            "bearer token",
+            "BEARER\ttoken",
+            "  Bearer   token  ",
+            "Bearer \"token\"",
+            "Bearer 'token',",
+            "Bearer <token>;",
+            "Bearer \u{feff}token\u{200b}",
+            "Bearer \u{201c}token\u{201d}",
+            "Bearer \u{a0}token\r\n",
+        ] {
+            assert_eq!(read(value), Ok("token".into()), "{value:?}");
+        }
+        assert_eq!(read("Bearer to ken"), Ok("to ken".into()), "the inside is the parser's to refuse");
+    }
+
+    #[test]
+    fn basic_with_the_token_as_user_name() {
+        assert_eq!(read(&basic("token:")), Ok("token".into()));
+        assert_eq!(read(&basic("token:x-oauth-basic")), Ok("token".into()));
+        assert_eq!(read(&basic(" token :a:b")), Ok("token".into()));
+        let long = format!("{}:{}", "t".repeat(121), "p".repeat(4000));
+        assert_eq!(read(&basic(&long)), Ok("t".repeat(121)));
+        assert_eq!(read(basic("token:p").trim_end_matches('=')), Ok("token".into()), "without padding");
+        assert_eq!(read(&basic("token")), Err(HeaderError::Malformed), "no colon");
+        assert_eq!(read(&basic(":password")), Err(HeaderError::Malformed));
+        assert_eq!(read(&basic(&format!("{}:", "t".repeat(192)))), Err(HeaderError::Malformed));
+        assert_eq!(read("Basic %%%"), Err(HeaderError::Malformed));
+    }
+
+    #[test]
+    fn what_is_no_credential() {
+        assert_eq!(read(""), Err(HeaderError::Scheme));
+        assert_eq!(read("Bearer"), Err(HeaderError::Malformed));
+        assert_eq!(read("Bearer  "), Err(HeaderError::Malformed));
+        assert_eq!(read("Bearer ''"), Err(HeaderError::Malformed));
+        assert_eq!(read("Digest username=x"), Err(HeaderError::Scheme));
+        assert_eq!(read("token"), Err(HeaderError::Scheme));
+        assert_eq!(read(&format!("Bearer {}", "t".repeat(8 * 1024 - 7))), Ok("t".repeat(8 * 1024 - 7)));
+        assert_eq!(read(&format!("Bearer {}", "t".repeat(8 * 1024 - 6))), Err(HeaderError::Malformed));
+    }
+
+    #[test]
+    fn one_header_only() {
+        let none: [&str; 0] = [];
+        let both = |auth: &[&'static str], key: &[&'static str]| {
+            let credential = Credential::from_authorization_or_api_key(auth.iter().copied(), key.iter().copied())?;
+            Ok(credential.as_ref().to_vec())
+        };
+        assert_eq!(Credential::from_authorization(none).unwrap_err(), HeaderError::Missing);
+        assert_eq!(both(&["Bearer a", "Bearer a"], &[]), Err(HeaderError::Repeated));
+        assert_eq!(both(&["Bearer a"], &["a"]), Err(HeaderError::Repeated));
+        assert_eq!(both(&[], &["a", "a"]), Err(HeaderError::Repeated));
+        assert_eq!(both(&[], &[" 'a' "]), Ok(b"a".to_vec()));
+        assert_eq!(both(&[], &[""]), Err(HeaderError::Malformed));
+    }
+}

@@ -1,0 +1,237 @@
+//! Making a token.
+
+use core::fmt;
+use core::time::Duration;
+
+use rand_core::TryCryptoRng;
+use zeroize::Zeroizing;
+
+use super::address::AddressRanges;
+use super::policy::{Lifetime, Policy, PolicyError};
+use super::record::{TokenKind, TokenRecord};
+use super::scope::ScopeSet;
+use super::status::NoticeStage;
+use crate::words::alphabet;
+use crate::words::error::RngError;
+use crate::words::format;
+use crate::words::ids::{ProjectId, TokenId};
+use crate::words::keyring::Keyring;
+use crate::words::secret::PlaintextToken;
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// A token to be made: for a project, acting for an owner, with a name that tells what it is for.
+///
+/// The owner is what the host knows from its own session; it is never read from a request body, which is why
+/// this type cannot be deserialized.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    project: ProjectId,
+    owner: OwnerId,
+    name: Name,
+    kind: TokenKind,
+    scopes: ScopeSet,
+    metadata: Metadata,
+    addresses: AddressRanges,
+    not_before: Option<Timestamp>,
+    lifetime: Lifetime,
+    confirm_within: Option<Duration>,
+    request_id: Option<RequestId>,
+}
+
+impl NewToken {
+    /// For a person, without scopes, from any address, from now on, as long as the policy says by default.
+    pub fn new(project: ProjectId, owner: OwnerId, name: Name) -> Self {
+        Self {
+            project,
+            owner,
+            name,
+            kind: TokenKind::default(),
+            scopes: ScopeSet::default(),
+            metadata: Metadata::default(),
+            addresses: AddressRanges::default(),
+            not_before: None,
+            lifetime: Lifetime::default(),
+            confirm_within: None,
+            request_id: None,
+        }
+    }
+
+    /// How long it shall live.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn with_scopes(self, scopes: ScopeSet) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// For a person or a service.
+    #[must_use]
+    pub fn with_kind(self, kind: TokenKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Text of the host's own, kept beside it.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// Where it may be used from.
+    #[must_use]
+    pub fn with_addresses(self, addresses: AddressRanges) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// It does not work before this time.
+    #[must_use]
+    pub fn with_not_before(self, not_before: Timestamp) -> Self {
+        Self { not_before: Some(not_before), ..self }
+    }
+
+    /// It does not work until it is confirmed, and ends by itself if that takes longer than this.
+    #[must_use]
+    pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
+        Self { confirm_within: Some(confirm_within), ..self }
+    }
+
+    /// The caller's id of the request.
+    #[must_use]
+    pub fn with_request_id(self, request_id: RequestId) -> Self {
+        Self { request_id: Some(request_id), ..self }
+    }
+}
+
+/// A token just made: the text to show once, and the record to store.
+#[derive(Debug)]
+pub struct Issued<R = TokenRecord> {
+    /// The token in clear, to be shown once.
+    pub token: PlaintextToken,
+    /// What to store of it.
+    pub record: R,
+}
+
+/// Makes a token with the operating system's generator. **Nothing is stored**: insert the record, in a transaction
+/// of your own if you like, before you show the token.
+///
+/// # Errors
+/// [`MintError`] where the policy forbids it or there is no randomness.
+///
+/// ```
+/// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SystemClock, mint};
+///
+/// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
+/// let new = NewToken::new(ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("VS Code integration")?);
+/// let issued = mint(&keyring, &Policy::default(), new, &Actor::new("ada")?, SystemClock.now())?;
+/// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn mint(
+    keyring: &Keyring,
+    policy: &Policy,
+    new: NewToken,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Issued, MintError> {
+    mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
+}
+
+/// As [`mint`], with a generator of the host's own, which must be cryptographically secure.
+///
+/// # Errors
+/// [`MintError`] where the policy forbids it or the generator fails.
+pub fn mint_with<R: TryCryptoRng + ?Sized>(
+    rng: &mut R,
+    keyring: &Keyring,
+    policy: &Policy,
+    new: NewToken,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Issued, MintError> {
+    let expires_at = policy.expiry(new.lifetime, now)?;
+    let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyError::PastEndOfTime));
+    let confirm_by = confirm_by.transpose()?;
+    let ended = |end: Option<Timestamp>, begin| end.is_some_and(|end| end <= begin);
+    if ended(expires_at, new.not_before.unwrap_or(now)) || ended(confirm_by, now) {
+        return Err(PolicyError::NoLifetime.into());
+    }
+
+    let mut digits = Zeroizing::new([0; 15 + 33]);
+    alphabet::random(rng, digits.as_mut_slice())?;
+    let (public, secret) = digits.split_at(15);
+    let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
+    handle[1..].copy_from_slice(public);
+    // What random draws is base62 and 33 digits are left, so neither of these errors comes.
+    let id = TokenId::from_bytes(handle).ok_or(RngError)?;
+    let secret: &[u8; 33] = secret.try_into().map_err(|_| RngError)?;
+
+    let digest = keyring.minting_digest(&new.project, &id, secret);
+    let text = format::render(keyring.prefix(), &new.project, &id, secret, &digest.tag());
+    let record = TokenRecord {
+        prefix: keyring.prefix(),
+        project: new.project,
+        id,
+        digest,
+        name: new.name,
+        owner: new.owner,
+        kind: new.kind,
+        scopes: new.scopes,
+        metadata: new.metadata,
+        addresses: new.addresses,
+        created_at: now,
+        created_by: actor.clone(),
+        confirm_by,
+        not_before: new.not_before,
+        expires_at,
+        last_used_at: None,
+        disabled: None,
+        revoked: None,
+        family: id,
+        rotated_from: None,
+        rotated_to: None,
+        grace_until: None,
+        request_id: new.request_id,
+        // A token for three days is not announced to end in thirty.
+        notice_stage: NoticeStage::of(expires_at, now),
+        notice_lease_until: None,
+        version: 1,
+    };
+    Ok(Issued { token: PlaintextToken::rendered(text), record })
+}
+
+/// Why no token was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum MintError {
+    /// The policy does not allow it.
+    Policy(PolicyError),
+    /// The generator failed.
+    Rng(RngError),
+}
+
+impl From<PolicyError> for MintError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
+    }
+}
+
+impl From<RngError> for MintError {
+    fn from(error: RngError) -> Self {
+        Self::Rng(error)
+    }
+}
+
+impl fmt::Display for MintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(error) => error.fmt(f),
+            Self::Rng(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for MintError {}

@@ -1,0 +1,14 @@
+//! Rules: pure and synchronous. They are given the time and the record, and judge.
+
+pub(crate) mod access;
+pub(crate) mod address;
+pub(crate) mod challenge;
+pub(crate) mod change;
+pub(crate) mod check;
+pub(crate) mod header;
+pub(crate) mod mint;
+pub(crate) mod policy;
+pub(crate) mod record;
+pub(crate) mod scope;
+pub(crate) mod status;
+pub(crate) mod view;

@@ -1,0 +1,150 @@
+//! The stored row of a token.
+
+use super::address::AddressRanges;
+use super::scope::ScopeSet;
+use super::status::NoticeStage;
+use crate::words::digest::Digest;
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// Everything that is stored of a token; nothing of it is a secret, but the digest is nobody's business.
+///
+/// Fields are public so that a store can take a record apart and build it again. A row whose token has
+/// ended stays, as a tombstone, until it is purged: "expired" and "revoked" must be tellable from "unknown".
+///
+/// It has no order of change of its own: stores change rows only as [`Change`](crate::Change) and
+/// [`Revocation`] say, raising `version` by one each time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TokenRecord {
+    /// The leading marker of the token's text.
+    pub prefix: Prefix,
+    /// The project it is for, with `id` its key.
+    pub project: ProjectId,
+    /// The public look-up id.
+    pub id: TokenId,
+    /// The MAC of the whole token, under the key that `id` names.
+    pub digest: Digest,
+    /// What it is for, in its owner's words.
+    pub name: Name,
+    /// The user it acts for.
+    pub owner: OwnerId,
+    /// For a person or for a service.
+    pub kind: TokenKind,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// Text of the host's own.
+    pub metadata: Metadata,
+    /// Where it may be used from.
+    pub addresses: AddressRanges,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: Actor,
+    /// Set while it waits to be confirmed; it ends at this time if nobody does.
+    pub confirm_by: Option<Timestamp>,
+    /// It does not work before this time.
+    pub not_before: Option<Timestamp>,
+    /// It does not work from this time on; `None` is never.
+    pub expires_at: Option<Timestamp>,
+    /// The last use that was written, coarser than each use.
+    pub last_used_at: Option<Timestamp>,
+    /// Set while it is disabled.
+    pub disabled: Option<Disabled>,
+    /// Set for ever once it is revoked.
+    pub revoked: Option<Revocation>,
+    /// The id of the first token of its chain of rotations: its own where it is that.
+    pub family: TokenId,
+    /// The token it took over from.
+    pub rotated_from: Option<TokenId>,
+    /// The token that took over from it.
+    pub rotated_to: Option<TokenId>,
+    /// Once it is rotated: the time at which it stops working.
+    pub grace_until: Option<Timestamp>,
+    /// The request that made it, so that a repeat is known as one.
+    pub request_id: Option<RequestId>,
+    /// How far the notices of its end have gone.
+    pub notice_stage: NoticeStage,
+    /// While somebody sends its next notice: until when nobody else does.
+    pub notice_lease_until: Option<Timestamp>,
+    /// 1 at first, one more with each change but of `last_used_at`. At most [`MAX_VERSION`](Self::MAX_VERSION).
+    pub version: u64,
+}
+
+impl TokenRecord {
+    /// The highest version, that of a signed 64-bit column.
+    pub const MAX_VERSION: u64 = i64::MAX as u64;
+
+    /// What store calls about it are keyed by.
+    pub fn key(&self) -> TokenKey {
+        TokenKey { project: self.project, id: self.id }
+    }
+
+    /// All left of the last `_` of the token's text: what may be logged and shown.
+    pub fn public_part(&self) -> String {
+        format!("{}_{}_{}", self.prefix, self.project, self.id)
+    }
+}
+
+/// A token disabled for now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Disabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+}
+
+/// A token ended for ever: when, by whom and why. The first one counts; a second changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Revocation {
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// Whether a person or a service holds the token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TokenKind {
+    /// A person, their scripts and editors.
+    #[default]
+    Human,
+    /// A service that no person stands behind.
+    Service,
+}
+
+word_type!(TokenKind { Human = "human", Service = "service" });
+
+/// Why a token was revoked: the reasons of RFC 5280 section 5.3.1 that fit a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum RevocationReason {
+    /// None was given.
+    #[default]
+    Unspecified,
+    /// The secret may be known to others: a leak.
+    KeyCompromise,
+    /// Its owner changed place.
+    AffiliationChanged,
+    /// Another token took its place.
+    Superseded,
+    /// What it was for has ended.
+    CessationOfOperation,
+    /// Its owner may no longer do what it allowed.
+    PrivilegeWithdrawn,
+}
+
+word_type!(RevocationReason {
+    Unspecified = "unspecified",
+    KeyCompromise = "key_compromise",
+    AffiliationChanged = "affiliation_changed",
+    Superseded = "superseded",
+    CessationOfOperation = "cessation_of_operation",
+    PrivilegeWithdrawn = "privilege_withdrawn",
+});

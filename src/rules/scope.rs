@@ -1,0 +1,169 @@
+//! What a token may do, in the host's own words.
+
+use crate::words::error::{Field, Flaw, Invalid};
+
+/// One scope: 1 to 128 characters of RFC 6749 section 3.3 (printable ASCII without space, `"` and `\`).
+///
+/// In a token's [`ScopeSet`] a scope that ends in `:*` grants every scope that begins with what stands before the `*`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// The most characters.
+    pub const MAX_CHARS: usize = 128;
+
+    /// A scope of this text.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is empty, too long or holds another character.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let flaw = |flaw| Err(Invalid::new(Field::Scope, flaw));
+        if text.is_empty() {
+            return flaw(Flaw::Empty);
+        }
+        if text.len() > Self::MAX_CHARS {
+            return flaw(Flaw::TooLong { max: Self::MAX_CHARS });
+        }
+        if !text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+            return flaw(Flaw::Character);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+text_type!(Scope);
+
+/// The scopes that a token grants: at most 64, sorted, each once. The default grants none.
+///
+/// ```
+/// use keyfob::{Scope, ScopeSet};
+///
+/// let granted = ScopeSet::new("profile repo:*")?;
+/// assert!(granted.allows(&Scope::new("repo:read")?));
+/// assert!(!granted.allows(&Scope::new("repository")?));
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+// One text as RFC 6749 writes it, so that a set costs one allocation and a column.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct ScopeSet(Box<str>);
+
+impl ScopeSet {
+    /// The most scopes in one set.
+    pub const MAX: usize = 64;
+
+    /// The scopes of this text, separated by white space; an empty text grants none.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad scope or more than 64.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::from_scopes(text.split_ascii_whitespace().map(Scope::new).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// These scopes.
+    ///
+    /// # Errors
+    /// [`Invalid`] for more than 64 different ones.
+    pub fn from_scopes(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, Invalid> {
+        let mut scopes: Vec<Scope> = scopes.into_iter().collect();
+        scopes.sort();
+        scopes.dedup();
+        if scopes.len() > Self::MAX {
+            return Err(Invalid::new(Field::Scopes, Flaw::TooLong { max: Self::MAX }));
+        }
+        let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+        Ok(Self(scopes.join(" ").into()))
+    }
+
+    /// As one text, separated by single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One by one, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split_ascii_whitespace()
+    }
+
+    /// Whether it grants this scope, exactly or by `prefix:*`.
+    pub fn allows(&self, needed: &Scope) -> bool {
+        self.grants(needed.as_str())
+    }
+
+    /// Whether it grants all that `other` grants, so that `other` may be issued within it.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.iter().all(|scope| self.grants(scope))
+    }
+
+    fn grants(&self, needed: &str) -> bool {
+        self.iter().any(|granted| {
+            let under = |prefix: &str| prefix.len() > 1 && prefix.ends_with(':') && needed.starts_with(prefix);
+            granted == needed || granted.strip_suffix('*').is_some_and(under)
+        })
+    }
+}
+
+text_type!(ScopeSet);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::new(text).unwrap()
+    }
+
+    #[test]
+    fn the_characters_of_rfc_6749() {
+        for byte in 0..=127u8 {
+            let allowed = matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            let text = char::from(byte).to_string();
+            assert_eq!(Scope::new(&text).is_ok(), allowed, "{byte:#x}");
+        }
+        assert!(Scope::new("é").is_err());
+        assert!(Scope::new(&"s".repeat(128)).is_ok());
+        assert!(Scope::new(&"s".repeat(129)).is_err());
+        assert_eq!(Scope::new("").unwrap_err().flaw(), Flaw::Empty);
+    }
+
+    #[test]
+    fn exact_and_wildcard_grants() {
+        let allows = |granted, needed| set(granted).allows(&Scope::new(needed).unwrap());
+        assert!(allows("repo:read", "repo:read"));
+        assert!(!allows("repo:read", "repo:write"));
+        assert!(!allows("repo:read", "repo:rea"));
+        assert!(!allows("repo:read", "repo:*"));
+        assert!(allows("repo:*", "repo:read"));
+        assert!(allows("repo:*", "repo:read:all"));
+        assert!(allows("repo:*", "repo:*"));
+        assert!(!allows("repo:*", "repo"));
+        assert!(!allows("repo:*", "repository:read"));
+        assert!(!allows("repo*", "repository"), "only a colon makes a wildcard");
+        assert!(!allows("*", "repo"), "a lone star is a name like any other");
+        assert!(!allows(":*", ":read"));
+        assert!(!allows("", "repo"));
+    }
+
+    #[test]
+    fn a_set_is_sorted_and_holds_each_once() {
+        assert_eq!(set(" b  a\tb ").as_str(), "a b");
+        assert_eq!(set("b a"), set("a b"));
+        let many = |count: usize| (0..count).map(|n| format!("s{n} ")).collect::<String>();
+        assert!(ScopeSet::new(&many(64)).is_ok());
+        assert_eq!(ScopeSet::new(&many(65)).unwrap_err().flaw(), Flaw::TooLong { max: 64 });
+    }
+
+    #[test]
+    fn a_child_stays_within_its_parent() {
+        assert!(set("repo:* user").covers(&set("repo:read user")));
+        assert!(set("repo:*").covers(&set("repo:issues:*")));
+        assert!(set("repo:*").covers(&set("")));
+        assert!(!set("repo:issues:*").covers(&set("repo:*")));
+        assert!(!set("repo:read").covers(&set("repo:*")));
+        assert!(!set("").covers(&set("user")));
+    }
+}

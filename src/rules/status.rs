@@ -1,0 +1,125 @@
+//! What a record is at a given time.
+
+use core::time::Duration;
+
+use super::record::TokenRecord;
+use crate::words::timestamp::Timestamp;
+
+/// What a token is at a given time. The last four are ends: nothing leads back from them.
+///
+/// The order of judgement is: revoked, rotated, lapsed, expired, disabled, pending, not yet valid. Ends come first,
+/// so that nobody asks for a token to be enabled that has expired meanwhile. A time is reached when it is equal: at
+/// `expires_at` a token is expired.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Status {
+    /// It works.
+    Active,
+    /// Its `not_before` lies ahead.
+    NotYetValid,
+    /// Issued, and not confirmed yet.
+    Pending,
+    /// Disabled until somebody enables it.
+    Disabled,
+    /// Past `expires_at`.
+    Expired,
+    /// Never confirmed before `confirm_by`.
+    Lapsed,
+    /// Rotated, and `grace_until` is past.
+    Rotated,
+    /// Revoked.
+    Revoked,
+}
+
+word_type!(Status {
+    Active = "active",
+    NotYetValid = "not_yet_valid",
+    Pending = "pending",
+    Disabled = "disabled",
+    Expired = "expired",
+    Lapsed = "lapsed",
+    Rotated = "rotated",
+    Revoked = "revoked",
+});
+
+impl Status {
+    /// Whether the token works or may work again: the first four.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Active | Self::NotYetValid | Self::Pending | Self::Disabled)
+    }
+}
+
+/// How far the notices of a token's coming end have gone: 30, 7 and 1 days before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum NoticeStage {
+    /// None yet.
+    #[default]
+    None,
+    /// 30 days before.
+    Month,
+    /// 7 days before.
+    Week,
+    /// 1 day before.
+    Day,
+}
+
+word_type!(NoticeStage { None = "none", Month = "month", Week = "week", Day = "day" });
+
+impl NoticeStage {
+    /// How long before the expiry the stage begins.
+    pub const fn ahead(self) -> Option<Duration> {
+        const DAY: u64 = 24 * 60 * 60;
+        match self {
+            Self::None => None,
+            Self::Month => Some(Duration::from_secs(30 * DAY)),
+            Self::Week => Some(Duration::from_secs(7 * DAY)),
+            Self::Day => Some(Duration::from_secs(DAY)),
+        }
+    }
+
+    /// The stage that a token of this expiry is in at `now`.
+    pub(crate) fn of(expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let begun = |stage: &Self| {
+            let begins = stage.ahead().zip(expires_at).map(|(ahead, end)| end.saturating_sub(ahead));
+            begins.is_some_and(|begins| begins <= now)
+        };
+        Self::ALL.iter().copied().rfind(begun).unwrap_or_default()
+    }
+}
+
+impl TokenRecord {
+    /// What the token is at `now`.
+    pub fn status(&self, now: Timestamp) -> Status {
+        let reached = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
+        if self.revoked.is_some() {
+            Status::Revoked
+        } else if reached(self.grace_until) {
+            Status::Rotated
+        } else if reached(self.confirm_by) {
+            Status::Lapsed
+        } else if reached(self.expires_at) {
+            Status::Expired
+        } else if self.disabled.is_some() {
+            Status::Disabled
+        } else if self.confirm_by.is_some() {
+            Status::Pending
+        } else if self.not_before.is_some_and(|time| now < time) {
+            Status::NotYetValid
+        } else {
+            Status::Active
+        }
+    }
+
+    /// When it ended or will end by itself: the first of revocation, grace, confirmation time and expiry.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
+        [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()
+    }
+
+    /// The notice that is due at `now`: a later stage than the one already sent, while the token lives, is confirmed
+    /// and has no successor.
+    pub fn due_notice(&self, now: Timestamp) -> Option<NoticeStage> {
+        let expected = matches!(self.status(now), Status::Active | Status::NotYetValid | Status::Disabled);
+        let stage = NoticeStage::of(self.expires_at, now);
+        (expected && self.rotated_to.is_none() && stage > self.notice_stage).then_some(stage)
+    }
+}

@@ -1,0 +1,82 @@
+//! What lists and pages show of a token.
+
+use super::address::AddressRanges;
+use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
+use super::scope::ScopeSet;
+use super::status::Status;
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::{Actor, Metadata, Name, OwnerId};
+use crate::words::timestamp::Timestamp;
+
+/// A record as people may see it: all but the digest and the store's book-keeping, with its status at the time it was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are those of TokenRecord, where each is told")]
+pub struct TokenView {
+    pub project: ProjectId,
+    pub id: TokenId,
+    /// All left of the last `_` of the token's text.
+    pub public_part: String,
+    /// What it is at the time of the view.
+    pub status: Status,
+    pub name: Name,
+    pub owner: OwnerId,
+    pub kind: TokenKind,
+    pub scopes: ScopeSet,
+    pub metadata: Metadata,
+    pub addresses: AddressRanges,
+    pub created_at: Timestamp,
+    pub created_by: Actor,
+    pub confirm_by: Option<Timestamp>,
+    pub not_before: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub disabled: Option<Disabled>,
+    pub revoked: Option<Revocation>,
+    pub family: TokenId,
+    pub rotated_from: Option<TokenId>,
+    pub rotated_to: Option<TokenId>,
+    pub grace_until: Option<Timestamp>,
+    /// For the next change, as the version that it expects.
+    pub version: u64,
+}
+
+impl TokenView {
+    /// What store calls about it are keyed by.
+    pub fn key(&self) -> TokenKey {
+        TokenKey { project: self.project, id: self.id }
+    }
+}
+
+impl TokenRecord {
+    /// What may be shown of it at `now`.
+    pub fn view(&self, now: Timestamp) -> TokenView {
+        let record = self.clone();
+        TokenView {
+            public_part: self.public_part(),
+            status: self.status(now),
+            project: record.project,
+            id: record.id,
+            name: record.name,
+            owner: record.owner,
+            kind: record.kind,
+            scopes: record.scopes,
+            metadata: record.metadata,
+            addresses: record.addresses,
+            created_at: record.created_at,
+            created_by: record.created_by,
+            confirm_by: record.confirm_by,
+            not_before: record.not_before,
+            expires_at: record.expires_at,
+            last_used_at: record.last_used_at,
+            disabled: record.disabled,
+            revoked: record.revoked,
+            family: record.family,
+            rotated_from: record.rotated_from,
+            rotated_to: record.rotated_to,
+            grace_until: record.grace_until,
+            version: record.version,
+        }
+    }
+}

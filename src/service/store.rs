@@ -1,0 +1,266 @@
+//! The contract between keyfob and whoever keeps its records.
+
+use core::future::Future;
+use std::sync::Arc;
+
+use super::query::{CountQuery, ListQuery, Page, PageSize};
+use super::store_error::StoreError;
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::rules::status::NoticeStage;
+use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::ids::{KeyNumber, ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// Where tokens are kept. A host implements it for its own database, or takes a ready one.
+///
+/// Write the methods as plain `async fn`. What holds for all of them:
+///
+/// - **A store never judges.** It returns dead rows as they are, compares what it is told to compare, and writes what
+///   it is given. Every time comes from the caller, never from the database.
+/// - **Each call is one atomic act**: it happens whole or not at all, also when its future is dropped half-way, and it
+///   is durable once it is acknowledged.
+/// - **Every call is routable** by the project in its key or query.
+/// - Every change but a touch raises the row's version by one, and the new record is returned.
+/// - A row that is not there is `None`, never an error; a failure is an error, never `None`.
+///
+/// The sentences of each method are laws. The functions of the `conformance` feature hold a store to them, each case
+/// named after its law.
+pub trait TokenStore: Send + Sync {
+    /// Inserts a new record.
+    ///
+    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the key exists, whatever stands there: never an upsert. With a
+    /// limit, [`Limit`](crate::StoreErrorKind::Limit) where the owner has that many live tokens in the project already;
+    /// decided in the same act, so that two inserts at once cannot both take the last place.
+    fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+    ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
+
+    /// Finds a record by its key, dead or alive.
+    fn find(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Lists one page of a project's records: those that [match](ListQuery::matches), in order, behind the cursor.
+    ///
+    /// Pages are cut by value, not by count: rows that come or go between two pages make no other row appear twice or not at
+    /// all. `next` is there just where more rows follow. A cursor of another order is an
+    /// [`Other`](crate::StoreErrorKind::Other) error.
+    fn list(&self, query: &ListQuery) -> impl Future<Output = Result<Page<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Counts a project's records that [match](CountQuery::matches).
+    fn count(&self, query: &CountQuery) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Makes one typed change, as [`TokenRecord::apply`] does.
+    ///
+    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one. `None` where there is no
+    /// such row. A revoked row stays revoked, and the last use stays as it is.
+    fn update(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        change: Change,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Revokes one token, as [`TokenRecord::revoke`] does: the first caller wins, and a second changes nothing, not even
+    /// the version, and gets the record with the first one's time, actor and reason. `None` where there is no such row.
+    fn revoke(
+        &self,
+        key: &TokenKey,
+        revocation: &Revocation,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Revokes all tokens of one project that are in the group and not revoked yet, dead ones too.
+    ///
+    /// For an owner or a family it is one act: when it is acknowledged, none that existed before it is left, and the batch
+    /// is done. For the other groups it may stop after `most` rows; the caller repeats it until the batch is done.
+    fn revoke_matching(
+        &self,
+        matching: &RevokeMatching,
+        revocation: &Revocation,
+    ) -> impl Future<Output = Result<Batch, StoreError>> + Send;
+
+    /// Rotates one token: inserts its successor, links both, sets the grace of the old one, as
+    /// [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row.
+    ///
+    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one, the token is revoked, the
+    /// successor's key exists, or the token has a successor already; but where that successor still waits to be confirmed
+    /// and carries the same request id as the new one, it is revoked as superseded, at the time and by the actor that
+    /// made the new one, and the new one takes its place: a retry after a lost answer.
+    fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are not there ignored, no other
+    /// column changed, not even the version. Returns how many rows moved. Atomic for each row, not for the batch.
+    fn touch_many(&self, touches: &[Touch]) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`].
+pub trait StoreMaintenance: Send + Sync {
+    /// The projects that have tokens, or have tokens of an owner, ascending. A store may name more than those, but not
+    /// fewer; an answer without any is the end.
+    fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
+
+    /// Deletes, in one project, records that [ended](TokenRecord::ends_at) strictly before a time, at most `most` of them.
+    /// The caller repeats it until the batch is done.
+    fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> impl Future<Output = Result<Batch, StoreError>> + Send;
+
+    /// Claims notices that are due, for one sender: the records of the project for which
+    /// [`due_notice`](TokenRecord::due_notice) is one at `now` and whose lease is over (`<= now`) or was never taken. Sets
+    /// their lease to `lease_until`, and returns them, at most `most`, those that expire first first.
+    fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> impl Future<Output = Result<Vec<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Marks a notice as sent: sets the stage, if it is later than the one there, and clears the lease. `None` where there
+    /// is no such row. A sender that stopped between claim and acknowledgement sends it again: at least once, each known
+    /// by key and stage.
+    fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: NoticeStage,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+}
+
+/// For services that had tokens before: records found by a key computed from the old token's stored hash. Opt-in.
+pub trait ImportStore: Send + Sync {
+    /// Inserts a record with its look-up key. [`Conflict`](crate::StoreErrorKind::Conflict) where either exists.
+    fn import(
+        &self,
+        record: TokenRecord,
+        import_key: ImportKey,
+    ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
+
+    /// Finds an imported record, dead or alive.
+    fn find_imported(
+        &self,
+        import_key: &ImportKey,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+}
+
+/// Which projects to name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProjectsQuery {
+    /// Only those in which this owner has tokens.
+    pub owner: Option<OwnerId>,
+    /// Only those behind this one.
+    pub after: Option<ProjectId>,
+    /// At most this many.
+    pub most: PageSize,
+}
+
+/// The most live tokens that an owner may have in the project, the new one among them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnerLimit {
+    /// That many.
+    pub most: u64,
+    /// The time at which the others are judged as live.
+    pub now: Timestamp,
+}
+
+/// Which tokens of a project to revoke.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokeMatching {
+    /// The project.
+    pub project: ProjectId,
+    /// The group in it.
+    pub group: RevokeGroup,
+    /// The most rows of one batch, for the groups that come in batches.
+    pub most: PageSize,
+}
+
+/// A group of tokens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RevokeGroup {
+    /// All of an owner.
+    Owner(OwnerId),
+    /// All of a chain of rotations, by the id of its first.
+    Family(TokenId),
+    /// All created strictly before a time.
+    CreatedBefore(Timestamp),
+    /// All made with a key.
+    KeyNumber(KeyNumber),
+}
+
+impl RevokeGroup {
+    /// Whether the record is of the group.
+    pub fn contains(&self, record: &TokenRecord) -> bool {
+        match self {
+            Self::Owner(owner) => record.owner == *owner,
+            Self::Family(family) => record.family == *family,
+            Self::CreatedBefore(time) => record.created_at < *time,
+            Self::KeyNumber(number) => record.id.key_number() == *number,
+        }
+    }
+
+    /// Whether it is revoked in one act.
+    pub fn is_one_act(&self) -> bool {
+        matches!(self, Self::Owner(_) | Self::Family(_))
+    }
+}
+
+/// What one call of a batch did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// How many rows it changed.
+    pub count: u64,
+    /// Whether none is left.
+    pub done: bool,
+}
+
+/// One last use to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Touch {
+    /// Of this token.
+    pub key: TokenKey,
+    /// At this time.
+    pub used_at: Timestamp,
+}
+
+/// The look-up key of an imported token: a MAC of its old hash, so that the old hash is not kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImportKey([u8; 32]);
+
+impl ImportKey {
+    /// A key of these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for a store to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for ImportKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ImportKey(..)")
+    }
+}
+
+impl TryFrom<&[u8]> for ImportKey {
+    type Error = Invalid;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
+        match bytes.try_into() {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(Invalid::new(Field::Digest, Flaw::Shape)),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the store holds of a secret: the whole 32-byte MAC.
+
+use core::fmt;
+use core::hint::black_box;
+
+use subtle::ConstantTimeEq;
+
+use super::alphabet;
+use super::error::{Field, Flaw, Invalid};
+
+/// The stored MAC of a token. Whoever reads it gets no token; with a pepper, whoever writes it can mint none.
+///
+/// Comparison takes the same time whatever the bytes are. Debug shows nothing of them.
+#[derive(Clone, Copy, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// A digest of these bytes, as a store gives them back.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for a store to keep.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The tag that a token of this digest carries: its first 64 bits, in base62.
+    pub(crate) fn tag(&self) -> [u8; 11] {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        alphabet::encode_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// Compares a presented tag in constant time.
+    pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
+        // As two overlapping words: 8 + 8 of 11 bytes.
+        let words = |[a, b, c, d, e, f, g, h, i, j, k]: [u8; 11]| {
+            [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([d, e, f, g, h, i, j, k])]
+        };
+        let (own, presented) = (words(self.tag()), words(*presented));
+        (own[0].ct_eq(&presented[0]) & own[1].ct_eq(&presented[1])).into()
+    }
+}
+
+impl PartialEq for Digest {
+    /// In constant time: as four words, for byte by byte costs thirty times as much.
+    fn eq(&self, other: &Self) -> bool {
+        let differing = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
+        let differing = differing.fold(0, |bits, (a, b)| bits | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)));
+        black_box(differing).ct_eq(&0).into()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+impl TryFrom<&[u8]> for Digest {
+    type Error = Invalid;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
+        match bytes.try_into() {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(Invalid::new(Field::Digest, Flaw::Shape)),
+        }
+    }
+}
+
+/// In serde, a digest is base64 text with padding.
+#[cfg(feature = "serde")]
+mod in_serde {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::Digest;
+
+    impl serde::Serialize for Digest {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(&STANDARD.encode(self.0))
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Digest {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+            // The decoder's own message would echo a byte of the input.
+            let bytes = STANDARD.decode(text.as_bytes());
+            let bytes = bytes.map_err(|_| serde::de::Error::custom("digest: not base64"))?;
+            Self::try_from(bytes.as_slice()).map_err(serde::de::Error::custom)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_counts() {
+        let digest = Digest::from_bytes([0x5a; 32]);
+        assert_eq!(digest, Digest::from_bytes([0x5a; 32]));
+        for bit in 0..256 {
+            let mut bytes = [0x5a; 32];
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(digest, Digest::from_bytes(bytes), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_character_of_the_tag_counts() {
+        let digest = Digest::from_bytes([0xa5; 32]);
+        assert!(digest.has_tag(&digest.tag()));
+        for at in 0..11 {
+            let mut tag = digest.tag();
+            tag[at] ^= 1;
+            assert!(!digest.has_tag(&tag), "character {at}");
+        }
+    }
+
+    #[test]
+    fn only_32_bytes_are_a_digest() {
+        assert!(Digest::try_from([0; 32].as_slice()).is_ok());
+        assert!(Digest::try_from([0; 31].as_slice()).is_err());
+        assert!(Digest::try_from([0; 33].as_slice()).is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! Words: the nouns of the field, pure and without a clock. Nothing here knows a rule or a store.
+
+#[macro_use]
+pub(crate) mod text;
+
+pub(crate) mod alphabet;
+pub(crate) mod clock;
+pub(crate) mod digest;
+pub(crate) mod error;
+pub(crate) mod format;
+pub(crate) mod ids;
+pub(crate) mod keyring;
+pub(crate) mod pepper;
+pub(crate) mod presented;
+pub(crate) mod secret;
+
+pub(crate) mod timestamp;

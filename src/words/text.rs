@@ -1,0 +1,234 @@
+//! Bounded text of the host's own: names, owners, actors, metadata, request ids.
+
+use super::error::{Field, Flaw, Invalid};
+
+/// Conversions and serde for a type that is text: it has a `new` and an `as_str`.
+macro_rules! text_conversions {
+    ($type:ident) => {
+        impl core::str::FromStr for $type {
+            type Err = $crate::Invalid;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<&str> for $type {
+            type Error = $crate::Invalid;
+            fn try_from(text: &str) -> Result<Self, Self::Error> {
+                Self::new(text)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                Self::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// The same with Display and Debug, for a struct.
+macro_rules! text_type {
+    ($type:ident) => {
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}({:?})", stringify!($type), self.as_str())
+            }
+        }
+
+        text_conversions!($type);
+    };
+}
+
+/// The words of an enum: each variant's name in stores, queries and serde.
+macro_rules! word_type {
+    ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// Every variant, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// In snake case, as stores, queries and serde write it.
+            pub const fn as_str(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            /// The variant of this name.
+            ///
+            /// # Errors
+            /// [`Invalid`]($crate::Invalid) for another word.
+            pub fn new(text: &str) -> Result<Self, $crate::Invalid> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::Invalid::new($crate::Field::Word, $crate::Flaw::Shape)),
+                }
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        text_conversions!($type);
+    };
+}
+
+macro_rules! host_text {
+    ($(#[$docs:meta])* $type:ident, $field:ident) => {
+        $(#[$docs])*
+        ///
+        /// 1 to 255 characters after trimming white space at both ends, no control characters.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            /// The most characters.
+            pub const MAX_CHARS: usize = 255;
+
+            /// This text, trimmed.
+            ///
+            /// # Errors
+            /// [`Invalid`] where nothing is left, or it is too long or holds a control character.
+            pub fn new(text: &str) -> Result<Self, Invalid> {
+                bounded(text, Field::$field).map(|text| Self(text.into()))
+            }
+
+            /// As text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        text_type!($type);
+    };
+}
+
+host_text!(
+    /// What a token is for, in its owner's words: "VS Code integration".
+    Name, Name
+);
+host_text!(
+    /// The host's id of the user that a token acts for.
+    OwnerId, OwnerId
+);
+host_text!(
+    /// Who did something, as the host names it. Always from the host's own session, never from a request body.
+    Actor, Actor
+);
+host_text!(
+    /// The caller's own id of a request, so that a repeat after a lost answer is known as one.
+    RequestId, RequestId
+);
+
+impl From<&OwnerId> for Actor {
+    fn from(owner: &OwnerId) -> Self {
+        Self(owner.0.clone())
+    }
+}
+
+impl Name {
+    /// The form by which names are searched and sorted, the same in every store: Unicode lower case.
+    pub fn folded(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+/// Lower case, as [`Name::folded`] has it.
+pub(crate) fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// Text of the host's own beside a token, often JSON. At most 4,096 bytes, no NUL; keyfob never reads it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Metadata(Box<str>);
+
+impl Metadata {
+    /// The most bytes.
+    pub const MAX_BYTES: usize = 4096;
+
+    /// This text, as it is.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is too long or holds a NUL, which PostgreSQL cannot store.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::new(Field::Metadata, Flaw::TooLong { max: Self::MAX_BYTES }));
+        }
+        if text.contains('\0') {
+            return Err(Invalid::new(Field::Metadata, Flaw::Character));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+text_type!(Metadata);
+
+fn bounded(text: &str, field: Field) -> Result<&str, Invalid> {
+    const MAX: usize = 255;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Invalid::new(field, Flaw::Empty));
+    }
+    // The byte count first: a huge text is refused without being walked.
+    if text.len() > 4 * MAX || text.chars().count() > MAX {
+        return Err(Invalid::new(field, Flaw::TooLong { max: MAX }));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new(field, Flaw::Character));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_bounded_in_characters() {
+        assert_eq!(Name::new("  VSCode Integration\n").unwrap().as_str(), "VSCode Integration");
+        assert_eq!(Name::new(&"ж".repeat(255)).unwrap().as_str().chars().count(), 255);
+        let flaw = |text: &str| Name::new(text).unwrap_err().flaw();
+        assert_eq!(flaw(&"ж".repeat(256)), Flaw::TooLong { max: 255 });
+        assert_eq!(flaw(" \t\n"), Flaw::Empty);
+        assert_eq!(flaw("a\0b"), Flaw::Character);
+        assert_eq!(flaw("a\u{85}b"), Flaw::Character);
+    }
+
+    #[test]
+    fn metadata_is_kept_as_it_is() {
+        let text = "{\n  \"team\": \"ci\"\n} ";
+        assert_eq!(Metadata::new(text).unwrap().as_str(), text);
+        assert!(Metadata::new(&"m".repeat(4096)).is_ok());
+        assert!(Metadata::new(&"m".repeat(4097)).is_err());
+        assert_eq!(Metadata::new("\0").unwrap_err().flaw(), Flaw::Character);
+    }
+}

@@ -1,0 +1,188 @@
+//! A point in time, in whole milliseconds.
+
+use core::fmt;
+use core::num::NonZeroU64;
+use core::str::FromStr;
+use core::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::{Field, Flaw, Invalid};
+
+/// A point in time: whole milliseconds from year 1 to the end of year 9999, the span of RFC 3339.
+///
+/// A type of its own, so that no time crate is part of the public API. Display and parsing are RFC 3339.
+///
+/// ```
+/// use core::time::Duration;
+/// use keyfob::Timestamp;
+///
+/// let now: Timestamp = "2026-11-23T12:00:00Z".parse()?;
+/// assert_eq!(now.checked_add(Duration::from_secs(90)).unwrap().to_string(), "2026-11-23T12:01:30Z");
+/// assert_eq!(now.as_unix_millis(), 1_795_435_200_000);
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+// One more than the milliseconds since MIN: never zero, so that an Option of it takes no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+const MIN_MILLIS: i64 = -62_135_596_800_000;
+const MAX_MILLIS: i64 = 253_402_300_799_999;
+
+impl Timestamp {
+    /// 0001-01-01T00:00:00Z
+    pub const MIN: Self = Self::clamped(MIN_MILLIS);
+    /// 9999-12-31T23:59:59.999Z
+    pub const MAX: Self = Self::clamped(MAX_MILLIS);
+    /// 1970-01-01T00:00:00Z
+    pub const UNIX_EPOCH: Self = Self::clamped(0);
+
+    /// The time of this many milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Invalid`] outside year 1 to 9999.
+    pub const fn from_unix_millis(millis: i64) -> Result<Self, Invalid> {
+        if millis < MIN_MILLIS || millis > MAX_MILLIS {
+            return Err(Invalid::new(Field::Timestamp, Flaw::OutOfRange));
+        }
+        Ok(Self::clamped(millis))
+    }
+
+    const fn clamped(millis: i64) -> Self {
+        let millis = if millis < MIN_MILLIS {
+            MIN_MILLIS
+        } else if millis > MAX_MILLIS {
+            MAX_MILLIS
+        } else {
+            millis
+        };
+        match NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1) {
+            Some(value) => Self(value),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
+    /// Milliseconds since 1970, negative before.
+    pub const fn as_unix_millis(self) -> i64 {
+        self.0.get() as i64 - 1 + MIN_MILLIS
+    }
+
+    /// This long later, to the millisecond below; `None` past year 9999.
+    pub fn checked_add(self, by: Duration) -> Option<Self> {
+        let by = i64::try_from(by.as_millis()).ok()?;
+        Self::from_unix_millis(self.as_unix_millis().checked_add(by)?).ok()
+    }
+
+    /// This long later, at most [`MAX`](Self::MAX).
+    pub fn saturating_add(self, by: Duration) -> Self {
+        self.checked_add(by).unwrap_or(Self::MAX)
+    }
+
+    /// This long before, at least [`MIN`](Self::MIN).
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        Self::clamped(self.as_unix_millis().saturating_sub(by))
+    }
+
+    /// How long after `earlier` this is; zero where it is not.
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl From<std::time::SystemTime> for Timestamp {
+    /// To the millisecond; times outside year 1 to 9999 become the nearest end.
+    fn from(time: std::time::SystemTime) -> Self {
+        match time.duration_since(std::time::UNIX_EPOCH) {
+            Ok(after) => Self::UNIX_EPOCH.saturating_add(after),
+            Err(before) => Self::UNIX_EPOCH.saturating_sub(before.duration()),
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
+        f.write_str(&time.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Invalid;
+
+    /// An RFC 3339 text with any offset; what is finer than a millisecond is dropped.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Invalid::new(Field::Timestamp, Flaw::Shape))?;
+        let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        let millis = i64::try_from(millis).map_err(|_| Invalid::new(Field::Timestamp, Flaw::OutOfRange))?;
+        Self::from_unix_millis(millis)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range() {
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_unix_millis(MIN_MILLIS), Ok(Timestamp::MIN));
+        assert_eq!(Timestamp::from_unix_millis(MAX_MILLIS), Ok(Timestamp::MAX));
+        for millis in [MIN_MILLIS - 1, MAX_MILLIS + 1, i64::MIN, i64::MAX] {
+            assert!(Timestamp::from_unix_millis(millis).is_err());
+        }
+        assert_eq!(Timestamp::UNIX_EPOCH.as_unix_millis(), 0);
+    }
+
+    #[test]
+    fn sums_stop_at_the_ends() {
+        let ms = Duration::from_millis;
+        assert_eq!(Timestamp::MAX.checked_add(ms(0)), Some(Timestamp::MAX));
+        assert_eq!(Timestamp::MAX.checked_add(ms(1)), None);
+        assert_eq!(Timestamp::MIN.checked_add(Duration::MAX), None);
+        assert_eq!(Timestamp::UNIX_EPOCH.saturating_add(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::UNIX_EPOCH.saturating_sub(Duration::MAX), Timestamp::MIN);
+        assert_eq!(Timestamp::UNIX_EPOCH.saturating_since(Timestamp::MAX), ms(0));
+        assert_eq!(Timestamp::MAX.saturating_since(Timestamp::MAX.saturating_sub(ms(7))), ms(7));
+    }
+
+    #[test]
+    fn texts_are_read_with_any_offset_and_to_the_millisecond() {
+        let parse = |text: &str| text.parse::<Timestamp>();
+        assert_eq!(parse("1970-01-01T02:00:00.0019+02:00").unwrap().as_unix_millis(), 1);
+        assert_eq!(parse("1969-12-31T23:59:59.9999Z").unwrap().as_unix_millis(), -1);
+        for text in ["", "2026-11-23", "2026-11-23 12:00", "2026-13-01T00:00:00Z"] {
+            assert_eq!(parse(text).unwrap_err().flaw(), Flaw::Shape, "{text}");
+        }
+        assert_eq!(parse("0000-01-01T00:00:00Z").unwrap_err().flaw(), Flaw::OutOfRange);
+    }
+
+    #[test]
+    fn an_option_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
+    }
+}
