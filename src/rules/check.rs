@@ -55,7 +55,7 @@ pub fn check<P: ProjectDemand>(
     let stored = record.as_ref().map_or(Digest::from_bytes([0; 32]), |record| record.digest);
     let matches = *token.digest() == stored;
     let record = record.ok_or(Rejection::Unknown)?;
-    if !matches || record.key() != token.key() || record.prefix != token.text().prefix() {
+    if !matches || !token.text().names(record.prefix, &record.project, &record.id) {
         return Err(Rejection::Digest);
     }
     match record.status(now) {

@@ -165,8 +165,8 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     let (public, secret) = digits.split_at(15);
     let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
     handle[1..].copy_from_slice(public);
-    // What random draws is base62 and 33 digits are left, so neither of these errors comes.
-    let id = TokenId::from_bytes(handle).ok_or(RngError)?;
+    let id = TokenId::from_checked(handle);
+    // 33 digits are left, so this error never comes.
     let secret: &[u8; 33] = secret.try_into().map_err(|_| RngError)?;
 
     let digest = keyring.minting_digest(&new.project, &id, secret);

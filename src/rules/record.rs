@@ -17,55 +17,57 @@ use crate::words::timestamp::Timestamp;
 /// [`Revocation`] say, raising `version` by one each time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+// In this order in memory too, so that what a check reads stands together at the front.
+#[repr(C)]
 pub struct TokenRecord {
-    /// The leading marker of the token's text.
-    pub prefix: Prefix,
     /// The project it is for, with `id` its key.
     pub project: ProjectId,
     /// The public look-up id.
     pub id: TokenId,
-    /// The MAC of the whole token, under the key that `id` names.
-    pub digest: Digest,
-    /// What it is for, in its owner's words.
-    pub name: Name,
-    /// The user it acts for.
-    pub owner: OwnerId,
+    /// The leading marker of the token's text.
+    pub prefix: Prefix,
     /// For a person or for a service.
     pub kind: TokenKind,
-    /// What it may do.
-    pub scopes: ScopeSet,
-    /// Text of the host's own.
-    pub metadata: Metadata,
-    /// Where it may be used from.
-    pub addresses: AddressRanges,
+    /// How far the notices of its end have gone.
+    pub notice_stage: NoticeStage,
+    /// The MAC of the whole token, under the key that `id` names.
+    pub digest: Digest,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Who made it.
-    pub created_by: Actor,
     /// Set while it waits to be confirmed; it ends at this time if nobody does.
     pub confirm_by: Option<Timestamp>,
     /// It does not work before this time.
     pub not_before: Option<Timestamp>,
     /// It does not work from this time on; `None` is never.
     pub expires_at: Option<Timestamp>,
-    /// The last use that was written, coarser than each use.
-    pub last_used_at: Option<Timestamp>,
-    /// Set while it is disabled.
-    pub disabled: Option<Disabled>,
+    /// Once it is rotated: the time at which it stops working.
+    pub grace_until: Option<Timestamp>,
     /// Set for ever once it is revoked.
     pub revoked: Option<Revocation>,
+    /// Set while it is disabled.
+    pub disabled: Option<Disabled>,
+    /// Where it may be used from.
+    pub addresses: AddressRanges,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// What it is for, in its owner's words.
+    pub name: Name,
+    /// The user it acts for.
+    pub owner: OwnerId,
+    /// Text of the host's own.
+    pub metadata: Metadata,
+    /// Who made it.
+    pub created_by: Actor,
+    /// The last use that was written, coarser than each use.
+    pub last_used_at: Option<Timestamp>,
     /// The id of the first token of its chain of rotations: its own where it is that.
     pub family: TokenId,
     /// The token it took over from.
     pub rotated_from: Option<TokenId>,
     /// The token that took over from it.
     pub rotated_to: Option<TokenId>,
-    /// Once it is rotated: the time at which it stops working.
-    pub grace_until: Option<Timestamp>,
     /// The request that made it, so that a repeat is known as one.
     pub request_id: Option<RequestId>,
-    /// How far the notices of its end have gone.
-    pub notice_stage: NoticeStage,
     /// While somebody sends its next notice: until when nobody else does.
     pub notice_lease_until: Option<Timestamp>,
     /// 1 at first, one more with each change but of `last_used_at`. At most [`MAX_VERSION`](Self::MAX_VERSION).

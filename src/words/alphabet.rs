@@ -6,37 +6,68 @@ use zeroize::Zeroizing;
 
 use super::error::RngError;
 
-/// Whether every byte is a base62 digit. Reads all of them, whatever it finds.
+/// Whether every byte is a base62 digit. Reads all of them, whatever it finds, so that the compiler takes many at once.
+#[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |ok, byte| ok & byte.is_ascii_alphanumeric())
+    bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
 }
 
 /// Whether every byte is `0-9` or `a-z`.
+#[inline]
 pub(crate) fn all_lower(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |ok, byte| ok & (byte.is_ascii_digit() | byte.is_ascii_lowercase()))
+    let lower = |byte: &u8| byte.is_ascii_digit() | byte.is_ascii_lowercase();
+    bytes.iter().fold(0, |bad, byte| bad | u8::from(!lower(byte))) == 0
 }
 
-/// The last 11 digits of `value`: all of them, for 62^11 > 2^64.
+/// All digits of `value`: 62^11 > 2^64.
+#[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
-    const SPLIT: u64 = 62u64.pow(5);
-    // Two shorter chains of divisions run side by side in the processor.
-    let (mut high, mut low) = (value / SPLIT, (value % SPLIT) as u32);
-    let mut digits = [0; 11];
-    for at in (0..6).rev() {
-        digits[at] = digit((high % 62) as u8);
-        high /= 62;
-    }
-    for at in (6..11).rev() {
-        digits[at] = digit((low % 62) as u8);
-        low /= 62;
-    }
-    digits
+    // Two numbers of 32 bits and a digit, so that most of the arithmetic is cheap and in two independent chains.
+    const FIVE: u64 = 62u64.pow(5);
+    let (high, low) = (value / FIVE, (value % FIVE) as u32);
+    let (first, high) = ((high / FIVE) as u8, (high % FIVE) as u32);
+    let [a, b, c, d, e] = five_digits(high);
+    let [f, g, h, i, j] = five_digits(low);
+    [digit(first), a, b, c, d, e, f, g, h, i, j]
 }
 
-/// The 6 digits of `value`: 62^6 > 2^32.
+/// All digits of `value`: 62^6 > 2^32.
+#[inline]
 pub(crate) fn encode_u32(value: u32) -> [u8; 6] {
-    let [.., a, b, c, d, e, f] = encode_u64(u64::from(value));
-    [a, b, c, d, e, f]
+    const FIVE: u32 = 62u32.pow(5);
+    let [b, c, d, e, f] = five_digits(value % FIVE);
+    [digit((value / FIVE) as u8), b, c, d, e, f]
+}
+
+/// The digits of a value below 62^5.
+#[inline]
+fn five_digits(value: u32) -> [u8; 5] {
+    // Division by a constant is a multiplication, which takes the same time for every value.
+    let (high, low) = (value / (62 * 62), value % (62 * 62));
+    let (first, high) = (high / (62 * 62), high % (62 * 62));
+    let digit = |value| digit(value as u8);
+    [digit(first), digit(high / 62), digit(high % 62), digit(low / 62), digit(low % 62)]
+}
+
+/// The number of 11 digits, which is unlike for unlike digits. It may exceed 64 bits: 62^11 > 2^64.
+///
+/// In constant time, and only for what is base62; so is [`decode_6`].
+#[inline]
+pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
+    let values = digits.map(undigit);
+    let (high, low) = values.split_at(6);
+    u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
+}
+
+/// The number of 6 digits. It may exceed 32 bits: 62^6 > 2^32.
+#[inline]
+pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
+    number(&digits.map(undigit))
+}
+
+#[inline(always)]
+fn number(values: &[u8]) -> u64 {
+    values.iter().fold(0, |number, value| number * 62 + u64::from(*value))
 }
 
 /// Fills `digits` with uniformly random base62 digits: six bits of each random byte, drawn again where they are 62 or 63.
@@ -61,11 +92,20 @@ where
 }
 
 /// The digit of a value from 0 to 61.
+#[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
     // The steps over the gaps after '9' and 'Z', as masks from the sign bit.
     let above_nine = (9u8.wrapping_sub(value) >> 7) * (b'A' - b'9' - 1);
     let above_upper = (35u8.wrapping_sub(value) >> 7) * (b'a' - b'Z' - 1);
     b'0' + value + above_nine + above_upper
+}
+
+/// The value of a byte that is a digit.
+#[inline(always)]
+const fn undigit(digit: u8) -> u8 {
+    let above_nine = (b'9'.wrapping_sub(digit) >> 7) * (b'A' - b'9' - 1);
+    let above_upper = (b'Z'.wrapping_sub(digit) >> 7) * (b'a' - b'Z' - 1);
+    digit.wrapping_sub(b'0').wrapping_sub(above_nine).wrapping_sub(above_upper)
 }
 
 /// The value of a digit, for public digits only: it branches.
@@ -106,6 +146,20 @@ mod tests {
         assert_eq!(&encode_u64(62u64.pow(5)), b"00000100000");
         assert_eq!(&encode_u64(u64::MAX), b"LygHa16AHYF");
         assert_eq!(&encode_u32(u32::MAX), b"4gfFC3");
+    }
+
+    #[test]
+    fn decoding_undoes_encoding_and_no_two_texts_are_one_number() {
+        for value in [0, 1, 61, 62, u64::MAX / 3, u64::MAX - 1, u64::MAX] {
+            assert_eq!(decode_11(&encode_u64(value)), u128::from(value));
+        }
+        assert_eq!(decode_11(b"LygHa16AHYF"), u128::from(u64::MAX));
+        assert_eq!(decode_11(b"LygHa16AHYG"), u128::from(u64::MAX) + 1);
+        assert_eq!(decode_11(b"zzzzzzzzzzz"), 62u128.pow(11) - 1);
+        for digit in ORDER {
+            let value = decode_11(&[b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', *digit]);
+            assert_eq!(Some(value as u8), super::value(*digit));
+        }
     }
 
     /// Hands out the bytes 0 to 255 over and over.

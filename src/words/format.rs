@@ -62,10 +62,9 @@ const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FROM_ID;
 /// runs over the whole text by tables; it says nothing of what a store holds.
 #[derive(Clone, Copy)]
 pub struct TokenText<'a> {
+    /// Checked as a whole; the parts are cut out of it when they are asked for.
     text: &'a [u8],
-    prefix: Prefix,
-    project: ProjectId,
-    id: TokenId,
+    prefix_len: usize,
 }
 
 impl<'a> TokenText<'a> {
@@ -75,58 +74,81 @@ impl<'a> TokenText<'a> {
     /// The first of [`Rejection::Length`], `NotAscii`, `Prefix`, `Shape`, `Checksum` that holds.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T) -> Result<Self, Rejection> {
         let text = bounded(text.as_ref())?;
-        let head = &text[..text.len() - FROM_ID];
-        let end = head.iter().rposition(|byte| *byte == b'_').ok_or(Rejection::Shape)?;
-        let prefix = str::from_utf8(&head[..end]).ok().and_then(|prefix| Prefix::new(prefix).ok());
-        Self::after_prefix(text, prefix.ok_or(Rejection::Prefix)?)
+        Self::parse_any(text).map_err(|found| first_of(found, text))
     }
 
     /// Takes a text apart that starts with one of `prefixes`.
+    #[inline]
     pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let text = bounded(text)?;
+        Self::parse_one_of(text, prefixes).map_err(|found| first_of(found, text))
+    }
+
+    fn parse_any(text: &'a [u8]) -> Result<Self, Rejection> {
+        let head = &text[..text.len() - FROM_ID];
+        let prefix_len = head.iter().rposition(|byte| *byte == b'_').ok_or(Rejection::Shape)?;
+        if !Prefix::fits(&head[..prefix_len]) {
+            return Err(Rejection::Prefix);
+        }
+        let token = Self { text, prefix_len };
+        if !ProjectId::fits(token.project_bytes()) {
+            return Err(Rejection::Shape);
+        }
+        token.checked()
+    }
+
+    #[inline]
+    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let head = &text[..text.len() - FROM_ID];
         // One prefix may begin another. The project holds no "_", so at most one leaves a project behind it.
         let mut found = Rejection::Prefix;
         for prefix in prefixes {
             let project = head.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_prefix(b"_"));
             let Some(project) = project else { continue };
-            found = Rejection::Shape;
-            if !project.contains(&b'_') {
-                return Self::after_prefix(text, *prefix);
+            if ProjectId::fits(project) {
+                return Self { text, prefix_len: prefix.as_bytes().len() }.checked();
             }
+            found = Rejection::Shape;
         }
         Err(found)
     }
 
-    fn after_prefix(text: &'a [u8], prefix: Prefix) -> Result<Self, Rejection> {
-        let (head, rest) = text.split_at(text.len() - FROM_ID);
-        let (id, tail) = rest.split_at(1 + TokenId::LEN);
-        let project = head.get(prefix.as_bytes().len() + 1..).and_then(ProjectId::from_bytes);
-        let id = id.strip_prefix(b"_").and_then(|id| TokenId::from_bytes(id.try_into().ok()?));
-        let secret = tail.strip_prefix(b"_").filter(|tail| alphabet::all_base62(tail));
-        let (Some(project), Some(id), Some(_)) = (project, id, secret) else {
+    /// Checks what stands behind the project.
+    #[inline]
+    fn checked(self) -> Result<Self, Rejection> {
+        let text = self.text;
+        let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
+        if !separated || !alphabet::all_base62(self.handle()) || !alphabet::all_base62(self.tail()) {
             return Err(Rejection::Shape);
-        };
+        }
         let (body, crc) = text.split_at(text.len() - CRC);
-        if alphabet::encode_u32(crc32fast::hash(body)) != crc {
+        // As numbers: decoding what is there need not wait for the checksum, as encoding it would.
+        if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
             return Err(Rejection::Checksum);
         }
-        Ok(Self { text, prefix, project, id })
+        Ok(self)
     }
 
     /// The leading marker.
     pub fn prefix(&self) -> Prefix {
-        self.prefix
+        Prefix::from_checked(self.prefix_bytes())
     }
 
     /// The project that the token says it is for.
     pub fn project(&self) -> ProjectId {
-        self.project
+        ProjectId::from_checked(self.project_bytes())
     }
 
     /// The public look-up id.
     pub fn id(&self) -> TokenId {
-        self.id
+        TokenId::from_checked(*self.handle())
+    }
+
+    /// Whether these are its public parts.
+    pub(crate) fn names(&self, prefix: Prefix, project: &ProjectId, id: &TokenId) -> bool {
+        self.handle() == id.as_bytes()
+            && self.project_bytes() == project.as_bytes()
+            && self.prefix_bytes() == prefix.as_bytes()
     }
 
     /// All left of the last `_`: what may be logged and shown.
@@ -134,15 +156,34 @@ impl<'a> TokenText<'a> {
         str::from_utf8(&self.text[..self.text.len() - TAIL - 1]).unwrap_or_default()
     }
 
+    pub(crate) fn prefix_bytes(&self) -> &'a [u8] {
+        &self.text[..self.prefix_len]
+    }
+
+    pub(crate) fn project_bytes(&self) -> &'a [u8] {
+        &self.text[self.prefix_len + 1..self.text.len() - FROM_ID]
+    }
+
+    pub(crate) fn handle(&self) -> &'a [u8; TokenId::LEN] {
+        first(&self.text[self.text.len() - FROM_ID + 1..])
+    }
+
     pub(crate) fn secret(&self) -> &'a [u8; SECRET] {
-        let tail = &self.text[self.text.len() - TAIL..];
-        tail.first_chunk().unwrap_or(&[0; SECRET])
+        first(self.tail())
     }
 
     pub(crate) fn tag(&self) -> &'a [u8; TAG] {
-        let tag_crc = &self.text[self.text.len() - TAG - CRC..];
-        tag_crc.first_chunk().unwrap_or(&[0; TAG])
+        first(&self.tail()[SECRET..])
     }
+
+    fn tail(&self) -> &'a [u8; TAIL] {
+        first(&self.text[self.text.len() - TAIL..])
+    }
+}
+
+/// The first `N` bytes of a text that is known to be long enough.
+fn first<const N: usize>(text: &[u8]) -> &[u8; N] {
+    text.first_chunk().unwrap_or(&[0; N])
 }
 
 impl fmt::Debug for TokenText<'_> {
@@ -176,10 +217,13 @@ fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
     if !(MIN_LEN..=MAX_LEN).contains(&text.len()) {
         return Err(Rejection::Length);
     }
-    if !text.is_ascii() {
-        return Err(Rejection::NotAscii);
-    }
     Ok(text)
+}
+
+/// What is not ASCII fails one of the other checks; it is told here which came first.
+#[cold]
+fn first_of(found: Rejection, text: &[u8]) -> Rejection {
+    if text.is_ascii() { found } else { Rejection::NotAscii }
 }
 
 #[cfg(test)]

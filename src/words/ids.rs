@@ -72,6 +72,11 @@ impl Prefix {
             && bytes.split(|b| *b == b'_').all(|word| !word.is_empty() && alphabet::all_lower(word))
     }
 
+    /// From bytes that fit.
+    pub(crate) fn from_checked(bytes: &[u8]) -> Self {
+        Self(Inline::new(bytes))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -101,17 +106,20 @@ impl ProjectId {
         let flaw = |flaw| Err(Invalid::new(Field::ProjectId, flaw));
         match text.len() {
             0 => flaw(Flaw::Empty),
-            1..=Self::MAX_LEN => match Self::from_bytes(text.as_bytes()) {
-                Some(project) => Ok(project),
-                None => flaw(Flaw::Character),
-            },
+            1..=Self::MAX_LEN if Self::fits(text.as_bytes()) => Ok(Self::from_checked(text.as_bytes())),
+            1..=Self::MAX_LEN => flaw(Flaw::Character),
             _ => flaw(Flaw::TooLong { max: Self::MAX_LEN }),
         }
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let fits = (1..=Self::MAX_LEN).contains(&bytes.len()) && alphabet::all_lower(bytes);
-        fits.then(|| Self(Inline::new(bytes)))
+    /// Whether these bytes are a project id.
+    pub(crate) fn fits(bytes: &[u8]) -> bool {
+        (1..=Self::MAX_LEN).contains(&bytes.len()) && alphabet::all_lower(bytes)
+    }
+
+    /// From bytes that fit.
+    pub(crate) fn from_checked(bytes: &[u8]) -> Self {
+        Self(Inline::new(bytes))
     }
 
     /// As text.
@@ -140,11 +148,15 @@ impl TokenId {
     /// [`Invalid`] where the text is not 16 base62 characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let bytes: [u8; 16] = text.as_bytes().try_into().map_err(|_| Invalid::new(Field::TokenId, Flaw::Shape))?;
-        Self::from_bytes(bytes).ok_or(Invalid::new(Field::TokenId, Flaw::Character))
+        if !alphabet::all_base62(&bytes) {
+            return Err(Invalid::new(Field::TokenId, Flaw::Character));
+        }
+        Ok(Self(bytes))
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
-        alphabet::all_base62(&bytes).then_some(Self(bytes))
+    /// From bytes that are base62.
+    pub(crate) fn from_checked(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
     /// As text.
@@ -154,7 +166,7 @@ impl TokenId {
 
     /// The key under which this token's digest was made, for its whole life.
     pub fn key_number(&self) -> KeyNumber {
-        KeyNumber(alphabet::value(self.0[0]).unwrap_or_default())
+        KeyNumber::of_digit(self.0[0])
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
@@ -183,6 +195,11 @@ impl KeyNumber {
             return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
         }
         Ok(Self(number))
+    }
+
+    /// That of a base62 digit.
+    pub(crate) fn of_digit(digit: u8) -> Self {
+        Self(alphabet::value(digit).unwrap_or_default())
     }
 
     /// As a number.

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::digest::Digest;
 use super::error::{Field, Flaw, Invalid, Rejection};
+use super::format::TokenText;
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
 use super::pepper::Pepper;
 
@@ -51,11 +52,12 @@ impl Subkey {
         Self { prefix, number, state: state(subkey(pepper, prefix).as_slice()) }
     }
 
-    fn digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
+    #[inline]
+    fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &[u8]) -> Digest {
         let mut mac = self.state.clone();
-        mac.update(id.as_bytes());
+        mac.update(handle);
         mac.update(secret);
-        mac.update(project.as_bytes());
+        mac.update(project);
         Digest::from_bytes(mac.finalize().into_bytes().into())
     }
 }
@@ -104,17 +106,15 @@ impl Keyring {
     /// The MAC of a token's parts under the key that its id names.
     ///
     /// Time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
-    pub(crate) fn digest(
-        &self,
-        prefix: Prefix,
-        project: &ProjectId,
-        id: &TokenId,
-        secret: &[u8; 33],
-    ) -> Result<Digest, Rejection> {
-        let number = id.key_number();
-        let subkey = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == prefix);
+    #[inline]
+    pub(crate) fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
+        let number = KeyNumber::of_digit(text.handle()[0]);
+        let subkey = self
+            .verifying
+            .iter()
+            .find(|subkey| subkey.number == number && subkey.prefix.as_bytes() == text.prefix_bytes());
         match subkey {
-            Some(subkey) => Ok(subkey.digest(project, id, secret)),
+            Some(subkey) => Ok(subkey.digest(text.handle(), text.secret(), text.project_bytes())),
             None if number == KeyNumber::UNKEYED => Err(Rejection::Unkeyed),
             None => Err(Rejection::UnknownKey),
         }
@@ -122,7 +122,7 @@ impl Keyring {
 
     /// The MAC of a new token's parts. Its id starts with the minting key's number.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
-        self.minting.digest(project, id, secret)
+        self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 }
 

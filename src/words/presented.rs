@@ -38,9 +38,13 @@ impl<'a> PresentedToken<'a> {
     /// The [`Rejection`] of the first check that fails, one for which
     /// [`is_before_store`](Rejection::is_before_store) holds.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T, keyring: &Keyring) -> Result<Self, Rejection> {
-        let text = TokenText::parse_under(text.as_ref(), keyring.prefixes())?;
-        let digest = Self::digest_of(&text, keyring)?;
-        if !Self::tag_fits(&text, &digest) {
+        Self::parse_bytes(text.as_ref(), keyring)
+    }
+
+    fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Rejection> {
+        let text = TokenText::parse_under(text, keyring.prefixes())?;
+        let digest = keyring.digest(&text)?;
+        if !digest.has_tag(text.tag()) {
             return Err(Rejection::Tag);
         }
         Ok(Self { text, digest })
@@ -54,7 +58,7 @@ impl<'a> PresentedToken<'a> {
     /// # Errors
     /// [`Rejection::Unkeyed`] or [`Rejection::UnknownKey`].
     pub fn digest_of(text: &TokenText<'_>, keyring: &Keyring) -> Result<Digest, Rejection> {
-        keyring.digest(text.prefix(), &text.project(), &text.id(), text.secret())
+        keyring.digest(text)
     }
 
     /// Whether the text carries the tag of this digest, compared in constant time.

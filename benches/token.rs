@@ -1,0 +1,241 @@
+//! What a verification and a mint cost, beside the primitives that no implementation can avoid, measured in the same run.
+//!
+//! `cargo bench` measures, then prints each figure as a ratio to its floor. A word behind `--` measures only what
+//! holds it in its name.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion};
+use hmac::{Hmac, KeyInit, Mac};
+use keyfob::{
+    Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken, ProjectId,
+    Timestamp, TokenStore, TokenText, Tokens, mint,
+};
+use rand_core::TryRng;
+use sha2::Sha256;
+
+const RECORDS: usize = 1_000_000;
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// A million tokens in a store. Texts stand in another order than the store met them, so that walking through them
+/// meets each row cold, as a service with a million tokens does.
+struct World {
+    tokens: Tokens<MemoryStore, keyfob::FixedClock>,
+    project: ProjectId,
+    texts: Vec<String>,
+}
+
+fn new_token(project: ProjectId) -> NewToken {
+    NewToken::new(project, OwnerId::new("ada").unwrap(), Name::new("VS Code integration").unwrap())
+}
+
+fn keyring(first: u8) -> Keyring {
+    let pepper = Pepper::new((first..first + 32).collect()).unwrap();
+    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper).unwrap()
+}
+
+fn world() -> World {
+    let (keyring, project) = (keyring(0), ProjectId::new("145").unwrap());
+    let (policy, actor, store) = (Policy::default(), Actor::new("ada").unwrap(), MemoryStore::new());
+    let mut texts = HashMap::with_capacity(RECORDS);
+    for at in 0..RECORDS {
+        let issued = mint(&keyring, &policy, new_token(project), &actor, NOW).unwrap();
+        ready(store.insert(issued.record, None)).unwrap();
+        texts.insert(at, issued.token.expose_secret().to_owned());
+    }
+    // A hash map's own order is a shuffle. Copied, so that the texts stand one behind the other.
+    let texts = texts.into_values().map(|text| text.as_str().to_owned()).collect();
+    let clock = keyfob::FixedClock::new(NOW);
+    World { tokens: Tokens::new(keyring, store).with_clock(clock), project, texts }
+}
+
+/// The answer of a future that never waits, as those of `MemoryStore`.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a store in memory does not wait"),
+    }
+}
+
+/// Goes round and round through a list.
+struct Ring<'l, T>(&'l [T], usize);
+
+impl<'l, T> Ring<'l, T> {
+    fn next(&mut self) -> &'l T {
+        self.1 = if self.1 + 1 == self.0.len() { 0 } else { self.1 + 1 };
+        &self.0[self.1]
+    }
+}
+
+fn floors(c: &mut Criterion, world: &World) {
+    let mut group = c.benchmark_group("floor");
+    let text = world.texts[0].as_bytes();
+    let (public, secret) = text.split_at(text.len() - 50);
+    let (handle, secret) = (&public[public.len() - 17..public.len() - 1], &secret[..33]);
+    let prepared = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    group.bench_function("hmac", |b| {
+        b.iter(|| {
+            let mut mac = prepared.clone();
+            mac.update(black_box(handle));
+            mac.update(black_box(secret));
+            mac.update(black_box(b"145"));
+            mac.finalize().into_bytes()
+        });
+    });
+    group.bench_function("crc", |b| b.iter(|| crc32fast::hash(black_box(&text[..text.len() - 6]))));
+
+    let id = |text: &String| *TokenText::parse(text).unwrap().id().as_str().as_bytes().first_chunk::<16>().unwrap();
+    let ids: Vec<[u8; 16]> = world.texts.iter().map(id).collect();
+    // Filled in sorted order, which is another than that of the look-ups.
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    let map: HashMap<[u8; 16], [u8; 32]> = sorted.into_iter().map(|id| (id, [id[15]; 32])).collect();
+    let mut ring = Ring(&ids, 0);
+    // Each look-up waits for the one before, as a request does; the processor would run several at once.
+    let mut last = [0; 32];
+    group.bench_function("lookup", |b| {
+        b.iter(|| {
+            ring.1 = (ring.1 + usize::from(last[0] & 1)) % RECORDS;
+            last = map.get(black_box(ring.next())).copied().unwrap_or_default();
+            last
+        });
+    });
+
+    group.bench_function("getrandom", |b| {
+        b.iter(|| {
+            let mut bytes = [0; 64];
+            getrandom::SysRng.try_fill_bytes(&mut bytes).unwrap();
+            bytes
+        });
+    });
+    group.finish();
+}
+
+fn acts(c: &mut Criterion, world: &World) {
+    let mut group = c.benchmark_group("act");
+    let access = Access::to(&world.project, &[]);
+
+    let mut ring = Ring(&world.texts, 0);
+    group.bench_function("verify", |b| {
+        b.iter(|| ready(world.tokens.verify(black_box(ring.next().as_str()), &access)).unwrap());
+    });
+
+    // One wrong character, found by the checksum: the dearest malformed token.
+    let wrong = |(at, c)| {
+        if at != 40 {
+            c
+        } else if c == 'A' {
+            'B'
+        } else {
+            'A'
+        }
+    };
+    let malformed: String = world.texts[0].chars().enumerate().map(wrong).collect();
+    group.bench_function("malformed", |b| {
+        b.iter(|| ready(world.tokens.verify(black_box(malformed.as_str()), &access)).unwrap_err());
+    });
+
+    // Right in every public way, but made under another pepper.
+    let other =
+        mint(&keyring(100), &Policy::default(), new_token(world.project), &Actor::new("eve").unwrap(), NOW).unwrap();
+    let forged = other.token.expose_secret();
+    assert_eq!(PresentedToken::parse(forged, &keyring(0)).unwrap_err(), keyfob::Rejection::Tag);
+    group.bench_function("forged", |b| {
+        b.iter(|| ready(world.tokens.verify(black_box(forged), &access)).unwrap_err());
+    });
+
+    let (ring, policy, actor) = (keyring(0), Policy::default(), Actor::new("ada").unwrap());
+    group.bench_function("mint", |b| {
+        b.iter_batched(
+            || new_token(world.project),
+            |new| mint(&ring, &policy, new, &actor, NOW).unwrap(),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+/// Verifications a second by one thread and by two, in turns.
+fn threads(c: &mut Criterion, world: &World) {
+    let mut group = c.benchmark_group("threads");
+    for threads in [1, 2] {
+        group.bench_function(BenchmarkId::from_parameter(threads), |b| {
+            b.iter_custom(|rounds| verify_in_threads(world, threads, rounds));
+        });
+    }
+    group.finish();
+}
+
+/// The time in which `threads` make `rounds` verifications together.
+fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
+    let access = Access::to(&world.project, &[]);
+    let (waiting, rounds) = (AtomicUsize::new(threads), rounds.div_ceil(threads as u64));
+    let work = |thread: usize| {
+        waiting.fetch_sub(1, Ordering::SeqCst);
+        while waiting.load(Ordering::SeqCst) > 0 {
+            std::hint::spin_loop();
+        }
+        let start = Instant::now();
+        let mut ring = Ring(&world.texts, thread * (RECORDS / threads));
+        for _ in 0..rounds {
+            black_box(ready(world.tokens.verify(ring.next().as_str(), &access)).unwrap());
+        }
+        start.elapsed()
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap_or_default()
+    })
+}
+
+/// Nanoseconds of a benchmark of this run, by the median.
+fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    let file = format!("{target}/criterion/{path}/new/estimates.json");
+    if std::fs::metadata(&file).ok()?.modified().ok()? < since {
+        return None;
+    }
+    let estimates: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
+fn report(since: std::time::SystemTime) -> Option<()> {
+    let median = |path: &str| median(path, since);
+    let (hmac, crc) = (median("floor/hmac")?, median("floor/crc")?);
+    let (lookup, getrandom) = (median("floor/lookup")?, median("floor/getrandom")?);
+    println!("| floor | ns |\n|---|---|");
+    for (name, ns) in [("HMAC", hmac), ("CRC-32", crc), ("look-up", lookup), ("getrandom", getrandom)] {
+        println!("| {name} | {ns:.0} |");
+    }
+    println!("\n| act | ns | floor | ratio | at most |\n|---|---|---|---|---|");
+    for (act, floor, ns, most) in [
+        ("verify", "HMAC + look-up", hmac + lookup, 2.0),
+        ("malformed", "HMAC", hmac, 0.5),
+        ("forged", "HMAC", hmac, 1.4),
+        ("mint", "getrandom + HMAC", getrandom + hmac, 2.0),
+    ] {
+        let took = median(&format!("act/{act}"))?;
+        println!("| {act} | {took:.0} | {floor} | {:.2} | {most} |", took / ns);
+    }
+    println!("\nTwo threads verify {:.2} times as many as one.", median("threads/1")? / median("threads/2")?);
+    Some(())
+}
+
+fn main() {
+    let since = std::time::SystemTime::now();
+    let world = world();
+    let mut criterion = Criterion::default().configure_from_args();
+    floors(&mut criterion, &world);
+    acts(&mut criterion, &world);
+    threads(&mut criterion, &world);
+    criterion.final_summary();
+    if report(since).is_none() {
+        println!("Not all was measured in this run, so there are no ratios.");
+    }
+}
