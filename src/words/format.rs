@@ -99,14 +99,15 @@ impl<'a> TokenText<'a> {
 
     #[inline]
     fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
-        let head = &text[..text.len() - FROM_ID];
         // One prefix may begin another. The project holds no "_", so at most one leaves a project behind it.
         let mut found = Rejection::Prefix;
         for prefix in prefixes {
-            let project = head.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_prefix(b"_"));
-            let Some(project) = project else { continue };
-            if ProjectId::fits(project) {
-                return Self { text, prefix_len: prefix.as_bytes().len() }.checked();
+            let prefix = prefix.as_bytes();
+            if !text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(b"_")) {
+                continue;
+            }
+            if text.get(prefix.len() + 1..text.len() - FROM_ID).is_some_and(ProjectId::fits) {
+                return Self { text, prefix_len: prefix.len() }.checked();
             }
             found = Rejection::Shape;
         }

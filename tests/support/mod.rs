@@ -1,0 +1,147 @@
+//! What several tests need.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use keyfob::{
+    Actor, Batch, Change, CountQuery, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId, OwnerLimit, Page,
+    Pepper, Prefix, ProjectId, Revocation, RevokeMatching, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore,
+    Touch,
+};
+use rand_core::{TryCryptoRng, TryRng};
+
+pub const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+pub fn prefix() -> Prefix {
+    Prefix::new("acme_pat").unwrap()
+}
+
+/// The pepper of bytes 00 to 1f.
+pub fn pepper() -> Pepper {
+    Pepper::new((0..32).collect()).unwrap()
+}
+
+pub fn keyring() -> Keyring {
+    Keyring::new(prefix(), pepper()).unwrap()
+}
+
+pub fn project(text: &str) -> ProjectId {
+    ProjectId::new(text).unwrap()
+}
+
+pub fn actor() -> Actor {
+    Actor::new("ada").unwrap()
+}
+
+/// For project 145, by ada.
+pub fn new_token() -> NewToken {
+    NewToken::new(project("145"), OwnerId::new("ada").unwrap(), Name::new("VS Code integration").unwrap())
+}
+
+/// Any time will do, as long as it is one.
+pub fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+/// The base62 digits of a number, left-padded.
+pub fn base62(mut number: u64, width: usize) -> String {
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(number % 62) as usize];
+        number /= 62;
+    }
+    String::from_utf8(digits).unwrap()
+}
+
+/// The text with its last six characters made the checksum of the others.
+pub fn with_checksum(text: &str) -> String {
+    let body = &text[..text.len() - 6];
+    format!("{body}{}", base62(u64::from(crc32fast::hash(body.as_bytes())), 6))
+}
+
+/// A generator that gives these base62 digits, so that a token can be minted again.
+pub struct Script(pub Vec<u8>);
+
+impl Script {
+    pub fn of(digits: &str) -> Self {
+        Self(digits.bytes().map(|digit| BASE62.iter().position(|other| *other == digit).unwrap() as u8).collect())
+    }
+}
+
+impl TryRng for Script {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        unimplemented!("minting draws bytes")
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        unimplemented!("minting draws bytes")
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in bytes {
+            *byte = if self.0.is_empty() { 0 } else { self.0.remove(0) };
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Script {}
+
+/// A store in memory that counts how often it is asked.
+#[derive(Default)]
+pub struct CountingStore {
+    store: MemoryStore,
+    calls: AtomicU64,
+}
+
+impl CountingStore {
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn counted(&self) -> &MemoryStore {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        &self.store
+    }
+}
+
+impl TokenStore for CountingStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        self.counted().insert(record, limit).await
+    }
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.counted().find(key).await
+    }
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.counted().list(query).await
+    }
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.counted().count(query).await
+    }
+    async fn update(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.counted().update(key, version, change).await
+    }
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.counted().revoke(key, revocation).await
+    }
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        self.counted().revoke_matching(matching, revocation).await
+    }
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.counted().rotate(key, version, successor, grace_until).await
+    }
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        self.counted().touch_many(touches).await
+    }
+}
