@@ -1,0 +1,157 @@
+//! The SQL of lists, counts and groups: what [`ListQuery::matches`], [`CountQuery::matches`] and
+//! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::Cursor::compare).
+
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::row::columns;
+use crate::rules::status::{NoticeStage, Status};
+use crate::service::query::{CountQuery, Cursor, Expiry, Life, ListOrder, ListQuery, SortKey, StatusFilter};
+use crate::service::store::RevokeGroup;
+use crate::words::ids::{KeyNumber, ProjectId};
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// Never, as it sorts: one millisecond behind the last time there is. The same number stands in the index.
+const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
+
+/// The expiry as it sorts: word for word as in the index, or SQLite does not use it.
+macro_rules! expiry {
+    () => {
+        "coalesce(expires_at, 253402300800000)"
+    };
+}
+
+/// One row more than the page, to know whether there is one.
+pub(super) fn list(query: &ListQuery, after: Option<&Cursor>) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
+    and_project(&mut sql, &query.project);
+    and_owner(&mut sql, query.owner.as_ref());
+    and_status(&mut sql, query.status);
+    if !query.name_contains.is_empty() {
+        sql.push(" AND instr(name_folded, ").push_bind(query.folded_name()).push(") > 0");
+    }
+    if let Some(time) = query.expires_before {
+        sql.push(concat!(" AND ", expiry!(), " < ")).push_bind(time.as_unix_millis());
+    }
+    if let Some(time) = query.last_used_before {
+        sql.push(" AND coalesce(last_used_at, created_at) < ").push_bind(time.as_unix_millis());
+    }
+    let (column, direction) = (sort_column(query.order), if query.descending { " DESC" } else { "" });
+    if let Some(cursor) = after {
+        sql.push(" AND (").push(column).push(", id) ").push(if query.descending { "<" } else { ">" }).push(" (");
+        match &cursor.key {
+            SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sql.push_bind(time.as_unix_millis()),
+            SortKey::Expires(Expiry::Never) => sql.push_bind(NEVER),
+            SortKey::Name(name) => sql.push_bind(name.as_str()),
+        };
+        sql.push(", ").push_bind(cursor.id.as_str()).push(")");
+    }
+    sql.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction);
+    sql.push(" LIMIT ").push_bind(query.most.get() as i64 + 1);
+    sql
+}
+
+fn sort_column(order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Created => "created_at",
+        ListOrder::Name => "name_folded",
+        ListOrder::Expires => expiry!(),
+    }
+}
+
+pub(super) fn count(query: &CountQuery) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("SELECT count(*) FROM keyfob_tokens WHERE ");
+    and_project(&mut sql, &query.project);
+    and_owner(&mut sql, query.owner.as_ref());
+    if let Some(number) = query.key_number {
+        and_key_number(&mut sql, number);
+    }
+    and_status(&mut sql, query.status);
+    sql
+}
+
+/// The first of the conditions.
+pub(super) fn and_project(sql: &mut QueryBuilder<Sqlite>, project: &ProjectId) {
+    sql.push("project = ").push_bind(project.as_str());
+}
+
+pub(super) fn and_group(sql: &mut QueryBuilder<Sqlite>, group: &RevokeGroup) {
+    match group {
+        RevokeGroup::Owner(owner) => and_owner(sql, Some(owner)),
+        RevokeGroup::Family(family) => {
+            sql.push(" AND family = ").push_bind(family.as_str());
+        }
+        RevokeGroup::CreatedBefore(time) => {
+            sql.push(" AND created_at < ").push_bind(time.as_unix_millis());
+        }
+        RevokeGroup::KeyNumber(number) => and_key_number(sql, *number),
+    }
+}
+
+fn and_owner(sql: &mut QueryBuilder<Sqlite>, owner: Option<&OwnerId>) {
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.as_str());
+    }
+}
+
+/// As a range of ids, which the primary key finds: from the number's character to the one behind it.
+fn and_key_number(sql: &mut QueryBuilder<Sqlite>, number: KeyNumber) {
+    let first = number.as_char();
+    let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
+    sql.push(" AND id >= ").push_bind(first.to_string()).push(" AND id < ").push_bind(behind.to_string());
+}
+
+/// The order of judgement of [`TokenRecord::status`](crate::TokenRecord::status), branch by branch.
+pub(super) fn and_status(sql: &mut QueryBuilder<Sqlite>, filter: Option<StatusFilter>) {
+    let Some(StatusFilter { life, at }) = filter else { return };
+    let at = at.as_unix_millis();
+    sql.push(" AND CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN grace_until <= ").push_bind(at);
+    sql.push(" THEN 'rotated' WHEN confirm_by <= ").push_bind(at);
+    sql.push(" THEN 'lapsed' WHEN expires_at <= ").push_bind(at);
+    sql.push(" THEN 'expired' WHEN disabled_at IS NOT NULL THEN 'disabled' WHEN confirm_by IS NOT NULL THEN 'pending'");
+    sql.push(" WHEN not_before > ").push_bind(at).push(" THEN 'not_yet_valid' ELSE 'active' END IN (");
+    let wanted = |status: &&Status| match life {
+        Life::Live => status.is_live(),
+        Life::Dead => !status.is_live(),
+        Life::Only(only) => **status == only,
+    };
+    let mut words = sql.separated(", ");
+    for status in Status::ALL.iter().filter(wanted) {
+        words.push_bind(status.as_str());
+    }
+    sql.push(")");
+}
+
+/// Those with a notice due and no lease: [`TokenRecord::due_notice`](crate::TokenRecord::due_notice). A later stage than
+/// the one sent is due just where the expiry is no further ahead than that stage begins.
+pub(super) fn and_due(sql: &mut QueryBuilder<Sqlite>, now: Timestamp) {
+    let millis = now.as_unix_millis();
+    sql.push(" AND rotated_to IS NULL AND confirm_by IS NULL AND revoked_at IS NULL AND (grace_until IS NULL");
+    sql.push(" OR grace_until > ").push_bind(millis);
+    sql.push(") AND (notice_lease_until IS NULL OR notice_lease_until <= ").push_bind(millis);
+    sql.push(concat!(") AND expires_at IS NOT NULL AND ", expiry!(), " > ")).push_bind(millis);
+    sql.push(concat!(" AND ", expiry!(), " <= CASE notice_stage"));
+    for (sent, next) in NoticeStage::ALL.iter().zip(&NoticeStage::ALL[1..]) {
+        sql.push(" WHEN ").push_bind(sent.as_str()).push(" THEN ").push_bind(notice_horizon(now, *next));
+    }
+    // The range alone is what the index is searched by.
+    let widest = NoticeStage::ALL.iter().map(|stage| notice_horizon(now, *stage)).max().unwrap_or(millis);
+    sql.push(concat!(" END AND ", expiry!(), " <= ")).push_bind(widest);
+}
+
+/// The last expiry for which the stage has begun.
+fn notice_horizon(now: Timestamp, stage: NoticeStage) -> i64 {
+    let ahead = stage.ahead().map_or(0, |ahead| ahead.as_millis() as i64);
+    now.as_unix_millis() + ahead
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_what_the_index_says() {
+        assert_eq!(expiry!(), format!("coalesce(expires_at, {NEVER})"));
+        assert!(super::super::SqliteStore::MIGRATION.contains(expiry!()));
+    }
+}
