@@ -24,7 +24,7 @@ use crate::sessions::SqliteSessions;
 use crate::{api, assets, csrf, page, sign_in, whoami};
 
 /// Where the tokens are kept.
-pub type Store = keyfob::MemoryStore;
+pub type Store = keyfob::SqliteStore;
 
 /// What every handler is given.
 pub struct App {

@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_no_expiry() {
-        for value in [json!(0), json!(-1), json!(i64::MIN), json!(1.0), json!("1"), json!(null), json!([1]), json!(true)] {
+        for value in
+            [json!(0), json!(-1), json!(i64::MIN), json!(1.0), json!("1"), json!(null), json!([1]), json!(true)]
+        {
             asks(json!({"measure": "days", "value": value}), Err(ExpiryError::Value));
         }
         for measure in [json!("Days"), json!("months"), json!(""), json!(1), json!(null)] {

@@ -30,13 +30,15 @@ impl TokenNames {
     /// The name of a token, made if it has none yet.
     pub async fn of(&self, key: &TokenKey, user: i64) -> Result<TokenName, SetupError> {
         let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
-        sqlx::query("INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(uuid.to_string())
-            .bind(user)
-            .bind(key.project.as_str())
-            .bind(key.id.as_str())
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(uuid.to_string())
+        .bind(user)
+        .bind(key.project.as_str())
+        .bind(key.id.as_str())
+        .execute(&self.pool)
+        .await?;
         let (id, uuid): (i64, String) =
             sqlx::query_as("SELECT id, uuid FROM token_names WHERE project = ? AND token_id = ?")
                 .bind(key.project.as_str())

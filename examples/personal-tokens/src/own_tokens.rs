@@ -135,6 +135,9 @@ pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refuse
 /// Ends one of the person's tokens. Its record stays, so that whoever still uses it is told why it does not work.
 pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
     let actor = Actor::from(&user.owner_id());
-    app.tokens.revoke(&actor, &token.view.key(), RevocationReason::CessationOfOperation).await.map_err(Refused::failed)?;
+    app.tokens
+        .revoke(&actor, &token.view.key(), RevocationReason::CessationOfOperation)
+        .await
+        .map_err(Refused::failed)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Form;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -158,8 +159,9 @@ async fn draw(
 pub async fn show(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
+    let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let project = own_tokens::project_of(&app, &signed_in.user, asked.project).await?;
     let token;
     let dialog = if let Some(uuid) = &asked.delete {

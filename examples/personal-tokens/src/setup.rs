@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use keyfob::{Clock, Keyring, Pepper, Policy, Prefix, Tokens};
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
 use crate::accounts::{self, Accounts};
 use crate::app::{App, Store};
@@ -65,13 +64,9 @@ pub async fn open(
         None if database.exists() => return Err("the database is there but its pepper file is not: restore it".into()),
         None => make_pepper(&data.join("pepper"))?,
     };
-    let options = SqliteConnectOptions::new()
-        .filename(&database)
-        .create_if_missing(true)
-        .foreign_keys(true)
-        .journal_mode(SqliteJournalMode::Wal);
-    let pool = SqlitePool::connect_with(options).await?;
-    let store = Store::new();
+    // One file for the tokens and for what the host keeps: one thing to back up, beside the pepper.
+    let store = Store::open(&database).await?;
+    let pool = store.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
 
     let first = first_sign_in(&pool).await?;
