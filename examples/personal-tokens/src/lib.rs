@@ -23,6 +23,7 @@ pub mod page;
 pub mod problem;
 pub mod projects;
 pub mod random;
+pub mod rows;
 pub mod sessions;
 pub mod setup;
 pub mod sign_in;

@@ -11,17 +11,17 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use keyfob::{Lifetime, PlaintextToken, Status, Timestamp, TokenView};
+use keyfob::{Lifetime, PlaintextToken, Status};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::expiry::{ExpiryError, Measure};
-use crate::own_tokens::{self, OwnToken, Refused};
+use crate::own_tokens::{self, Refused};
 use crate::projects::Project;
 use crate::random;
+use crate::rows::Row;
 use crate::sessions::SignedIn;
 use crate::setup::SetupError;
-use crate::time_words;
 
 #[derive(Deserialize)]
 pub struct Asked {
@@ -69,69 +69,6 @@ enum Dialog<'a> {
     New { form: String, name: &'a str, amount: &'a str, unit: &'a str, error: Option<String> },
     Issued { name: &'a str, token: &'a PlaintextToken },
     Delete { uuid: String, name: &'a str, error: Option<&'static str> },
-}
-
-struct Row {
-    uuid: String,
-    name: String,
-    public_part: String,
-    created: Time,
-    last_used: Option<Time>,
-    expires: Option<Time>,
-    /// A class of the style sheet.
-    expiry_class: &'static str,
-    status: &'static str,
-    status_class: &'static str,
-}
-
-/// A time in words, for machines, and in full.
-struct Time {
-    words: String,
-    exact: String,
-    full: String,
-}
-
-impl Time {
-    fn new(time: Timestamp, words: String) -> Self {
-        Self { words, exact: time.to_string(), full: time_words::full(time) }
-    }
-}
-
-const A_WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);
-
-impl Row {
-    fn new(token: &OwnToken, now: Timestamp) -> Self {
-        let view: &TokenView = &token.view;
-        let (status, status_class) = match view.status {
-            Status::Active => ("Active", "good"),
-            Status::NotYetValid => ("Not valid yet", "warn"),
-            Status::Pending => ("Waits for confirmation", "warn"),
-            Status::Disabled => ("Disabled", "warn"),
-            Status::Expired => ("Expired", "over"),
-            Status::Lapsed => ("Never confirmed", "over"),
-            Status::Rotated => ("Replaced", "over"),
-            Status::Revoked => ("Deleted", "over"),
-        };
-        let (expiry_class, expires) = match view.expires_at {
-            None => ("good", None),
-            Some(end) if end <= now => ("over", Some(Time::new(end, time_words::ago(end, now)))),
-            Some(end) if end.saturating_since(now) <= A_WEEK => {
-                ("warn", Some(Time::new(end, time_words::ahead(end, now))))
-            }
-            Some(end) => ("good", Some(Time::new(end, time_words::ahead(end, now)))),
-        };
-        Self {
-            uuid: token.name.uuid.to_string(),
-            name: view.name.as_str().into(),
-            public_part: view.public_part.clone(),
-            created: Time::new(view.created_at, time_words::ago(view.created_at, now)),
-            last_used: view.last_used_at.map(|time| Time::new(time, time_words::ago(time, now))),
-            expires,
-            expiry_class,
-            status,
-            status_class,
-        }
-    }
 }
 
 async fn draw(
