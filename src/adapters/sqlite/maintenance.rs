@@ -71,7 +71,7 @@ impl StoreMaintenance for SqliteStore {
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);
         and_due(&mut sql, now);
-        sql.push(" ORDER BY expires_at, id LIMIT ").push_bind(most.get() as i64);
+        sql.push(" ORDER BY expires_order, id LIMIT ").push_bind(most.get() as i64);
         sql.push(concat!(") RETURNING ", columns!()));
         let mut writer = self.writer().await?;
         let rows = sql.build().fetch_all(&mut *writer.within).await.map_err(failed)?;
