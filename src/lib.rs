@@ -9,6 +9,8 @@ mod adapters;
 mod rules;
 mod service;
 
+#[cfg(feature = "sqlite")]
+pub use crate::adapters::sqlite::SqliteStore;
 pub use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
 pub use crate::rules::address::{AddressRange, AddressRanges};
 pub use crate::rules::challenge::Challenge;

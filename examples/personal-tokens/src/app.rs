@@ -1,0 +1,106 @@
+//! The service put together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn, map_response};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use keyfob::{Clock, Tokens};
+use sqlx::SqlitePool;
+use time::Duration;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use crate::accounts::Accounts;
+use crate::names::TokenNames;
+use crate::page::PageError;
+use crate::problem::Problem;
+use crate::projects::Projects;
+use crate::sessions::SqliteSessions;
+use crate::{api, assets, csrf, page, sign_in, whoami};
+
+/// Where the tokens are kept.
+pub type Store = keyfob::SqliteStore;
+
+/// What every handler is given.
+pub struct App {
+    pub tokens: Tokens<Store, Arc<dyn Clock>>,
+    pub accounts: Accounts,
+    pub projects: Projects,
+    pub names: TokenNames,
+    pub pool: SqlitePool,
+    /// Browsers reach the service by HTTPS: its cookie must not travel otherwise.
+    pub behind_tls: bool,
+}
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
+        // The prefix makes browsers insist on Secure and on this very host.
+        .with_name(if app.behind_tls { "__Host-session" } else { "session" })
+        .with_secure(app.behind_tls)
+        .with_http_only(true)
+        .with_same_site(SameSite::Strict)
+        .with_expiry(Expiry::OnInactivity(Duration::hours(8)));
+
+    let by_session = Router::new()
+        .route("/", get(|| async { Redirect::to("/settings/tokens") }))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/settings/tokens", get(page::show).post(page::create))
+        .route("/settings/tokens/{uuid}/delete", post(page::delete))
+        .route("/api/v2/auth/token/", get(api::list).post(api::create))
+        .route("/api/v2/auth/token/{uuid}", get(api::get).delete(api::delete))
+        .layer(sessions)
+        .layer(from_fn(csrf::same_origin));
+
+    // These see no session at all: a signed-in browser is nobody here.
+    let by_token = Router::new()
+        .route("/api/v2/auth/whoami", get(whoami::whoami))
+        .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project));
+
+    let by_anybody = Router::new()
+        .route("/static/style.css", get(assets::style))
+        .route("/static/page.js", get(assets::script))
+        .route("/static/icon.svg", get(assets::icon));
+
+    by_session
+        .merge(by_token)
+        .merge(by_anybody)
+        .fallback(not_found)
+        .layer(DefaultBodyLimit::max(16 * 1024))
+        .layer(map_response(with_fixed_headers))
+        .with_state(app)
+}
+
+async fn not_found(uri: Uri, _: Request) -> Response {
+    if uri.path().starts_with("/api/") {
+        return Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into_response();
+    }
+    PageError::NotFound.into_response()
+}
+
+/// On every answer, the refusals too.
+async fn with_fixed_headers(mut response: Response) -> Response {
+    const FIXED: [(HeaderName, &str); 6] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; \
+             base-uri 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // Not "no-referrer", under which browsers send `Origin: null` with our own forms.
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    for (name, value) in FIXED {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,85 @@
+//! Requests that another site made in the user's browser.
+//!
+//! Three fences, each enough for the browsers it knows:
+//! 1. the session cookie is `SameSite=Strict`: it does not travel with another site's request;
+//! 2. here: a request that changes something must say that it comes from our own pages. Browsers say so by
+//!    `Sec-Fetch-Site` (since 2023 all do), or by `Origin` (since 2020). One that says neither is refused, so a script
+//!    with a session cookie sends `Origin` itself. This is what guards the JSON API and the sign-in form, and it holds
+//!    between ports of one host too, which are one site to a cookie;
+//! 3. each form of a session carries a value that only the session's own pages hold ([`crate::sessions::SignedIn`]).
+//!
+//! Routes that tokens open are not behind it: a browser never adds a token by itself.
+
+use axum::extract::Request;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::page::PageError;
+use crate::problem::Problem;
+
+pub async fn same_origin(request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if reads || is_same_origin(request.headers()) {
+        return next.run(request).await;
+    }
+    if request.uri().path().starts_with("/api/") {
+        let detail = "the request must come from this site's own pages";
+        return Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response();
+    }
+    PageError::ForgedForm.into_response()
+}
+
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let only = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(()),
+        }
+    };
+    match (only("sec-fetch-site"), only(ORIGIN.as_str()), only(HOST.as_str())) {
+        // "none" is a person's own doing: the address bar, a bookmark.
+        (Ok(Some(site)), _, _) => site == "same-origin" || site == "none",
+        (Ok(None), Ok(Some(origin)), Ok(Some(host))) => {
+            let origin = origin.as_bytes();
+            let rest = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+            rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn passes(headers: &[(&'static str, &'static str)], expected: bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, axum::http::HeaderValue::from_static(value));
+        }
+        assert_eq!(is_same_origin(&map), expected, "{headers:?}");
+    }
+
+    #[test]
+    fn who_is_same_origin() {
+        let host = ("host", "127.0.0.1:8088");
+        passes(&[host, ("sec-fetch-site", "same-origin")], true);
+        passes(&[host, ("sec-fetch-site", "none")], true);
+        passes(&[host, ("origin", "http://127.0.0.1:8088")], true);
+        passes(&[host, ("origin", "https://127.0.0.1:8088")], true);
+
+        passes(&[host], false);
+        passes(&[host, ("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:8088")], false);
+        passes(&[host, ("sec-fetch-site", "cross-site")], false);
+        passes(&[host, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], false);
+        passes(&[host, ("origin", "null")], false);
+        passes(&[host, ("origin", "http://127.0.0.1:80880")], false);
+        passes(&[host, ("origin", "http://127.0.0.1")], false);
+        passes(&[host, ("origin", "http://evil.example")], false);
+        passes(&[("origin", "http://127.0.0.1:8088")], false);
+    }
+}

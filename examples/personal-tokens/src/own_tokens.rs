@@ -1,0 +1,143 @@
+//! What a signed-in person does with their own tokens. The page and the JSON API both stand on it.
+
+use std::fmt;
+
+use keyfob::{
+    Actor, Invalid, IssueError, Issued, Lifetime, ListQuery, MintError, Name, NewToken, PageSize, PlaintextToken,
+    PolicyError, RevocationReason, Status, TokenView,
+};
+use uuid::Uuid;
+
+use crate::accounts::User;
+use crate::app::App;
+use crate::expiry::ExpiryError;
+use crate::names::TokenName;
+use crate::projects::Project;
+use crate::setup::SetupError;
+
+/// A token with its name in the JSON API.
+#[derive(Debug)]
+pub struct OwnToken {
+    pub name: TokenName,
+    pub view: TokenView,
+}
+
+/// Why something was not done, in words for its person.
+#[derive(Debug)]
+pub enum Refused {
+    Name(Invalid),
+    Expiry(ExpiryError),
+    Policy(PolicyError),
+    TooMany,
+    InvalidProject,
+    ForbiddenProject,
+    Unknown,
+    NotYours,
+    Failed,
+}
+
+impl Refused {
+    /// Something broke: the cause goes to the log, and nobody else.
+    pub fn failed(error: impl Into<SetupError>) -> Self {
+        let error = error.into();
+        tracing::error!(error = &*error as &dyn std::error::Error, "request failed");
+        Self::Failed
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(invalid) => invalid.fmt(f),
+            Self::Expiry(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+            Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
+            Self::InvalidProject => f.write_str("project_id must be the number of a project"),
+            Self::ForbiddenProject => f.write_str("you are not in this project"),
+            Self::Unknown => f.write_str("there is no such token"),
+            Self::NotYours => f.write_str("the token is another person's"),
+            Self::Failed => f.write_str("something went wrong on our side; please try again"),
+        }
+    }
+}
+
+/// The person's project of this number, or their personal one.
+pub async fn project_of(app: &App, user: &User, project: Option<i64>) -> Result<Project, Refused> {
+    let found = match project {
+        // One that does not exist and one that is closed to them look the same from outside.
+        Some(project) => app.projects.find_of_user(user.id, project).await,
+        None => app.projects.personal(user.id).await,
+    };
+    found.map_err(Refused::failed)?.ok_or(Refused::ForbiddenProject)
+}
+
+/// Makes a token of the person for a project they are in.
+pub async fn issue(
+    app: &App,
+    user: &User,
+    project: &Project,
+    name: &str,
+    lifetime: Lifetime,
+) -> Result<(OwnToken, PlaintextToken), Refused> {
+    let name = Name::new(name).map_err(Refused::Name)?;
+    let owner = user.owner_id();
+    let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime);
+    let Issued { token, record } = match app.tokens.issue(&Actor::from(&owner), new).await {
+        Ok(issued) => issued,
+        Err(IssueError::Mint(MintError::Policy(error))) => return Err(Refused::Policy(error)),
+        Err(IssueError::Limit) => return Err(Refused::TooMany),
+        Err(error) => return Err(Refused::failed(error)),
+    };
+    let name = app.names.of(&record.key(), user.id).await.map_err(Refused::failed)?;
+    Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
+}
+
+/// The person's tokens in a project, newest first, those they deleted among them.
+pub async fn list(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+    let project = project.project_id();
+    let mut names = app.names.of_user(user.id, &project).await.map_err(Refused::failed)?;
+    let mut query = ListQuery::new(project);
+    query.owner = Some(user.owner_id());
+    query.most = PageSize::MAX;
+    let mut tokens = Vec::new();
+    loop {
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        for view in page.items {
+            let name = match names.remove(&view.id) {
+                Some(name) => name,
+                None => app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?,
+            };
+            tokens.push(OwnToken { name, view });
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(tokens),
+        }
+    }
+}
+
+/// One of the person's tokens, unless they deleted it.
+pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
+    let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
+    let found = app.names.find(uuid).await.map_err(Refused::failed)?;
+    let (name, key) = found.ok_or(Refused::Unknown)?;
+    let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
+    // The record says whose it is, not the row of its name.
+    if view.owner != user.owner_id() {
+        return Err(Refused::NotYours);
+    }
+    if view.status == Status::Revoked {
+        return Err(Refused::Unknown);
+    }
+    Ok(OwnToken { name, view })
+}
+
+/// Ends one of the person's tokens. Its record stays, so that whoever still uses it is told why it does not work.
+pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
+    let actor = Actor::from(&user.owner_id());
+    app.tokens
+        .revoke(&actor, &token.view.key(), RevocationReason::CessationOfOperation)
+        .await
+        .map_err(Refused::failed)?;
+    Ok(())
+}

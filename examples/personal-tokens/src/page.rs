@@ -1,0 +1,260 @@
+//! The page *Settings → Personal tokens*.
+//!
+//! It works without its script: dialogs are links to the page with the dialog open. The script makes them modal,
+//! copies, and wipes the token.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use keyfob::{Lifetime, PlaintextToken, Status};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::expiry::{ExpiryError, Measure};
+use crate::own_tokens::{self, Refused};
+use crate::projects::Project;
+use crate::random;
+use crate::rows::Row;
+use crate::sessions::SignedIn;
+use crate::setup::SetupError;
+
+#[derive(Deserialize)]
+pub struct Asked {
+    project: Option<i64>,
+    new: Option<String>,
+    delete: Option<String>,
+    deleted: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewForm {
+    csrf: String,
+    form: String,
+    project: i64,
+    name: String,
+    /// Text, so that what was typed wrong comes back with a word about it. Not sent where the unit is "never".
+    #[serde(default)]
+    amount: String,
+    unit: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteForm {
+    csrf: String,
+    project: i64,
+    typed: String,
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct TokensPage<'a> {
+    signed_in: &'a SignedIn,
+    projects: Vec<Project>,
+    project: &'a Project,
+    rows: Vec<Row>,
+    allows_never: bool,
+    dialog: Dialog<'a>,
+    notice: Option<&'static str>,
+}
+
+enum Dialog<'a> {
+    None,
+    New { form: String, name: &'a str, amount: &'a str, unit: &'a str, error: Option<String> },
+    Issued { name: &'a str, token: &'a PlaintextToken },
+    Delete { uuid: String, name: &'a str, error: Option<&'static str> },
+}
+
+async fn draw(
+    app: &App,
+    signed_in: &SignedIn,
+    project: &Project,
+    dialog: Dialog<'_>,
+    notice: Option<&'static str>,
+) -> Result<Html<String>, PageError> {
+    let tokens = own_tokens::list(app, &signed_in.user, project).await?;
+    let projects = app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?;
+    let now = app.tokens.now();
+    let kept = tokens.iter().filter(|token| token.view.status != Status::Revoked);
+    render(&TokensPage {
+        signed_in,
+        projects,
+        project,
+        rows: kept.map(|token| Row::new(token, now)).collect(),
+        allows_never: app.tokens.policy().allows_never_expiring(),
+        dialog,
+        notice,
+    })
+}
+
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Html<String>, PageError> {
+    let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
+    let project = own_tokens::project_of(&app, &signed_in.user, asked.project).await?;
+    let token;
+    let dialog = if let Some(uuid) = &asked.delete {
+        token = own_tokens::find(&app, &signed_in.user, uuid).await?;
+        Dialog::Delete { uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), error: None }
+    } else if asked.new.is_some() {
+        let form = random::hex128().map_err(Refused::failed)?;
+        Dialog::New { form, name: "", amount: "30", unit: "days", error: None }
+    } else {
+        Dialog::None
+    };
+    let notice = asked.deleted.map(|_| "The token is deleted and has stopped working.");
+    draw(&app, &signed_in, &project, dialog, notice).await
+}
+
+pub async fn create(
+    State(app): State<Arc<App>>,
+    mut signed_in: SignedIn,
+    Form(form): Form<NewForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    if signed_in.is_spent(&form.form) {
+        return Ok(list_of(&project, ""));
+    }
+    let issued = match lifetime(&form) {
+        Ok(lifetime) => own_tokens::issue(&app, &signed_in.user, &project, &form.name, lifetime).await,
+        Err(error) => Err(Refused::Expiry(error)),
+    };
+    match issued {
+        Ok((own, token)) => {
+            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
+            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token };
+            Ok(draw(&app, &signed_in, &project, dialog, None).await?.into_response())
+        }
+        Err(Refused::Failed) => Err(Refused::Failed.into()),
+        Err(refused) => {
+            let NewForm { form, name, amount, unit, .. } = &form;
+            let dialog = Dialog::New { form: form.clone(), name, amount, unit, error: Some(in_words(&refused)) };
+            let page = draw(&app, &signed_in, &project, dialog, None).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+    }
+}
+
+fn lifetime(form: &NewForm) -> Result<Lifetime, ExpiryError> {
+    if form.unit == "never" {
+        return Ok(Lifetime::Never);
+    }
+    let measure = Measure::parse(&form.unit).ok_or(ExpiryError::Measure)?;
+    let amount = form.amount.trim();
+    match amount.parse() {
+        Ok(value) => measure.times(value),
+        // More digits than a number holds: too long, which the policy says better.
+        Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
+        Err(_) => Err(ExpiryError::Value),
+    }
+}
+
+/// A refusal in the words of the form.
+fn in_words(refused: &Refused) -> String {
+    match refused {
+        Refused::Name(invalid) => match invalid.flaw() {
+            keyfob::Flaw::Empty => "Give the token a name.".into(),
+            keyfob::Flaw::TooLong { max } => format!("The name may have at most {max} characters."),
+            _ => "The name holds a character that is not allowed.".into(),
+        },
+        Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
+        Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
+        other => {
+            let text = other.to_string();
+            let mut letters = text.chars();
+            letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
+        }
+    }
+}
+
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<DeleteForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    if form.typed.trim() == token.view.name.as_str() {
+        own_tokens::delete(&app, &signed_in.user, &token).await?;
+        return Ok(list_of(&project, "&deleted=1"));
+    }
+    let dialog = Dialog::Delete {
+        uuid: token.name.uuid.to_string(),
+        name: token.view.name.as_str(),
+        error: Some("That is not the name of the token."),
+    };
+    let page = draw(&app, &signed_in, &project, dialog, None).await?;
+    Ok((StatusCode::BAD_REQUEST, page).into_response())
+}
+
+fn list_of(project: &Project, more: &str) -> Response {
+    Redirect::to(&format!("/settings/tokens?project={}{more}", project.id)).into_response()
+}
+
+pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
+    page.render().map(Html).map_err(|error| PageError::failed(error.into()))
+}
+
+/// A page instead of the one that was asked for.
+pub enum PageError {
+    ForgedForm,
+    NotFound,
+    Refused(Refused),
+}
+
+impl PageError {
+    pub fn failed(error: SetupError) -> Self {
+        Self::Refused(Refused::failed(error))
+    }
+}
+
+impl From<Refused> for PageError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    title: &'static str,
+    text: String,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let (status, title, text) = match self {
+            Self::ForgedForm => (
+                StatusCode::FORBIDDEN,
+                "This form is out of date",
+                "It did not come from a page of your present session. Nothing was changed.".into(),
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is no such page.".into()),
+            Self::Refused(Refused::Unknown) => {
+                (StatusCode::NOT_FOUND, "No such token", "It may have been deleted meanwhile.".into())
+            }
+            Self::Refused(refused @ (Refused::ForbiddenProject | Refused::NotYours)) => {
+                (StatusCode::FORBIDDEN, "Not yours", in_words(&refused))
+            }
+            Self::Refused(refused @ Refused::Failed) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", in_words(&refused))
+            }
+            Self::Refused(refused) => (StatusCode::BAD_REQUEST, "That did not work", in_words(&refused)),
+        };
+        match (ErrorPage { title, text }).render() {
+            Ok(page) => (status, Html(page)).into_response(),
+            Err(_) => status.into_response(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Projects, and who is in them.
+
+use keyfob::ProjectId;
+use sqlx::{SqliteExecutor, SqlitePool};
+
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub id: i64,
+    pub name: String,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One person's own.
+    Personal,
+    /// Its members'.
+    Shared,
+    /// Everybody's.
+    Public,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::Shared => "shared",
+            Self::Public => "public",
+        }
+    }
+}
+
+type Row = (i64, String, String);
+
+impl From<Row> for Project {
+    fn from((id, name, kind): Row) -> Self {
+        let kind = match kind.as_str() {
+            "personal" => Kind::Personal,
+            "public" => Kind::Public,
+            _ => Kind::Shared,
+        };
+        Self { id, name, kind }
+    }
+}
+
+impl Project {
+    /// The project as keyfob knows it.
+    pub fn project_id(&self) -> ProjectId {
+        ProjectId::new(&self.id.to_string()).expect("a positive number is a valid project id")
+    }
+}
+
+pub struct Projects {
+    pool: SqlitePool,
+}
+
+/// One person's projects: their own, those they are in, and the public ones.
+macro_rules! of_user {
+    ($and:literal) => {
+        concat!(
+            "SELECT id, name, kind FROM projects WHERE (owner_id = ?1 OR kind = 'public' OR (kind = 'shared'",
+            " AND id IN (SELECT project_id FROM memberships WHERE user_id = ?1)))",
+            $and
+        )
+    };
+}
+
+impl Projects {
+    pub fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    /// The personal one first, the public ones last.
+    pub async fn of_user(&self, user: i64) -> sqlx::Result<Vec<Project>> {
+        let rows: Vec<Row> = sqlx::query_as(of_user!(" ORDER BY kind = 'personal' DESC, kind = 'public', name, id"))
+            .bind(user)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(Project::from).collect())
+    }
+
+    /// This project, if it is one of the user's.
+    pub async fn find_of_user(&self, user: i64, project: i64) -> sqlx::Result<Option<Project>> {
+        let row: Option<Row> =
+            sqlx::query_as(of_user!(" AND id = ?2")).bind(user).bind(project).fetch_optional(&self.pool).await?;
+        Ok(row.map(Project::from))
+    }
+
+    pub async fn personal(&self, user: i64) -> sqlx::Result<Option<Project>> {
+        let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE owner_id = ?")
+            .bind(user)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(Project::from))
+    }
+
+    pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM memberships WHERE project_id = ? AND user_id = ?")
+            .bind(project)
+            .bind(user)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, kind: Kind, owner: Option<i64>) -> sqlx::Result<i64> {
+    let done = sqlx::query("INSERT INTO projects (name, kind, owner_id) VALUES (?, ?, ?)")
+        .bind(name)
+        .bind(kind.as_str())
+        .bind(owner)
+        .execute(db)
+        .await?;
+    Ok(done.last_insert_rowid())
+}
+
+pub async fn join(db: impl SqliteExecutor<'_>, project: i64, user: i64) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO memberships (project_id, user_id) VALUES (?, ?)")
+        .bind(project)
+        .bind(user)
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,42 @@
+-- The host's own tables. Those of the tokens are keyfob's.
+CREATE TABLE IF NOT EXISTS users (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    password_hash TEXT NOT NULL,
+    suspended INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- AUTOINCREMENT: a project's id stands in its tokens, so it must never be used again.
+CREATE TABLE IF NOT EXISTS projects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('personal', 'shared', 'public')),
+    -- Of a personal project only; nobody has two.
+    owner_id INTEGER UNIQUE REFERENCES users (id),
+    CHECK ((kind = 'personal') = (owner_id IS NOT NULL))
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS memberships (
+    project_id INTEGER NOT NULL REFERENCES projects (id),
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    PRIMARY KEY (project_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- The id is kept as its SHA-256, so that who reads the database cannot take a session over.
+CREATE TABLE IF NOT EXISTS sessions (
+    id_hash BLOB PRIMARY KEY,
+    data TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The names by which the JSON API knows a token. They are made on first sight of a token, so a row may be missing
+-- but is never wrong.
+CREATE TABLE IF NOT EXISTS token_names (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uuid TEXT NOT NULL UNIQUE,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    UNIQUE (project, token_id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS token_names_of_user ON token_names (user_id, project);

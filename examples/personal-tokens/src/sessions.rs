@@ -1,0 +1,190 @@
+//! Sign-in sessions, kept in the service's own database, and who stands behind a request.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::SqlitePool;
+use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{Error, Result as StoreResult};
+use tower_sessions::{Session, SessionStore};
+
+use crate::accounts::User;
+use crate::api::ApiError;
+use crate::app::App;
+use crate::page::PageError;
+use crate::random;
+use crate::setup::SetupError;
+
+/// What a session holds.
+#[derive(Serialize, Deserialize)]
+struct Visit {
+    user: i64,
+    csrf: String,
+    /// Forms that made a token, newest last. Sent again (a reload of the page with the token), they make no second one.
+    spent_forms: Vec<String>,
+}
+
+const VISIT: &str = "visit";
+const MOST_SPENT_FORMS: usize = 32;
+
+/// Begins a session for the user, under a new id: one that somebody planted before is worth nothing after.
+pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
+    session.clear().await;
+    session.cycle_id().await?;
+    let visit = Visit { user: user.id, csrf: random::hex128()?, spent_forms: Vec::new() };
+    session.insert(VISIT, visit).await?;
+    Ok(())
+}
+
+/// The person behind a session, who is not suspended. As an extractor it is the guard of every session route.
+pub struct SignedIn {
+    pub user: User,
+    visit: Visit,
+    session: Session,
+}
+
+impl SignedIn {
+    /// What every form of this session carries.
+    pub fn csrf(&self) -> &str {
+        &self.visit.csrf
+    }
+
+    pub fn check_form(&self, csrf: &str) -> Result<(), PageError> {
+        match bool::from(self.visit.csrf.as_bytes().ct_eq(csrf.as_bytes())) {
+            true => Ok(()),
+            false => Err(PageError::ForgedForm),
+        }
+    }
+
+    pub fn is_spent(&self, form: &str) -> bool {
+        self.visit.spent_forms.iter().any(|spent| spent == form)
+    }
+
+    pub async fn spend(&mut self, form: &str) -> Result<(), SetupError> {
+        let spent = &mut self.visit.spent_forms;
+        if spent.len() == MOST_SPENT_FORMS {
+            spent.remove(0);
+        }
+        spent.push(form.into());
+        self.session.insert(VISIT, &self.visit).await?;
+        Ok(())
+    }
+
+    pub async fn end(self) -> Result<(), SetupError> {
+        Ok(self.session.flush().await?)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let api = parts.uri.path().starts_with("/api/");
+        let failed = |error: SetupError| match api {
+            true => ApiError::failed(error).into_response(),
+            false => PageError::failed(error).into_response(),
+        };
+        let session = Session::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        let visit: Option<Visit> = session.get(VISIT).await.map_err(|error| failed(error.into()))?;
+        let user = match &visit {
+            Some(visit) => app.accounts.find(visit.user).await.map_err(|error| failed(error.into()))?,
+            None => None,
+        };
+        match (user, visit) {
+            (Some(user), Some(visit)) if !user.suspended => Ok(Self { user, visit, session }),
+            _ if api => Err(ApiError::NotSignedIn.into_response()),
+            _ => Err(Redirect::to("/sign-in").into_response()),
+        }
+    }
+}
+
+/// Sessions on the service's SQLite pool.
+#[derive(Clone, Debug)]
+pub struct SqliteSessions {
+    pool: SqlitePool,
+}
+
+impl SqliteSessions {
+    pub fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+}
+
+/// Row keys are hashes: 128 random bits need no salt, and a copy of the database opens no session.
+fn row_key(id: &Id) -> Vec<u8> {
+    Sha256::digest(id.0.to_le_bytes()).to_vec()
+}
+
+fn unix_now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+fn backend(error: sqlx::Error) -> Error {
+    Error::Backend(error.to_string())
+}
+
+#[async_trait]
+impl SessionStore for SqliteSessions {
+    /// An insert and never an upsert: an id that is taken, at 128 random bits, is a fault and not a coincidence.
+    async fn create(&self, record: &mut Record) -> StoreResult<()> {
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+            .bind(unix_now())
+            .execute(&self.pool)
+            .await
+            .map_err(backend)?;
+        sqlx::query("INSERT INTO sessions (id_hash, data, expires_at) VALUES (?, ?, ?)")
+            .bind(row_key(&record.id))
+            .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)
+            .bind(record.expiry_date.unix_timestamp())
+            .execute(&self.pool)
+            .await
+            .map_err(backend)?;
+        Ok(())
+    }
+
+    /// An update and never an upsert: a request that is still under way must not bring back a session that has ended.
+    async fn save(&self, record: &Record) -> StoreResult<()> {
+        sqlx::query("UPDATE sessions SET data = ?, expires_at = ? WHERE id_hash = ?")
+            .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)
+            .bind(record.expiry_date.unix_timestamp())
+            .bind(row_key(&record.id))
+            .execute(&self.pool)
+            .await
+            .map_err(backend)?;
+        Ok(())
+    }
+
+    async fn load(&self, id: &Id) -> StoreResult<Option<Record>> {
+        let row: Option<(String, i64)> =
+            sqlx::query_as("SELECT data, expires_at FROM sessions WHERE id_hash = ? AND expires_at > ?")
+                .bind(row_key(id))
+                .bind(unix_now())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(backend)?;
+        let Some((data, expires_at)) = row else { return Ok(None) };
+        let decode = |error: String| Error::Decode(error);
+        Ok(Some(Record {
+            id: *id,
+            data: serde_json::from_str(&data).map_err(|error| decode(error.to_string()))?,
+            expiry_date: OffsetDateTime::from_unix_timestamp(expires_at).map_err(|error| decode(error.to_string()))?,
+        }))
+    }
+
+    async fn delete(&self, id: &Id) -> StoreResult<()> {
+        sqlx::query("DELETE FROM sessions WHERE id_hash = ?")
+            .bind(row_key(id))
+            .execute(&self.pool)
+            .await
+            .map_err(backend)?;
+        Ok(())
+    }
+}

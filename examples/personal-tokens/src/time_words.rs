@@ -1,0 +1,80 @@
+//! Times as people read them.
+
+use keyfob::Timestamp;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// "5 minutes ago".
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    match now.saturating_since(then).as_secs() {
+        0..MINUTE => "just now".into(),
+        seconds => format!("{} ago", span(seconds)),
+    }
+}
+
+/// "in 30 days", for a time ahead. Up to the second above, so that a token made a moment ago for 30 days says so.
+pub fn ahead(then: Timestamp, now: Timestamp) -> String {
+    let seconds = then.saturating_since(now).as_millis().div_ceil(1000);
+    format!("in {}", span(u64::try_from(seconds).unwrap_or(u64::MAX)))
+}
+
+/// Each unit up to twice the next one, so that the rounding never hides more than a quarter.
+fn span(seconds: u64) -> String {
+    let (unit, name) = match seconds {
+        0..MINUTE => (1, "second"),
+        _ if seconds < 2 * HOUR && seconds != HOUR => (MINUTE, "minute"),
+        _ if seconds < 2 * DAY => (HOUR, "hour"),
+        _ => (DAY, "day"),
+    };
+    let count = (seconds + unit / 2) / unit;
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {name}{plural}")
+}
+
+/// "2026-11-23 12:00 UTC".
+pub fn full(time: Timestamp) -> String {
+    let text = time.to_string();
+    match (text.get(..10), text.get(11..16)) {
+        (Some(date), Some(clock)) => format!("{date} {clock} UTC"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn spans_at_each_bound() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        for (seconds, text) in [
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "1 minute"),
+            (89, "1 minute"),
+            (90, "2 minutes"),
+            (300, "5 minutes"),
+            (HOUR, "1 hour"),
+            (HOUR + MINUTE, "61 minutes"),
+            (2 * HOUR - 1, "120 minutes"),
+            (2 * HOUR, "2 hours"),
+            (DAY, "24 hours"),
+            (2 * DAY - 1, "48 hours"),
+            (2 * DAY, "2 days"),
+            (7 * DAY, "7 days"),
+            (30 * DAY, "30 days"),
+            (366 * DAY, "366 days"),
+        ] {
+            let then = now.saturating_add(Duration::from_secs(seconds));
+            assert_eq!(ahead(then, now), format!("in {text}"));
+            let told = if seconds < MINUTE { "just now".into() } else { format!("{text} ago") };
+            assert_eq!(ago(now, then), told);
+        }
+        let almost = now.saturating_add(Duration::from_millis(30 * DAY * 1000 - 20));
+        assert_eq!(ahead(almost, now), "in 30 days");
+        assert_eq!(full(now), "2026-11-23 12:00 UTC");
+    }
+}

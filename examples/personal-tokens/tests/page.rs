@@ -1,0 +1,192 @@
+//! The page without its script: forms, dialogs, the shown-once pop-up, and what never leaves the service.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+use support::{Host, TOKENS, WHOAMI, assert_holds_no_part};
+
+const PAGE: &str = "/settings/tokens";
+
+fn token_in(body: &str) -> &str {
+    let (_, rest) = body.split_once("id=\"token\"").unwrap();
+    rest.split_once('>').unwrap().1.split('<').next().unwrap()
+}
+
+#[tokio::test]
+async fn signing_in_renews_the_session_and_out_ends_it() {
+    let host = Host::start().await;
+    let wrong = Request::post("/sign-in")
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer = host.send(wrong.body("name=ada&password=wrong".into()).unwrap()).await.is(401);
+    assert!(answer.headers.get("set-cookie").is_none());
+    let known = answer.body.replace("value=\"ada\"", "value=\"bob\"");
+    let unknown = Request::post("/sign-in")
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(host.send(unknown.body("name=bob&password=wrong".into()).unwrap()).await.is(401).body, known);
+
+    let ada = host.ada().await;
+    let again = ada
+        .post_form("/sign-in", &format!("name=ada&password={}", host.first.password))
+        .await
+        .is(303)
+        .header("set-cookie")
+        .to_owned();
+    assert!(!again.starts_with(&ada.cookie), "the id is a new one");
+    for flag in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(again.contains(flag), "{again}");
+    }
+    ada.get(PAGE).await.is(303);
+
+    let ada = host.ada().await;
+    ada.post_form("/sign-out", "csrf=wrong").await.is(403);
+    let csrf = ada.get(PAGE).await.is(200).field("csrf");
+    ada.post_form("/sign-out", &format!("csrf={csrf}")).await.is(303);
+    ada.get(PAGE).await.is(303);
+    let (sessions,): (i64,) = sqlx::query_as("SELECT count(*) FROM sessions").fetch_one(&host.app.pool).await.unwrap();
+    assert_eq!(sessions, 1, "only the second of the three is left");
+}
+
+#[tokio::test]
+async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let station = ada.project("Weather station").await;
+    let at = format!("{PAGE}?project={station}");
+    assert!(ada.get(&at).await.is(200).body.contains("No tokens in this project yet"));
+
+    let page = ada.get(&format!("{at}&new=1")).await.is(200);
+    assert!(page.body.contains("value=\"30\"") && page.body.contains("<option value=\"days\" selected>"));
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let send = format!("csrf={csrf}&form={form}&project={station}&name=VSCode+%26+co&amount=5&unit=minutes");
+    let shown = ada.post_form(PAGE, &send).await.is(200);
+    let token = token_in(&shown.body).to_owned();
+    host.with_token(&format!("/api/v2/projects/{station}/whoami"), &token).await.is(200);
+
+    // Sent again, as a reload of that page does, it makes no second one and shows nothing.
+    assert_eq!(ada.post_form(PAGE, &send).await.is(303).header("location"), at);
+    let list = ada.get(&at).await.is(200);
+    assert_eq!(list.body.matches("<tr>").count(), 2, "a head and one row");
+    for text in ["VSCode &#38; co", "in 5 minutes", "just now", "Active", token.rsplit_once('_').unwrap().0] {
+        assert!(list.body.contains(text), "{text}");
+    }
+    assert_holds_no_part(&list.body, &token);
+
+    let uuid = ada.get(TOKENS).await.json()[0]["uuid"].as_str().unwrap().to_owned();
+    ada.get(&format!("{at}&delete={uuid}")).await.is(200);
+    let path = format!("{PAGE}/{uuid}/delete");
+    ada.post_form(&path, &format!("csrf=no&project={station}&typed=VSCode+%26+co")).await.is(403);
+    let wrong = ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=vscode")).await.is(400);
+    assert!(wrong.body.contains("That is not the name of the token."));
+    host.with_token(WHOAMI, &token).await.is(200);
+    ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=VSCode+%26+co")).await.is(303);
+    host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
+    ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=VSCode+%26+co")).await.is(404);
+}
+
+#[tokio::test]
+async fn mistakes_come_back_with_a_word_and_the_draft() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let page = ada.get("/settings/tokens?new=1").await.is(200);
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    for (fields, word) in [
+        ("name=+&amount=30&unit=days", "Give the token a name."),
+        ("name=n%00&amount=30&unit=days", "The name holds a character that is not allowed."),
+        ("name=n&amount=0&unit=days", "The expiration must be a whole number of at least 1."),
+        ("name=n&amount=-1&unit=days", "The expiration must be a whole number of at least 1."),
+        ("name=n&amount=&unit=days", "The expiration must be a whole number of at least 1."),
+        ("name=n&amount=1e3&unit=days", "The expiration must be a whole number of at least 1."),
+        ("name=n&amount=367&unit=days", "A token may live for at most 366 days."),
+        ("name=n&amount=99999999999999999999&unit=weeks", "A token may live for at most 366 days."),
+        ("name=n&amount=3&unit=years", "Choose a unit for the expiration."),
+    ] {
+        let answer = ada.post_form(PAGE, &format!("csrf={csrf}&form={form}&project=1&{fields}")).await.is(400);
+        assert!(answer.body.contains(word), "{fields}");
+        assert_eq!(answer.field("form"), form);
+    }
+    ada.post_form(PAGE, &format!("csrf={csrf}x&form={form}&project=1&name=n&amount=1&unit=days")).await.is(403);
+    ada.post_form(PAGE, &format!("csrf={csrf}&form={form}&project=9999&name=n&amount=1&unit=days")).await.is(403);
+    let owner = format!("csrf={csrf}&form={form}&project=1&name=n&amount=1&unit=days&owner=2");
+    ada.post_form(PAGE, &owner).await.is(422);
+    assert_eq!(ada.get(TOKENS).await.json(), json!([]));
+    // The same form, once it is right, still makes one.
+    ada.post_form(PAGE, &format!("csrf={csrf}&form={form}&project=1&name=n&unit=never")).await.is(200);
+    ada.get("/settings/tokens?project=x").await.is(404);
+    ada.get("/settings/tokens?delete=x").await.is(404);
+}
+
+#[tokio::test]
+async fn names_are_text_and_not_markup() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let name = "<script>alert(1)</script>\"'><b>";
+    let made = ada.make(name, None).await;
+    assert_eq!(made["name"], name);
+    let uuid = made["uuid"].as_str().unwrap();
+    for page in ["/settings/tokens".into(), format!("/settings/tokens?delete={uuid}")] {
+        let body = ada.get(&page).await.is(200).body;
+        assert!(!body.contains("<script>alert") && !body.contains("'><b>") && !body.contains("\"'>"));
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("n", None).await;
+    let token = made["token"].as_str().unwrap();
+    let uuid = made["uuid"].as_str().unwrap();
+    host.answered.lock().unwrap().clear();
+
+    for path in ["/", PAGE, "/settings/tokens?new=1", TOKENS, &format!("{TOKENS}{uuid}")] {
+        ada.get(path).await;
+    }
+    ada.get(&format!("{PAGE}?delete={uuid}")).await.is(200);
+    // A token where it does not belong: a path, a query, a name of a field, a wrong header, a cookie.
+    ada.get(&format!("{TOKENS}{token}")).await;
+    ada.get(&format!("{PAGE}?project={token}")).await;
+    ada.get(&format!("/{token}")).await;
+    ada.post_text(&format!("{{\"{token}\": 1}}")).await;
+    ada.post(json!({"name": "n", "expires": token, "project_id": token})).await;
+    host.with_headers(WHOAMI, &[("cookie", &format!("session={token}"))]).await;
+    host.with_headers(PAGE, &[("cookie", &format!("session={token}"))]).await;
+    host.with_headers(WHOAMI, &[("authorization", token)]).await;
+    host.with_token(WHOAMI, &format!("{token}x")).await;
+    host.with_token(WHOAMI, token).await.is(200);
+    host.with_token("/api/v2/projects/7/whoami", token).await.is(403);
+    ada.delete(&format!("{TOKENS}{uuid}")).await.is(204);
+    host.with_token(WHOAMI, token).await.is(401);
+    host.send(Request::get(PAGE).body(Body::empty()).unwrap()).await;
+
+    assert_holds_no_part(&host.answered.lock().unwrap(), token);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("token refused"), "the log was kept");
+    assert_holds_no_part(&log, token);
+}

@@ -1,0 +1,193 @@
+//! A host of its own for each test: a fresh directory, a clock that stands, and requests without a network.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use keyfob::{Clock, FixedClock, SystemClock};
+use personal_tokens::app::{App, router};
+use personal_tokens::setup::{self, FirstSignIn, Settings};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub const TOKENS: &str = "/api/v2/auth/token/";
+pub const WHOAMI: &str = "/api/v2/auth/whoami";
+
+pub struct Host {
+    pub app: Arc<App>,
+    pub router: Router,
+    pub clock: FixedClock,
+    pub first: FirstSignIn,
+    /// Everything that was ever answered, headers too.
+    pub answered: Mutex<String>,
+    dir: TempDir,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.body))
+    }
+
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    /// The value of the first hidden field of this name.
+    #[track_caller]
+    pub fn field(&self, name: &str) -> String {
+        let start = format!("name=\"{name}\" value=\"");
+        let (_, rest) = self.body.split_once(&start).unwrap_or_else(|| panic!("no field {name}: {}", self.body));
+        rest.split('"').next().unwrap().into()
+    }
+
+    /// A refusal of a token: the status, the reason, and the words of the challenge.
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, reason: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["reason"], reason);
+        assert!(problem["detail"].as_str().unwrap().len() > 10);
+    }
+}
+
+impl Host {
+    pub async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    pub async fn start_with(settings: Settings) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FixedClock::new(SystemClock.now());
+        let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
+        let router = router(Arc::clone(&app));
+        Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), dir }
+    }
+
+    /// Sends a request as our own pages' script does. Every answer must carry the headers that all carry.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        *self.answered.lock().unwrap() += &format!("{:?}\n{body}\n", parts.headers);
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'; "));
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        answer
+    }
+
+    pub async fn sign_in(&self, name: &str, password: &str) -> Person<'_> {
+        let form = format!("name={name}&password={password}");
+        let request = Request::post("/sign-in")
+            .header("sec-fetch-site", "same-origin")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = self.send(request.body(form.into()).unwrap()).await.is(303);
+        let cookie = answer.header("set-cookie");
+        Person { host: self, cookie: cookie.split(';').next().unwrap().into() }
+    }
+
+    pub async fn ada(&self) -> Person<'_> {
+        self.sign_in(&self.first.name, &self.first.password).await
+    }
+
+    /// Somebody else, with only a personal project.
+    pub async fn eve(&self) -> Person<'_> {
+        setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
+        self.sign_in("eve", "eves-password").await
+    }
+
+    pub async fn with_token(&self, path: &str, token: &str) -> Answer {
+        self.with_headers(path, &[("authorization", &format!("Bearer {token}"))]).await
+    }
+
+    pub async fn with_headers(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+}
+
+/// A signed-in browser.
+pub struct Person<'h> {
+    pub host: &'h Host,
+    pub cookie: String,
+}
+
+impl Person<'_> {
+    pub fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        let request = Request::builder().method(method).uri(path).header("cookie", &self.cookie);
+        request.header("sec-fetch-site", "same-origin")
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.host.send(self.request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.host.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, body: Value) -> Answer {
+        self.post_text(&body.to_string()).await
+    }
+
+    pub async fn post_text(&self, body: &str) -> Answer {
+        let request = self.request("POST", TOKENS).header("content-type", "application/json");
+        self.host.send(request.body(body.to_owned().into()).unwrap()).await
+    }
+
+    pub async fn post_form(&self, path: &str, form: &str) -> Answer {
+        let request = self.request("POST", path).header("content-type", "application/x-www-form-urlencoded");
+        self.host.send(request.body(form.to_owned().into()).unwrap()).await
+    }
+
+    /// A token for a project, or for the personal one: its object, with the token in clear.
+    pub async fn make(&self, name: &str, project: Option<i64>) -> Value {
+        let mut body = serde_json::json!({"name": name, "expires": {"measure": "days", "value": 30}});
+        if let Some(project) = project {
+            body["project_id"] = project.into();
+        }
+        self.post(body).await.is(200).json()
+    }
+
+    pub async fn project(&self, name: &str) -> i64 {
+        let user = self.host.app.accounts.find(1).await.unwrap().unwrap();
+        let projects = self.host.app.projects.of_user(user.id).await.unwrap();
+        projects.iter().find(|project| project.name == name).unwrap().id
+    }
+}
+
+/// No eight characters of the secret are in the text.
+#[track_caller]
+pub fn assert_holds_no_part(text: &str, token: &str) {
+    let (_, secret) = token.rsplit_once('_').unwrap();
+    for at in 0..=secret.len() - 8 {
+        assert!(!text.contains(&secret[at..at + 8]), "a part of the secret is told");
+    }
+}

@@ -1,0 +1,102 @@
+//! Maintenance: projects, purge, notices.
+
+use std::sync::Arc;
+
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::SqliteStore;
+use super::failure::failed;
+use super::query::{and_due, and_project};
+use super::row::{columns, corrupt};
+use super::store::{and_key, changed, execute, none_left, raised_version, records};
+use crate::rules::record::TokenRecord;
+use crate::rules::status::NoticeStage;
+use crate::service::query::PageSize;
+use crate::service::store::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::service::store_error::StoreError;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+impl StoreMaintenance for SqliteStore {
+    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        // From one project straight to the next by an index: a DISTINCT would walk through every token. No id is empty.
+        const ALL: &str = "WITH RECURSIVE next (project) AS (\
+             SELECT min(project) FROM keyfob_tokens WHERE project > $1 UNION ALL \
+             SELECT (SELECT min(project) FROM keyfob_tokens WHERE project > next.project) \
+             FROM next WHERE next.project IS NOT NULL) \
+             SELECT project FROM next WHERE project IS NOT NULL LIMIT $2";
+        const OF_OWNER: &str = "WITH RECURSIVE next (project) AS (\
+             SELECT min(project) FROM keyfob_tokens WHERE owner = $3 AND project > $1 UNION ALL \
+             SELECT (SELECT min(project) FROM keyfob_tokens WHERE owner = $3 AND project > next.project) \
+             FROM next WHERE next.project IS NOT NULL) \
+             SELECT project FROM next WHERE project IS NOT NULL LIMIT $2";
+        let ProjectsQuery { owner, after, most } = query;
+        let sql = sqlx::query_scalar(if owner.is_some() { OF_OWNER } else { ALL });
+        let sql = sql.bind(after.as_ref().map_or("", ProjectId::as_str)).bind(most.get() as i64);
+        let sql = sql.bind(owner.as_ref().map(|owner| owner.as_str()));
+        let projects: Vec<String> = sql.fetch_all(&self.pool).await.map_err(failed)?;
+        projects.iter().map(|project| ProjectId::new(project).map_err(corrupt)).collect()
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+        let ended = |sql: &mut QueryBuilder<Sqlite>| {
+            let time = ended_before.as_unix_millis();
+            and_project(sql, project);
+            // The first of the four is before the time just where one of them is; NULL is not.
+            sql.push(" AND (revoked_at < ").push_bind(time).push(" OR grace_until < ").push_bind(time);
+            sql.push(" OR confirm_by < ").push_bind(time).push(" OR expires_at < ").push_bind(time).push(")");
+        };
+        let mut sql = QueryBuilder::new("DELETE FROM keyfob_tokens WHERE ");
+        and_project(&mut sql, project);
+        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
+        ended(&mut sql);
+        sql.push(" LIMIT ").push_bind(most.get() as i64).push(")");
+        let mut writing = self.begin().await?;
+        let count = execute(&mut sql, &mut writing.within).await?;
+        let done = none_left(ended, &mut writing.within).await?;
+        writing.commit().await?;
+        Ok(Batch { count, done })
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET notice_lease_until = ");
+        sql.push_bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " WHERE "));
+        and_project(&mut sql, project);
+        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
+        and_project(&mut sql, project);
+        and_due(&mut sql, now);
+        sql.push(" ORDER BY expires_order, id LIMIT ").push_bind(most.get() as i64);
+        sql.push(concat!(") RETURNING ", columns!()));
+        let mut writer = self.writer().await?;
+        let rows = sql.build().fetch_all(&mut *writer.within).await.map_err(failed)?;
+        let mut claimed = records(rows.iter())?;
+        // RETURNING has no order.
+        claimed.sort_by_key(|record| (record.expires_at, record.id));
+        Ok(claimed)
+    }
+
+    async fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: NoticeStage,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_stage = ");
+        sql.push("CASE WHEN notice_stage IN (");
+        let mut not_later = sql.separated(", ");
+        for earlier in NoticeStage::ALL.iter().filter(|earlier| **earlier <= stage) {
+            not_later.push_bind(earlier.as_str());
+        }
+        sql.push(") THEN ").push_bind(stage.as_str()).push(" ELSE notice_stage END, ");
+        sql.push(concat!(raised_version!(), " WHERE "));
+        and_key(&mut sql, key);
+        sql.push(concat!(" RETURNING ", columns!()));
+        let mut writer = self.writer().await?;
+        changed(&mut sql, &mut writer.within).await
+    }
+}

@@ -1,0 +1,153 @@
+//! A record as a row, and back.
+
+use core::error::Error;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, QueryBuilder, Row, Sqlite, Type};
+
+use super::failure::failed;
+use crate::rules::address::AddressRanges;
+use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
+use crate::rules::scope::ScopeSet;
+use crate::rules::status::NoticeStage;
+use crate::service::store::ImportKey;
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::digest::Digest;
+use crate::words::error::Invalid;
+use crate::words::ids::{Prefix, ProjectId, TokenId};
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// The columns of a record, in the order in which [`record`] reads them and [`insert`] writes them.
+macro_rules! columns {
+    () => {
+        "prefix, project, id, digest, name, owner, kind, scopes, metadata, addresses, created_at, created_by, \
+         confirm_by, not_before, expires_at, last_used_at, disabled_at, disabled_by, revoked_at, revoked_by, \
+         revoked_reason, family, rotated_from, rotated_to, grace_until, request_id, notice_stage, \
+         notice_lease_until, version"
+    };
+}
+pub(super) use columns;
+
+/// `INSERT … SELECT` with every value bound, open for a `WHERE`.
+pub(super) fn insert(record: &TokenRecord, import_key: Option<&ImportKey>) -> Result<QueryBuilder<Sqlite>, StoreError> {
+    const HEAD: &str = concat!("INSERT INTO keyfob_tokens (", columns!(), ", name_folded, import_key) SELECT ");
+    let version =
+        i64::try_from(record.version).map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
+    let (disabled, revoked) = (record.disabled.as_ref(), record.revoked.as_ref());
+    let mut query = QueryBuilder::new(HEAD);
+    let mut values = query.separated(", ");
+    values.push_bind(record.prefix.as_str());
+    values.push_bind(record.project.as_str());
+    values.push_bind(record.id.as_str());
+    values.push_bind(record.digest.as_bytes().as_slice());
+    values.push_bind(record.name.as_str());
+    values.push_bind(record.owner.as_str());
+    values.push_bind(record.kind.as_str());
+    values.push_bind(record.scopes.as_str());
+    values.push_bind(record.metadata.as_str());
+    values.push_bind(record.addresses.as_str());
+    values.push_bind(record.created_at.as_unix_millis());
+    values.push_bind(record.created_by.as_str());
+    values.push_bind(record.confirm_by.map(Timestamp::as_unix_millis));
+    values.push_bind(record.not_before.map(Timestamp::as_unix_millis));
+    values.push_bind(record.expires_at.map(Timestamp::as_unix_millis));
+    values.push_bind(record.last_used_at.map(Timestamp::as_unix_millis));
+    values.push_bind(disabled.map(|disabled| disabled.at.as_unix_millis()));
+    values.push_bind(disabled.map(|disabled| disabled.by.as_str()));
+    values.push_bind(revoked.map(|revoked| revoked.at.as_unix_millis()));
+    values.push_bind(revoked.map(|revoked| revoked.by.as_str()));
+    values.push_bind(revoked.map(|revoked| revoked.reason.as_str()));
+    values.push_bind(record.family.as_str());
+    values.push_bind(record.rotated_from.as_ref().map(TokenId::as_str));
+    values.push_bind(record.rotated_to.as_ref().map(TokenId::as_str));
+    values.push_bind(record.grace_until.map(Timestamp::as_unix_millis));
+    values.push_bind(record.request_id.as_ref().map(RequestId::as_str));
+    values.push_bind(record.notice_stage.as_str());
+    values.push_bind(record.notice_lease_until.map(Timestamp::as_unix_millis));
+    values.push_bind(version);
+    values.push_bind(record.name.folded());
+    values.push_bind(import_key.map(|key| key.as_bytes().as_slice()));
+    Ok(query)
+}
+
+/// The record of a row of [`columns!`].
+///
+/// # Errors
+/// [`Corrupt`](StoreErrorKind::Corrupt) where a value does not fit its type.
+pub(super) fn record(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
+    let mut row = Values { row, next: 0 };
+    // Fields are read in the order in which they stand here, which is that of the columns.
+    Ok(TokenRecord {
+        prefix: row.text(Prefix::new)?,
+        project: row.text(ProjectId::new)?,
+        id: row.text(TokenId::new)?,
+        digest: Digest::try_from(row.value::<&[u8]>()?).map_err(corrupt)?,
+        name: row.text(Name::new)?,
+        owner: row.text(OwnerId::new)?,
+        kind: row.text(TokenKind::new)?,
+        scopes: row.text(ScopeSet::new)?,
+        metadata: row.text(Metadata::new)?,
+        addresses: row.text(AddressRanges::new)?,
+        created_at: row.time()?.ok_or_else(missing)?,
+        created_by: row.text(Actor::new)?,
+        confirm_by: row.time()?,
+        not_before: row.time()?,
+        expires_at: row.time()?,
+        last_used_at: row.time()?,
+        disabled: match (row.time()?, row.text_if_any(Actor::new)?) {
+            (Some(at), Some(by)) => Some(Disabled { at, by }),
+            (None, None) => None,
+            _ => return Err(missing()),
+        },
+        revoked: match (row.time()?, row.text_if_any(Actor::new)?, row.text_if_any(RevocationReason::new)?) {
+            (Some(at), Some(by), Some(reason)) => Some(Revocation { at, by, reason }),
+            (None, None, None) => None,
+            _ => return Err(missing()),
+        },
+        family: row.text(TokenId::new)?,
+        rotated_from: row.text_if_any(TokenId::new)?,
+        rotated_to: row.text_if_any(TokenId::new)?,
+        grace_until: row.time()?,
+        request_id: row.text_if_any(RequestId::new)?,
+        notice_stage: row.text(NoticeStage::new)?,
+        notice_lease_until: row.time()?,
+        version: row.value::<i64>()?.try_into().map_err(corrupt)?,
+    })
+}
+
+/// The values of a row, one after the other.
+struct Values<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl<'r> Values<'r> {
+    fn value<T: Decode<'r, Sqlite> + Type<Sqlite>>(&mut self) -> Result<T, StoreError> {
+        let at = self.next;
+        self.next += 1;
+        self.row.try_get(at).map_err(failed)
+    }
+
+    fn text<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<T, StoreError> {
+        new(self.value()?).map_err(corrupt)
+    }
+
+    fn text_if_any<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<Option<T>, StoreError> {
+        self.value::<Option<&str>>()?.map(new).transpose().map_err(corrupt)
+    }
+
+    fn time(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.value::<Option<i64>>()?.map(Timestamp::from_unix_millis).transpose().map_err(corrupt)
+    }
+}
+
+/// A value does not fit its type. No cause echoes it.
+pub(super) fn corrupt(error: impl Error + Send + Sync + 'static) -> StoreError {
+    StoreError::with_source(StoreErrorKind::Corrupt, error)
+}
+
+/// Of values that stand together, one is not there.
+fn missing() -> StoreError {
+    StoreError::with_source(StoreErrorKind::Corrupt, "a column is NULL whose companion is not")
+}

@@ -1,0 +1,264 @@
+//! The token store: each call one statement, or one transaction where it must tell two things apart.
+//!
+//! Statements that write are read to their end, not to their first row: SQLite commits at the end, and a commit that
+//! fails there must not be taken for one.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::failure::failed;
+use super::query::{self, and_group, and_project, and_status};
+use super::row::{self, columns};
+use super::{SqliteStore, Writing};
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::service::query::{CountQuery, Cursor, Life, ListQuery, Page, StatusFilter};
+use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::TokenKey;
+use crate::words::timestamp::Timestamp;
+
+/// One more, at most [`TokenRecord::MAX_VERSION`].
+macro_rules! raised_version {
+    () => {
+        "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
+    };
+}
+pub(super) use raised_version;
+
+impl TokenStore for SqliteStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        let mut sql = row::insert(&record, None)?;
+        if let Some(OwnerLimit { most, now }) = limit {
+            // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
+            sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+            and_key(&mut sql, &record.key());
+            sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
+            and_project(&mut sql, &record.project);
+            sql.push(" AND owner = ").push_bind(record.owner.as_str());
+            and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
+            sql.push(") < ").push_bind(i64::try_from(most).unwrap_or(i64::MAX));
+        }
+        let mut writer = self.writer().await?;
+        match execute(&mut sql, &mut writer.within).await? {
+            0 => Err(StoreErrorKind::Limit.into()),
+            _ => Ok(Arc::new(record)),
+        }
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        find(key, &mut connection).await.map(|record| record.map(Arc::new))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
+        let rows = query::list(query, after).build().fetch_all(&self.pool).await.map_err(failed)?;
+        let more = rows.len() > query.most.get();
+        let items = records(rows.iter().take(query.most.get()))?;
+        let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
+        Ok(Page { items, next })
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        let count: i64 = query::count(query).build_query_scalar().fetch_one(&self.pool).await.map_err(failed)?;
+        u64::try_from(count).map_err(row::corrupt)
+    }
+
+    async fn update(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET ");
+        match &change {
+            Change::Rename(name) => {
+                sql.push("name = ").push_bind(name.as_str()).push(", name_folded = ").push_bind(name.folded())
+            }
+            Change::Disable(disabled) => {
+                sql.push("disabled_at = ").push_bind(disabled.at.as_unix_millis());
+                sql.push(", disabled_by = ").push_bind(disabled.by.as_str())
+            }
+            Change::Enable => sql.push("disabled_at = NULL, disabled_by = NULL"),
+            Change::Confirm => sql.push("confirm_by = NULL"),
+            Change::EndGrace(at) => sql.push("grace_until = ").push_bind(at.as_unix_millis()),
+            Change::Narrow { scopes, addresses, expires_at } => {
+                sql.push("scopes = ").push_bind(scopes.as_str());
+                sql.push(", addresses = ").push_bind(addresses.as_str());
+                sql.push(", expires_at = ").push_bind(expires_at.map(Timestamp::as_unix_millis))
+            }
+        };
+        sql.push(concat!(", ", raised_version!(), " WHERE "));
+        and_key(&mut sql, key);
+        // A version that no row can have is one that no row has.
+        sql.push(" AND version = ").push_bind(i64::try_from(expected_version).unwrap_or(-1));
+        sql.push(concat!(" RETURNING ", columns!()));
+
+        let mut writing = self.begin().await?;
+        let record = changed(&mut sql, &mut writing.within).await?;
+        if record.is_none() && find(key, &mut writing.within).await?.is_some() {
+            return Err(StoreErrorKind::Conflict.into());
+        }
+        writing.commit().await?;
+        Ok(record)
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        // One statement for both cases: what a CASE reads is the row as it was.
+        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
+        sql.push_bind(revocation.at.as_unix_millis());
+        sql.push("), revoked_by = coalesce(revoked_by, ").push_bind(revocation.by.as_str());
+        sql.push("), revoked_reason = coalesce(revoked_reason, ").push_bind(revocation.reason.as_str());
+        sql.push("), version = CASE WHEN revoked_at IS NULL AND version < 9223372036854775807");
+        sql.push(" THEN version + 1 ELSE version END WHERE ");
+        and_key(&mut sql, key);
+        sql.push(concat!(" RETURNING ", columns!()));
+        let mut writer = self.writer().await?;
+        changed(&mut sql, &mut writer.within).await
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        let RevokeMatching { project, group, most } = matching;
+        let left = |sql: &mut QueryBuilder<Sqlite>| {
+            and_project(sql, project);
+            and_group(sql, group);
+            sql.push(" AND revoked_at IS NULL");
+        };
+        let mut sql = set_revoked(revocation);
+        if group.is_one_act() {
+            left(&mut sql);
+            let mut writer = self.writer().await?;
+            return Ok(Batch { count: execute(&mut sql, &mut writer.within).await?, done: true });
+        }
+        and_project(&mut sql, project);
+        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
+        left(&mut sql);
+        sql.push(" LIMIT ").push_bind(most.get() as i64).push(")");
+        let mut writing = self.begin().await?;
+        let count = execute(&mut sql, &mut writing.within).await?;
+        let done = none_left(left, &mut writing.within).await?;
+        writing.commit().await?;
+        Ok(Batch { count, done })
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut writing = self.begin().await?;
+        let Some(old) = find(key, &mut writing.within).await? else { return Ok(None) };
+        if old.version != expected_version || old.revoked.is_some() {
+            return Err(StoreErrorKind::Conflict.into());
+        }
+        if let Some(id) = old.rotated_to {
+            let earlier = TokenKey { project: key.project, id };
+            supersede(&earlier, &successor, &mut writing).await?;
+        }
+        execute(&mut row::insert(&successor, None)?, &mut writing.within).await?;
+
+        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET rotated_to = ");
+        sql.push_bind(successor.id.as_str()).push(", grace_until = ").push_bind(grace_until.as_unix_millis());
+        sql.push(concat!(", ", raised_version!(), " WHERE "));
+        and_key(&mut sql, key);
+        sql.push(concat!(" RETURNING ", columns!()));
+        let record = changed(&mut sql, &mut writing.within).await?;
+        writing.commit().await?;
+        Ok(record)
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        const TOUCH: &str = "UPDATE keyfob_tokens SET last_used_at = $1 WHERE project = $2 AND id = $3 \
+             AND (last_used_at IS NULL OR last_used_at < $1)";
+        if touches.is_empty() {
+            return Ok(0);
+        }
+        let mut writing = self.begin().await?;
+        let mut moved = 0;
+        for Touch { key, used_at } in touches {
+            let touch = sqlx::query(TOUCH).bind(used_at.as_unix_millis());
+            let touch = touch.bind(key.project.as_str()).bind(key.id.as_str());
+            moved += touch.execute(&mut *writing.within).await.map_err(failed)?.rows_affected();
+        }
+        writing.commit().await?;
+        Ok(moved)
+    }
+}
+
+/// Revokes an earlier successor that waits to be confirmed and was made by the same request as the new one.
+async fn supersede(
+    earlier: &TokenKey,
+    successor: &TokenRecord,
+    writing: &mut Writing<sqlx::Transaction<'static, Sqlite>>,
+) -> Result<(), StoreError> {
+    let waits = |earlier: &TokenRecord| earlier.confirm_by.is_some() && earlier.revoked.is_none();
+    let repeats = |earlier: &TokenRecord| earlier.request_id.is_some() && earlier.request_id == successor.request_id;
+    let found = find(earlier, &mut writing.within).await?;
+    if !found.is_some_and(|earlier| waits(&earlier) && repeats(&earlier)) {
+        return Err(StoreErrorKind::Conflict.into());
+    }
+    let (at, by) = (successor.created_at, successor.created_by.clone());
+    let mut sql = set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+    and_key(&mut sql, earlier);
+    execute(&mut sql, &mut writing.within).await?;
+    Ok(())
+}
+
+/// `UPDATE … SET … WHERE `, for rows that are not revoked.
+fn set_revoked(revocation: &Revocation) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET revoked_at = ");
+    sql.push_bind(revocation.at.as_unix_millis());
+    sql.push(", revoked_by = ").push_bind(revocation.by.as_str());
+    sql.push(", revoked_reason = ").push_bind(revocation.reason.as_str());
+    sql.push(concat!(", ", raised_version!(), " WHERE "));
+    sql
+}
+
+pub(super) fn and_key(sql: &mut QueryBuilder<Sqlite>, key: &TokenKey) {
+    and_project(sql, &key.project);
+    sql.push(" AND id = ").push_bind(key.id.as_str());
+}
+
+/// The hot path of every verification: static text, prepared once for each connection.
+async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
+    const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
+    let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
+    query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
+}
+
+/// Runs a statement to its end; how many rows it changed.
+pub(super) async fn execute(
+    sql: &mut QueryBuilder<Sqlite>,
+    connection: &mut SqliteConnection,
+) -> Result<u64, StoreError> {
+    sql.build().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
+}
+
+/// Runs an `UPDATE … RETURNING` of one row to its end.
+pub(super) async fn changed(
+    sql: &mut QueryBuilder<Sqlite>,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    let rows = sql.build().fetch_all(connection).await.map_err(failed)?;
+    Ok(records(rows.iter())?.pop())
+}
+
+pub(super) fn records<'r>(rows: impl Iterator<Item = &'r SqliteRow>) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+    rows.map(|row| row::record(row).map(Arc::new)).collect()
+}
+
+/// Whether no row meets the conditions any more.
+pub(super) async fn none_left(
+    conditions: impl FnOnce(&mut QueryBuilder<Sqlite>),
+    connection: &mut SqliteConnection,
+) -> Result<bool, StoreError> {
+    let mut sql = QueryBuilder::new("SELECT NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+    conditions(&mut sql);
+    sql.push(")");
+    sql.build_query_scalar().fetch_one(connection).await.map_err(failed)
+}

@@ -1,0 +1,218 @@
+//! The laws of rotate.
+
+use super::report::{Broken, Verdict, ensure, ensure_eq, refused, same, same_but_version};
+use super::sample::{
+    absent, at, disabled, ensure_absent, full, kept, name, project, put, record, request, revocation, some, stored,
+    successor,
+};
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::service::store::TokenStore;
+use crate::service::store_error::StoreErrorKind::Conflict;
+
+pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
+    // Without a successor yet, else filled.
+    let old = TokenRecord { rotated_to: None, grace_until: None, last_used_at: Some(at(-4)), ..full(project()?)? };
+    let before = kept(store, &old).await?;
+    let new = TokenRecord { confirm_by: Some(at(50)), request_id: request("r")?, ..successor(&old)? };
+    let mut expected = TokenRecord::clone(&before);
+    expected.rotate_to(new.id, at(20));
+    let answer = some(store.rotate(&before.key(), before.version, new.clone(), at(20)).await?, "rotate")?;
+    same_but_version(&answer, &expected, "the answer to rotate, the old token")?;
+    same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token")?;
+    let found = stored(store, &new.key()).await?;
+    ensure_eq!(
+        (found.owner.clone(), found.family, found.rotated_from, found.confirm_by, found.request_id.clone()),
+        (new.owner.clone(), new.family, new.rotated_from, new.confirm_by, new.request_id.clone()),
+        "owner, family, rotated_from, confirm_by and request_id of the successor"
+    );
+    Ok(())
+}
+
+pub(super) async fn rotate_keeps_every_column_of_the_successor<S: TokenStore>(store: &S) -> Verdict {
+    let old = record(project()?)?;
+    let before = kept(store, &old).await?;
+    let new = TokenRecord { family: old.family, rotated_from: Some(old.id), ..full(old.project)? };
+    some(store.rotate(&before.key(), before.version, new.clone(), at(20)).await?, "rotate")?;
+    same(&*stored(store, &new.key()).await?, &new, "the successor")
+}
+
+pub(super) async fn rotate_raises_the_version<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let new = successor(&before)?;
+    let answer = some(store.rotate(&before.key(), before.version, new, at(20)).await?, "rotate")?;
+    ensure_eq!(answer.version, before.version + 1, "the version in the answer to rotate");
+    ensure_eq!(stored(store, &before.key()).await?.version, before.version + 1, "the version after rotate");
+    Ok(())
+}
+
+pub(super) async fn rotate_needs_the_expected_version<S: TokenStore>(store: &S) -> Verdict {
+    let sample = TokenRecord { version: 41, ..record(project()?)? };
+    let before = kept(store, &sample).await?;
+    for version in [before.version - 1, before.version + 1, 0, TokenRecord::MAX_VERSION] {
+        let result = store.rotate(&before.key(), version, successor(&before)?, at(20)).await;
+        refused(result, Conflict, &format!("rotate of version {}, expecting {version}", before.version))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rotate_refuses_a_revoked_token<S: TokenStore>(store: &S) -> Verdict {
+    let sample = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(project()?)? };
+    let before = kept(store, &sample).await?;
+    let result = store.rotate(&before.key(), before.version, successor(&before)?, at(20)).await;
+    refused(result, Conflict, "rotate of a revoked token")
+}
+
+pub(super) async fn rotate_takes_tokens_that_do_not_work<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let samples = [
+        TokenRecord { expires_at: Some(at(-1)), ..record(project)? },
+        TokenRecord { disabled: Some(disabled("root", -1)?), ..record(project)? },
+        TokenRecord { confirm_by: Some(at(-1)), ..record(project)? },
+        TokenRecord { not_before: Some(at(1000)), ..record(project)? },
+        TokenRecord { grace_until: Some(at(-1)), ..record(project)? },
+    ];
+    for sample in samples {
+        let before = kept(store, &sample).await?;
+        let result = store.rotate(&before.key(), before.version, successor(&before)?, at(20)).await;
+        ensure!(matches!(result, Ok(Some(_))), "rotate of a token that is {}: not done", sample.status(at(10)));
+    }
+    Ok(())
+}
+
+pub(super) async fn rotate_refuses_a_successor_that_is_there<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let there = TokenRecord { name: name("there before")?, ..record(before.project)? };
+    put(store, &there).await?;
+    let new = TokenRecord { id: there.id, ..successor(&before)? };
+    let result = store.rotate(&before.key(), before.version, new, at(20)).await;
+    refused(result, Conflict, "rotate to a key that exists")?;
+    same(&*stored(store, &there.key()).await?, &there, "the token that was there first")
+}
+
+pub(super) async fn rotate_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
+    let never = record(project()?)?;
+    let new = successor(&never)?;
+    let Ok(answer) = store.rotate(&absent(never.project)?, 1, new.clone(), at(20)).await else {
+        return Err(Broken::new("rotate of no row: an error, not None"));
+    };
+    ensure!(answer.is_none(), "rotate of no row: a record, not None");
+    ensure_absent(store, &new.key(), "the successor of no row").await
+}
+
+/// Inserts a token and rotates it to a successor that waits to be confirmed. Both as they are then.
+async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) -> Result<[TokenRecord; 2], Broken> {
+    let before = kept(store, &record(project()?)?).await?;
+    let request_id = request_id.map_or(Ok(None), request)?;
+    let new = TokenRecord { confirm_by: Some(at(1000)), request_id, ..successor(&before)? };
+    some(store.rotate(&before.key(), before.version, new.clone(), at(20)).await?, "rotate")?;
+    let old = stored(store, &before.key()).await?;
+    let new = stored(store, &new.key()).await?;
+    Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
+}
+
+/// Another successor, of this request.
+fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
+    let request_id = request_id.map_or(Ok(None), request)?;
+    Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })
+}
+
+pub(super) async fn rotate_refuses_a_second_successor<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, Some("one")).await?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("two"))?, at(30)).await;
+    refused(result, Conflict, "rotate again, by another request")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30)).await;
+    refused(result, Conflict, "rotate again, by no request")
+}
+
+pub(super) async fn two_rotations_without_a_request_are_no_retry<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, None).await?;
+    let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30)).await;
+    refused(result, Conflict, "rotate again, both times without a request id")
+}
+
+pub(super) async fn a_retry_takes_the_place_of_the_first<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, Some("one")).await?;
+    let second = again(&old, Some("one"))?;
+    let mut expected = old.clone();
+    expected.rotate_to(second.id, at(30));
+    let answer = store.rotate(&old.key(), old.version, second.clone(), at(30)).await;
+    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: not done");
+    same_but_version(&*some(answer?, "rotate")?, &expected, "the answer to a retry, the old token")?;
+    same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token after a retry")?;
+    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry is not there");
+    Ok(())
+}
+
+pub(super) async fn a_retry_revokes_the_first_successor<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    let second = again(&old, Some("one"))?;
+    let mut expected = first.clone();
+    let by = second.created_by.clone();
+    expected.revoke(&Revocation { at: second.created_at, by, reason: RevocationReason::Superseded });
+    if store.rotate(&old.key(), old.version, second, at(30)).await.is_ok() {
+        same(&*stored(store, &first.key()).await?, &expected, "the first successor after a retry")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_confirmed_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    some(store.update(&first.key(), first.version, Change::Confirm).await?, "update")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30)).await;
+    refused(result, Conflict, "a retry after the successor was confirmed")
+}
+
+pub(super) async fn a_revoked_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    some(store.revoke(&first.key(), &revocation("ada", 12)?).await?, "revoke")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30)).await;
+    refused(result, Conflict, "a retry after the successor was revoked")
+}
+
+pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S) -> Verdict {
+    let fresh = kept(store, &record(project()?)?).await?;
+    let new = successor(&fresh)?;
+    unchanged(store, &fresh, fresh.version + 1, &new, None, "version").await?;
+
+    let revoked = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(fresh.project)? };
+    let revoked = kept(store, &revoked).await?;
+    let new = successor(&revoked)?;
+    unchanged(store, &revoked, revoked.version, &new, None, "revocation").await?;
+
+    // The successor's key exists: also where a retry would revoke the first one before it meets that.
+    let there = kept(store, &TokenRecord { name: name("there before")?, ..record(fresh.project)? }).await?;
+    let new = TokenRecord { id: there.id, ..successor(&fresh)? };
+    unchanged(store, &fresh, fresh.version, &new, Some(&there), "successor's key").await?;
+    let [old, first] = rotated(store, Some("one")).await?;
+    let there = kept(store, &record(old.project)?).await?;
+    let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
+    unchanged(store, &old, old.version, &new, Some(&there), "successor's key, in a retry").await?;
+    same(&*stored(store, &first.key()).await?, &first, "the first successor after a retry that was refused")?;
+
+    let new = again(&old, Some("two"))?;
+    unchanged(store, &old, old.version, &new, None, "first successor").await?;
+    same(&*stored(store, &first.key()).await?, &first, "the first successor after a rotation that was refused")
+}
+
+/// If the rotation is refused, for whichever reason: both rows are as they were.
+async fn unchanged<S: TokenStore>(
+    store: &S,
+    old: &TokenRecord,
+    version: u64,
+    new: &TokenRecord,
+    there: Option<&TokenRecord>,
+    cause: &str,
+) -> Verdict {
+    if store.rotate(&old.key(), version, new.clone(), at(40)).await.is_ok() {
+        // The law of another case.
+        return Ok(());
+    }
+    let after = format!("after a rotation refused for its {cause}");
+    same(&*stored(store, &old.key()).await?, old, &format!("the old token {after}"))?;
+    let key = new.key();
+    match there {
+        Some(there) => same(&*stored(store, &key).await?, there, &format!("what had the successor's key {after}")),
+        None => ensure_absent(store, &key, &after).await,
+    }
+}

@@ -1,0 +1,302 @@
+//! The SQLite store as an adapter: its file, settings, schema and errors. What it does as a store is held to elsewhere.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use keyfob::{
+    Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SqliteStore, StoreError, StoreErrorKind,
+    SystemClock, TokenRecord, TokenStore, mint,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Row};
+use tempfile::TempDir;
+
+/// The columns: the fields of a record, a part's in its place, and two that only the table has.
+const COLUMNS: &[&str] = &[
+    "prefix",
+    "project",
+    "id",
+    "digest",
+    "name",
+    "name_folded",
+    "owner",
+    "kind",
+    "scopes",
+    "metadata",
+    "addresses",
+    "created_at",
+    "created_by",
+    "confirm_by",
+    "not_before",
+    "expires_at",
+    "last_used_at",
+    "disabled_at",
+    "disabled_by",
+    "revoked_at",
+    "revoked_by",
+    "revoked_reason",
+    "family",
+    "rotated_from",
+    "rotated_to",
+    "grace_until",
+    "request_id",
+    "notice_stage",
+    "notice_lease_until",
+    "version",
+    "import_key",
+];
+
+fn fresh() -> TokenRecord {
+    let keyring = Keyring::unkeyed(Prefix::new("acme_pat").unwrap());
+    let (project, owner) = (ProjectId::new("145").unwrap(), OwnerId::new("ada").unwrap());
+    let new = NewToken::new(project, owner, Name::new("CI").unwrap());
+    mint(&keyring, &Policy::default(), new, &Actor::new("ada").unwrap(), SystemClock.now()).unwrap().record
+}
+
+async fn opened() -> (SqliteStore, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    (store, folder)
+}
+
+/// What the error and all its causes say.
+fn told(error: &StoreError) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told += &format!(": {error}");
+        cause = error.source();
+    }
+    told
+}
+
+#[tokio::test]
+async fn the_migration_may_run_again() {
+    let (store, folder) = opened().await;
+    let record = store.insert(fresh(), None).await.unwrap();
+    store.migrate().await.unwrap();
+    store.migrate().await.unwrap();
+    let again = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    assert_eq!(again.find(&record.key()).await.unwrap(), Some(record));
+}
+
+#[tokio::test]
+async fn a_host_brings_its_own_pool_and_tool() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await.unwrap();
+    // As migration tools do: the host's own tables, then ours, all in one transaction.
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::raw_sql("CREATE TABLE users (id TEXT PRIMARY KEY) STRICT").execute(&mut *transaction).await.unwrap();
+    sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let store = SqliteStore::from_pool(pool).await.unwrap();
+    let record = store.insert(fresh(), None).await.unwrap();
+    assert_eq!(store.find(&record.key()).await.unwrap(), Some(record));
+    store.migrate().await.unwrap();
+}
+
+#[tokio::test]
+async fn from_pool_does_not_migrate() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
+    let store = SqliteStore::from_pool(SqlitePoolOptions::new().connect_with(options).await.unwrap()).await.unwrap();
+    let error = store.insert(fresh(), None).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Other);
+    assert!(told(&error).contains("no such table: keyfob_tokens"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn every_connection_of_the_pool_syncs_each_commit() {
+    let (store, _folder) = opened().await;
+    let most = store.pool().options().get_max_connections();
+    assert!(most > 1);
+    let mut held = Vec::new();
+    for _ in 0..most {
+        held.push(store.pool().acquire().await.unwrap());
+    }
+    assert_eq!(store.pool().size(), most);
+    for connection in &mut held {
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut **connection).await.unwrap();
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut **connection).await.unwrap();
+        let patience: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut **connection).await.unwrap();
+        assert_eq!((journal.as_str(), synchronous, patience), ("wal", 2, 5_000));
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_may_lose_acknowledged_acts_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = async |options: SqliteConnectOptions| {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let error = SqliteStore::from_pool(pool).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Other);
+        told(&error)
+    };
+    let rollback_journal = SqliteConnectOptions::new().filename(folder.path().join("a")).create_if_missing(true);
+    assert!(refused(rollback_journal).await.contains("journal_mode=delete and synchronous=2"));
+    let good = SqliteStore::connect_options(folder.path().join("b")).create_if_missing(true);
+    assert!(refused(good.clone().synchronous(SqliteSynchronous::Normal)).await.contains("wal and synchronous=1"));
+    assert!(refused(good.in_memory(true)).await.contains("journal_mode=memory"));
+}
+
+#[tokio::test]
+async fn a_new_file_is_its_owners_alone() {
+    let (store, folder) = opened().await;
+    store.insert(fresh(), None).await.unwrap();
+    #[cfg(unix)]
+    for name in ["tokens.db", "tokens.db-wal", "tokens.db-shm"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = folder.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// Whoever comes first turns it into a WAL file, for which SQLite's patience with locks does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_may_open_a_new_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = folder.path().join(format!("{round}.db"));
+        let opening: Vec<_> = (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone()))).collect();
+        for opening in opening {
+            let store = opening.await.unwrap().map_err(|error| told(&error)).unwrap();
+            store.insert(fresh(), None).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_table_is_the_record_and_every_column_is_explained() {
+    let (store, _folder) = opened().await;
+    let rows = sqlx::query("PRAGMA table_info(keyfob_tokens)").fetch_all(store.pool()).await.unwrap();
+    let columns: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
+    assert_eq!(columns, COLUMNS);
+    // The one that SQLite computes is in another list.
+    let more = "SELECT name FROM pragma_table_xinfo('keyfob_tokens') WHERE hidden <> 0";
+    let computed: Vec<String> = sqlx::query_scalar(more).fetch_all(store.pool()).await.unwrap();
+    assert_eq!(computed, ["expires_order"]);
+    let lines: Vec<&str> = SqliteStore::MIGRATION.lines().map(str::trim).collect();
+    for column in COLUMNS.iter().copied().chain(["expires_order"]) {
+        let at = lines.iter().position(|line| line.starts_with(&format!("{column} "))).unwrap();
+        assert!(lines[at - 1].starts_with("-- "), "{column} is not explained");
+    }
+    let strict: bool = sqlx::query_scalar("SELECT strict FROM pragma_table_list WHERE name = 'keyfob_tokens'")
+        .fetch_one(store.pool())
+        .await
+        .unwrap();
+    assert!(strict);
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_fit_its_types_is_corrupt() {
+    let (store, _folder) = opened().await;
+    for damage in [
+        "name = ''",
+        "owner = char(7)",
+        "prefix = 'ACME'",
+        "kind = 'robot'",
+        "scopes = '\"'",
+        "addresses = '10.0.0.1/8'",
+        "created_at = 253402300800000",
+        "expires_at = -62135596800001",
+        "notice_stage = 'year'",
+        "revoked_at = 1, revoked_by = 'ada', revoked_reason = 'spite'",
+        "family = '-'",
+        "rotated_to = '-'",
+        "request_id = ''",
+        "metadata = CAST(x'ff' AS TEXT)",
+    ] {
+        let record = store.insert(fresh(), None).await.unwrap();
+        let sql = format!("UPDATE keyfob_tokens SET {damage} WHERE id = $1");
+        sqlx::query(AssertSqlSafe(sql)).bind(record.id.as_str()).execute(store.pool()).await.unwrap();
+        let error = store.find(&record.key()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{damage}: {}", told(&error));
+        assert!(error.source().is_some(), "{damage}");
+    }
+    for refused in
+        ["digest = x'00'", "version = 0", "disabled_at = 1", "revoked_at = 1", "id = 'a'", "created_at = 'b'"]
+    {
+        let sql = format!("UPDATE keyfob_tokens SET {refused}");
+        assert!(sqlx::query(AssertSqlSafe(sql)).execute(store.pool()).await.is_err(), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_corrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokens.db"), "no database".repeat(1000)).unwrap();
+    let error = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{}", told(&error));
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open(folder.path().join("no such folder/tokens.db")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
+
+    let (store, _folder) = opened().await;
+    let record = store.insert(fresh(), None).await.unwrap();
+    store.pool().close().await;
+    assert_eq!(store.find(&record.key()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(store.insert(fresh(), None).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_locked_database_is_unavailable_and_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.db");
+    let record = SqliteStore::open(&path).await.unwrap().insert(fresh(), None).await.unwrap();
+    let patient = Duration::from_millis(50);
+    let pool = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options(&path).busy_timeout(patient));
+    let store = SqliteStore::from_pool(pool.await.unwrap()).await.unwrap();
+
+    let other = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options(&path)).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let error = store.insert(fresh(), None).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
+    assert!(told(&error).contains("database is locked"), "{}", told(&error));
+    let error = store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
+    assert!(store.find(&record.key()).await.unwrap().is_some(), "readers do not wait for writers");
+    drop(lock);
+    assert!(store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap().is_some());
+}
+
+/// A call dropped half-way is whole or nothing, and leaves neither a lock nor a transaction behind.
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing_half_done() {
+    let (store, _folder) = opened().await;
+    let actor = Actor::new("ada").unwrap();
+    let (mut done, mut not_done) = (0, 0);
+    for round in 0..300u64 {
+        let old = store.insert(fresh(), None).await.unwrap();
+        let successor = TokenRecord { family: old.id, rotated_from: Some(old.id), ..fresh() };
+        let (new, grace) = (successor.key(), successor.created_at);
+        let old = old.key();
+        let mut rotating = Box::pin(store.rotate(&old, 1, successor, grace));
+        let mut polls = round % 30;
+        poll_fn(|context| match polls.checked_sub(1) {
+            Some(left) => {
+                polls = left;
+                rotating.as_mut().poll(context).map(drop)
+            }
+            None => Poll::Ready(()),
+        })
+        .await;
+        drop(rotating);
+        // Once another write has gone through, the dropped one is over.
+        let other = store.insert(fresh(), None).await.unwrap().key();
+        let (old, new) = (store.find(&old).await.unwrap().unwrap(), store.find(&new).await.unwrap());
+        assert_eq!(old.rotated_to, new.as_ref().map(|new| new.id));
+        assert_eq!(old.grace_until.is_some(), new.is_some());
+        *if new.is_some() { &mut done } else { &mut not_done } += 1;
+        let revocation = keyfob::Revocation { at: grace, by: actor.clone(), reason: Default::default() };
+        store.revoke(&other, &revocation).await.unwrap();
+    }
+    assert!(done > 10 && not_done > 10, "{done} done, {not_done} not");
+}

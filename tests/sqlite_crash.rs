@@ -1,0 +1,253 @@
+//! A process that issues, revokes and rotates on SQLite is killed 200 times: every acknowledged act is there, and no act
+//! is there by half.
+
+use std::collections::{HashMap, HashSet};
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    Actor, Clock, KeyNumber, Keyring, ListQuery, Name, NewToken, OwnerId, PageSize, Pepper, Policy, Prefix, ProjectId,
+    Revocation, RevocationReason, RevokeGroup, RevokeMatching, SqliteStore, SystemClock, TokenId, TokenRecord,
+    TokenStore, Tokens, mint,
+};
+
+const ROUNDS: u64 = 200;
+/// Names the database to the worker, which is this same test binary.
+const DATABASE: &str = "KEYFOB_CRASH_DATABASE";
+
+fn project() -> ProjectId {
+    ProjectId::new("145").unwrap()
+}
+
+fn keyring() -> Keyring {
+    let pepper = Pepper::new((0..32).collect()).unwrap();
+    Keyring::builder(Prefix::new("acme_pat").unwrap()).mint_with(KeyNumber::FIRST, pepper).build().unwrap()
+}
+
+fn new_token(owner: &str, name: &str) -> NewToken {
+    NewToken::new(project(), OwnerId::new(owner).unwrap(), Name::new(name).unwrap())
+}
+
+fn acknowledge(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+/// The process that is killed. Three tasks at once, so that a kill meets transactions that wait for each other too.
+#[test]
+#[ignore = "run by the test below"]
+fn worker() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(&database).await.unwrap();
+        let workers: Vec<_> = (1..=3).map(|number| tokio::spawn(work(store.clone(), number))).collect();
+        for worker in workers {
+            worker.await.unwrap();
+        }
+    });
+}
+
+async fn work(store: SqliteStore, number: u32) {
+    let tokens = Tokens::new(keyring(), store);
+    let actor = Actor::new("ada").unwrap();
+    // Each task begins with another act, so that every kill may meet each of them.
+    for act in number.. {
+        let name = format!("{} {number} {act}", std::process::id());
+        let issued = tokens.issue(&actor, new_token("ada", &name)).await.unwrap().record;
+        acknowledge(&format!("issued {} {name}", issued.id));
+        match act % 4 {
+            1 => {
+                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await.unwrap().unwrap();
+                acknowledge(&format!("revoked {}", issued.id));
+            }
+            2 => {
+                let now = SystemClock.now();
+                let next = mint(tokens.keyring(), &Policy::default(), new_token("ada", &name), &actor, now).unwrap();
+                let next = TokenRecord { family: issued.id, rotated_from: Some(issued.id), ..next.record };
+                let id = next.id;
+                tokens.store().rotate(&issued.key(), issued.version, next, now).await.unwrap().unwrap();
+                acknowledge(&format!("rotated {} {id}", issued.id));
+            }
+            3 => {
+                // Ten of one owner, and an end to all of them: one act.
+                let owner = format!("owner {name}");
+                for _ in 0..10 {
+                    tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
+                }
+                let all = RevokeMatching {
+                    project: project(),
+                    group: RevokeGroup::Owner(OwnerId::new(&owner).unwrap()),
+                    most: PageSize::default(),
+                };
+                acknowledge(&format!("ending {owner}"));
+                let revocation =
+                    Revocation { at: SystemClock.now(), by: actor.clone(), reason: RevocationReason::default() };
+                assert_eq!(tokens.store().revoke_matching(&all, &revocation).await.unwrap().count, 10);
+                acknowledge(&format!("ended {owner}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the killed processes acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    issued: HashMap<String, String>,
+    revoked: HashSet<String>,
+    rotated: HashMap<String, String>,
+    ending: HashSet<String>,
+    ended: HashSet<String>,
+}
+
+impl Acknowledged {
+    fn take(&mut self, line: &str) {
+        let (act, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let pair = || rest.split_once(' ').map(|(id, rest)| (id.to_owned(), rest.to_owned())).unwrap();
+        match act {
+            "issued" => self.issued.extend([pair()]),
+            "revoked" => self.revoked.extend([rest.to_owned()]),
+            "rotated" => self.rotated.extend([pair()]),
+            "ending" => self.ending.extend([rest.to_owned()]),
+            "ended" => self.ended.extend([rest.to_owned()]),
+            _ => {}
+        }
+    }
+}
+
+/// Runs a worker until some time after its first acknowledgements, kills it with SIGKILL, and gives what it said.
+fn run_and_kill(database: &Path, lives: Duration) -> Vec<String> {
+    let mut worker = Command::new(env::current_exe().unwrap())
+        .args(["worker", "--exact", "--ignored", "--nocapture"])
+        .env(DATABASE, database)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(worker.stdout.take().unwrap());
+    let mut lines = Vec::new();
+    // As many as there are tasks, so that a slow disk does not make the test an idle one.
+    while lines.iter().filter(|line: &&String| line.starts_with("issued ")).count() < 3 {
+        let mut line = String::new();
+        if out.read_line(&mut line).unwrap() == 0 {
+            let mut error = String::new();
+            worker.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            panic!("the worker ended by itself: {error}");
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    std::thread::sleep(lives);
+    assert_eq!(worker.try_wait().unwrap(), None, "it was at work when it was killed");
+    worker.kill().unwrap();
+    let status = worker.wait().unwrap();
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    // A last line without its end was never acknowledged.
+    let whole = rest.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    lines.extend(whole.lines().map(str::to_owned));
+    lines
+}
+
+/// Every row of the project.
+async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
+    let mut query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project()) };
+    let mut rows = HashMap::new();
+    loop {
+        let page = store.list(&query).await.unwrap();
+        rows.extend(page.items.iter().map(|record| (record.id.to_string(), TokenRecord::clone(record))));
+        query.after = page.next;
+        if query.after.is_none() {
+            return rows;
+        }
+    }
+}
+
+fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
+    for (id, name) in &acknowledged.issued {
+        let row = rows.get(id).unwrap_or_else(|| panic!("an acknowledged token is gone: {id}"));
+        assert_eq!(row.name.as_str(), name);
+        assert_eq!(row.created_by.as_str(), "ada");
+        assert!(row.expires_at > Some(row.created_at));
+    }
+    for id in &acknowledged.revoked {
+        let revoked = rows[id].revoked.as_ref().unwrap_or_else(|| panic!("an acknowledged revocation is gone: {id}"));
+        assert_eq!(revoked.reason, RevocationReason::KeyCompromise);
+        assert_eq!(rows[id].version, 2);
+    }
+    for (old, new) in &acknowledged.rotated {
+        assert_eq!(
+            rows[old].rotated_to.map(|id| id.to_string()).as_ref(),
+            Some(new),
+            "an acknowledged rotation is gone"
+        );
+    }
+    // Of what was not acknowledged: all or nothing.
+    for row in rows.values() {
+        let at = |id: TokenId| rows.get(id.as_str()).expect("a link leads nowhere");
+        if let Some(next) = row.rotated_to {
+            assert_eq!(at(next).rotated_from, Some(row.id));
+            assert!(row.grace_until.is_some() && row.version == 2);
+        }
+        if let Some(last) = row.rotated_from {
+            assert_eq!(at(last).rotated_to, Some(row.id));
+            assert_eq!(row.family, at(last).family);
+        }
+        assert_eq!(row.version, 1 + u64::from(row.revoked.is_some()) + u64::from(row.rotated_to.is_some()));
+    }
+    for owner in &acknowledged.ending {
+        let of_owner: Vec<_> = rows.values().filter(|row| row.owner.as_str() == owner).collect();
+        let revoked = of_owner.iter().filter(|row| row.revoked.is_some()).count();
+        assert_eq!(of_owner.len(), 10);
+        assert!(revoked == 10 || revoked == 0 && !acknowledged.ended.contains(owner), "{revoked} of 10 are revoked");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("tokens.db");
+    let began = Instant::now();
+    let mut acknowledged = Acknowledged::default();
+    for round in 0..ROUNDS {
+        // 5 to 40 ms, spread over the rounds.
+        let lives = Duration::from_micros(5_000 + (round * 7_919) % 35_001);
+        for line in run_and_kill(&database, lives) {
+            acknowledged.take(&line);
+        }
+        let store = SqliteStore::open(&database).await.unwrap();
+        check(&acknowledged, &rows(&store).await);
+        store.pool().close().await;
+    }
+
+    let store = SqliteStore::open(&database).await.unwrap();
+    let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(whole, "ok");
+    let rows = rows(&store).await;
+    let Acknowledged { issued, revoked, rotated, ending, ended } = &acknowledged;
+    let first = |row: &&TokenRecord| row.owner.as_str() == "ada" && row.rotated_from.is_none();
+    let late = rows.values().filter(first).filter(|row| !issued.contains_key(row.id.as_str())).count();
+    println!(
+        "{ROUNDS} kills in {:?}: acknowledged {} issued, {} revoked, {} rotated, {} groups ended of {} begun; \
+         {} rows, {late} of them issued but not acknowledged",
+        began.elapsed(),
+        issued.len(),
+        revoked.len(),
+        rotated.len(),
+        ended.len(),
+        ending.len(),
+        rows.len()
+    );
+    // So that this test can fail: enough acts of each kind, and kills that fell into the middle of some.
+    // Half of what a busy machine with two cores did.
+    let rounds = ROUNDS as usize;
+    assert!(issued.len() > 3 * rounds && revoked.len() > rounds / 2 && rotated.len() > rounds / 2);
+    assert!(late > 10 && ending.len() > ended.len());
+}
