@@ -1,25 +1,32 @@
 //! A text is accepted exactly when it is of the grammar, and is then rendered to the same bytes.
 #![no_main]
 
-use arbitrary::Unstructured;
+use arbitrary::{Result, Unstructured};
 use keyfob::{Keyring, PlaintextToken, PresentedToken, TokenText};
 use keyfob_fuzz::{KEYED, UNKEYED, expected_tag, is_token, shaped, with_crc, with_tag};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     read(data);
-    // The same text past its checksum, a text of the right shape, and each of them past the tag.
-    let shaped = shaped(&mut Unstructured::new(data)).unwrap_or_default();
-    for text in [with_crc(data.to_vec()), with_crc(shaped)] {
-        read(&text);
-        for keyring in [&*KEYED, &UNKEYED] {
-            if let Some(text) = with_tag(text.clone(), keyring) {
-                read(&text);
-                present(&text, keyring);
-            }
-        }
-    }
+    read(&with_crc(data.to_vec()));
+    let _ = near_misses(&mut Unstructured::new(data));
 });
+
+/// A text of the right shape with at most one slip, then past its checksum, then past its tag, and each again with
+/// a slip after it.
+fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
+    let (before, after) = (Slip::any(u)?, Slip::any(u)?);
+    let text = before.made_in(shaped(u)?);
+    let mended = with_crc(text.clone());
+    let tagged = [&*KEYED, &UNKEYED].map(|keyring| with_tag(mended.clone(), keyring));
+    for text in [text, mended].into_iter().chain(tagged.into_iter().flatten()) {
+        read(&text);
+        read(&after.made_in(text.clone()));
+        // One in the tag is seen only behind a right checksum.
+        read(&with_crc(after.made_in(text)));
+    }
+    Ok(())
+}
 
 fn read(text: &[u8]) {
     match TokenText::parse(text) {
@@ -52,5 +59,35 @@ fn present(text: &[u8], keyring: &Keyring) {
             assert_eq!((presented.key().project, presented.key().id), (token.project(), token.id()));
         }
         Err(rejection) => assert!(!fits && rejection.is_before_store(), "refused with the right tag: {rejection}"),
+    }
+}
+
+/// One character put in another's place, or between two, or left out.
+enum Slip {
+    None,
+    Replace(usize, u8),
+    Insert(usize, u8),
+    Remove(usize),
+}
+
+impl Slip {
+    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let (at, byte) = (u.int_in_range(0..=120)?, *u.choose(b"_0Aaz- \0\xc3")?);
+        Ok(match u.int_in_range(0..=7)? {
+            0 => Self::None,
+            1 => Self::Insert(at, byte),
+            2 => Self::Remove(at),
+            _ => Self::Replace(at, byte),
+        })
+    }
+
+    fn made_in(&self, mut text: Vec<u8>) -> Vec<u8> {
+        match *self {
+            Self::Replace(at, byte) if at < text.len() => text[at] = byte,
+            Self::Insert(at, byte) if at < text.len() => text.insert(at, byte),
+            Self::Remove(at) if at < text.len() => drop(text.remove(at)),
+            _ => {}
+        }
+        text
     }
 }

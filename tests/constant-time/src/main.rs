@@ -5,7 +5,8 @@
 //! `constant-time control` compares the same bytes in ways that leak, and each of them must be reported.
 //! `run.sh` beside this package asks both.
 //!
-//! What it shows holds for the machine code of this build, with this compiler. What it does not show:
+//! What it shows holds for the machine code of this build, with this compiler: a comparison that leaks as it is written
+//! and was made branch-free is not reported. What it does not show:
 //! - the SHA instructions of the processor: valgrind has none, so the portable hash is what runs;
 //! - instructions whose own time depends on their operands (division on some processors): memcheck knows branches and
 //!   addresses only;
