@@ -72,19 +72,24 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
-/// Two prefixes, of which one begins the other; keys 1 and 61; no unkeyed tokens.
+/// The longest prefix and project id that there are.
+const LONGEST: (&str, &str) = ("abcdefghijklmnopqrst", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f");
+
+/// Three prefixes, of which one begins another; keys 1 and 61; no unkeyed tokens.
 pub static KEYED: LazyLock<Keyring> = LazyLock::new(|| {
-    let builder = Keyring::builder(prefix("acme_pat")).accept_prefix(prefix("acme"));
+    let builder = Keyring::builder(prefix("acme_pat")).accept_prefix(prefix("acme")).accept_prefix(prefix(LONGEST.0));
     let builder = builder.verify_with(KeyNumber::MAX, pepper(2)).mint_with(KeyNumber::FIRST, pepper(1));
     builder.build().expect("a keyring")
 });
 /// No pepper.
 pub static UNKEYED: LazyLock<Keyring> = LazyLock::new(|| Keyring::unkeyed(prefix("acme_pat")));
 
-/// Tokens that `KEYED` verifies: two of one project, one of another, one of the other prefix.
+/// Tokens that `KEYED` verifies: two of one project, one of another, one of another prefix, one of 121 characters.
 pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
-    let other = Keyring::builder(prefix("acme")).mint_with(KeyNumber::FIRST, pepper(1)).build().expect("a keyring");
-    let kinds = [(&*KEYED, "145"), (&KEYED, "145"), (&KEYED, "0"), (&other, "145")];
+    let under =
+        |text| Keyring::builder(prefix(text)).mint_with(KeyNumber::FIRST, pepper(1)).build().expect("a keyring");
+    let (other, longest) = (under("acme"), under(LONGEST.0));
+    let kinds = [(&*KEYED, "145"), (&KEYED, "145"), (&KEYED, "0"), (&other, "145"), (&longest, LONGEST.1)];
     let mint = |(seed, (keyring, id)): (usize, (&Keyring, &str))| {
         let new = NewToken::new(text(id), text("ada"), text("CI"));
         mint_with(&mut Counter(seed as u8), keyring, &Policy::default(), new, &text("ada"), now()).expect("a token")
@@ -130,7 +135,7 @@ impl rand_core::TryCryptoRng for Counter {}
 /// A text of the right shape: all but tag and checksum are right.
 pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let lower: Vec<u8> = (b'0'..=b'9').chain(b'a'..=b'z').collect();
-    let mut text = u.choose(&["acme_pat", "acme", "k9", "abcdefghijklmnopqrst"])?.as_bytes().to_vec();
+    let mut text = u.choose(&["acme_pat", "acme", "k9", LONGEST.0])?.as_bytes().to_vec();
     text.push(b'_');
     for _ in 0..u.int_in_range(1..=32)? {
         text.push(*u.choose(&lower)?);
