@@ -1,0 +1,117 @@
+//! What is read from headers stands in them, one header only; what then parses is a canonical token, and a token
+//! wrapped as clients and pastes wrap it is found.
+#![no_main]
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use keyfob::{Credential, PlaintextToken, PresentedToken};
+use keyfob_fuzz::{ISSUED, KEYED, is_token};
+use libfuzzer_sys::fuzz_target;
+
+const AROUND: [&str; 19] = [
+    " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}", "‘", "’",
+    "“", "”",
+];
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A header value; `token` where it has to be found.
+struct Value {
+    bytes: Vec<u8>,
+    token: Option<&'static str>,
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut u = Unstructured::new(data);
+    let Ok((authorization, api_key)) = headers(&mut u) else { return };
+    let bytes = |values: &[Value]| values.iter().map(|value| value.bytes.clone()).collect::<Vec<_>>();
+    let (first, second) = (bytes(&authorization), bytes(&api_key));
+    let sent: Vec<&Value> = authorization.iter().chain(&api_key).collect();
+    let wanted = if let [only] = sent[..] { only.token } else { None };
+    let Ok(credential) = Credential::from_authorization_or_api_key(&first, &second) else {
+        return assert!(wanted.is_none(), "a wrapped token was not found");
+    };
+    assert_eq!(format!("{credential:?}"), "Credential(..)");
+    let [only] = sent[..] else { panic!("one of several headers was read") };
+    let found = credential.as_ref();
+    let within = |whole: &[u8]| whole.windows(found.len()).any(|part| part == found);
+    assert!(!found.is_empty() && (within(&only.bytes) || within(&decoded(&only.bytes))));
+    if let Some(token) = wanted {
+        assert_eq!(found, token.as_bytes());
+    }
+    match PresentedToken::parse(&credential, &KEYED) {
+        Ok(_) => {
+            assert!(is_token(found));
+            let again: PlaintextToken = str::from_utf8(found).unwrap().parse().unwrap();
+            assert_eq!(again.expose_secret().as_bytes(), found);
+        }
+        Err(rejection) => assert!(wanted.is_none(), "a wrapped token was refused: {rejection}"),
+    }
+});
+
+/// Values of `Authorization` and of `X-API-Key`, most often one in all.
+fn headers(u: &mut Unstructured<'_>) -> Result<(Vec<Value>, Vec<Value>)> {
+    Ok(match u.int_in_range(0..=7)? {
+        0 => (Vec::new(), vec![value(u, 0)?]),
+        1 => (vec![value(u, 1)?, value(u, 2)?], Vec::new()),
+        2 => (vec![value(u, 1)?], vec![value(u, 0)?]),
+        3 => (Vec::new(), vec![value(u, 0)?, value(u, 0)?]),
+        4 | 5 => (vec![value(u, 1)?], Vec::new()),
+        _ => (vec![value(u, 2)?], Vec::new()),
+    })
+}
+
+/// A value: raw, or a token with a little around it, bare (0), as Bearer (1) or as Basic (2), and sometimes broken.
+fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
+    if u.ratio(1, 4)? {
+        return Ok(Value { bytes: <&[u8]>::arbitrary(u)?.to_vec(), token: None });
+    }
+    let token = u.choose(&ISSUED)?.token.expose_secret();
+    let mut bytes = [around(u)?.as_bytes(), token.as_bytes(), around(u)?.as_bytes()].concat();
+    if way == 2 {
+        bytes.push(b':');
+        bytes.extend_from_slice(u.arbitrary()?);
+        bytes = encoded(&bytes, u.arbitrary()?);
+    }
+    let mut scheme = ["", "bearer", "basic"][usize::from(way)].to_owned().into_bytes();
+    let upper: u8 = u.arbitrary()?;
+    (0..scheme.len()).filter(|at| upper >> at & 1 == 1).for_each(|at| scheme[at].make_ascii_uppercase());
+    if way > 0 {
+        scheme.push(*u.choose(b" \t")?);
+    }
+    scheme.extend(bytes);
+    let mut value = Value { bytes: scheme, token: Some(token) };
+    // Beyond 8 KiB nothing is read.
+    if u.ratio(1, 4)? || value.bytes.len() > 8192 {
+        let at = u.choose_index(value.bytes.len())?;
+        value.bytes[at] = u.arbitrary()?;
+        value.token = None;
+    }
+    Ok(value)
+}
+
+fn around(u: &mut Unstructured<'_>) -> Result<String> {
+    (0..u.int_in_range(0..=4)?).map(|_| u.choose(&AROUND).copied()).collect()
+}
+
+fn encoded(bytes: &[u8], padded: bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
+        text.extend((0..=chunk.len()).map(|at| BASE64[bits >> (18 - 6 * at) & 63]));
+        text.extend((chunk.len()..3).filter(|_| padded).map(|_| b'='));
+    }
+    text
+}
+
+/// What stands as base64 behind the first white space.
+fn decoded(value: &[u8]) -> Vec<u8> {
+    let (mut bits, mut held, mut bytes) = (0u32, 0, Vec::new());
+    let encoded = value.trim_ascii().iter().skip_while(|byte| !byte.is_ascii_whitespace());
+    for digit in encoded.filter_map(|byte| BASE64.iter().position(|digit| digit == byte)) {
+        (bits, held) = (bits << 6 | digit as u32, held + 6);
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    bytes
+}

@@ -1,0 +1,93 @@
+//! A text is accepted exactly when it is of the grammar, and is then rendered to the same bytes.
+#![no_main]
+
+use arbitrary::{Result, Unstructured};
+use keyfob::{Keyring, PlaintextToken, PresentedToken, TokenText};
+use keyfob_fuzz::{KEYED, UNKEYED, expected_tag, is_token, shaped, with_crc, with_tag};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    read(data);
+    read(&with_crc(data.to_vec()));
+    let _ = near_misses(&mut Unstructured::new(data));
+});
+
+/// A text of the right shape with at most one slip, then past its checksum, then past its tag, and each again with
+/// a slip after it.
+fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
+    let (before, after) = (Slip::any(u)?, Slip::any(u)?);
+    let text = before.made_in(shaped(u)?);
+    let mended = with_crc(text.clone());
+    let tagged = [&*KEYED, &UNKEYED].map(|keyring| with_tag(mended.clone(), keyring));
+    for text in [text, mended].into_iter().chain(tagged.into_iter().flatten()) {
+        read(&text);
+        read(&after.made_in(text.clone()));
+        // One in the tag is seen only behind a right checksum.
+        read(&with_crc(after.made_in(text)));
+    }
+    Ok(())
+}
+
+fn read(text: &[u8]) {
+    match TokenText::parse(text) {
+        Ok(token) => {
+            assert!(is_token(text), "accepted outside the grammar");
+            let again: PlaintextToken = str::from_utf8(text).unwrap().parse().unwrap();
+            assert_eq!(again.expose_secret().as_bytes(), text);
+            assert_eq!(again.public_part(), token.public_part());
+            let joined = format!("{}_{}_{}", token.prefix(), token.project(), token.id());
+            assert_eq!(joined, token.public_part());
+        }
+        Err(rejection) => {
+            assert!(!is_token(text), "refused within the grammar: {rejection}");
+            assert!(rejection.is_before_store());
+        }
+    }
+    present(text, &KEYED);
+    present(text, &UNKEYED);
+}
+
+/// Accepted exactly when it is a token of a prefix and a key of the ring, with the right tag.
+fn present(text: &[u8], keyring: &Keyring) {
+    let token = TokenText::parse(text).ok().filter(|token| keyring.prefixes().contains(&token.prefix()));
+    let tag = token.and_then(|token| expected_tag(&token, keyring));
+    let fits = tag.is_some_and(|tag| text[..text.len() - 6].ends_with(&tag));
+    match PresentedToken::parse(text, keyring) {
+        Ok(presented) => {
+            assert!(fits, "accepted with a wrong tag");
+            let token = token.unwrap();
+            assert_eq!((presented.key().project, presented.key().id), (token.project(), token.id()));
+        }
+        Err(rejection) => assert!(!fits && rejection.is_before_store(), "refused with the right tag: {rejection}"),
+    }
+}
+
+/// One character put in another's place, or between two, or left out.
+enum Slip {
+    None,
+    Replace(usize, u8),
+    Insert(usize, u8),
+    Remove(usize),
+}
+
+impl Slip {
+    fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+        let (at, byte) = (u.int_in_range(0..=120)?, *u.choose(b"_0Aaz- \0\xc3")?);
+        Ok(match u.int_in_range(0..=7)? {
+            0 => Self::None,
+            1 => Self::Insert(at, byte),
+            2 => Self::Remove(at),
+            _ => Self::Replace(at, byte),
+        })
+    }
+
+    fn made_in(&self, mut text: Vec<u8>) -> Vec<u8> {
+        match *self {
+            Self::Replace(at, byte) if at < text.len() => text[at] = byte,
+            Self::Insert(at, byte) if at < text.len() => text.insert(at, byte),
+            Self::Remove(at) if at < text.len() => drop(text.remove(at)),
+            _ => {}
+        }
+        text
+    }
+}

@@ -1,0 +1,62 @@
+//! Records survive serde, no JSON panics, and nothing that is shown of a record depends on its digest.
+#![no_main]
+
+use arbitrary::{Result, Unstructured};
+use keyfob::{Digest, TokenRecord};
+use keyfob_fuzz::{record, time};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| {
+    reread(serde_json::from_slice(data));
+    let _ = made(&mut Unstructured::new(data));
+});
+
+fn made(u: &mut Unstructured<'_>) -> Result<()> {
+    let record = record(u)?;
+    let mut json = serde_json::to_value(&record).unwrap();
+    assert_eq!(serde_json::from_value::<TokenRecord>(json.clone()).unwrap(), record);
+    // JSON text has borrowed strings, a JSON value has owned ones.
+    let text = serde_json::to_string(&record).unwrap();
+    assert_eq!(serde_json::from_str::<TokenRecord>(&text).unwrap(), record);
+    shows_no_digest(&record, u)?;
+
+    // One field, or one within `disabled` or `revoked`, replaced by something else.
+    let mut fields = json.as_object_mut().unwrap();
+    let at = u.choose_index(fields.len())?;
+    let mut field = fields.values_mut().nth(at).unwrap();
+    while let Value::Object(within) = field {
+        fields = within;
+        let at = u.choose_index(fields.len())?;
+        field = fields.values_mut().nth(at).unwrap();
+    }
+    *field = match u.int_in_range(0..=3)? {
+        0 => Value::Null,
+        1 => Value::from(u.arbitrary::<i64>()?),
+        2 => Value::Array(Vec::new()),
+        _ => Value::from(u.arbitrary::<&str>()?),
+    };
+    reread(serde_json::from_value(json.clone()));
+    reread(serde_json::from_str(&json.to_string()));
+    Ok(())
+}
+
+/// What was accepted is written in one way, and read again is the same.
+fn reread(read: serde_json::Result<TokenRecord>) {
+    let Ok(record) = read else { return };
+    let text = serde_json::to_string(&record).unwrap();
+    let again: TokenRecord = serde_json::from_str(&text).unwrap();
+    assert_eq!(again, record);
+    assert_eq!(serde_json::to_string(&again).unwrap(), text);
+}
+
+/// A view as JSON and the record's Debug are the same whatever the digest is: stronger than a search for its text, which
+/// a name may hold by chance.
+fn shows_no_digest(record: &TokenRecord, u: &mut Unstructured<'_>) -> Result<()> {
+    let other = TokenRecord { digest: Digest::from_bytes(u.arbitrary()?), ..record.clone() };
+    let now = time(u)?;
+    let json = |record: &TokenRecord| serde_json::to_string(&record.view(now)).unwrap();
+    assert_eq!(json(record), json(&other));
+    assert_eq!(format!("{record:?}"), format!("{other:?}"));
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What the targets share: the grammar once more, written independently of the library, and values to begin from.
+
+pub mod address;
+
+use std::sync::LazyLock;
+
+use arbitrary::{Result, Unstructured};
+use keyfob::{
+    Digest, Disabled, Issued, KeyNumber, Keyring, NewToken, NoticeStage, Pepper, Policy, Prefix, PresentedToken,
+    Revocation, RevocationReason, Timestamp, TokenKind, TokenRecord, TokenText, mint_with,
+};
+
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Characters behind the tag, and behind the secret.
+const CRC: usize = 6;
+const TAG: usize = 11;
+
+/// Whether a text is a token, by the grammar in the documentation of [`TokenText`] and nothing of its code.
+pub fn is_token(text: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = text.rsplitn(4, |byte| *byte == b'_').collect();
+    let [tail, id, project, prefix] = parts[..] else { return false };
+    let lower = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'));
+    let base62 = |part: &[u8]| part.iter().all(|byte| DIGITS.contains(byte));
+    base62(tail)
+        && tail.len() == 50
+        && base62(id)
+        && id.len() == 16
+        && lower(project)
+        && project.len() <= 32
+        && (2..=20).contains(&prefix.len())
+        && prefix.split(|byte| *byte == b'_').all(lower)
+        && !prefix[0].is_ascii_digit()
+        && with_crc(text.to_vec()) == text
+}
+
+/// The text with its last six characters made the right checksum.
+pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
+    if let Some(body) = text.len().checked_sub(CRC) {
+        let crc = crc32(&text[..body]);
+        text[body..].copy_from_slice(&base62::<CRC>(crc.into()));
+    }
+    text
+}
+
+/// The text with the tag, and the checksum, that this keyring wants; `None` where it holds no key for it.
+pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
+    let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
+    let at = text.len() - CRC - TAG;
+    text[at..at + TAG].copy_from_slice(&tag);
+    Some(with_crc(text))
+}
+
+/// The tag that a token has to carry under this keyring.
+pub fn expected_tag(token: &TokenText<'_>, keyring: &Keyring) -> Option<[u8; TAG]> {
+    let digest = PresentedToken::digest_of(token, keyring).ok()?;
+    let first = digest.as_bytes().first_chunk().expect("32 bytes");
+    Some(base62(u64::from_be_bytes(*first)))
+}
+
+fn base62<const N: usize>(mut value: u64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(value % 62) as usize];
+        value /= 62;
+    }
+    digits
+}
+
+/// CRC-32/ISO-HDLC, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+/// The longest prefix and project id that there are.
+const LONGEST: (&str, &str) = ("abcdefghijklmnopqrst", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f");
+
+/// Three prefixes, of which one begins another; keys 1 and 61; no unkeyed tokens.
+pub static KEYED: LazyLock<Keyring> = LazyLock::new(|| {
+    let builder = Keyring::builder(prefix("acme_pat")).accept_prefix(prefix("acme")).accept_prefix(prefix(LONGEST.0));
+    let builder = builder.verify_with(KeyNumber::MAX, pepper(2)).mint_with(KeyNumber::FIRST, pepper(1));
+    builder.build().expect("a keyring")
+});
+/// No pepper.
+pub static UNKEYED: LazyLock<Keyring> = LazyLock::new(|| Keyring::unkeyed(prefix("acme_pat")));
+
+/// Tokens that `KEYED` verifies: two of one project, one of another, one of another prefix, one of 121 characters.
+pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
+    let under =
+        |text| Keyring::builder(prefix(text)).mint_with(KeyNumber::FIRST, pepper(1)).build().expect("a keyring");
+    let (other, longest) = (under("acme"), under(LONGEST.0));
+    let kinds = [(&*KEYED, "145"), (&KEYED, "145"), (&KEYED, "0"), (&other, "145"), (&longest, LONGEST.1)];
+    let mint = |(seed, (keyring, id)): (usize, (&Keyring, &str))| {
+        let new = NewToken::new(text(id), text("ada"), text("CI"));
+        mint_with(&mut Counter(seed as u8), keyring, &Policy::default(), new, &text("ada"), now()).expect("a token")
+    };
+    kinds.into_iter().enumerate().map(mint).collect()
+});
+
+/// The time around which all others lie.
+pub fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().expect("a time")
+}
+
+fn prefix(text: &str) -> Prefix {
+    Prefix::new(text).expect("a prefix")
+}
+
+fn pepper(seed: u8) -> Pepper {
+    Pepper::new((seed..seed + 32).collect()).expect("a pepper")
+}
+
+/// Not random, so that a crash can be repeated.
+struct Counter(u8);
+
+impl rand_core::TryRng for Counter {
+    type Error = core::convert::Infallible;
+    fn try_next_u32(&mut self) -> core::result::Result<u32, Self::Error> {
+        unreachable!("the library draws bytes")
+    }
+    fn try_next_u64(&mut self) -> core::result::Result<u64, Self::Error> {
+        unreachable!("the library draws bytes")
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> core::result::Result<(), Self::Error> {
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(5).wrapping_add(1);
+            *byte = self.0;
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Counter {}
+
+/// A text of the right shape: all but tag and checksum are right.
+pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let lower: Vec<u8> = (b'0'..=b'9').chain(b'a'..=b'z').collect();
+    let mut text = u.choose(&["acme_pat", "acme", "k9", LONGEST.0])?.as_bytes().to_vec();
+    text.push(b'_');
+    for _ in 0..u.int_in_range(1..=32)? {
+        text.push(*u.choose(&lower)?);
+    }
+    text.push(b'_');
+    text.push(*u.choose(b"01z2")?);
+    for _ in 0..15 {
+        text.push(*u.choose(DIGITS)?);
+    }
+    text.push(b'_');
+    for _ in 0..50 {
+        text.push(*u.choose(DIGITS)?);
+    }
+    Ok(text)
+}
+
+/// A record of anything that its types can hold.
+pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
+    Ok(TokenRecord {
+        prefix: any(u, "acme_pat")?,
+        project: any(u, "145")?,
+        id: any(u, "1000000000000000")?,
+        digest: Digest::from_bytes(u.arbitrary()?),
+        name: any(u, "CI")?,
+        owner: any(u, "ada")?,
+        kind: *u.choose(TokenKind::ALL)?,
+        scopes: any(u, "repo:*")?,
+        metadata: any(u, "{}")?,
+        addresses: any(u, "10.0.0.0/8 2001:db8::/32")?,
+        created_at: time(u)?,
+        created_by: any(u, "ada")?,
+        confirm_by: maybe(u, time)?,
+        not_before: maybe(u, time)?,
+        expires_at: maybe(u, time)?,
+        last_used_at: maybe(u, time)?,
+        disabled: maybe(u, |u| Ok(Disabled { at: time(u)?, by: any(u, "ada")? }))?,
+        revoked: maybe(u, |u| {
+            Ok(Revocation { at: time(u)?, by: any(u, "ada")?, reason: *u.choose(RevocationReason::ALL)? })
+        })?,
+        family: any(u, "1000000000000000")?,
+        rotated_from: maybe(u, |u| any(u, "1000000000000001"))?,
+        rotated_to: maybe(u, |u| any(u, "1000000000000002"))?,
+        grace_until: maybe(u, time)?,
+        request_id: maybe(u, |u| any(u, "request"))?,
+        notice_stage: *u.choose(NoticeStage::ALL)?,
+        notice_lease_until: maybe(u, time)?,
+        version: u.arbitrary()?,
+    })
+}
+
+/// A time: mostly one of a few milliseconds around [`now`], so that bounds are met exactly, else any.
+pub fn time(u: &mut Unstructured<'_>) -> Result<Timestamp> {
+    let base = now().as_unix_millis();
+    let millis = if u.ratio(7, 8)? { base + u.int_in_range(-2..=2)? } else { u.arbitrary()? };
+    Ok(Timestamp::from_unix_millis(millis).unwrap_or(Timestamp::MAX))
+}
+
+/// A value of a type that is text: what the fuzzer found where it fits, else the usual one.
+pub fn any<T: for<'a> TryFrom<&'a str>>(u: &mut Unstructured<'_>, usual: &str) -> Result<T> {
+    let found = if u.arbitrary()? { T::try_from(u.arbitrary()?).ok() } else { None };
+    Ok(found.unwrap_or_else(|| text(usual)))
+}
+
+pub fn maybe<T>(u: &mut Unstructured<'_>, value: impl FnOnce(&mut Unstructured<'_>) -> Result<T>) -> Result<Option<T>> {
+    if u.arbitrary()? { value(u).map(Some) } else { Ok(None) }
+}
+
+fn text<T: for<'a> TryFrom<&'a str>>(usual: &str) -> T {
+    T::try_from(usual).unwrap_or_else(|_| panic!("{usual} fits its type"))
+}

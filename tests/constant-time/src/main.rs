@@ -1,0 +1,155 @@
+//! Whether any branch or memory address depends on a pepper, a secret, a tag or a digest, asked of valgrind's memcheck.
+//!
+//! The bytes are marked as undefined, and memcheck reports each branch and each address that depends on undefined
+//! bytes. `constant-time check` runs what the library does with them, and must end without a report;
+//! `constant-time control` compares the same bytes in ways that leak, and each of them must be reported.
+//! `run.sh` beside this package asks both.
+//!
+//! What it shows holds for the machine code of this build, with this compiler: a comparison that leaks as it is written
+//! and was made branch-free is not reported. What it does not show:
+//! - the SHA instructions of the processor: valgrind has none, so the portable hash is what runs;
+//! - instructions whose own time depends on their operands (division on some processors): memcheck knows branches and
+//!   addresses only;
+//! - parsing and the checksum, which run over the secret by tables and are no part of the claim: the bytes are marked
+//!   after them;
+//! - the building of a keyring, once at start: it answers whether two peppers are equal, and branches on that answer.
+
+mod request;
+
+use std::error::Error;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use keyfob::{
+    Actor, Clock, Digest, Issued, KeyNumber, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken,
+    ProjectId, SystemClock, TokenText, mint,
+};
+
+use request::{mark_secret, publish, reports, runs, unwatched};
+
+/// Both ends of the range, and both sides of the length at which the MAC takes one hash block more: 6 and 7.
+const PROJECTS: [&str; 5] = ["0", "145", "5f0c6a", "5f0c6a1", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
+/// From the right end of a token's text: checksum, tag, secret.
+const CRC: usize = 6;
+const TAG: usize = 11;
+const SECRET: usize = 33;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let asked = std::env::args().nth(1).unwrap_or_default();
+    if !runs() {
+        eprintln!("constant-time: not under valgrind, so nothing is reported");
+    }
+    let as_expected = match asked.as_str() {
+        "check" => check()?,
+        "control" => control()?,
+        _ => return Err("usage: valgrind constant-time check|control".into()),
+    };
+    Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Right and wrong secrets, tags and digests. True where nothing was reported.
+fn check() -> Result<bool, Box<dyn Error>> {
+    let mut comparisons = 0;
+    for project in PROJECTS {
+        let issued = issue(&known()?, project)?;
+        let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?)?, project)?;
+        // A secret keyring for each, as in a process that has just started.
+        for (token, tag_fits) in [(&issued, true), (&other_pepper, false)] {
+            let keyring = secret_keyring()?;
+            let right = *token.record.digest.as_bytes();
+            let text = token.token.expose_secret().as_bytes().to_vec();
+            let parsed = TokenText::parse(&text)?;
+            mark_secret(secret_and_tag(&text));
+
+            let digest = PresentedToken::digest_of(&parsed, &keyring)?;
+            assert_eq!(publish(PresentedToken::tag_fits(&parsed, &digest)), tag_fits);
+            for flipped in [None, Some(0), Some(7), Some(8), Some(31)] {
+                let mut stored = Box::new(right);
+                flipped.into_iter().for_each(|at: usize| stored[at] ^= 1);
+                mark_secret(stored.as_slice());
+                let equal = Digest::from_bytes(*stored) == digest;
+                assert_eq!(publish(equal), tag_fits && flipped.is_none());
+                comparisons += 1;
+            }
+        }
+    }
+    println!(
+        "check: {} digests of {} projects, {comparisons} comparisons, {} reports",
+        2 * PROJECTS.len(),
+        PROJECTS.len(),
+        reports()
+    );
+    Ok(reports() == 0)
+}
+
+type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
+
+/// Arrays of 32 bytes, and loops over them, become branch-free and would prove nothing.
+const LEAKS: [(&str, Comparison); 2] =
+    [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
+
+/// One kind of secret after the other, so that each is seen to reach the comparison. True where every one was reported.
+fn control() -> Result<bool, Box<dyn Error>> {
+    let mut all_reported = true;
+    for what in ["pepper", "secret", "digest"] {
+        let issued = issue(&known()?, "145")?;
+        let keyring = if what == "pepper" { secret_keyring()? } else { known()? };
+        let text = issued.token.expose_secret().as_bytes().to_vec();
+        let parsed = TokenText::parse(&text)?;
+        let stored = issued.record.digest.as_bytes().to_vec();
+        match what {
+            "secret" => mark_secret(secret_and_tag(&text)),
+            "digest" => mark_secret(&stored),
+            _ => {}
+        }
+        let digest = PresentedToken::digest_of(&parsed, &keyring)?;
+        for (name, leak) in LEAKS {
+            let before = reports();
+            let equal = black_box(leak)(&stored, digest.as_bytes());
+            assert!(publish(equal));
+            let found = reports() - before;
+            println!("control: {what} under {name}: {found} reports");
+            all_reported &= found > 0;
+        }
+    }
+    if all_reported {
+        // For run.sh: valgrind's exit code hides the program's own.
+        println!("control: every leak was reported");
+    }
+    Ok(all_reported)
+}
+
+fn issue(keyring: &Keyring, project: &str) -> Result<Issued, Box<dyn Error>> {
+    let new = NewToken::new(ProjectId::new(project)?, OwnerId::new("ada")?, Name::new("CI")?);
+    Ok(mint(keyring, &Policy::default(), new, &Actor::new("ada")?, SystemClock.now())?)
+}
+
+fn prefix() -> Result<Prefix, Box<dyn Error>> {
+    Ok(Prefix::new("acme_pat")?)
+}
+
+fn pepper() -> Vec<u8> {
+    (0..32).collect()
+}
+
+fn known() -> Result<Keyring, Box<dyn Error>> {
+    Ok(Keyring::new(prefix()?, Pepper::new(pepper())?)?)
+}
+
+/// The same keyring, from a pepper that is marked.
+fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
+    let bytes = pepper();
+    let kept_at = bytes.as_ptr();
+    let pepper = Pepper::new(bytes)?;
+    // Else a copy would be marked, and the check would show nothing.
+    assert_eq!(pepper.expose_secret().as_ptr(), kept_at);
+    mark_secret(pepper.expose_secret());
+    let keyring = unwatched(|| Keyring::new(prefix()?, pepper).map_err(Box::<dyn Error>::from))?;
+    assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
+    Ok(keyring)
+}
+
+fn secret_and_tag(text: &[u8]) -> &[u8] {
+    let end = text.len() - CRC;
+    &text[end - TAG - SECRET..end]
+}
