@@ -143,6 +143,11 @@ impl<P> Verified<P> {
         self.record.expires_at
     }
 
+    /// The last use before this one that was written, coarser than each use.
+    pub fn last_used_at(&self) -> Option<Timestamp> {
+        self.record.last_used_at
+    }
+
     /// When it stops working: its expiry, or the end of its grace if that comes first.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.record.ends_at()

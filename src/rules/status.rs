@@ -118,8 +118,8 @@ impl TokenRecord {
     /// The notice that is due at `now`: a later stage than the one already sent, while the token lives, is confirmed
     /// and has no successor.
     pub fn due_notice(&self, now: Timestamp) -> Option<NoticeStage> {
-        let expected = matches!(self.status(now), Status::Active | Status::NotYetValid | Status::Disabled);
+        let expected = self.status(now).is_live() && self.confirm_by.is_none() && self.rotated_to.is_none();
         let stage = NoticeStage::of(self.expires_at, now);
-        (expected && self.rotated_to.is_none() && stage > self.notice_stage).then_some(stage)
+        (expected && stage > self.notice_stage).then_some(stage)
     }
 }

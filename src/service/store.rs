@@ -30,8 +30,8 @@ use crate::words::timestamp::Timestamp;
 pub trait TokenStore: Send + Sync {
     /// Inserts a new record.
     ///
-    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the key exists, whatever stands there: never an upsert. With a
-    /// limit, [`Limit`](crate::StoreErrorKind::Limit) where the owner has that many live tokens in the project already;
+    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the key exists, whatever stands there and whatever the limit:
+    /// never an upsert. With a limit, [`Limit`](crate::StoreErrorKind::Limit) where the owner has that many live tokens in the project already;
     /// decided in the same act, so that two inserts at once cannot both take the last place.
     fn insert(
         &self,
@@ -81,8 +81,8 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<Batch, StoreError>> + Send;
 
-    /// Rotates one token: inserts its successor, links both, sets the grace of the old one, as
-    /// [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row.
+    /// Rotates one token: inserts its successor, which is of the same project and names it in `rotated_from`, and links and
+    /// sets the grace of the old one, as [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row.
     ///
     /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one, the token is revoked, the
     /// successor's key exists, or the token has a successor already; but where that successor still waits to be confirmed

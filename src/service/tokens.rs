@@ -127,9 +127,11 @@ impl<S: TokenStore, C: Clock> Tokens<S, C> {
         P: ProjectDemand,
     {
         let token = PresentedToken::parse(token, &self.keyring)?;
-        let record = self.store.find(&token.key()).await?;
+        let key = token.key();
+        let record = self.store.find(&key).await.map_err(|error| VerifyError { why: error.into(), key: Some(key) })?;
         // The clock is read last: a store that took its time must not make an ended token live.
-        Ok(check(&token, record, access, &self.policy, self.clock.now())?)
+        check(&token, record, access, &self.policy, self.clock.now())
+            .map_err(|rejection| VerifyError { why: rejection.into(), key: Some(key) })
     }
 
     /// One page of a project's tokens.
@@ -217,7 +219,10 @@ impl Error for IssueError {
 
 /// Why a token was not verified. Display says what the outside may know; [`rejection`](Self::rejection) is for logs.
 #[derive(Debug)]
-pub struct VerifyError(Why);
+pub struct VerifyError {
+    why: Why,
+    key: Option<TokenKey>,
+}
 
 #[derive(Debug)]
 enum Why {
@@ -228,30 +233,42 @@ enum Why {
 impl VerifyError {
     /// The reason; `None` where the store failed, which is neither a rejection nor a pass.
     pub fn rejection(&self) -> Option<Rejection> {
-        match self.0 {
+        match self.why {
             Why::Rejected(rejection) => Some(rejection),
             Why::Unavailable(_) => None,
         }
     }
 
+    /// The token that was presented, for logs: its project and public id, once its text and tag were found right.
+    pub fn key(&self) -> Option<TokenKey> {
+        self.key
+    }
+
     /// What to answer.
     pub fn challenge(&self) -> Challenge {
-        match self.0 {
+        match self.why {
             Why::Rejected(rejection) => rejection.into(),
             Why::Unavailable(_) => Challenge::UNAVAILABLE,
         }
     }
 }
 
-impl From<Rejection> for VerifyError {
+impl From<Rejection> for Why {
     fn from(rejection: Rejection) -> Self {
-        Self(Why::Rejected(rejection))
+        Self::Rejected(rejection)
     }
 }
 
-impl From<StoreError> for VerifyError {
+impl From<StoreError> for Why {
     fn from(error: StoreError) -> Self {
-        Self(Why::Unavailable(error))
+        Self::Unavailable(error)
+    }
+}
+
+/// A refusal by a rule, for hosts that call [`check`] themselves.
+impl From<Rejection> for VerifyError {
+    fn from(rejection: Rejection) -> Self {
+        Self { why: rejection.into(), key: None }
     }
 }
 
@@ -263,7 +280,7 @@ impl fmt::Display for VerifyError {
 
 impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
+        match &self.why {
             Why::Rejected(_) => None,
             Why::Unavailable(error) => Some(error),
         }

@@ -12,14 +12,15 @@ use super::error::{Field, Flaw, Invalid};
 
 /// A point in time: whole milliseconds from year 1 to the end of year 9999, the span of RFC 3339.
 ///
-/// A type of its own, so that no time crate is part of the public API. Display and parsing are RFC 3339.
+/// A type of its own, so that no time crate is part of the public API. Display and parsing are RFC 3339; Display always has milliseconds, so that texts sort as
+/// the times do.
 ///
 /// ```
 /// use core::time::Duration;
 /// use keyfob::Timestamp;
 ///
 /// let now: Timestamp = "2026-11-23T12:00:00Z".parse()?;
-/// assert_eq!(now.checked_add(Duration::from_secs(90)).unwrap().to_string(), "2026-11-23T12:01:30Z");
+/// assert_eq!(now.checked_add(Duration::from_secs(90)).unwrap().to_string(), "2026-11-23T12:01:30.000Z");
 /// assert_eq!(now.as_unix_millis(), 1_795_435_200_000);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
@@ -102,10 +103,13 @@ impl From<std::time::SystemTime> for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
-        f.write_str(&time.format(&Rfc3339).map_err(|_| fmt::Error)?)
+        let ((year, month, day), (hour, minute, second, milli)) =
+            ((time.year(), u8::from(time.month()), time.day()), time.time().as_hms_milli());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range() {
-        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_unix_millis(MIN_MILLIS), Ok(Timestamp::MIN));
         assert_eq!(Timestamp::from_unix_millis(MAX_MILLIS), Ok(Timestamp::MAX));

@@ -122,8 +122,8 @@ fn and_status_in(sql: &mut QueryBuilder<Sqlite>, at: Timestamp, wanted: impl Fn(
 /// Those with a notice due ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and no lease. A later stage than
 /// the one sent is due just where the expiry is no further ahead than the next stage begins.
 pub(super) fn and_due(sql: &mut QueryBuilder<Sqlite>, now: Timestamp) {
-    and_status_in(sql, now, |status| matches!(status, Status::Active | Status::NotYetValid | Status::Disabled));
-    sql.push(" AND rotated_to IS NULL AND expires_at IS NOT NULL AND expires_order <= CASE notice_stage");
+    and_status_in(sql, now, Status::is_live);
+    sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND expires_order <= CASE notice_stage");
     for (sent, next) in NoticeStage::ALL.iter().zip(&NoticeStage::ALL[1..]) {
         sql.push(" WHEN ").push_bind(sent.as_str()).push(" THEN ").push_bind(horizon(now, *next));
     }

@@ -1,0 +1,62 @@
+//! `mint` and `check` without a store: the record goes into the host's own transaction, together with the host's own
+//! row, and a blocking host checks tokens without a runtime. `cargo run --example own_transaction`
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+
+use keyfob::{
+    Access, Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken, ProjectId,
+    SystemClock, TokenKey, TokenRecord, VerifyError, check, mint,
+};
+
+/// What stands for the host's database here: rows of two tables that are written together or not at all.
+#[derive(Default, Clone)]
+struct Database {
+    tokens: HashMap<TokenKey, Arc<TokenRecord>>,
+    audit: Vec<String>,
+}
+
+impl Database {
+    /// Runs `act` on a copy, and keeps the copy if it went well.
+    fn transaction<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, Box<dyn Error>>,
+    ) -> Result<T, Box<dyn Error>> {
+        let mut copy = self.clone();
+        let value = act(&mut copy)?;
+        *self = copy;
+        Ok(value)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    let policy = Policy::default();
+    let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+    let mut database = Database::default();
+
+    let text = database.transaction(|rows| {
+        let new = NewToken::new(project, ada.clone(), Name::new("nightly build")?);
+        let issued = mint(&keyring, &policy, new, &Actor::from(&ada), SystemClock.now())?;
+        rows.audit.push(format!("{ada} made {}", issued.record.public_part()));
+        let key = issued.record.key();
+        if rows.tokens.insert(key, Arc::new(issued.record)).is_some() {
+            return Err("the id exists".into());
+        }
+        Ok(issued.token)
+    })?;
+
+    let verify = |presented: &str| {
+        let token = PresentedToken::parse(presented, &keyring)?;
+        let row = database.tokens.get(&token.key()).cloned();
+        check(&token, row, &Access::to(&project, &[]), &policy, SystemClock.now()).map_err(VerifyError::from)
+    };
+    let verified = verify(text.expose_secret())?;
+    println!("{} may act in {}; {}", verified.owner(), verified.project(), database.audit[0]);
+
+    let error = verify("acme_pat_145_not-a-token").err().ok_or("nonsense passed")?;
+    let challenge = error.challenge();
+    println!("{}: {}", challenge.status(), challenge.www_authenticate("acme").unwrap_or_default());
+    Ok(())
+}
