@@ -16,9 +16,12 @@ use crate::words::timestamp::Timestamp;
 pub(super) async fn insert_never_replaces<S: TokenStore>(store: &S) -> Verdict {
     let first = record(project()?)?;
     put(store, &first).await?;
-    let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
-    refused(store.insert(second, None).await, Conflict, "insert over a live row")?;
-    same(&*stored(store, &first.key()).await?, &first, "the row that was there first")
+    for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
+        let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
+        refused(store.insert(second, limit).await, Conflict, "insert over a live row")?;
+        same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
+    }
+    Ok(())
 }
 
 pub(super) async fn insert_never_replaces_a_dead_row<S: TokenStore>(store: &S) -> Verdict {
@@ -27,10 +30,11 @@ pub(super) async fn insert_never_replaces_a_dead_row<S: TokenStore>(store: &S) -
     let expired = TokenRecord { expires_at: Some(at(-1)), ..record(project)? };
     for first in [revoked, expired] {
         put(store, &first).await?;
-        let second = TokenRecord { id: first.id, ..record(project)? };
-        let limit = OwnerLimit { most: 100, now: at(0) };
-        refused(store.insert(second, Some(limit)).await, Conflict, "insert over a dead row")?;
-        same(&*stored(store, &first.key()).await?, &first, "the dead row")?;
+        for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
+            let second = TokenRecord { id: first.id, ..record(project)? };
+            refused(store.insert(second, limit).await, Conflict, "insert over a dead row")?;
+            same(&*stored(store, &first.key()).await?, &first, "the dead row")?;
+        }
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ pub(super) async fn a_cursor_is_a_place_without_its_row<S: TokenStore>(store: &S
     put_all(store, &records).await?;
     for order in ListOrder::ALL.iter().copied() {
         for descending in [false, true] {
-            let never = TokenRecord { id: id('1')?, ..records[0].clone() };
+            let never = TokenRecord { id: TokenId::new("1000000000000000")?, ..records[0].clone() };
             let place = Cursor::of(&never, order);
             let behind = |record: &&TokenRecord| {
                 let ascending = Cursor::of(record, order).compare(&place);

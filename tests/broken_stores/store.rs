@@ -1,0 +1,751 @@
+//! A store in a `Vec` that does one thing wrong. Without a fault it keeps every law.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use keyfob::StoreErrorKind::{Conflict, Limit, Other};
+use keyfob::{
+    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportStore, Life, ListQuery, Metadata, NoticeStage,
+    OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Revocation, RevocationReason, RevokeGroup, RevokeMatching,
+    SortKey, Status, StatusFilter, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch,
+};
+use tokio::task::yield_now;
+
+use crate::faults::Fault::{self, *};
+
+type Answer<T> = Result<T, StoreError>;
+type Row = Arc<TokenRecord>;
+
+pub struct BrokenStore {
+    fault: Option<Fault>,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Default)]
+struct Rows {
+    records: Vec<TokenRecord>,
+    imported: Vec<(ImportKey, TokenRecord)>,
+}
+
+/// Just past the noon at which the kit plays: the clock of faults that judge.
+fn clock() -> Timestamp {
+    "2026-11-23T12:00:00.001Z".parse().unwrap()
+}
+
+fn later(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(time.as_unix_millis() + millis).unwrap()
+}
+
+/// All but the last character.
+fn cut(project: &ProjectId) -> &str {
+    &project.as_str()[..project.as_str().len() - 1]
+}
+
+fn trimmed(metadata: &Metadata) -> Metadata {
+    Metadata::new(metadata.as_str().trim()).unwrap()
+}
+
+impl Rows {
+    fn find(&self, key: &TokenKey) -> Option<&TokenRecord> {
+        self.records.iter().find(|record| record.key() == *key)
+    }
+
+    fn get(&mut self, key: &TokenKey) -> Option<&mut TokenRecord> {
+        self.records.iter_mut().find(|record| record.key() == *key)
+    }
+
+    fn remove(&mut self, key: &TokenKey) {
+        self.records.retain(|record| record.key() != *key);
+        self.imported.retain(|(_, record)| record.key() != *key);
+    }
+}
+
+impl BrokenStore {
+    pub fn without_fault() -> Self {
+        Self { fault: None, rows: Mutex::default() }
+    }
+
+    pub fn new(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::without_fault() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
+    }
+
+    /// Where the fault is this one: lets other calls come between what was read and what will be written.
+    async fn pause(&self, fault: Fault) {
+        if self.is(fault) {
+            yield_now().await;
+        }
+    }
+
+    fn same_project(&self, fault: Fault, a: &ProjectId, b: &ProjectId) -> bool {
+        if self.is(fault) { cut(a) == cut(b) } else { a == b }
+    }
+
+    fn same_text(&self, fault: Fault, a: &str, b: &str) -> bool {
+        if self.is(fault) { a.to_lowercase() == b.to_lowercase() } else { a == b }
+    }
+
+    fn skips_expired(&self, fault: Fault, record: &TokenRecord) -> bool {
+        self.is(fault) && record.status(clock()) == Status::Expired
+    }
+
+    fn same_key(&self, a: TokenKey, b: TokenKey) -> bool {
+        a.project == b.project && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
+    }
+
+    /// Whether an insert meets a row that stands in its way.
+    fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
+        rows.records.iter().any(|other| {
+            let expired = other.expires_at.is_some_and(|end| end < clock());
+            let replaced = match self.fault {
+                Some(InsertReplacesUnderALimit) => limit.is_some() && !expired && other.revoked.is_none(),
+                Some(InsertReplacesRevoked) => other.revoked.is_some(),
+                Some(InsertReplacesExpired) => expired,
+                _ => false,
+            };
+            let same_key = self.same_key(other.key(), record.key());
+            (same_key && !replaced) || (self.is(IdsAreOfTheService) && other.id == record.id)
+        })
+    }
+
+    fn is_full(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
+        let Some(OwnerLimit { most, now }) = limit else { return false };
+        let counted = |other: &&TokenRecord| {
+            let status = other.status(now);
+            let live = match self.fault {
+                Some(LimitCountsOnlyActive) => status == Status::Active,
+                Some(LimitCountsDead) => true,
+                Some(LimitCountsTheExpiredJustThen) => status.is_live() || other.expires_at == Some(now),
+                _ => status.is_live(),
+            };
+            live && (self.is(LimitCountsAllOwners) || other.owner == record.owner)
+                && (self.is(LimitCountsAllProjects) || other.project == record.project)
+        };
+        rows.records.iter().filter(counted).count() as u64 >= most
+    }
+}
+
+// What is on a list, and where.
+impl BrokenStore {
+    fn is_so(&self, late: Fault, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        let filter = if self.is(late) { StatusFilter { at: later(filter.at, -1), ..*filter } } else { *filter };
+        let pending = self.is(ListTakesPendingForActive) && late == ListEndsAMillisecondLate;
+        if pending && record.status(filter.at) == Status::Pending {
+            return matches!(filter.life, Life::Live | Life::Only(Status::Active));
+        }
+        filter.matches(record)
+    }
+
+    fn has_name(&self, query: &ListQuery, record: &TokenRecord) -> bool {
+        let (name, search) = match self.fault {
+            Some(ListFoldsAsciiOnly) => {
+                (record.name.as_str().to_ascii_lowercase(), query.name_contains.to_ascii_lowercase())
+            }
+            _ => (record.name.folded(), query.folded_name()),
+        };
+        name.contains(&search) || (self.is(ListSearchIsALike) && search == "%")
+    }
+
+    fn lists(&self, query: &ListQuery, record: &TokenRecord) -> bool {
+        let anywhere = self.is(ListOfAnOwnerIgnoresTheProject) && query.owner.is_some();
+        if !anywhere && !self.same_project(ListCutsTheProject, &record.project, &query.project) {
+            return false;
+        }
+        let same_owner = |owner| self.same_text(ListOwnerIgnoresCase, record.owner.as_str(), owner);
+        let owner = query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()));
+        let name = self.has_name(query, record);
+        let both = self.is(ListOwnerOrName) && query.owner.is_some() && !query.name_contains.is_empty();
+        let expires = |before: Timestamp| match record.expires_at {
+            Some(end) => end < before || (self.is(ListExpiresAtOrBefore) && end == before),
+            None => self.is(ListNeverExpiresBefore),
+        };
+        let used = |before: Timestamp| match record.last_used_at {
+            Some(used) => used < before,
+            None => record.created_at < before && !self.is(ListSkipsTheUnused),
+        };
+        (if both { owner || name } else { owner && name })
+            && query.status.as_ref().is_none_or(|filter| self.is_so(ListEndsAMillisecondLate, filter, record))
+            && query.expires_before.is_none_or(expires)
+            && query.last_used_before.is_none_or(used)
+    }
+
+    /// Something that sorts as the place should.
+    fn place(&self, Cursor { key, id }: &Cursor) -> (Vec<u64>, String) {
+        let unsigned = |fault, time: Timestamp| {
+            let millis = time.as_unix_millis();
+            if self.is(fault) { millis as u64 } else { millis.wrapping_sub(i64::MIN) as u64 }
+        };
+        let key = match key {
+            SortKey::Created(time) => vec![unsigned(ListCreatedUnsigned, *time)],
+            SortKey::Name(name) if self.is(ListNameByUnit) => name.encode_utf16().map(u64::from).collect(),
+            SortKey::Name(name) => name.chars().map(u64::from).collect(),
+            SortKey::Expires(Expiry::At(time)) => vec![0, unsigned(ListExpiresUnsigned, *time)],
+            SortKey::Expires(Expiry::Never) => vec![1],
+        };
+        let id = if self.is(ListTiesIgnoreCase) { id.as_str().to_lowercase() } else { id.to_string() };
+        (key, id)
+    }
+
+    fn is_cut_off(&self, rows: &Rows, query: &ListQuery, after: &Cursor) -> bool {
+        let row = rows.find(&TokenKey { project: query.project, id: after.id });
+        match self.fault {
+            Some(PagesEndWithTheirRow) => row.is_some_and(|row| !self.lists(query, row)),
+            Some(CursorsNeedTheirRow) => row.is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl TokenStore for BrokenStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Answer<Row> {
+        let (met, full) = {
+            let rows = self.rows();
+            (self.meets(&rows, &record, limit), self.is_full(&rows, &record, limit))
+        };
+        self.pause(RaceOfInserts).await;
+        self.pause(RaceForTheLimit).await;
+        let mut rows = self.rows();
+        let met = if self.is(RaceOfInserts) { met } else { self.meets(&rows, &record, limit) };
+        let full = if self.is(RaceForTheLimit) { full } else { self.is_full(&rows, &record, limit) };
+        if met {
+            return Err(Conflict.into());
+        }
+        let mut kept = record.clone();
+        match self.fault {
+            Some(InsertTrimsMetadata) => kept.metadata = trimmed(&kept.metadata),
+            Some(InsertForgetsTheRequest) if kept.rotated_from.is_some() => kept.request_id = None,
+            Some(InsertStartsAtVersionOne) if kept.version == TokenRecord::MAX_VERSION => kept.version = 1,
+            _ => {}
+        }
+        let none = limit.is_some_and(|limit| limit.most == 0);
+        if !full || (self.is(LimitOfNoneKeepsTheRefused) && none) {
+            rows.remove(&record.key());
+            rows.records.push(kept);
+        }
+        if full { Err(Limit.into()) } else { Ok(Arc::new(record)) }
+    }
+
+    async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
+        let rows = self.rows();
+        let mut found = rows.records.iter().find(|record| self.same_key(record.key(), *key));
+        if self.is(FindFallsBack) {
+            found = found.or_else(|| rows.records.iter().find(|record| record.id == key.id));
+        }
+        let hidden = |record: &&TokenRecord| self.is(FindHidesLapsed) && record.status(clock()) == Status::Lapsed;
+        Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {
+        let after = match query.checked_after() {
+            Ok(after) => after,
+            Err(_) if self.is(CursorsOfAnotherOrderAreDropped) => None,
+            Err(error) => return Err(StoreError::with_source(Other, error)),
+        };
+        let rows = self.rows();
+        if after.is_some_and(|after| self.is_cut_off(&rows, query, after)) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let behind = |a: &Cursor, b: &Cursor| {
+            let ascending = self.place(a).cmp(&self.place(b));
+            if query.descending { ascending.reverse() } else { ascending }
+        };
+        let cursor = |record: &TokenRecord| Cursor::of(record, query.order);
+        let mut found: Vec<_> = rows.records.iter().filter(|record| self.lists(query, record)).cloned().collect();
+        found.retain(|record| after.is_none_or(|after| behind(&cursor(record), after).is_gt()));
+        found.sort_by(|a, b| behind(&cursor(a), &cursor(b)));
+        let most = query.most.get();
+        let more = found.get(most).cloned();
+        found.truncate(most + usize::from(self.is(PagesHoldOneMore)));
+        let next = found.last().map(cursor).filter(|_| more.is_some() || self.is(NextIsAlwaysThere));
+        let next = match (next, more) {
+            (Some(next), Some(more)) if self.is(PagesSkipTies) && next.key == cursor(&more).key => Some(cursor(&more)),
+            (next, _) => next,
+        };
+        if self.is(ListLeavesMetadataOut) {
+            found.iter_mut().for_each(|record| record.metadata = Metadata::default());
+        }
+        Ok(Page { items: found.into_iter().map(Arc::new).collect(), next })
+    }
+
+    async fn count(&self, query: &CountQuery) -> Answer<u64> {
+        let counted = |record: &&TokenRecord| {
+            let same_owner = |owner| self.same_text(CountOwnerIgnoresCase, record.owner.as_str(), owner);
+            let same_key =
+                |digit: char| self.same_text(CountKeyIgnoresCase, &record.id.as_str()[..1], &digit.to_string());
+            self.same_project(CountCutsTheProject, &record.project, &query.project)
+                && query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()))
+                && query.key_number.is_none_or(|number| same_key(number.as_char()))
+                && query.status.as_ref().is_none_or(|filter| self.is_so(CountEndsAMillisecondLate, filter, record))
+        };
+        Ok(self.rows().records.iter().filter(counted).count() as u64)
+    }
+
+    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Answer<Option<Row>> {
+        let checked = |record: &TokenRecord| {
+            let later = self.is(UpdateAcceptsALaterVersion) && record.version < expected_version;
+            record.version == expected_version || later
+        };
+        let before = self.rows().find(key).cloned();
+        if let Some(before) = &before
+            && !checked(before)
+        {
+            return Err(Conflict.into());
+        }
+        self.pause(RaceOfUpdates).await;
+        self.pause(RaceOfUpdateAndTouch).await;
+        let mut rows = self.rows();
+        let ignoring = |record: &&mut TokenRecord| self.is(UpdateIgnoresTheProject) && record.id == key.id;
+        let record = match rows.records.iter_mut().find(ignoring) {
+            Some(record) => Some(record),
+            None => rows.get(key),
+        };
+        let Some(record) = record else {
+            return if self.is(UpdateOfNoneFails) { Err(Conflict.into()) } else { Ok(None) };
+        };
+        if !checked(record) && !self.is(RaceOfUpdates) {
+            return Err(Conflict.into());
+        }
+        if self.is(UpdateOfRevokedDoesNotAnswer) && record.revoked.is_some() {
+            return Ok(None);
+        }
+        let was = record.clone();
+        if self.is(RaceOfUpdateAndTouch)
+            && let Some(before) = before
+        {
+            *record = before;
+        }
+        record.apply(change.clone());
+        match (self.fault, change) {
+            (Some(EnableDoesNothing), Change::Enable) => record.disabled = was.disabled,
+            (Some(EnableUnrevokes), Change::Enable) => record.revoked = None,
+            (Some(NarrowKeepsTheExpiryOfNever), Change::Narrow { expires_at: None, .. }) => {
+                record.expires_at = was.expires_at;
+            }
+            (Some(NarrowKeepsTheVersion), Change::Narrow { .. }) => record.version = was.version,
+            (Some(EndGraceClearsTheLastUse), Change::EndGrace(_)) => record.last_used_at = None,
+            (Some(UpdateForgetsMetadata), _) => record.metadata = Metadata::default(),
+            _ => {}
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Answer<Option<Row>> {
+        let before = self.rows().find(key).cloned();
+        self.pause(RaceOfRevokes).await;
+        self.pause(RaceOfRevokeAndRotate).await;
+        let mut rows = self.rows();
+        let (Some(record), Some(before)) = (rows.get(key), before) else {
+            return if self.is(RevokeOfNoneFails) { Err(Other.into()) } else { Ok(None) };
+        };
+        if self.skips_expired(RevokeSkipsExpired, record) {
+            return Ok(Some(Arc::new(record.clone())));
+        }
+        if self.is(RaceOfRevokes) && before.revoked.is_none() {
+            record.revoked = None;
+        }
+        match &mut record.revoked {
+            Some(first) if self.is(RevokeTakesTheEarliest) && revocation.at < first.at => *first = revocation.clone(),
+            Some(_) if self.is(RevokeAgainRaisesTheVersion) => record.version += 1,
+            Some(_) => {}
+            None => {
+                if self.is(RaceOfRevokeAndRotate) {
+                    *record = TokenRecord { last_used_at: record.last_used_at, ..before };
+                }
+                let version = record.version;
+                let mut revocation = revocation.clone();
+                if self.is(RevokeForgetsAReason) && revocation.reason == RevocationReason::AffiliationChanged {
+                    revocation.reason = RevocationReason::Unspecified;
+                }
+                record.revoke(&revocation);
+                if self.is(RevokeEnables) {
+                    record.disabled = None;
+                }
+                if self.is(RevokeKeepsTheVersion) {
+                    record.version = version;
+                }
+            }
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Answer<Batch> {
+        let RevokeMatching { project, group, most } = matching;
+        let contains = |record: &TokenRecord| match group {
+            RevokeGroup::Owner(owner) => self.same_text(GroupOwnerIgnoresCase, record.owner.as_str(), owner.as_str()),
+            RevokeGroup::Family(family) => {
+                group.contains(record) || (self.is(GroupFamilyByOrigin) && record.rotated_from == Some(*family))
+            }
+            RevokeGroup::CreatedBefore(time) => {
+                group.contains(record) || (self.is(GroupCreatedAtOrBefore) && record.created_at == *time)
+            }
+            RevokeGroup::KeyNumber(number) => {
+                self.same_text(GroupKeyIgnoresCase, &record.id.as_str()[..1], &number.as_char().to_string())
+            }
+        };
+        let member = |record: &TokenRecord| {
+            self.same_project(GroupCutsTheProject, &record.project, project)
+                && contains(record)
+                && !self.skips_expired(GroupSkipsExpired, record)
+        };
+        let keys = |rows: &Rows| -> Vec<TokenKey> {
+            let alive = rows.records.iter().filter(|record| record.revoked.is_none() && member(record));
+            alive.map(TokenRecord::key).collect()
+        };
+        let before = keys(&self.rows());
+        let mut first_act = 0;
+        if self.is(GroupInTwoActs)
+            && group.is_one_act()
+            && let Some(first) = before.first()
+            && let Some(record) = self.rows().get(first)
+        {
+            record.revoke(revocation);
+            first_act = 1;
+        }
+        self.pause(GroupInTwoActs).await;
+        self.pause(RaceOfGroupAndRotate).await;
+        let mut rows = self.rows();
+        let now = keys(&rows);
+        let keys = if self.is(RaceOfGroupAndRotate) { before } else { now };
+        let one_act = group.is_one_act() && !self.is(GroupOfAnOwnerInBatches);
+        let size = if one_act || self.is(GroupsIgnoreMost) { keys.len() } else { most.get().min(keys.len()) };
+        let again = rows.records.iter_mut().filter(|record| record.revoked.is_some() && member(record));
+        let again = again.map(|record| {
+            if self.is(GroupRevokesAgain) {
+                record.revoked = Some(revocation.clone());
+            }
+        });
+        let again = again.count() as u64;
+        for key in &keys[..size] {
+            let Some(record) = rows.get(key) else { continue };
+            let version = record.version;
+            record.revoked = None;
+            record.revoke(revocation);
+            if self.is(GroupForgetsTheReason) {
+                record.revoked = Some(Revocation { reason: RevocationReason::Unspecified, ..revocation.clone() });
+            }
+            if self.is(GroupKeepsTheVersion) {
+                record.version = version;
+            }
+        }
+        let count = size as u64 + if self.is(GroupCountsTheRevoked) { again } else { first_act };
+        let done = match self.fault {
+            Some(GroupIsDoneLate) => size < most.get(),
+            Some(GroupIsDoneAtOnce) => true,
+            _ => size == keys.len(),
+        };
+        Ok(Batch { count, done })
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Answer<Option<Row>> {
+        let new = successor.key();
+        let judged = self.judge(&self.rows(), key, expected_version, &successor)?;
+        self.pause(RaceOfRotations).await;
+        if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
+            self.rows().records.push(successor.clone());
+            self.pause(RotateInTwoActs).await;
+            // What comes last is right again, if it comes.
+            self.rows().remove(&new);
+        }
+        let mut rows = self.rows();
+        let judged = if self.is(RaceOfRotations) {
+            if rows.find(key).is_some_and(|record| record.revoked.is_some()) {
+                return Err(Conflict.into());
+            }
+            judged
+        } else {
+            self.judge(&rows, key, expected_version, &successor)?
+        };
+        let Some(earlier) = judged else {
+            if self.is(RotateOfNoneInserts) {
+                rows.records.push(successor);
+            }
+            return Ok(None);
+        };
+        let mut superseded = Revocation {
+            at: successor.created_at,
+            by: successor.created_by.clone(),
+            reason: RevocationReason::Superseded,
+        };
+        if self.is(RetriesRevokeAtTheGrace) {
+            superseded.at = grace_until;
+        }
+        let there = rows.find(&new).is_some() && !self.is(RotateReplacesTheSuccessor);
+        if let Some(earlier) = earlier
+            && !self.is(RetriesLeaveTheFirst)
+            && (!there || self.is(RefusedRetriesRevoke))
+            && let Some(earlier) = rows.get(&earlier)
+        {
+            earlier.revoke(&superseded);
+        }
+        if !there || self.is(RefusedRotationsLink) {
+            let record = rows.get(key).unwrap();
+            let was = record.clone();
+            record.rotate_to(new.id, grace_until);
+            match self.fault {
+                Some(RotateForgetsTheGrace) if earlier.is_none() => record.grace_until = was.grace_until,
+                Some(RotateLosesTheLastUse) => record.last_used_at = None,
+                Some(RotateKeepsTheVersion) => record.version = was.version,
+                _ => {}
+            }
+        }
+        if there {
+            return Err(Conflict.into());
+        }
+        rows.remove(&new);
+        let metadata = match self.fault {
+            Some(RotateTrimsMetadata) => trimmed(&successor.metadata),
+            _ => successor.metadata.clone(),
+        };
+        rows.records.push(TokenRecord { metadata, ..successor });
+        Ok(rows.find(key).cloned().map(Arc::new))
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Answer<u64> {
+        let mut moved = 0;
+        let mut seen: Vec<TokenKey> = Vec::new();
+        for Touch { key, used_at } in touches {
+            if self.is(TouchTakesTheFirstOfABatch) && seen.contains(key) {
+                continue;
+            }
+            seen.push(*key);
+            let Some(before) = self.rows().find(key).cloned() else {
+                match self.fault {
+                    Some(TouchFailsOnUnknown) => return Err(Other.into()),
+                    Some(TouchStopsAtUnknown) => return Ok(moved),
+                    _ => continue,
+                }
+            };
+            self.pause(RaceOfTouches).await;
+            self.pause(RaceOfTouchAndRevoke).await;
+            let mut rows = self.rows();
+            for record in &mut rows.records {
+                if record.key() == *key || (self.is(TouchIgnoresTheProject) && record.id == key.id) {
+                    moved += u64::from(self.touch(record, &before, *used_at));
+                }
+            }
+        }
+        Ok(moved)
+    }
+}
+
+impl BrokenStore {
+    /// Whether a rotation may be: the earlier successor that it takes the place of, if there is one; or there is no row.
+    fn judge(
+        &self,
+        rows: &Rows,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: &TokenRecord,
+    ) -> Answer<Option<Option<TokenKey>>> {
+        let Some(record) = rows.find(key) else { return Ok(None) };
+        let other_version = record.version != expected_version && !self.is(RotateIgnoresTheVersion);
+        let revoked = record.revoked.is_some() && !self.is(RotateTakesRevoked);
+        if other_version || revoked || self.skips_expired(RotateRefusesExpired, record) {
+            return Err(Conflict.into());
+        }
+        let Some(id) = record.rotated_to else { return Ok(Some(None)) };
+        let earlier = rows.find(&TokenKey { project: key.project, id }).ok_or(Conflict)?;
+        let waits = (earlier.confirm_by.is_some() || self.is(ConfirmedRetries))
+            && (earlier.revoked.is_none() || self.is(RevokedRetries));
+        let same_request = match (&earlier.request_id, &successor.request_id) {
+            (Some(first), Some(second)) => first == second || self.is(AnyRequestRetries),
+            (None, None) => self.is(NoRequestRetries),
+            _ => false,
+        };
+        if !waits || !same_request || self.is(RetriesConflict) {
+            return Err(Conflict.into());
+        }
+        Ok(Some(Some(earlier.key())))
+    }
+
+    fn touch(&self, record: &mut TokenRecord, before: &TokenRecord, used_at: Timestamp) -> bool {
+        if self.skips_expired(TouchSkipsExpired, record)
+            || (self.is(TouchDropsTheEndOfTime) && used_at == Timestamp::MAX)
+        {
+            return false;
+        }
+        let was = record.clone();
+        if self.is(RaceOfTouches) {
+            record.last_used_at = before.last_used_at;
+        }
+        if self.is(TouchUnsigned) && used_at < Timestamp::UNIX_EPOCH {
+            record.last_used_at = None;
+        }
+        let moved = record.touch(used_at);
+        match self.fault {
+            Some(TouchEndsTheLease) => record.notice_lease_until = None,
+            Some(TouchRaisesTheVersion) if was.last_used_at.is_some() => record.version += 1,
+            Some(RaceOfTouchAndRevoke) => record.revoked = before.revoked.clone(),
+            Some(TouchRevivesSuperseded) => {
+                record.revoked.take_if(|revoked| revoked.reason == RevocationReason::Superseded);
+            }
+            _ => {}
+        }
+        moved || self.is(TouchCountsAll)
+    }
+}
+
+impl StoreMaintenance for BrokenStore {
+    async fn projects(&self, query: &ProjectsQuery) -> Answer<Vec<ProjectId>> {
+        let ProjectsQuery { owner, after, most } = query;
+        let large = *most == PageSize::MAX;
+        let rows = self.rows();
+        let owned = rows.records.iter().filter(|record| owner.as_ref().is_none_or(|owner| *owner == record.owner));
+        let mut projects: Vec<ProjectId> = owned.map(|record| record.project).collect();
+        projects.sort();
+        projects.dedup();
+        if let Some(after) = after {
+            let inclusive = self.is(LargeAnswersStartAtTheCursor) && large;
+            projects.retain(|project| project > after || (inclusive && project == after));
+            let skips = if owner.is_some() { self.is(ProjectsOfAnOwnerSkipOne) } else { self.is(ProjectsSkipOne) };
+            if skips && !projects.is_empty() {
+                projects.remove(0);
+            }
+        }
+        projects.truncate(most.get() + usize::from(self.is(ProjectsHoldOneMore)));
+        if self.is(LargeAnswersDescend) && large {
+            projects.reverse();
+        }
+        Ok(projects)
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Answer<Batch> {
+        let mut rows = self.rows();
+        let ended = |record: &&TokenRecord| {
+            let end = match self.fault {
+                Some(PurgeKeepsLapsed) if record.confirm_by.is_some() => record.expires_at,
+                Some(PurgeWaitsForTheExpiry) => record.expires_at.or(record.ends_at()),
+                Some(PurgeTakesDisabled) => record.ends_at().or(record.disabled.as_ref().map(|disabled| disabled.at)),
+                _ => record.ends_at(),
+            };
+            let just_then = self.is(PurgeTakesWhatEndsJustThen) && end == Some(ended_before);
+            self.same_project(PurgeCutsTheProject, &record.project, project)
+                && (just_then || end.is_some_and(|end| end < ended_before))
+        };
+        let keys: Vec<TokenKey> = rows.records.iter().filter(ended).map(TokenRecord::key).collect();
+        let size = if self.is(PurgeIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
+        keys[..size].iter().for_each(|key| rows.remove(key));
+        let count = if self.is(PurgeCountsWhatIsLeft) { keys.len() } else { size } as u64;
+        let done = match self.fault {
+            Some(PurgeIsDoneLate) => size < most.get(),
+            Some(PurgeIsDoneAtOnce) => true,
+            _ => size == keys.len(),
+        };
+        Ok(Batch { count, done })
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Answer<Vec<Row>> {
+        let due = |record: &&TokenRecord| {
+            let unlinked = TokenRecord { rotated_to: None, ..(*record).clone() };
+            let notice = if self.is(ClaimTakesRotated) { unlinked.due_notice(now) } else { record.due_notice(now) };
+            let free = |lease: Timestamp| match self.fault {
+                Some(ClaimForgetsTheMilliseconds) => lease < later(now, 1000),
+                Some(ClaimWaitsAMillisecond) => lease < now,
+                _ => lease <= now,
+            };
+            self.same_project(ClaimCutsTheProject, &record.project, project)
+                && notice.is_some()
+                && record.notice_lease_until.is_none_or(free)
+        };
+        let find = |rows: &Rows| {
+            let due = rows.records.iter().filter(due);
+            let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
+            due.sort();
+            if self.is(ClaimTakesTheLatestFirst) {
+                due.reverse();
+            }
+            due.truncate(most.get() + usize::from(self.is(ClaimTakesOneMore)));
+            due
+        };
+        let before = find(&self.rows());
+        self.pause(RaceOfClaims).await;
+        let mut rows = self.rows();
+        let found = if self.is(RaceOfClaims) { before } else { find(&rows) };
+        let mut claimed = Vec::new();
+        for (_, key) in found {
+            let Some(record) = rows.get(&key) else { continue };
+            let version = record.version;
+            record.claim_notice(lease_until);
+            match self.fault {
+                Some(ClaimAcknowledges) => record.notice_stage = record.due_notice(now).unwrap_or_default(),
+                Some(ClaimKeepsTheVersion) => record.version = version,
+                _ => {}
+            }
+            claimed.push(Arc::new(record.clone()));
+        }
+        Ok(claimed)
+    }
+
+    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Answer<Option<Row>> {
+        let mut rows = self.rows();
+        let Some(record) = rows.get(key) else {
+            return if self.is(AcknowledgeOfNoneFails) { Err(Conflict.into()) } else { Ok(None) };
+        };
+        let was = record.clone();
+        record.acknowledge_notice(stage);
+        match self.fault {
+            Some(AcknowledgeKeepsTheLease) => record.notice_lease_until = was.notice_lease_until,
+            Some(AcknowledgeGoesBack) => record.notice_stage = stage,
+            Some(AcknowledgeKeepsTheVersion) => record.version = was.version,
+            _ => {}
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+}
+
+impl ImportStore for BrokenStore {
+    async fn import(&self, record: TokenRecord, import_key: ImportKey) -> Answer<Row> {
+        let known = |rows: &Rows| {
+            let elsewhere = |other: &TokenRecord| self.is(ImportKeysAreOfTheProject) && other.project != record.project;
+            rows.imported.iter().any(|(key, other)| *key == import_key && !elsewhere(other))
+        };
+        let before = known(&self.rows());
+        self.pause(RaceOfImports).await;
+        let mut rows = self.rows();
+        if if self.is(RaceOfImports) { before } else { known(&rows) } {
+            return Err(Conflict.into());
+        }
+        if let Some(there) = rows.find(&record.key()).cloned() {
+            if self.is(RefusedImportsKeepTheirKey) {
+                rows.imported.push((import_key, there));
+            }
+            return Err(Conflict.into());
+        }
+        let mut kept = record.clone();
+        if self.is(ImportTrimsMetadata) {
+            kept.metadata = trimmed(&kept.metadata);
+        }
+        rows.records.push(kept.clone());
+        rows.imported.push((import_key, kept));
+        Ok(Arc::new(record))
+    }
+
+    async fn find_imported(&self, import_key: &ImportKey) -> Answer<Option<Row>> {
+        let rows = self.rows();
+        let length = if self.is(FindImportedReadsHalfTheKey) { 16 } else { 32 };
+        let same = |key: &ImportKey| key.as_bytes()[..length] == import_key.as_bytes()[..length];
+        let Some((_, imported)) = rows.imported.iter().find(|(key, _)| same(key)) else { return Ok(None) };
+        let found = if self.is(FindImportedAnswersACopy) { Some(imported) } else { rows.find(&imported.key()) };
+        let hidden =
+            |record: &&TokenRecord| self.is(FindImportedHidesLapsed) && record.status(clock()) == Status::Lapsed;
+        Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
+    }
+}
