@@ -81,11 +81,11 @@ where
         let mut bytes = Zeroizing::new([0; 64]);
         rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
         for byte in bytes.iter() {
+            // A digit that is not kept is written over by the next one: no branch, which would be guessed wrong.
+            let Some(place) = digits.get_mut(filled) else { break };
             let value = byte & 63;
-            if value < 62 && filled < digits.len() {
-                digits[filled] = digit(value);
-                filled += 1;
-            }
+            *place = digit(value);
+            filled += usize::from(value < 62);
         }
     }
     Ok(())
