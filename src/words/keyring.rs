@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::digest::Digest;
 use super::error::{Field, Flaw, Invalid, Rejection};
 use super::format::TokenText;
+use super::hmac::PreparedHmac;
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
 use super::pepper::Pepper;
 
@@ -38,27 +39,21 @@ pub struct Keyring {
     verifying: Vec<Subkey>,
 }
 
-/// A MAC state that has taken in the key for one pepper and one prefix. Cloned for each use: it saves two of four hash blocks.
 #[derive(Clone)]
 struct Subkey {
     prefix: Prefix,
     number: KeyNumber,
-    state: Hmac<Sha256>,
+    hmac: PreparedHmac,
 }
 
 impl Subkey {
-    /// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)` as the key.
     fn new(prefix: Prefix, number: KeyNumber, pepper: &[u8]) -> Self {
-        Self { prefix, number, state: state(subkey(pepper, prefix).as_slice()) }
+        Self { prefix, number, hmac: PreparedHmac::new(&subkey(pepper, prefix)) }
     }
 
     #[inline]
     fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &[u8]) -> Digest {
-        let mut mac = self.state.clone();
-        mac.update(handle);
-        mac.update(secret);
-        mac.update(project);
-        Digest::from_bytes(mac.finalize().into_bytes().into())
+        Digest::from_bytes(self.hmac.of([handle, secret, project]))
     }
 }
 
@@ -227,15 +222,12 @@ impl fmt::Debug for KeyringBuilder {
 
 /// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`
 fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
-    let mut mac = state(pepper);
+    // HMAC takes keys of any length, so the error of the general signature never comes; an empty key is the same type.
+    let mac = Hmac::<Sha256>::new_from_slice(pepper);
+    let mut mac = mac.unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
     mac.update(b"keyfob/1 ");
     mac.update(prefix.as_bytes());
     Zeroizing::new(mac.finalize().into_bytes().into())
-}
-
-fn state(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length, so the error of the general signature never comes; an empty key is the same type.
-    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()))
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ pub(crate) mod clock;
 pub(crate) mod digest;
 pub(crate) mod error;
 pub(crate) mod format;
+pub(crate) mod hmac;
 pub(crate) mod ids;
 pub(crate) mod keyring;
 pub(crate) mod pepper;
 pub(crate) mod presented;
 pub(crate) mod secret;
-
 pub(crate) mod timestamp;
