@@ -107,6 +107,10 @@ impl AddressRanges {
     /// # Errors
     /// [`Invalid`] for a bad block or more than 64.
     pub fn new(text: &str) -> Result<Self, Invalid> {
+        // The longest block has 49 characters.
+        if text.len() > Self::MAX * 64 {
+            return Err(Invalid::new(Field::Address, Flaw::TooLong { max: Self::MAX }));
+        }
         let parts = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
         let mut ranges = parts.map(str::parse).collect::<Result<Vec<AddressRange>, _>>()?;
         ranges.sort();

@@ -8,7 +8,8 @@ use crate::words::ids::TokenId;
 use crate::words::text::Name;
 use crate::words::timestamp::Timestamp;
 
-/// A change to one record. The values are final: whoever sends it has judged, and the store only writes.
+/// A change to one record. The values are final: whoever sends it has judged, and the store only writes. Apart from a
+/// revocation, which nothing undoes, that includes whether the token has ended: an end that is moved is moved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {

@@ -61,6 +61,9 @@ impl ScopeSet {
     /// # Errors
     /// [`Invalid`] for a bad scope or more than 64.
     pub fn new(text: &str) -> Result<Self, Invalid> {
+        if text.len() > Self::MAX * (Scope::MAX_CHARS + 1) {
+            return Err(Invalid::new(Field::Scopes, Flaw::TooLong { max: Self::MAX }));
+        }
         Self::from_scopes(text.split_ascii_whitespace().map(Scope::new).collect::<Result<Vec<_>, _>>()?)
     }
 

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// What a token is at a given time. The last four are ends: nothing leads back from them.
+/// What a token is at a given time. The last four are ends: no verb of the service leads back
+/// from them. A store writes what it is told, so whoever calls one itself must not change a token that has ended.
 ///
 /// The order of judgement is: revoked, rotated, lapsed, expired, disabled, pending, not yet valid. Ends come first,
 /// so that nobody asks for a token to be enabled that has expired meanwhile. A time is reached when it is equal: at

@@ -55,7 +55,8 @@ pub trait TokenStore: Send + Sync {
     /// Makes one typed change, as [`TokenRecord::apply`] does.
     ///
     /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one. `None` where there is no
-    /// such row. A revoked row stays revoked, and the last use stays as it is.
+    /// such row. A revoked row takes changes like any other and stays revoked. The last use stays as it is, also where it was
+    /// written after the caller read the row.
     fn update(
         &self,
         key: &TokenKey,
@@ -74,20 +75,23 @@ pub trait TokenStore: Send + Sync {
     /// Revokes all tokens of one project that are in the group and not revoked yet, dead ones too.
     ///
     /// For an owner or a family it is one act: when it is acknowledged, none that existed before it is left, and the batch
-    /// is done. For the other groups it may stop after `most` rows; the caller repeats it until the batch is done.
+    /// is done. For the other groups it is at most `most` rows, and at least one while any is left; the caller repeats it
+    /// until the batch is done.
     fn revoke_matching(
         &self,
         matching: &RevokeMatching,
         revocation: &Revocation,
     ) -> impl Future<Output = Result<Batch, StoreError>> + Send;
 
-    /// Rotates one token: inserts its successor, which is of the same project and names it in `rotated_from`, and links and
-    /// sets the grace of the old one, as [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row.
+    /// Rotates one token: inserts its successor, and links the old one to it and sets its grace, as
+    /// [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row. The successor
+    /// is of the same project, comes with its own links, `family` and `rotated_from`, and is stored as it is.
     ///
     /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one, the token is revoked, the
     /// successor's key exists, or the token has a successor already; but where that successor still waits to be confirmed
-    /// and carries the same request id as the new one, it is revoked as superseded, at the time and by the actor that
-    /// made the new one, and the new one takes its place: a retry after a lost answer.
+    /// (`confirm_by` is set, past or not, and it is not revoked) and carries the same request id as the new one, it is
+    /// revoked as superseded, at the time and by the actor that made the new one, and the new one takes its place: a retry
+    /// after a lost answer.
     fn rotate(
         &self,
         key: &TokenKey,
@@ -97,7 +101,8 @@ pub trait TokenStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
     /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are not there ignored, no other
-    /// column changed, not even the version. Returns how many rows moved. Atomic for each row, not for the batch.
+    /// column changed, not even the version. Of several for one token the latest counts. Returns how many rows moved.
+    /// Atomic for each row, not for the batch.
     fn touch_many(&self, touches: &[Touch]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
@@ -139,7 +144,8 @@ pub trait StoreMaintenance: Send + Sync {
 
 /// For services that had tokens before: records found by a key computed from the old token's stored hash. Opt-in.
 pub trait ImportStore: Send + Sync {
-    /// Inserts a record with its look-up key. [`Conflict`](crate::StoreErrorKind::Conflict) where either exists.
+    /// Inserts a record with its look-up key. [`Conflict`](crate::StoreErrorKind::Conflict) where either exists, the
+    /// look-up key in whichever project.
     fn import(
         &self,
         record: TokenRecord,
@@ -219,7 +225,7 @@ impl RevokeGroup {
 pub struct Batch {
     /// How many rows it changed.
     pub count: u64,
-    /// Whether none is left.
+    /// Whether none is left. A full batch that leaves none is done.
     pub done: bool,
 }
 

@@ -55,13 +55,17 @@ impl<'a> PresentedToken<'a> {
     ///
     /// Which facts may leak through time: prefix, project, id. Not the secret, not the pepper.
     ///
+    /// Not for services: it is public for the constant-time check and for test data, and no part of what is kept stable.
+    ///
     /// # Errors
     /// [`Rejection::Unkeyed`] or [`Rejection::UnknownKey`].
+    #[doc(hidden)]
     pub fn digest_of(text: &TokenText<'_>, keyring: &Keyring) -> Result<Digest, Rejection> {
         keyring.digest(text)
     }
 
-    /// Whether the text carries the tag of this digest, compared in constant time.
+    /// Whether the text carries the tag of this digest, compared in constant time. As little for services.
+    #[doc(hidden)]
     pub fn tag_fits(text: &TokenText<'_>, digest: &Digest) -> bool {
         digest.has_tag(text.tag())
     }

@@ -22,6 +22,7 @@ pub struct BrokenStore {
 
 #[derive(Default)]
 struct Rows {
+    // Searched from the end: a case asks for what it has just put there.
     records: Vec<TokenRecord>,
     imported: Vec<(ImportKey, TokenRecord)>,
 }
@@ -46,15 +47,17 @@ fn trimmed(metadata: &Metadata) -> Metadata {
 
 impl Rows {
     fn find(&self, key: &TokenKey) -> Option<&TokenRecord> {
-        self.records.iter().find(|record| record.key() == *key)
+        self.records.iter().rev().find(|record| record.key() == *key)
     }
 
     fn get(&mut self, key: &TokenKey) -> Option<&mut TokenRecord> {
-        self.records.iter_mut().find(|record| record.key() == *key)
+        self.records.iter_mut().rev().find(|record| record.key() == *key)
     }
 
     fn remove(&mut self, key: &TokenKey) {
-        self.records.retain(|record| record.key() != *key);
+        if let Some(at) = self.records.iter().rposition(|record| record.key() == *key) {
+            self.records.remove(at);
+        }
         self.imported.retain(|(_, record)| record.key() != *key);
     }
 }
@@ -96,21 +99,26 @@ impl BrokenStore {
     }
 
     fn same_key(&self, a: TokenKey, b: TokenKey) -> bool {
-        a.project == b.project && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
+        a == b
+            || self.is(IdsIgnoreCase)
+                && a.project == b.project
+                && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
     }
 
     /// Whether an insert meets a row that stands in its way.
     fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
-        rows.records.iter().any(|other| {
+        let replaced = |other: &TokenRecord| {
             let expired = other.expires_at.is_some_and(|end| end < clock());
-            let replaced = match self.fault {
+            match self.fault {
                 Some(InsertReplacesUnderALimit) => limit.is_some() && !expired && other.revoked.is_none(),
                 Some(InsertReplacesRevoked) => other.revoked.is_some(),
                 Some(InsertReplacesExpired) => expired,
                 _ => false,
-            };
-            let same_key = self.same_key(other.key(), record.key());
-            (same_key && !replaced) || (self.is(IdsAreOfTheService) && other.id == record.id)
+            }
+        };
+        rows.records.iter().any(|other| {
+            self.same_key(other.key(), record.key()) && !replaced(other)
+                || self.is(IdsAreOfTheService) && other.id == record.id
         })
     }
 
@@ -233,7 +241,7 @@ impl TokenStore for BrokenStore {
 
     async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
         let rows = self.rows();
-        let mut found = rows.records.iter().find(|record| self.same_key(record.key(), *key));
+        let mut found = rows.records.iter().rev().find(|record| self.same_key(record.key(), *key));
         if self.is(FindFallsBack) {
             found = found.or_else(|| rows.records.iter().find(|record| record.id == key.id));
         }
@@ -258,7 +266,10 @@ impl TokenStore for BrokenStore {
         let cursor = |record: &TokenRecord| Cursor::of(record, query.order);
         let mut found: Vec<_> = rows.records.iter().filter(|record| self.lists(query, record)).cloned().collect();
         found.retain(|record| after.is_none_or(|after| behind(&cursor(record), after).is_gt()));
-        found.sort_by(|a, b| behind(&cursor(a), &cursor(b)));
+        found.sort_by_cached_key(|record| self.place(&cursor(record)));
+        if query.descending {
+            found.reverse();
+        }
         let most = query.most.get();
         let more = found.get(most).cloned();
         found.truncate(most + usize::from(self.is(PagesHoldOneMore)));
@@ -654,8 +665,8 @@ impl StoreMaintenance for BrokenStore {
         most: PageSize,
     ) -> Answer<Vec<Row>> {
         let due = |record: &&TokenRecord| {
-            let unlinked = TokenRecord { rotated_to: None, ..(*record).clone() };
-            let notice = if self.is(ClaimTakesRotated) { unlinked.due_notice(now) } else { record.due_notice(now) };
+            let unlinked = || TokenRecord { rotated_to: None, ..(*record).clone() };
+            let notice = if self.is(ClaimTakesRotated) { unlinked().due_notice(now) } else { record.due_notice(now) };
             let free = |lease: Timestamp| match self.fault {
                 Some(ClaimForgetsTheMilliseconds) => lease < later(now, 1000),
                 Some(ClaimWaitsAMillisecond) => lease < now,

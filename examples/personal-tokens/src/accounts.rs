@@ -1,5 +1,7 @@
 //! People and their passwords.
 
+use std::sync::Arc;
+
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Argon2, password_hash};
 use keyfob::OwnerId;
@@ -36,13 +38,13 @@ pub struct Accounts {
     /// What an unknown name's password is compared with, so that an unknown name takes as long as a known one.
     decoy: String,
     /// A hash takes 19 MiB and some 20 ms of a core: more than a few at once would be somebody else's outage.
-    gate: Semaphore,
+    gate: Arc<Semaphore>,
 }
 
 impl Accounts {
     pub async fn new(pool: SqlitePool) -> Result<Self, SetupError> {
         let decoy = hash(random::hex128()?).await?;
-        Ok(Self { pool, decoy, gate: Semaphore::new(2) })
+        Ok(Self { pool, decoy, gate: Arc::new(Semaphore::new(2)) })
     }
 
     pub async fn find(&self, id: i64) -> sqlx::Result<Option<User>> {
@@ -64,8 +66,10 @@ impl Accounts {
             Some((id, name, suspended, stored)) => (Some(User { id, name, suspended }), stored),
             None => (None, self.decoy.clone()),
         };
-        let _turn = self.gate.acquire().await?;
+        let turn = Arc::clone(&self.gate).acquire_owned().await?;
         let fits = tokio::task::spawn_blocking(move || {
+            // Kept by the hash itself: a client that goes away drops the request, and not the work.
+            let _turn = turn;
             let stored = PasswordHash::new(&stored)?;
             match Argon2::default().verify_password(password.as_bytes(), &stored) {
                 Ok(()) => Ok(true),

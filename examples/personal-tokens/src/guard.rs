@@ -52,7 +52,11 @@ pub async fn admit<P: ProjectDemand>(
 fn refused(error: VerifyError) -> Problem {
     // The reason and never the token: a rejected text may be somebody's real one with a typing error.
     match error.rejection() {
-        Some(rejection) => tracing::info!(%rejection, "token refused"),
+        Some(rejection) => {
+            let key = error.key();
+            let (project, id) = (key.map(|key| key.project.to_string()), key.map(|key| key.id.to_string()));
+            tracing::info!(%rejection, project, id, "token refused");
+        }
         None => tracing::error!(error = &error as &dyn std::error::Error, "token not checked"),
     }
     error.challenge().into()
@@ -66,7 +70,7 @@ fn unavailable(error: SetupError) -> Problem {
 /// A failure is logged, and never fails the request.
 async fn note_use<P>(app: &App, token: &Verified<P>) {
     let now = app.tokens.now();
-    let last = token.view(now).last_used_at;
+    let last = token.last_used_at();
     if last.is_some_and(|last| now.saturating_since(last) < USE_RESOLUTION) {
         return;
     }

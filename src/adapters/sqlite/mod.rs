@@ -92,7 +92,7 @@ impl SqliteStore {
     /// A store on the host's own pool. It does not migrate.
     ///
     /// # Errors
-    /// [`Other`](StoreErrorKind::Other) where its connections are not in WAL mode or would acknowledge what is not on disk;
+    /// [`Other`](StoreErrorKind::Other) where the connection that is asked is not in WAL mode or would acknowledge what is not on disk;
     /// the source says which.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
         let mut connection = pool.acquire().await.map_err(failed)?;

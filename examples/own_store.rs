@@ -1,0 +1,180 @@
+//! A store written from scratch, and the conformance kit run on it.
+//!
+//! `cargo run --example own_store --features conformance`
+//!
+//! It keeps its rows in a `Vec` behind a lock. A store for a database has the same shape: where this one takes the lock,
+//! that one begins a transaction; where this one walks through the rows, that one has a `WHERE`. What a call does to a
+//! row is the crate's to say: `apply`, `revoke`, `rotate_to` and `touch` of the record.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keyfob::StoreErrorKind::{Conflict, Limit, Other};
+use keyfob::{
+    Batch, Change, CountQuery, Cursor, Life, ListQuery, OwnerLimit, Page, Revocation, RevocationReason, RevokeMatching,
+    StatusFilter, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let report = conformance::token_store(&OwnStore::default()).await;
+    println!("{report}");
+    if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Rows in no order.
+#[derive(Default)]
+struct OwnStore {
+    rows: Mutex<Vec<TokenRecord>>,
+}
+
+impl OwnStore {
+    /// The lock is held for a whole call, and no call awaits under it: each is one atomic act.
+    fn rows(&self) -> MutexGuard<'_, Vec<TokenRecord>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn row<'r>(rows: &'r mut [TokenRecord], key: &TokenKey) -> Option<&'r mut TokenRecord> {
+    rows.iter_mut().find(|record| record.key() == *key)
+}
+
+/// What a call on one row answers: the row as it is now.
+fn answer(record: &TokenRecord) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    Ok(Some(Arc::new(record.clone())))
+}
+
+impl TokenStore for OwnStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        let mut rows = self.rows();
+        if row(&mut rows, &record.key()).is_some() {
+            return Err(Conflict.into());
+        }
+        if let Some(OwnerLimit { most, now }) = limit {
+            let live = CountQuery {
+                owner: Some(record.owner.clone()),
+                status: Some(StatusFilter { life: Life::Live, at: now }),
+                ..CountQuery::new(record.project)
+            };
+            if rows.iter().filter(|other| live.matches(other)).count() as u64 >= most {
+                return Err(Limit.into());
+            }
+        }
+        rows.push(record.clone());
+        Ok(Arc::new(record))
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        match row(&mut self.rows(), key) {
+            Some(record) => answer(record),
+            None => Ok(None),
+        }
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        let after = query.checked_after().map_err(|error| StoreError::with_source(Other, error))?;
+        let mut found: Vec<(Cursor, TokenRecord)> = {
+            let rows = self.rows();
+            let matching = rows.iter().filter(|record| query.matches(record));
+            matching.map(|record| (Cursor::of(record, query.order), record.clone())).collect()
+        };
+        found.sort_by(|(a, _), (b, _)| a.compare(b));
+        if query.descending {
+            found.reverse();
+        }
+        if let Some(after) = after {
+            found.retain(|(place, _)| {
+                let ascending = place.compare(after);
+                if query.descending { ascending.is_lt() } else { ascending.is_gt() }
+            });
+        }
+        let more = found.len() > query.most.get();
+        found.truncate(query.most.get());
+        let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: found.into_iter().map(|(_, record)| Arc::new(record)).collect(), next })
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        Ok(self.rows().iter().filter(|record| query.matches(record)).count() as u64)
+    }
+
+    async fn update(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut rows = self.rows();
+        let Some(record) = row(&mut rows, key) else { return Ok(None) };
+        if record.version != expected_version {
+            return Err(Conflict.into());
+        }
+        record.apply(change);
+        answer(record)
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut rows = self.rows();
+        let Some(record) = row(&mut rows, key) else { return Ok(None) };
+        record.revoke(revocation); // does nothing to a revoked one
+        answer(record)
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        let RevokeMatching { project, group, most } = matching;
+        let mut rows = self.rows();
+        let member = |record: &TokenRecord| record.project == *project && group.contains(record);
+        let mut left = rows.iter_mut().filter(|record| record.revoked.is_none() && member(record));
+        let most = if group.is_one_act() { usize::MAX } else { most.get() };
+        let mut count = 0;
+        for record in left.by_ref().take(most) {
+            record.revoke(revocation);
+            count += 1;
+        }
+        Ok(Batch { count, done: left.next().is_none() })
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let mut rows = self.rows();
+        // First everything that may refuse, then everything that writes: a refused rotation changes nothing.
+        let Some(old) = row(&mut rows, key).cloned() else { return Ok(None) };
+        let exists = row(&mut rows, &successor.key()).is_some();
+        if old.version != expected_version || old.revoked.is_some() || exists {
+            return Err(Conflict.into());
+        }
+        if let Some(id) = old.rotated_to {
+            let first = row(&mut rows, &TokenKey { project: key.project, id }).ok_or(Conflict)?;
+            let waits = first.confirm_by.is_some() && first.revoked.is_none();
+            if !waits || first.request_id.is_none() || first.request_id != successor.request_id {
+                return Err(Conflict.into());
+            }
+            first.revoke(&Revocation {
+                at: successor.created_at,
+                by: successor.created_by.clone(),
+                reason: RevocationReason::Superseded,
+            });
+        }
+        let id = successor.id;
+        rows.push(successor);
+        let old = row(&mut rows, key).ok_or(Other)?;
+        old.rotate_to(id, grace_until);
+        answer(old)
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let mut moved = 0;
+        for Touch { key, used_at } in touches {
+            if let Some(record) = row(&mut rows, key) {
+                moved += u64::from(record.touch(*used_at));
+            }
+        }
+        Ok(moved)
+    }
+}
