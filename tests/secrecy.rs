@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::error::Error;
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 
 use keyfob::{
     Access, Challenge, Credential, Digest, ErasedStore, FixedClock, Keyring, ListQuery, MemoryStore, PlaintextToken,
@@ -34,7 +34,7 @@ impl Secrets {
     }
 
     #[track_caller]
-    fn absent_from_error(&self, error: &(impl Error + Debug + Display)) {
+    fn absent_from_error(&self, error: &impl Error) {
         self.absent_from_debug(error);
         let mut cause: Option<&dyn Error> = Some(error);
         while let Some(error) = cause {
