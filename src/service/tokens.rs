@@ -103,7 +103,7 @@ impl<S: TokenStore, C: Clock> Tokens<S, C> {
     }
 
     /// Makes a token and stores its record. `actor` is who asks for it, from the host's own session; the token's owner is
-    /// in `new`.
+    /// in `new`. Whether the one may make tokens for the other is the host's to ask.
     ///
     /// # Errors
     /// [`IssueError`] where the policy forbids it, the owner has too many, there is no randomness or the store fails. Then
@@ -153,8 +153,10 @@ impl<S: TokenStore, C: Clock> Tokens<S, C> {
         Ok(record.map(|record| record.view(self.clock.now())))
     }
 
-    /// Revokes a token for ever. A second call changes nothing and gives what the first one did. `None` where there is no
-    /// such token.
+    /// Revokes a token for ever. `actor` is written down, not asked whether it may: compare [`get`](Self::get)'s `owner`
+    /// first where people end their own tokens.
+    ///
+    /// A second call changes nothing and gives what the first one did. `None` where there is no such token.
     ///
     /// # Errors
     /// [`StoreError`] where the store fails; it may be called again.
