@@ -69,15 +69,17 @@ pub async fn open(
     let pool = store.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
 
-    let first = first_sign_in(&pool).await?;
+    // Before the first sign-in: once that exists, nothing may fail until its password is printed.
+    let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
+    let first = first_sign_in(&pool).await?;
     let tokens = Tokens::new(keyring, store)
         .with_policy(Policy::default().with_never_expiring(settings.allow_never))
         .with_most_live_per_owner(MOST_LIVE_TOKENS)
         .with_clock(clock);
     let app = App {
         tokens,
-        accounts: Accounts::new(pool.clone()).await?,
+        accounts,
         projects: Projects::new(pool.clone()),
         names: TokenNames::new(pool.clone()),
         pool,
