@@ -74,6 +74,8 @@ async fn run() -> Result<(), SetupError> {
     let listener = TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
     let (app, first) = setup::open(&data_dir, settings, Arc::new(SystemClock)).await?;
+    // Before the address is told: whoever reads it may also stop the service at once.
+    let mut terminated = signal(SignalKind::terminate())?;
     println!("personal-tokens: http://{addr}/");
     if let Some(first) = first {
         println!("first sign-in, shown this once: name {} password {}", first.name, first.password);
@@ -81,7 +83,6 @@ async fn run() -> Result<(), SetupError> {
     if !addr.ip().is_loopback() && !settings.behind_tls {
         eprintln!("personal-tokens: {addr} is not loopback; put TLS in front and say --behind-tls");
     }
-    let mut terminated = signal(SignalKind::terminate())?;
     let ended = async move {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
