@@ -25,11 +25,10 @@ pub use crate::rules::status::{NoticeStage, Status};
 pub use crate::rules::view::TokenView;
 #[cfg(feature = "conformance")]
 pub use crate::service::conformance;
+pub use crate::service::cursor::{Cursor, Expiry, SortKey};
 pub use crate::service::forward::{ErasedImport, ErasedMaintenance, ErasedStore};
 pub use crate::service::memory::MemoryStore;
-pub use crate::service::query::{
-    CountQuery, Cursor, Expiry, Life, ListOrder, ListQuery, Page, PageSize, SortKey, StatusFilter,
-};
+pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
 pub use crate::service::store::{
     Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance,
     TokenStore, Touch,

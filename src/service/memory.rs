@@ -7,7 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::query::{CountQuery, Cursor, Life, ListQuery, Page, PageSize, StatusFilter};
+use super::cursor::Cursor;
+use super::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
 use super::store::{
     Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching, StoreMaintenance, TokenStore, Touch,
 };

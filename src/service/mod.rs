@@ -2,6 +2,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod cursor;
 pub(crate) mod forward;
 pub(crate) mod memory;
 pub(crate) mod query;

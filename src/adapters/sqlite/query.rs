@@ -5,7 +5,8 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::row::columns;
 use crate::rules::status::{NoticeStage, Status};
-use crate::service::query::{CountQuery, Cursor, Expiry, Life, ListOrder, ListQuery, SortKey, StatusFilter};
+use crate::service::cursor::{Cursor, Expiry, SortKey};
+use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, StatusFilter};
 use crate::service::store::RevokeGroup;
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::text::OwnerId;

@@ -6,7 +6,8 @@ use super::sample::{
     stored,
 };
 use crate::rules::record::TokenRecord;
-use crate::service::query::{Cursor, Life, ListOrder, ListQuery, PageSize, StatusFilter};
+use crate::service::cursor::Cursor;
+use crate::service::query::{Life, ListOrder, ListQuery, PageSize, StatusFilter};
 use crate::service::store::TokenStore;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;

@@ -1,0 +1,166 @@
+//! A place in a sorted list, and its text.
+
+use core::cmp::Ordering;
+use core::fmt;
+use core::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::query::ListOrder;
+use crate::rules::record::TokenRecord;
+use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::ids::TokenId;
+use crate::words::timestamp::Timestamp;
+
+/// A place in a sorted list: the last row's sort value and id, so that it stays a place when that row goes.
+///
+/// As text it is opaque and fits a URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    /// The sort value of the last row.
+    pub key: SortKey,
+    /// Its id.
+    pub id: TokenId,
+}
+
+/// What a row is sorted by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SortKey {
+    /// When it was created.
+    Created(Timestamp),
+    /// Its folded name.
+    Name(String),
+    /// When it expires; never is the end of time plus one.
+    Expires(Expiry),
+}
+
+/// An expiry as it sorts: never is last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Expiry {
+    /// At this time.
+    At(Timestamp),
+    /// Never.
+    Never,
+}
+
+impl SortKey {
+    /// That of a record under an order.
+    pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
+        match order {
+            ListOrder::Created => Self::Created(record.created_at),
+            ListOrder::Name => Self::Name(record.name.folded()),
+            ListOrder::Expires => Self::Expires(record.expires_at.map_or(Expiry::Never, Expiry::At)),
+        }
+    }
+
+    /// The order that it belongs to.
+    pub fn order(&self) -> ListOrder {
+        match self {
+            Self::Created(_) => ListOrder::Created,
+            Self::Name(_) => ListOrder::Name,
+            Self::Expires(_) => ListOrder::Expires,
+        }
+    }
+}
+
+impl Cursor {
+    /// The place of a record under an order.
+    pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
+        Self { key: SortKey::of(record, order), id: record.id }
+    }
+
+    /// How two places under one order stand to each other, ascending.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key).then(self.id.cmp(&other.id))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match &self.key {
+            SortKey::Created(time) => format!("{}c{}", self.id, time.as_unix_millis()),
+            SortKey::Name(name) => format!("{}n{name}", self.id),
+            SortKey::Expires(Expiry::At(time)) => format!("{}e{}", self.id, time.as_unix_millis()),
+            SortKey::Expires(Expiry::Never) => format!("{}e", self.id),
+        };
+        f.write_str(&URL_SAFE_NO_PAD.encode(text))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Invalid;
+
+    /// # Errors
+    /// [`Invalid`] for what no cursor's Display wrote, or more than 8 KiB.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text).ok_or(Invalid::new(Field::Cursor, Flaw::Shape))
+    }
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        const MAX_BYTES: usize = 8 * 1024;
+        if text.len() > MAX_BYTES {
+            return None;
+        }
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (id, key) = text.split_at_checked(TokenId::LEN)?;
+        let id = TokenId::new(id).ok()?;
+        let time = |millis: &str| Timestamp::from_unix_millis(millis.parse().ok()?).ok();
+        let (kind, value) = key.split_at_checked(1)?;
+        let key = match (kind, value) {
+            ("c", millis) => SortKey::Created(time(millis)?),
+            ("n", name) => SortKey::Name(name.to_owned()),
+            ("e", "") => SortKey::Expires(Expiry::Never),
+            ("e", millis) => SortKey::Expires(Expiry::At(time(millis)?)),
+            _ => return None,
+        };
+        Some(Self { key, id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_survive_a_url() {
+        let id = TokenId::new("1abcdefghijklmno").unwrap();
+        for key in [
+            SortKey::Created(Timestamp::MIN),
+            SortKey::Name("ein Änd\"erung & 名".into()),
+            SortKey::Expires(Expiry::At(Timestamp::MAX)),
+            SortKey::Expires(Expiry::Never),
+        ] {
+            let cursor = Cursor { key, id };
+            let text = cursor.to_string();
+            assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+            assert_eq!(text.parse(), Ok(cursor));
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor() {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for text in [
+            String::new(),
+            "***".into(),
+            encode("short"),
+            encode("1abcdefghijklmno"),
+            encode("1abcdefghijklmnox1"),
+            encode("1abcdefghijklmnoc"),
+            encode("1abcdefghijklmnoc99999999999999999999"),
+            encode("1abcdefghijklm-oc1"),
+            encode("1abcdefghijklmnä"),
+            "A".repeat(8 * 1024 + 1),
+        ] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn never_sorts_behind_the_end_of_time() {
+        assert!(SortKey::Expires(Expiry::Never) > SortKey::Expires(Expiry::At(Timestamp::MAX)));
+    }
+}
