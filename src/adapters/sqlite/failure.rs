@@ -18,13 +18,21 @@ pub(super) fn failed(error: Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
+/// Whether somebody else holds a lock on the file.
+pub(super) fn is_busy(error: &Error) -> bool {
+    error.as_database_error().and_then(primary_code) == Some(5)
+}
+
+fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
+    error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
+}
+
 /// By result code, <https://www.sqlite.org/rescode.html>; sqlx gives the extended one, whose low byte is the primary.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
     }
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
-    match code.map(|code| code & 0xff) {
+    match primary_code(error) {
         // BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
         Some(5 | 6 | 7 | 9 | 10 | 13 | 14 | 15) => StoreErrorKind::Unavailable,
         // CORRUPT, NOTADB.

@@ -13,17 +13,20 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{self, Path};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use self::failure::failed;
+use self::failure::{failed, is_busy};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 
 /// How long a call waits for a connection, for its turn to write, and for a lock that another process holds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries to open a file that others are opening.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A store in one SQLite file: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::StoreMaintenance) and
 /// [`ImportStore`](crate::ImportStore).
@@ -68,8 +71,16 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         create(path).map_err(|error| failed(error.into()))?;
-        let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_with(Self::connect_options(path));
-        let store = Self::from_pool(pool.await.map_err(failed)?).await?;
+        let started = Instant::now();
+        let pool = loop {
+            let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+            match pool.connect_with(Self::connect_options(path)).await {
+                // Turning a new file into a WAL one needs it alone, and SQLite does not wait for that.
+                Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+                connected => break connected.map_err(failed)?,
+            }
+        };
+        let store = Self::from_pool(pool).await?;
         store.migrate().await?;
         Ok(store)
     }
