@@ -98,6 +98,29 @@ impl Keyring {
         self.verifying.iter().any(|subkey| subkey.number == number)
     }
 
+    /// The same ring with another of its keys making new tokens: the second step of a rotation, once every node holds the
+    /// key as verify-only.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the ring does not hold it.
+    pub fn promoted(self, number: KeyNumber) -> Result<Self, Invalid> {
+        let minting = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == self.prefixes[0]);
+        let minting = minting.cloned().ok_or(Invalid::new(Field::KeyNumber, Flaw::OutOfRange))?;
+        Ok(Self { minting, ..self })
+    }
+
+    /// The same ring without a key that was [retired](crate::Tokens::retire_key): the last step of a rotation.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is the key that makes new tokens.
+    pub fn without(mut self, retired: RetiredKey) -> Result<Self, Invalid> {
+        if self.minting.number == retired.0 {
+            return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
+        }
+        self.verifying.retain(|subkey| subkey.number != retired.0);
+        Ok(self)
+    }
+
     /// The MAC of a token's parts under the key that its id names.
     ///
     /// Time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
@@ -118,6 +141,21 @@ impl Keyring {
     /// The MAC of a new token's parts. Its id starts with the minting key's number.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
+    }
+}
+
+/// Proof that no live token stands on a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetiredKey(KeyNumber);
+
+impl RetiredKey {
+    pub(crate) const fn new(number: KeyNumber) -> Self {
+        Self(number)
+    }
+
+    /// Which one.
+    pub const fn number(&self) -> KeyNumber {
+        self.0
     }
 }
 
