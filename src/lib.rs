@@ -30,8 +30,8 @@ pub use crate::service::forward::{ErasedImport, ErasedMaintenance, ErasedStore};
 pub use crate::service::memory::MemoryStore;
 pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
 pub use crate::service::store::{
-    Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance,
-    TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching,
+    StoreMaintenance, TokenStore, Touch,
 };
 pub use crate::service::store_error::{StoreError, StoreErrorKind};
 pub use crate::service::tokens::{IssueError, Tokens, VerifyError};
