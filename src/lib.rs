@@ -44,8 +44,8 @@ pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, Pa
 pub use crate::service::revoke::Interrupted;
 pub use crate::service::rotate::{Predecessor, RotateError, Rotated};
 pub use crate::service::store::{
-    Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance,
-    TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching,
+    StoreMaintenance, TokenStore, Touch,
 };
 pub use crate::service::store_error::{StoreError, StoreErrorKind};
 pub use crate::service::tokens::Tokens;
@@ -54,11 +54,13 @@ pub use crate::service::verify::VerifyError;
 pub use crate::words::clock::{Clock, FixedClock, SystemClock};
 pub use crate::words::digest::Digest;
 pub use crate::words::error::{Field, Flaw, Invalid, Rejection, RngError};
+pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
 pub use crate::words::keyring::{Keyring, KeyringBuilder, RetiredKey};
 pub use crate::words::pepper::Pepper;
 pub use crate::words::presented::PresentedToken;
 pub use crate::words::secret::PlaintextToken;
+pub use crate::words::shape::{ForeignAlphabet, ForeignShape};
 pub use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 pub use crate::words::timestamp::Timestamp;

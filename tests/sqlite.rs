@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SqliteStore, StoreError, StoreErrorKind,
-    SystemClock, TokenRecord, TokenStore, mint,
+    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId,
+    SqliteStore, StoreError, StoreErrorKind, SystemClock, TokenRecord, TokenStore, mint,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Row};
@@ -299,4 +299,19 @@ async fn a_dropped_call_leaves_nothing_half_done() {
         store.revoke(&other, &revocation).await.unwrap();
     }
     assert!(done > 10 && not_done > 10, "{done} done, {not_done} not");
+}
+
+/// A row that cannot be written takes the rows before it with it: an import is one act.
+#[tokio::test]
+async fn an_import_that_fails_leaves_nothing() {
+    let (store, _folder) = opened().await;
+    let row = |seed, version| ImportRow {
+        record: TokenRecord { version, ..fresh() },
+        import_key: ImportKey::from_bytes([seed; 32]),
+    };
+    for broken in [0, TokenRecord::MAX_VERSION + 1] {
+        let batch = vec![row(1, 1), row(2, broken)];
+        assert_eq!(store.import(batch).await.unwrap_err().kind(), StoreErrorKind::Other);
+        assert_eq!(store.find_imported(&ImportKey::from_bytes([1; 32])).await.unwrap(), None);
+    }
 }

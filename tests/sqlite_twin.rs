@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyfob::{
-    Actor, AddressRanges, Change, CountQuery, Digest, Disabled, ImportKey, ImportStore, KeyNumber, Life, ListOrder,
-    ListQuery, MemoryStore, Metadata, Name, NoticeStage, OwnerId, OwnerLimit, PageSize, Prefix, ProjectId,
+    Actor, AddressRanges, Change, CountQuery, Digest, Disabled, ImportKey, ImportRow, ImportStore, KeyNumber, Life,
+    ListOrder, ListQuery, MemoryStore, Metadata, Name, NoticeStage, OwnerId, OwnerLimit, PageSize, Prefix, ProjectId,
     ProjectsQuery, RequestId, Revocation, RevocationReason, RevokeGroup, RevokeMatching, ScopeSet, SqliteStore, Status,
     StatusFilter, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord,
     TokenStore, Touch,
@@ -124,6 +124,14 @@ impl Random {
             notice_lease_until: self.maybe(20, Self::time),
             version: self.of(&[1, 1, 1, 2, TokenRecord::MAX_VERSION - 1, TokenRecord::MAX_VERSION]),
         }
+    }
+
+    fn import_key(&mut self) -> ImportKey {
+        ImportKey::from_bytes([self.below(60) as u8; 32])
+    }
+
+    fn import(&mut self) -> ImportRow {
+        ImportRow { record: self.record(), import_key: self.import_key() }
     }
 
     fn status(&mut self) -> StatusFilter {
@@ -274,8 +282,9 @@ impl Twins {
                     .unwrap();
             }
             _ => {
-                let (record, key) = (random.record(), ImportKey::from_bytes([random.below(40) as u8; 32]));
-                same(memory.import(record.clone(), key).await, sqlite.import(record, key).await).ok();
+                let batch: Vec<_> = (0..random.below(4)).map(|_| random.import()).collect();
+                same(memory.import(batch.clone()).await, sqlite.import(batch).await).unwrap();
+                let key = random.import_key();
                 same(memory.find_imported(&key).await, sqlite.find_imported(&key).await).unwrap();
             }
         }

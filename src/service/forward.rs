@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::store::{
-    Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching, StoreMaintenance, TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::StoreError;
 use crate::rules::change::Change;
@@ -132,7 +133,7 @@ forward! {
 forward! {
     /// An [`ImportStore`] of a type that is chosen at run time.
     ErasedImport(ImportObject) for ImportStore {
-        fn import(; record: TokenRecord, import_key: ImportKey) -> Arc<TokenRecord>;
+        fn import(; batch: Vec<ImportRow>) -> Vec<ImportOutcome>;
         fn find_imported(import_key: &ImportKey;) -> Option<Arc<TokenRecord>>;
     }
 }

@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::cursor::Cursor;
 use super::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
 use super::store::{
-    Batch, ImportKey, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching, StoreMaintenance, TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::{StoreError, StoreErrorKind};
 use crate::rules::change::Change;
@@ -32,6 +33,8 @@ struct Rows {
     by_key: HashSet<Row>,
     by_project: BTreeMap<ProjectId, BTreeSet<TokenId>>,
     by_import_key: HashMap<ImportKey, TokenKey>,
+    /// The other way round, for a purge.
+    import_keys: HashMap<TokenKey, ImportKey>,
 }
 
 /// A record that is found by the key it holds. A map with keys beside the records takes eight times the room, and a
@@ -137,6 +140,17 @@ impl Rows {
         Ok(record)
     }
 
+    fn import(&mut self, row: ImportRow) -> ImportOutcome {
+        let ImportRow { record, import_key } = row;
+        let key = record.key();
+        if self.by_import_key.contains_key(&import_key) || self.insert(record).is_err() {
+            return ImportOutcome::Exists;
+        }
+        self.by_import_key.insert(import_key, key);
+        self.import_keys.insert(key, import_key);
+        ImportOutcome::Inserted
+    }
+
     /// Changes a record, not its key. Whoever was given it before keeps it as it was.
     fn change(&mut self, key: &TokenKey, change: impl FnOnce(&mut TokenRecord)) -> Option<Arc<TokenRecord>> {
         let Row(mut record) = self.by_key.take(key as &dyn Keyed)?;
@@ -147,7 +161,9 @@ impl Rows {
 
     fn remove(&mut self, key: &TokenKey) {
         self.by_key.remove(key as &dyn Keyed);
-        self.by_import_key.retain(|_, imported| imported != key);
+        if let Some(import_key) = self.import_keys.remove(key) {
+            self.by_import_key.remove(&import_key);
+        }
         if let Some(ids) = self.by_project.get_mut(&key.project) {
             ids.remove(&key.id);
             if ids.is_empty() {
@@ -344,14 +360,9 @@ impl StoreMaintenance for MemoryStore {
 }
 
 impl ImportStore for MemoryStore {
-    async fn import(&self, record: TokenRecord, import_key: ImportKey) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
         let mut rows = self.write();
-        if rows.by_import_key.contains_key(&import_key) {
-            return Err(StoreErrorKind::Conflict.into());
-        }
-        let record = rows.insert(record)?;
-        rows.by_import_key.insert(import_key, record.key());
-        Ok(record)
+        Ok(batch.into_iter().map(|row| rows.import(row)).collect())
     }
 
     async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {

@@ -144,15 +144,14 @@ pub trait StoreMaintenance: Send + Sync {
 
 /// For services that had tokens before: records found by a key computed from the old token's stored hash. Opt-in.
 pub trait ImportStore: Send + Sync {
-    /// Inserts a record with its look-up key. [`Conflict`](crate::StoreErrorKind::Conflict) where either exists, the
-    /// look-up key in whichever project.
-    fn import(
-        &self,
-        record: TokenRecord,
-        import_key: ImportKey,
-    ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
+    /// Inserts records with their look-up keys. The batch is one act, as a sync for each of a million rows would take
+    /// hours: where it fails, none of it is there.
+    ///
+    /// One outcome for each row, in their order: inserted, or exists where its look-up key does, in whichever project, or its
+    /// own key does, before the call or earlier in the batch. What exists is left as it is, and keeps no other row out.
+    fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportOutcome>, StoreError>> + Send;
 
-    /// Finds an imported record, dead or alive.
+    /// Finds an imported record, dead or alive. Once it is purged, its look-up key is free.
     fn find_imported(
         &self,
         import_key: &ImportKey,
@@ -236,6 +235,24 @@ pub struct Touch {
     pub key: TokenKey,
     /// At this time.
     pub used_at: Timestamp,
+}
+
+/// A record to be imported.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImportRow {
+    /// The record, to be stored as it is.
+    pub record: TokenRecord,
+    /// The key to find it by.
+    pub import_key: ImportKey,
+}
+
+/// What an import did with a row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ImportOutcome {
+    /// It is there now.
+    Inserted,
+    /// Its look-up key or its own was there before, and what is there stays.
+    Exists,
 }
 
 /// The look-up key of an imported token: a MAC of its old hash, so that the old hash is not kept.

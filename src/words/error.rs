@@ -53,6 +53,8 @@ impl fmt::Display for Invalid {
             Field::Address => "address range",
             Field::Timestamp => "time",
             Field::Cursor => "cursor",
+            Field::ForeignDigest => "foreign hash",
+            Field::ForeignShape => "foreign shape",
             Field::Word => "stored word",
         };
         write!(f, "{field}: ")?;
@@ -92,6 +94,8 @@ pub enum Field {
     Address,
     Timestamp,
     Cursor,
+    ForeignDigest,
+    ForeignShape,
     /// A kind, status, order or reason read back as text.
     Word,
 }

@@ -1,5 +1,7 @@
 //! HMAC-SHA-256 of one token under a key that is prepared once.
 
+use hmac::{Hmac, KeyInit};
+use sha2::Sha256;
 use sha2::block_api::compress256;
 use zeroize::Zeroizing;
 
@@ -7,6 +9,12 @@ const BLOCK: usize = 64;
 /// FIPS 180-4 section 5.3.3.
 const INITIAL: [u32; 8] =
     [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+
+/// The general HMAC-SHA-256, for what is made once and for texts of any length.
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    // HMAC takes keys of any length, so the error of the general signature never comes; an empty key is the same type.
+    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()))
+}
 
 /// HMAC-SHA-256 (RFC 2104) of up to 119 bytes, with the key's two blocks hashed in advance.
 ///
@@ -63,8 +71,7 @@ fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 3
 
 #[cfg(test)]
 mod tests {
-    use hmac::{Hmac, KeyInit, Mac};
-    use sha2::Sha256;
+    use hmac::Mac;
 
     use super::*;
 
@@ -76,7 +83,7 @@ mod tests {
             let key: [u8; 32] = core::array::from_fn(|at| (at as u8).wrapping_mul(31) ^ seed);
             let prepared = PreparedHmac::new(&key);
             for len in 0..=119 {
-                let mut general = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+                let mut general = keyed(&key);
                 general.update(&text[..len]);
                 let (first, rest) = text[..len].split_at(len / 3);
                 let (second, third) = rest.split_at(rest.len() / 2);

@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 use zeroize::Zeroizing;
 
 use super::digest::Digest;
 use super::error::{Field, Flaw, Invalid, Rejection};
+use super::foreign::{ForeignDigest, ImportMac};
 use super::format::TokenText;
-use super::hmac::PreparedHmac;
+use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
 use super::pepper::Pepper;
 
@@ -37,6 +37,8 @@ pub struct Keyring {
     minting: Subkey,
     /// One for each prefix and key, the minting one among them.
     verifying: Vec<Subkey>,
+    /// One for each pepper, the minting one first.
+    importing: Vec<ImportMac>,
 }
 
 #[derive(Clone)]
@@ -70,7 +72,7 @@ impl Keyring {
     /// and whoever can write to the store can mint.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
-        Self { prefixes: vec![prefix], verifying: vec![minting.clone()], minting }
+        Self { prefixes: vec![prefix], verifying: vec![minting.clone()], minting, importing: Vec::new() }
     }
 
     /// All choices: several peppers, several prefixes, a way in for unkeyed tokens.
@@ -141,6 +143,11 @@ impl Keyring {
     /// The MAC of a new token's parts. Its id starts with the minting key's number.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
+    }
+
+    /// The MACs of a foreign hash under each pepper, the minting one's first; without a pepper there is none.
+    pub(crate) fn import_digests(&self, foreign: &ForeignDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
+        self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }
 }
 
@@ -235,6 +242,8 @@ impl KeyringBuilder {
         if (1..self.prefixes.len()).any(repeated) {
             return Err(Invalid::new(Field::Prefix, Flaw::Duplicate));
         }
+        let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
+        importing.sort_by_key(|mac| mac.number() != self.minting);
         if self.unkeyed || peppers.is_empty() {
             peppers.push((KeyNumber::UNKEYED, &[]));
         }
@@ -248,7 +257,7 @@ impl KeyringBuilder {
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
         let minting = minting.ok_or(Invalid::new(Field::Pepper, Flaw::Empty))?;
-        Ok(Keyring { prefixes: self.prefixes, minting, verifying })
+        Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing })
     }
 }
 
@@ -260,9 +269,7 @@ impl fmt::Debug for KeyringBuilder {
 
 /// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`
 fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
-    // HMAC takes keys of any length, so the error of the general signature never comes; an empty key is the same type.
-    let mac = Hmac::<Sha256>::new_from_slice(pepper);
-    let mut mac = mac.unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
+    let mut mac = keyed(pepper);
     mac.update(b"keyfob/1 ");
     mac.update(prefix.as_bytes());
     Zeroizing::new(mac.finalize().into_bytes().into())
@@ -271,6 +278,7 @@ fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::foreign::ForeignHash;
 
     fn prefix() -> Prefix {
         Prefix::new("acme_pat").unwrap()
@@ -328,5 +336,21 @@ mod tests {
             Keyring::builder(prefix()).mint_with(key(1), pepper(1)).mint_with(key(2), pepper(2)).build().unwrap();
         assert_eq!(keyring.minting_key(), key(2));
         assert!(keyring.holds(key(1)) && keyring.holds(key(2)) && !keyring.holds(key(3)));
+    }
+
+    #[test]
+    fn imports_are_under_each_pepper_the_minting_one_first_and_never_unkeyed() {
+        let foreign = ForeignDigest::of(ForeignHash::Sha256, b"old");
+        let numbers =
+            |keyring: &Keyring| keyring.import_digests(&foreign).map(|(number, _)| number).collect::<Vec<_>>();
+        let builder = || Keyring::builder(prefix()).verify_with(key(1), pepper(1));
+        let promoted = builder().mint_with(key(2), pepper(2)).verify_with(key(3), pepper(3));
+        let promoted = promoted.accept_unkeyed_for_migration().build().unwrap();
+        assert_eq!(numbers(&promoted), [key(2), key(1), key(3)]);
+        assert!(numbers(&Keyring::unkeyed(prefix())).is_empty());
+        assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
+        // Under a pepper the MAC stays what it was, whichever mints.
+        let before = Keyring::new(prefix(), pepper(1)).unwrap();
+        assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
     }
 }

@@ -200,8 +200,17 @@ faults! {
     ImportTrimsMetadata => import_keeps_every_column,
     FindImportedHidesLapsed => find_imported_answers_dead_rows,
     FindImportedReadsHalfTheKey => find_imported_answers_none_for_the_absent,
-    ImportKeysAreOfTheProject => import_refuses_a_known_import_key,
-    RefusedImportsKeepTheirKey => import_refuses_a_known_key,
+    ImportStopsAtWhatExists => import_answers_each_row_in_order,
+    /// Those inserted first.
+    ImportSortsItsAnswer => import_answers_each_row_in_order,
+    /// What is known is asked once, before the batch.
+    ImportAsksBeforeTheBatch => import_knows_the_rows_before,
+    ImportKeysAreOfTheProject => import_never_replaces_an_import_key,
+    ImportReplacesTheToken => import_never_replaces_a_token,
+    RefusedImportsKeepTheirKey => import_never_replaces_a_token,
+    PurgeKeepsImportKeys => a_purged_import_key_is_free,
     FindImportedAnswersACopy => imported_records_are_revoked_like_others,
+    /// One row is inserted, and after a pause the others.
+    ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
     RaceOfImports => one_import_of_a_key_wins,
 }

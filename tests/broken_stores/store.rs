@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use keyfob::StoreErrorKind::{Conflict, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportStore, Life, ListQuery, Metadata, NoticeStage,
-    OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Revocation, RevocationReason, RevokeGroup, RevokeMatching,
-    SortKey, Status, StatusFilter, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch,
+    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportOutcome, ImportRow, ImportStore, Life, ListQuery,
+    Metadata, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Revocation, RevocationReason,
+    RevokeGroup, RevokeMatching, SortKey, Status, StatusFilter, StoreError, StoreMaintenance, Timestamp, TokenKey,
+    TokenRecord, TokenStore, Touch,
 };
 use tokio::task::yield_now;
 
@@ -58,7 +59,6 @@ impl Rows {
         if let Some(at) = self.records.iter().rposition(|record| record.key() == *key) {
             self.records.remove(at);
         }
-        self.imported.retain(|(_, record)| record.key() != *key);
     }
 }
 
@@ -648,6 +648,9 @@ impl StoreMaintenance for BrokenStore {
         let keys: Vec<TokenKey> = rows.records.iter().filter(ended).map(TokenRecord::key).collect();
         let size = if self.is(PurgeIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
         keys[..size].iter().for_each(|key| rows.remove(key));
+        if !self.is(PurgeKeepsImportKeys) {
+            rows.imported.retain(|(_, record)| !keys[..size].contains(&record.key()));
+        }
         let count = if self.is(PurgeCountsWhatIsLeft) { keys.len() } else { size } as u64;
         let done = match self.fault {
             Some(PurgeIsDoneLate) => size < most.get(),
@@ -722,31 +725,56 @@ impl StoreMaintenance for BrokenStore {
     }
 }
 
-impl ImportStore for BrokenStore {
-    async fn import(&self, record: TokenRecord, import_key: ImportKey) -> Answer<Row> {
-        let known = |rows: &Rows| {
-            let elsewhere = |other: &TokenRecord| self.is(ImportKeysAreOfTheProject) && other.project != record.project;
-            rows.imported.iter().any(|(key, other)| *key == import_key && !elsewhere(other))
-        };
-        let before = known(&self.rows());
-        self.pause(RaceOfImports).await;
-        let mut rows = self.rows();
-        if if self.is(RaceOfImports) { before } else { known(&rows) } {
-            return Err(Conflict.into());
+// What an import does with a row.
+impl BrokenStore {
+    fn knows(&self, rows: &Rows, row: &ImportRow) -> bool {
+        let here = |other: &TokenRecord| !self.is(ImportKeysAreOfTheProject) || other.project == row.record.project;
+        rows.imported.iter().any(|(key, other)| *key == row.import_key && here(other))
+    }
+
+    /// Whether it is inserted. `before` is whether its import key was known before the batch, where that is what counts.
+    fn import_row(&self, row: ImportRow, before: Option<bool>) -> bool {
+        let rows = &mut *self.rows();
+        if before.unwrap_or_else(|| self.knows(rows, &row)) {
+            return false;
         }
+        let ImportRow { mut record, import_key } = row;
         if let Some(there) = rows.find(&record.key()).cloned() {
             if self.is(RefusedImportsKeepTheirKey) {
                 rows.imported.push((import_key, there));
             }
-            return Err(Conflict.into());
+            if self.is(ImportReplacesTheToken) {
+                rows.get(&record.key()).unwrap().name = record.name.clone();
+            }
+            return false;
         }
-        let mut kept = record.clone();
         if self.is(ImportTrimsMetadata) {
-            kept.metadata = trimmed(&kept.metadata);
+            record.metadata = trimmed(&record.metadata);
         }
-        rows.records.push(kept.clone());
-        rows.imported.push((import_key, kept));
-        Ok(Arc::new(record))
+        rows.records.push(record.clone());
+        rows.imported.push((import_key, record));
+        true
+    }
+}
+
+impl ImportStore for BrokenStore {
+    async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportOutcome>> {
+        let before: Vec<bool> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
+        self.pause(RaceOfImports).await;
+        let mut outcomes = Vec::new();
+        for (row, before) in batch.into_iter().zip(before) {
+            if outcomes.len() == 1 {
+                self.pause(ImportInTwoActs).await;
+            }
+            let stopped = self.is(ImportStopsAtWhatExists) && outcomes.last() == Some(&ImportOutcome::Exists);
+            let asked_before = self.is(ImportAsksBeforeTheBatch) || self.is(RaceOfImports) && outcomes.is_empty();
+            let inserts = !stopped && self.import_row(row, asked_before.then_some(before));
+            outcomes.push(if inserts { ImportOutcome::Inserted } else { ImportOutcome::Exists });
+        }
+        if self.is(ImportSortsItsAnswer) {
+            outcomes.sort_by_key(|outcome| *outcome == ImportOutcome::Exists);
+        }
+        Ok(outcomes)
     }
 
     async fn find_imported(&self, import_key: &ImportKey) -> Answer<Option<Row>> {

@@ -7,14 +7,24 @@ use super::failure::failed;
 use super::row::{self, columns};
 use super::store::execute;
 use crate::rules::record::TokenRecord;
-use crate::service::store::{ImportKey, ImportStore};
+use crate::service::store::{ImportKey, ImportOutcome, ImportRow, ImportStore};
 use crate::service::store_error::StoreError;
 
 impl ImportStore for SqliteStore {
-    async fn import(&self, record: TokenRecord, import_key: ImportKey) -> Result<Arc<TokenRecord>, StoreError> {
-        let mut writer = self.writer().await?;
-        execute(&mut row::insert(&record, Some(&import_key))?, &mut writer.within).await?;
-        Ok(Arc::new(record))
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut writing = self.begin().await?;
+        for ImportRow { record, import_key } in &batch {
+            let mut sql = row::insert(record, Some(import_key))?;
+            // Either unique key, and no other constraint. Without the WHERE, SQLite takes ON for that of a join.
+            sql.push(" WHERE true ON CONFLICT DO NOTHING");
+            outcomes.push(match execute(&mut sql, &mut writing.within).await? {
+                0 => ImportOutcome::Exists,
+                _ => ImportOutcome::Inserted,
+            });
+        }
+        writing.commit().await?;
+        Ok(outcomes)
     }
 
     async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {

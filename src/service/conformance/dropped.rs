@@ -1,11 +1,11 @@
 //! The laws of calls whose future is dropped half-way: they happened whole or not at all.
 
 use super::report::{Broken, Verdict, ensure};
-use super::sample::{at, id, kept, project, put_all, record, revocation, stored, successor};
+use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
 use crate::rules::record::TokenRecord;
 use crate::service::query::PageSize;
-use crate::service::store::{RevokeGroup, RevokeMatching, TokenStore};
+use crate::service::store::{ImportRow, ImportStore, RevokeGroup, RevokeMatching, TokenStore};
 use crate::words::ids::TokenKey;
 
 /// After how many polls a call is dropped: no more than a store of a few round trips needs.
@@ -65,6 +65,34 @@ async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, B
     let mut count = 0;
     for key in keys {
         count += usize::from(stored(store, key).await?.revoked.is_some());
+    }
+    Ok(count)
+}
+
+pub(super) async fn a_dropped_import_is_whole_or_nothing<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+    for polls in POLLS {
+        let (project, mut batch) = (project()?, Vec::new());
+        for _ in 0..4 {
+            batch.push(ImportRow { record: record(project)?, import_key: import_key()? });
+        }
+        let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
+        cut(polls, store.import(batch)).await;
+        let mut count = 0;
+        for _ in 0..READS {
+            count = there(store, &keys).await?;
+            if count == 0 || count == keys.len() {
+                break;
+            }
+        }
+        ensure!(count == 0 || count == keys.len(), "dropped after {polls} polls: imported {count} of {}", keys.len());
+    }
+    Ok(())
+}
+
+async fn there<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
+    let mut count = 0;
+    for key in keys {
+        count += usize::from(store.find(key).await?.is_some());
     }
     Ok(count)
 }

@@ -1,5 +1,6 @@
 //! The laws of calls at once: one of them comes first, and neither sees half of the other.
 
+use super::imported::import_one;
 use super::report::{Broken, Verdict, ensure, ensure_eq, refused};
 use super::sample::{
     at, ensure_absent, import_key, kept, name, project, put, put_all, record, revocation, some, stored, successor,
@@ -9,7 +10,7 @@ use crate::rules::change::Change;
 use crate::rules::record::TokenRecord;
 use crate::service::query::{CountQuery, PageSize};
 use crate::service::store::{
-    ImportStore, OwnerLimit, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore, Touch,
+    ImportOutcome, ImportStore, OwnerLimit, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore, Touch,
 };
 use crate::service::store_error::StoreError;
 use crate::service::store_error::StoreErrorKind::{self, Conflict, Limit};
@@ -246,14 +247,15 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
     let project = project()?;
     for _ in 0..ROUNDS {
         let (key, samples) = (import_key()?, [record(project)?, record(project)?, record(project)?]);
-        let answers = all(samples.iter().map(|sample| store.import(sample.clone(), key))).await;
-        let winner = done(answers, 1, Conflict, "imports under one import key")?;
+        let answers = all(samples.iter().map(|sample| import_one(store, sample, key))).await;
         let found = some(store.find_imported(&key).await?, "find_imported")?;
-        for sample in &samples {
+        for (sample, answer) in samples.iter().zip(answers) {
+            let won = found.id == sample.id;
+            let outcome = if won { ImportOutcome::Inserted } else { ImportOutcome::Exists };
+            ensure_eq!(answer?, [outcome], "the outcome, of imports under one import key at once");
             let there = store.find(&sample.key()).await?.is_some();
-            ensure_eq!(there, winner[0].id == sample.id, "a row, of imports under one import key");
+            ensure_eq!(there, won, "a row, of imports under one import key at once");
         }
-        ensure_eq!(found.id, winner[0].id, "what is found by the import key");
     }
     Ok(())
 }

@@ -1,0 +1,219 @@
+//! The stored hash of a token from before keyfob, and the MAC that takes its place.
+
+use core::fmt;
+
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use super::digest::Digest;
+use super::error::{Field, Flaw, Invalid};
+use super::hmac::keyed;
+use super::ids::KeyNumber;
+
+/// The hash, unsalted, that a service kept of its tokens before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ForeignHash {
+    /// SHA-256, 32 bytes.
+    Sha256,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+impl ForeignHash {
+    const fn len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// The stored hash of a token from before, as it is read from the old table to be imported.
+///
+/// It is never stored: what is, is a MAC of it under the pepper. Debug shows nothing of it.
+///
+/// ```
+/// use keyfob::{ForeignDigest, ForeignHash};
+///
+/// let hex = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824";
+/// let base64 = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+/// let of = |text| ForeignDigest::from_text(ForeignHash::Sha256, text);
+/// assert_eq!(of(hex)?, of(base64)?);
+/// assert_eq!(format!("{:?}", of(hex)?), "ForeignDigest(..)");
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct ForeignDigest(Bytes);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Bytes {
+    Sha256([u8; 32]),
+    Sha512([u8; 64]),
+}
+
+impl ForeignDigest {
+    /// A hash of these bytes.
+    ///
+    /// # Errors
+    /// [`Invalid`] where they are not as many as the hash has.
+    pub fn from_bytes(hash: ForeignHash, bytes: &[u8]) -> Result<Self, Invalid> {
+        let bytes = match hash {
+            ForeignHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
+            ForeignHash::Sha512 => bytes.try_into().map(Bytes::Sha512),
+        };
+        bytes.map(Self).map_err(|_| invalid(Flaw::Shape))
+    }
+
+    /// A hash read from text: hex in any case, or base64 of either alphabet, padded or not. The length tells which.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it has another length, or a character that is not of its encoding; white space is none.
+    pub fn from_text(hash: ForeignHash, text: &str) -> Result<Self, Invalid> {
+        let (len, text) = (hash.len(), text.as_bytes());
+        let mut bytes = [0; 64];
+        let bytes = &mut bytes[..len];
+        if text.len() == len * 2 {
+            for (byte, digits) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+                *byte = nibble(digits[0])? << 4 | nibble(digits[1])?;
+            }
+        } else if text.len() == (len * 4).div_ceil(3) || text.len() == len.div_ceil(3) * 4 {
+            let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
+            let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+            let engine = GeneralPurpose::new(if url_safe { &URL_SAFE } else { &STANDARD }, config);
+            // The decoder's own error would echo a byte of the input.
+            let decoded = engine.decode(text).map_err(|_| invalid(Flaw::Character))?;
+            return Self::from_bytes(hash, &decoded);
+        } else {
+            return Err(invalid(Flaw::Shape));
+        }
+        Self::from_bytes(hash, bytes)
+    }
+
+    /// The hash of a text.
+    pub(crate) fn of(hash: ForeignHash, text: &[u8]) -> Self {
+        Self(match hash {
+            ForeignHash::Sha256 => Bytes::Sha256(Sha256::digest(text).into()),
+            ForeignHash::Sha512 => Bytes::Sha512(Sha512::digest(text).into()),
+        })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Sha256(bytes) => bytes,
+            Bytes::Sha512(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for ForeignDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ForeignDigest(..)")
+    }
+}
+
+const fn invalid(flaw: Flaw) -> Invalid {
+    Invalid::new(Field::ForeignDigest, flaw)
+}
+
+fn nibble(digit: u8) -> Result<u8, Invalid> {
+    let value = char::from(digit).to_digit(16).ok_or(invalid(Flaw::Character))?;
+    Ok(value as u8)
+}
+
+/// A pepper, ready to make the MACs that imported tokens are stored under and found by:
+/// `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`.
+#[derive(Clone)]
+pub(crate) struct ImportMac {
+    number: KeyNumber,
+    hmac: Hmac<Sha256>,
+}
+
+impl ImportMac {
+    pub(crate) fn new(number: KeyNumber, pepper: &[u8]) -> Self {
+        let mut hmac = keyed(pepper);
+        // A token's subkey is the MAC of "keyfob/1 " and a prefix, which might be "import…": at most 20 characters,
+        // where here 6 and a digest of 32 or 64 bytes follow. No text is one of both, nor one of two hashes.
+        hmac.update(b"keyfob/1 import");
+        Self { number, hmac }
+    }
+
+    pub(crate) fn number(&self) -> KeyNumber {
+        self.number
+    }
+
+    pub(crate) fn digest(&self, foreign: &ForeignDigest) -> Digest {
+        let hmac = self.hmac.clone().chain_update(foreign.as_bytes());
+        Digest::from_bytes(hmac.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    const BOTH: [ForeignHash; 2] = [ForeignHash::Sha256, ForeignHash::Sha512];
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn every_encoding_is_read() {
+        for hash in BOTH {
+            // Bytes whose base64 has both characters that differ between the alphabets.
+            let bytes: Vec<u8> = [0xfb, 0xff, 0xbe, 0x00].into_iter().cycle().take(hash.len()).collect();
+            let expected = ForeignDigest::from_bytes(hash, &bytes).unwrap();
+            let texts = [
+                hex(&bytes),
+                hex(&bytes).to_uppercase(),
+                STANDARD.encode(&bytes),
+                STANDARD_NO_PAD.encode(&bytes),
+                URL_SAFE.encode(&bytes),
+                URL_SAFE_NO_PAD.encode(&bytes),
+            ];
+            for text in texts {
+                assert!(ForeignDigest::from_text(hash, &text) == Ok(expected.clone()), "{hash:?} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused() {
+        let flaw = |hash, text: &str| ForeignDigest::from_text(hash, text).unwrap_err().flaw();
+        for hash in BOTH {
+            let bytes = vec![0xfb; hash.len()];
+            let (hex, base64) = (hex(&bytes), STANDARD.encode(&bytes));
+            for text in ["", &hex[1..], &hex[2..], &format!("{hex}0"), &format!(" {hex}"), &base64[3..], "sha256:00"] {
+                assert_eq!(flaw(hash, text), Flaw::Shape, "{text}");
+            }
+            for text in [hex.replacen('f', "g", 1), base64.replacen('+', "-", 1), base64.replacen('+', " ", 1)] {
+                assert_eq!(flaw(hash, &text), Flaw::Character, "{text}");
+            }
+            assert!(ForeignDigest::from_bytes(hash, &bytes[1..]).is_err());
+        }
+        assert_eq!(flaw(ForeignHash::Sha256, &hex(&[0; 64])), Flaw::Shape);
+        assert_eq!(flaw(ForeignHash::Sha512, &hex(&[0; 32])), Flaw::Shape);
+        // As long as a digest with its padding, but 33 bytes.
+        assert!(ForeignDigest::from_text(ForeignHash::Sha256, &"A".repeat(44)).is_err());
+    }
+
+    #[test]
+    fn the_mac_is_as_it_is_written_down() {
+        let pepper: Vec<u8> = (0..32).collect();
+        for hash in BOTH {
+            let foreign = ForeignDigest::of(hash, b"old");
+            let mut mac = keyed(&pepper);
+            mac.update(b"keyfob/1 import");
+            mac.update(foreign.as_bytes());
+            let expected: [u8; 32] = mac.finalize().into_bytes().into();
+            let made = ImportMac::new(KeyNumber::FIRST, &pepper).digest(&foreign);
+            assert_eq!(made.as_bytes(), &expected);
+        }
+    }
+}
