@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::events::{Event, EventSink, Events};
+use super::events::{Counts, Event, EventSink, Events};
 use super::owners::{AllActive, Owners};
 use super::query::{ListQuery, Page};
 use super::store::TokenStore;
@@ -138,6 +138,11 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     pub async fn get(&self, key: &TokenKey) -> Result<Option<TokenView>, StoreError> {
         let record = self.store.find(key).await?;
         Ok(record.map(|record| record.view(self.clock.now())))
+    }
+
+    /// How many verifications had which outcome; `None` without [events](Self::with_events).
+    pub fn counts(&self) -> Option<Counts> {
+        self.events.as_ref().map(Events::counts)
     }
 
     /// Tells the sink, where there is one.

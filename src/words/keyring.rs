@@ -120,6 +120,7 @@ impl Keyring {
             return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
         }
         self.verifying.retain(|subkey| subkey.number != retired.0);
+        self.importing.retain(|mac| mac.number() != retired.0);
         Ok(self)
     }
 
