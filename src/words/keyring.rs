@@ -105,9 +105,10 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Invalid`] where the ring does not hold it.
-    pub fn promoted(self, number: KeyNumber) -> Result<Self, Invalid> {
+    pub fn promoted(mut self, number: KeyNumber) -> Result<Self, Invalid> {
         let minting = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == self.prefixes[0]);
         let minting = minting.cloned().ok_or(Invalid::new(Field::KeyNumber, Flaw::OutOfRange))?;
+        self.importing.sort_by_key(|mac| mac.number() != number);
         Ok(Self { minting, ..self })
     }
 
