@@ -9,6 +9,12 @@ mod adapters;
 mod rules;
 mod service;
 
+#[doc = include_str!("lifecycle.md")]
+pub mod lifecycle {
+    #[expect(unused_imports, reason = "for the links of its page")]
+    use crate::*;
+}
+
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 pub use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
