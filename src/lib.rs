@@ -16,6 +16,7 @@ pub use crate::rules::address::{AddressRange, AddressRanges};
 pub use crate::rules::challenge::Challenge;
 pub use crate::rules::change::Change;
 pub use crate::rules::check::{Verified, check};
+pub use crate::rules::foreign::ForeignToken;
 pub use crate::rules::header::{Credential, HeaderError};
 pub use crate::rules::mint::{Issued, MintError, NewToken, mint, mint_with};
 pub use crate::rules::policy::{Lifetime, Policy, PolicyError};
@@ -27,6 +28,7 @@ pub use crate::rules::view::TokenView;
 pub use crate::service::conformance;
 pub use crate::service::cursor::{Cursor, Expiry, SortKey};
 pub use crate::service::forward::{ErasedImport, ErasedMaintenance, ErasedStore};
+pub use crate::service::import::{ImportError, ImportProgress, Imported};
 pub use crate::service::memory::MemoryStore;
 pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
 pub use crate::service::store::{

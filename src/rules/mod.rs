@@ -5,6 +5,7 @@ pub(crate) mod address;
 pub(crate) mod challenge;
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod foreign;
 pub(crate) mod header;
 pub(crate) mod mint;
 pub(crate) mod policy;

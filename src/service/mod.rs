@@ -4,6 +4,8 @@
 pub mod conformance;
 pub(crate) mod cursor;
 pub(crate) mod forward;
+pub(crate) mod import;
+pub(crate) mod imported;
 pub(crate) mod memory;
 pub(crate) mod query;
 pub(crate) mod store;
