@@ -15,9 +15,9 @@ use crate::words::error::Rejection;
 /// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 asks |
 /// | more than one credential, unreadable header | 400 | `invalid_request` |
 /// | malformed, forged, unknown | 401 | `invalid_token` |
-/// | revoked, expired, rotated, disabled, pending, not yet valid, outside policy | 401 | `invalid_token` |
-/// | another project, address or scope | 403 | `insufficient_scope` |
-/// | the store failed | 503 | none |
+/// | revoked, expired, rotated, disabled, pending, not yet valid, outside policy, owner suspended | 401 | `invalid_token` |
+/// | another project, address or scope, owner outside the project | 403 | `insufficient_scope` |
+/// | the store or the question for the owner failed | 503 | none |
 ///
 /// ```
 /// use keyfob::{Challenge, Rejection};
@@ -120,12 +120,18 @@ impl From<Rejection> for Challenge {
             Rejection::Pending => ("pending", "the token is not confirmed yet"),
             Rejection::NotYetValid => ("not_yet_valid", "the token is not valid yet"),
             Rejection::Policy => ("policy", "the token is outside what the service allows today"),
+            Rejection::OwnerSuspended => ("owner_suspended", "the token's owner is suspended"),
+            Rejection::OwnerOutsideProject => {
+                ("owner_outside_project", "the token's owner is not in the project any more")
+            }
             Rejection::Project => ("wrong_project", "the token is for another project"),
             Rejection::Address => ("wrong_address", "the token may not be used from this address"),
             Rejection::Scope => (INSUFFICIENT_SCOPE, "the token lacks a scope that the request needs"),
         };
         let (status, error) = match rejection {
-            Rejection::Project | Rejection::Address | Rejection::Scope => (403, INSUFFICIENT_SCOPE),
+            Rejection::OwnerOutsideProject | Rejection::Project | Rejection::Address | Rejection::Scope => {
+                (403, INSUFFICIENT_SCOPE)
+            }
             _ => (401, "invalid_token"),
         };
         Self { status, error: Some(error), reason, description }
@@ -184,6 +190,8 @@ mod tests {
             (Rejection::Pending, 401),
             (Rejection::NotYetValid, 401),
             (Rejection::Policy, 401),
+            (Rejection::OwnerSuspended, 401),
+            (Rejection::OwnerOutsideProject, 403),
             (Rejection::Project, 403),
             (Rejection::Address, 403),
             (Rejection::Scope, 403),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::access::{Access, InProject, ProjectDemand};
 use super::address::AddressRanges;
+use super::manager::Manager;
+use super::owner::OwnerState;
 use super::policy::Policy;
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
@@ -51,36 +53,85 @@ pub fn check<P: ProjectDemand>(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
-    // An unknown id costs the same comparison as a known one.
+    prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?
+        .live(policy, now)?
+        .permit(OwnerState::Active, access)
+}
+
+/// A record whose token was presented: the presenter has proved to hold it, and nothing else is known yet.
+pub(crate) struct Proven(Arc<TokenRecord>);
+
+/// The first part of a check: the digest, in constant time, an unknown token at the same cost as a known one.
+pub(crate) fn prove(
+    presented: &Digest,
+    record: Option<Arc<TokenRecord>>,
+    fits: impl FnOnce(&TokenRecord) -> bool,
+) -> Result<Proven, Rejection> {
     let stored = record.as_ref().map_or(Digest::from_bytes([0; 32]), |record| record.digest);
-    let matches = *token.digest() == stored;
+    let matches = *presented == stored;
     let record = record.ok_or(Rejection::Unknown)?;
-    if !matches || !token.text().names(record.prefix, &record.project, &record.id) {
+    if !matches || !fits(&record) {
         return Err(Rejection::Digest);
     }
+    Ok(Proven(record))
+}
+
+impl Proven {
+    /// The second part: status and policy.
+    pub(crate) fn live(self, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
+        match life(&self.0, policy, now) {
+            Some(rejection) => Err(rejection),
+            None => Ok(self),
+        }
+    }
+
+    /// The last part: what the host knows of the owner, and what the request needs.
+    pub(crate) fn permit<P: ProjectDemand>(
+        self,
+        owner: OwnerState,
+        access: &Access<'_, P>,
+    ) -> Result<Verified<P>, Rejection> {
+        let first = limits(&self.0, owner, access).next();
+        match first {
+            Some(rejection) => Err(rejection),
+            None => Ok(Verified { record: self.0, demand: PhantomData }),
+        }
+    }
+
+    pub(crate) fn record(&self) -> &Arc<TokenRecord> {
+        &self.0
+    }
+}
+
+/// What keeps a record's token from working at `now`, if anything does.
+pub(super) fn life(record: &TokenRecord, policy: &Policy, now: Timestamp) -> Option<Rejection> {
     match record.status(now) {
-        Status::Active => {}
-        Status::Revoked => return Err(Rejection::Revoked),
-        Status::Rotated => return Err(Rejection::Rotated),
-        Status::Lapsed => return Err(Rejection::Lapsed),
-        Status::Expired => return Err(Rejection::Expired),
-        Status::Disabled => return Err(Rejection::Disabled),
-        Status::Pending => return Err(Rejection::Pending),
-        Status::NotYetValid => return Err(Rejection::NotYetValid),
+        Status::Active => policy.breach(record, now).map(|_| Rejection::Policy),
+        Status::Revoked => Some(Rejection::Revoked),
+        Status::Rotated => Some(Rejection::Rotated),
+        Status::Lapsed => Some(Rejection::Lapsed),
+        Status::Expired => Some(Rejection::Expired),
+        Status::Disabled => Some(Rejection::Disabled),
+        Status::Pending => Some(Rejection::Pending),
+        Status::NotYetValid => Some(Rejection::NotYetValid),
     }
-    if !policy.admits(&record) {
-        return Err(Rejection::Policy);
-    }
-    if !access.accepts_project(&record.project) {
-        return Err(Rejection::Project);
-    }
-    if !record.addresses.allow(access.address()) {
-        return Err(Rejection::Address);
-    }
-    if !access.scopes().iter().all(|scope| record.scopes.allows(scope)) {
-        return Err(Rejection::Scope);
-    }
-    Ok(Verified { record, demand: PhantomData })
+}
+
+/// What of a request a record's token does not cover, in the order of the checks.
+pub(super) fn limits<P: ProjectDemand>(
+    record: &TokenRecord,
+    owner: OwnerState,
+    access: &Access<'_, P>,
+) -> impl Iterator<Item = Rejection> {
+    let owner = match owner {
+        OwnerState::Active => None,
+        OwnerState::Suspended => Some(Rejection::OwnerSuspended),
+        OwnerState::OutsideProject => Some(Rejection::OwnerOutsideProject),
+    };
+    let project = (!access.accepts_project(&record.project)).then_some(Rejection::Project);
+    let address = (!record.addresses.allow(access.address())).then_some(Rejection::Address);
+    let scope = !access.scopes().iter().all(|scope| record.scopes.allows(scope));
+    [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
 /// Proof that a token passed every check of an [`Access`], and with it the way to its owner.
@@ -116,6 +167,15 @@ impl<P> Verified<P> {
     /// For a person or a service.
     pub fn kind(&self) -> TokenKind {
         self.record.kind
+    }
+
+    /// Proof that it may manage tokens, where it carries the scope that the host has for that: what a token makes or rotates
+    /// stays [within](crate::NewToken::within) it.
+    ///
+    /// # Errors
+    /// [`Rejection::Scope`] where it does not.
+    pub fn manager(&self, manage: &Scope) -> Result<Manager, Rejection> {
+        self.allows(manage).then(|| Manager::new(Arc::clone(&self.record))).ok_or(Rejection::Scope)
     }
 
     /// Everything it may do. Whether it may do more than the `Access` named: [`allows`](Self::allows).

@@ -7,6 +7,7 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::address::AddressRanges;
+use super::manager::{Manager, WithinError};
 use super::policy::{Lifetime, Policy, PolicyError};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::ScopeSet;
@@ -37,6 +38,7 @@ pub struct NewToken {
     lifetime: Lifetime,
     confirm_within: Option<Duration>,
     request_id: Option<RequestId>,
+    manager: Option<Manager>,
 }
 
 impl NewToken {
@@ -54,7 +56,17 @@ impl NewToken {
             lifetime: Lifetime::default(),
             confirm_within: None,
             request_id: None,
+            manager: None,
         }
+    }
+
+    /// As an existing token, which it takes over from.
+    pub(super) fn after(old: &TokenRecord) -> Self {
+        Self::new(old.project, old.owner.clone(), old.name.clone())
+            .with_kind(old.kind)
+            .with_scopes(old.scopes.clone())
+            .with_metadata(old.metadata.clone())
+            .with_addresses(old.addresses.clone())
     }
 
     /// How long it shall live.
@@ -93,7 +105,8 @@ impl NewToken {
         Self { not_before: Some(not_before), ..self }
     }
 
-    /// It does not work until it is confirmed, and ends by itself if that takes longer than this.
+    /// It does not work until it is [confirmed](crate::Tokens::confirm), and ends by itself if that takes longer than this:
+    /// a few minutes. So no live token that nobody holds stays behind where the answer to its maker was lost.
     #[must_use]
     pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
         Self { confirm_within: Some(confirm_within), ..self }
@@ -103,6 +116,29 @@ impl NewToken {
     #[must_use]
     pub fn with_request_id(self, request_id: RequestId) -> Self {
         Self { request_id: Some(request_id), ..self }
+    }
+
+    /// It is made by a token, and stays within it: where nothing else was said, it may be used from the same addresses and
+    /// ends no later.
+    #[must_use]
+    pub fn within(self, manager: &Manager) -> Self {
+        Self { manager: Some(manager.clone()), ..self }
+    }
+}
+
+impl NewToken {
+    /// What was left open, within the managing token.
+    fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, WithinError> {
+        let Some(manager) = self.manager.take() else { return Ok(self) };
+        if self.addresses == AddressRanges::default() {
+            self.addresses = manager.addresses().clone();
+        }
+        if self.lifetime == Lifetime::Default {
+            let lifetimes = policy.lifetimes(self.kind);
+            self.lifetime = Lifetime::For(manager.shorten(lifetimes.nearest(lifetimes.default), now));
+        }
+        manager.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
+        Ok(Self { manager: Some(manager), ..self })
     }
 }
 
@@ -119,7 +155,7 @@ pub struct Issued<R = TokenRecord> {
 /// of your own if you like, before you show the token.
 ///
 /// # Errors
-/// [`MintError`] where the policy forbids it or there is no randomness.
+/// [`MintError`] where the policy or the managing token forbids it, or there is no randomness.
 ///
 /// ```
 /// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SystemClock, mint};
@@ -152,7 +188,11 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Issued, MintError> {
-    let expires_at = policy.expiry(new.lifetime, now)?;
+    let new = new.bounded(policy, now)?;
+    let expires_at = policy.expiry(new.kind, new.lifetime, now)?;
+    if let Some(manager) = &new.manager {
+        manager.admit_expiry(expires_at)?;
+    }
     let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyError::PastEndOfTime));
     let confirm_by = confirm_by.transpose()?;
     let ended = |end: Option<Timestamp>, begin| end.is_some_and(|end| end <= begin);
@@ -209,6 +249,8 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
 pub enum MintError {
     /// The policy does not allow it.
     Policy(PolicyError),
+    /// It would go beyond the token that manages it.
+    Within(WithinError),
     /// The generator failed.
     Rng(RngError),
 }
@@ -216,6 +258,12 @@ pub enum MintError {
 impl From<PolicyError> for MintError {
     fn from(error: PolicyError) -> Self {
         Self::Policy(error)
+    }
+}
+
+impl From<WithinError> for MintError {
+    fn from(error: WithinError) -> Self {
+        Self::Within(error)
     }
 }
 
@@ -229,6 +277,7 @@ impl fmt::Display for MintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Policy(error) => error.fmt(f),
+            Self::Within(error) => error.fmt(f),
             Self::Rng(error) => error.fmt(f),
         }
     }

@@ -3,33 +3,81 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::record::TokenRecord;
+use super::record::{TokenKind, TokenRecord};
 use crate::words::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What tokens a service allows. The default: 30 days if nobody says otherwise, at most 366, none that never expires.
+/// What tokens a service allows, as data: how long the tokens of persons and of services may live, how many an
+/// owner may have, and how long one may lie unused.
+///
+/// The default: 30 days if nobody says otherwise, at most 366, none that never expires, as many as one likes, used or not.
 ///
 /// It is asked when a token is made, and again at each check: a token outside today's policy is refused, not destroyed,
-/// and works again once the policy allows it.
+/// and works again once the policy allows it. Only the number of live tokens is asked at issue alone.
 ///
 /// ```
 /// use core::time::Duration;
-/// use keyfob::Policy;
+/// use keyfob::{Lifetimes, Policy, TokenKind};
 ///
-/// let policy = Policy::default().with_max_lifetime(Duration::from_secs(90 * 24 * 60 * 60));
-/// # let _ = policy;
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// let policy = Policy::default()
+///     .with_lifetimes(TokenKind::Human, Lifetimes { max: 90 * DAY, ..Lifetimes::default() })
+///     .with_most_live_per_owner(50)
+///     .with_max_unused(180 * DAY);
+/// assert_eq!(policy.lifetimes(TokenKind::Service).max, 366 * DAY);
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+///
+/// With the feature `serde`, it can stand in a configuration file; what is left out is as by default:
+/// `{"human": {"max_seconds": 7776000, "never_expiring": true}, "most_live_per_owner": 50, "max_unused_seconds": 15552000}`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
-    default_lifetime: Duration,
-    max_lifetime: Duration,
-    never_expiring: bool,
+    human: Lifetimes,
+    service: Lifetimes,
+    most_live_per_owner: Option<u64>,
+    #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "in_seconds::optional"))]
+    max_unused: Option<Duration>,
 }
 
-impl Default for Policy {
+/// How long tokens of one kind may live. A bound itself is allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Lifetimes {
+    /// The lifetime of a token that asks for none; where it lies outside the bounds, the nearer bound counts. 30 days.
+    #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "in_seconds"))]
+    pub default: Duration,
+    /// The shortest, from creation to expiry. Any, down to a millisecond.
+    #[cfg_attr(feature = "serde", serde(rename = "min_seconds", with = "in_seconds"))]
+    pub min: Duration,
+    /// The longest, from creation to expiry. 366 days.
+    #[cfg_attr(feature = "serde", serde(rename = "max_seconds", with = "in_seconds"))]
+    pub max: Duration,
+    /// Whether a token may never expire. No.
+    pub never_expiring: bool,
+}
+
+impl Default for Lifetimes {
     fn default() -> Self {
-        Self { default_lifetime: 30 * DAY, max_lifetime: 366 * DAY, never_expiring: false }
+        Self { default: 30 * DAY, min: Duration::ZERO, max: 366 * DAY, never_expiring: false }
+    }
+}
+
+impl Lifetimes {
+    /// The lifetime within the bounds that is nearest to this one. Where the bounds contradict, the longest counts.
+    pub fn nearest(&self, lifetime: Duration) -> Duration {
+        lifetime.max(self.min).min(self.max)
+    }
+
+    /// What a token of this lifetime breaches; `None` stands for never.
+    fn breach(&self, lifetime: Option<Duration>) -> Option<PolicyBreach> {
+        match lifetime {
+            None if self.never_expiring => None,
+            None => Some(PolicyBreach::NeverExpires),
+            Some(lifetime) if lifetime > self.max => Some(PolicyBreach::TooLong),
+            Some(lifetime) if lifetime < self.min => Some(PolicyBreach::TooShort),
+            Some(_) => None,
+        }
     }
 }
 
@@ -48,75 +96,156 @@ pub enum Lifetime {
 }
 
 impl Policy {
-    /// The lifetime of a token that asks for none; where it is longer than the maximum, that counts.
+    /// How long tokens of one kind may live.
     #[must_use]
-    pub fn with_default_lifetime(self, default_lifetime: Duration) -> Self {
-        Self { default_lifetime, ..self }
+    pub fn with_lifetimes(self, kind: TokenKind, lifetimes: Lifetimes) -> Self {
+        match kind {
+            TokenKind::Human => Self { human: lifetimes, ..self },
+            TokenKind::Service => Self { service: lifetimes, ..self },
+        }
     }
 
-    /// The longest lifetime; exactly this long is allowed.
+    /// The same default for both kinds.
     #[must_use]
-    pub fn with_max_lifetime(self, max_lifetime: Duration) -> Self {
-        Self { max_lifetime, ..self }
+    pub fn with_default_lifetime(self, default: Duration) -> Self {
+        self.with_both(|lifetimes| lifetimes.default = default)
     }
 
-    /// Whether a token may never expire.
+    /// The same longest lifetime for both kinds.
+    #[must_use]
+    pub fn with_max_lifetime(self, max: Duration) -> Self {
+        self.with_both(|lifetimes| lifetimes.max = max)
+    }
+
+    /// Whether a token of either kind may never expire.
     #[must_use]
     pub fn with_never_expiring(self, never_expiring: bool) -> Self {
-        Self { never_expiring, ..self }
+        self.with_both(|lifetimes| lifetimes.never_expiring = never_expiring)
     }
 
-    /// The lifetime of a token that asks for none.
-    pub fn default_lifetime(&self) -> Duration {
-        self.default_lifetime.min(self.max_lifetime)
+    fn with_both(mut self, change: impl Fn(&mut Lifetimes)) -> Self {
+        change(&mut self.human);
+        change(&mut self.service);
+        self
     }
 
-    /// The longest lifetime.
-    pub fn max_lifetime(&self) -> Duration {
-        self.max_lifetime
+    /// At most this many live tokens of one owner in one project, held by the store in the act of inserting.
+    #[must_use]
+    pub fn with_most_live_per_owner(self, most: u64) -> Self {
+        Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// Whether a token may never expire.
-    pub fn allows_never_expiring(&self) -> bool {
-        self.never_expiring
+    /// A token that was not used for this long is refused. It counts from the latest of its creation, its `not_before` and its
+    /// last use, so last uses must be written: see [`Tokens::with_usage`](crate::Tokens::with_usage), without which
+    /// [`Tokens`](crate::Tokens) leaves this rule out.
+    #[must_use]
+    pub fn with_max_unused(self, max_unused: Duration) -> Self {
+        Self { max_unused: Some(max_unused), ..self }
     }
 
-    /// When a token made now will expire.
+    /// How long tokens of a kind may live.
+    pub fn lifetimes(&self, kind: TokenKind) -> &Lifetimes {
+        match kind {
+            TokenKind::Human => &self.human,
+            TokenKind::Service => &self.service,
+        }
+    }
+
+    /// The most live tokens of one owner in one project.
+    pub fn most_live_per_owner(&self) -> Option<u64> {
+        self.most_live_per_owner
+    }
+
+    /// How long a token may lie unused.
+    pub fn max_unused(&self) -> Option<Duration> {
+        self.max_unused
+    }
+
+    /// The policy without the rule on disuse, for where last uses are not written.
+    pub(crate) fn without_max_unused(&self) -> Self {
+        Self { max_unused: None, ..self.clone() }
+    }
+
+    /// When a token of this kind made now will expire.
     ///
     /// # Errors
     /// [`PolicyError`] where the policy, or the end of year 9999, does not allow it.
-    pub fn expiry(&self, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, PolicyError> {
+    pub fn expiry(
+        &self,
+        kind: TokenKind,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, PolicyError> {
+        let lifetimes = self.lifetimes(kind);
+        let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
+            Some(PolicyBreach::NeverExpires) => Err(PolicyError::NeverExpires),
+            Some(PolicyBreach::TooShort) => Err(PolicyError::TooShort { min: lifetimes.min }),
+            Some(_) => Err(PolicyError::TooLong { max: lifetimes.max }),
+            None => Ok(()),
+        };
         let expires_at = match lifetime {
-            Lifetime::Never if self.never_expiring => return Ok(None),
-            Lifetime::Never => return Err(PolicyError::NeverExpires),
-            Lifetime::Default => now.checked_add(self.default_lifetime()),
-            Lifetime::For(lifetime) => {
-                // Asked first, so that a lifetime past year 9999 is told the true limit.
-                if lifetime > self.max_lifetime {
-                    return Err(PolicyError::TooLong { max: self.max_lifetime });
-                }
-                now.checked_add(lifetime)
-            }
+            Lifetime::Never => return told(None).map(|()| None),
+            Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
+            Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyError::NoLifetime),
+            // Asked first, so that a lifetime past year 9999 is told the true limit.
+            Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };
         let expires_at = expires_at.ok_or(PolicyError::PastEndOfTime)?;
         if expires_at <= now {
             return Err(PolicyError::NoLifetime);
         }
-        if expires_at.saturating_since(now) > self.max_lifetime {
-            return Err(PolicyError::TooLong { max: self.max_lifetime });
-        }
+        told(Some(expires_at.saturating_since(now)))?;
         Ok(Some(expires_at))
     }
 
-    /// Whether a token that exists is within today's policy.
-    pub fn admits(&self, record: &TokenRecord) -> bool {
-        match record.expires_at {
-            None => self.never_expiring,
-            Some(expires_at) => expires_at.saturating_since(record.created_at) <= self.max_lifetime,
+    /// From when on a token that exists is outside this policy if nothing changes, and by what: its creation, or, where only
+    /// disuse puts it outside, the time at which it will have been unused for too long. `None` where it stays inside.
+    pub fn outside_from(&self, record: &TokenRecord) -> Option<(Timestamp, PolicyBreach)> {
+        match self.lifetime_breach(record) {
+            Some(breach) => Some((record.created_at, breach)),
+            None => Some((self.unused_from(record)?, PolicyBreach::Unused)),
         }
     }
+
+    /// What puts a token that exists outside this policy at `now`.
+    pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
+        let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
+        self.lifetime_breach(record).or_else(unused)
+    }
+
+    fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
+        let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
+        self.lifetimes(record.kind).breach(lifetime)
+    }
+
+    fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
+        let counted_from =
+            [Some(record.created_at), record.not_before, record.last_used_at].into_iter().flatten().max();
+        counted_from?.checked_add(self.max_unused?)
+    }
 }
+
+/// What puts an existing token outside a policy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum PolicyBreach {
+    /// It never expires.
+    NeverExpires,
+    /// From creation to expiry it lives longer than allowed.
+    TooLong,
+    /// It lives shorter than allowed.
+    TooShort,
+    /// It was not used for too long.
+    Unused,
+}
+
+word_type!(PolicyBreach {
+    NeverExpires = "never_expires",
+    TooLong = "too_long",
+    TooShort = "too_short",
+    Unused = "unused",
+});
 
 /// What about a new token the policy does not allow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +258,11 @@ pub enum PolicyError {
         /// The longest lifetime.
         max: Duration,
     },
+    /// It would live shorter than this.
+    TooShort {
+        /// The shortest lifetime.
+        min: Duration,
+    },
     /// It would have ended when it begins: no lifetime, an expiry in the past or before `not_before`, or no time to confirm it.
     NoLifetime,
     /// It would end after year 9999.
@@ -137,19 +271,59 @@ pub enum PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeverExpires => f.write_str("a token must expire"),
-            Self::TooLong { max } if max.as_secs() >= DAY.as_secs() => {
-                write!(f, "a token may live for at most {} days", max.as_secs() / DAY.as_secs())
-            }
-            Self::TooLong { max } => write!(f, "a token may live for at most {} seconds", max.as_secs()),
-            Self::NoLifetime => f.write_str("a token must not end before it begins"),
-            Self::PastEndOfTime => f.write_str("a token must end before the year 10000"),
+        let (bound, lifetime) = match self {
+            Self::NeverExpires => return f.write_str("a token must expire"),
+            Self::NoLifetime => return f.write_str("a token must not end before it begins"),
+            Self::PastEndOfTime => return f.write_str("a token must end before the year 10000"),
+            Self::TooLong { max } => ("may live for at most", max.as_secs()),
+            Self::TooShort { min } => ("must live for at least", min.as_secs()),
+        };
+        // Whole days where it is some, so that a bound is told exactly.
+        if lifetime > 0 && lifetime % DAY.as_secs() == 0 {
+            write!(f, "a token {bound} {} days", lifetime / DAY.as_secs())
+        } else {
+            write!(f, "a token {bound} {lifetime} seconds")
         }
     }
 }
 
 impl core::error::Error for PolicyError {}
+
+/// Durations in whole seconds, as configuration files write them.
+#[cfg(feature = "serde")]
+mod in_seconds {
+    use core::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+
+    pub(super) mod optional {
+        use super::{Deserialize, Deserializer, Duration, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            duration: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match duration {
+                Some(duration) => serializer.serialize_some(&duration.as_secs()),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -166,32 +340,35 @@ mod tests {
     fn lifetimes_at_each_bound() {
         let policy = Policy::default();
         let too_long = Err(PolicyError::TooLong { max: 366 * DAY });
-        assert_eq!(policy.expiry(Lifetime::Default, NOW), Ok(days(30)));
-        assert_eq!(policy.expiry(Lifetime::For(366 * DAY), NOW), Ok(days(366)));
-        assert_eq!(policy.expiry(Lifetime::For(366 * DAY + MS), NOW), too_long);
-        assert_eq!(policy.expiry(Lifetime::For(Duration::MAX), NOW), too_long);
-        assert_eq!(policy.expiry(Lifetime::For(MS), NOW), Ok(NOW.checked_add(MS)));
-        assert_eq!(policy.expiry(Lifetime::For(Duration::ZERO), NOW), Err(PolicyError::NoLifetime));
-        assert_eq!(policy.expiry(Lifetime::Until(NOW), NOW), Err(PolicyError::NoLifetime));
-        assert_eq!(policy.expiry(Lifetime::Until(NOW.saturating_sub(MS)), NOW), Err(PolicyError::NoLifetime));
-        assert_eq!(policy.expiry(Lifetime::Until(days(366).unwrap()), NOW), Ok(days(366)));
-        assert_eq!(policy.expiry(Lifetime::Until(Timestamp::MAX), NOW), too_long);
-        assert_eq!(policy.expiry(Lifetime::Never, NOW), Err(PolicyError::NeverExpires));
-        assert_eq!(policy.with_never_expiring(true).expiry(Lifetime::Never, NOW), Ok(None));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Default, NOW), Ok(days(30)));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY), NOW), Ok(days(366)));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY + MS), NOW), too_long);
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(Duration::MAX), NOW), too_long);
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(MS), NOW), Ok(NOW.checked_add(MS)));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(Duration::ZERO), NOW), Err(PolicyError::NoLifetime));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(NOW), NOW), Err(PolicyError::NoLifetime));
+        assert_eq!(
+            policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW),
+            Err(PolicyError::NoLifetime)
+        );
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(days(366).unwrap()), NOW), Ok(days(366)));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(Timestamp::MAX), NOW), too_long);
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Never, NOW), Err(PolicyError::NeverExpires));
+        assert_eq!(policy.with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW), Ok(None));
     }
 
     #[test]
     fn now_plus_lifetime_past_the_end_of_time() {
         let policy = Policy::default().with_max_lifetime(Duration::MAX);
         for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
-            assert_eq!(policy.expiry(lifetime, Timestamp::MAX), Err(PolicyError::PastEndOfTime));
+            assert_eq!(policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX), Err(PolicyError::PastEndOfTime));
         }
     }
 
     #[test]
     fn the_default_never_exceeds_the_maximum() {
         let policy = Policy::default().with_max_lifetime(DAY);
-        assert_eq!(policy.expiry(Lifetime::Default, NOW), Ok(days(1)));
+        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Default, NOW), Ok(days(1)));
     }
 
     #[test]
@@ -202,5 +379,28 @@ mod tests {
         assert_eq!(text(PolicyError::NeverExpires), "a token must expire");
         assert_eq!(text(PolicyError::NoLifetime), "a token must not end before it begins");
         assert_eq!(text(PolicyError::PastEndOfTime), "a token must end before the year 10000");
+    }
+
+    #[test]
+    fn each_kind_has_lifetimes_of_its_own() {
+        let hours = Lifetimes { default: DAY, min: DAY / 2, max: 2 * DAY, never_expiring: true };
+        let policy = Policy::default().with_lifetimes(TokenKind::Service, hours);
+        let expiry = |kind, lifetime| policy.expiry(kind, lifetime, NOW);
+        assert_eq!(expiry(TokenKind::Service, Lifetime::Never), Ok(None));
+        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), Err(PolicyError::NeverExpires));
+        assert_eq!(expiry(TokenKind::Service, Lifetime::Default), Ok(days(1)));
+        assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2)), Ok(NOW.checked_add(DAY / 2)));
+        let short = Err(PolicyError::TooShort { min: DAY / 2 });
+        assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2 - MS)), short);
+        assert_eq!(expiry(TokenKind::Service, Lifetime::Until(NOW.checked_add(MS).unwrap())), short);
+        assert_eq!(expiry(TokenKind::Human, Lifetime::For(3 * DAY)), Ok(days(3)));
+    }
+
+    #[test]
+    fn a_default_outside_the_bounds_gives_way() {
+        let lifetimes = Lifetimes { default: DAY, min: 2 * DAY, ..Lifetimes::default() };
+        assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
+        let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };
+        assert_eq!(contradicting.nearest(2 * DAY), DAY);
     }
 }

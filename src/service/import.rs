@@ -3,6 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
+use super::owners::Owners;
 use super::query::PageSize;
 use super::store::{ImportKey, ImportOutcome, ImportRow, ImportStore, TokenStore};
 use super::store_error::{StoreError, StoreErrorKind};
@@ -14,7 +15,7 @@ use crate::words::foreign::ForeignDigest;
 use crate::words::ids::{KeyNumber, TokenKey};
 use crate::words::text::Actor;
 
-impl<S: TokenStore + ImportStore, C: Clock> Tokens<S, C> {
+impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Imports up to 1,000 tokens ([`PageSize::MAX`]) in one act, by the hashes that the service stored of them: one outcome for
     /// each, in their order. A token that could not be read from the old table is given as its error, and counts as
     /// rejected; it keeps no other out. `actor` is who imports, and is written down as their maker.

@@ -1,32 +1,26 @@
-//! The service over a store: glue between the rules, the store and the clock.
+//! The service over a store: glue between the rules, the store and the clock. Its verbs stand in files of their own.
 
-use core::error::Error;
-use core::fmt;
 use std::sync::Arc;
 
+use super::events::{Counts, Event, EventSink, Events};
+use super::owners::{AllActive, Owners};
 use super::query::{ListQuery, Page};
-use super::store::{OwnerLimit, TokenStore};
-use super::store_error::{StoreError, StoreErrorKind};
-use crate::rules::access::{Access, ProjectDemand};
-use crate::rules::challenge::Challenge;
-use crate::rules::check::{Verified, check};
-use crate::rules::mint::{Issued, MintError, NewToken, mint};
+use super::store::TokenStore;
+use super::store_error::StoreError;
+use super::usage::Usage;
 use crate::rules::policy::Policy;
-use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::words::clock::{Clock, SystemClock};
-use crate::words::error::Rejection;
 use crate::words::ids::TokenKey;
 use crate::words::keyring::Keyring;
-use crate::words::presented::PresentedToken;
-use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// Issues, verifies, lists and revokes the tokens of one store.
+/// The tokens of one store, from issue to purge.
 ///
-/// It is glue: what is decided is decided by [`mint`] and [`check`](crate::check()), which a host may also call by
-/// itself. It holds no state beside what it is given, so any number of them may share a store; put it into an `Arc`
-/// to share it between tasks.
+/// It is glue: what is decided is decided by [`mint`](crate::mint), [`check`](crate::check()), [`rotate`](crate::rotate()) and
+/// [`judge`](crate::TokenRecord::judge), which a host may also call by itself. Any number of them may share a store; put it
+/// into an `Arc` to share it between tasks. All verbs, and what each does to a token, are told in
+/// [`lifecycle`](crate::lifecycle).
 ///
 /// ```
 /// use keyfob::{Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
@@ -47,39 +41,64 @@ use crate::words::timestamp::Timestamp;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct Tokens<S, C = SystemClock> {
-    keyring: Keyring,
-    store: S,
+pub struct Tokens<S, C = SystemClock, O = AllActive> {
+    pub(super) keyring: Keyring,
+    pub(super) store: S,
     policy: Policy,
-    clock: C,
-    most_live: Option<u64>,
+    /// The policy as it is applied to tokens that exist: without the rule on disuse where last uses are not written.
+    pub(super) applied: Policy,
+    pub(super) clock: C,
+    pub(super) owners: O,
+    pub(super) usage: Option<Usage>,
+    pub(super) events: Option<Events>,
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Tokens with the default [`Policy`] and the system's clock.
+    /// Tokens with the default [`Policy`] and the system's clock; owners are not asked for, last uses not written and events
+    /// not told.
     pub fn new(keyring: Keyring, store: S) -> Self {
-        Self { keyring, store, policy: Policy::default(), clock: SystemClock, most_live: None }
+        let (policy, applied) = (Policy::default(), Policy::default());
+        Self { keyring, store, policy, applied, clock: SystemClock, owners: AllActive, usage: None, events: None }
     }
 }
 
-impl<S: TokenStore, C: Clock> Tokens<S, C> {
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// The same under another policy.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        Self { policy, ..self }
+        Self { policy, ..self }.with_applied()
     }
 
     /// The same with another clock, such as a [`FixedClock`](crate::FixedClock) in tests.
     #[must_use]
-    pub fn with_clock<D: Clock>(self, clock: D) -> Tokens<S, D> {
-        let Self { keyring, store, policy, most_live, clock: _ } = self;
-        Tokens { keyring, store, policy, clock, most_live }
+    pub fn with_clock<D: Clock>(self, clock: D) -> Tokens<S, D, O> {
+        let Self { keyring, store, policy, applied, clock: _, owners, usage, events } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, usage, events }
     }
 
-    /// The same with a bound on the live tokens that one owner has in one project, held by the store in the act of inserting.
+    /// The same, asking the host at each verification whether the token's owner is still active.
     #[must_use]
-    pub fn with_most_live_per_owner(self, most_live: u64) -> Self {
-        Self { most_live: Some(most_live), ..self }
+    pub fn with_owners<H: Owners>(self, owners: H) -> Tokens<S, C, H> {
+        let Self { keyring, store, policy, applied, clock, owners: _, usage, events } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, usage, events }
+    }
+
+    /// The same, noting last uses. They are gathered in memory and **written by
+    /// [`flush_usage`](Self::flush_usage) only**, which the host calls from time to time and before it stops.
+    #[must_use]
+    pub fn with_usage(self, usage: Usage) -> Self {
+        Self { usage: Some(usage), ..self }.with_applied()
+    }
+
+    /// The same, telling a sink what happens, and counting it.
+    #[must_use]
+    pub fn with_events(self, sink: impl EventSink + 'static) -> Self {
+        Self { events: Some(Events::new(Arc::new(sink))), ..self }
+    }
+
+    fn with_applied(self) -> Self {
+        let applied = if self.usage.is_some() { self.policy.clone() } else { self.policy.without_max_unused() };
+        Self { applied, ..self }
     }
 
     /// The keyring.
@@ -102,38 +121,6 @@ impl<S: TokenStore, C: Clock> Tokens<S, C> {
         self.clock.now()
     }
 
-    /// Makes a token and stores its record. `actor` is who asks for it, from the host's own session; the token's owner is
-    /// in `new`. Whether the one may make tokens for the other is the host's to ask.
-    ///
-    /// # Errors
-    /// [`IssueError`] where the policy forbids it, the owner has too many, there is no randomness or the store fails. Then
-    /// no token has been handed out; a store that failed without an answer may hold a record that nobody has the token of.
-    pub async fn issue(&self, actor: &Actor, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, IssueError> {
-        let now = self.clock.now();
-        let Issued { token, record } = mint(&self.keyring, &self.policy, new, actor, now)?;
-        let limit = self.most_live.map(|most| OwnerLimit { most, now });
-        let record = self.store.insert(record, limit).await?;
-        Ok(Issued { token, record })
-    }
-
-    /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
-    /// forged one.
-    ///
-    /// # Errors
-    /// [`VerifyError`], which tells the outside no more than it may know, and holds the reason for your logs.
-    pub async fn verify<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Verified<P>, VerifyError>
-    where
-        T: AsRef<[u8]> + Sync + ?Sized,
-        P: ProjectDemand,
-    {
-        let token = PresentedToken::parse(token, &self.keyring)?;
-        let key = token.key();
-        let record = self.store.find(&key).await.map_err(|error| VerifyError { why: error.into(), key: Some(key) })?;
-        // The clock is read last: a store that took its time must not make an ended token live.
-        check(&token, record, access, &self.policy, self.clock.now())
-            .map_err(|rejection| VerifyError { why: rejection.into(), key: Some(key) })
-    }
-
     /// One page of a project's tokens.
     ///
     /// # Errors
@@ -153,138 +140,15 @@ impl<S: TokenStore, C: Clock> Tokens<S, C> {
         Ok(record.map(|record| record.view(self.clock.now())))
     }
 
-    /// Revokes a token for ever. `actor` is written down, not asked whether it may: compare [`get`](Self::get)'s `owner`
-    /// first where people end their own tokens.
-    ///
-    /// A second call changes nothing and gives what the first one did. `None` where there is no such token.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the store fails; it may be called again.
-    pub async fn revoke(
-        &self,
-        actor: &Actor,
-        key: &TokenKey,
-        reason: RevocationReason,
-    ) -> Result<Option<TokenView>, StoreError> {
-        let now = self.clock.now();
-        let revocation = Revocation { at: now, by: actor.clone(), reason };
-        let record = self.store.revoke(key, &revocation).await?;
-        Ok(record.map(|record| record.view(now)))
-    }
-}
-
-/// Why no token was issued.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum IssueError {
-    /// It was not made.
-    Mint(MintError),
-    /// The owner has as many live tokens as allowed.
-    Limit,
-    /// The store failed.
-    Store(StoreError),
-}
-
-impl From<MintError> for IssueError {
-    fn from(error: MintError) -> Self {
-        Self::Mint(error)
-    }
-}
-
-impl From<StoreError> for IssueError {
-    fn from(error: StoreError) -> Self {
-        match error.kind() {
-            StoreErrorKind::Limit => Self::Limit,
-            _ => Self::Store(error),
-        }
-    }
-}
-
-impl fmt::Display for IssueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mint(error) => error.fmt(f),
-            Self::Limit => f.write_str("the owner has too many live tokens"),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for IssueError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Store(error) => error.source(),
-            Self::Mint(_) | Self::Limit => None,
-        }
-    }
-}
-
-/// Why a token was not verified. Display says what the outside may know; [`rejection`](Self::rejection) is for logs.
-#[derive(Debug)]
-pub struct VerifyError {
-    why: Why,
-    key: Option<TokenKey>,
-}
-
-#[derive(Debug)]
-enum Why {
-    Rejected(Rejection),
-    Unavailable(StoreError),
-}
-
-impl VerifyError {
-    /// The reason; `None` where the store failed, which is neither a rejection nor a pass.
-    pub fn rejection(&self) -> Option<Rejection> {
-        match self.why {
-            Why::Rejected(rejection) => Some(rejection),
-            Why::Unavailable(_) => None,
-        }
+    /// How many verifications had which outcome; `None` without [events](Self::with_events).
+    pub fn counts(&self) -> Option<Counts> {
+        self.events.as_ref().map(Events::counts)
     }
 
-    /// The token that was presented, for logs: its project and public id, once its text and tag were found right.
-    pub fn key(&self) -> Option<TokenKey> {
-        self.key
-    }
-
-    /// What to answer.
-    pub fn challenge(&self) -> Challenge {
-        match self.why {
-            Why::Rejected(rejection) => rejection.into(),
-            Why::Unavailable(_) => Challenge::UNAVAILABLE,
-        }
-    }
-}
-
-impl From<Rejection> for Why {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-impl From<StoreError> for Why {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(error)
-    }
-}
-
-/// A refusal by a rule, for hosts that call [`check`] themselves.
-impl From<Rejection> for VerifyError {
-    fn from(rejection: Rejection) -> Self {
-        Self { why: rejection.into(), key: None }
-    }
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.challenge().description())
-    }
-}
-
-impl Error for VerifyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.why {
-            Why::Rejected(_) => None,
-            Why::Unavailable(error) => Some(error),
+    /// Tells the sink, where there is one.
+    pub(super) fn tell(&self, event: Event<'_>) {
+        if let Some(events) = &self.events {
+            events.tell(&event);
         }
     }
 }

@@ -172,6 +172,10 @@ pub enum Rejection {
     NotYetValid,
     /// Outside what the policy allows today.
     Policy,
+    /// The owner is suspended or gone.
+    OwnerSuspended,
+    /// The owner is not in the token's project any more.
+    OwnerOutsideProject,
     /// For another project.
     Project,
     /// From an address that the token does not allow.
@@ -190,40 +194,33 @@ impl Rejection {
     pub const fn is_after_proof(self) -> bool {
         (self as u8) > (Self::Digest as u8)
     }
-
-    /// The name in snake case, for metrics and log fields.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Length => "length",
-            Self::NotAscii => "not_ascii",
-            Self::Prefix => "prefix",
-            Self::Shape => "shape",
-            Self::Checksum => "checksum",
-            Self::Unkeyed => "unkeyed",
-            Self::UnknownKey => "unknown_key",
-            Self::Tag => "tag",
-            Self::Unknown => "unknown",
-            Self::Digest => "digest",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::Rotated => "rotated",
-            Self::Lapsed => "lapsed",
-            Self::Disabled => "disabled",
-            Self::Pending => "pending",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Policy => "policy",
-            Self::Project => "project",
-            Self::Address => "address",
-            Self::Scope => "scope",
-        }
-    }
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+word_type!(Rejection {
+    Length = "length",
+    NotAscii = "not_ascii",
+    Prefix = "prefix",
+    Shape = "shape",
+    Checksum = "checksum",
+    Unkeyed = "unkeyed",
+    UnknownKey = "unknown_key",
+    Tag = "tag",
+    Unknown = "unknown",
+    Digest = "digest",
+    Revoked = "revoked",
+    Expired = "expired",
+    Rotated = "rotated",
+    Lapsed = "lapsed",
+    Disabled = "disabled",
+    Pending = "pending",
+    NotYetValid = "not_yet_valid",
+    Policy = "policy",
+    OwnerSuspended = "owner_suspended",
+    OwnerOutsideProject = "owner_outside_project",
+    Project = "project",
+    Address = "address",
+    Scope = "scope",
+});
 
 impl core::error::Error for Rejection {}
 

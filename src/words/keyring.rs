@@ -100,6 +100,31 @@ impl Keyring {
         self.verifying.iter().any(|subkey| subkey.number == number)
     }
 
+    /// The same ring with another of its keys making new tokens: the second step of a rotation, once every node holds the
+    /// key as verify-only.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the ring does not hold it.
+    pub fn promoted(mut self, number: KeyNumber) -> Result<Self, Invalid> {
+        let minting = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == self.prefixes[0]);
+        let minting = minting.cloned().ok_or(Invalid::new(Field::KeyNumber, Flaw::OutOfRange))?;
+        self.importing.sort_by_key(|mac| mac.number() != number);
+        Ok(Self { minting, ..self })
+    }
+
+    /// The same ring without a key that was [retired](crate::Tokens::retire_key): the last step of a rotation.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is the key that makes new tokens.
+    pub fn without(mut self, retired: RetiredKey) -> Result<Self, Invalid> {
+        if self.minting.number == retired.0 {
+            return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
+        }
+        self.verifying.retain(|subkey| subkey.number != retired.0);
+        self.importing.retain(|mac| mac.number() != retired.0);
+        Ok(self)
+    }
+
     /// The MAC of a token's parts under the key that its id names.
     ///
     /// Time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
@@ -125,6 +150,21 @@ impl Keyring {
     /// The MACs of a foreign hash under each pepper, the minting one's first; without a pepper there is none.
     pub(crate) fn import_digests(&self, foreign: &ForeignDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
+    }
+}
+
+/// Proof that no live token stands on a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetiredKey(KeyNumber);
+
+impl RetiredKey {
+    pub(crate) const fn new(number: KeyNumber) -> Self {
+        Self(number)
+    }
+
+    /// Which one.
+    pub const fn number(&self) -> KeyNumber {
+        self.0
     }
 }
 
@@ -314,5 +354,6 @@ mod tests {
         // Under a pepper the MAC stays what it was, whichever mints.
         let before = Keyring::new(prefix(), pepper(1)).unwrap();
         assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        assert_eq!(numbers(&promoted.promoted(key(3)).unwrap()), [key(3), key(2), key(1)]);
     }
 }

@@ -150,6 +150,13 @@ impl From<&OwnerId> for Actor {
     }
 }
 
+impl Actor {
+    /// A token that acts: its public part has at most 71 characters, none of them a control character.
+    pub(crate) fn of_token(public_part: &str) -> Self {
+        Self(format!("token {public_part}").into())
+    }
+}
+
 impl Name {
     /// The form by which names are searched and sorted, the same in every store: Unicode lower case, and one
     /// sigma.

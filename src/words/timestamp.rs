@@ -86,6 +86,12 @@ impl Timestamp {
         Self::clamped(self.as_unix_millis().saturating_sub(by))
     }
 
+    /// Midnight before it, in UTC.
+    pub(crate) fn start_of_day(self) -> Self {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        Self::clamped(self.as_unix_millis().div_euclid(DAY) * DAY)
+    }
+
     /// How long after `earlier` this is; zero where it is not.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))

@@ -1,0 +1,148 @@
+//! Rotation: another token takes over, and the old one has some time left.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::manager::Manager;
+use super::mint::{Issued, MintError, NewToken, mint};
+use super::policy::{Lifetime, Policy};
+use super::record::TokenRecord;
+use super::status::Status;
+use crate::words::keyring::Keyring;
+use crate::words::text::{Actor, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// How a token is to be rotated.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    grace: Duration,
+    lifetime: Option<Lifetime>,
+    retry: Option<(RequestId, Duration)>,
+    manager: Option<Manager>,
+}
+
+impl Rotation {
+    /// The old token works for this much longer, but never beyond its own expiry. With zero it ends at once.
+    ///
+    /// The new one lives as long as the old one was given, from now on and within today's policy.
+    pub fn with_grace(grace: Duration) -> Self {
+        Self { grace, lifetime: None, retry: None, manager: None }
+    }
+
+    /// How long the new token shall live.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// Safe to repeat where the answer may be lost. The new token does not work until it is
+    /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, the same
+    /// call with the same request id ends it and makes another one; the old token's grace is not lengthened by that.
+    #[must_use]
+    pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
+        Self { retry: Some((request_id, confirm_within)), ..self }
+    }
+
+    /// It is asked for by a token, which must manage the old one: the new one stays within it.
+    #[must_use]
+    pub fn within(self, manager: &Manager) -> Self {
+        Self { manager: Some(manager.clone()), ..self }
+    }
+}
+
+/// A successor that was made, for [`TokenStore::rotate`](crate::TokenStore::rotate).
+#[derive(Debug)]
+pub struct Succession {
+    /// The new token: to insert and to show once.
+    pub successor: Issued,
+    /// When the old one stops working.
+    pub grace_until: Timestamp,
+}
+
+/// Makes the successor of a token: of the same project, owner, name, scopes, addresses and family, under today's keyring and policy.
+/// **Nothing is stored**: insert the successor and change the old record by [`TokenRecord::rotate_to`] in one transaction,
+/// under the condition that the old one has the same version still.
+///
+/// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
+///
+/// # Errors
+/// [`SuccessionError`]: only an active token is rotated, and only once, but for a repeat as
+/// [`Rotation::with_retry`] has it.
+pub fn rotate(
+    keyring: &Keyring,
+    policy: &Policy,
+    old: &TokenRecord,
+    rotation: Rotation,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Succession, SuccessionError> {
+    let Rotation { grace, lifetime, retry, manager } = rotation;
+    match (old.status(now), old.rotated_to, &retry) {
+        (Status::Active, None, _) => {}
+        // It may be a repeat: whether the successor is of the same request and still waits, the store compares.
+        (Status::Active | Status::Rotated, Some(_), Some(_)) => {}
+        (_, Some(_), _) if old.revoked.is_none() => return Err(SuccessionError::Superseded),
+        (status, ..) => return Err(SuccessionError::Inactive(status)),
+    }
+    if let Some(manager) = &manager {
+        manager.admit(&old.project, &old.owner, &old.scopes, &old.addresses).map_err(MintError::from)?;
+    }
+    let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, manager.as_ref(), now));
+    let mut new = NewToken::after(old).with_lifetime(lifetime);
+    if let Some((request_id, confirm_within)) = retry {
+        new = new.with_request_id(request_id).with_confirm_within(confirm_within);
+    }
+    if let Some(manager) = &manager {
+        new = new.within(manager);
+    }
+    let mut successor = mint(keyring, policy, new, actor, now)?;
+    successor.record.family = old.family;
+    successor.record.rotated_from = Some(old.id);
+    let ends = [old.grace_until, old.expires_at].into_iter().flatten();
+    let grace_until = ends.fold(now.saturating_add(grace), Ord::min);
+    Ok(Succession { successor, grace_until })
+}
+
+/// As long as the old token was given, within today's policy and the managing token.
+fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Manager>, now: Timestamp) -> Lifetime {
+    let lifetimes = policy.lifetimes(old.kind);
+    let given = match old.expires_at {
+        Some(expires_at) => expires_at.saturating_since(old.created_at),
+        None if lifetimes.never_expiring && manager.is_none_or(|manager| manager.admit_expiry(None).is_ok()) => {
+            return Lifetime::Never;
+        }
+        None => lifetimes.default,
+    };
+    let given = lifetimes.nearest(given);
+    Lifetime::For(manager.map_or(given, |manager| manager.shorten(given, now)))
+}
+
+/// Why a token was not rotated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SuccessionError {
+    /// It is not active: a token that has ended, is disabled, pending or not yet valid has no successor.
+    Inactive(Status),
+    /// It has a successor.
+    Superseded,
+    /// The successor was not made.
+    Mint(MintError),
+}
+
+impl From<MintError> for SuccessionError {
+    fn from(error: MintError) -> Self {
+        Self::Mint(error)
+    }
+}
+
+impl fmt::Display for SuccessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inactive(status) => write!(f, "only an active token can be rotated; this one is {status}"),
+            Self::Superseded => f.write_str("the token was rotated already"),
+            Self::Mint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SuccessionError {}

@@ -1,0 +1,162 @@
+//! Ending tokens for ever: one, one that is known by its secret, and groups.
+
+use core::error::Error;
+use core::fmt;
+
+use super::events::Event;
+use super::owners::Owners;
+use super::query::PageSize;
+use super::store::{ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore};
+use super::store_error::StoreError;
+use super::tokens::Tokens;
+use crate::rules::record::{Revocation, RevocationReason};
+use crate::rules::view::TokenView;
+use crate::words::clock::Clock;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::text::Actor;
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes a token for ever. `actor` is written down, not asked whether it may: compare [`get`](Self::get)'s `owner`
+    /// first where people end their own tokens.
+    ///
+    /// A second call changes nothing and gives what the first one did. `None` where there is no such token.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails; it may be called again.
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        key: &TokenKey,
+        reason: RevocationReason,
+    ) -> Result<Option<TokenView>, StoreError> {
+        let now = self.clock.now();
+        let revocation = Revocation { at: now, by: actor.clone(), reason };
+        let Some(record) = self.store.revoke(key, &revocation).await? else { return Ok(None) };
+        // Another's at the same moment, by the same actor and for the same reason, may be told twice.
+        if record.revoked.as_ref() == Some(&revocation) {
+            self.tell(Event::Revoked { key: *key, actor, reason });
+        }
+        Ok(Some(record.view(now)))
+    }
+
+    /// Revokes tokens by their text, as leak reports bring them. The answer is the same for a known token, an unknown one, one
+    /// that was revoked before and a text that is none (RFC 7009 section 2.2), so whoever reports learns nothing; your
+    /// sink hears which were revoked. It may be called again with the same texts.
+    ///
+    /// All are tried, also behind one for which the store failed.
+    ///
+    /// # Errors
+    /// The last [`StoreError`], where the store failed for any of them.
+    pub async fn revoke_presented<T>(
+        &self,
+        actor: &Actor,
+        tokens: impl IntoIterator<Item = T>,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError>
+    where
+        T: AsRef<[u8]>,
+    {
+        let mut outcome = Ok(());
+        for token in tokens {
+            match self.holder(token.as_ref()).await {
+                Ok(Some(key)) => {
+                    if let Err(error) = self.revoke(actor, &key, reason).await {
+                        outcome = Err(error);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// Revokes all tokens of a group in one project, dead ones too, and gives how many were not revoked before.
+    ///
+    /// For an owner or a family it is one act; the others go in batches, and may be called again where one fails.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails.
+    pub async fn revoke_group(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+    ) -> Result<u64, StoreError> {
+        let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
+        let matching = RevokeMatching { project: *project, group: group.clone(), most: PageSize::MAX };
+        let mut count = 0;
+        loop {
+            let batch = self.store.revoke_matching(&matching, &revocation).await?;
+            count += batch.count;
+            // A batch that is told as the last, or that did nothing, ends it.
+            if batch.done || batch.count == 0 {
+                break;
+            }
+        }
+        if count > 0 {
+            self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
+        }
+        Ok(count)
+    }
+}
+
+impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
+    /// were not revoked before.
+    ///
+    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does, from behind `after` on
+    /// where it is given. A token that is issued meanwhile may stay: suspend an owner first, see [`Owners`].
+    ///
+    /// # Errors
+    /// [`Interrupted`] where the store fails: it says where to go on.
+    pub async fn revoke_everywhere(
+        &self,
+        actor: &Actor,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+        after: Option<ProjectId>,
+    ) -> Result<u64, Interrupted> {
+        let owner = match group {
+            RevokeGroup::Owner(owner) => Some(owner.clone()),
+            _ => None,
+        };
+        let mut projects = self.projects(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
+        let (mut count, mut after) = (0, after);
+        loop {
+            let interrupted = |error| Interrupted { after, count, error };
+            let Some(project) = projects.next().await.map_err(interrupted)? else { return Ok(count) };
+            count += self.revoke_group(actor, &project, group, reason).await.map_err(interrupted)?;
+            after = Some(project);
+        }
+    }
+}
+
+/// A walk through all projects that the store broke off.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// The last project that was finished: go on behind it.
+    pub after: Option<ProjectId>,
+    /// How many tokens were revoked in the finished ones.
+    pub count: u64,
+    /// What failed.
+    pub error: StoreError,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { after, count, error } = self;
+        write!(f, "broken off with {count} tokens revoked, ")?;
+        match after {
+            Some(project) => write!(f, "behind project {project}: {error}"),
+            None => write!(f, "before the first project: {error}"),
+        }
+    }
+}
+
+impl Error for Interrupted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}

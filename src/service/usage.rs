@@ -1,0 +1,157 @@
+//! Last uses, gathered in memory and written in batches.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::owners::Owners;
+use super::query::PageSize;
+use super::store::{TokenStore, Touch};
+use super::store_error::StoreError;
+use super::tokens::Tokens;
+use crate::words::clock::Clock;
+use crate::words::ids::TokenKey;
+use crate::words::timestamp::Timestamp;
+
+/// Gathers the last uses of tokens, so that a verified request writes nothing.
+///
+/// A token that is used all the time is written once in each resolution, and many tokens in one call. What is written may lie
+/// behind the truth by the resolution and the time between two flushes; a process that dies loses no more than that.
+/// At most `capacity` tokens are remembered: beyond it, uses are not noted until a flush makes room, and nothing else happens.
+#[derive(Debug)]
+pub struct Usage {
+    resolution: Duration,
+    capacity: usize,
+    noted: Mutex<HashMap<TokenKey, Noted>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    /// The last use that was noted.
+    at: Timestamp,
+    /// Whether it waits to be written.
+    waits: bool,
+}
+
+impl Default for Usage {
+    /// A resolution of 60 seconds, at most 100,000 tokens (some 10 MiB).
+    fn default() -> Self {
+        Self { resolution: Duration::from_secs(60), capacity: 100_000, noted: Mutex::default() }
+    }
+}
+
+impl Usage {
+    /// The same with another resolution: the least time between two writes for one token.
+    #[must_use]
+    pub fn with_resolution(self, resolution: Duration) -> Self {
+        Self { resolution, ..self }
+    }
+
+    /// The same with room for so many tokens.
+    #[must_use]
+    pub fn with_capacity(self, capacity: usize) -> Self {
+        Self { capacity, ..self }
+    }
+
+    /// Notes a use at `now` of a token whose stored last use is `stored`.
+    pub(super) fn note(&self, key: TokenKey, stored: Option<Timestamp>, now: Timestamp) {
+        let recent = |last: Timestamp| now.saturating_since(last) < self.resolution;
+        if stored.is_some_and(recent) {
+            return;
+        }
+        let mut noted = self.noted();
+        match noted.get_mut(&key) {
+            // What waits moves along, at no cost: the latest use is written.
+            Some(noted) if noted.waits => noted.at = noted.at.max(now),
+            // Written a short while ago, and read from a cache since.
+            Some(noted) if recent(noted.at) => {}
+            Some(noted) => *noted = Noted { at: now, waits: true },
+            None => {
+                if noted.len() < self.capacity {
+                    noted.insert(key, Noted { at: now, waits: true });
+                }
+            }
+        }
+    }
+
+    /// Up to `most` uses that wait, which count as written from now on.
+    fn take(&self, most: usize) -> Vec<Touch> {
+        let mut noted = self.noted();
+        let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits).take(most);
+        let touch = |(key, noted): (&TokenKey, &mut Noted)| {
+            noted.waits = false;
+            Touch { key: *key, used_at: noted.at }
+        };
+        waiting.map(touch).collect()
+    }
+
+    /// Lets uses that could not be written wait again.
+    fn put_back(&self, touches: &[Touch]) {
+        let mut noted = self.noted();
+        for touch in touches {
+            noted.entry(touch.key).or_insert(Noted { at: touch.used_at, waits: true }).waits = true;
+        }
+    }
+
+    /// Makes room: forgets what was written a resolution ago.
+    fn forget_old(&self, now: Timestamp) {
+        self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
+    }
+
+    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    fn noted(&self) -> MutexGuard<'_, HashMap<TokenKey, Noted>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Writes the last uses that wait, in batches of at most 1,000, and gives how many rows moved. To be called by a task of
+    /// the host's, each minute or so, and once more before the process stops. Verifications do not wait for it.
+    ///
+    /// ```no_run
+    /// # async fn example(tokens: std::sync::Arc<keyfob::Tokens<keyfob::MemoryStore>>) {
+    /// let mut every_minute = tokio::time::interval(std::time::Duration::from_secs(60));
+    /// loop {
+    ///     every_minute.tick().await;
+    ///     if let Err(error) = tokens.flush_usage().await {
+    ///         eprintln!("last uses are not written, and wait: {error}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails; what is not written waits for the next call. No request fails by it.
+    pub async fn flush_usage(&self) -> Result<u64, StoreError> {
+        let Some(usage) = &self.usage else { return Ok(0) };
+        let mut moved = 0;
+        loop {
+            let batch = Batch { usage, touches: usage.take(PageSize::MAX.get()) };
+            if batch.touches.is_empty() {
+                break;
+            }
+            moved += self.store.touch_many(&batch.touches).await?;
+            batch.written();
+        }
+        usage.forget_old(self.clock.now());
+        Ok(moved)
+    }
+}
+
+/// Uses on their way to the store. Dropped before they are written, also with the future that writes them, they wait again.
+struct Batch<'u> {
+    usage: &'u Usage,
+    touches: Vec<Touch>,
+}
+
+impl Batch<'_> {
+    fn written(mut self) {
+        self.touches.clear();
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.usage.put_back(&self.touches);
+    }
+}

@@ -1,0 +1,221 @@
+//! Verifying and explaining a presented token.
+
+use core::error::Error;
+use core::fmt;
+use std::sync::Arc;
+
+use super::owners::Owners;
+use super::store::TokenStore;
+use super::store_error::{StoreError, StoreErrorKind};
+use super::tokens::Tokens;
+use crate::rules::access::{Access, ProjectDemand};
+use crate::rules::challenge::Challenge;
+use crate::rules::check::{Proven, Verified, prove};
+use crate::rules::explain::Explanation;
+use crate::rules::owner::OwnerState;
+use crate::rules::record::TokenRecord;
+use crate::words::clock::Clock;
+use crate::words::digest::Digest;
+use crate::words::error::Rejection;
+use crate::words::ids::{TokenId, TokenKey};
+use crate::words::presented::PresentedToken;
+
+/// What the store has for a presented token.
+struct Found<'a> {
+    /// Its parts, unless it is of an earlier system.
+    token: Option<PresentedToken<'a>>,
+    digest: Digest,
+    record: Option<Arc<TokenRecord>>,
+}
+
+impl Found<'_> {
+    fn key(&self) -> Option<TokenKey> {
+        let imported = || self.record.as_ref().map(|record| record.key());
+        self.token.as_ref().map(PresentedToken::key).or_else(imported)
+    }
+
+    fn prove(self) -> Result<Proven, Rejection> {
+        let Self { token, digest, record } = self;
+        // An imported one is found by its secret, and its text names nothing.
+        let names = |record: &TokenRecord| {
+            token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
+        };
+        prove(&digest, record, names)
+    }
+}
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
+    /// forged one. It writes nothing.
+    ///
+    /// # Errors
+    /// [`VerifyError`], which tells the outside no more than it may know, and holds the reason for your logs.
+    pub async fn verify<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Verified<P>, VerifyError>
+    where
+        T: AsRef<[u8]> + Sync + ?Sized,
+        P: ProjectDemand,
+    {
+        let outcome = self.judged(token.as_ref(), access).await;
+        if let Some(usage) = &self.usage
+            && let Ok(verified) = &outcome
+        {
+            usage.note(verified.key(), verified.last_used_at(), self.clock.now());
+        }
+        if let Some(events) = &self.events {
+            let now = self.clock.now();
+            match &outcome {
+                Ok(verified) => events.verified(verified.key(), now),
+                Err(VerifyError { why: Why::Rejected(rejection), key, successor }) => {
+                    events.failed(*rejection, *key, *successor, now);
+                }
+                Err(VerifyError { why: Why::Unavailable(_), key, .. }) => events.unavailable(*key, now),
+            }
+        }
+        outcome
+    }
+
+    async fn judged<P: ProjectDemand>(&self, text: &[u8], access: &Access<'_, P>) -> Result<Verified<P>, VerifyError> {
+        let found = self.found(text).await?;
+        let key = found.key();
+        let failed = |why: Why| VerifyError { why, key, successor: None };
+        let proven = found.prove().map_err(|rejection| failed(rejection.into()))?;
+        let successor = proven.record().rotated_to;
+        // The clock is read behind the store: one that took its time must not make an ended token live.
+        let live = proven.live(&self.applied, self.clock.now());
+        let live = live.map_err(|rejection| VerifyError { successor, ..failed(rejection.into()) })?;
+        let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
+        live.permit(owner, access).map_err(|rejection| failed(rejection.into()))
+    }
+
+    async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {
+        let token = PresentedToken::parse(text, &self.keyring)?;
+        let key = token.key();
+        let record = self.store.find(&key).await;
+        let record = record.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
+        Ok(Found { digest: *token.digest(), token: Some(token), record })
+    }
+
+    /// The key of a presented token whose secret is right, dead or alive.
+    pub(super) async fn holder(&self, text: &[u8]) -> Result<Option<TokenKey>, StoreError> {
+        match self.found(text).await {
+            Ok(found) => Ok(found.prove().ok().map(|proven| proven.record().key())),
+            Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
+            Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
+        }
+    }
+
+    async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
+        let state = self.owners.state(&record.owner, &record.project).await;
+        state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
+    }
+
+    /// Explains a presented token to support staff: which checks it fails, and what its record says. Counts as no use.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store or the question for the owner fails.
+    ///
+    /// ```
+    /// # use keyfob::{Access, Actor, FixedClock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, RevocationReason, SystemClock, Clock, Tokens};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = FixedClock::new(SystemClock.now());
+    /// # let tokens = Tokens::new(Keyring::unkeyed(Prefix::new("acme_pat")?), MemoryStore::new()).with_clock(clock.clone());
+    /// # let (project, other) = (ProjectId::new("145")?, ProjectId::new("146")?);
+    /// # let issued = tokens.issue(&Actor::new("ada")?, NewToken::new(project, OwnerId::new("ada")?, Name::new("CI")?)).await?;
+    /// # let text = issued.token.expose_secret();
+    /// clock.advance(core::time::Duration::from_secs(31 * 24 * 60 * 60));
+    /// let explanation = tokens.explain(text, &Access::to(&other, &[])).await?;
+    /// assert_eq!(explanation.fails, [Rejection::Expired, Rejection::Project]);
+    /// assert!(explanation.to_string().ends_with("\"CI\" of ada: fails expired, project"));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, StoreError>
+    where
+        T: AsRef<[u8]> + Sync + ?Sized,
+        P: ProjectDemand,
+    {
+        let found = match self.found(token.as_ref()).await {
+            Ok(found) => found,
+            Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
+            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error),
+        };
+        let proven = match found.prove() {
+            Ok(proven) => proven,
+            Err(rejection) => return Ok(Explanation::of_text(rejection)),
+        };
+        let owner = self.owner_state(proven.record()).await?;
+        Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now()))
+    }
+}
+
+/// Why a token was not verified. Display says what the outside may know; [`rejection`](Self::rejection) is for logs.
+#[derive(Debug)]
+pub struct VerifyError {
+    why: Why,
+    key: Option<TokenKey>,
+    successor: Option<TokenId>,
+}
+
+#[derive(Debug)]
+enum Why {
+    Rejected(Rejection),
+    Unavailable(StoreError),
+}
+
+impl VerifyError {
+    /// The reason; `None` where the store failed, which is neither a rejection nor a pass.
+    pub fn rejection(&self) -> Option<Rejection> {
+        match self.why {
+            Why::Rejected(rejection) => Some(rejection),
+            Why::Unavailable(_) => None,
+        }
+    }
+
+    /// The token that was presented, for logs: its project and public id, once its text and tag were found right.
+    pub fn key(&self) -> Option<TokenKey> {
+        self.key
+    }
+
+    /// What to answer.
+    pub fn challenge(&self) -> Challenge {
+        match self.why {
+            Why::Rejected(rejection) => rejection.into(),
+            Why::Unavailable(_) => Challenge::UNAVAILABLE,
+        }
+    }
+}
+
+impl From<Rejection> for Why {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<StoreError> for Why {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// A refusal by a rule, for hosts that call [`check`] themselves.
+impl From<Rejection> for VerifyError {
+    fn from(rejection: Rejection) -> Self {
+        Self { why: rejection.into(), key: None, successor: None }
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.challenge().description())
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.why {
+            Why::Rejected(_) => None,
+            Why::Unavailable(error) => Some(error),
+        }
+    }
+}
