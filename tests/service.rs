@@ -78,7 +78,9 @@ async fn the_policy_is_asked_at_issue() {
 #[tokio::test]
 async fn an_owner_has_at_most_so_many_live_tokens() {
     let clock = FixedClock::new(now());
-    let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(clock.clone()).with_policy(Policy::default().with_most_live_per_owner(2));
+    let tokens = Tokens::new(keyring(), MemoryStore::new())
+        .with_clock(clock.clone())
+        .with_policy(Policy::default().with_most_live_per_owner(2));
     let short = || new_token().with_lifetime(Lifetime::For(HOUR));
     for _ in 0..2 {
         tokens.issue(&actor(), short()).await.unwrap();

@@ -121,7 +121,9 @@ impl From<Rejection> for Challenge {
             Rejection::NotYetValid => ("not_yet_valid", "the token is not valid yet"),
             Rejection::Policy => ("policy", "the token is outside what the service allows today"),
             Rejection::OwnerSuspended => ("owner_suspended", "the token's owner is suspended"),
-            Rejection::OwnerOutsideProject => ("owner_outside_project", "the token's owner is not in the project any more"),
+            Rejection::OwnerOutsideProject => {
+                ("owner_outside_project", "the token's owner is not in the project any more")
+            }
             Rejection::Project => ("wrong_project", "the token is for another project"),
             Rejection::Address => ("wrong_address", "the token may not be used from this address"),
             Rejection::Scope => (INSUFFICIENT_SCOPE, "the token lacks a scope that the request needs"),

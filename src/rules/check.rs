@@ -53,7 +53,9 @@ pub fn check<P: ProjectDemand>(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
-    prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?.live(policy, now)?.permit(OwnerState::Active, access)
+    prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?
+        .live(policy, now)?
+        .permit(OwnerState::Active, access)
 }
 
 /// A record whose token was presented: the presenter has proved to hold it, and nothing else is known yet.

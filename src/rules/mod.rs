@@ -6,6 +6,7 @@ pub(crate) mod challenge;
 pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod foreign;
 pub(crate) mod header;
 pub(crate) mod manager;
 pub(crate) mod mint;

@@ -220,7 +220,8 @@ impl Policy {
     }
 
     fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
-        let counted_from = [Some(record.created_at), record.not_before, record.last_used_at].into_iter().flatten().max();
+        let counted_from =
+            [Some(record.created_at), record.not_before, record.last_used_at].into_iter().flatten().max();
         counted_from?.checked_add(self.max_unused?)
     }
 }
@@ -346,7 +347,10 @@ mod tests {
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(MS), NOW), Ok(NOW.checked_add(MS)));
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(Duration::ZERO), NOW), Err(PolicyError::NoLifetime));
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(NOW), NOW), Err(PolicyError::NoLifetime));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW), Err(PolicyError::NoLifetime));
+        assert_eq!(
+            policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW),
+            Err(PolicyError::NoLifetime)
+        );
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(days(366).unwrap()), NOW), Ok(days(366)));
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(Timestamp::MAX), NOW), too_long);
         assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Never, NOW), Err(PolicyError::NeverExpires));

@@ -97,12 +97,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         self.change(actor, key, Transition::Narrow(narrowing)).await
     }
 
-    async fn change(
-        &self,
-        actor: &Actor,
-        key: &TokenKey,
-        wish: Transition,
-    ) -> Result<Option<TokenView>, ChangeError> {
+    async fn change(&self, actor: &Actor, key: &TokenKey, wish: Transition) -> Result<Option<TokenView>, ChangeError> {
         for _ in 0..TRIES {
             let Some(record) = self.store.find(key).await? else { return Ok(None) };
             let now = self.clock.now();

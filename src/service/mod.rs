@@ -7,6 +7,8 @@ pub(crate) mod cursor;
 pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod forward;
+pub(crate) mod import;
+pub(crate) mod imported;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod memory;

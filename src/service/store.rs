@@ -8,6 +8,7 @@ use super::store_error::StoreError;
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
+use crate::words::digest::Digest;
 use crate::words::error::{Field, Flaw, Invalid};
 use crate::words::ids::{KeyNumber, ProjectId, TokenId, TokenKey};
 use crate::words::text::OwnerId;
@@ -268,6 +269,11 @@ impl ImportKey {
     /// The bytes, for a store to keep.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The key of a token with this digest.
+    pub(super) const fn of(digest: &Digest) -> Self {
+        Self(*digest.as_bytes())
     }
 }
 

@@ -74,11 +74,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         outcome
     }
 
-    async fn judged<P: ProjectDemand>(
-        &self,
-        text: &[u8],
-        access: &Access<'_, P>,
-    ) -> Result<Verified<P>, VerifyError> {
+    async fn judged<P: ProjectDemand>(&self, text: &[u8], access: &Access<'_, P>) -> Result<Verified<P>, VerifyError> {
         let found = self.found(text).await?;
         let key = found.key();
         let failed = |why: Why| VerifyError { why, key, successor: None };

@@ -354,5 +354,6 @@ mod tests {
         // Under a pepper the MAC stays what it was, whichever mints.
         let before = Keyring::new(prefix(), pepper(1)).unwrap();
         assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        assert_eq!(numbers(&promoted.promoted(key(3)).unwrap()), [key(3), key(2), key(1)]);
     }
 }
