@@ -3,6 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
+use super::events::Event;
 use super::owners::Owners;
 use super::query::PageSize;
 use super::store::{ImportKey, ImportOutcome, ImportRow, ImportStore, TokenStore};
@@ -92,8 +93,10 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
         let inserted = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
         for (outcome, answer) in inserted.zip(answers) {
-            if answer == ImportOutcome::Exists {
-                *outcome = Imported::Exists;
+            match (answer, &*outcome) {
+                (ImportOutcome::Exists, _) => *outcome = Imported::Exists,
+                (ImportOutcome::Inserted, Imported::Inserted(key)) => self.tell(Event::Imported { key: *key, actor }),
+                (ImportOutcome::Inserted, _) => {}
             }
         }
         Ok(outcomes)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::events::{Counts, Event, EventSink, Events};
+use super::forward::ErasedImport;
+use super::imported::Imports;
 use super::owners::{AllActive, Owners};
 use super::query::{ListQuery, Page};
 use super::store::TokenStore;
@@ -13,6 +15,7 @@ use crate::rules::view::TokenView;
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::TokenKey;
 use crate::words::keyring::Keyring;
+use crate::words::shape::ForeignShape;
 use crate::words::timestamp::Timestamp;
 
 /// The tokens of one store, from issue to purge.
@@ -51,6 +54,7 @@ pub struct Tokens<S, C = SystemClock, O = AllActive> {
     pub(super) owners: O,
     pub(super) usage: Option<Usage>,
     pub(super) events: Option<Events>,
+    pub(super) imports: Option<Imports>,
 }
 
 impl<S: TokenStore> Tokens<S> {
@@ -58,7 +62,8 @@ impl<S: TokenStore> Tokens<S> {
     /// not told.
     pub fn new(keyring: Keyring, store: S) -> Self {
         let (policy, applied) = (Policy::default(), Policy::default());
-        Self { keyring, store, policy, applied, clock: SystemClock, owners: AllActive, usage: None, events: None }
+        let (clock, owners) = (SystemClock, AllActive);
+        Self { keyring, store, policy, applied, clock, owners, usage: None, events: None, imports: None }
     }
 }
 
@@ -72,15 +77,15 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// The same with another clock, such as a [`FixedClock`](crate::FixedClock) in tests.
     #[must_use]
     pub fn with_clock<D: Clock>(self, clock: D) -> Tokens<S, D, O> {
-        let Self { keyring, store, policy, applied, clock: _, owners, usage, events } = self;
-        Tokens { keyring, store, policy, applied, clock, owners, usage, events }
+        let Self { keyring, store, policy, applied, clock: _, owners, usage, events, imports } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, usage, events, imports }
     }
 
     /// The same, asking the host at each verification whether the token's owner is still active.
     #[must_use]
     pub fn with_owners<H: Owners>(self, owners: H) -> Tokens<S, C, H> {
-        let Self { keyring, store, policy, applied, clock, owners: _, usage, events } = self;
-        Tokens { keyring, store, policy, applied, clock, owners, usage, events }
+        let Self { keyring, store, policy, applied, clock, owners: _, usage, events, imports } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, usage, events, imports }
     }
 
     /// The same, noting last uses. They are gathered in memory and **written by
@@ -94,6 +99,16 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     #[must_use]
     pub fn with_events(self, sink: impl EventSink + 'static) -> Self {
         Self { events: Some(Events::new(Arc::new(sink))), ..self }
+    }
+
+    /// The same, verifying beside its own tokens those that were [imported](Self::import), by the shapes of their old texts.
+    /// `store` is the same store once more: `ErasedImport::new(store.clone())`.
+    ///
+    /// An old text is looked for only where it is none of keyfob's own and has one of the shapes. It has no keyed tag,
+    /// so that any text of such a shape reaches the store: once for each key of the ring.
+    #[must_use]
+    pub fn with_imports(self, store: ErasedImport, shapes: impl IntoIterator<Item = ForeignShape>) -> Self {
+        Self { imports: Some(Imports::new(store, shapes.into_iter().collect())), ..self }
     }
 
     fn with_applied(self) -> Self {

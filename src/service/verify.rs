@@ -46,7 +46,7 @@ impl Found<'_> {
 
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
-    /// forged one. It writes nothing.
+    /// forged one. It writes nothing. [Imported](Self::with_imports) tokens take a call for each key of the ring at most.
     ///
     /// # Errors
     /// [`VerifyError`], which tells the outside no more than it may know, and holds the reason for your logs.
@@ -88,11 +88,26 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     }
 
     async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {
-        let token = PresentedToken::parse(text, &self.keyring)?;
+        let token = match PresentedToken::parse(text, &self.keyring) {
+            Ok(token) => token,
+            Err(rejection) => return self.found_imported(text, rejection).await,
+        };
         let key = token.key();
         let record = self.store.find(&key).await;
         let record = record.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
         Ok(Found { digest: *token.digest(), token: Some(token), record })
+    }
+
+    /// A text that is none of ours may be one of an earlier system.
+    async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
+        // Whose checksum is right, is ours: forged ones reach no store.
+        let ours = rejection as u8 > Rejection::Checksum as u8;
+        let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
+        match imports.find(&self.keyring, text).await {
+            Ok(Some((digest, record))) => Ok(Found { token: None, digest, record }),
+            Ok(None) => Err(rejection.into()),
+            Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
+        }
     }
 
     /// The key of a presented token whose secret is right, dead or alive.
