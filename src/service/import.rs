@@ -27,6 +27,8 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// The hash itself is not stored, but a MAC of it under the minting key. Each token gets an id of its own, by which it is
     /// listed, revoked and purged like any other; its old text, in a shape that is declared, verifies as before.
     ///
+    /// Give them project by project, which a database's indices like better than no order.
+    ///
     /// An import may be run again, from its start: what is there already [`Exists`](Imported::Exists), also where another key of
     /// the ring minted then. Two things end that: finish an import before another key is made the minting one, for at
     /// that moment two nodes could take in one token twice; and do not import again what has been purged since, for a purged
