@@ -112,6 +112,14 @@ mod tests {
     }
 
     #[test]
+    fn equal_differences_in_two_words_do_not_cancel() {
+        let mut bytes = [0x5a; 32];
+        bytes[0] ^= 1;
+        bytes[8] ^= 1;
+        assert_ne!(Digest::from_bytes([0x5a; 32]), Digest::from_bytes(bytes));
+    }
+
+    #[test]
     fn every_character_of_the_tag_counts() {
         let digest = Digest::from_bytes([0xa5; 32]);
         assert!(digest.has_tag(&digest.tag()));
