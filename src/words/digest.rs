@@ -136,4 +136,21 @@ mod tests {
         assert!(Digest::try_from([0; 31].as_slice()).is_err());
         assert!(Digest::try_from([0; 33].as_slice()).is_err());
     }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Digest::from_bytes([0x5a; 32])), "Digest(..)");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn in_serde_it_is_base64() {
+        let digest = Digest::from_bytes(core::array::from_fn(|at| at as u8));
+        let text = "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"";
+        assert_eq!(serde_json::to_string(&digest).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Digest>(text).unwrap(), digest);
+        for bad in ["\"AAEC\"", "\"%%%%\"", "7"] {
+            assert!(serde_json::from_str::<Digest>(bad).is_err(), "{bad}");
+        }
+    }
 }
