@@ -21,6 +21,9 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// each, in their order. A token that could not be read from the old table is given as its error, and counts as
     /// rejected; it keeps no other out. `actor` is who imports, and is written down as their maker.
     ///
+    /// No policy is asked now, but today's is when a token is presented: one that never expires, as old ones often do, is refused
+    /// unless it [may](crate::Policy::with_never_expiring), and a rule on disuse counts from their creation where no last use is given.
+    ///
     /// The hash itself is not stored, but a MAC of it under the minting key. Each token gets an id of its own, by which it is
     /// listed, revoked and purged like any other; its old text, in a shape that is declared, verifies as before.
     ///

@@ -1,0 +1,148 @@
+//! A service moves over with a million tokens, and nobody has to make a new one: their stored hashes are imported into a
+//! SQLite file, old tokens verify beside a new one, and no old hash is in the file.
+//!
+//! `cargo run --release --features sqlite --example import -- 1000000`
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use keyfob::{
+    Access, Actor, ErasedImport, ForeignAlphabet, ForeignDigest, ForeignHash, ForeignShape, ForeignToken,
+    ImportProgress, Imported, Invalid, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId,
+    SqliteStore, Timestamp, Tokens,
+};
+use sha2::{Digest, Sha256};
+
+/// Tokens to look at closely, spread over all.
+const SAMPLES: u64 = 2000;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A token of the service before: 40 hex digits behind `old-`. Its users hold it.
+fn old_text(number: u64) -> String {
+    format!("old-{}", hex(&Sha256::digest(number.to_be_bytes())[..20]))
+}
+
+/// What the old table holds of it.
+fn old_hash(number: u64) -> [u8; 32] {
+    Sha256::digest(old_text(number)).into()
+}
+
+/// A row of the old table, read.
+fn read(number: u64) -> Result<ForeignToken, Invalid> {
+    let digest = ForeignDigest::from_text(ForeignHash::Sha256, &hex(&old_hash(number)))?;
+    let project = ProjectId::new(&format!("p{}", number % 100))?;
+    let owner = OwnerId::new(&format!("user {}", number / 4))?;
+    let made: Timestamp = "2024-02-29T12:00:00Z".parse()?;
+    Ok(ForeignToken::new(digest, project, owner, Name::new(&format!("token {number}"))?, made))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let count: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |count| count.parse())?;
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("tokens.db")).await?;
+    let shape = ForeignShape::new("old-", 40..=40, ForeignAlphabet::LowerHex, ForeignHash::Sha256)?;
+    let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store.clone())
+        .with_imports(ErasedImport::new(store.clone()), [shape])
+        // The old ones never expire, which the default policy refuses.
+        .with_policy(Policy::default().with_never_expiring(true));
+
+    let (started, mut progress) = (Instant::now(), ImportProgress::default());
+    let (step, mut samples) = ((count / SAMPLES).max(1), Vec::new());
+    let actor = Actor::new("migration")?;
+    for first in (0..count).step_by(1000) {
+        let numbers = first..count.min(first + 1000);
+        let outcomes = tokens.import(&actor, numbers.clone().map(read).collect()).await?;
+        progress.add(&outcomes);
+        for (number, outcome) in numbers.zip(outcomes) {
+            if let (0, Imported::Inserted(key)) = (number % step, outcome) {
+                samples.push((number, key));
+            }
+        }
+        if progress.total().is_multiple_of(100_000) || progress.total() == count {
+            let ImportProgress { inserted, exists, rejected } = progress;
+            let rate = progress.total() as f64 / started.elapsed().as_secs_f64();
+            println!("{inserted} inserted, {exists} exist, {rejected} rejected; {rate:.0} a second");
+        }
+    }
+
+    let started = Instant::now();
+    for (number, key) in &samples {
+        let verified = tokens.verify(&old_text(*number), &Access::to(&key.project, &[])).await?;
+        assert_eq!(verified.key(), *key);
+    }
+    let each = started.elapsed() / samples.len().max(1) as u32;
+    println!("{} old tokens verified, {each:.0?} each", samples.len());
+
+    let project = ProjectId::new("p1")?;
+    let new = NewToken::new(project, OwnerId::new("ada")?, Name::new("new")?);
+    let issued = tokens.issue(&actor, new).await?;
+    tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await?;
+    println!("a new one beside them: {}_...", issued.record.public_part());
+
+    let hashes = samples.iter().map(|(number, _)| old_hash(*number));
+    let forms = hashes.flat_map(|hash| {
+        [hash.to_vec(), hex(&hash).into(), STANDARD.encode(hash).into(), URL_SAFE_NO_PAD.encode(hash).into()]
+    });
+    let mut wanted = Wanted::default();
+    forms.for_each(|form| wanted.add(&form));
+    let mut ids = Wanted::default();
+    samples.iter().for_each(|(_, key)| ids.add(key.id.as_str().as_bytes()));
+    for name in ["tokens.db", "tokens.db-wal"] {
+        wanted.search(&folder.path().join(name))?;
+        ids.search(&folder.path().join(name))?;
+    }
+    // That their ids are found shows that the search sees what is there.
+    assert_eq!((wanted.found.len(), ids.found.len()), (0, samples.len()));
+    let size = folder.path().join("tokens.db").metadata()?.len() >> 20;
+    println!("no hash of {} tokens is in the {size} MiB file or its log, in bytes, hex or base64", samples.len());
+    Ok(())
+}
+
+/// Runs of 16 bytes to be found in files.
+#[derive(Default)]
+struct Wanted {
+    runs: HashSet<[u8; 16]>,
+    found: HashSet<[u8; 16]>,
+}
+
+impl Wanted {
+    /// The first and the last 16 bytes of a text.
+    fn add(&mut self, text: &[u8]) {
+        let runs = [text.first_chunk(), text.last_chunk()].into_iter().flatten().copied();
+        self.runs.extend(runs);
+    }
+
+    /// Reads a file in parts that overlap by a run less a byte.
+    fn search(&mut self, path: &Path) -> std::io::Result<()> {
+        // By their first two bytes, as nearly all of a file is none of them.
+        let mut begins = vec![false; 1 << 16];
+        for run in &self.runs {
+            begins[usize::from(u16::from_be_bytes([run[0], run[1]]))] = true;
+        }
+        let (mut file, mut part, mut kept) = (File::open(path)?, vec![0; 1 << 20], 0);
+        loop {
+            let read = file.read(&mut part[kept..])?;
+            let end = kept + read;
+            for at in 0..end.saturating_sub(15) {
+                if begins[usize::from(u16::from_be_bytes([part[at], part[at + 1]]))] {
+                    self.found.extend(part[at..].first_chunk().filter(|run| self.runs.contains(*run)));
+                }
+            }
+            if read == 0 {
+                return Ok(());
+            }
+            kept = end.min(15);
+            part.copy_within(end - kept..end, 0);
+        }
+    }
+}
