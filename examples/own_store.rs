@@ -145,7 +145,8 @@ impl TokenStore for OwnStore {
         // First everything that may refuse, then everything that writes: a refused rotation changes nothing.
         let Some(old) = row(&mut rows, key).cloned() else { return Ok(None) };
         let exists = row(&mut rows, &successor.key()).is_some();
-        if old.version != expected_version || old.revoked.is_some() || exists {
+        let elsewhere = successor.project != key.project;
+        if old.version != expected_version || old.revoked.is_some() || exists || elsewhere {
             return Err(Conflict.into());
         }
         if let Some(id) = old.rotated_to {

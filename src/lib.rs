@@ -17,6 +17,8 @@ pub mod lifecycle {
 
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
+#[cfg(feature = "tracing")]
+pub use crate::adapters::tracing::TracingSink;
 pub use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
 pub use crate::rules::address::{AddressRange, AddressRanges};
 pub use crate::rules::challenge::Challenge;

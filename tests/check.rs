@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, AddressRanges, Disabled, InProject, Lifetime, NewToken, Policy, PresentedToken, Rejection,
-    Revocation, RevocationReason, Scope, ScopeSet, Status, Timestamp, TokenRecord, Verified, check, mint,
+    Access, Actor, AddressRanges, Disabled, InProject, Lifetime, Metadata, NewToken, Policy, PresentedToken, Rejection,
+    Revocation, RevocationReason, Scope, ScopeSet, Status, Timestamp, TokenKind, TokenRecord, Verified, check, mint,
 };
 use support::{actor, keyring, new_token, now, project};
 
@@ -181,4 +181,36 @@ fn an_unknown_token_and_a_wrong_secret_are_told_apart_in_logs_only() {
     assert_eq!(judge(Some(Arc::new(two.record))), Rejection::Digest);
     let challenge = |rejection: Rejection| keyfob::Challenge::from(rejection);
     assert_eq!(challenge(Rejection::Unknown), challenge(Rejection::Digest));
+}
+
+#[test]
+fn a_proof_tells_what_the_record_says() {
+    let project = project("145");
+    let new = new_token()
+        .with_kind(TokenKind::Service)
+        .with_scopes(ScopeSet::new("repo:* user").unwrap())
+        .with_metadata(Metadata::new("{\"team\":7}").unwrap())
+        .with_addresses(AddressRanges::new("10.0.0.0/8").unwrap())
+        .with_lifetime(Lifetime::For(HOUR));
+    let used_and_rotated = |record: &mut TokenRecord| {
+        record.touch(now());
+        record.rotate_to(record.id, later(HOUR / 2));
+    };
+    let access = Access::to(&project, &[]).from_address([10, 0, 0, 1].into());
+    let verified = judged(new, used_and_rotated, &access, &Policy::default(), now()).unwrap();
+    assert_eq!((verified.owner().as_str(), verified.name().as_str()), ("ada", "VS Code integration"));
+    assert_eq!((verified.project(), verified.kind()), (&project, TokenKind::Service));
+    assert_eq!(verified.scopes().as_str(), "repo:* user");
+    assert!(verified.allows(&Scope::new("repo:read").unwrap()) && !verified.allows(&Scope::new("admin").unwrap()));
+    assert_eq!(verified.metadata().as_str(), "{\"team\":7}");
+    assert_eq!(verified.addresses().as_str(), "10.0.0.0/8");
+    assert_eq!((verified.expires_at(), verified.ends_at()), (Some(later(HOUR)), Some(later(HOUR / 2))));
+    assert_eq!(verified.last_used_at(), Some(now()));
+    let view = verified.view(now());
+    assert_eq!((view.key(), view.status), (verified.key(), Status::Active));
+    assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {:?}, .. }}", view.public_part));
+    assert_eq!(verified.clone().key(), verified.key());
+    // What it may not do, it does not prove.
+    assert_eq!(verified.manager(&Scope::new("admin").unwrap()).unwrap_err(), Rejection::Scope);
+    assert_eq!(verified.manager(&Scope::new("user").unwrap()).unwrap().project(), &project);
 }

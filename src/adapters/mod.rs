@@ -2,3 +2,5 @@
 
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing;

@@ -55,7 +55,7 @@ impl TokenRecord {
         now: Timestamp,
     ) -> Result<Option<Change>, TransitionError> {
         let status = self.status(now);
-        if !status.is_live() && !(status == Status::Rotated && wish == Transition::EndGrace) {
+        if !(status.is_live() || status == Status::Rotated && wish == Transition::EndGrace) {
             return Err(TransitionError::Ended(status));
         }
         Ok(match wish {

@@ -272,7 +272,8 @@ impl TokenStore for MemoryStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
         let Some(record) = rows.get(key) else { return Ok(None) };
-        if record.version != expected_version || record.revoked.is_some() {
+        let elsewhere = successor.project != key.project;
+        if record.version != expected_version || record.revoked.is_some() || elsewhere {
             return Err(StoreErrorKind::Conflict.into());
         }
         let earlier = record.rotated_to.map(|id| TokenKey { project: key.project, id });

@@ -86,10 +86,10 @@ pub trait TokenStore: Send + Sync {
 
     /// Rotates one token: inserts its successor, and links the old one to it and sets its grace, as
     /// [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row. The successor
-    /// is of the same project, comes with its own links, `family` and `rotated_from`, and is stored as it is.
+    /// comes with its own links, `family` and `rotated_from`, and is stored as it is.
     ///
     /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one, the token is revoked, the
-    /// successor's key exists, or the token has a successor already; but where that successor still waits to be confirmed
+    /// successor is of another project or its key exists, or the token has a successor already; but where that successor still waits to be confirmed
     /// (`confirm_by` is set, past or not, and it is not revoked) and carries the same request id as the new one, it is
     /// revoked as superseded, at the time and by the actor that made the new one, and the new one takes its place: a retry
     /// after a lost answer.

@@ -213,7 +213,7 @@ impl From<StoreError> for Why {
     }
 }
 
-/// A refusal by a rule, for hosts that call [`check`] themselves.
+/// A refusal by a rule, for hosts that call [`check`](crate::check()) themselves.
 impl From<Rejection> for VerifyError {
     fn from(rejection: Rejection) -> Self {
         Self { why: rejection.into(), key: None, successor: None }

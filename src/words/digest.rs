@@ -112,6 +112,14 @@ mod tests {
     }
 
     #[test]
+    fn equal_differences_in_two_words_do_not_cancel() {
+        let mut bytes = [0x5a; 32];
+        bytes[0] ^= 1;
+        bytes[8] ^= 1;
+        assert_ne!(Digest::from_bytes([0x5a; 32]), Digest::from_bytes(bytes));
+    }
+
+    #[test]
     fn every_character_of_the_tag_counts() {
         let digest = Digest::from_bytes([0xa5; 32]);
         assert!(digest.has_tag(&digest.tag()));
@@ -127,5 +135,22 @@ mod tests {
         assert!(Digest::try_from([0; 32].as_slice()).is_ok());
         assert!(Digest::try_from([0; 31].as_slice()).is_err());
         assert!(Digest::try_from([0; 33].as_slice()).is_err());
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Digest::from_bytes([0x5a; 32])), "Digest(..)");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn in_serde_it_is_base64() {
+        let digest = Digest::from_bytes(core::array::from_fn(|at| at as u8));
+        let text = "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"";
+        assert_eq!(serde_json::to_string(&digest).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Digest>(text).unwrap(), digest);
+        for bad in ["\"AAEC\"", "\"%%%%\"", "7"] {
+            assert!(serde_json::from_str::<Digest>(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -123,6 +123,7 @@ faults! {
     RotateTakesRevoked => rotate_refuses_a_revoked_token,
     RotateRefusesExpired => rotate_takes_tokens_that_do_not_work,
     RotateReplacesTheSuccessor => rotate_refuses_a_successor_that_is_there,
+    RotateLeavesItsProject => rotate_stays_in_its_project,
     RotateOfNoneInserts => rotate_answers_none_for_the_absent,
     AnyRequestRetries => rotate_refuses_a_second_successor,
     NoRequestRetries => two_rotations_without_a_request_are_no_retry,

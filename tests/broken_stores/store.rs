@@ -563,7 +563,8 @@ impl BrokenStore {
         let Some(record) = rows.find(key) else { return Ok(None) };
         let other_version = record.version != expected_version && !self.is(RotateIgnoresTheVersion);
         let revoked = record.revoked.is_some() && !self.is(RotateTakesRevoked);
-        if other_version || revoked || self.skips_expired(RotateRefusesExpired, record) {
+        let elsewhere = successor.project != key.project && !self.is(RotateLeavesItsProject);
+        if other_version || revoked || elsewhere || self.skips_expired(RotateRefusesExpired, record) {
             return Err(Conflict.into());
         }
         let Some(id) = record.rotated_to else { return Ok(Some(None)) };

@@ -11,7 +11,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use keyfob::{Lifetime, PlaintextToken, Status};
+use keyfob::{Lifetime, PlaintextToken, Status, TokenKind};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -87,7 +87,7 @@ async fn draw(
         projects,
         project,
         rows: kept.map(|token| Row::new(token, now)).collect(),
-        allows_never: app.tokens.policy().allows_never_expiring(),
+        allows_never: app.tokens.policy().lifetimes(TokenKind::Human).never_expiring,
         dialog,
         notice,
     })

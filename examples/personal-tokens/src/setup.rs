@@ -73,10 +73,8 @@ pub async fn open(
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
     let first = first_sign_in(&pool).await?;
-    let tokens = Tokens::new(keyring, store)
-        .with_policy(Policy::default().with_never_expiring(settings.allow_never))
-        .with_most_live_per_owner(MOST_LIVE_TOKENS)
-        .with_clock(clock);
+    let policy = Policy::default().with_never_expiring(settings.allow_never).with_most_live_per_owner(MOST_LIVE_TOKENS);
+    let tokens = Tokens::new(keyring, store).with_policy(policy).with_clock(clock);
     let app = App {
         tokens,
         accounts,

@@ -154,7 +154,8 @@ impl TokenStore for SqliteStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writing = self.begin().await?;
         let Some(old) = find(key, &mut writing.within).await? else { return Ok(None) };
-        if old.version != expected_version || old.revoked.is_some() {
+        let elsewhere = successor.project != key.project;
+        if old.version != expected_version || old.revoked.is_some() || elsewhere {
             return Err(StoreErrorKind::Conflict.into());
         }
         if let Some(id) = old.rotated_to {

@@ -234,6 +234,8 @@ laws! {
             rotate_takes_tokens_that_do_not_work;
             /// A successor whose key exists is a conflict, and what is there stays.
             rotate_refuses_a_successor_that_is_there;
+            /// A successor in another project is a conflict, and is not inserted.
+            rotate_stays_in_its_project;
             /// Rotate of no row is `None`, and inserts no successor.
             rotate_answers_none_for_the_absent;
             /// A token that has a successor is a conflict for another request, and for none.

@@ -85,6 +85,14 @@ pub(super) async fn rotate_refuses_a_successor_that_is_there<S: TokenStore>(stor
     same(&*stored(store, &there.key()).await?, &there, "the token that was there first")
 }
 
+pub(super) async fn rotate_stays_in_its_project<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let elsewhere = TokenRecord { project: project()?, ..successor(&before)? };
+    let result = store.rotate(&before.key(), before.version, elsewhere.clone(), at(20)).await;
+    refused(result, Conflict, "rotate to another project")?;
+    ensure_absent(store, &elsewhere.key(), "the successor in another project").await
+}
+
 pub(super) async fn rotate_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
     let never = record(project()?)?;
     let new = successor(&never)?;
