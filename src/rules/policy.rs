@@ -36,7 +36,7 @@ pub struct Policy {
     human: Lifetimes,
     service: Lifetimes,
     most_live_per_owner: Option<u64>,
-    #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "in_seconds::optional"))]
+    #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "in_seconds_or_none"))]
     max_unused: Option<Duration>,
 }
 
@@ -303,25 +303,21 @@ mod in_seconds {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
     }
+}
 
-    pub(super) mod optional {
-        use super::{Deserialize, Deserializer, Duration, Serializer};
+/// The same, where there may be none.
+#[cfg(feature = "serde")]
+mod in_seconds_or_none {
+    use core::time::Duration;
 
-        pub(in super::super) fn serialize<S: Serializer>(
-            duration: &Option<Duration>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            match duration {
-                Some(duration) => serializer.serialize_some(&duration.as_secs()),
-                None => serializer.serialize_none(),
-            }
-        }
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<Duration>, D::Error> {
-            Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
-        }
+    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
     }
 }
 
@@ -402,5 +398,20 @@ mod tests {
         assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
         let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };
         assert_eq!(contradicting.nearest(2 * DAY), DAY);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn as_a_configuration_file_writes_it() {
+        let text = r#"{"human": {"max_seconds": 7776000, "never_expiring": true}, "max_unused_seconds": 864000}"#;
+        let policy: Policy = serde_json::from_str(text).unwrap();
+        let human = Lifetimes { max: 90 * DAY, never_expiring: true, ..Lifetimes::default() };
+        assert_eq!(policy, Policy::default().with_lifetimes(TokenKind::Human, human).with_max_unused(10 * DAY));
+        let written = serde_json::to_string(&policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
+        assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
+        for bad in [r#"{"humans": {}}"#, r#"{"human": {"max_seconds": -1}}"#, r#"{"human": {"max": 1}}"#] {
+            assert!(serde_json::from_str::<Policy>(bad).is_err(), "{bad}");
+        }
     }
 }
