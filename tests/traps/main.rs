@@ -1,0 +1,67 @@
+//! The traps that token services fall into, each a test of its own, on every shipped store.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod edges;
+mod rotation;
+mod together;
+mod world;
+
+/// Each trap on each store.
+macro_rules! traps {
+    ($($module:ident: $($trap:ident),+ $(,)?;)+) => {
+        mod memory {
+            $($(
+                #[tokio::test]
+                async fn $trap() {
+                    crate::$module::$trap(crate::world::World::new(std::sync::Arc::new(keyfob::MemoryStore::new()))).await;
+                }
+            )+)+
+        }
+
+        mod sqlite {
+            $($(
+                #[tokio::test]
+                async fn $trap() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = keyfob::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+                    crate::$module::$trap(crate::world::World::new(store)).await;
+                }
+            )+)+
+        }
+    };
+}
+
+traps! {
+    rotation:
+        grace_longer_than_the_remaining_life,
+        rotate_an_expired_token,
+        rotate_a_disabled_token,
+        rotate_a_revoked_token,
+        rotate_a_pending_token,
+        rotate_twice_at_once,
+        retry_after_a_lost_response,
+        retry_after_a_lost_response_without_grace,
+        a_never_expiring_token_rotated,
+        notices_after_rotation,
+        a_revoked_family_has_no_successor;
+    together:
+        revoke_during_a_verification,
+        revoke_matching_during_a_verification,
+        touch_after_revoke,
+        rename_against_touch,
+        project_ended_and_its_id_reused,
+        negative_entry_then_issue,
+        same_id_under_two_projects,
+        store_time_out,
+        rows_that_expire_between_two_pages,
+        revoke_matching_against_a_token_issued_in_the_same_second;
+    edges:
+        now_plus_lifetime_overflow,
+        exactly_at_expiry_on_every_path,
+        two_prefixes_active,
+        presented_texts_that_are_none,
+        bearer_in_any_case,
+        ipv4_mapped_in_ipv6;
+}

@@ -1,0 +1,170 @@
+//! A service on one store, with a clock that is moved by hand, and verifications in a word.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use keyfob::{
+    Access, Batch, Change, CountQuery, FixedClock, Issued, ListQuery, Name, NewToken, OwnerId, OwnerLimit, Page,
+    ProjectId, Revocation, RevokeMatching, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenKey,
+    TokenRecord, TokenStore, Tokens, Usage,
+};
+use tokio::sync::Notify;
+
+use crate::support::{actor, keyring, now, project};
+
+pub const MS: Duration = Duration::from_millis(1);
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub type Made = Issued<Arc<TokenRecord>>;
+
+pub struct World<S> {
+    pub clock: FixedClock,
+    pub tokens: Tokens<Between<S>, FixedClock>,
+    pub project: ProjectId,
+}
+
+impl<S: TokenStore + StoreMaintenance> World<S> {
+    pub fn new(store: S) -> Self {
+        let clock = FixedClock::new(now());
+        let usage = Usage::default().with_resolution(Duration::ZERO);
+        let store = Between { store, find: Mutex::default() };
+        let tokens = Tokens::new(keyring(), store).with_clock(clock.clone()).with_usage(usage);
+        Self { clock, tokens, project: project("145") }
+    }
+
+    pub fn new_token(&self) -> NewToken {
+        NewToken::new(self.project, OwnerId::new("ada").unwrap(), Name::new("CI").unwrap())
+    }
+
+    pub async fn issue(&self) -> Made {
+        self.make(self.new_token()).await
+    }
+
+    pub async fn make(&self, new: NewToken) -> Made {
+        self.tokens.issue(&actor(), new).await.unwrap()
+    }
+
+    /// `ok`, or why not.
+    pub async fn outcome(&self, made: &Made) -> &'static str {
+        self.outcome_in(made, &made.record.project).await
+    }
+
+    pub async fn outcome_in(&self, made: &Made, project: &ProjectId) -> &'static str {
+        match self.tokens.verify(made.token.expose_secret(), &Access::to(project, &[])).await {
+            Ok(_) => "ok",
+            Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
+        }
+    }
+
+    /// The token whose text this is, by a verification that is stopped between the store's answer and the check, where
+    /// `meanwhile` happens.
+    pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
+        let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
+        let meanwhile = async {
+            found.notified().await;
+            meanwhile.await;
+            go_on.notify_one();
+        };
+        tokio::join!(self.outcome(made), meanwhile).0
+    }
+
+    /// The next `find` does not answer.
+    pub fn time_out(&self) {
+        *self.tokens.store().find.lock().unwrap() = Some(Fault::TimeOut);
+    }
+}
+
+/// A store whose next `find` may be stopped after it has read, or fail.
+pub struct Between<S> {
+    store: S,
+    find: Mutex<Option<Fault>>,
+}
+
+enum Fault {
+    Stop(Arc<Notify>, Arc<Notify>),
+    TimeOut,
+}
+
+impl<S: TokenStore> TokenStore for Between<S> {
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let fault = self.find.lock().unwrap().take();
+        let record = self.store.find(key).await?;
+        match fault {
+            Some(Fault::Stop(found, go_on)) => {
+                found.notify_one();
+                go_on.notified().await;
+                Ok(record)
+            }
+            Some(Fault::TimeOut) => Err(StoreError::with_source(StoreErrorKind::Unavailable, "timed out")),
+            None => Ok(record),
+        }
+    }
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        self.store.insert(record, limit).await
+    }
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.store.list(query).await
+    }
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.store.count(query).await
+    }
+    async fn update(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.store.update(key, version, change).await
+    }
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.store.revoke(key, revocation).await
+    }
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        self.store.revoke_matching(matching, revocation).await
+    }
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.store.rotate(key, version, successor, grace_until).await
+    }
+    async fn touch_many(&self, touches: &[keyfob::Touch]) -> Result<u64, StoreError> {
+        self.store.touch_many(touches).await
+    }
+}
+
+impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
+    async fn projects(&self, query: &keyfob::ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        self.store.projects(query).await
+    }
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: keyfob::PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.store.purge(project, ended_before, most).await
+    }
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: keyfob::PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        self.store.claim_notices(project, now, lease_until, most).await
+    }
+    async fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: keyfob::NoticeStage,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.store.acknowledge_notice(key, stage).await
+    }
+}
