@@ -144,6 +144,10 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
 
 /// The person's tokens in a project, newest first, those they deleted among them.
 pub async fn list(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+    // So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
+    if let Err(error) = app.tokens.flush_usage().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+    }
     let project = project.project_id();
     let mut names = app.names.of_user(user.id, &project).await.map_err(Refused::failed)?;
     let mut query = ListQuery::new(project);
