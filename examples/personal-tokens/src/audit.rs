@@ -3,7 +3,7 @@
 //! keyfob tells its events in the midst of requests, so they go through a bounded queue to one writer. Where it is full, events are
 //! dropped, counted and logged: a request never waits for its own trail.
 
-use keyfob::{Clock, Event, EventSink, TokenKey};
+use keyfob::{Actor, Clock, Event, EventSink, TokenKey};
 use sqlx::SqlitePool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,9 +94,19 @@ impl EventSink for Audit {
             _ => return,
         };
         let Some(key) = key else { return };
-        let at = self.clock.now().as_unix_millis();
+        if let Event::Rotated { successor, .. } = event {
+            // The new token's own trail begins here.
+            let new = TokenKey { project: key.project, id: *successor };
+            self.push(new, "issued", actor, format!("in the place of {}", key.id));
+        }
+        self.push(key, event.name(), actor, detail);
+    }
+}
+
+impl Audit {
+    fn push(&self, key: TokenKey, event: &str, actor: Option<&Actor>, detail: String) {
         let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
-        let entry = Entry { at, event: event.name().into(), actor, detail };
+        let entry = Entry { at: self.clock.now().as_unix_millis(), event: event.into(), actor, detail };
         if self.queue.try_send(Message::Write { key, entry }).is_err() {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
