@@ -1,7 +1,8 @@
 //! What a history is made of: acts on the tokens that there are by then. A step is a few bytes that become an act when its turn
 //! comes, so that a history stays one however much is cut out of it.
 
-use crate::model::{Lives, Model, Rules};
+use crate::model::Model;
+use crate::token::{Lives, Rules};
 
 pub const SECOND: i64 = 1_000;
 pub const HOUR: i64 = 3_600 * SECOND;
@@ -112,7 +113,8 @@ fn maybe<T: Copy>(all: &[T], byte: u8) -> Option<T> {
 
 fn life(byte: u8, now: i64) -> Life {
     let end = now + 31 * DAY;
-    of(&[Life::Default, Life::For(DAY), Life::For(40 * DAY), Life::Until(end), Life::Never, Life::For(0)], byte)
+    let lives = [Life::Default, Life::For(DAY), Life::For(40 * DAY), Life::Until(end), Life::Never];
+    if byte == u8::MAX { Life::For(0) } else { of(&lives, byte) }
 }
 
 impl Act {
@@ -157,7 +159,8 @@ impl Act {
                 scope: maybe(&[0, 1, 2], d),
             },
             b'R' => Self::Rotate {
-                token: some(a)?,
+                // Often the one that was rotated last, for repeats.
+                token: model.tokens.iter().rev().find_map(|token| token.from).filter(|_| a >= 160).or(some(a))?,
                 grace: of(&[0, HOUR, 8 * DAY, 400 * DAY], b),
                 life: (c < 64).then(|| life(c, now)),
                 retry: (d >= 96).then(|| (e as usize % 4 / 3, of(&[60 * SECOND, HOUR], f))),

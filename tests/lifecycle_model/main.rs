@@ -6,8 +6,10 @@
 mod act;
 mod model;
 mod service;
+mod token;
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,16 +21,46 @@ use proptest::prelude::any;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use act::{Act, DAY, Step};
-use model::{Lives, Model, Rules};
+use model::Model;
 use service::Service;
+use token::{Lives, Rules};
 
 const HISTORIES: u32 = 1_400;
 const STEPS: u64 = 100_000;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
 
-/// Goes through one history, and gives how many acts it had. The error tells all of them, up to the one that went wrong.
-async fn live<S>(store: S, steps: &[Step]) -> Result<u64, String>
+/// How often each verb came to which end.
+type Tally = BTreeMap<String, u64>;
+
+/// What must have come about, so that the histories are not idle ones: about one in a thousand steps or more.
+const ENDS: [&str; 22] = [
+    "Issue done",
+    "Issue limit",
+    "Issue never_expires",
+    "Confirm done",
+    "Confirm lapsed",
+    "Disable done",
+    "Enable done",
+    "EndGrace done",
+    "Narrow done",
+    "Narrow wider",
+    "Rename done",
+    "Rotate done",
+    "Rotate pending",
+    "Rotate revoked",
+    "Rotate again done",
+    "Rotate again superseded",
+    "Verify done",
+    "Verify address",
+    "Verify policy",
+    "Verify rotated",
+    "Verify scope",
+    "Verify unknown",
+];
+
+/// Goes through one history, and counts its acts. The error tells all of them, up to the one that went wrong.
+async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
 where
     S: TokenStore + StoreMaintenance + Clone,
 {
@@ -37,16 +69,20 @@ where
     let mut model = Model::new(BEGIN, rules);
     let mut service = Service::new(store, BEGIN, &rules);
     let mut history = String::new();
-    let mut count = 0;
     for step in steps {
         let Some(act) = Act::of(*step, &model) else { continue };
-        count += 1;
+        let again = matches!(act, Act::Rotate { token, .. } if model.tokens[token].to.is_some());
         let expected = model.act(&act);
         if let Act::SetPolicy(rules) = &act {
             service = service.with_policy(rules);
         }
         let outcome = service.act(&act).await;
-        history += &format!("{act:?}: {outcome}\n");
+        let told = format!("{act:?}: {outcome}\n");
+        let verb = told.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+        let word = if outcome.starts_with(|c: char| c.is_ascii_lowercase()) { &outcome } else { "some" };
+        let again = if again { " again" } else { "" };
+        *tally.entry(format!("{verb}{again} {word}")).or_default() += 1;
+        history += &told;
         if outcome != expected {
             return Err(format!("{history}but the model says {expected}"));
         }
@@ -68,11 +104,11 @@ where
             }
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 /// Runs all histories, each on a store that is empty.
-fn run(mut history: impl FnMut(&[Step]) -> Result<u64, String>) {
+fn run(history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = env::var("KEYFOB_SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
     println!("KEYFOB_SEED={seed}");
@@ -80,26 +116,28 @@ fn run(mut history: impl FnMut(&[Step]) -> Result<u64, String>) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config { cases: HISTORIES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let count = Cell::new(0);
-    let history = std::cell::RefCell::new(&mut history);
+    let tally = RefCell::new(Tally::new());
     let outcome = runner.run(&vec((0..100u8, any::<[u8; 6]>()), 60..=110), |steps| {
-        let lived = (history.borrow_mut())(&steps).map_err(TestCaseError::fail)?;
-        count.set(count.get() + lived);
-        Ok(())
+        history(&steps, &mut tally.borrow_mut()).map_err(TestCaseError::fail)
     });
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(why, _)) => panic!("KEYFOB_SEED={seed}\n{why}"),
         Err(other) => panic!("KEYFOB_SEED={seed}\n{other}"),
     }
-    println!("{} steps", count.get());
-    assert!(count.get() >= STEPS, "{} steps", count.get());
+    let tally = tally.into_inner();
+    let steps: u64 = tally.values().sum();
+    println!("{steps} steps: {tally:#?}");
+    assert!(steps >= STEPS, "{steps} steps");
+    for end in ENDS {
+        assert!(tally.contains_key(end), "never: {end}");
+    }
 }
 
 #[test]
 fn histories_in_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    run(|steps| runtime.block_on(live(Arc::new(MemoryStore::new()), steps)));
+    run(|steps, tally| runtime.block_on(live(Arc::new(MemoryStore::new()), steps, tally)));
 }
 
 #[test]
@@ -109,10 +147,10 @@ fn histories_on_sqlite() {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();
-    run(|steps| {
+    run(|steps, tally| {
         runtime.block_on(async {
             sqlx::query("DELETE FROM keyfob_tokens").execute(store.pool()).await.unwrap();
-            live(store.clone(), steps).await
+            live(store.clone(), steps, tally).await
         })
     });
 }

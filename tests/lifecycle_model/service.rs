@@ -14,7 +14,7 @@ use keyfob::{
 };
 
 use crate::act::{ADDRESSES, Act, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES};
-use crate::model::{Lives, Rules, Token};
+use crate::token::{Lives, Rules, Token};
 
 /// Two processes on one store: the second one mints with another key.
 pub struct Service<S> {
