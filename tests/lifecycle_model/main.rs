@@ -25,7 +25,7 @@ use model::Model;
 use service::Service;
 use token::{Lives, Rules};
 
-const HISTORIES: u32 = 1_400;
+const HISTORIES: u32 = 1_500;
 const STEPS: u64 = 100_000;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
@@ -117,7 +117,7 @@ fn run(history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
     let config = Config { cases: HISTORIES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let tally = RefCell::new(Tally::new());
-    let outcome = runner.run(&vec((0..100u8, any::<[u8; 6]>()), 60..=110), |steps| {
+    let outcome = runner.run(&vec((0..100u8, any::<[u8; 6]>()), 0..=150), |steps| {
         history(&steps, &mut tally.borrow_mut()).map_err(TestCaseError::fail)
     });
     match outcome {
