@@ -25,7 +25,7 @@ use model::Model;
 use service::Service;
 use token::{Lives, Rules};
 
-const HISTORIES: u32 = 1_500;
+const HISTORIES: u32 = 1_600;
 const STEPS: u64 = 100_000;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
