@@ -118,6 +118,11 @@ fn life(byte: u8, now: i64) -> Life {
 }
 
 impl Act {
+    /// Whether the store might change; a verification must not change it.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Self::SetClock(_) | Self::SetPolicy(_) | Self::List { .. } | Self::Count { .. })
+    }
+
     /// `None` where a token is needed and there is none yet.
     pub fn of((verb, bytes): Step, model: &Model) -> Option<Self> {
         let [a, b, c, d, e, f] = bytes;

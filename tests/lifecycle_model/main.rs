@@ -25,7 +25,7 @@ use model::Model;
 use service::Service;
 use token::{Lives, Rules};
 
-const HISTORIES: u32 = 1_600;
+const HISTORIES: u32 = 1_650;
 const STEPS: u64 = 100_000;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
@@ -93,7 +93,7 @@ where
         if let Some(newest) = model.tokens.last_mut() {
             newest.id = id;
         }
-        for (place, (row, verified)) in service.shown().await.into_iter().enumerate() {
+        for (place, (row, verified)) in service.shown(act.writes()).await.into_iter().enumerate() {
             let expected = model.kept[place].then(|| model.tokens[place].clone());
             if row != expected {
                 return Err(format!("{history}token {place} is\n{row:?}\nbut in the model\n{expected:?}"));

@@ -23,6 +23,8 @@ pub struct Service<S> {
     clock: FixedClock,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
+    /// The rows as they were read last.
+    records: Vec<Option<Arc<TokenRecord>>>,
 }
 
 fn time(millis: i64) -> Timestamp {
@@ -104,13 +106,13 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
             tokens.with_usage(Usage::default()).with_policy(policy(rules))
         };
         let (first, second) = (tokens(keyring()), tokens(keyring().promoted(numbers[1]).unwrap()));
-        Self { first, second, clock, keys: Vec::new(), texts: Vec::new() }
+        Self { first, second, clock, keys: Vec::new(), texts: Vec::new(), records: Vec::new() }
     }
 
     pub fn with_policy(self, rules: &Rules) -> Self {
-        let Self { first, second, clock, keys, texts } = self;
         let policy = policy(rules);
-        Self { first: first.with_policy(policy.clone()), second: second.with_policy(policy), clock, keys, texts }
+        let (first, second) = (self.first.with_policy(policy.clone()), self.second.with_policy(policy));
+        Self { first, second, ..self }
     }
 
     fn add<R: std::ops::Deref<Target = TokenRecord>>(&mut self, issued: &Issued<R>) -> String {
@@ -119,7 +121,7 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
         "done".to_owned()
     }
 
-    /// The id of the newest token.
+    /// How many tokens were made, and the id of the newest.
     pub fn newest(&self) -> (usize, String) {
         (self.keys.len(), self.keys.last().map_or(String::new(), |key| key.id.to_string()))
     }
@@ -213,8 +215,7 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
                 Err(other) => format!("{other:?}"),
             },
             Act::Rename { token, name } => {
-                let name = Name::new(NAMES[*name]).unwrap();
-                changed(self.second.rename(&actor, &self.keys[*token], name).await)
+                changed(self.second.rename(&actor, &self.keys[*token], Name::new(NAMES[*name]).unwrap()).await)
             }
             Act::Disable { token } => changed(self.first.disable(&actor, &self.keys[*token]).await),
             Act::Enable { token } => changed(self.second.enable(&actor, &self.keys[*token]).await),
@@ -236,8 +237,8 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
                 self.rotate(&actor, *token, rotation).await
             }
             Act::Revoke { token } => {
-                let reason = RevocationReason::PrivilegeWithdrawn;
-                changed(self.first.revoke(&actor, &self.keys[*token], reason).await.map_err(ChangeError::from))
+                let revoked = self.first.revoke(&actor, &self.keys[*token], RevocationReason::PrivilegeWithdrawn);
+                changed(revoked.await.map_err(ChangeError::from))
             }
             Act::RevokePresented { tokens } => {
                 let texts = tokens.map(|token| self.texts[token].as_str());
@@ -292,26 +293,28 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
         }
     }
 
-    /// Every row, and what a verification of each token gives, but for the request's own demands.
-    pub async fn shown(&self) -> Vec<(Option<Token>, String)> {
-        let mut records: Vec<Option<Arc<TokenRecord>>> = vec![None; self.keys.len()];
-        for place in 0..PROJECTS.len() {
-            let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project(place)) };
-            for record in self.first.store().list(&query).await.unwrap().items {
-                let place = self.place(&record.key());
-                records[place] = Some(record);
+    /// Every row, read anew or as before, and what a verification of each token gives, but for the request's own demands.
+    pub async fn shown(&mut self, anew: bool) -> Vec<(Option<Token>, String)> {
+        if anew {
+            self.records = vec![None; self.keys.len()];
+            for place in 0..PROJECTS.len() {
+                let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project(place)) };
+                for record in self.first.store().list(&query).await.unwrap().items {
+                    let place = self.place(&record.key());
+                    self.records[place] = Some(record);
+                }
             }
         }
         let now = self.first.now();
-        let show = |(record, text): (Option<Arc<TokenRecord>>, &String)| {
+        let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
             let presented = PresentedToken::parse(text, self.first.keyring()).unwrap();
             let row = record.as_deref().map(|record| self.row(record));
-            let outcome = check(&presented, record, &Access::to_own_project(&[]), self.first.policy(), now);
+            let outcome = check(&presented, record.clone(), &Access::to_own_project(&[]), self.first.policy(), now);
             // No address is given: whose addresses are bounded has passed all that is asked here.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
             (row, rejection.map_or("done", |rejection| rejection.as_str()).to_owned())
         };
-        records.into_iter().zip(&self.texts).map(show).collect()
+        self.records.iter().zip(&self.texts).map(show).collect()
     }
 
     fn row(&self, record: &TokenRecord) -> Token {
