@@ -1,248 +1,325 @@
-//! Last uses: gathered, written in batches, lost by nobody's failure.
+//! Last uses: what they cost the store, what becomes of them when it fails, and what the rule on disuse makes of them.
 
+#[macro_use]
+#[path = "support/handed_on.rs"]
+mod handed_on;
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Batch, Change, CountQuery, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, OwnerLimit, Page, Policy,
-    PolicyBreach, Rejection, Revocation, RevokeMatching, SqliteStore, StoreError, StoreErrorKind, Timestamp, TokenKey,
-    TokenRecord, TokenStore, Tokens, Touch, Usage,
+    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, Rejection, StoreError,
+    StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
 };
 use support::{actor, keyring, new_token, now, project};
 
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Counts the calls that write last uses, and the rows that they move; fails them when told to.
+type Made = Issued<std::sync::Arc<TokenRecord>>;
+
+/// A store that writes down how many touches each call brought.
 struct Watched<S> {
     store: S,
-    calls: AtomicU64,
-    rows: AtomicU64,
-    largest: AtomicU64,
-    fails: AtomicBool,
+    batches: Mutex<Vec<usize>>,
+    touching: Mutex<Touching>,
+}
+
+#[derive(Clone, Copy)]
+enum Touching {
+    Works,
+    Fails,
+    Hangs,
 }
 
 impl<S> Watched<S> {
     fn new(store: S) -> Self {
-        let (calls, rows, largest) = Default::default();
-        Self { store, calls, rows, largest, fails: AtomicBool::new(false) }
+        Self { store, batches: Mutex::default(), touching: Mutex::new(Touching::Works) }
+    }
+
+    fn batches(&self) -> Vec<usize> {
+        self.batches.lock().unwrap().clone()
+    }
+
+    fn set(&self, touching: Touching) {
+        *self.touching.lock().unwrap() = touching;
     }
 }
 
 impl<S: TokenStore> TokenStore for Watched<S> {
+    handed_on!(store: insert, find, list, count, update, revoke, revoke_matching, rotate);
+
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(StoreErrorKind::Unavailable.into());
+        self.batches.lock().unwrap().push(touches.len());
+        let touching = *self.touching.lock().unwrap();
+        match touching {
+            Touching::Works => self.store.touch_many(touches).await,
+            Touching::Fails => Err(StoreError::new(StoreErrorKind::Unavailable)),
+            Touching::Hangs => pending().await,
         }
-        let rows = self.store.touch_many(touches).await?;
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        self.rows.fetch_add(rows, Ordering::SeqCst);
-        self.largest.fetch_max(touches.len() as u64, Ordering::SeqCst);
-        Ok(rows)
-    }
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.store.insert(record, limit).await
-    }
-    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.find(key).await
-    }
-    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
-        self.store.list(query).await
-    }
-    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        self.store.count(query).await
-    }
-    async fn update(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        change: Change,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.update(key, version, change).await
-    }
-    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.revoke(key, revocation).await
-    }
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.store.revoke_matching(matching, revocation).await
-    }
-    async fn rotate(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        successor: TokenRecord,
-        grace_until: Timestamp,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.rotate(key, version, successor, grace_until).await
     }
 }
 
-type World<S> = (FixedClock, Tokens<Watched<S>, FixedClock>);
+type Service<S> = Tokens<Watched<S>, FixedClock>;
 
-fn world<S: TokenStore>(store: S, usage: Usage) -> World<S> {
+fn service<S: TokenStore>(store: S, usage: Usage) -> (FixedClock, Service<S>) {
     let clock = FixedClock::new(now());
     (clock.clone(), Tokens::new(keyring(), Watched::new(store)).with_clock(clock).with_usage(usage))
 }
 
-async fn issue<S: TokenStore>(tokens: &Tokens<Watched<S>, FixedClock>) -> Issued<Arc<TokenRecord>> {
-    tokens.issue(&actor(), new_token()).await.unwrap()
+async fn issue<S: TokenStore>(tokens: &Service<S>) -> Made {
+    make(tokens, new_token()).await
 }
 
-async fn verify<S: TokenStore>(
-    tokens: &Tokens<Watched<S>, FixedClock>,
-    made: &Issued<Arc<TokenRecord>>,
-) -> Result<(), Option<Rejection>> {
-    let outcome = tokens.verify(made.token.expose_secret(), &Access::to(&project("145"), &[])).await;
-    outcome.map(drop).map_err(|error| error.rejection())
+async fn make<S: TokenStore>(tokens: &Service<S>, new: NewToken) -> Made {
+    tokens.issue(&actor(), new.with_lifetime(Lifetime::For(300 * DAY))).await.unwrap()
 }
 
-async fn last_use<S: TokenStore>(
-    tokens: &Tokens<Watched<S>, FixedClock>,
-    made: &Issued<Arc<TokenRecord>>,
-) -> Option<Timestamp> {
+async fn outcome<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Result<(), Option<Rejection>> {
+    let access = Access::to(&made.record.project, &[]);
+    tokens.verify(made.token.expose_secret(), &access).await.map(drop).map_err(|error| error.rejection())
+}
+
+async fn last_use<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Option<Timestamp> {
     tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_at
 }
 
-/// 100,000 verifications of 100 tokens within 60 seconds, a flush in their middle and one behind them.
-async fn writes_no_more_than_a_row_for_each_token<S: TokenStore>(store: S) {
-    let (clock, tokens) = world(store, Usage::default());
+/// The last use of every token, as the store has it.
+async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Timestamp>> {
+    let mut query = ListQuery::new(project("145"));
+    query.most = PageSize::MAX;
+    let page = tokens.list(&query).await.unwrap();
+    assert!(page.next.is_none());
+    page.items.iter().map(|view| (TokenKey { project: view.project, id: view.id }, view.last_used_at)).collect()
+}
+
+/// Verifies a hundred tokens `rounds` times each within one resolution, with a flush now and then.
+async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u32) {
+    let (clock, tokens) = service(store, Usage::default());
     let mut made = Vec::new();
     for _ in 0..100 {
         made.push(issue(&tokens).await);
     }
-    let watched = tokens.store();
-    for round in 0..1000 {
-        for token in &made {
-            verify(&tokens, token).await.unwrap();
+    let (mut updates, mut seen) = (0, rows(&tokens).await);
+    for round in 1..=rounds {
+        let before = tokens.store().batches().len();
+        for made in &made {
+            assert_eq!(outcome(&tokens, made).await, Ok(()));
         }
-        clock.advance(Duration::from_millis(59));
-        if round == 500 {
-            assert_eq!(watched.calls.load(Ordering::SeqCst), 0, "a verification writes nothing");
-            assert_eq!(tokens.flush_usage().await.unwrap(), 100);
+        assert_eq!(tokens.store().batches().len(), before, "a verification writes nothing");
+        if round % (rounds / 5) == 0 {
+            let moved = tokens.flush_usage().await.unwrap();
+            let after = rows(&tokens).await;
+            let changed = after.iter().filter(|(key, at)| seen[*key] != **at).count();
+            assert_eq!(moved, changed as u64);
+            (updates, seen) = (updates + changed, after);
+            clock.advance(11 * SECOND);
         }
     }
-    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
-    assert_eq!((watched.calls.load(Ordering::SeqCst), watched.rows.load(Ordering::SeqCst)), (1, 100));
-    // The next window is written again, and to the last use in it.
-    clock.advance(Duration::from_secs(60));
-    for token in &made {
-        verify(&tokens, token).await.unwrap();
+    assert_eq!((updates, tokens.store().batches()), (100, vec![100]));
+    // The next window is another one.
+    clock.advance(10 * SECOND);
+    for made in &made {
+        assert_eq!(outcome(&tokens, made).await, Ok(()));
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 100);
-    assert_eq!(last_use(&tokens, &made[0]).await, Some(tokens.now()));
 }
 
 #[tokio::test]
-async fn on_memory_a_hundred_thousand_verifications_write_a_hundred_rows() {
-    writes_no_more_than_a_row_for_each_token(MemoryStore::new()).await;
+async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates() {
+    one_window_costs_one_update_a_token(MemoryStore::new(), 1000).await;
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn on_sqlite_a_hundred_thousand_verifications_write_a_hundred_rows() {
+async fn ten_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
-    writes_no_more_than_a_row_for_each_token(store).await;
+    let store = keyfob::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    one_window_costs_one_update_a_token(store, 100).await;
+}
+
+/// What waits moves along with the clock until it is written.
+#[tokio::test]
+async fn the_latest_use_is_written() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let made = issue(&tokens).await;
+    for _ in 0..3 {
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
+        clock.advance(SECOND);
+    }
+    assert_eq!(tokens.flush_usage().await.unwrap(), 1);
+    assert_eq!(last_use(&tokens, &made).await, now().checked_add(2 * SECOND));
+}
+
+/// A use within the resolution of the last one that was written is left out; one at its end is not.
+#[tokio::test]
+async fn both_sides_of_the_resolution() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let made = issue(&tokens).await;
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 1);
+    clock.advance(60 * SECOND - MS);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
+    clock.advance(MS);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 1);
+    assert_eq!(last_use(&tokens, &made).await, now().checked_add(60 * SECOND));
 }
 
 #[tokio::test]
-async fn many_tokens_go_in_batches() {
-    let (_, tokens) = world(MemoryStore::new(), Usage::default());
+async fn a_failing_store_fails_no_request_and_the_uses_wait() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let (made, other) = (issue(&tokens).await, issue(&tokens).await);
+    tokens.store().set(Touching::Fails);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert!(tokens.flush_usage().await.is_err());
+    clock.advance(SECOND);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(outcome(&tokens, &other).await, Ok(()));
+    assert!(tokens.flush_usage().await.is_err());
+    assert_eq!(last_use(&tokens, &made).await, None);
+    tokens.store().set(Touching::Works);
+    clock.advance(DAY);
+    assert_eq!(tokens.flush_usage().await.unwrap(), 2);
+    for made in [&made, &other] {
+        assert_eq!(last_use(&tokens, made).await, now().checked_add(SECOND));
+    }
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0, "what is written waits no more");
+}
+
+/// As a time-out of the host's drops it. A use that comes while it is on its way is not lost with it.
+#[tokio::test]
+async fn a_flush_that_is_dropped_loses_nothing() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let (made, other) = (issue(&tokens).await, issue(&tokens).await);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(outcome(&tokens, &other).await, Ok(()));
+    tokens.store().set(Touching::Hangs);
+    {
+        let mut flush = pin!(tokens.flush_usage());
+        assert!(matches!(flush.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+        clock.advance(60 * SECOND);
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    }
+    tokens.store().set(Touching::Works);
+    assert_eq!(tokens.flush_usage().await.unwrap(), 2);
+    assert_eq!(last_use(&tokens, &made).await, now().checked_add(60 * SECOND));
+    assert_eq!(last_use(&tokens, &other).await, Some(now()));
+}
+
+/// Two nodes on one store: the one that saw the earlier use writes last.
+#[tokio::test]
+async fn a_last_use_goes_forward_only() {
+    let store = std::sync::Arc::new(MemoryStore::new());
+    let (_, slow) = service(std::sync::Arc::clone(&store), Usage::default());
+    let (clock, quick) = service(store, Usage::default());
+    let made = issue(&slow).await;
+    assert_eq!(outcome(&slow, &made).await, Ok(()));
+    clock.advance(SECOND);
+    assert_eq!(outcome(&quick, &made).await, Ok(()));
+    assert_eq!(quick.flush_usage().await.unwrap(), 1);
+    assert_eq!(slow.flush_usage().await.unwrap(), 0);
+    assert_eq!(last_use(&slow, &made).await, now().checked_add(SECOND));
+}
+
+#[tokio::test]
+async fn no_more_tokens_than_its_capacity_are_remembered() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default().with_capacity(2));
+    let made = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
+    for made in &made {
+        assert_eq!(outcome(&tokens, made).await, Ok(()));
+    }
+    assert_eq!(tokens.flush_usage().await.unwrap(), 2);
+    assert_eq!(last_use(&tokens, &made[2]).await, None);
+    // A flush makes room once the resolution is over.
+    clock.advance(60 * SECOND);
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
+    assert_eq!(outcome(&tokens, &made[2]).await, Ok(()));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn last_uses_are_not_written_unless_asked_for() {
+    let tokens = Tokens::new(keyring(), Watched::new(MemoryStore::new())).with_clock(FixedClock::new(now()));
+    let made = issue(&tokens).await;
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
+    assert_eq!((last_use(&tokens, &made).await, tokens.store().batches()), (None, Vec::new()));
+}
+
+/// The one call before a process stops.
+#[tokio::test]
+async fn one_flush_writes_all_that_waits_in_batches() {
+    let (_, tokens) = service(MemoryStore::new(), Usage::default());
     for _ in 0..2500 {
         let made = issue(&tokens).await;
-        verify(&tokens, &made).await.unwrap();
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 2500);
-    let watched = tokens.store();
-    assert_eq!((watched.calls.load(Ordering::SeqCst), watched.largest.load(Ordering::SeqCst)), (3, 1000));
+    assert_eq!(tokens.store().batches(), [1000, 1000, 500]);
 }
 
 #[tokio::test]
-async fn what_is_not_written_waits_and_no_request_fails() {
-    let (clock, tokens) = world(MemoryStore::new(), Usage::default());
+async fn a_refused_token_is_not_used() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
     let made = issue(&tokens).await;
-    tokens.store().fails.store(true, Ordering::SeqCst);
-    verify(&tokens, &made).await.unwrap();
-    assert!(tokens.flush_usage().await.is_err());
-    clock.advance(Duration::from_secs(1));
-    verify(&tokens, &made).await.unwrap();
-    let used = tokens.now();
-    assert!(tokens.flush_usage().await.is_err());
-    // A flush that is dropped before it is done counts as failed.
-    drop(tokens.flush_usage());
-    clock.advance(DAY);
-    tokens.store().fails.store(false, Ordering::SeqCst);
+    clock.advance(300 * DAY);
+    assert_eq!(outcome(&tokens, &made).await, Err(Some(Rejection::Expired)));
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_changes() {
+    let policy = Policy::default().with_max_unused(10 * DAY);
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let tokens = tokens.with_policy(policy.clone());
+    let (unused, used) = (issue(&tokens).await, issue(&tokens).await);
+    let later = make(&tokens, new_token().with_not_before(now().checked_add(20 * DAY).unwrap())).await;
+    let refused = Err(Some(Rejection::Policy));
+    let on = |day: u32| now().checked_add(day * DAY).unwrap();
+
+    clock.set(on(5));
+    assert_eq!(outcome(&tokens, &used).await, Ok(()));
     assert_eq!(tokens.flush_usage().await.unwrap(), 1);
-    assert_eq!(last_use(&tokens, &made).await, Some(used));
-    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
-}
+    clock.set(on(10).saturating_sub(MS));
+    assert_eq!(tokens.explain(unused.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
+    clock.set(on(10));
+    assert_eq!(outcome(&tokens, &unused).await, refused, "ten days from its creation");
+    clock.set(on(15).saturating_sub(MS));
+    assert_eq!(outcome(&tokens, &used).await, Ok(()));
+    clock.set(on(15));
+    assert_eq!(outcome(&tokens, &used).await, refused, "ten days from its last use that is written");
+    assert_eq!(tokens.flush_usage().await.unwrap(), 1);
+    assert_eq!(outcome(&tokens, &used).await, Ok(()), "and now the one before that is");
 
-#[tokio::test]
-async fn a_last_use_goes_forwards_only() {
-    let (clock, tokens) = world(MemoryStore::new(), Usage::default());
-    let made = issue(&tokens).await;
-    let later = now().saturating_add(DAY);
-    tokens.store().touch_many(&[Touch { key: made.record.key(), used_at: later }]).await.unwrap();
-    verify(&tokens, &made).await.unwrap();
-    tokens.flush_usage().await.unwrap();
-    clock.set(now());
-    assert_eq!(last_use(&tokens, &made).await, Some(later));
-}
-
-#[tokio::test]
-async fn only_so_many_tokens_are_remembered() {
-    let (_, tokens) = world(MemoryStore::new(), Usage::default().with_capacity(10).with_resolution(Duration::ZERO));
-    for _ in 0..100 {
-        let made = issue(&tokens).await;
-        verify(&tokens, &made).await.unwrap();
+    clock.set(on(30).saturating_sub(MS));
+    assert_eq!(outcome(&tokens, &later).await, Ok(()));
+    clock.set(on(30));
+    assert_eq!(outcome(&tokens, &later).await, refused, "ten days from when it began");
+    assert_eq!(outcome(&tokens, &used).await, refused);
+    let tokens = tokens.with_policy(policy.with_max_unused(30 * DAY + MS));
+    for made in [&unused, &used, &later] {
+        assert_eq!(outcome(&tokens, made).await, Ok(()));
     }
-    assert_eq!(tokens.flush_usage().await.unwrap(), 10);
-    let made = issue(&tokens).await;
-    verify(&tokens, &made).await.unwrap();
-    assert_eq!(tokens.flush_usage().await.unwrap(), 1, "a flush makes room");
 }
 
+/// Without last uses the rule would stop every token that is older than it.
 #[tokio::test]
-async fn refused_requests_are_no_uses() {
-    let (clock, tokens) = world(MemoryStore::new(), Usage::default());
-    let made = issue(&tokens).await;
-    clock.advance(31 * DAY);
-    assert_eq!(verify(&tokens, &made).await, Err(Some(Rejection::Expired)));
-    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn without_usage_nothing_is_noted_and_disuse_blocks_nobody() {
+async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
+    let policy = Policy::default().with_max_unused(10 * DAY);
     let clock = FixedClock::new(now());
-    let unused = Policy::default().with_max_unused(7 * DAY);
-    let tokens = Tokens::new(keyring(), Watched::new(MemoryStore::new())).with_clock(clock.clone()).with_policy(unused);
-    let made = issue(&tokens).await;
-    clock.advance(20 * DAY);
-    assert_eq!(verify(&tokens, &made).await, Ok(()));
-    assert_eq!(tokens.flush_usage().await.unwrap(), 0);
-    assert_eq!(last_use(&tokens, &made).await, None);
-}
-
-#[tokio::test]
-async fn a_token_unused_for_too_long_is_blocked_not_destroyed() {
-    let (clock, tokens) = world(MemoryStore::new(), Usage::default());
-    let tokens = tokens.with_policy(Policy::default().with_max_unused(7 * DAY));
-    let made = issue(&tokens).await;
-    let begins_late = new_token().with_not_before(now().saturating_add(8 * DAY)).with_lifetime(Lifetime::For(30 * DAY));
-    let late = tokens.issue(&actor(), begins_late).await.unwrap();
-    clock.advance(7 * DAY - Duration::from_millis(1));
-    assert_eq!(verify(&tokens, &made).await, Ok(()));
-    tokens.flush_usage().await.unwrap();
-    // It counts from the last use.
-    clock.advance(7 * DAY - Duration::from_millis(1));
-    assert_eq!(verify(&tokens, &late).await, Ok(()), "from its beginning, where that comes later");
-    assert_eq!(last_use(&tokens, &made).await, Some(now().saturating_add(7 * DAY - Duration::from_millis(1))));
-    clock.advance(Duration::from_millis(1));
-    assert_eq!(verify(&tokens, &made).await, Err(Some(Rejection::Policy)));
-    let text = made.token.expose_secret();
-    let explained = tokens.explain(text, &Access::to_own_project(&[])).await.unwrap();
-    assert_eq!((explained.fails, explained.breach), (vec![Rejection::Policy], Some(PolicyBreach::Unused)));
-    let tokens = tokens.with_policy(Policy::default());
-    assert_eq!(verify(&tokens, &made).await, Ok(()));
+    let without = Tokens::new(keyring(), Watched::new(MemoryStore::new()));
+    let without = without.with_clock(clock.clone()).with_policy(policy);
+    let made = issue(&without).await;
+    clock.advance(10 * DAY);
+    assert_eq!(outcome(&without, &made).await, Ok(()));
+    let with = without.with_usage(Usage::default());
+    assert_eq!(outcome(&with, &made).await, Err(Some(Rejection::Policy)));
 }

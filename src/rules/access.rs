@@ -19,6 +19,26 @@ use crate::words::ids::ProjectId;
 /// let access = Access::to(&project, &scopes).from_address("192.0.2.7".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A handler that names none has no owner to act for:
+/// ```
+/// # use keyfob::{Access, MemoryStore, OwnerId, ProjectId, Tokens, VerifyError};
+/// async fn owner(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<OwnerId, VerifyError> {
+///     Ok(tokens.verify(token, &Access::to(project, &[])).await?.owner().clone())
+/// }
+/// ```
+/// ```compile_fail,E0061
+/// # use keyfob::{Access, MemoryStore, OwnerId, ProjectId, Tokens, VerifyError};
+/// async fn owner(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<OwnerId, VerifyError> {
+///     Ok(tokens.verify(token).await?.owner().clone())
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use keyfob::{Keyring, OwnerId, PresentedToken, Rejection};
+/// fn owner(keyring: &Keyring, token: &str) -> Result<OwnerId, Rejection> {
+///     Ok(PresentedToken::parse(token, keyring)?.owner().clone())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a, P = InProject> {
     project: P,

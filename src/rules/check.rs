@@ -138,6 +138,42 @@ pub(super) fn limits<P: ProjectDemand>(
 ///
 /// Only [`check`] and [`Tokens::verify`](crate::Tokens::verify) make one; it has no constructor, Default or Deserialize.
 /// It speaks of the moment of the check: a request that runs for long, or a connection that stays open, checks again.
+///
+/// ```
+/// use std::{marker::PhantomData, sync::Arc};
+/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+///
+/// fn delete_branch(by: &Verified) {}
+///
+/// async fn handler(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<(), VerifyError> {
+///     delete_branch(&tokens.verify(token, &Access::to(project, &[])).await?);
+///     Ok(())
+/// }
+/// ```
+///
+/// What was verified for the token's own project, whichever that is, does not act in a given one:
+/// ```compile_fail,E0308
+/// use std::{marker::PhantomData, sync::Arc};
+/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+///
+/// fn delete_branch(by: &Verified) {}
+///
+/// async fn handler(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<(), VerifyError> {
+///     delete_branch(&tokens.verify(token, &Access::to_own_project(&[])).await?);
+///     Ok(())
+/// }
+/// ```
+///
+/// A record is no proof:
+/// ```compile_fail,E0451
+/// # use std::{marker::PhantomData, sync::Arc};
+/// # use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+/// fn delete_branch(by: &Verified) {}
+///
+/// fn forged(record: Arc<TokenRecord>) {
+///     delete_branch(&Verified { record, demand: PhantomData });
+/// }
+/// ```
 pub struct Verified<P = InProject> {
     record: Arc<TokenRecord>,
     demand: PhantomData<P>,

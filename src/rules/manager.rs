@@ -17,6 +17,25 @@ use crate::words::timestamp::Timestamp;
 /// Tokens do not manage tokens otherwise. What one makes or rotates stays within it, when it is given to
 /// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::Rotation::within): the same owner and
 /// project, no scope and no address beyond its own, and an expiry no later than its own end.
+///
+/// ```
+/// use std::sync::Arc;
+/// use keyfob::{Manager, Rejection, Scope, TokenRecord, Verified};
+///
+/// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
+///     verified.manager(&Scope::new("tokens:manage").expect("is a scope"))
+/// }
+/// ```
+///
+/// A record alone makes none:
+/// ```compile_fail,E0423
+/// use std::sync::Arc;
+/// use keyfob::{Manager, Rejection, Scope, TokenRecord, Verified};
+///
+/// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
+///     Ok(Manager(record))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Manager(Arc<TokenRecord>);
 

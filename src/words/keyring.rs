@@ -154,6 +154,23 @@ impl Keyring {
 }
 
 /// Proof that no live token stands on a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
+///
+/// ```
+/// use keyfob::{KeyNumber, Keyring, MemoryStore, RetireError, RetiredKey, Tokens};
+///
+/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, RetireError> {
+///     tokens.retire_key(number).await
+/// }
+/// ```
+///
+/// Nothing else gives one:
+/// ```compile_fail,E0423
+/// use keyfob::{KeyNumber, Keyring, MemoryStore, RetireError, RetiredKey, Tokens};
+///
+/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, RetireError> {
+///     Ok(RetiredKey(number))
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetiredKey(KeyNumber);
 

@@ -12,6 +12,29 @@ use super::format::{self, TokenText};
 ///
 /// Debug shows nothing of it; there is no Display, Clone, Serialize or comparison; its memory is wiped when it is dropped.
 /// The only way in is [`expose_secret`](Self::expose_secret).
+///
+/// ```
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("made {}", token.public_part());
+/// # Ok::<(), keyfob::Rejection>(())
+/// ```
+///
+/// It is not printed, copied or serialised by accident:
+/// ```compile_fail,E0277
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("made {}", token);
+/// # Ok::<(), keyfob::Rejection>(())
+/// ```
+/// ```compile_fail,E0599
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("made {}", token.clone().public_part());
+/// # Ok::<(), keyfob::Rejection>(())
+/// ```
+/// ```compile_fail,E0277
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("made {}", serde_json::json!({ "token": token }));
+/// # Ok::<(), keyfob::Rejection>(())
+/// ```
 pub struct PlaintextToken {
     text: Zeroizing<String>,
     public: usize,
