@@ -1,14 +1,16 @@
-//! The administrator's page: everybody, and how many tokens they have in which project; revoke all of a person's, suspend
-//! a person.
+//! The administrator's page: everybody and every project, and how many live tokens each has; revoke all of a person's or a
+//! project's, suspend a person.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use keyfob::{
-    Actor, CountQuery, Life, ProjectsQuery, RevocationReason, RevokeGroup, StatusFilter, StoreMaintenance, TokenStore,
+    Actor, CountQuery, Life, OwnerId, ProjectId, ProjectsQuery, RevocationReason, RevokeGroup, StatusFilter,
+    StoreMaintenance, TokenStore,
 };
 use serde::Deserialize;
 
@@ -16,6 +18,7 @@ use crate::accounts::User;
 use crate::app::App;
 use crate::own_tokens::Refused;
 use crate::page::{PageError, render};
+use crate::projects::Project;
 use crate::sessions::SignedIn;
 
 #[derive(Template)]
@@ -23,6 +26,8 @@ use crate::sessions::SignedIn;
 struct AdminPage<'a> {
     signed_in: &'a SignedIn,
     people: Vec<Person>,
+    /// With its live tokens.
+    projects: Vec<(Project, u64)>,
     notice: Option<String>,
 }
 
@@ -59,8 +64,13 @@ pub async fn show(
         let live = projects.iter().map(|(_, live)| live).sum();
         people.push(Person { user, projects, live });
     }
+    let mut projects = Vec::new();
+    for project in app.projects.all().await.map_err(Refused::failed)? {
+        let live = live(&app, project.project_id(), None).await?;
+        projects.push((project, live));
+    }
     let notice = asked.revoked.map(|count| format!("{count} tokens are revoked, and have stopped working."));
-    render(&AdminPage { signed_in: &signed_in, people, notice })
+    render(&AdminPage { signed_in: &signed_in, people, projects, notice })
 }
 
 /// In how many projects the person has live tokens, and how many in each.
@@ -73,10 +83,7 @@ async fn live_by_project(app: &App, user: &User) -> Result<Vec<(String, u64)>, R
         let Some(last) = projects.last() else { return Ok(counts) };
         query.after = Some(*last);
         for project in projects {
-            let mut count = CountQuery::new(project);
-            count.owner = Some(user.owner_id());
-            count.status = Some(StatusFilter { life: Life::Live, at: app.tokens.now() });
-            match store.count(&count).await.map_err(Refused::failed)? {
+            match live(app, project, Some(user.owner_id())).await? {
                 0 => {}
                 live => counts.push((project.to_string(), live)),
             }
@@ -123,6 +130,37 @@ pub async fn reinstate(
     let person = person(&app, &signed_in, id, &form).await?;
     app.accounts.suspend(person.id, false).await.map_err(Refused::failed)?;
     Ok(Redirect::to("/admin"))
+}
+
+/// The live tokens of a project, or of one owner in it.
+async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
+    let mut count = CountQuery::new(project);
+    count.owner = owner;
+    count.status = Some(StatusFilter { life: Life::Live, at: app.tokens.now() });
+    app.tokens.store().count(&count).await.map_err(Refused::failed)
+}
+
+/// Ends every token of a project, whoever's it is.
+pub async fn revoke_project(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(id): Path<i64>,
+    Form(form): Form<PersonForm>,
+) -> Result<Redirect, PageError> {
+    allow(&signed_in)?;
+    signed_in.check_form(&form.csrf)?;
+    let projects = app.projects.all().await.map_err(Refused::failed)?;
+    let project = projects.into_iter().find(|project| project.id == id).ok_or(PageError::NotFound)?;
+    if form.typed.trim() != project.name {
+        return Err(Refused::State("that is not the name of the project".into()).into());
+    }
+    let actor = Actor::from(&signed_in.user.owner_id());
+    // All there are: those made in this very millisecond too.
+    let all = RevokeGroup::CreatedBefore(app.tokens.now().saturating_add(Duration::from_millis(1)));
+    let reason = RevocationReason::CessationOfOperation;
+    let revoked = app.tokens.revoke_group(&actor, &project.project_id(), &all, reason).await;
+    let count = revoked.map_err(Refused::failed)?;
+    Ok(Redirect::to(&format!("/admin?revoked={count}")))
 }
 
 /// The person that a form of an administrator is about.

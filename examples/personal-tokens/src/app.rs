@@ -63,6 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/settings/tokens/{uuid}", get(history::show))
         .route("/admin", get(admin::show))
         .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
+        .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))
         .route("/admin/people/{id}/suspend", post(admin::suspend))
         .route("/admin/people/{id}/reinstate", post(admin::reinstate))
         .route("/api/v2/auth/token/", get(api::list).post(api::create))

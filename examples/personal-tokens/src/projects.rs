@@ -94,6 +94,13 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
+    /// Every project there is, by name.
+    pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Project::from).collect())
+    }
+
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM memberships WHERE project_id = ? AND user_id = ?")
             .bind(project)

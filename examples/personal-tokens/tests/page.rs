@@ -190,3 +190,65 @@ async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
     assert!(log.contains("token refused"), "the log was kept");
     assert_holds_no_part(&log, token);
 }
+
+#[tokio::test]
+async fn an_administrator_ends_all_tokens_of_a_project() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let text = |made: serde_json::Value| made["token"].as_str().unwrap().to_owned();
+    let there = [text(ada.make("a", Some(shared)).await), text(eve.make("b", Some(shared)).await)];
+    let elsewhere = text(ada.make("c", None).await);
+    let path = format!("/admin/projects/{shared}/revoke-all");
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    ada.post_form(&path, "csrf=wrong&typed=Open+library").await.is(403);
+    assert_ne!(ada.post_form(&path, &format!("csrf={csrf}&typed=Open")).await.status, 303);
+    host.with_token(WHOAMI, &there[0]).await.is(200);
+    let done = ada.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
+    assert_eq!(done.header("location"), "/admin?revoked=2");
+    for token in &there {
+        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    }
+    host.with_token(WHOAMI, &elsewhere).await.is(200);
+    // There is no such page for anybody else.
+    eve.get("/admin").await.is(404);
+    let csrf = eve.get(PAGE).await.field("csrf");
+    eve.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(404);
+}
+
+#[tokio::test]
+async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let station = ada.project("Weather station").await;
+    let at = format!("{PAGE}?project={station}");
+    let page = ada.get(&format!("{at}&new=1")).await.is(200);
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let new = format!("csrf={csrf}&form={form}&project={station}&name=n&amount=3&unit=days&scopes=notes%3Aread");
+    let made = ada.post_form(PAGE, &new).await.is(200);
+    let token = token_in(&made.body).to_owned();
+    let notes = format!("/api/v2/projects/{station}/notes");
+    host.with_token(&notes, &token).await.is(200);
+    let without = ada.make("without", Some(station)).await["token"].as_str().unwrap().to_owned();
+    host.with_token(&notes, &without).await.is_problem(403, "insufficient_scope");
+
+    let list = ada.get(&at).await.is(200).body;
+    assert!(
+        list.contains("2 tokens in this project end within a week") || list.contains("1 token in this project ends")
+    );
+    let action = list.split("action=\"").find(|text| text.contains("/disable\"")).unwrap();
+    let disable = action.split('"').next().unwrap().to_owned();
+    let form = format!("csrf={csrf}&project={station}");
+    ada.post_form(&disable, &form).await.is(303);
+    ada.post_form(&disable.replace("/disable", "/end-grace"), &form).await.is(400);
+    let stopped: Vec<_> = [&token, &without].into_iter().collect();
+    let mut disabled = 0;
+    for token in &stopped {
+        disabled += u16::from(host.with_token(WHOAMI, token).await.status == 401);
+    }
+    assert_eq!(disabled, 1);
+    ada.post_form(&disable.replace("/disable", "/enable"), &form).await.is(303);
+    for token in stopped {
+        host.with_token(WHOAMI, token).await.is(200);
+    }
+}
