@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, Rejection, StoreError,
-    StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
+    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, PolicyBreach, Rejection,
+    StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
 };
 use support::{actor, keyring, new_token, now, project};
 
@@ -292,6 +292,8 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     assert_eq!(tokens.explain(unused.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
     clock.set(on(10));
     assert_eq!(outcome(&tokens, &unused).await, refused, "ten days from its creation");
+    let explained = tokens.explain(unused.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap();
+    assert_eq!((explained.fails, explained.breach), (vec![Rejection::Policy], Some(PolicyBreach::Unused)));
     clock.set(on(15).saturating_sub(MS));
     assert_eq!(outcome(&tokens, &used).await, Ok(()));
     clock.set(on(15));

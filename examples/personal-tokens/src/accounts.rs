@@ -16,13 +16,15 @@ pub struct User {
     pub id: i64,
     pub name: String,
     pub suspended: bool,
+    /// May see and end everybody's tokens.
+    pub admin: bool,
 }
 
-type Row = (i64, String, bool);
+type Row = (i64, String, bool, bool);
 
 impl From<Row> for User {
-    fn from((id, name, suspended): Row) -> Self {
-        Self { id, name, suspended }
+    fn from((id, name, suspended, admin): Row) -> Self {
+        Self { id, name, suspended, admin }
     }
 }
 
@@ -48,22 +50,19 @@ impl Accounts {
     }
 
     pub async fn find(&self, id: i64) -> sqlx::Result<Option<User>> {
-        let row: Option<Row> = sqlx::query_as("SELECT id, name, suspended FROM users WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(User::from))
+        find(&self.pool, id).await
     }
 
     /// The user of this name, if the password is theirs.
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
-        let row: Option<(i64, String, bool, String)> =
-            sqlx::query_as("SELECT id, name, suspended, password_hash FROM users WHERE name = ?")
-                .bind(name.trim())
-                .fetch_optional(&self.pool)
-                .await?;
+        let row: Option<(i64, String, bool, bool, String)> = sqlx::query_as(
+            "SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users WHERE name = ?",
+        )
+        .bind(name.trim())
+        .fetch_optional(&self.pool)
+        .await?;
         let (user, stored) = match row {
-            Some((id, name, suspended, stored)) => (Some(User { id, name, suspended }), stored),
+            Some((id, name, suspended, admin, stored)) => (Some(User { id, name, suspended, admin }), stored),
             None => (None, self.decoy.clone()),
         };
         let turn = Arc::clone(&self.gate).acquire_owned().await?;
@@ -81,10 +80,24 @@ impl Accounts {
         Ok(user.filter(|_| fits))
     }
 
+    /// Everybody, by name.
+    pub async fn all(&self) -> sqlx::Result<Vec<User>> {
+        let sql = "SELECT id, name, suspended, id IN (SELECT user_id FROM admins) FROM users ORDER BY name, id";
+        let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(User::from).collect())
+    }
+
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
         sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// The person of this number.
+pub async fn find(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<User>> {
+    let sql = "SELECT id, name, suspended, id IN (SELECT user_id FROM admins) FROM users WHERE id = ?";
+    let row: Option<Row> = sqlx::query_as(sql).bind(id).fetch_optional(pool).await?;
+    Ok(row.map(User::from))
 }
 
 /// Adds a person; the caller gives them a personal project in the same transaction.
@@ -95,6 +108,12 @@ pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str
         .execute(db)
         .await?;
     Ok(done.last_insert_rowid())
+}
+
+/// Makes somebody an administrator.
+pub async fn appoint(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO admins (user_id) VALUES (?) ON CONFLICT DO NOTHING").bind(user).execute(db).await?;
+    Ok(())
 }
 
 /// Argon2id with the parameters that OWASP recommends, which are the crate's defaults.

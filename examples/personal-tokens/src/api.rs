@@ -96,7 +96,7 @@ pub async fn create(
     };
     let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
     let project = own_tokens::project_of(&app, &signed_in.user, project).await?;
-    let (own, token) = own_tokens::issue(&app, &signed_in.user, &project, &body.name, lifetime).await?;
+    let (own, token) = own_tokens::issue(&app, &signed_in.user, &project, &body.name, lifetime, "").await?;
     Ok(Json(TokenObject::new(&own, &signed_in, token.expose_secret().into())))
 }
 
@@ -158,6 +158,8 @@ impl IntoResponse for ApiError {
                     | Refused::Expiry(_)
                     | Refused::Policy(_)
                     | Refused::TooMany
+                    | Refused::Scopes(_)
+                    | Refused::State(_)
                     | Refused::Unknown => (StatusCode::BAD_REQUEST, json!(message)),
                 }
             }

@@ -16,22 +16,25 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::accounts::Accounts;
+use crate::audit::Audit;
 use crate::names::TokenNames;
+use crate::owners::TokenOwners;
 use crate::page::PageError;
 use crate::problem::Problem;
 use crate::projects::Projects;
 use crate::sessions::SqliteSessions;
-use crate::{api, assets, csrf, page, sign_in, whoami};
+use crate::{admin, api, assets, csrf, history, page, sign_in, whoami};
 
 /// Where the tokens are kept.
 pub type Store = keyfob::SqliteStore;
 
 /// What every handler is given.
 pub struct App {
-    pub tokens: Tokens<Store, Arc<dyn Clock>>,
+    pub tokens: Tokens<Store, Arc<dyn Clock>, TokenOwners>,
     pub accounts: Accounts,
     pub projects: Projects,
     pub names: TokenNames,
+    pub audit: Audit,
     pub pool: SqlitePool,
     /// Browsers reach the service by HTTPS: its cookie must not travel otherwise.
     pub behind_tls: bool,
@@ -53,6 +56,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/settings/tokens", get(page::show).post(page::create))
         .route("/settings/tokens/{uuid}/delete", post(page::delete))
+        .route("/settings/tokens/{uuid}/rotate", post(page::rotate))
+        .route("/settings/tokens/{uuid}/end-grace", post(page::end_grace))
+        .route("/settings/tokens/{uuid}/disable", post(page::disable))
+        .route("/settings/tokens/{uuid}/enable", post(page::enable))
+        .route("/settings/tokens/{uuid}", get(history::show))
+        .route("/admin", get(admin::show))
+        .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
+        .route("/admin/people/{id}/suspend", post(admin::suspend))
+        .route("/admin/people/{id}/reinstate", post(admin::reinstate))
         .route("/api/v2/auth/token/", get(api::list).post(api::create))
         .route("/api/v2/auth/token/{uuid}", get(api::get).delete(api::delete))
         .layer(sessions)
@@ -61,7 +73,8 @@ pub fn router(app: Arc<App>) -> Router {
     // These see no session at all: a signed-in browser is nobody here.
     let by_token = Router::new()
         .route("/api/v2/auth/whoami", get(whoami::whoami))
-        .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project));
+        .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project))
+        .route("/api/v2/projects/{project}/notes", get(whoami::notes));
 
     let by_anybody = Router::new()
         .route("/static/style.css", get(assets::style))

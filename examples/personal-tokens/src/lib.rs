@@ -11,14 +11,18 @@
 #![allow(missing_docs, reason = "an application, not a library: what needs words has them")]
 
 pub mod accounts;
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod assets;
+pub mod audit;
 pub mod csrf;
 pub mod expiry;
 pub mod guard;
+pub mod history;
 pub mod names;
 pub mod own_tokens;
+pub mod owners;
 pub mod page;
 pub mod problem;
 pub mod projects;

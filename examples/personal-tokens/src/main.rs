@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob::SystemClock;
-use personal_tokens::app::router;
+use personal_tokens::app::{App, router};
 use personal_tokens::setup::{self, Settings, SetupError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +52,17 @@ fn args() -> Result<Option<Args>, SetupError> {
     Ok(Some(parsed))
 }
 
+/// Writes last uses every few seconds. A failure is logged; what was not written waits.
+async fn write_uses(app: Arc<App>) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        every.tick().await;
+        if let Err(error) = app.tokens.flush_usage().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run().await {
@@ -89,6 +101,11 @@ async fn run() -> Result<(), SetupError> {
             _ = terminated.recv() => {}
         }
     };
-    axum::serve(listener, router(app)).with_graceful_shutdown(ended).await?;
+    let flushing = tokio::spawn(write_uses(Arc::clone(&app)));
+    axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(ended).await?;
+    // What is in memory still: the last uses, and the end of the trail.
+    flushing.abort();
+    app.tokens.flush_usage().await?;
+    app.audit.written().await;
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! What a signed-in person does with their own tokens. The page and the JSON API both stand on it.
 
 use std::fmt;
+use std::time::Duration;
 
 use keyfob::{
-    Actor, Invalid, IssueError, Issued, Lifetime, ListQuery, MintError, Name, NewToken, PageSize, PlaintextToken,
-    PolicyError, RevocationReason, Status, TokenView,
+    Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, ListQuery, MintError, Name, NewToken, PageSize,
+    PlaintextToken, PolicyError, RevocationReason, RotateError, Rotated, Rotation, ScopeSet, Status, TokenView,
 };
 use uuid::Uuid;
 
@@ -29,6 +30,9 @@ pub enum Refused {
     Expiry(ExpiryError),
     Policy(PolicyError),
     TooMany,
+    Scopes(Invalid),
+    /// The token is not in a state for this.
+    State(String),
     InvalidProject,
     ForbiddenProject,
     Unknown,
@@ -51,6 +55,8 @@ impl fmt::Display for Refused {
             Self::Name(invalid) => invalid.fmt(f),
             Self::Expiry(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
+            Self::Scopes(invalid) => invalid.fmt(f),
+            Self::State(text) => f.write_str(text),
             Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
             Self::ForbiddenProject => f.write_str("you are not in this project"),
@@ -78,10 +84,12 @@ pub async fn issue(
     project: &Project,
     name: &str,
     lifetime: Lifetime,
+    scopes: &str,
 ) -> Result<(OwnToken, PlaintextToken), Refused> {
     let name = Name::new(name).map_err(Refused::Name)?;
+    let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
     let owner = user.owner_id();
-    let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime);
+    let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime).with_scopes(scopes);
     let Issued { token, record } = match app.tokens.issue(&Actor::from(&owner), new).await {
         Ok(issued) => issued,
         Err(IssueError::Mint(MintError::Policy(error))) => return Err(Refused::Policy(error)),
@@ -92,8 +100,54 @@ pub async fn issue(
     Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
 }
 
+/// Lets another token take over; the old one works for the grace still.
+pub async fn rotate(
+    app: &App,
+    user: &User,
+    token: &OwnToken,
+    grace: Duration,
+) -> Result<(OwnToken, PlaintextToken), Refused> {
+    let actor = Actor::from(&user.owner_id());
+    let rotated = app.tokens.rotate(&actor, &token.view.key(), Rotation::with_grace(grace)).await;
+    let Rotated { issued, .. } = match rotated {
+        Ok(rotated) => rotated.ok_or(Refused::Unknown)?,
+        Err(RotateError::Refused(refused)) => return Err(Refused::State(refused.to_string())),
+        Err(error) => return Err(Refused::failed(error)),
+    };
+    let name = app.names.of(&issued.record.key(), user.id).await.map_err(Refused::failed)?;
+    Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
+}
+
+/// Ends the grace of a token that was rotated: whoever uses it from now on is told that it was revoked.
+pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
+    if token.view.rotated_to.is_none() {
+        return Err(Refused::State("the token was not rotated".into()));
+    }
+    let actor = Actor::from(&user.owner_id());
+    let revoked = app.tokens.revoke(&actor, &token.view.key(), RevocationReason::Superseded).await;
+    revoked.map(drop).map_err(Refused::failed)
+}
+
+/// Stops a token for now, or lets it work again.
+pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<(), Refused> {
+    let (actor, key) = (Actor::from(&user.owner_id()), token.view.key());
+    let changed = match disabled {
+        true => app.tokens.disable(&actor, &key).await,
+        false => app.tokens.enable(&actor, &key).await,
+    };
+    match changed {
+        Ok(view) => view.map(drop).ok_or(Refused::Unknown),
+        Err(ChangeError::Refused(refused)) => Err(Refused::State(refused.to_string())),
+        Err(error) => Err(Refused::failed(error)),
+    }
+}
+
 /// The person's tokens in a project, newest first, those they deleted among them.
 pub async fn list(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+    // So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
+    if let Err(error) = app.tokens.flush_usage().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+    }
     let project = project.project_id();
     let mut names = app.names.of_user(user.id, &project).await.map_err(Refused::failed)?;
     let mut query = ListQuery::new(project);

@@ -4,6 +4,7 @@
 //! copies, and wipes the token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
@@ -11,7 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use keyfob::{Lifetime, PlaintextToken, Status, TokenKind};
+use keyfob::{Lifetime, PlaintextToken, Status, Timestamp, TokenKind, TokenView};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -29,6 +30,8 @@ pub struct Asked {
     new: Option<String>,
     delete: Option<String>,
     deleted: Option<String>,
+    rotate: Option<String>,
+    changed: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,27 @@ pub struct NewForm {
     #[serde(default)]
     amount: String,
     unit: String,
+    /// Scopes, separated by spaces; empty grants none.
+    #[serde(default)]
+    scopes: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateForm {
+    csrf: String,
+    form: String,
+    project: i64,
+    /// In hours.
+    grace: u32,
+}
+
+/// A button that changes a token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenForm {
+    csrf: String,
+    project: i64,
 }
 
 #[derive(Deserialize)]
@@ -62,11 +86,14 @@ struct TokensPage<'a> {
     allows_never: bool,
     dialog: Dialog<'a>,
     notice: Option<&'static str>,
+    /// Tokens that end within a week, and have no successor.
+    ending: Vec<String>,
 }
 
 enum Dialog<'a> {
     None,
-    New { form: String, name: &'a str, amount: &'a str, unit: &'a str, error: Option<String> },
+    New { form: String, name: &'a str, amount: &'a str, unit: &'a str, scopes: &'a str, error: Option<String> },
+    Rotate { form: String, uuid: String, name: &'a str, error: Option<String> },
     Issued { name: &'a str, token: &'a PlaintextToken },
     Delete { uuid: String, name: &'a str, error: Option<&'static str> },
 }
@@ -86,11 +113,23 @@ async fn draw(
         signed_in,
         projects,
         project,
-        rows: kept.map(|token| Row::new(token, now)).collect(),
+        ending: kept
+            .clone()
+            .filter(|token| ends_soon(&token.view, now))
+            .map(|token| token.view.name.to_string())
+            .collect(),
+        rows: kept.map(|token| Row::new(token, &tokens, now)).collect(),
         allows_never: app.tokens.policy().lifetimes(TokenKind::Human).never_expiring,
         dialog,
         notice,
     })
+}
+
+/// What a notice would be sent for: alive, without a successor, and in its last week.
+fn ends_soon(view: &TokenView, now: Timestamp) -> bool {
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    let last_week = view.expires_at.is_some_and(|end| end.saturating_since(now) <= WEEK);
+    view.status.is_live() && view.rotated_to.is_none() && last_week
 }
 
 pub async fn show(
@@ -104,13 +143,23 @@ pub async fn show(
     let dialog = if let Some(uuid) = &asked.delete {
         token = own_tokens::find(&app, &signed_in.user, uuid).await?;
         Dialog::Delete { uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), error: None }
+    } else if let Some(uuid) = &asked.rotate {
+        token = own_tokens::find(&app, &signed_in.user, uuid).await?;
+        let form = random::hex128().map_err(Refused::failed)?;
+        Dialog::Rotate { form, uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), error: None }
     } else if asked.new.is_some() {
         let form = random::hex128().map_err(Refused::failed)?;
-        Dialog::New { form, name: "", amount: "30", unit: "days", error: None }
+        Dialog::New { form, name: "", amount: "30", unit: "days", scopes: "", error: None }
     } else {
         Dialog::None
     };
-    let notice = asked.deleted.map(|_| "The token is deleted and has stopped working.");
+    let notice = match (asked.deleted, asked.changed.as_deref()) {
+        (Some(_), _) => Some("The token is deleted and has stopped working."),
+        (None, Some("disabled")) => Some("The token is disabled: it does not work until you enable it."),
+        (None, Some("enabled")) => Some("The token works again."),
+        (None, Some("ended")) => Some("The old token has stopped working."),
+        _ => None,
+    };
     draw(&app, &signed_in, &project, dialog, notice).await
 }
 
@@ -125,7 +174,7 @@ pub async fn create(
         return Ok(list_of(&project, ""));
     }
     let issued = match lifetime(&form) {
-        Ok(lifetime) => own_tokens::issue(&app, &signed_in.user, &project, &form.name, lifetime).await,
+        Ok(lifetime) => own_tokens::issue(&app, &signed_in.user, &project, &form.name, lifetime, &form.scopes).await,
         Err(error) => Err(Refused::Expiry(error)),
     };
     match issued {
@@ -136,8 +185,9 @@ pub async fn create(
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
         Err(refused) => {
-            let NewForm { form, name, amount, unit, .. } = &form;
-            let dialog = Dialog::New { form: form.clone(), name, amount, unit, error: Some(in_words(&refused)) };
+            let NewForm { form, name, amount, unit, scopes, .. } = &form;
+            let error = Some(in_words(&refused));
+            let dialog = Dialog::New { form: form.clone(), name, amount, unit, scopes, error };
             let page = draw(&app, &signed_in, &project, dialog, None).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
@@ -167,6 +217,7 @@ fn in_words(refused: &Refused) -> String {
             _ => "The name holds a character that is not allowed.".into(),
         },
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
+        Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
         Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
         other => {
             let text = other.to_string();
@@ -174,6 +225,80 @@ fn in_words(refused: &Refused) -> String {
             letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
         }
     }
+}
+
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    mut signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<RotateForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    if signed_in.is_spent(&form.form) {
+        return Ok(list_of(&project, ""));
+    }
+    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    // Whatever a forged number says, a grace never outlasts the token itself.
+    let grace = Duration::from_secs(u64::from(form.grace) * 3600);
+    match own_tokens::rotate(&app, &signed_in.user, &token, grace).await {
+        Ok((own, token)) => {
+            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
+            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token };
+            Ok(draw(&app, &signed_in, &project, dialog, None).await?.into_response())
+        }
+        Err(refused @ Refused::State(_)) => {
+            let (name, error) = (token.view.name.as_str(), Some(in_words(&refused)));
+            let dialog = Dialog::Rotate { form: form.form, uuid: token.name.uuid.to_string(), name, error };
+            Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &project, dialog, None).await?).into_response())
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+pub async fn end_grace(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<TokenForm>,
+) -> Result<Response, PageError> {
+    let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
+    own_tokens::end_grace(&app, &signed_in.user, &token).await?;
+    Ok(list_of(&project, "&changed=ended"))
+}
+
+pub async fn disable(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<TokenForm>,
+) -> Result<Response, PageError> {
+    let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
+    own_tokens::disable(&app, &signed_in.user, &token, true).await?;
+    Ok(list_of(&project, "&changed=disabled"))
+}
+
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<TokenForm>,
+) -> Result<Response, PageError> {
+    let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
+    own_tokens::disable(&app, &signed_in.user, &token, false).await?;
+    Ok(list_of(&project, "&changed=enabled"))
+}
+
+/// The project and the token that a button stands for.
+async fn meant(
+    app: &App,
+    signed_in: &SignedIn,
+    uuid: &str,
+    form: &TokenForm,
+) -> Result<(Project, own_tokens::OwnToken), PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let project = own_tokens::project_of(app, &signed_in.user, Some(form.project)).await?;
+    Ok((project, own_tokens::find(app, &signed_in.user, uuid).await?))
 }
 
 pub async fn delete(

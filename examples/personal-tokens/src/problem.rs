@@ -22,12 +22,6 @@ impl Problem {
     pub fn new(status: StatusCode, reason: &'static str, detail: &'static str) -> Self {
         Self { status, reason, detail, www_authenticate: None }
     }
-
-    /// A refusal of a token that keyfob itself would let pass, with the challenge it would give.
-    pub fn of_token(status: StatusCode, error: &'static str, reason: &'static str, detail: &'static str) -> Self {
-        let challenge = format!("Bearer realm=\"{REALM}\", error=\"{error}\", error_description=\"{detail}\"");
-        Self { www_authenticate: HeaderValue::try_from(challenge).ok(), ..Self::new(status, reason, detail) }
-    }
 }
 
 impl From<Challenge> for Problem {

@@ -18,6 +18,14 @@ pub struct Row {
     pub expiry_class: &'static str,
     pub status: &'static str,
     pub status_class: &'static str,
+    pub scopes: String,
+    /// Until when it works still, where another token has taken over.
+    pub grace: Option<Time>,
+    /// Whether it was used since then.
+    pub still_used: bool,
+    pub can_rotate: bool,
+    /// Whether it may be disabled (`false`) or enabled (`true`).
+    pub can_switch: Option<bool>,
 }
 
 /// A time in words, for machines, and in full.
@@ -36,8 +44,12 @@ impl Time {
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Row {
-    pub fn new(token: &OwnToken, now: Timestamp) -> Self {
+    /// A row of the page; `all` are the tokens beside it.
+    pub fn new(token: &OwnToken, all: &[OwnToken], now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
+        let in_grace = |end: &Timestamp| view.status.is_live() && *end > now;
+        let successor = all.iter().find(|other| Some(other.view.id) == view.rotated_to);
+        let since = successor.map(|successor| successor.view.created_at);
         let (status, status_class) = match view.status {
             Status::Active => ("Active", "good"),
             Status::NotYetValid => ("Not valid yet", "warn"),
@@ -66,6 +78,11 @@ impl Row {
             expiry_class,
             status,
             status_class,
+            scopes: view.scopes.to_string(),
+            grace: view.grace_until.filter(in_grace).map(|end| Time::new(end, time_words::ahead(end, now))),
+            still_used: since.is_some_and(|since| view.last_used_at.is_some_and(|used| used > since)),
+            can_rotate: view.status == Status::Active && view.rotated_to.is_none(),
+            can_switch: view.status.is_live().then_some(view.disabled.is_some()),
         }
     }
 }

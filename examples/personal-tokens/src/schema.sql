@@ -40,3 +40,21 @@ CREATE TABLE IF NOT EXISTS token_names (
     UNIQUE (project, token_id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_names_of_user ON token_names (user_id, project);
+
+-- Who may see and end everybody's tokens, and suspend people.
+CREATE TABLE IF NOT EXISTS admins (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id)
+) STRICT;
+
+-- The audit trail of each token: who did what to it, and what of it was refused (sampled).
+CREATE TABLE IF NOT EXISTS token_events (
+    id INTEGER PRIMARY KEY,
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL,
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);

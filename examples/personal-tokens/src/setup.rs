@@ -8,12 +8,14 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use keyfob::{Clock, Keyring, Pepper, Policy, Prefix, Tokens};
+use keyfob::{Clock, Keyring, Pepper, Policy, Prefix, Tokens, Usage};
 use sqlx::SqlitePool;
 
 use crate::accounts::{self, Accounts};
 use crate::app::{App, Store};
+use crate::audit::Audit;
 use crate::names::TokenNames;
+use crate::owners::TokenOwners;
 use crate::projects::{self, Kind, Projects};
 use crate::random;
 
@@ -73,17 +75,44 @@ pub async fn open(
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
     let first = first_sign_in(&pool).await?;
-    let policy = Policy::default().with_never_expiring(settings.allow_never).with_most_live_per_owner(MOST_LIVE_TOKENS);
-    let tokens = Tokens::new(keyring, store).with_policy(policy).with_clock(clock);
+    let policy = policy(data, settings)?;
+    let audit = Audit::start(pool.clone(), Arc::clone(&clock));
+    let tokens = Tokens::new(keyring, store)
+        .with_policy(policy)
+        .with_clock(clock)
+        .with_owners(TokenOwners::new(pool.clone()))
+        .with_usage(Usage::default())
+        .with_events(audit.clone());
     let app = App {
         tokens,
         accounts,
         projects: Projects::new(pool.clone()),
         names: TokenNames::new(pool.clone()),
+        audit,
         pool,
         behind_tls: settings.behind_tls,
     };
     Ok((Arc::new(app), first))
+}
+
+/// What stands in `config.json` beside the database: `{"policy": {…}}`, as [`Policy`] is written. Where there is none, the
+/// host's own: never is allowed, as the page of the product offers it, and 100 live tokens of a person in a project.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    policy: Policy,
+}
+
+fn policy(data: &Path, settings: Settings) -> Result<Policy, SetupError> {
+    let policy = match std::fs::read_to_string(data.join("config.json")) {
+        Ok(text) => serde_json::from_str::<Config>(&text).map_err(|error| format!("config.json: {error}"))?.policy,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Policy::default().with_never_expiring(true).with_most_live_per_owner(MOST_LIVE_TOKENS)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // An option of the command line can only forbid.
+    Ok(if settings.allow_never { policy } else { policy.with_never_expiring(false) })
 }
 
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
@@ -123,6 +152,7 @@ async fn first_sign_in(pool: &SqlitePool) -> Result<Option<FirstSignIn>, SetupEr
     }
     let (name, password) = ("ada", random::hex128()?);
     let user = add_user(pool, name, &password).await?;
+    accounts::appoint(pool, user).await?;
     for shared in ["Difference engine", "Weather station"] {
         let project = projects::insert(pool, shared, Kind::Shared, None).await?;
         projects::join(pool, project, user).await?;

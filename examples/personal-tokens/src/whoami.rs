@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use keyfob::{Access, ProjectId};
+use keyfob::{Access, Challenge, ProjectId, Scope};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -27,6 +27,20 @@ pub async fn whoami_in_project(
         return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page"));
     };
     Ok(describe(&admit(&app, &headers, &Access::to(&project, &[])).await?))
+}
+
+/// `GET /api/v2/projects/{project}/notes`: what a route looks like that needs a scope, `notes:read`.
+pub async fn notes(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let Ok(project) = ProjectId::new(&project) else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page"));
+    };
+    let scopes = [Scope::new("notes:read").map_err(|_| Challenge::UNAVAILABLE)?];
+    let caller = admit(&app, &headers, &Access::to(&project, &scopes)).await?;
+    Ok(Json(json!({ "project": caller.project.name, "notes": [] })))
 }
 
 fn describe<P>(caller: &Caller<P>) -> Json<Value> {

@@ -320,8 +320,10 @@ async fn a_token_ends_with_its_owners_place_in_the_project() {
     let engine = ada.project("Difference engine").await;
     let token = ada.make("n", Some(engine)).await["token"].as_str().unwrap().to_owned();
     host.app.projects.leave(engine, 1).await.unwrap();
-    host.with_token(WHOAMI, &token).await.is_problem(403, "project_left");
-    host.with_token(&format!("/api/v2/projects/{engine}/whoami"), &token).await.is_problem(403, "project_left");
+    host.with_token(WHOAMI, &token).await.is_problem(403, "owner_outside_project");
+    host.with_token(&format!("/api/v2/projects/{engine}/whoami"), &token)
+        .await
+        .is_problem(403, "owner_outside_project");
 }
 
 #[tokio::test]

@@ -25,20 +25,10 @@ use tempfile::TempDir;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_from_sign_in_to_deletion() {
     let Some(driver) = Driver::start() else { return };
-    let host = Host::start().await;
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = axum::serve(listener, host.router.clone());
-    tokio::spawn(async move { server.await });
+    let (host, browser) = signed_in(&driver).await;
+    let address = browser.address;
     let station = host.ada().await.project("Weather station").await;
     let engine = host.ada().await.project("Difference engine").await;
-
-    let browser = Browser { client: driver.client().await, address };
-
-    browser.goto("/").await;
-    browser.fill("#name", &host.first.name).await;
-    browser.fill("#password", &host.first.password).await;
-    browser.click("button").await;
 
     // One token, for one project, by its drop-down.
     browser.find("#project").await.select_by_label("Weather station").await.unwrap();
@@ -110,6 +100,95 @@ async fn a_token_from_sign_in_to_deletion() {
     browser.see("tbody .badge", "Expired").await;
 
     browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_rotated_and_its_grace_ended() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let old = browser.make("CI", "30", "Days").await;
+    browser.click("#done").await;
+    browser.click("a[href*='rotate=']").await;
+    browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
+    browser.click("#rotate").await;
+    browser.see("#dialog-title", "Your new token").await;
+    let new = browser.find("#token").await.text().await.unwrap();
+    assert_ne!(old, new);
+    let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
+    host.clock.advance(Duration::from_secs(1));
+    for token in [&old, &new] {
+        assert_eq!(get(&whoami, token).await.0, 200, "both work");
+    }
+    browser.click("#done").await;
+    browser.until("document.body.textContent.includes('Still in use.')", "body").await;
+    host.clock.advance(Duration::from_secs(3598));
+    assert_eq!(get(&whoami, &old).await.0, 200);
+
+    browser.click("form[action$='/end-grace'] button").await;
+    browser.see(".notice", "The old token has stopped working.").await;
+    let (status, problem) = get(&whoami, &old).await;
+    assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
+    assert_eq!(get(&whoami, &new).await.0, 200);
+
+    // What happened is told on the token's own page.
+    browser.click("tbody a.name").await;
+    browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_ends_all_tokens_of_a_person() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let eve = host.eve().await;
+    let shared = host.ada().await.project("Open library").await;
+    let text = |made: Value| made["token"].as_str().unwrap().to_owned();
+    let hers =
+        [text(eve.make("a", None).await), text(eve.make("b", None).await), text(eve.make("c", Some(shared)).await)];
+    let mine = text(host.ada().await.make("mine", None).await);
+    let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
+    for token in hers.iter().chain([&mine]) {
+        assert_eq!(get(&whoami, token).await.0, 200);
+    }
+    let id: i64 = 2;
+    browser.goto("/admin").await;
+    browser.see(&format!("#person-{id} .live"), "3").await;
+    // Suspended, she is locked out with all of them; reinstated, they work again.
+    browser.click(&format!("#person-{id} form[action$='/suspend'] button")).await;
+    browser.find(&format!("#person-{id} form[action$='/reinstate']")).await;
+    let (status, problem) = get(&whoami, &hers[0]).await;
+    assert_eq!((status, &problem["reason"]), (401, &json!("owner_suspended")));
+    browser.click(&format!("#person-{id} form[action$='/reinstate'] button")).await;
+    browser.find(&format!("#person-{id} form[action$='/suspend']")).await;
+    assert_eq!(get(&whoami, &hers[0]).await.0, 200);
+
+    browser.fill(&format!("#person-{id} input[name=typed]"), "eve").await;
+    browser.click(&format!("#person-{id} .danger")).await;
+    browser.see(".notice", "3 tokens are revoked, and have stopped working.").await;
+    for token in &hers {
+        let (status, problem) = get(&whoami, token).await;
+        assert_eq!((status, &problem["reason"]), (401, &json!("revoked")), "at the next request");
+    }
+    assert_eq!(get(&whoami, &mine).await.0, 200);
+    // Whoever is no administrator does not find the page.
+    eve.get("/admin").await.is(404);
+    browser.client.close().await.unwrap();
+}
+
+/// A host behind a port, and a browser in which its first person is signed in.
+async fn signed_in(driver: &Driver) -> (Host, Browser) {
+    let host = Host::start().await;
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = axum::serve(listener, host.router.clone());
+    tokio::spawn(async move { server.await });
+    let browser = Browser { client: driver.client().await, address };
+    browser.goto("/").await;
+    browser.fill("#name", &host.first.name).await;
+    browser.fill("#password", &host.first.password).await;
+    browser.click("button").await;
+    browser.find("#new").await;
+    (host, browser)
 }
 
 /// By real HTTP, with the token as Bearer.

@@ -1,0 +1,138 @@
+//! The administrator's page: everybody, and how many tokens they have in which project; revoke all of a person's, suspend
+//! a person.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use keyfob::{
+    Actor, CountQuery, Life, ProjectsQuery, RevocationReason, RevokeGroup, StatusFilter, StoreMaintenance, TokenStore,
+};
+use serde::Deserialize;
+
+use crate::accounts::User;
+use crate::app::App;
+use crate::own_tokens::Refused;
+use crate::page::{PageError, render};
+use crate::sessions::SignedIn;
+
+#[derive(Template)]
+#[template(path = "admin.html")]
+struct AdminPage<'a> {
+    signed_in: &'a SignedIn,
+    people: Vec<Person>,
+    notice: Option<String>,
+}
+
+struct Person {
+    user: User,
+    /// Live tokens by project.
+    projects: Vec<(String, u64)>,
+    live: u64,
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    revoked: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonForm {
+    csrf: String,
+    /// The person's name, typed as confirmation; only where something cannot be undone.
+    #[serde(default)]
+    typed: String,
+}
+
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, PageError> {
+    allow(&signed_in)?;
+    let mut people = Vec::new();
+    for user in app.accounts.all().await.map_err(Refused::failed)? {
+        let projects = live_by_project(&app, &user).await?;
+        let live = projects.iter().map(|(_, live)| live).sum();
+        people.push(Person { user, projects, live });
+    }
+    let notice = asked.revoked.map(|count| format!("{count} tokens are revoked, and have stopped working."));
+    render(&AdminPage { signed_in: &signed_in, people, notice })
+}
+
+/// In how many projects the person has live tokens, and how many in each.
+async fn live_by_project(app: &App, user: &User) -> Result<Vec<(String, u64)>, Refused> {
+    let store = app.tokens.store();
+    let mut counts = Vec::new();
+    let mut query = ProjectsQuery { owner: Some(user.owner_id()), ..ProjectsQuery::default() };
+    loop {
+        let projects = store.projects(&query).await.map_err(Refused::failed)?;
+        let Some(last) = projects.last() else { return Ok(counts) };
+        query.after = Some(*last);
+        for project in projects {
+            let mut count = CountQuery::new(project);
+            count.owner = Some(user.owner_id());
+            count.status = Some(StatusFilter { life: Life::Live, at: app.tokens.now() });
+            match store.count(&count).await.map_err(Refused::failed)? {
+                0 => {}
+                live => counts.push((project.to_string(), live)),
+            }
+        }
+    }
+}
+
+pub async fn revoke_all(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(id): Path<i64>,
+    Form(form): Form<PersonForm>,
+) -> Result<Response, PageError> {
+    let person = person(&app, &signed_in, id, &form).await?;
+    if form.typed.trim() != person.name {
+        return Err(Refused::State("that is not the name of the person".into()).into());
+    }
+    let (actor, group) = (Actor::from(&signed_in.user.owner_id()), RevokeGroup::Owner(person.owner_id()));
+    let revoked = app.tokens.revoke_everywhere(&actor, &group, RevocationReason::PrivilegeWithdrawn, None).await;
+    let count = revoked.map_err(Refused::failed)?;
+    Ok(Redirect::to(&format!("/admin?revoked={count}")).into_response())
+}
+
+pub async fn suspend(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(id): Path<i64>,
+    Form(form): Form<PersonForm>,
+) -> Result<Redirect, PageError> {
+    let person = person(&app, &signed_in, id, &form).await?;
+    if person.id == signed_in.user.id {
+        return Err(Refused::State("you cannot suspend yourself".into()).into());
+    }
+    app.accounts.suspend(person.id, true).await.map_err(Refused::failed)?;
+    Ok(Redirect::to("/admin"))
+}
+
+pub async fn reinstate(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(id): Path<i64>,
+    Form(form): Form<PersonForm>,
+) -> Result<Redirect, PageError> {
+    let person = person(&app, &signed_in, id, &form).await?;
+    app.accounts.suspend(person.id, false).await.map_err(Refused::failed)?;
+    Ok(Redirect::to("/admin"))
+}
+
+/// The person that a form of an administrator is about.
+async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> Result<User, PageError> {
+    allow(signed_in)?;
+    signed_in.check_form(&form.csrf)?;
+    app.accounts.find(id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
+}
+
+/// For everybody else, there is no such page.
+fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
+    if signed_in.user.admin { Ok(()) } else { Err(PageError::NotFound) }
+}

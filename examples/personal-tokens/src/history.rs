@@ -1,0 +1,52 @@
+//! The page of one token: what happened to it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Html;
+use keyfob::{Actor, Timestamp};
+
+use crate::app::App;
+use crate::own_tokens::{self, OwnToken, Refused};
+use crate::page::{PageError, render};
+use crate::rows::Time;
+use crate::sessions::SignedIn;
+use crate::time_words;
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct HistoryPage {
+    token: OwnToken,
+    entries: Vec<Line>,
+}
+
+struct Line {
+    at: Time,
+    event: String,
+    who: String,
+    detail: String,
+}
+
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+) -> Result<Html<String>, PageError> {
+    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    app.audit.written().await;
+    let now = app.tokens.now();
+    let me = Actor::from(&signed_in.user.owner_id());
+    let mut entries = Vec::new();
+    for entry in app.audit.of(&token.view.key()).await.map_err(Refused::failed)? {
+        let at = Timestamp::from_unix_millis(entry.at).map_err(Refused::failed)?;
+        let who = match entry.actor.as_str() {
+            "" => "a request with the token".into(),
+            actor if actor == me.as_str() => "you".into(),
+            actor => format!("person {actor}"),
+        };
+        let at = Time::new(at, time_words::ago(at, now));
+        entries.push(Line { at, event: entry.event.replace('_', " "), who, detail: entry.detail });
+    }
+    render(&HistoryPage { token, entries })
+}

@@ -1,0 +1,30 @@
+//! What keyfob asks at each verification: whether the token's owner may still act, and in this project.
+
+use keyfob::{OwnerId, OwnerState, Owners, OwnersError, ProjectId};
+use sqlx::SqlitePool;
+
+use crate::accounts;
+use crate::projects::Projects;
+
+/// Asked of the database each time, so that a suspension and a lost membership count at the next request.
+pub struct TokenOwners {
+    pool: SqlitePool,
+    projects: Projects,
+}
+
+impl TokenOwners {
+    pub fn new(pool: SqlitePool) -> Self {
+        Self { projects: Projects::new(pool.clone()), pool }
+    }
+}
+
+impl Owners for TokenOwners {
+    async fn state(&self, owner: &OwnerId, project: &ProjectId) -> Result<OwnerState, OwnersError> {
+        let user = accounts::find(&self.pool, owner.as_str().parse()?).await?;
+        let Some(user) = user.filter(|user| !user.suspended) else { return Ok(OwnerState::Suspended) };
+        match self.projects.find_of_user(user.id, project.as_str().parse()?).await? {
+            Some(_) => Ok(OwnerState::Active),
+            None => Ok(OwnerState::OutsideProject),
+        }
+    }
+}
