@@ -25,7 +25,7 @@ pub struct World<S> {
     pub project: ProjectId,
 }
 
-impl<S: TokenStore + StoreMaintenance> World<S> {
+impl<S: TokenStore> World<S> {
     pub fn new(store: S) -> Self {
         let clock = FixedClock::new(now());
         let usage = Usage::default().with_resolution(Duration::ZERO);
@@ -58,9 +58,13 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         }
     }
 
-    /// The token whose text this is, by a verification that is stopped between the store's answer and the check, where
-    /// `meanwhile` happens.
+    /// The outcome of a verification that is stopped between the store's answer and the check, where `meanwhile` happens.
     pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
+        self.during(self.outcome(made), meanwhile).await
+    }
+
+    /// What comes of an act that is stopped once its first `find` has read, where `meanwhile` happens.
+    pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
         let meanwhile = async {
@@ -68,7 +72,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
             meanwhile.await;
             go_on.notify_one();
         };
-        tokio::join!(self.outcome(made), meanwhile).0
+        tokio::join!(act, meanwhile).0
     }
 
     /// The next `find` does not answer.
