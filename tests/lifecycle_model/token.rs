@@ -1,0 +1,158 @@
+//! A token of the model, and what it and the policy say at a time. Nothing of the crate is used here.
+
+use crate::act::{DAY, Life, New, SCOPES};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    pub min: i64,
+    pub max: i64,
+    pub default: i64,
+    pub never: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub human: Lives,
+    pub service: Lives,
+    pub most_live: Option<u64>,
+    pub max_unused: Option<i64>,
+}
+
+/// A token as it should be. Times are milliseconds, links are places in the list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Token {
+    pub id: String,
+    pub project: usize,
+    pub owner: usize,
+    pub name: usize,
+    pub service: bool,
+    pub scopes: usize,
+    pub ranges: usize,
+    pub key: u8,
+    pub created: i64,
+    pub confirm_by: Option<i64>,
+    pub not_before: Option<i64>,
+    pub expires: Option<i64>,
+    pub grace: Option<i64>,
+    pub revoked: Option<(i64, &'static str)>,
+    pub disabled: Option<i64>,
+    pub last_used: Option<i64>,
+    pub family: usize,
+    pub from: Option<usize>,
+    pub to: Option<usize>,
+    pub request: Option<usize>,
+    /// 0 to 3: none, 30, 7 and 1 days.
+    pub stage: u8,
+    pub lease: Option<i64>,
+    pub version: u64,
+}
+
+pub const AHEAD: [i64; 3] = [30 * DAY, 7 * DAY, DAY];
+
+pub fn stage(expires: Option<i64>, now: i64) -> u8 {
+    expires.map_or(0, |end| AHEAD.iter().filter(|ahead| now >= end - **ahead).count() as u8)
+}
+
+/// `a:*` stands for all that begins with `a:`.
+pub fn grants(granted: usize, needed: &str) -> bool {
+    SCOPES[granted].split_whitespace().any(|one| match one.strip_suffix(":*") {
+        Some(stem) => needed == one || needed.split_once(':').is_some_and(|(head, _)| head == stem),
+        None => needed == one,
+    })
+}
+
+/// Everything; 10.0.0.0/8; 10.1.0.0/16 in it; a single one.
+pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
+pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
+
+impl Token {
+    pub fn status(&self, now: i64) -> &'static str {
+        let past = |time: Option<i64>| time.is_some_and(|time| now >= time);
+        match self {
+            _ if self.revoked.is_some() => "revoked",
+            _ if past(self.grace) => "rotated",
+            _ if past(self.confirm_by) => "lapsed",
+            _ if past(self.expires) => "expired",
+            _ if self.disabled.is_some() => "disabled",
+            _ if self.confirm_by.is_some() => "pending",
+            _ if self.not_before.is_some_and(|begin| begin > now) => "not_yet_valid",
+            _ => "active",
+        }
+    }
+
+    pub fn live(&self, now: i64) -> bool {
+        !["revoked", "rotated", "lapsed", "expired"].contains(&self.status(now))
+    }
+
+    pub fn due(&self, now: i64) -> bool {
+        let told = self.live(now) && self.confirm_by.is_none() && self.to.is_none();
+        told && stage(self.expires, now) > self.stage && self.lease.is_none_or(|lease| now >= lease)
+    }
+}
+
+impl Rules {
+    pub fn lives(&self, service: bool) -> &Lives {
+        if service { &self.service } else { &self.human }
+    }
+
+    /// What is wrong with a lifetime.
+    pub fn wrong(&self, service: bool, lifetime: Option<i64>) -> Option<&'static str> {
+        let Lives { min, max, never, .. } = *self.lives(service);
+        match lifetime {
+            None => (!never).then_some("never_expires"),
+            Some(lifetime) if lifetime > max => Some("too_long"),
+            Some(lifetime) => (lifetime < min).then_some("too_short"),
+        }
+    }
+
+    pub fn breach(&self, token: &Token, now: i64) -> Option<&'static str> {
+        let lifetime = token.expires.map(|end| end - token.created);
+        let begun = token.created.max(token.not_before.unwrap_or(i64::MIN)).max(token.last_used.unwrap_or(i64::MIN));
+        let unused = self.max_unused.is_some_and(|most| now - begun >= most);
+        self.wrong(token.service, lifetime).or(unused.then_some("unused"))
+    }
+
+    /// The token that this would be, made now, at this place of the list.
+    pub fn mint(&self, new: &New, now: i64, place: usize) -> Result<Token, &'static str> {
+        let lives = self.lives(new.service);
+        let expires = match new.life {
+            Life::Never => None,
+            Life::Default => Some(now + lives.default.max(lives.min).min(lives.max)),
+            Life::For(0) => return Err("no_lifetime"),
+            Life::For(lifetime) => Some(now + lifetime),
+            Life::Until(end) => Some(end),
+        };
+        if let Some(wrong) = self.wrong(new.service, expires.map(|end| end - now)) {
+            return Err(wrong);
+        }
+        let confirm_by = new.confirm_within.map(|within| now + within);
+        if expires.is_some_and(|end| end <= new.not_before.unwrap_or(now)) || confirm_by == Some(now) {
+            return Err("no_lifetime");
+        }
+        Ok(Token {
+            id: String::new(),
+            project: new.project,
+            owner: new.owner,
+            name: new.name,
+            service: new.service,
+            scopes: new.scopes,
+            ranges: new.ranges,
+            key: new.key,
+            created: now,
+            confirm_by,
+            not_before: new.not_before,
+            expires,
+            grace: None,
+            revoked: None,
+            disabled: None,
+            last_used: None,
+            family: place,
+            from: None,
+            to: None,
+            request: None,
+            stage: stage(expires, now),
+            lease: None,
+            version: 1,
+        })
+    }
+}

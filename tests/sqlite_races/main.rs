@@ -1,0 +1,237 @@
+//! Two processes on one SQLite file do two things to the same tokens at the same moment, 1,000 times each pair: what comes of it
+//! is always what one order or the other gives.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use keyfob::{
+    Access, Actor, ChangeError, Clock, IssueError, ListQuery, Name, NewToken, OwnerId, Policy, RevocationReason,
+    RevokeGroup, RotateError, Rotation, SqliteStore, StoreErrorKind, SuccessionError, SystemClock, TokenId, TokenKey,
+    TokenRecord, TokenStore, Tokens, Touch, mint_with,
+};
+
+mod races;
+#[path = "../support/mod.rs"]
+mod support;
+
+use races::{RACES, Race};
+use support::{Script, actor, base62, keyring, project};
+
+const ROUNDS: u64 = 1_000;
+/// Names the database to the other process, which is this same test binary.
+const DATABASE: &str = "KEYFOB_RACES_DATABASE";
+/// What begins the lines that the other process says, among those of the test harness.
+const SAYS: &str = "> ";
+/// No act takes so long, unless two wait for each other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn new_token(owner: &str, name: &str) -> NewToken {
+    NewToken::new(project("145"), OwnerId::new(owner).unwrap(), Name::new(name).unwrap())
+}
+
+fn key(id: &str) -> TokenKey {
+    TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
+}
+
+fn nanos() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
+/// Both processes wait for a moment by looking at the clock all the time, as a sleep would wake them too far apart.
+fn spin_until(moment: u64) {
+    while nanos() < moment {
+        std::hint::spin_loop();
+    }
+}
+
+fn changed<T>(outcome: Result<Option<T>, ChangeError>) -> String {
+    outcome.map_or_else(|error| error.to_string(), |token| if token.is_some() { "done" } else { "none" }.to_owned())
+}
+
+/// Does what a line says, in either process.
+async fn perform(store: &SqliteStore, line: &str) -> String {
+    let tokens = Tokens::new(keyring(), store.clone());
+    let mut words = line.split(' ');
+    let (verb, on) = (words.next().unwrap(), words.next().unwrap());
+    let who = Actor::new(words.next().unwrap_or("ada")).unwrap();
+    match verb {
+        "rotate" => match tokens.rotate(&who, &key(on), Rotation::with_grace(Duration::from_secs(3600))).await {
+            Ok(Some(_)) => "done".to_owned(),
+            Ok(None) => "none".to_owned(),
+            Err(RotateError::Refused(SuccessionError::Superseded)) => "superseded".to_owned(),
+            Err(RotateError::Refused(SuccessionError::Inactive(status))) => status.to_string(),
+            Err(other) => format!("{other:?}"),
+        },
+        "revoke" => {
+            let revoked = tokens.revoke(&who, &key(on), RevocationReason::KeyCompromise).await;
+            changed(revoked.map_err(ChangeError::from))
+        }
+        "revoke-all" | "revoke-family" => {
+            let group = match verb {
+                "revoke-all" => RevokeGroup::Owner(OwnerId::new(on).unwrap()),
+                _ => RevokeGroup::Family(TokenId::new(on).unwrap()),
+            };
+            tokens.revoke_group(&who, &project("145"), &group, RevocationReason::default()).await.unwrap().to_string()
+        }
+        "rename" => changed(tokens.rename(&who, &key(on), Name::new("renamed").unwrap()).await),
+        "disable" => changed(tokens.disable(&who, &key(on)).await),
+        "enable" => changed(tokens.enable(&who, &key(on)).await),
+        "touch" => {
+            let touch = Touch { key: key(on), used_at: SystemClock.now() };
+            store.touch_many(&[touch]).await.unwrap().to_string()
+        }
+        "verify" => match tokens.verify(on, &Access::to(&project("145"), &[])).await {
+            Ok(_) => "done".to_owned(),
+            Err(error) => error.rejection().unwrap().as_str().to_owned(),
+        },
+        "issue" | "issue-within-2" => {
+            let policy = Policy::default();
+            let policy = if verb == "issue" { policy } else { policy.with_most_live_per_owner(2) };
+            match tokens.with_policy(policy).issue(&who, new_token(on, "raced")).await {
+                Ok(_) => "done".to_owned(),
+                Err(IssueError::Limit) => "limit".to_owned(),
+                Err(other) => format!("{other:?}"),
+            }
+        }
+        "insert" => {
+            let new = new_token(on, who.as_str());
+            let mut script = Script::of(on);
+            let made = mint_with(&mut script, &keyring(), &Policy::default(), new, &who, SystemClock.now()).unwrap();
+            match store.insert(made.record, None).await {
+                Ok(_) => "done".to_owned(),
+                Err(error) if error.kind() == StoreErrorKind::Conflict => "conflict".to_owned(),
+                Err(other) => format!("{other:?}"),
+            }
+        }
+        _ => unreachable!("{verb}"),
+    }
+}
+
+async fn in_time(store: &SqliteStore, line: &str) -> String {
+    tokio::time::timeout(PATIENCE, perform(store, line)).await.expect("it hangs")
+}
+
+/// The other process: it names a moment for each line that it hears, and does at that moment what the line says.
+#[test]
+#[ignore = "run by the test below"]
+fn other_process() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(SqliteStore::open(&database)).unwrap();
+    for line in std::io::stdin().lock().lines() {
+        let moment = nanos() + 300_000;
+        println!("\n{SAYS}{moment}");
+        spin_until(moment);
+        let outcome = runtime.block_on(in_time(&store, &line.unwrap()));
+        println!("\n{SAYS}{outcome}");
+    }
+}
+
+/// The other process, as this one sees it. It ends when it hears no more.
+struct Other {
+    process: Child,
+    hears: ChildStdin,
+    says: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(database: &Path) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["other_process", "--exact", "--ignored", "--nocapture"])
+            .env(DATABASE, database)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (hears, says) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        Self { process, hears, says }
+    }
+
+    fn said(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "the other process ended");
+            if let Some(said) = line.trim_end().strip_prefix(SAYS) {
+                return said.to_owned();
+            }
+        }
+    }
+
+    /// Tells it what to do, and gives the moment at which it will.
+    fn tell(&mut self, line: &str) -> u64 {
+        writeln!(self.hears, "{line}").unwrap();
+        self.said().parse().unwrap()
+    }
+
+    fn end(self) {
+        let Self { mut process, hears, says } = self;
+        drop(hears);
+        // Read to its end, so that it can say what it has to.
+        assert!(says.lines().all(|line| line.is_ok()));
+        assert!(process.wait().unwrap().success());
+    }
+}
+
+/// One round: a token of its own, of an owner of its own.
+async fn round(race: &Race, number: u64, store: &SqliteStore, other: &mut Other) -> &'static str {
+    let tokens = Tokens::new(keyring(), store.clone());
+    let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
+    let owner = base62(1 + place * ROUNDS + number, 15);
+    let first = tokens.issue(&actor(), new_token(&owner, "first")).await.unwrap();
+    let (id, text) = (first.record.id, first.token.expose_secret());
+    let line = |act: &str| act.replace("{id}", id.as_str()).replace("{text}", text).replace("{owner}", &owner);
+    for act in race.before {
+        assert_eq!(in_time(store, &line(act)).await, "done");
+    }
+
+    // Each process does each of the acts, in every other round.
+    let mine = (number % 2) as usize;
+    let moment = other.tell(&line(race.acts[1 - mine]));
+    // Every other pair of rounds at the same moment, the others up to a millisecond before or behind.
+    let apart = if number % 4 < 2 { 0 } else { (number * 7_919 % 2_001) * 1_000 };
+    spin_until(if apart == 0 { moment } else { moment + apart - 1_000_000 });
+    let my_outcome = in_time(store, &line(race.acts[mine])).await;
+    let outcomes = [my_outcome, other.said()];
+    let outcomes = [outcomes[mine].as_str(), outcomes[1 - mine].as_str()];
+
+    let query = ListQuery { owner: Some(OwnerId::new(&owner).unwrap()), ..ListQuery::new(project("145")) };
+    let rows = store.list(&query).await.unwrap().items;
+    let (first, others): (Vec<_>, Vec<_>) = rows.iter().map(AsRef::as_ref).partition(|row: &&TokenRecord| row.id == id);
+    let order = (race.order)(outcomes, first[0], &others);
+
+    // Whatever the order, neither process takes a revoked token any more.
+    if first[0].revoked.is_some() {
+        let verify = format!("verify {text}");
+        assert_eq!(in_time(store, &verify).await, "revoked");
+        other.tell(&verify);
+        assert_eq!(other.said(), "revoked");
+    }
+    order
+}
+
+#[tokio::test]
+async fn two_processes_at_once_give_what_one_order_gives() {
+    // Where a sync costs nothing, if there is such a place.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let database = folder.path().join("tokens.db");
+    let store = SqliteStore::open(&database).await.unwrap();
+    let mut other = Other::start(&database);
+    for race in &RACES {
+        println!("{}", race.name);
+        let mut orders: BTreeMap<&str, u64> = BTreeMap::new();
+        for number in 0..ROUNDS {
+            *orders.entry(round(race, number, &store, &mut other).await).or_default() += 1;
+        }
+        println!("    {orders:?}");
+        assert!(race.orders.iter().all(|order| orders.contains_key(order)), "only {orders:?}");
+        assert_eq!(orders.values().sum::<u64>(), ROUNDS);
+    }
+    other.end();
+    let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(whole, "ok");
+}
