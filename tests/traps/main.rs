@@ -1,5 +1,8 @@
 //! The traps that token services fall into, each a test of its own, on every shipped store.
 
+#[macro_use]
+#[path = "../support/handed_on.rs"]
+mod handed_on;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,5 +1,7 @@
 //! Rotations that revive, lengthen or lose.
 
+use std::time::Duration;
+
 use keyfob::{
     Lifetime, NoticeStage, PageSize, Policy, RequestId, RevocationReason, RevokeGroup, RotateError, Rotated, Rotation,
     Status, StoreMaintenance, SuccessionError, TokenStore,
@@ -107,7 +109,7 @@ pub async fn retry_after_a_lost_response<S: TokenStore + StoreMaintenance>(world
 
 pub async fn retry_after_a_lost_response_without_grace<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
-    let asked = || Rotation::with_grace(0 * HOUR).with_retry(request("r1"), HOUR);
+    let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     rotate(&world, &old, asked()).await.unwrap();
     assert_eq!(world.outcome(&old).await, "rotated");
     // Also when the lost one lapsed meanwhile, or its holder would have neither.

@@ -5,9 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Batch, Change, CountQuery, FixedClock, Issued, ListQuery, Name, NewToken, OwnerId, OwnerLimit, Page,
-    ProjectId, Revocation, RevokeMatching, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenKey,
-    TokenRecord, TokenStore, Tokens, Usage,
+    Access, Batch, FixedClock, Issued, Name, NewToken, OwnerId, ProjectId, StoreError, StoreErrorKind,
+    StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Usage,
 };
 use tokio::sync::Notify;
 
@@ -93,6 +92,8 @@ enum Fault {
 }
 
 impl<S: TokenStore> TokenStore for Between<S> {
+    handed_on!(store: insert, list, count, update, revoke, revoke_matching, rotate, touch_many);
+
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let fault = self.find.lock().unwrap().take();
         let record = self.store.find(key).await?;
@@ -105,41 +106,6 @@ impl<S: TokenStore> TokenStore for Between<S> {
             Some(Fault::TimeOut) => Err(StoreError::with_source(StoreErrorKind::Unavailable, "timed out")),
             None => Ok(record),
         }
-    }
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.store.insert(record, limit).await
-    }
-    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
-        self.store.list(query).await
-    }
-    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        self.store.count(query).await
-    }
-    async fn update(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        change: Change,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.update(key, version, change).await
-    }
-    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.revoke(key, revocation).await
-    }
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.store.revoke_matching(matching, revocation).await
-    }
-    async fn rotate(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        successor: TokenRecord,
-        grace_until: Timestamp,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.rotate(key, version, successor, grace_until).await
-    }
-    async fn touch_many(&self, touches: &[keyfob::Touch]) -> Result<u64, StoreError> {
-        self.store.touch_many(touches).await
     }
 }
 
