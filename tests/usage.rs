@@ -36,6 +36,8 @@ enum Touching {
     Works,
     Fails,
     Hangs,
+    /// Says so, and shows it later than a test lasts.
+    Lags,
 }
 
 impl<S> Watched<S> {
@@ -62,6 +64,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
             Touching::Works => self.store.touch_many(touches).await,
             Touching::Fails => Err(StoreError::new(StoreErrorKind::Unavailable)),
             Touching::Hangs => pending().await,
+            Touching::Lags => Ok(touches.len() as u64),
         }
     }
 }
@@ -212,6 +215,21 @@ async fn a_flush_that_is_dropped_loses_nothing() {
     assert_eq!(tokens.flush_usage().await.unwrap(), 2);
     assert_eq!(last_use(&tokens, &made).await, now().checked_add(60 * SECOND));
     assert_eq!(last_use(&tokens, &other).await, Some(now()));
+}
+
+/// What was written is not written again by what a replica says that has not seen it.
+#[tokio::test]
+async fn a_use_is_written_once_where_reads_lag_behind() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let made = issue(&tokens).await;
+    tokens.store().set(Touching::Lags);
+    for second in 0..120 {
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
+        let expected = u64::from(second % 60 == 0);
+        assert_eq!(tokens.flush_usage().await.unwrap(), expected, "{second}");
+        clock.advance(SECOND);
+    }
+    assert_eq!(last_use(&tokens, &made).await, None, "it lags");
 }
 
 /// Two nodes on one store: the one that saw the earlier use writes last.
