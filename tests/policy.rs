@@ -142,6 +142,7 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     for new in [owned("145", "ada", 60), owned("145", "ada", 61), owned("145", "bob", 20), owned("146", "bob", 60)] {
         tokens.issue(&actor(), new).await.unwrap();
     }
+    tokens.issue(&actor(), owned("145", "dan", 30)).await.unwrap();
     tokens.issue(&actor(), owned("146", "eve", 360)).await.unwrap();
     let gone = tokens.issue(&actor(), owned("146", "eve", 360)).await.unwrap();
     tokens.revoke(&actor(), &gone.record.key(), RevocationReason::default()).await.unwrap();
@@ -150,7 +151,7 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     tokens.flush_usage().await.unwrap();
 
-    // The one of twenty days ends before it was unused for thirty.
+    // The one of twenty days ends before it was unused for thirty, and dan's at that moment.
     let policy = Policy::default().with_max_lifetime(100 * DAY).with_max_unused(30 * DAY);
     let hits = tokens.dry_run(&policy).await.unwrap();
     let told: Vec<_> =

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, Rejection, StoreError,
-    StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
+    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, PolicyBreach, Rejection,
+    StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
 };
 use support::{actor, keyring, new_token, now, project};
 
@@ -36,6 +36,8 @@ enum Touching {
     Works,
     Fails,
     Hangs,
+    /// Says so, and shows it later than a test lasts.
+    Lags,
 }
 
 impl<S> Watched<S> {
@@ -62,6 +64,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
             Touching::Works => self.store.touch_many(touches).await,
             Touching::Fails => Err(StoreError::new(StoreErrorKind::Unavailable)),
             Touching::Hangs => pending().await,
+            Touching::Lags => Ok(touches.len() as u64),
         }
     }
 }
@@ -214,6 +217,21 @@ async fn a_flush_that_is_dropped_loses_nothing() {
     assert_eq!(last_use(&tokens, &other).await, Some(now()));
 }
 
+/// What was written is not written again by what a replica says that has not seen it.
+#[tokio::test]
+async fn a_use_is_written_once_where_reads_lag_behind() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let made = issue(&tokens).await;
+    tokens.store().set(Touching::Lags);
+    for second in 0..120 {
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
+        let expected = u64::from(second % 60 == 0);
+        assert_eq!(tokens.flush_usage().await.unwrap(), expected, "{second}");
+        clock.advance(SECOND);
+    }
+    assert_eq!(last_use(&tokens, &made).await, None, "it lags");
+}
+
 /// Two nodes on one store: the one that saw the earlier use writes last.
 #[tokio::test]
 async fn a_last_use_goes_forward_only() {
@@ -292,6 +310,8 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     assert_eq!(tokens.explain(unused.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
     clock.set(on(10));
     assert_eq!(outcome(&tokens, &unused).await, refused, "ten days from its creation");
+    let explained = tokens.explain(unused.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap();
+    assert_eq!((explained.fails, explained.breach), (vec![Rejection::Policy], Some(PolicyBreach::Unused)));
     clock.set(on(15).saturating_sub(MS));
     assert_eq!(outcome(&tokens, &used).await, Ok(()));
     clock.set(on(15));

@@ -1,9 +1,13 @@
 //! The traps that token services fall into, each a test of its own, on every shipped store.
 
+#[macro_use]
+#[path = "../support/handed_on.rs"]
+mod handed_on;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod edges;
+mod races;
 mod rotation;
 mod together;
 mod world;
@@ -57,6 +61,17 @@ traps! {
         store_time_out,
         rows_that_expire_between_two_pages,
         revoke_matching_against_a_token_issued_in_the_same_second;
+    races:
+        rotate_twice_in_the_gap,
+        the_same_request_twice_in_the_gap,
+        revoke_during_a_rotation,
+        revoke_all_of_an_owner_during_a_rotation,
+        disable_during_a_rotation,
+        revoke_during_a_change,
+        rename_twice_in_the_gap,
+        narrow_twice_in_the_gap,
+        a_last_use_written_during_a_rename,
+        expiry_during_a_verification_and_a_rotation;
     edges:
         now_plus_lifetime_overflow,
         exactly_at_expiry_on_every_path,

@@ -5,9 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Batch, Change, CountQuery, FixedClock, Issued, ListQuery, Name, NewToken, OwnerId, OwnerLimit, Page,
-    ProjectId, Revocation, RevokeMatching, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenKey,
-    TokenRecord, TokenStore, Tokens, Usage,
+    Access, Batch, FixedClock, Issued, Name, NewToken, OwnerId, ProjectId, StoreError, StoreErrorKind,
+    StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Usage,
 };
 use tokio::sync::Notify;
 
@@ -25,7 +24,7 @@ pub struct World<S> {
     pub project: ProjectId,
 }
 
-impl<S: TokenStore + StoreMaintenance> World<S> {
+impl<S: TokenStore> World<S> {
     pub fn new(store: S) -> Self {
         let clock = FixedClock::new(now());
         let usage = Usage::default().with_resolution(Duration::ZERO);
@@ -58,9 +57,13 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         }
     }
 
-    /// The token whose text this is, by a verification that is stopped between the store's answer and the check, where
-    /// `meanwhile` happens.
+    /// The outcome of a verification that is stopped between the store's answer and the check, where `meanwhile` happens.
     pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
+        self.during(self.outcome(made), meanwhile).await
+    }
+
+    /// What comes of an act that is stopped once its first `find` has read, where `meanwhile` happens.
+    pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
         let meanwhile = async {
@@ -68,7 +71,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
             meanwhile.await;
             go_on.notify_one();
         };
-        tokio::join!(self.outcome(made), meanwhile).0
+        tokio::join!(act, meanwhile).0
     }
 
     /// The next `find` does not answer.
@@ -89,6 +92,8 @@ enum Fault {
 }
 
 impl<S: TokenStore> TokenStore for Between<S> {
+    handed_on!(store: insert, list, count, update, revoke, revoke_matching, rotate, touch_many);
+
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let fault = self.find.lock().unwrap().take();
         let record = self.store.find(key).await?;
@@ -101,41 +106,6 @@ impl<S: TokenStore> TokenStore for Between<S> {
             Some(Fault::TimeOut) => Err(StoreError::with_source(StoreErrorKind::Unavailable, "timed out")),
             None => Ok(record),
         }
-    }
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.store.insert(record, limit).await
-    }
-    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
-        self.store.list(query).await
-    }
-    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        self.store.count(query).await
-    }
-    async fn update(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        change: Change,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.update(key, version, change).await
-    }
-    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.revoke(key, revocation).await
-    }
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.store.revoke_matching(matching, revocation).await
-    }
-    async fn rotate(
-        &self,
-        key: &TokenKey,
-        version: u64,
-        successor: TokenRecord,
-        grace_until: Timestamp,
-    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.rotate(key, version, successor, grace_until).await
-    }
-    async fn touch_many(&self, touches: &[keyfob::Touch]) -> Result<u64, StoreError> {
-        self.store.touch_many(touches).await
     }
 }
 
