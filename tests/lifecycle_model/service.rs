@@ -241,9 +241,8 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
                 changed(revoked.await.map_err(ChangeError::from))
             }
             Act::RevokePresented { tokens } => {
-                let texts = tokens.map(|token| self.texts[token].as_str());
-                let texts = ["no token", texts[0], texts[1]];
-                told(self.first.revoke_presented(&actor, texts, RevocationReason::KeyCompromise).await)
+                let [one, two] = tokens.map(|token| self.texts[token].as_str());
+                told(self.first.revoke_presented(&actor, ["no token", one, two], RevocationReason::KeyCompromise).await)
             }
             Act::RevokeGroup { project: in_project, group } => {
                 let group = match *group {
