@@ -144,7 +144,7 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates() {
 async fn ten_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let store = keyfob::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
-    one_window_costs_one_update_a_token(store, 100).await;
+    one_window_costs_one_update_a_token(store, 1000).await;
 }
 
 /// What waits moves along with the clock until it is written.
