@@ -15,15 +15,17 @@ use time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::accounts::Accounts;
-use crate::audit::Audit;
-use crate::names::TokenNames;
-use crate::owners::TokenOwners;
-use crate::page::PageError;
-use crate::problem::Problem;
-use crate::projects::Projects;
-use crate::sessions::SqliteSessions;
-use crate::{admin, api, assets, csrf, history, page, sign_in, whoami};
+use crate::api::problem::Problem;
+use crate::api::{tokens as api, whoami};
+use crate::config::Config;
+use crate::people::accounts::Accounts;
+use crate::people::owners::TokenOwners;
+use crate::people::projects::Projects;
+use crate::tokens::audit::Audit;
+use crate::tokens::names::TokenNames;
+use crate::web::error::PageError;
+use crate::web::sessions::SqliteSessions;
+use crate::web::{admin, assets, csrf, history, page, sign_in};
 
 /// Where the tokens are kept.
 pub type Store = keyfob::SqliteStore;
@@ -35,6 +37,7 @@ pub struct App {
     pub projects: Projects,
     pub names: TokenNames,
     pub audit: Audit,
+    pub config: Config,
     pub pool: SqlitePool,
     /// Browsers reach the service by HTTPS: its cookie must not travel otherwise.
     pub behind_tls: bool,

@@ -8,23 +8,22 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use keyfob::{Clock, Keyring, Pepper, Policy, Prefix, Tokens, Usage};
+use keyfob::{Clock, Keyring, Pepper, Prefix, Tokens, Usage};
 use sqlx::SqlitePool;
 
-use crate::accounts::{self, Accounts};
 use crate::app::{App, Store};
-use crate::audit::Audit;
-use crate::names::TokenNames;
-use crate::owners::TokenOwners;
-use crate::projects::{self, Kind, Projects};
+use crate::config::Config;
+use crate::people::accounts::{self, Accounts};
+use crate::people::owners::TokenOwners;
+use crate::people::projects::{self, Kind, Projects};
 use crate::random;
+use crate::tokens::audit::Audit;
+use crate::tokens::names::TokenNames;
 
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
 /// Stands in every token: a service of your own chooses its own, once.
 const PREFIX: &str = "demo_pat";
-/// Live tokens of one person in one project.
-const MOST_LIVE_TOKENS: u64 = 100;
 
 /// What an administrator chooses.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +58,11 @@ pub async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let mut config = Config::read(data)?;
+    // An option of the command line can only forbid.
+    if !settings.allow_never {
+        config.policy = config.policy.with_never_expiring(false);
+    }
     let database = data.join("personal-tokens.db");
     let pepper = match read_pepper(&data.join("pepper"))? {
         Some(pepper) => pepper,
@@ -75,10 +79,9 @@ pub async fn open(
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
     let first = first_sign_in(&pool).await?;
-    let policy = policy(data, settings)?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
     let tokens = Tokens::new(keyring, store)
-        .with_policy(policy)
+        .with_policy(config.policy.clone())
         .with_clock(clock)
         .with_owners(TokenOwners::new(pool.clone()))
         .with_usage(Usage::default())
@@ -89,30 +92,11 @@ pub async fn open(
         projects: Projects::new(pool.clone()),
         names: TokenNames::new(pool.clone()),
         audit,
+        config,
         pool,
         behind_tls: settings.behind_tls,
     };
     Ok((Arc::new(app), first))
-}
-
-/// What stands in `config.json` beside the database: `{"policy": {…}}`, as [`Policy`] is written. Where there is none, the
-/// host's own: never is allowed, as the page of the product offers it, and 100 live tokens of a person in a project.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    policy: Policy,
-}
-
-fn policy(data: &Path, settings: Settings) -> Result<Policy, SetupError> {
-    let policy = match std::fs::read_to_string(data.join("config.json")) {
-        Ok(text) => serde_json::from_str::<Config>(&text).map_err(|error| format!("config.json: {error}"))?.policy,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Policy::default().with_never_expiring(true).with_most_live_per_owner(MOST_LIVE_TOKENS)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    // An option of the command line can only forbid.
-    Ok(if settings.allow_never { policy } else { policy.with_never_expiring(false) })
 }
 
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {

@@ -4,10 +4,10 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use keyfob::{Access, Challenge, Credential, ProjectDemand, Rejection, Verified, VerifyError};
 
-use crate::accounts::User;
+use crate::api::problem::Problem;
 use crate::app::App;
-use crate::problem::Problem;
-use crate::projects::Project;
+use crate::people::accounts::User;
+use crate::people::projects::Project;
 use crate::setup::SetupError;
 
 /// Who calls, by a token that passed: the proof, and what the host knows of its owner and project.

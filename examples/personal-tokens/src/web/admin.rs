@@ -14,12 +14,12 @@ use keyfob::{
 };
 use serde::Deserialize;
 
-use crate::accounts::User;
 use crate::app::App;
-use crate::own_tokens::Refused;
-use crate::page::{PageError, render};
-use crate::projects::Project;
-use crate::sessions::SignedIn;
+use crate::people::accounts::User;
+use crate::people::projects::Project;
+use crate::tokens::own::Refused;
+use crate::web::error::{PageError, render};
+use crate::web::sessions::SignedIn;
 
 #[derive(Template)]
 #[template(path = "admin.html")]

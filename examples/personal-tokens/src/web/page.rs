@@ -16,13 +16,13 @@ use keyfob::{Lifetime, PlaintextToken, Status, Timestamp, TokenKind, TokenView};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::expiry::{ExpiryError, Measure};
-use crate::own_tokens::{self, Refused};
-use crate::projects::Project;
+use crate::people::projects::Project;
 use crate::random;
-use crate::rows::Row;
-use crate::sessions::SignedIn;
-use crate::setup::SetupError;
+use crate::tokens::expiry::{ExpiryError, Measure};
+use crate::tokens::own::{self, Refused};
+use crate::web::error::{PageError, in_words, render};
+use crate::web::rows::Row;
+use crate::web::sessions::SignedIn;
 
 #[derive(Deserialize)]
 pub struct Asked {
@@ -105,7 +105,7 @@ async fn draw(
     dialog: Dialog<'_>,
     notice: Option<&'static str>,
 ) -> Result<Html<String>, PageError> {
-    let tokens = own_tokens::list(app, &signed_in.user, project).await?;
+    let tokens = own::list(app, &signed_in.user, project).await?;
     let projects = app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?;
     let now = app.tokens.now();
     let kept = tokens.iter().filter(|token| token.view.status != Status::Revoked);
@@ -138,13 +138,13 @@ pub async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
-    let project = own_tokens::project_of(&app, &signed_in.user, asked.project).await?;
+    let project = own::project_of(&app, &signed_in.user, asked.project).await?;
     let token;
     let dialog = if let Some(uuid) = &asked.delete {
-        token = own_tokens::find(&app, &signed_in.user, uuid).await?;
+        token = own::find(&app, &signed_in.user, uuid).await?;
         Dialog::Delete { uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), error: None }
     } else if let Some(uuid) = &asked.rotate {
-        token = own_tokens::find(&app, &signed_in.user, uuid).await?;
+        token = own::find(&app, &signed_in.user, uuid).await?;
         let form = random::hex128().map_err(Refused::failed)?;
         Dialog::Rotate { form, uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), error: None }
     } else if asked.new.is_some() {
@@ -169,12 +169,12 @@ pub async fn create(
     Form(form): Form<NewForm>,
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
-    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    let project = own::project_of(&app, &signed_in.user, Some(form.project)).await?;
     if signed_in.is_spent(&form.form) {
         return Ok(list_of(&project, ""));
     }
     let issued = match lifetime(&form) {
-        Ok(lifetime) => own_tokens::issue(&app, &signed_in.user, &project, &form.name, lifetime, &form.scopes).await,
+        Ok(lifetime) => own::issue(&app, &signed_in.user, &project, &form.name, lifetime, &form.scopes).await,
         Err(error) => Err(Refused::Expiry(error)),
     };
     match issued {
@@ -208,25 +208,6 @@ fn lifetime(form: &NewForm) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// A refusal in the words of the form.
-fn in_words(refused: &Refused) -> String {
-    match refused {
-        Refused::Name(invalid) => match invalid.flaw() {
-            keyfob::Flaw::Empty => "Give the token a name.".into(),
-            keyfob::Flaw::TooLong { max } => format!("The name may have at most {max} characters."),
-            _ => "The name holds a character that is not allowed.".into(),
-        },
-        Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
-        Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
-        Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
-        other => {
-            let text = other.to_string();
-            let mut letters = text.chars();
-            letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
-        }
-    }
-}
-
 pub async fn rotate(
     State(app): State<Arc<App>>,
     mut signed_in: SignedIn,
@@ -234,14 +215,14 @@ pub async fn rotate(
     Form(form): Form<RotateForm>,
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
-    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    let project = own::project_of(&app, &signed_in.user, Some(form.project)).await?;
     if signed_in.is_spent(&form.form) {
         return Ok(list_of(&project, ""));
     }
-    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
     // Whatever a forged number says, a grace never outlasts the token itself.
     let grace = Duration::from_secs(u64::from(form.grace) * 3600);
-    match own_tokens::rotate(&app, &signed_in.user, &token, grace).await {
+    match own::rotate(&app, &signed_in.user, &token, grace).await {
         Ok((own, token)) => {
             signed_in.spend(&form.form).await.map_err(PageError::failed)?;
             let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token };
@@ -263,7 +244,7 @@ pub async fn end_grace(
     Form(form): Form<TokenForm>,
 ) -> Result<Response, PageError> {
     let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
-    own_tokens::end_grace(&app, &signed_in.user, &token).await?;
+    own::end_grace(&app, &signed_in.user, &token).await?;
     Ok(list_of(&project, "&changed=ended"))
 }
 
@@ -274,7 +255,7 @@ pub async fn disable(
     Form(form): Form<TokenForm>,
 ) -> Result<Response, PageError> {
     let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
-    own_tokens::disable(&app, &signed_in.user, &token, true).await?;
+    own::disable(&app, &signed_in.user, &token, true).await?;
     Ok(list_of(&project, "&changed=disabled"))
 }
 
@@ -285,7 +266,7 @@ pub async fn enable(
     Form(form): Form<TokenForm>,
 ) -> Result<Response, PageError> {
     let (project, token) = meant(&app, &signed_in, &uuid, &form).await?;
-    own_tokens::disable(&app, &signed_in.user, &token, false).await?;
+    own::disable(&app, &signed_in.user, &token, false).await?;
     Ok(list_of(&project, "&changed=enabled"))
 }
 
@@ -295,10 +276,10 @@ async fn meant(
     signed_in: &SignedIn,
     uuid: &str,
     form: &TokenForm,
-) -> Result<(Project, own_tokens::OwnToken), PageError> {
+) -> Result<(Project, own::OwnToken), PageError> {
     signed_in.check_form(&form.csrf)?;
-    let project = own_tokens::project_of(app, &signed_in.user, Some(form.project)).await?;
-    Ok((project, own_tokens::find(app, &signed_in.user, uuid).await?))
+    let project = own::project_of(app, &signed_in.user, Some(form.project)).await?;
+    Ok((project, own::find(app, &signed_in.user, uuid).await?))
 }
 
 pub async fn delete(
@@ -308,10 +289,10 @@ pub async fn delete(
     Form(form): Form<DeleteForm>,
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
-    let project = own_tokens::project_of(&app, &signed_in.user, Some(form.project)).await?;
-    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    let project = own::project_of(&app, &signed_in.user, Some(form.project)).await?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
     if form.typed.trim() == token.view.name.as_str() {
-        own_tokens::delete(&app, &signed_in.user, &token).await?;
+        own::delete(&app, &signed_in.user, &token).await?;
         return Ok(list_of(&project, "&deleted=1"));
     }
     let dialog = Dialog::Delete {
@@ -325,61 +306,4 @@ pub async fn delete(
 
 fn list_of(project: &Project, more: &str) -> Response {
     Redirect::to(&format!("/settings/tokens?project={}{more}", project.id)).into_response()
-}
-
-pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
-    page.render().map(Html).map_err(|error| PageError::failed(error.into()))
-}
-
-/// A page instead of the one that was asked for.
-pub enum PageError {
-    ForgedForm,
-    NotFound,
-    Refused(Refused),
-}
-
-impl PageError {
-    pub fn failed(error: SetupError) -> Self {
-        Self::Refused(Refused::failed(error))
-    }
-}
-
-impl From<Refused> for PageError {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-#[derive(Template)]
-#[template(path = "error.html")]
-struct ErrorPage {
-    title: &'static str,
-    text: String,
-}
-
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let (status, title, text) = match self {
-            Self::ForgedForm => (
-                StatusCode::FORBIDDEN,
-                "This form is out of date",
-                "It did not come from a page of your present session. Nothing was changed.".into(),
-            ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is no such page.".into()),
-            Self::Refused(Refused::Unknown) => {
-                (StatusCode::NOT_FOUND, "No such token", "It may have been deleted meanwhile.".into())
-            }
-            Self::Refused(refused @ (Refused::ForbiddenProject | Refused::NotYours)) => {
-                (StatusCode::FORBIDDEN, "Not yours", in_words(&refused))
-            }
-            Self::Refused(refused @ Refused::Failed) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", in_words(&refused))
-            }
-            Self::Refused(refused) => (StatusCode::BAD_REQUEST, "That did not work", in_words(&refused)),
-        };
-        match (ErrorPage { title, text }).render() {
-            Ok(page) => (status, Html(page)).into_response(),
-            Err(_) => status.into_response(),
-        }
-    }
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tower_sessions::Session;
 
 use crate::app::App;
-use crate::page::{self, PageError};
-use crate::sessions::{self, SignedIn};
+use crate::web::error::{PageError, render};
+use crate::web::sessions::{self, SignedIn};
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -35,7 +35,7 @@ pub struct SignOutForm {
 }
 
 pub async fn show() -> Result<Html<String>, PageError> {
-    page::render(&SignInPage { name: "", error: None })
+    render(&SignInPage { name: "", error: None })
 }
 
 pub async fn sign_in(
@@ -53,7 +53,7 @@ pub async fn sign_in(
         Some(_) => "This account is suspended.",
         None => "The name or the password is wrong.",
     };
-    let page = page::render(&SignInPage { name: &form.name, error: Some(error) })?;
+    let page = render(&SignInPage { name: &form.name, error: Some(error) })?;
     Ok((StatusCode::UNAUTHORIZED, page).into_response())
 }
 

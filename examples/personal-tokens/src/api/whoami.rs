@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, StatusCode};
 use keyfob::{Access, Challenge, ProjectId, Scope};
 use serde_json::{Value, json};
 
+use crate::api::guard::{Caller, admit};
+use crate::api::problem::Problem;
 use crate::app::App;
-use crate::guard::{Caller, admit};
-use crate::problem::Problem;
 
 /// `GET /api/v2/auth/whoami`: names no project, so any live token will do.
 pub async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {

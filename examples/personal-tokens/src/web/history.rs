@@ -8,11 +8,11 @@ use axum::response::Html;
 use keyfob::{Actor, Timestamp};
 
 use crate::app::App;
-use crate::own_tokens::{self, OwnToken, Refused};
-use crate::page::{PageError, render};
-use crate::rows::Time;
-use crate::sessions::SignedIn;
-use crate::time_words;
+use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::error::{PageError, render};
+use crate::web::rows::Time;
+use crate::web::sessions::SignedIn;
+use crate::web::time_words;
 
 #[derive(Template)]
 #[template(path = "history.html")]
@@ -33,7 +33,7 @@ pub async fn show(
     signed_in: SignedIn,
     Path(uuid): Path<String>,
 ) -> Result<Html<String>, PageError> {
-    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
     app.audit.written().await;
     let now = app.tokens.now();
     let me = Actor::from(&signed_in.user.owner_id());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use keyfob::{Status, Timestamp, TokenView};
 
-use crate::own_tokens::OwnToken;
-use crate::time_words;
+use crate::tokens::own::OwnToken;
+use crate::web::time_words;
 
 pub struct Row {
     pub uuid: String,

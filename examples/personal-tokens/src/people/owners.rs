@@ -3,8 +3,8 @@
 use keyfob::{OwnerId, OwnerState, Owners, OwnersError, ProjectId};
 use sqlx::SqlitePool;
 
-use crate::accounts;
-use crate::projects::Projects;
+use crate::people::accounts;
+use crate::people::projects::Projects;
 
 /// Asked of the database each time, so that a suspension and a lost membership count at the next request.
 pub struct TokenOwners {

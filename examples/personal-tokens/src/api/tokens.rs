@@ -12,10 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::expiry;
-use crate::own_tokens::{self, OwnToken, Refused};
-use crate::sessions::SignedIn;
 use crate::setup::SetupError;
+use crate::tokens::expiry;
+use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::sessions::SignedIn;
 
 /// A token as the API shows it.
 #[derive(Serialize)]
@@ -65,7 +65,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Json<Vec<TokenObject>>, ApiError> {
     let mut objects = Vec::new();
     for project in app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)? {
-        let tokens = own_tokens::list(&app, &signed_in.user, &project).await?;
+        let tokens = own::list(&app, &signed_in.user, &project).await?;
         let kept = tokens.iter().filter(|token| token.view.status != Status::Revoked);
         objects.extend(kept.map(|token| TokenObject::masked(token, &signed_in)));
     }
@@ -77,7 +77,7 @@ pub async fn get(
     signed_in: SignedIn,
     Path(uuid): Path<String>,
 ) -> Result<Json<TokenObject>, ApiError> {
-    match own_tokens::find(&app, &signed_in.user, &uuid).await {
+    match own::find(&app, &signed_in.user, &uuid).await {
         Ok(token) => Ok(Json(TokenObject::masked(&token, &signed_in))),
         Err(Refused::Unknown) => Err(ApiError::NotFound),
         Err(refused) => Err(refused.into()),
@@ -95,8 +95,8 @@ pub async fn create(
         Some(value) => Some(value.as_i64().filter(|id| *id > 0).ok_or(Refused::InvalidProject)?),
     };
     let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
-    let project = own_tokens::project_of(&app, &signed_in.user, project).await?;
-    let (own, token) = own_tokens::issue(&app, &signed_in.user, &project, &body.name, lifetime, "").await?;
+    let project = own::project_of(&app, &signed_in.user, project).await?;
+    let (own, token) = own::issue(&app, &signed_in.user, &project, &body.name, lifetime, "").await?;
     Ok(Json(TokenObject::new(&own, &signed_in, token.expose_secret().into())))
 }
 
@@ -105,8 +105,8 @@ pub async fn delete(
     signed_in: SignedIn,
     Path(uuid): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let token = own_tokens::find(&app, &signed_in.user, &uuid).await?;
-    own_tokens::delete(&app, &signed_in.user, &token).await?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    own::delete(&app, &signed_in.user, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,12 +16,12 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result as StoreResult};
 use tower_sessions::{Session, SessionStore};
 
-use crate::accounts::User;
-use crate::api::ApiError;
+use crate::api::tokens::ApiError;
 use crate::app::App;
-use crate::page::PageError;
+use crate::people::accounts::User;
 use crate::random;
 use crate::setup::SetupError;
+use crate::web::error::PageError;
 
 /// What a session holds.
 #[derive(Serialize, Deserialize)]

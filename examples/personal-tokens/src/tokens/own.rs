@@ -9,12 +9,12 @@ use keyfob::{
 };
 use uuid::Uuid;
 
-use crate::accounts::User;
 use crate::app::App;
-use crate::expiry::ExpiryError;
-use crate::names::TokenName;
-use crate::projects::Project;
+use crate::people::accounts::User;
+use crate::people::projects::Project;
 use crate::setup::SetupError;
+use crate::tokens::expiry::ExpiryError;
+use crate::tokens::names::TokenName;
 
 /// A token with its name in the JSON API.
 #[derive(Debug)]

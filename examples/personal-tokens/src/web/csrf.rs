@@ -6,7 +6,7 @@
 //!    `Sec-Fetch-Site` (since 2023 all do), or by `Origin` (since 2020). One that says neither is refused, so a script
 //!    with a session cookie sends `Origin` itself. This is what guards the JSON API and the sign-in form, and it holds
 //!    between ports of one host too, which are one site to a cookie;
-//! 3. each form of a session carries a value that only the session's own pages hold ([`crate::sessions::SignedIn`]).
+//! 3. each form of a session carries a value that only the session's own pages hold ([`crate::web::sessions::SignedIn`]).
 //!
 //! Routes that tokens open are not behind it: a browser never adds a token by itself.
 
@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::page::PageError;
-use crate::problem::Problem;
+use crate::api::problem::Problem;
+use crate::web::error::PageError;
 
 pub async fn same_origin(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);

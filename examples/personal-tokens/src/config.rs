@@ -1,0 +1,77 @@
+//! What an administrator writes into `config.json` beside the database. Everything may be left out.
+
+use std::io;
+use std::path::Path;
+
+use keyfob::Policy;
+use serde::Deserialize;
+
+use crate::setup::SetupError;
+
+/// Live tokens of one person in one project, where the file names no policy.
+const MOST_LIVE_TOKENS: u64 = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// As [`Policy`] is written. Where there is none, the host's own: never is allowed, as the page of the product offers
+    /// it, and 100 live tokens of a person in a project.
+    pub policy: Policy,
+    /// Where clients reach the service (`https://tokens.example`), as settings files tell it. Where there is none, the
+    /// address by which the page itself was asked for.
+    pub public_url: Option<String>,
+    /// Whether settings files tell editors to check the service's certificate.
+    pub verify_ssl: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default().with_never_expiring(true).with_most_live_per_owner(MOST_LIVE_TOKENS),
+            public_url: None,
+            verify_ssl: true,
+        }
+    }
+}
+
+impl Config {
+    /// What stands in the data directory.
+    pub fn read(data: &Path) -> Result<Self, SetupError> {
+        let text = match std::fs::read_to_string(data.join("config.json")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let config: Self = serde_json::from_str(&text).map_err(|error| format!("config.json: {error}"))?;
+        if config.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
+            return Err(
+                "config.json: public_url must be http:// or https:// and a host, without a slash behind it".into()
+            );
+        }
+        Ok(config)
+    }
+}
+
+/// Scheme, host and port, and nothing behind them.
+fn is_origin(url: &str) -> bool {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_an_origin() {
+        for url in ["https://tokens.example", "http://127.0.0.1:8088", "http://[::1]:1"] {
+            assert!(is_origin(url), "{url}");
+        }
+        for url in ["https://", "tokens.example", "https://a/", "https://a/b", "https://u@a", "https://a b", "ftp://a"]
+        {
+            assert!(!is_origin(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What people do with their tokens, and what is written down about it. The pages and the JSON API both stand on it.
+
+pub mod audit;
+pub mod expiry;
+pub mod names;
+pub mod own;

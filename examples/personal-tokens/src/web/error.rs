@@ -1,0 +1,85 @@
+//! A page instead of the one that was asked for, and refusals in the words of the pages.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::setup::SetupError;
+use crate::tokens::expiry::ExpiryError;
+use crate::tokens::own::Refused;
+
+pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
+    page.render().map(Html).map_err(|error| PageError::failed(error.into()))
+}
+
+/// A page instead of the one that was asked for.
+pub enum PageError {
+    ForgedForm,
+    NotFound,
+    Refused(Refused),
+}
+
+impl PageError {
+    pub fn failed(error: SetupError) -> Self {
+        Self::Refused(Refused::failed(error))
+    }
+}
+
+impl From<Refused> for PageError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    title: &'static str,
+    text: String,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let (status, title, text) = match self {
+            Self::ForgedForm => (
+                StatusCode::FORBIDDEN,
+                "This form is out of date",
+                "It did not come from a page of your present session. Nothing was changed.".into(),
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is no such page.".into()),
+            Self::Refused(Refused::Unknown) => {
+                (StatusCode::NOT_FOUND, "No such token", "It may have been deleted meanwhile.".into())
+            }
+            Self::Refused(refused @ (Refused::ForbiddenProject | Refused::NotYours)) => {
+                (StatusCode::FORBIDDEN, "Not yours", in_words(&refused))
+            }
+            Self::Refused(refused @ Refused::Failed) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", in_words(&refused))
+            }
+            Self::Refused(refused) => (StatusCode::BAD_REQUEST, "That did not work", in_words(&refused)),
+        };
+        match (ErrorPage { title, text }).render() {
+            Ok(page) => (status, Html(page)).into_response(),
+            Err(_) => status.into_response(),
+        }
+    }
+}
+
+/// A refusal in the words of the form.
+pub fn in_words(refused: &Refused) -> String {
+    match refused {
+        Refused::Name(invalid) => match invalid.flaw() {
+            keyfob::Flaw::Empty => "Give the token a name.".into(),
+            keyfob::Flaw::TooLong { max } => format!("The name may have at most {max} characters."),
+            _ => "The name holds a character that is not allowed.".into(),
+        },
+        Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
+        Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
+        Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
+        other => {
+            let text = other.to_string();
+            let mut letters = text.chars();
+            letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The pages, for a session in a browser.
+
+pub mod admin;
+pub mod assets;
+pub mod csrf;
+pub mod error;
+pub mod history;
+pub mod page;
+pub mod rows;
+pub mod sessions;
+pub mod sign_in;
+pub mod time_words;
