@@ -135,9 +135,10 @@ impl Random {
     }
 
     fn status(&mut self) -> StatusFilter {
-        let life = match self.below(4) {
+        let life = match self.below(6) {
             0 => Life::Live,
             1 => Life::Dead,
+            2 | 3 => Life::Except(self.of(Status::ALL)),
             _ => Life::Only(self.of(Status::ALL)),
         };
         StatusFilter { life, at: self.time() }

@@ -112,17 +112,26 @@ pub enum Life {
     Dead,
     /// Just these.
     Only(Status),
+    /// All but these: [`Status::Revoked`] for a page where what its owner deleted is gone and what ended by itself is not.
+    Except(Status),
+}
+
+impl Life {
+    /// Whether a status is one of the group.
+    pub fn contains(self, status: Status) -> bool {
+        match self {
+            Self::Live => status.is_live(),
+            Self::Dead => !status.is_live(),
+            Self::Only(only) => status == only,
+            Self::Except(except) => status != except,
+        }
+    }
 }
 
 impl StatusFilter {
     /// Whether the record is so at that time.
     pub fn matches(&self, record: &TokenRecord) -> bool {
-        let status = record.status(self.at);
-        match self.life {
-            Life::Live => status.is_live(),
-            Life::Dead => !status.is_live(),
-            Life::Only(only) => status == only,
-        }
+        self.life.contains(record.status(self.at))
     }
 }
 

@@ -55,6 +55,7 @@ faults! {
     ListOwnerIgnoresCase => list_filters_by_owner,
     ListEndsAMillisecondLate => list_filters_by_status,
     ListTakesPendingForActive => list_filters_by_status,
+    ListIgnoresExcept => list_filters_by_status,
     ListFoldsAsciiOnly => list_filters_by_name,
     ListSearchIsALike => list_takes_wildcards_as_they_are,
     ListExpiresAtOrBefore => list_filters_by_expiry,
@@ -80,6 +81,7 @@ faults! {
     CountOwnerIgnoresCase => count_filters_by_owner,
     CountKeyIgnoresCase => count_filters_by_key_number,
     CountEndsAMillisecondLate => count_filters_by_status,
+    CountIgnoresExcept => count_filters_by_status,
 
     EnableDoesNothing => update_makes_each_change,
     NarrowKeepsTheExpiryOfNever => update_makes_each_change,

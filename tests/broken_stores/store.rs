@@ -141,13 +141,26 @@ impl BrokenStore {
 
 // What is on a list, and where.
 impl BrokenStore {
-    fn is_so(&self, late: Fault, filter: &StatusFilter, record: &TokenRecord) -> bool {
-        let filter = if self.is(late) { StatusFilter { at: later(filter.at, -1), ..*filter } } else { *filter };
-        let pending = self.is(ListTakesPendingForActive) && late == ListEndsAMillisecondLate;
-        if pending && record.status(filter.at) == Status::Pending {
-            return matches!(filter.life, Life::Live | Life::Only(Status::Active));
+    /// For a list.
+    fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        match (self.fault, filter.life) {
+            (Some(ListIgnoresExcept), Life::Except(_)) => true,
+            (Some(ListTakesPendingForActive), life) if record.status(filter.at) == Status::Pending => {
+                life.contains(Status::Active)
+            }
+            _ => self.is_so(ListEndsAMillisecondLate, filter, record),
         }
-        filter.matches(record)
+    }
+
+    /// For a count.
+    fn is_counted_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        let ignored = self.is(CountIgnoresExcept) && matches!(filter.life, Life::Except(_));
+        ignored || self.is_so(CountEndsAMillisecondLate, filter, record)
+    }
+
+    fn is_so(&self, late: Fault, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        let at = if self.is(late) { later(filter.at, -1) } else { filter.at };
+        StatusFilter { at, ..*filter }.matches(record)
     }
 
     fn has_name(&self, query: &ListQuery, record: &TokenRecord) -> bool {
@@ -178,7 +191,7 @@ impl BrokenStore {
             None => record.created_at < before && !self.is(ListSkipsTheUnused),
         };
         (if both { owner || name } else { owner && name })
-            && query.status.as_ref().is_none_or(|filter| self.is_so(ListEndsAMillisecondLate, filter, record))
+            && query.status.as_ref().is_none_or(|filter| self.is_listed_as(filter, record))
             && query.expires_before.is_none_or(expires)
             && query.last_used_before.is_none_or(used)
     }
@@ -292,7 +305,7 @@ impl TokenStore for BrokenStore {
             self.same_project(CountCutsTheProject, &record.project, &query.project)
                 && query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()))
                 && query.key_number.is_none_or(|number| same_key(number.as_char()))
-                && query.status.as_ref().is_none_or(|filter| self.is_so(CountEndsAMillisecondLate, filter, record))
+                && query.status.as_ref().is_none_or(|filter| self.is_counted_as(filter, record))
         };
         Ok(self.rows().records.iter().filter(counted).count() as u64)
     }

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::row::columns;
 use crate::rules::status::{NoticeStage, Status};
 use crate::service::cursor::{Cursor, Expiry, SortKey};
-use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, StatusFilter};
+use crate::service::query::{CountQuery, ListOrder, ListQuery, StatusFilter};
 use crate::service::store::RevokeGroup;
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::text::OwnerId;
@@ -97,11 +97,7 @@ fn and_key_number(sql: &mut QueryBuilder<Sqlite>, number: KeyNumber) {
 
 pub(super) fn and_status(sql: &mut QueryBuilder<Sqlite>, filter: Option<StatusFilter>) {
     if let Some(StatusFilter { life, at }) = filter {
-        and_status_in(sql, at, |status| match life {
-            Life::Live => status.is_live(),
-            Life::Dead => !status.is_live(),
-            Life::Only(only) => status == only,
-        });
+        and_status_in(sql, at, |status| life.contains(status));
     }
 }
 

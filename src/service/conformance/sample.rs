@@ -169,7 +169,8 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
 
 /// Every filter by status, just before, at and just after the times in [`every_status`].
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
-    let lives = Status::ALL.iter().map(|status| Life::Only(*status)).chain([Life::Live, Life::Dead]);
+    let each = Status::ALL.iter().flat_map(|status| [Life::Only(*status), Life::Except(*status)]);
+    let lives = each.chain([Life::Live, Life::Dead]);
     lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { life, at: at(millis) }))
 }
 
