@@ -18,6 +18,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::api::problem::Problem;
 use crate::api::{tokens as api, whoami};
 use crate::config::Config;
+use crate::llm::models::Models;
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -25,7 +26,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, assets, csrf, history, page, sign_in};
+use crate::web::{admin, assets, csrf, forms, history, page, pane, sign_in};
 
 /// Where the tokens are kept.
 pub type Store = keyfob::SqliteStore;
@@ -35,6 +36,7 @@ pub struct App {
     pub tokens: Tokens<Store, Arc<dyn Clock>, TokenOwners>,
     pub accounts: Accounts,
     pub projects: Projects,
+    pub models: Models,
     pub names: TokenNames,
     pub audit: Audit,
     pub config: Config,
@@ -57,12 +59,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(|| async { Redirect::to("/settings/tokens") }))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
-        .route("/settings/tokens", get(page::show).post(page::create))
-        .route("/settings/tokens/{uuid}/delete", post(page::delete))
-        .route("/settings/tokens/{uuid}/rotate", post(page::rotate))
-        .route("/settings/tokens/{uuid}/end-grace", post(page::end_grace))
-        .route("/settings/tokens/{uuid}/disable", post(page::disable))
-        .route("/settings/tokens/{uuid}/enable", post(page::enable))
+        .route("/settings/tokens", get(page::show).post(forms::create))
+        .route("/settings/tokens/{uuid}/delete", post(forms::delete))
+        .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
+        .route("/settings/tokens/{uuid}/{act}", post(forms::act))
+        .route("/settings/tokens/{uuid}/connect", post(pane::submit))
+        .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
         .route("/settings/tokens/{uuid}", get(history::show))
         .route("/admin", get(admin::show))
         .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
@@ -107,7 +109,7 @@ async fn with_fixed_headers(mut response: Response) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
              base-uri 'none'; frame-ancestors 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

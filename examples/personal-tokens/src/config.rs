@@ -1,11 +1,13 @@
 //! What an administrator writes into `config.json` beside the database. Everything may be left out.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use keyfob::Policy;
 use serde::Deserialize;
 
+use crate::llm::models::{ModelEntry, Upstream, Upstreams};
 use crate::setup::SetupError;
 
 /// Live tokens of one person in one project, where the file names no policy.
@@ -22,6 +24,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether settings files tell editors to check the service's certificate.
     pub verify_ssl: bool,
+    /// Where models are asked.
+    pub upstreams: Upstreams,
+    pub models: Vec<ModelEntry>,
 }
 
 impl Default for Config {
@@ -30,6 +35,8 @@ impl Default for Config {
             policy: Policy::default().with_never_expiring(true).with_most_live_per_owner(MOST_LIVE_TOKENS),
             public_url: None,
             verify_ssl: true,
+            upstreams: Upstreams::new(),
+            models: Vec::new(),
         }
     }
 }
@@ -37,7 +44,8 @@ impl Default for Config {
 impl Config {
     /// What stands in the data directory.
     pub fn read(data: &Path) -> Result<Self, SetupError> {
-        let text = match std::fs::read_to_string(data.join("config.json")) {
+        let path = data.join("config.json");
+        let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
@@ -47,6 +55,10 @@ impl Config {
             return Err(
                 "config.json: public_url must be http:// or https:// and a host, without a slash behind it".into()
             );
+        }
+        let is_secret = config.upstreams.values().any(Upstream::holds_credentials);
+        if is_secret && path.metadata()?.permissions().mode() & 0o077 != 0 {
+            return Err("config.json holds credentials and is open to others: chmod 600 it".into());
         }
         Ok(config)
     }

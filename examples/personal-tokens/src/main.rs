@@ -13,6 +13,7 @@ use std::time::Duration;
 use keyfob::SystemClock;
 use personal_tokens::app::{App, router};
 use personal_tokens::setup::{self, Settings, SetupError};
+use personal_tokens::tokens::notices;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,13 +53,19 @@ fn args() -> Result<Option<Args>, SetupError> {
     Ok(Some(parsed))
 }
 
-/// Writes last uses every few seconds. A failure is logged; what was not written waits.
-async fn write_uses(app: Arc<App>) {
-    let mut every = tokio::time::interval(Duration::from_secs(5));
+/// Writes last uses every few seconds, and asks each minute which tokens are about to end. A failure is logged; what was
+/// not done waits.
+async fn housekeeping(app: Arc<App>) {
+    let mut uses = tokio::time::interval(Duration::from_secs(5));
+    let mut ends = tokio::time::interval(Duration::from_secs(60));
     loop {
-        every.tick().await;
-        if let Err(error) = app.tokens.flush_usage().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+        tokio::select! {
+            _ = uses.tick() => if let Err(error) = app.tokens.flush_usage().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+            },
+            _ = ends.tick() => if let Err(error) = notices::gather(&app).await {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "coming ends are not told");
+            },
         }
     }
 }
@@ -101,10 +108,10 @@ async fn run() -> Result<(), SetupError> {
             _ = terminated.recv() => {}
         }
     };
-    let flushing = tokio::spawn(write_uses(Arc::clone(&app)));
+    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
     axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(ended).await?;
     // What is in memory still: the last uses, and the end of the trail.
-    flushing.abort();
+    housekeeping.abort();
     app.tokens.flush_usage().await?;
     app.audit.written().await;
     Ok(())

@@ -58,3 +58,25 @@ CREATE TABLE IF NOT EXISTS token_events (
     detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
+
+-- Tokens whose owner is to be told that they end within a day. A row goes once it is true no more.
+CREATE TABLE IF NOT EXISTS token_notices (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    PRIMARY KEY (project, token_id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS token_notices_of_owner ON token_notices (owner);
+
+-- The models that administrators added by the form.
+CREATE TABLE IF NOT EXISTS models (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id INTEGER NOT NULL REFERENCES projects (id),
+    name TEXT NOT NULL,
+    -- A name of the configuration file's, where the credential stands.
+    upstream TEXT NOT NULL,
+    upstream_model TEXT,
+    is_default INTEGER NOT NULL,
+    UNIQUE (project_id, name)
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS models_default ON models (project_id) WHERE is_default;

@@ -13,6 +13,7 @@ use sqlx::SqlitePool;
 
 use crate::app::{App, Store};
 use crate::config::Config;
+use crate::llm::models::Models;
 use crate::people::accounts::{self, Accounts};
 use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
@@ -86,10 +87,14 @@ pub async fn open(
         .with_owners(TokenOwners::new(pool.clone()))
         .with_usage(Usage::default())
         .with_events(audit.clone());
+    let projects = Projects::new(pool.clone());
+    let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
+    let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
     let app = App {
         tokens,
         accounts,
-        projects: Projects::new(pool.clone()),
+        projects,
+        models,
         names: TokenNames::new(pool.clone()),
         audit,
         config,

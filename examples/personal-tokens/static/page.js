@@ -1,28 +1,90 @@
-// The page works without this file. With it dialogs are modal, the token can be copied with one press, and it is
-// wiped from the page when the pop-up closes.
+// The page works without this file. With it dialogs are modal, the list follows what is typed, texts are copied with one
+// press, and a token is wiped from the page when its pop-up closes.
 "use strict";
 
-for (const select of document.querySelectorAll("[data-submits]")) {
-  select.form.querySelector("[data-plain]").hidden = true;
-  select.addEventListener("change", () => select.form.submit());
-}
+// Buttons that only stand in for this script go.
+document.documentElement.classList.add("scripted");
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submits]")) event.target.form.submit();
+});
 
 // One press, one token.
-for (const form of document.querySelectorAll("[data-once]")) {
-  form.addEventListener("submit", () => {
-    for (const button of form.querySelectorAll("button")) button.disabled = true;
-  });
-}
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-once]")) return;
+  for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+});
+
+const look = document.getElementById("look");
+if (look) followLook(look);
 
 const dialog = document.getElementById("dialog");
-if (dialog) {
+if (dialog) openModal(dialog);
+else returnFocus();
+
+// The list follows the search and the integration, without a new page and without taking the focus.
+function followLook(form) {
+  let waiting;
+  let asking;
+  form.addEventListener("input", (event) => {
+    if (!event.target.matches("[data-lives]")) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(refresh, event.target.type === "search" ? 150 : 0);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(waiting);
+    refresh();
+  });
+
+  async function refresh() {
+    asking?.abort();
+    asking = new AbortController();
+    const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+    const address = `${form.action}?${new URLSearchParams(fields)}`;
+    try {
+      const answer = await fetch(address, { signal: asking.signal });
+      // Signed out meanwhile, or something broke: the person is to see that page.
+      if (!answer.ok || answer.redirected) throw answer;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of document.querySelectorAll("[data-part]")) {
+        part.replaceWith(document.adoptNode(page.getElementById(part.id)));
+      }
+      history.replaceState(null, "", address);
+      const { count } = document.getElementById("list").dataset;
+      document.getElementById("found").textContent = count === "0" ? "No tokens" : `Tokens on this page: ${count}`;
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign(address);
+    }
+  }
+}
+
+// Whoever opened a dialog is where the keyboard stands after it.
+function returnFocus() {
+  const opener = sessionStorage.getItem("opener");
+  sessionStorage.removeItem("opener");
+  const links = [...document.querySelectorAll("[aria-haspopup=dialog]")];
+  if (opener) links.find((link) => link.getAttribute("href") === opener)?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[aria-haspopup=dialog]");
+  if (opener) sessionStorage.setItem("opener", opener.getAttribute("href"));
+});
+
+function openModal(dialog) {
   const back = dialog.dataset.back;
   // The address of the list, so that a reload shows that and neither sends a form again nor opens the dialog again.
   history.replaceState(null, "", back);
   dialog.removeAttribute("open");
   dialog.showModal();
 
-  dialog.addEventListener("close", () => location.replace(back));
+  let sending = false;
+  dialog.addEventListener("submit", () => (sending = true));
+  dialog.addEventListener("close", () => {
+    sending = true;
+    location.replace(back);
+  });
   for (const link of dialog.querySelectorAll("[data-close]")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
@@ -32,38 +94,82 @@ if (dialog) {
   dialog.addEventListener("cancel", (event) => {
     if (!mayClose()) event.preventDefault();
   });
-
   // A draft is not lost without a word.
-  function mayClose() {
-    const name = dialog.querySelector("#token-name");
-    if (!("draft" in dialog.dataset) || name.value.trim() === "") return true;
-    return confirm("Close without making the token?");
+  addEventListener("beforeunload", (event) => {
+    if (isDraft() && !sending) event.preventDefault();
+  });
+
+  function isDraft() {
+    return "draft" in dialog.dataset && dialog.querySelector("#token-name").value.trim() !== "";
   }
 
-  if ("secret" in dialog.dataset) showSecret(dialog);
+  function mayClose() {
+    return !isDraft() || confirm("Close without making the token?");
+  }
+
+  copies(dialog);
   chooseExpiry(dialog);
   expectName(dialog);
+  followPane(dialog);
+  if ("secret" in dialog.dataset) guardSecret(dialog);
 }
 
-function showSecret(dialog) {
-  const token = dialog.querySelector("#token");
-  const copy = dialog.querySelector("#copy");
-  const said = dialog.querySelector("#said");
-  const wipe = () => (token.textContent = "");
+function guardSecret(dialog) {
+  const wipe = () => {
+    dialog.querySelector("#token").textContent = "";
+    const sent = dialog.querySelector("input[name=token]");
+    if (sent) sent.value = "";
+    const preview = dialog.querySelector("#preview");
+    if (preview) preview.textContent = "";
+  };
   // Also out of a page that the browser keeps for its Back button.
   addEventListener("pagehide", wipe);
   dialog.addEventListener("close", wipe);
+  dialog.querySelector("#copy").focus();
+}
 
-  copy.hidden = false;
-  copy.focus();
-  copy.addEventListener("click", async () => {
+function copies(dialog) {
+  for (const button of dialog.querySelectorAll("[data-copies]")) {
+    const source = document.getElementById(button.dataset.copies);
+    const said = dialog.querySelector("#said");
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = "Copied";
+        said.textContent = button.dataset.said;
+      } catch {
+        getSelection().selectAllChildren(source);
+        said.textContent = "The browser does not let us copy. The text is selected: press Ctrl+C or ⌘C.";
+      }
+    });
+  }
+}
+
+// What the pane shows is fetched as the download is, so both are the same bytes.
+function followPane(dialog) {
+  const pane = dialog.querySelector("#pane");
+  const preview = dialog.querySelector("#preview");
+  if (!pane || !preview) return;
+  pane.addEventListener("change", async () => {
+    const tool = pane.querySelector("[name=tool]:checked");
+    dialog.querySelector("#tool-hint").textContent = tool.dataset.hint;
+    dialog.querySelector("#file-name").textContent = tool.dataset.file;
+    const fields = new URLSearchParams(new FormData(pane));
+    fields.set("do", "download");
+    const said = dialog.querySelector("#said");
     try {
-      await navigator.clipboard.writeText(token.textContent);
-      copy.textContent = "Copied";
-      said.textContent = "The token is on the clipboard.";
+      const answer = await fetch(pane.action, { method: "POST", body: fields });
+      if (!answer.ok || answer.redirected) throw answer;
+      const text = await answer.text();
+      // A later choice may have been answered first, and the dialog may be closed.
+      if (!tool.checked || !dialog.open) return;
+      preview.textContent = text;
+      dialog.querySelector("#made").hidden = false;
+      said.textContent = "";
     } catch {
-      getSelection().selectAllChildren(token);
-      said.textContent = "The browser does not let us copy. The token is selected: press Ctrl+C or ⌘C.";
+      preview.textContent = "";
+      said.textContent = "The settings could not be made. Choose again, or reload the page.";
     }
   });
 }

@@ -32,7 +32,7 @@ async fn a_token_from_sign_in_to_deletion() {
 
     // One token, for one project, by its drop-down.
     browser.find("#project").await.select_by_label("Weather station").await.unwrap();
-    browser.see(".empty h2", "No tokens in this project yet").await;
+    browser.see("#no-tokens h2", "No tokens in this project yet").await;
     browser.click("#new").await;
     browser.fill("#token-name", "VSCode Integration").await;
     assert_eq!(browser.find("#amount").await.prop("value").await.unwrap().unwrap(), "30");

@@ -6,9 +6,11 @@ mod support;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use personal_tokens::tokens::notices;
 use serde_json::json;
 use support::{Host, TOKENS, WHOAMI, assert_holds_no_part};
 
@@ -74,7 +76,7 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     // Sent again, as a reload of that page does, it makes no second one and shows nothing.
     assert_eq!(ada.post_form(PAGE, &send).await.is(303).header("location"), at);
     let list = ada.get(&at).await.is(200);
-    assert_eq!(list.body.matches("<tr>").count(), 2, "a head and one row");
+    assert_eq!(list.body.matches("<tr id=\"token-").count(), 1);
     for text in ["VSCode &#38; co", "in 5 minutes", "just now", "Active", token.rsplit_once('_').unwrap().0] {
         assert!(list.body.contains(text), "{text}");
     }
@@ -83,13 +85,13 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     let uuid = ada.get(TOKENS).await.json()[0]["uuid"].as_str().unwrap().to_owned();
     ada.get(&format!("{at}&delete={uuid}")).await.is(200);
     let path = format!("{PAGE}/{uuid}/delete");
-    ada.post_form(&path, &format!("csrf=no&project={station}&typed=VSCode+%26+co")).await.is(403);
-    let wrong = ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=vscode")).await.is(400);
+    ada.post_form(&path, &format!("csrf=no&view=project%3D{station}&typed=VSCode+%26+co")).await.is(403);
+    let wrong = ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=vscode")).await.is(400);
     assert!(wrong.body.contains("That is not the name of the token."));
     host.with_token(WHOAMI, &token).await.is(200);
-    ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=VSCode+%26+co")).await.is(303);
+    ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(303);
     host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
-    ada.post_form(&path, &format!("csrf={csrf}&project={station}&typed=VSCode+%26+co")).await.is(404);
+    ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(404);
 }
 
 #[tokio::test]
@@ -224,7 +226,7 @@ async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
     let at = format!("{PAGE}?project={station}");
     let page = ada.get(&format!("{at}&new=1")).await.is(200);
     let (csrf, form) = (page.field("csrf"), page.field("form"));
-    let new = format!("csrf={csrf}&form={form}&project={station}&name=n&amount=3&unit=days&scopes=notes%3Aread");
+    let new = format!("csrf={csrf}&form={form}&project={station}&name=n&amount=3&unit=days&scope=notes%3Aread");
     let made = ada.post_form(PAGE, &new).await.is(200);
     let token = token_in(&made.body).to_owned();
     let notes = format!("/api/v2/projects/{station}/notes");
@@ -233,13 +235,11 @@ async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
     host.with_token(&notes, &without).await.is_problem(403, "insufficient_scope");
 
     let list = ada.get(&at).await.is(200).body;
-    assert!(
-        list.contains("2 tokens in this project end within a week") || list.contains("1 token in this project ends")
-    );
     let action = list.split("action=\"").find(|text| text.contains("/disable\"")).unwrap();
     let disable = action.split('"').next().unwrap().to_owned();
-    let form = format!("csrf={csrf}&project={station}");
-    ada.post_form(&disable, &form).await.is(303);
+    let form = format!("csrf={csrf}&view=project%3D{station}%26q%3Dn");
+    let back = ada.post_form(&disable, &form).await.is(303);
+    assert_eq!(back.header("location"), format!("{at}&q=n&said=disabled"));
     ada.post_form(&disable.replace("/disable", "/end-grace"), &form).await.is(400);
     let stopped: Vec<_> = [&token, &without].into_iter().collect();
     let mut disabled = 0;
@@ -251,4 +251,31 @@ async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
     for token in stopped {
         host.with_token(WHOAMI, token).await.is(200);
     }
+}
+
+#[tokio::test]
+async fn the_last_day_of_a_token_is_told_until_something_is_done() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let station = ada.project("Weather station").await;
+    let uuid = ada.make("CI", Some(station)).await["uuid"].as_str().unwrap().to_owned();
+    let seen = async || {
+        notices::gather(&host.app).await.unwrap();
+        // Wherever she looks: this is another project.
+        ada.get(PAGE).await.is(200).body.contains("<li><b>CI</b> in Weather station")
+    };
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    host.clock.advance(29 * DAY - Duration::from_millis(1));
+    assert!(!seen().await);
+    host.clock.advance(Duration::from_millis(1));
+    // Sessions last 8 hours by the real clock, which has not moved.
+    assert!(seen().await);
+    assert!(seen().await, "until something is done");
+    let eve = host.eve().await;
+    assert!(!eve.get(PAGE).await.is(200).body.contains("id=\"ending\""));
+
+    let page = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200);
+    let form = format!("csrf={}&form={}&grace=1", page.field("csrf"), page.field("form"));
+    ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &form).await.is(200);
+    assert!(!seen().await, "its successor lives longer");
 }

@@ -7,13 +7,13 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use keyfob::Status;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::setup::SetupError;
 use crate::tokens::expiry;
+use crate::tokens::listing;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::web::sessions::SignedIn;
 
@@ -65,9 +65,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Json<Vec<TokenObject>>, ApiError> {
     let mut objects = Vec::new();
     for project in app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)? {
-        let tokens = own::list(&app, &signed_in.user, &project).await?;
-        let kept = tokens.iter().filter(|token| token.view.status != Status::Revoked);
-        objects.extend(kept.map(|token| TokenObject::masked(token, &signed_in)));
+        let tokens = listing::all(&app, &signed_in.user, &project).await?;
+        objects.extend(tokens.iter().map(|token| TokenObject::masked(token, &signed_in)));
     }
     Ok(Json(objects))
 }

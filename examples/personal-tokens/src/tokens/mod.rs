@@ -2,5 +2,8 @@
 
 pub mod audit;
 pub mod expiry;
+pub mod listing;
 pub mod names;
+pub mod notices;
 pub mod own;
+pub mod scopes;

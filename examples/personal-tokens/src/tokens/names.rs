@@ -48,14 +48,21 @@ impl TokenNames {
         Ok(TokenName { id, uuid: uuid.parse()? })
     }
 
-    /// The names of a user's tokens in a project, as far as they have any.
-    pub async fn of_user(&self, user: i64, project: &ProjectId) -> Result<HashMap<TokenId, TokenName>, SetupError> {
-        let rows: Vec<(i64, String, String)> =
-            sqlx::query_as("SELECT id, uuid, token_id FROM token_names WHERE user_id = ? AND project = ?")
-                .bind(user)
-                .bind(project.as_str())
-                .fetch_all(&self.pool)
-                .await?;
+    /// The names of these tokens of a project, as far as they have any.
+    pub async fn of_tokens(
+        &self,
+        project: &ProjectId,
+        tokens: &[TokenId],
+    ) -> Result<HashMap<TokenId, TokenName>, SetupError> {
+        let ids: Vec<&str> = tokens.iter().map(TokenId::as_str).collect();
+        let rows: Vec<(i64, String, String)> = sqlx::query_as(
+            "SELECT id, uuid, token_id FROM token_names WHERE project = ?
+             AND token_id IN (SELECT value FROM json_each(?))",
+        )
+        .bind(project.as_str())
+        .bind(serde_json::to_string(&ids)?)
+        .fetch_all(&self.pool)
+        .await?;
         rows.into_iter()
             .map(|(id, uuid, token)| Ok((TokenId::new(&token)?, TokenName { id, uuid: uuid.parse()? })))
             .collect()

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, ListQuery, MintError, Name, NewToken, PageSize,
-    PlaintextToken, PolicyError, RevocationReason, RotateError, Rotated, Rotation, ScopeSet, Status, TokenView,
+    Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, MintError, Name, NewToken, PlaintextToken, PolicyError,
+    RevocationReason, RotateError, Rotated, Rotation, ScopeSet, Status, TokenView,
 };
 use uuid::Uuid;
 
@@ -139,34 +139,6 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
         Ok(view) => view.map(drop).ok_or(Refused::Unknown),
         Err(ChangeError::Refused(refused)) => Err(Refused::State(refused.to_string())),
         Err(error) => Err(Refused::failed(error)),
-    }
-}
-
-/// The person's tokens in a project, newest first, those they deleted among them.
-pub async fn list(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
-    // So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
-    if let Err(error) = app.tokens.flush_usage().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
-    }
-    let project = project.project_id();
-    let mut names = app.names.of_user(user.id, &project).await.map_err(Refused::failed)?;
-    let mut query = ListQuery::new(project);
-    query.owner = Some(user.owner_id());
-    query.most = PageSize::MAX;
-    let mut tokens = Vec::new();
-    loop {
-        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
-        for view in page.items {
-            let name = match names.remove(&view.id) {
-                Some(name) => name,
-                None => app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?,
-            };
-            tokens.push(OwnToken { name, view });
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(tokens),
-        }
     }
 }
 

@@ -12,11 +12,13 @@ use crate::tokens::own::{self, OwnToken, Refused};
 use crate::web::error::{PageError, render};
 use crate::web::rows::Time;
 use crate::web::sessions::SignedIn;
-use crate::web::time_words;
+use crate::web::view::View;
 
 #[derive(Template)]
 #[template(path = "history.html")]
 struct HistoryPage {
+    signed_in: SignedIn,
+    back: String,
     token: OwnToken,
     entries: Vec<Line>,
 }
@@ -45,8 +47,9 @@ pub async fn show(
             actor if actor == me.as_str() => "you".into(),
             actor => format!("person {actor}"),
         };
-        let at = Time::new(at, time_words::ago(at, now));
+        let at = Time::ago(at, now);
         entries.push(Line { at, event: entry.event.replace('_', " "), who, detail: entry.detail });
     }
-    render(&HistoryPage { token, entries })
+    let back = View::of_project(&token.view.project).link();
+    render(&HistoryPage { signed_in, back, token, entries })
 }

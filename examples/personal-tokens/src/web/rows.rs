@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use keyfob::{Status, Timestamp, TokenView};
+use keyfob::{Status, Timestamp, TokenKey, TokenView};
 
-use crate::tokens::own::OwnToken;
+use crate::app::App;
+use crate::tokens::own::{OwnToken, Refused};
 use crate::web::time_words;
 
 pub struct Row {
@@ -23,6 +24,8 @@ pub struct Row {
     pub grace: Option<Time>,
     /// Whether it was used since then.
     pub still_used: bool,
+    /// Whether setting a tool up with it makes sense.
+    pub is_live: bool,
     pub can_rotate: bool,
     /// Whether it may be disabled (`false`) or enabled (`true`).
     pub can_switch: Option<bool>,
@@ -36,20 +39,44 @@ pub struct Time {
 }
 
 impl Time {
-    pub fn new(time: Timestamp, words: String) -> Self {
+    pub fn ago(time: Timestamp, now: Timestamp) -> Self {
+        Self::new(time, time_words::ago(time, now))
+    }
+
+    pub fn ahead(time: Timestamp, now: Timestamp) -> Self {
+        Self::new(time, time_words::ahead(time, now))
+    }
+
+    fn new(time: Timestamp, words: String) -> Self {
         Self { words, exact: time.to_string(), full: time_words::full(time) }
     }
 }
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// The rows of a page.
+pub async fn of(app: &App, tokens: &[OwnToken], now: Timestamp) -> Result<Vec<Row>, Refused> {
+    let mut rows = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        // Since when another token does its work, where one does: a few rows at most.
+        let replaced = match token.view.rotated_to {
+            Some(id) if token.view.status.is_live() => {
+                let key = TokenKey { project: token.view.project, id };
+                let successor = app.tokens.get(&key).await.map_err(Refused::failed)?;
+                successor.map(|successor| successor.created_at)
+            }
+            _ => None,
+        };
+        rows.push(Row::new(token, replaced, now));
+    }
+    Ok(rows)
+}
+
 impl Row {
-    /// A row of the page; `all` are the tokens beside it.
-    pub fn new(token: &OwnToken, all: &[OwnToken], now: Timestamp) -> Self {
+    /// `replaced` is since when another token has taken over.
+    fn new(token: &OwnToken, replaced: Option<Timestamp>, now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
         let in_grace = |end: &Timestamp| view.status.is_live() && *end > now;
-        let successor = all.iter().find(|other| Some(other.view.id) == view.rotated_to);
-        let since = successor.map(|successor| successor.view.created_at);
         let (status, status_class) = match view.status {
             Status::Active => ("Active", "good"),
             Status::NotYetValid => ("Not valid yet", "warn"),
@@ -62,25 +89,24 @@ impl Row {
         };
         let (expiry_class, expires) = match view.expires_at {
             None => ("good", None),
-            Some(end) if end <= now => ("over", Some(Time::new(end, time_words::ago(end, now)))),
-            Some(end) if end.saturating_since(now) <= A_WEEK => {
-                ("warn", Some(Time::new(end, time_words::ahead(end, now))))
-            }
-            Some(end) => ("good", Some(Time::new(end, time_words::ahead(end, now)))),
+            Some(end) if end <= now => ("over", Some(Time::ago(end, now))),
+            Some(end) if end.saturating_since(now) <= A_WEEK => ("warn", Some(Time::ahead(end, now))),
+            Some(end) => ("good", Some(Time::ahead(end, now))),
         };
         Self {
             uuid: token.name.uuid.to_string(),
             name: view.name.as_str().into(),
             public_part: view.public_part.clone(),
-            created: Time::new(view.created_at, time_words::ago(view.created_at, now)),
-            last_used: view.last_used_at.map(|time| Time::new(time, time_words::ago(time, now))),
+            created: Time::ago(view.created_at, now),
+            last_used: view.last_used_at.map(|time| Time::ago(time, now)),
             expires,
             expiry_class,
             status,
             status_class,
             scopes: view.scopes.to_string(),
-            grace: view.grace_until.filter(in_grace).map(|end| Time::new(end, time_words::ahead(end, now))),
-            still_used: since.is_some_and(|since| view.last_used_at.is_some_and(|used| used > since)),
+            grace: view.grace_until.filter(in_grace).map(|end| Time::ahead(end, now)),
+            still_used: replaced.is_some_and(|since| view.last_used_at.is_some_and(|used| used > since)),
+            is_live: view.status.is_live(),
             can_rotate: view.status == Status::Active && view.rotated_to.is_none(),
             can_switch: view.status.is_live().then_some(view.disabled.is_some()),
         }

@@ -1,0 +1,296 @@
+//! The models of projects, from the configuration file and from the administrator's form.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use sqlx::SqlitePool;
+
+use crate::connect;
+use crate::people::projects::{Kind, Project, Projects};
+
+/// A model that a project has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Model {
+    /// The row of the administrator's form; none for those of the configuration file.
+    pub id: Option<i64>,
+    /// The project that it belongs to, and whose credential is used.
+    pub project_id: i64,
+    pub name: String,
+    /// The one that the project suggests.
+    pub default: bool,
+    /// A name of [`Upstreams`].
+    pub upstream: String,
+    /// What the upstream calls it, where it is not the same.
+    pub upstream_model: Option<String>,
+}
+
+impl Model {
+    pub fn integration_uid(&self) -> String {
+        connect::integration_uid(self.project_id, &self.name)
+    }
+
+    /// As the query of an address.
+    pub fn query(&self) -> String {
+        serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
+    }
+}
+
+/// A model as `config.json` names it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    project_id: i64,
+    name: String,
+    upstream: String,
+    #[serde(default)]
+    upstream_model: Option<String>,
+    #[serde(default)]
+    default: bool,
+}
+
+/// Where models are asked, by the name that the configuration gives each place.
+pub type Upstreams = BTreeMap<String, Upstream>;
+
+/// A server that speaks OpenAI's API.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// What stands before `/chat/completions`: `https://api.openai.com/v1`.
+    pub url: String,
+    /// The credential of each project, by the project's number.
+    #[serde(default)]
+    credentials: BTreeMap<i64, Credential>,
+}
+
+impl Upstream {
+    pub fn credential(&self, project: i64) -> Option<&Credential> {
+        self.credentials.get(&project)
+    }
+
+    pub fn holds_credentials(&self) -> bool {
+        !self.credentials.is_empty()
+    }
+}
+
+/// What an upstream knows a project by. Debug shows nothing of it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Credential(String);
+
+impl Credential {
+    pub fn expose_secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// The built-in upstream, which repeats what it is told: for trying the service out.
+pub const ECHO: &str = "built-in echo";
+
+/// Why a model is not accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModelError {
+    Name,
+    Project,
+    Upstream,
+    Credential,
+    Taken,
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "a model's name must have 1 to 255 characters and no control characters",
+            Self::Project => "there is no such project",
+            Self::Upstream => "the configuration file names no such upstream",
+            Self::Credential => "the upstream has no credential for this project in the configuration file",
+            Self::Taken => "the project has a model of this name already",
+        })
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+pub struct Models {
+    pool: SqlitePool,
+    configured: Vec<Model>,
+    pub upstreams: Upstreams,
+}
+
+type Row = (i64, i64, String, String, Option<String>, bool);
+
+impl Models {
+    /// What the configuration says, and what the table holds.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a model of the configuration that could not work.
+    pub async fn open(
+        pool: SqlitePool,
+        projects: &Projects,
+        entries: Vec<ModelEntry>,
+        upstreams: Upstreams,
+    ) -> Result<Self, crate::setup::SetupError> {
+        let mut models = Self { pool, configured: Vec::new(), upstreams };
+        let all = projects.all().await?;
+        for entry in entries {
+            let model = Model {
+                id: None,
+                project_id: entry.project_id,
+                name: entry.name,
+                default: entry.default,
+                upstream: entry.upstream,
+                upstream_model: entry.upstream_model,
+            };
+            let checked = models.check(&model, &all);
+            checked.map_err(|error| format!("config.json: model {:?}: {error}", model.name))?;
+            models.configured.push(model);
+        }
+        Ok(models)
+    }
+
+    fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
+        let length = model.name.chars().count();
+        if !(1..=255).contains(&length) || model.name.chars().any(char::is_control) {
+            return Err(ModelError::Name);
+        }
+        if !projects.iter().any(|project| project.id == model.project_id) {
+            return Err(ModelError::Project);
+        }
+        let upstream = self.upstreams.get(&model.upstream).ok_or(ModelError::Upstream)?;
+        upstream.credential(model.project_id).ok_or(ModelError::Credential)?;
+        let same = |other: &Model| other.project_id == model.project_id && other.name == model.name;
+        if self.configured.iter().any(same) { Err(ModelError::Taken) } else { Ok(()) }
+    }
+
+    /// Every model there is. Where nobody named any, one that echoes, of each public project: so that a person who has just
+    /// started the service can walk the whole way.
+    pub async fn all(&self, projects: &Projects) -> sqlx::Result<Vec<Model>> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, project_id, name, upstream, upstream_model, is_default FROM models ORDER BY project_id, name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut models = self.configured.clone();
+        models.extend(rows.into_iter().map(|(id, project_id, name, upstream, upstream_model, default)| Model {
+            id: Some(id),
+            project_id,
+            name,
+            default,
+            upstream,
+            upstream_model,
+        }));
+        if models.is_empty() {
+            let public = projects.all().await?.into_iter().filter(|project| project.kind == Kind::Public);
+            models.extend(public.map(|project| Model {
+                id: None,
+                project_id: project.id,
+                name: "echo".into(),
+                default: true,
+                upstream: ECHO.into(),
+                upstream_model: None,
+            }));
+        }
+        Ok(models)
+    }
+
+    /// Those that a project may use: its own, then those of public projects.
+    pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
+        let public: Vec<i64> =
+            projects.all().await?.into_iter().filter(|one| one.kind == Kind::Public).map(|one| one.id).collect();
+        let mut models = self.all(projects).await?;
+        models.retain(|model| model.project_id == project.id || public.contains(&model.project_id));
+        models.sort_by_key(|model| model.project_id != project.id);
+        Ok(models)
+    }
+
+    /// Adds a model of the administrator's form.
+    pub async fn add(&self, projects: &Projects, model: &Model) -> Result<Result<(), ModelError>, sqlx::Error> {
+        if let Err(error) = self.check(model, &projects.all().await?) {
+            return Ok(Err(error));
+        }
+        let mut transaction = self.pool.begin().await?;
+        if model.default {
+            sqlx::query("UPDATE models SET is_default = 0 WHERE project_id = ?")
+                .bind(model.project_id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let added = sqlx::query(
+            "INSERT INTO models (project_id, name, upstream, upstream_model, is_default) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(model.project_id)
+        .bind(&model.name)
+        .bind(&model.upstream)
+        .bind(&model.upstream_model)
+        .bind(model.default)
+        .execute(&mut *transaction)
+        .await?;
+        if added.rows_affected() == 0 {
+            return Ok(Err(ModelError::Taken));
+        }
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// Takes a model of the form away. Whether there was one.
+    pub async fn remove(&self, id: i64) -> sqlx::Result<bool> {
+        let done = sqlx::query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+}
+
+/// The model that settings name unless a person chooses: the project's default, else its first, else any default, else the
+/// first. A public project suggests none.
+pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
+    if project.kind == Kind::Public {
+        return None;
+    }
+    let own = || models.iter().filter(|model| model.project_id == project.id);
+    let of_own = own().find(|model| model.default).or_else(|| own().next());
+    of_own.or_else(|| models.iter().find(|model| model.default)).or(models.first())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(project_id: i64, name: &str, default: bool) -> Model {
+        Model { id: None, project_id, name: name.into(), default, upstream: "u".into(), upstream_model: None }
+    }
+
+    #[track_caller]
+    fn chooses(kind: Kind, models: &[Model], name: Option<&str>) {
+        let project = Project { id: 2, name: "two".into(), kind };
+        assert_eq!(choose(models, &project).map(|model| model.name.as_str()), name);
+    }
+
+    #[test]
+    fn the_suggested_model() {
+        let (own, own_default) = (model(2, "own", false), model(2, "own default", true));
+        let (other, other_default) = (model(9, "other", false), model(9, "other default", true));
+        let shared = Kind::Shared;
+        chooses(shared, &[own.clone(), own_default.clone(), other_default.clone()], Some("own default"));
+        chooses(shared, &[other_default.clone(), own.clone(), model(2, "second", false)], Some("own"));
+        chooses(shared, &[other.clone(), other_default.clone()], Some("other default"));
+        chooses(shared, std::slice::from_ref(&other), Some("other"));
+        chooses(shared, &[], None);
+        chooses(Kind::Personal, &[own.clone(), own_default.clone()], Some("own default"));
+        chooses(Kind::Public, &[own, own_default, other, other_default], None);
+    }
+
+    #[test]
+    fn a_credential_is_not_told() {
+        let upstream: Upstream =
+            serde_json::from_str(r#"{"url": "http://x", "credentials": {"2": "sk-secret"}}"#).expect("an upstream");
+        assert_eq!(upstream.credential(2).map(Credential::expose_secret), Some("sk-secret"));
+        assert!(upstream.credential(3).is_none());
+        assert!(!format!("{upstream:?}").contains("secret"));
+    }
+}

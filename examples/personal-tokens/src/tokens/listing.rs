@@ -1,0 +1,100 @@
+//! A person's tokens in a project: a page of them, or all. Those they deleted are not among them.
+
+use keyfob::{Cursor, Life, ListOrder, ListQuery, PageSize, Status, StatusFilter, TokenView};
+
+use crate::app::App;
+use crate::people::accounts::User;
+use crate::people::projects::Project;
+use crate::tokens::own::{OwnToken, Refused};
+
+/// Which page.
+pub struct Listing {
+    /// Empty for all names.
+    pub name_contains: String,
+    pub order: ListOrder,
+    pub descending: bool,
+    pub size: usize,
+    pub place: Place,
+}
+
+/// Where the page lies.
+pub enum Place {
+    Start,
+    After(Cursor),
+    Before(Cursor),
+}
+
+pub struct Page {
+    pub tokens: Vec<OwnToken>,
+    /// Whether there are rows before and behind.
+    pub earlier: bool,
+    pub later: bool,
+}
+
+/// A page of the person's tokens.
+pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
+    // So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
+    if let Err(error) = app.tokens.flush_usage().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+    }
+    let mut query = query(app, user, project);
+    query.name_contains = listing.name_contains;
+    query.order = listing.order;
+    query.descending = listing.descending;
+    query.most = PageSize::clamped(listing.size);
+    let backwards = matches!(listing.place, Place::Before(_));
+    let inside = !matches!(listing.place, Place::Start);
+    query.after = match listing.place {
+        Place::Start => None,
+        Place::After(cursor) => Some(cursor),
+        Place::Before(cursor) => {
+            // The page before a row is the page behind it, the other way round.
+            query.descending = !query.descending;
+            Some(cursor)
+        }
+    };
+    let found = app.tokens.list(&query).await.map_err(Refused::failed)?;
+    let more = found.next.is_some();
+    let mut tokens = named(app, user, project, found.items).await?;
+    if backwards {
+        tokens.reverse();
+    }
+    let (earlier, later) = if backwards { (more, true) } else { (inside, more) };
+    Ok(Page { tokens, earlier, later })
+}
+
+/// All of the person's tokens in a project, the newest first.
+pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+    let mut query = query(app, user, project);
+    query.most = PageSize::MAX;
+    let mut tokens = Vec::new();
+    loop {
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        tokens.extend(named(app, user, project, page.items).await?);
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(tokens),
+        }
+    }
+}
+
+fn query(app: &App, user: &User, project: &Project) -> ListQuery {
+    let mut query = ListQuery::new(project.project_id());
+    query.owner = Some(user.owner_id());
+    query.status = Some(StatusFilter { life: Life::Except(Status::Revoked), at: app.tokens.now() });
+    query
+}
+
+async fn named(app: &App, user: &User, project: &Project, views: Vec<TokenView>) -> Result<Vec<OwnToken>, Refused> {
+    let ids: Vec<_> = views.iter().map(|view| view.id).collect();
+    let mut names = app.names.of_tokens(&project.project_id(), &ids).await.map_err(Refused::failed)?;
+    let mut tokens = Vec::with_capacity(views.len());
+    for view in views {
+        let name = match names.remove(&view.id) {
+            Some(name) => name,
+            None => app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?,
+        };
+        tokens.push(OwnToken { name, view });
+    }
+    Ok(tokens)
+}

@@ -1,0 +1,80 @@
+//! Tokens that are about to end: keyfob says which, once, and the page tells their owner until something is done about it.
+
+use std::time::Duration;
+
+use keyfob::{NoticeStage, PageSize, ProjectId, Timestamp, TokenId, TokenKey, TokenView};
+
+use crate::app::App;
+use crate::people::accounts::User;
+use crate::setup::SetupError;
+use crate::tokens::own::Refused;
+
+/// How many of them the page names.
+const MOST: usize = 5;
+
+/// Takes what keyfob has to say since the last time. A process that stops in the midst is told again.
+pub async fn gather(app: &App) -> Result<(), SetupError> {
+    const LEASE: Duration = Duration::from_secs(60);
+    loop {
+        let due = app.tokens.claim_notices(LEASE, PageSize::default()).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        for notice in due {
+            // Weeks ahead the colour of the row is enough.
+            if notice.id.stage == NoticeStage::Day {
+                sqlx::query(
+                    "INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                )
+                .bind(notice.id.key.project.as_str())
+                .bind(notice.id.key.id.as_str())
+                .bind(notice.view.owner.as_str())
+                .execute(&app.pool)
+                .await?;
+            }
+            app.tokens.acknowledge_notice(&notice.id).await?;
+        }
+    }
+}
+
+/// The person's tokens that end within a day: the project's name, the token, and its end.
+pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, Timestamp)>, Refused> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT project, token_id FROM token_notices WHERE owner = ? ORDER BY rowid")
+            .bind(user.owner_id().as_str())
+            .fetch_all(&app.pool)
+            .await
+            .map_err(Refused::failed)?;
+    let mut ending = Vec::new();
+    for (project, id) in rows {
+        let key = TokenKey {
+            project: ProjectId::new(&project).map_err(Refused::failed)?,
+            id: TokenId::new(&id).map_err(Refused::failed)?,
+        };
+        let view = app.tokens.get(&key).await.map_err(Refused::failed)?;
+        let number = project.parse().map_err(|error| Refused::failed(Box::new(error)))?;
+        let project = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?;
+        match (view, project) {
+            // Where another has taken over, its end is meant.
+            (Some(view), Some(project)) if view.status.is_live() && view.rotated_to.is_none() => {
+                if let Some(end) = view.expires_at {
+                    ending.push((project.name, view, end));
+                }
+            }
+            _ => forget(app, &key).await.map_err(Refused::failed)?,
+        }
+        if ending.len() == MOST {
+            break;
+        }
+    }
+    Ok(ending)
+}
+
+async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM token_notices WHERE project = ? AND token_id = ?")
+        .bind(key.project.as_str())
+        .bind(key.id.as_str())
+        .execute(&app.pool)
+        .await?;
+    Ok(())
+}

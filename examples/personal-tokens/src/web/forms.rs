@@ -1,0 +1,202 @@
+//! What the forms of the page do: make, rotate, disable, enable and delete a token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::Form;
+use keyfob::Lifetime;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::tokens::expiry::{ExpiryError, Measure};
+use crate::tokens::own::{self, Refused};
+use crate::web::error::{PageError, in_words};
+use crate::web::page::{Dialog, Draft, Scene, draw};
+use crate::web::pane::Pane;
+use crate::web::sessions::SignedIn;
+use crate::web::view::View;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewForm {
+    csrf: String,
+    form: String,
+    /// The list behind the dialog.
+    #[serde(default)]
+    view: String,
+    project: i64,
+    name: String,
+    /// Text, so that what was typed wrong comes back with a word about it. Not sent where the unit is "never".
+    #[serde(default)]
+    amount: String,
+    unit: String,
+    /// None grants nothing.
+    #[serde(default)]
+    scope: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateForm {
+    csrf: String,
+    form: String,
+    #[serde(default)]
+    view: String,
+    /// In hours.
+    grace: u32,
+}
+
+/// A button that changes a token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActForm {
+    csrf: String,
+    #[serde(default)]
+    view: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteForm {
+    csrf: String,
+    #[serde(default)]
+    view: String,
+    typed: String,
+}
+
+pub async fn create(
+    State(app): State<Arc<App>>,
+    mut signed_in: SignedIn,
+    headers: HeaderMap,
+    Form(form): Form<NewForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let scene = Scene::new(&app, &signed_in, View::parse(&form.view), Some(form.project)).await?;
+    if signed_in.is_spent(&form.form) {
+        return Ok(Redirect::to(&scene.view.link()).into_response());
+    }
+    let issued = match lifetime(&form) {
+        Ok(lifetime) => {
+            let scopes = form.scope.join(" ");
+            own::issue(&app, &signed_in.user, &scene.project, &form.name, lifetime, &scopes).await
+        }
+        Err(error) => Err(Refused::Expiry(error)),
+    };
+    match issued {
+        Ok((own, token)) => {
+            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
+            let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
+            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
+            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+        }
+        Err(Refused::Failed) => Err(Refused::Failed.into()),
+        Err(refused) => {
+            let draft = Draft {
+                form: form.form.clone(),
+                name: &form.name,
+                amount: &form.amount,
+                unit: &form.unit,
+                scopes: form.scope.iter().map(String::as_str).collect(),
+                error: Some(in_words(&refused)),
+            };
+            let page = draw(&app, &signed_in, &scene, Dialog::New(draft), None).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+    }
+}
+
+fn lifetime(form: &NewForm) -> Result<Lifetime, ExpiryError> {
+    if form.unit == "never" {
+        return Ok(Lifetime::Never);
+    }
+    let measure = Measure::parse(&form.unit).ok_or(ExpiryError::Measure)?;
+    let amount = form.amount.trim();
+    match amount.parse() {
+        Ok(value) => measure.times(value),
+        // More digits than a number holds: too long, which the policy says better.
+        Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
+        Err(_) => Err(ExpiryError::Value),
+    }
+}
+
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    mut signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<RotateForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    if signed_in.is_spent(&form.form) {
+        return Ok(Redirect::to(&scene.view.link()).into_response());
+    }
+    // Whatever a forged number says, a grace never outlasts the token itself.
+    let grace = Duration::from_secs(u64::from(form.grace) * 3600);
+    match own::rotate(&app, &signed_in.user, &token, grace).await {
+        Ok((own, token)) => {
+            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
+            let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
+            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
+            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+        }
+        Err(refused @ Refused::State(_)) => {
+            let (name, error) = (token.view.name.as_str(), Some(in_words(&refused)));
+            let dialog = Dialog::Rotate { form: form.form, uuid: token.name.uuid.to_string(), name, error };
+            Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// What a button of a row does.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    Disable,
+    Enable,
+    EndGrace,
+}
+
+pub async fn act(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path((uuid, act)): Path<(String, Act)>,
+    Form(form): Form<ActForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    let said = match act {
+        Act::Disable => own::disable(&app, &signed_in.user, &token, true).await.map(|()| "disabled"),
+        Act::Enable => own::disable(&app, &signed_in.user, &token, false).await.map(|()| "enabled"),
+        Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|()| "ended"),
+    };
+    Ok(Redirect::to(&scene.link_after(said?)).into_response())
+}
+
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<DeleteForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    if form.typed.trim() == token.view.name.as_str() {
+        own::delete(&app, &signed_in.user, &token).await?;
+        return Ok(Redirect::to(&scene.link_after("deleted")).into_response());
+    }
+    let dialog = Dialog::Delete {
+        uuid: token.name.uuid.to_string(),
+        name: token.view.name.as_str(),
+        error: Some("That is not the name of the token."),
+    };
+    let page = draw(&app, &signed_in, &scene, dialog, None).await?;
+    Ok((StatusCode::BAD_REQUEST, page).into_response())
+}

@@ -1,0 +1,181 @@
+//! The pane that sets a tool up: which tool, for which model, what its file looks like, and its download.
+//!
+//! The token is known at two moments only, when it is made and when it is rotated: then the pop-up holds it, and its form
+//! sends it back for the file. At all other times a placeholder stands in its place. Preview and download are one text.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HOST, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::Form;
+use keyfob::{Access, PlaintextToken, Status};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::connect::{Connection, Tool};
+use crate::llm::models::Model;
+use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::error::PageError;
+use crate::web::page::{Dialog, Scene, draw};
+use crate::web::sessions::SignedIn;
+
+pub struct Pane {
+    pub uuid: String,
+    pub tool: Tool,
+    /// The file; none where there is no model to make it for.
+    pub text: Option<String>,
+    /// What the form sends back.
+    pub token: Option<PlaintextToken>,
+}
+
+impl Pane {
+    /// `tool` is a word of [`Tool`]; what is none is the first.
+    pub fn new(
+        app: &App,
+        headers: &HeaderMap,
+        scene: &Scene,
+        own: &OwnToken,
+        tool: &str,
+        token: Option<&PlaintextToken>,
+    ) -> Self {
+        let tool = Tool::parse(tool).unwrap_or(Tool::VsCode);
+        Self {
+            uuid: own.name.uuid.to_string(),
+            tool,
+            text: scene.chosen().map(|model| text(app, headers, scene, model, tool, token)),
+            token: token.and_then(|token| token.expose_secret().parse().ok()),
+        }
+    }
+}
+
+/// The one text of preview and download.
+fn text(
+    app: &App,
+    headers: &HeaderMap,
+    scene: &Scene,
+    model: &Model,
+    tool: Tool,
+    token: Option<&PlaintextToken>,
+) -> String {
+    tool.text(&Connection {
+        server: &server(app, headers),
+        project: scene.project.id,
+        model_project: model.project_id,
+        model: &model.name,
+        token,
+        verify_ssl: app.config.verify_ssl,
+    })
+}
+
+/// Where clients reach the service: as the administrator says, else as the page itself was reached.
+fn server(app: &App, headers: &HeaderMap) -> String {
+    if let Some(url) = &app.config.public_url {
+        return url.clone();
+    }
+    let scheme = if app.behind_tls { "https" } else { "http" };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+#[derive(Deserialize)]
+pub struct DownloadAsked {
+    #[serde(default)]
+    integration: String,
+}
+
+/// A file with the placeholder, for a token that was made before.
+pub async fn download(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path((uuid, tool)): Path<(String, String)>,
+    headers: HeaderMap,
+    Query(asked): Query<DownloadAsked>,
+) -> Result<Response, PageError> {
+    let tool = Tool::parse(&tool).ok_or(PageError::NotFound)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let mut scene = Scene::of_token(&app, &signed_in, "", &token).await?;
+    scene.view.integration = asked.integration;
+    file(&app, &headers, &scene, tool, None)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaneForm {
+    csrf: String,
+    #[serde(default)]
+    view: String,
+    #[serde(default)]
+    integration: String,
+    tool: String,
+    /// The token in clear, where the pop-up that shows it asks.
+    #[serde(default)]
+    token: String,
+    #[serde(rename = "do")]
+    wanted: Wanted,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Wanted {
+    Show,
+    Download,
+}
+
+/// The pane's form: another tool or another model is looked at, or the file is downloaded.
+pub async fn submit(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<PaneForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let own = own::find(&app, &signed_in.user, &uuid).await?;
+    let mut scene = Scene::of_token(&app, &signed_in, &form.view, &own).await?;
+    scene.view.integration = form.integration;
+    let token = match form.token.as_str() {
+        "" => None,
+        text => Some(proven(&app, &own, text).await?),
+    };
+    if form.wanted == Wanted::Download {
+        let tool = Tool::parse(&form.tool).ok_or(PageError::NotFound)?;
+        return file(&app, &headers, &scene, tool, token.as_ref());
+    }
+    let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
+    let name = own.view.name.as_str();
+    let dialog = match &token {
+        Some(token) => Dialog::Issued { name, token, pane },
+        None => Dialog::Settings { name, pane },
+    };
+    Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+}
+
+/// The text as the token that it must be: a file never carries another one.
+async fn proven(app: &App, own: &OwnToken, text: &str) -> Result<PlaintextToken, Refused> {
+    let another = || Refused::State("that is not this token".into());
+    let token: PlaintextToken = text.parse().map_err(|_| another())?;
+    let explanation = app.tokens.explain(text, &Access::to_own_project(&[])).await.map_err(Refused::failed)?;
+    match explanation.view {
+        Some(view) if view.key() == own.view.key() && view.status != Status::Revoked => Ok(token),
+        _ => Err(another()),
+    }
+}
+
+fn file(
+    app: &App,
+    headers: &HeaderMap,
+    scene: &Scene,
+    tool: Tool,
+    token: Option<&PlaintextToken>,
+) -> Result<Response, PageError> {
+    let model = scene.chosen().ok_or_else(|| Refused::State("choose an integration first".into()))?;
+    let named = format!("attachment; filename=\"{}\"", tool.file_name());
+    let mut response = (StatusCode::OK, text(app, headers, scene, model, tool, token)).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(tool.content_type()));
+    if let Ok(named) = HeaderValue::try_from(named) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, named);
+    }
+    Ok(response)
+}

@@ -1,0 +1,173 @@
+//! What of the list a person looks at, as it stands in the page's address: project, search, order, page, integration.
+
+use keyfob::{Cursor, Expiry, ListOrder, ProjectId, SortKey, TokenView};
+use serde::{Deserialize, Serialize};
+
+use crate::tokens::listing::{Listing, Place};
+
+pub const PATH: &str = "/settings/tokens";
+/// How many rows a person may choose to see at once.
+pub const SIZES: [usize; 4] = [5, 10, 50, 100];
+const SIZE: usize = 10;
+
+/// The part of the address that says what is looked at. What is as usual does not stand in it; what cannot be read is as usual.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct View {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<i64>,
+    /// Part of a name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub q: String,
+    /// `name`, `created` or `expires`; with a minus in front, largest first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    sort: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    size: String,
+    /// The row that the page starts behind, or ends before.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    after: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    before: String,
+    /// The model that settings files are made for: `OWNERPROJECT_MODEL`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub integration: String,
+}
+
+impl View {
+    pub fn of_project(project: &ProjectId) -> Self {
+        Self { project: project.as_str().parse().ok(), ..Self::default() }
+    }
+
+    /// From the text of [`query`](Self::query), which a form sends back.
+    pub fn parse(query: &str) -> Self {
+        serde_urlencoded::from_str(query).unwrap_or_default()
+    }
+
+    pub fn query(&self) -> String {
+        // Texts and a number: nothing that the format could not hold.
+        serde_urlencoded::to_string(self).unwrap_or_default()
+    }
+
+    /// The address of the list.
+    pub fn link(&self) -> String {
+        format!("{PATH}?{}", self.query())
+    }
+
+    /// The address of the list with something open over it.
+    pub fn link_with(&self, name: &str, value: &str) -> String {
+        format!("{}&{name}={value}", self.link())
+    }
+
+    pub fn size(&self) -> usize {
+        self.size.parse().ok().filter(|size| SIZES.contains(size)).unwrap_or(SIZE)
+    }
+
+    /// By what the list is sorted, and whether the largest is first. The newest token first, unless asked otherwise.
+    pub fn order(&self) -> (ListOrder, bool) {
+        let (word, descending) = match self.sort.strip_prefix('-') {
+            Some(word) => (word, true),
+            None => (self.sort.as_str(), false),
+        };
+        word.parse().map_or((ListOrder::Created, true), |order| (order, descending))
+    }
+
+    pub fn sort_word(&self) -> String {
+        let (order, descending) = self.order();
+        format!("{}{order}", if descending { "-" } else { "" })
+    }
+
+    /// What the list is asked for.
+    pub fn listing(&self) -> Listing {
+        let (order, descending) = self.order();
+        let place = |text: &str| text.parse::<Cursor>().ok().filter(|cursor| cursor.key.order() == order);
+        let place = match (place(&self.after), place(&self.before)) {
+            (Some(after), _) => Place::After(after),
+            (None, Some(before)) => Place::Before(before),
+            (None, None) => Place::Start,
+        };
+        Listing { name_contains: self.q.trim().into(), order, descending, size: self.size(), place }
+    }
+
+    /// The head of a column: where a press on it leads, and how the list is sorted by it now (a word of `aria-sort`).
+    pub fn column(&self, by: ListOrder) -> Column {
+        let (order, descending) = self.order();
+        let turned = order == by && !descending;
+        let sort = format!("{}{by}", if turned { "-" } else { "" });
+        let sorted = match (order == by, descending) {
+            (false, _) => "none",
+            (true, false) => "ascending",
+            (true, true) => "descending",
+        };
+        Column { link: Self { sort, ..self.start() }.link(), sorted }
+    }
+
+    pub fn without_search(&self) -> Self {
+        Self { q: String::new(), ..self.start() }
+    }
+
+    pub fn is_start(&self) -> bool {
+        self.after.is_empty() && self.before.is_empty()
+    }
+
+    /// The first page.
+    pub fn start(&self) -> Self {
+        Self { after: String::new(), before: String::new(), ..self.clone() }
+    }
+
+    /// The page that starts behind this row.
+    pub fn behind(&self, row: &TokenView) -> Self {
+        Self { after: self.place_of(row).to_string(), ..self.start() }
+    }
+
+    /// The page that ends before this row.
+    pub fn ahead_of(&self, row: &TokenView) -> Self {
+        Self { before: self.place_of(row).to_string(), ..self.start() }
+    }
+
+    fn place_of(&self, row: &TokenView) -> Cursor {
+        let key = match self.order().0 {
+            ListOrder::Created => SortKey::Created(row.created_at),
+            ListOrder::Name => SortKey::Name(row.name.folded()),
+            ListOrder::Expires => SortKey::Expires(row.expires_at.map_or(Expiry::Never, Expiry::At)),
+        };
+        Cursor { key, id: row.id }
+    }
+}
+
+pub struct Column {
+    pub link: String,
+    pub sorted: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_does_not_stand_in_the_address() {
+        assert_eq!(View::of_project(&ProjectId::new("3").expect("a project")).link(), "/settings/tokens?project=3");
+        assert_eq!(View::parse("").query(), "");
+        let view = View::parse("project=3&q=a+%26+b&sort=-name&size=50&integration=2_gpt%264");
+        assert_eq!(view.query(), "project=3&q=a+%26+b&sort=-name&size=50&integration=2_gpt%264");
+        assert_eq!((view.q.as_str(), view.size(), view.order()), ("a & b", 50, (ListOrder::Name, true)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_usual() {
+        let view = View::parse("project=3&size=7&sort=owner&after=%00");
+        assert_eq!((view.size(), view.order()), (10, (ListOrder::Created, true)));
+        assert!(matches!(view.listing().place, Place::Start));
+        assert!(View::parse("project=x").project.is_none());
+    }
+
+    #[test]
+    fn a_second_press_on_a_head_turns_the_order() {
+        let view = View::of_project(&ProjectId::new("3").expect("a project"));
+        let Column { link, sorted } = view.column(ListOrder::Name);
+        assert_eq!((link.as_str(), sorted), ("/settings/tokens?project=3&sort=name", "none"));
+        let view = View::parse("project=3&sort=name&after=x");
+        let Column { link, sorted } = view.column(ListOrder::Name);
+        assert_eq!((link.as_str(), sorted), ("/settings/tokens?project=3&sort=-name", "ascending"));
+    }
+}
