@@ -279,3 +279,24 @@ async fn the_last_day_of_a_token_is_told_until_something_is_done() {
     ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &form).await.is(200);
     assert!(!seen().await, "its successor lives longer");
 }
+
+#[tokio::test]
+async fn the_whole_way_without_the_script() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let page = ada.get("/settings/tokens?new=1").await.is(200);
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let made =
+        format!("csrf={csrf}&form={form}&project=1&view=project%3D1&name=n&amount=1&unit=days&scope=models%3Ause");
+    let shown = ada.post_form("/settings/tokens", &made).await.is(200);
+    let token = shown.field("token");
+    let action = shown.body.split("id=\"pane\"").next().unwrap().rsplit("action=\"").next().unwrap().to_owned();
+    let action = action.split('"').next().unwrap();
+    let send = format!("csrf={csrf}&view=project%3D1&integration=4_echo&token={token}&tool=vscode");
+    // "Show" draws the pop-up again with what was chosen; "Download" gives the same text.
+    let shown = ada.post_form(action, &format!("{send}&do=show")).await.is(200);
+    let file = ada.post_form(action, &format!("{send}&do=download")).await.is(200);
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"settings.json\"");
+    let preview = shown.body.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    assert_eq!(preview.replace("&#34;", "\""), file.body);
+}

@@ -87,14 +87,8 @@ fn query(app: &App, user: &User, project: &Project) -> ListQuery {
 
 async fn named(app: &App, user: &User, project: &Project, views: Vec<TokenView>) -> Result<Vec<OwnToken>, Refused> {
     let ids: Vec<_> = views.iter().map(|view| view.id).collect();
-    let mut names = app.names.of_tokens(&project.project_id(), &ids).await.map_err(Refused::failed)?;
-    let mut tokens = Vec::with_capacity(views.len());
-    for view in views {
-        let name = match names.remove(&view.id) {
-            Some(name) => name,
-            None => app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?,
-        };
-        tokens.push(OwnToken { name, view });
-    }
-    Ok(tokens)
+    let names = app.names.of_all(&project.project_id(), &ids, user.id).await.map_err(Refused::failed)?;
+    // Each id was named just now.
+    let named = |view: TokenView| names.get(&view.id).map(|name| OwnToken { name: *name, view });
+    Ok(views.into_iter().filter_map(named).collect())
 }

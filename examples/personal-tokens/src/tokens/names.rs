@@ -29,31 +29,40 @@ impl TokenNames {
 
     /// The name of a token, made if it has none yet.
     pub async fn of(&self, key: &TokenKey, user: i64) -> Result<TokenName, SetupError> {
-        let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
-        sqlx::query(
-            "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(uuid.to_string())
-        .bind(user)
-        .bind(key.project.as_str())
-        .bind(key.id.as_str())
-        .execute(&self.pool)
-        .await?;
-        let (id, uuid): (i64, String) =
-            sqlx::query_as("SELECT id, uuid FROM token_names WHERE project = ? AND token_id = ?")
-                .bind(key.project.as_str())
-                .bind(key.id.as_str())
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(TokenName { id, uuid: uuid.parse()? })
+        let mut names = self.of_all(&key.project, &[key.id], user).await?;
+        names.remove(&key.id).ok_or_else(|| "a token was not named".into())
     }
 
-    /// The names of these tokens of a project, as far as they have any.
-    pub async fn of_tokens(
+    /// The names of a user's tokens of one project, made for those that have none yet.
+    pub async fn of_all(
         &self,
         project: &ProjectId,
         tokens: &[TokenId],
+        user: i64,
     ) -> Result<HashMap<TokenId, TokenName>, SetupError> {
+        let names = self.known(project, tokens).await?;
+        if tokens.iter().all(|token| names.contains_key(token)) {
+            return Ok(names);
+        }
+        let mut transaction = self.pool.begin().await?;
+        for token in tokens.iter().filter(|token| !names.contains_key(*token)) {
+            let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
+            // Somebody else may name it at the same time: the first name stays.
+            sqlx::query(
+                "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(uuid.to_string())
+            .bind(user)
+            .bind(project.as_str())
+            .bind(token.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        self.known(project, tokens).await
+    }
+
+    async fn known(&self, project: &ProjectId, tokens: &[TokenId]) -> Result<HashMap<TokenId, TokenName>, SetupError> {
         let ids: Vec<&str> = tokens.iter().map(TokenId::as_str).collect();
         let rows: Vec<(i64, String, String)> = sqlx::query_as(
             "SELECT id, uuid, token_id FROM token_names WHERE project = ?

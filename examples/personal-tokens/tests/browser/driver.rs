@@ -1,0 +1,229 @@
+//! A chromedriver and a browser of our own, and what tests do with them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{self, Host};
+
+/// A host behind a port, and a browser in which its first person is signed in.
+pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
+    let host = Host::start().await;
+    let browser = open(driver, &host, Scheme::Light).await;
+    browser.sign_in(&host).await;
+    (host, browser)
+}
+
+/// A browser that knows where the host listens, and shows nothing yet.
+pub async fn open(driver: &Driver, host: &Host, scheme: Scheme) -> Browser {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = axum::serve(listener, host.router.clone());
+    tokio::spawn(async move { server.await });
+    Browser { client: driver.client(scheme).await, address, downloads: driver.downloads.path().into() }
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Scheme {
+    Light,
+    Dark,
+}
+
+/// By real HTTP, with the token as Bearer.
+pub async fn get(url: &str, token: &str) -> (u16, Value) {
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+    let request = axum::http::Request::get(url).header("authorization", format!("Bearer {token}"));
+    let response = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+pub struct Browser {
+    pub client: Client,
+    pub address: SocketAddr,
+    downloads: PathBuf,
+}
+
+impl Browser {
+    pub async fn sign_in(&self, host: &Host) {
+        self.goto("/").await;
+        self.fill("#name", &host.first.name).await;
+        self.fill("#password", &host.first.password).await;
+        self.click("button").await;
+        self.find("#new").await;
+    }
+
+    /// Keeps what the browser shows, for people to look at: `target/screenshots/NAME.png`.
+    pub async fn keep(&self, name: &str) {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+        std::fs::create_dir_all(&kept).unwrap();
+        std::fs::write(kept.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
+    }
+
+    /// The file that a download brings, taken away from where the browser put it.
+    pub async fn downloaded(&self, name: &str) -> String {
+        let path = self.downloads.join(name);
+        for _ in 0..100 {
+            // The browser writes under another name until all is there.
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                std::fs::remove_file(&path).unwrap();
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{name} was not downloaded");
+    }
+
+    /// What the page's script says of an element.
+    pub async fn text(&self, css: &str) -> String {
+        self.find(css).await;
+        let script = "return document.querySelector(arguments[0]).textContent";
+        self.client.execute(script, vec![json!(css)]).await.unwrap().as_str().unwrap().into()
+    }
+
+    /// How many elements there are.
+    pub async fn count(&self, css: &str) -> u64 {
+        let script = "return document.querySelectorAll(arguments[0]).length";
+        self.client.execute(script, vec![json!(css)]).await.unwrap().as_u64().unwrap()
+    }
+
+    pub async fn goto(&self, path: &str) {
+        self.client.goto(&format!("http://{}{path}", self.address)).await.unwrap();
+    }
+
+    pub async fn find(&self, css: &str) -> Element {
+        let found = self.client.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(css)).await;
+        found.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    pub async fn fill(&self, css: &str, text: &str) {
+        let input = self.find(css).await;
+        input.clear().await.unwrap();
+        input.send_keys(text).await.unwrap();
+    }
+
+    /// Waits until the first such element has this text.
+    pub async fn see(&self, css: &str, text: &str) {
+        self.until(&format!("document.querySelector(arguments[0])?.textContent.trim() === {}", json!(text)), css).await;
+    }
+
+    /// Waits until the input has this value.
+    pub async fn holds(&self, css: &str, value: &str) {
+        self.until(&format!("document.querySelector(arguments[0])?.value === {}", json!(value)), css).await;
+    }
+
+    pub async fn until(&self, condition: &str, css: &str) {
+        for _ in 0..100 {
+            let holds = self.client.execute(&format!("return {condition}"), vec![json!(css)]).await;
+            if holds.is_ok_and(|holds| holds == json!(true)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never so at {css}: {condition}\n{}", self.client.source().await.unwrap());
+    }
+
+    pub async fn is_modal(&self) -> bool {
+        self.client.execute("return document.querySelector('dialog').matches(':modal')", vec![]).await.unwrap() == true
+    }
+
+    pub async fn holds_nothing_of(&self, token: &str) {
+        support::assert_holds_no_part(&self.client.source().await.unwrap(), token);
+    }
+
+    /// A token by the form; the pop-up stays open.
+    pub async fn make(&self, name: &str, amount: &str, unit: &str) -> String {
+        self.click("#new").await;
+        self.fill("#token-name", name).await;
+        self.fill("#amount", amount).await;
+        self.find("#unit").await.select_by_label(unit).await.unwrap();
+        self.click("#generate").await;
+        self.find("#token").await.text().await.unwrap()
+    }
+}
+
+/// A chromedriver of our own, ended with the test, by a panic too.
+pub struct Driver {
+    child: Child,
+    port: u16,
+    profile: TempDir,
+    downloads: TempDir,
+    chromium: PathBuf,
+}
+
+impl Driver {
+    pub fn start() -> Option<Self> {
+        let (Some(chromium), Some(chromedriver)) = (on_path("chromium"), on_path("chromedriver")) else {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "chromium and chromedriver are not installed");
+            println!("skipped: chromium and chromedriver are not installed");
+            return None;
+        };
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(chromedriver);
+        command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        Some(Self {
+            child: command.spawn().unwrap(),
+            port,
+            profile: tempfile::tempdir().unwrap(),
+            downloads: tempfile::tempdir().unwrap(),
+            chromium,
+        })
+    }
+
+    pub async fn client(&self, scheme: Scheme) -> Client {
+        let flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run \
+            --disable-background-networking --disable-component-update --disable-sync --window-size=1280,900";
+        let mut args: Vec<String> = flags.split_whitespace().map(String::from).collect();
+        args.push(format!("--user-data-dir={}", self.profile.path().display()));
+        args.push(format!("--blink-settings=preferredColorScheme={}", if scheme == Scheme::Dark { 0 } else { 1 }));
+        let prefs = json!({"download.default_directory": self.downloads.path(), "download.prompt_for_download": false});
+        let options = json!({"goog:chromeOptions": {"args": args, "binary": self.chromium, "prefs": prefs}});
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(options.as_object().unwrap().clone());
+        let url = format!("http://127.0.0.1:{}", self.port);
+        for _ in 0..100 {
+            if tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        builder.connect(&url).await.unwrap()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Asked first, chromedriver ends its browser; killed, it would leave it behind.
+        if let Ok(mut stream) = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
+            let _ = std::io::Write::write_all(&mut stream, b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+            for _ in 0..30 {
+                if matches!(self.child.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir: PathBuf| dir.join(name)).find(|file: &PathBuf| Path::is_file(file))
+}

@@ -1,0 +1,272 @@
+//! What the guide promises its readers, line by line. Each test keeps a picture.
+
+use std::time::Duration;
+
+use fantoccini::key::Key;
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, Driver, get, signed_in};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_1_a_project_drop_down_switches_between_projects_and_their_tokens() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let ada = host.ada().await;
+    let (engine, station) = (ada.project("Difference engine").await, ada.project("Weather station").await);
+    ada.make("for the engine", Some(engine)).await;
+    ada.make("for the station", Some(station)).await;
+    browser.see("h1", "Personal tokens").await;
+    browser.see("nav [aria-current=page]", "Personal tokens").await;
+    browser.see("#no-tokens h2", "No tokens in this project yet").await;
+    for (project, name) in [("Weather station", "for the station"), ("Difference engine", "for the engine")] {
+        browser.find("#project").await.select_by_label(project).await.unwrap();
+        browser.see("tbody .name", name).await;
+        assert_eq!(browser.count("tbody tr").await, 1);
+    }
+    browser.keep("guide-1-projects").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_token_ends() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    browser.click("#new").await;
+    assert!(browser.is_modal().await);
+    browser.holds("#amount", "30").await;
+    browser.holds("#unit", "days").await;
+    for unit in ["Never", "Days", "Weeks", "Hours", "Minutes"] {
+        browser.find("#unit").await.select_by_label(unit).await.unwrap();
+    }
+    // What is wrong comes back as words, with the draft.
+    browser.fill("#token-name", "VSCode Integration").await;
+    browser.fill("#amount", "4000").await;
+    browser.find("#unit").await.select_by_label("Days").await.unwrap();
+    browser.click("#generate").await;
+    browser.see("#new-error", "A token may live for at most 366 days.").await;
+    browser.holds("#token-name", "VSCode Integration").await;
+    browser.keep("guide-2-form").await;
+    browser.fill("#amount", "1").await;
+    browser.find("#unit").await.select_by_label("Minutes").await.unwrap();
+    browser.click("#generate").await;
+    let token = browser.text("#token").await;
+    browser.click("#done").await;
+    browser.see("tbody .name", "VSCode Integration").await;
+    browser.see("tbody .expiry", "in 1 minute").await;
+
+    let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
+    host.clock.advance(Duration::from_millis(59_999));
+    assert_eq!(get(&whoami, &token).await.0, 200);
+    host.clock.advance(Duration::from_millis(1));
+    let (status, problem) = get(&whoami, &token).await;
+    assert_eq!((status, &problem["reason"]), (401, &json!("expired")));
+    browser.client.refresh().await.unwrap();
+    browser.see("tbody .badge", "Expired").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let token = browser.make("VSCode Integration", "30", "Days").await;
+    assert!(browser.is_modal().await);
+    browser.see("#warning b", "Copy it now: it is shown this once.").await;
+    browser.keep("guide-3-shown-once").await;
+    browser.click("#copy").await;
+    browser.see("#copy", "Copied").await;
+
+    // Gone with the pop-up, with each reload, and behind the Back button.
+    browser.click("#done").await;
+    browser.see("tbody .name", "VSCode Integration").await;
+    browser.holds_nothing_of(&token).await;
+    browser.client.refresh().await.unwrap();
+    browser.see("tbody .expiry", "in 30 days").await;
+    browser.holds_nothing_of(&token).await;
+    browser.client.back().await.unwrap();
+    browser.holds_nothing_of(&token).await;
+
+    // A reload of the pop-up itself closes it, and makes no second token.
+    browser.goto("/settings/tokens").await;
+    let other = browser.make("Night job", "1", "Hours").await;
+    browser.client.refresh().await.unwrap();
+    browser.see("tbody .expiry", "in 1 hour").await;
+    browser.holds_nothing_of(&other).await;
+    assert_eq!(host.ada().await.get(crate::support::TOKENS).await.json().as_array().unwrap().len(), 2);
+
+    // What the copy button put on the clipboard is the token: pasted where a name is typed.
+    browser.click("#new").await;
+    browser.find("#token-name").await.send_keys(&format!("{}v", char::from(Key::Control))).await.unwrap();
+    browser.holds("#token-name", &token).await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_4_a_token_authorises_the_api_acting_for_its_user_in_its_project() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let station = host.ada().await.project("Weather station").await;
+    browser.find("#project").await.select_by_label("Weather station").await.unwrap();
+    browser.see("#no-tokens h2", "No tokens in this project yet").await;
+    let token = browser.make("Script", "30", "Days").await;
+    assert!(token.starts_with(&format!("demo_pat_{station}_")));
+    let at = |path: &str| format!("http://{}{path}", browser.address);
+    let (status, body) = get(&at("/api/v2/auth/whoami"), &token).await;
+    assert_eq!(status, 200);
+    assert_eq!((&body["user"]["name"], &body["project"]["name"]), (&json!("ada"), &json!("Weather station")));
+    let (status, models) = get(&at("/llm/v1/models"), &token).await;
+    assert_eq!((status, &models["data"][0]["id"]), (200, &json!("echo")));
+    browser.click("#done").await;
+    browser.client.refresh().await.unwrap();
+    browser.see("tbody td:nth-child(3)", "just now").await;
+    browser.keep("guide-4-last-used").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrains() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let token = browser.make("VSCode Integration", "30", "Days").await;
+
+    // In the pop-up the token is known: what is shown is what is downloaded, for every tool.
+    for (tool, file) in [
+        ("vscode", "settings.json"),
+        ("vscode-alita", "settings.json"),
+        ("jetbrains", "elitea.xml"),
+        ("jetbrains-alita", "alita.xml"),
+    ] {
+        let shown = browser.preview(tool).await;
+        browser.click("#download").await;
+        assert_eq!(browser.downloaded(file).await, shown, "{tool}");
+        assert_eq!(shown.contains(&token), file == "settings.json", "{tool}");
+        assert!(!shown.contains("PASTE_YOUR_TOKEN_HERE"), "{tool}");
+        if tool == "vscode" {
+            browser.keep("guide-5-settings").await;
+            let settings: Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(settings["eliteacode.LLMServerUrl"], format!("http://{}", browser.address));
+            let held = settings["eliteacode.LLMAuthToken"].as_str().unwrap();
+            assert_eq!(get(&format!("http://{}/llm/v1/models", browser.address), held).await.0, 200);
+        }
+    }
+
+    // Later the icons beside the token give the same files with a placeholder.
+    browser.click("#done").await;
+    for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
+        browser.click(&format!("tbody a[download][href*='/connect/{icon}?']")).await;
+        let text = browser.downloaded(file).await;
+        browser.click("tbody a[href*='settings=']").await;
+        assert_eq!(browser.preview(icon).await, text);
+        assert_eq!(text.contains("PASTE_YOUR_TOKEN_HERE"), icon == "vscode");
+        browser.click("[data-close]").await;
+        browser.find("tbody a[download]").await;
+    }
+
+    // A public project suggests none, and has no icons until one is chosen.
+    let library = host.ada().await.project("Open library").await;
+    host.ada().await.make("Reader", Some(library)).await;
+    browser.goto(&format!("/settings/tokens?project={library}")).await;
+    browser.see("tbody .name", "Reader").await;
+    assert_eq!(browser.count("tbody a[download]").await, 0);
+    browser.find("#integration").await.select_by_label("echo").await.unwrap();
+    browser.find("tbody a[download]").await;
+    assert_eq!(browser.count("tbody a[download]").await, 2);
+    browser.keep("guide-5-icons").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_unused() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let old = browser.make("Deployment of the Büro, every night", "30", "Days").await;
+    browser.click("#done").await;
+    browser.see("tbody .name", "Deployment of the Büro, every night").await;
+    browser.see("tbody td:nth-child(3)", "Never").await;
+    browser.click("a[href*='rotate=']").await;
+    browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
+    browser.click("#rotate").await;
+    browser.see("#dialog-title", "Your new token").await;
+    let new = browser.text("#token").await;
+    assert_ne!(old, new);
+    let settings: Value = serde_json::from_str(&browser.preview("vscode").await).unwrap();
+    assert_eq!(settings["eliteacode.authToken"], new);
+    let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
+    host.clock.advance(Duration::from_secs(1));
+    for token in [&old, &new] {
+        assert_eq!(get(&whoami, token).await.0, 200, "both work");
+    }
+    browser.click("#done").await;
+    browser.until("document.body.textContent.includes('Still in use.')", "body").await;
+    host.clock.advance(Duration::from_secs(3598));
+    assert_eq!(get(&whoami, &old).await.0, 200);
+    browser.keep("guide-6-rotated").await;
+
+    browser.click("form[action$='/end-grace'] button").await;
+    browser.see(".notice", "The old token has stopped working.").await;
+    let (status, problem) = get(&whoami, &old).await;
+    assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
+    assert_eq!(get(&whoami, &new).await.0, 200);
+
+    // Stopped for now, and let work again.
+    browser.click("form[action$='/disable'] button").await;
+    browser.see("tbody .badge", "Disabled").await;
+    assert_eq!(get(&whoami, &new).await.1["reason"], "disabled");
+    browser.click("form[action$='/enable'] button").await;
+    browser.see("tbody .badge", "Active").await;
+    assert_eq!(get(&whoami, &new).await.0, 200);
+
+    // What happened is told on the token's own page.
+    browser.click("tbody a.name").await;
+    browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_ask() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let engine = host.ada().await.project("Difference engine").await;
+    let token = browser.make("VSCode Integration", "30", "Days").await;
+    browser.click("#done").await;
+    let at = |path: &str| format!("http://{}/api/v2/{path}", browser.address);
+    let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
+    assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
+
+    // Lost: deleted with its name typed, and not before, and another one made.
+    browser.click(".acts .danger").await;
+    browser.fill("#typed", "VSCode").await;
+    assert!(!browser.find("#delete").await.is_enabled().await.unwrap());
+    assert_eq!(get(&at("auth/whoami"), &token).await.0, 200);
+    browser.find("#typed").await.send_keys(" Integration").await.unwrap();
+    browser.keep("guide-7-delete").await;
+    browser.click("#delete").await;
+    browser.see(".notice", "The token is deleted and has stopped working.").await;
+    let (status, problem) = get(&at("auth/whoami"), &token).await;
+    assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
+    assert_eq!(problem["detail"], "the token was revoked");
+    browser.find("#no-tokens").await;
+
+    browser.click(".help summary").await;
+    for word in ["Wrong project.", "Expired or deleted.", "Lost.", "administrator"] {
+        assert!(browser.text(".help").await.contains(word));
+    }
+    browser.keep("guide-7-help").await;
+    browser.client.close().await.unwrap();
+}
+
+impl Browser {
+    /// What the pane shows for a tool.
+    async fn preview(&self, tool: &str) -> String {
+        let before = self.text("#preview").await;
+        let radio = format!("[name=tool][value={tool}]");
+        let script =
+            "const radio = document.querySelector(arguments[0]); const was = radio.checked; radio.click(); return was";
+        let was = self.client.execute(script, vec![json!(radio)]).await.unwrap();
+        if was == false {
+            self.until(&format!("document.querySelector('#preview').textContent !== {}", json!(before)), "#preview")
+                .await;
+        }
+        self.text("#preview").await
+    }
+}

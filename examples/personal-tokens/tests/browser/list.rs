@@ -1,0 +1,99 @@
+//! The list and its dialogs by hand: search as one types, order, and the keyboard alone.
+
+use std::time::Duration;
+
+use fantoccini::key::Key;
+use serde_json::json;
+
+use crate::driver::{Browser, Driver, signed_in};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let ada = host.ada().await;
+    for name in ["Zebra", "apple", "Mango", "apple pie"] {
+        host.clock.advance(Duration::from_secs(1));
+        ada.make(name, None).await;
+    }
+    browser.goto("/settings/tokens").await;
+    browser.find("#search").await.send_keys("APP").await.unwrap();
+    browser.until("document.querySelectorAll('tbody tr').length === 2", "tbody").await;
+    browser.until("document.activeElement.id === 'search'", "#search").await;
+    browser.until("location.search.includes('q=APP')", "body").await;
+    browser.see("#found", "Tokens on this page: 2").await;
+    browser.find("#search").await.send_keys("x").await.unwrap();
+    browser.see("#no-hits h2", "No token has “APPx” in its name").await;
+    browser.click("#no-hits a").await;
+    browser.until("document.querySelectorAll('tbody tr').length === 4", "tbody").await;
+    browser.see("tbody .name", "apple pie").await;
+    browser.click("th:first-child .sort").await;
+    browser.see("th[aria-sort=ascending]", "Name").await;
+    browser.see("tbody .name", "apple").await;
+    browser.click("th:first-child .sort").await;
+    browser.see("th[aria-sort=descending]", "Name").await;
+    browser.see("tbody .name", "Zebra").await;
+    browser.find("#size").await.select_by_label("5").await.unwrap();
+    browser.until("location.search.includes('size=5')", "body").await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
+    let Some(driver) = Driver::start() else { return };
+    let (_host, browser) = signed_in(&driver).await;
+    browser.focus("#new").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
+    browser.keys("CI").await;
+
+    // Escape asks first.
+    browser.press(&[Key::Escape]).await;
+    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without making the token?");
+    browser.client.dismiss_alert().await.unwrap();
+    browser.holds("#token-name", "CI").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'copy'", "#copy").await;
+    browser.press(&[Key::Escape]).await;
+    browser.see("tbody .name", "CI").await;
+
+    // Where the dialog was opened from, the keyboard is again.
+    browser.focus("tbody .danger").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'typed'", "#typed").await;
+    browser.press(&[Key::Escape]).await;
+    browser.until("document.activeElement.matches('tbody .danger')", "tbody .danger").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'typed'", "#typed").await;
+    browser.keys("CI").await;
+    browser.press(&[Key::Enter]).await;
+    browser.see(".notice", "The token is deleted and has stopped working.").await;
+
+    // The tools of the pane are one group that the arrows walk through.
+    browser.focus("#new").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
+    browser.keys("Editor").await;
+    browser.press(&[Key::Enter]).await;
+    browser.until("document.activeElement.id === 'copy'", "#copy").await;
+    browser.focus("[name=tool]:checked").await;
+    browser.press(&[Key::Right, Key::Right]).await;
+    browser.until("document.querySelector('#preview').textContent.includes('EliteASettings')", "#preview").await;
+    browser.client.close().await.unwrap();
+}
+
+impl Browser {
+    async fn focus(&self, css: &str) {
+        self.find(css).await;
+        self.client.execute("document.querySelector(arguments[0]).focus()", vec![json!(css)]).await.unwrap();
+    }
+
+    /// Keys to whatever has the focus.
+    async fn press(&self, keys: &[Key]) {
+        self.keys(&keys.iter().map(|key| char::from(*key)).collect::<String>()).await;
+    }
+
+    async fn keys(&self, text: &str) {
+        self.client.active_element().await.unwrap().send_keys(text).await.unwrap();
+    }
+}
