@@ -16,9 +16,11 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::api::problem::Problem;
-use crate::api::{tokens as api, whoami};
+use crate::api::{models as api_models, tokens as api, whoami};
 use crate::config::Config;
+use crate::llm::chat;
 use crate::llm::models::Models;
+use crate::llm::upstream::Asker;
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -26,7 +28,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, assets, csrf, forms, history, page, pane, sign_in};
+use crate::web::{admin, assets, csrf, forms, history, models, page, pane, sign_in};
 
 /// Where the tokens are kept.
 pub type Store = keyfob::SqliteStore;
@@ -37,6 +39,7 @@ pub struct App {
     pub accounts: Accounts,
     pub projects: Projects,
     pub models: Models,
+    pub asker: Asker,
     pub names: TokenNames,
     pub audit: Audit,
     pub config: Config,
@@ -71,6 +74,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))
         .route("/admin/people/{id}/suspend", post(admin::suspend))
         .route("/admin/people/{id}/reinstate", post(admin::reinstate))
+        .route("/admin/models", get(models::show).post(models::add))
+        .route("/admin/models/{id}/remove", post(models::remove))
         .route("/api/v2/auth/token/", get(api::list).post(api::create))
         .route("/api/v2/auth/token/{uuid}", get(api::get).delete(api::delete))
         .layer(sessions)
@@ -80,7 +85,10 @@ pub fn router(app: Arc<App>) -> Router {
     let by_token = Router::new()
         .route("/api/v2/auth/whoami", get(whoami::whoami))
         .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project))
-        .route("/api/v2/projects/{project}/notes", get(whoami::notes));
+        .route("/api/v2/projects/{project}/notes", get(whoami::notes))
+        .route("/api/v2/configurations/models/{project}", get(api_models::models))
+        .route("/llm/v1/models", get(chat::models))
+        .route("/llm/v1/chat/completions", post(chat::completions).layer(DefaultBodyLimit::max(chat::MOST_BYTES)));
 
     let by_anybody = Router::new()
         .route("/static/style.css", get(assets::style))

@@ -14,6 +14,7 @@ use sqlx::SqlitePool;
 use crate::app::{App, Store};
 use crate::config::Config;
 use crate::llm::models::Models;
+use crate::llm::upstream::Asker;
 use crate::people::accounts::{self, Accounts};
 use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
@@ -95,6 +96,7 @@ pub async fn open(
         accounts,
         projects,
         models,
+        asker: Asker::new()?,
         names: TokenNames::new(pool.clone()),
         audit,
         config,

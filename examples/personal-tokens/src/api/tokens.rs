@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::setup::SetupError;
 use crate::tokens::expiry;
-use crate::tokens::listing;
 use crate::tokens::own::{self, OwnToken, Refused};
+use crate::tokens::{listing, scopes};
 use crate::web::sessions::SignedIn;
 
 /// A token as the API shows it.
@@ -95,7 +95,7 @@ pub async fn create(
     };
     let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
     let project = own::project_of(&app, &signed_in.user, project).await?;
-    let (own, token) = own::issue(&app, &signed_in.user, &project, &body.name, lifetime, "").await?;
+    let (own, token) = own::issue(&app, &signed_in.user, &project, &body.name, lifetime, scopes::DEFAULT).await?;
     Ok(Json(TokenObject::new(&own, &signed_in, token.expose_secret().into())))
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::api::guard::{Caller, admit};
 use crate::api::problem::Problem;
 use crate::app::App;
+use crate::tokens::scopes::NOTES_READ;
 
 /// `GET /api/v2/auth/whoami`: names no project, so any live token will do.
 pub async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
@@ -38,7 +39,7 @@ pub async fn notes(
     let Ok(project) = ProjectId::new(&project) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page"));
     };
-    let scopes = [Scope::new("notes:read").map_err(|_| Challenge::UNAVAILABLE)?];
+    let scopes = [Scope::new(NOTES_READ).map_err(|_| Challenge::UNAVAILABLE)?];
     let caller = admit(&app, &headers, &Access::to(&project, &scopes)).await?;
     Ok(Json(json!({ "project": caller.project.name, "notes": [] })))
 }

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use axum::http::HeaderValue;
+use reqwest::Url;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use sqlx::SqlitePool;
 
 use crate::connect;
+use crate::llm::upstream;
 use crate::people::projects::{Kind, Project, Projects};
 
 /// A model that a project has.
@@ -56,14 +60,24 @@ pub type Upstreams = BTreeMap<String, Upstream>;
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// What stands before `/chat/completions`: `https://api.openai.com/v1`.
-    pub url: String,
+    /// What stands before `/chat/completions` in `https://api.openai.com/v1`.
+    #[serde(deserialize_with = "completions")]
+    url: Url,
     /// The credential of each project, by the project's number.
     #[serde(default)]
     credentials: BTreeMap<i64, Credential>,
 }
 
+fn completions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    upstream::completions(&url).ok_or_else(|| D::Error::custom("url must be http:// or https://, a host and a path"))
+}
+
 impl Upstream {
+    pub fn completions(&self) -> Url {
+        self.url.clone()
+    }
+
     pub fn credential(&self, project: i64) -> Option<&Credential> {
         self.credentials.get(&project)
     }
@@ -74,13 +88,22 @@ impl Upstream {
 }
 
 /// What an upstream knows a project by. Debug shows nothing of it.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub struct Credential(String);
+pub struct Credential(HeaderValue);
 
 impl Credential {
-    pub fn expose_secret(&self) -> &str {
-        &self.0
+    /// As the value of `Authorization`, marked so that nothing prints it.
+    pub fn bearer(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = HeaderValue::try_from(format!("Bearer {text}"));
+        let mut value = value.map_err(|_| D::Error::custom("a credential is no text that a header can hold"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
     }
 }
 
@@ -289,8 +312,9 @@ mod tests {
     fn a_credential_is_not_told() {
         let upstream: Upstream =
             serde_json::from_str(r#"{"url": "http://x", "credentials": {"2": "sk-secret"}}"#).expect("an upstream");
-        assert_eq!(upstream.credential(2).map(Credential::expose_secret), Some("sk-secret"));
+        assert!(upstream.credential(2).is_some_and(|credential| credential.bearer() == "Bearer sk-secret"));
         assert!(upstream.credential(3).is_none());
-        assert!(!format!("{upstream:?}").contains("secret"));
+        let bearer = upstream.credential(2).map(Credential::bearer);
+        assert!(!format!("{upstream:?} {bearer:?}").contains("secret"));
     }
 }

@@ -171,6 +171,6 @@ async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> 
 }
 
 /// For everybody else, there is no such page.
-fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
+pub fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
     if signed_in.user.admin { Ok(()) } else { Err(PageError::NotFound) }
 }

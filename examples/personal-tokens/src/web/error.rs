@@ -76,10 +76,12 @@ pub fn in_words(refused: &Refused) -> String {
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
         Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
         Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
-        other => {
-            let text = other.to_string();
-            let mut letters = text.chars();
-            letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
-        }
+        other => sentence(&other.to_string()),
     }
+}
+
+/// With a capital and a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ pub mod csrf;
 pub mod error;
 pub mod forms;
 pub mod history;
+pub mod models;
 pub mod page;
 pub mod pane;
 pub mod rows;

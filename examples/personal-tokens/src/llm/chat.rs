@@ -1,0 +1,143 @@
+//! The OpenAI-compatible end of the service: which models a token may use, and what is asked of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{ACCEPT, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use keyfob::{Access, Challenge, Scope};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::guard::admit;
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::llm::echo;
+use crate::llm::models::{ECHO, Model};
+use crate::llm::upstream::AskError;
+use crate::people::projects::Project;
+use crate::setup::SetupError;
+use crate::tokens::scopes::MODELS_USE;
+
+/// What a question may weigh, in bytes: 4 MiB, for pictures and long files stand in it.
+pub const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// `GET /llm/v1/models`: what the token's project may use.
+pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ChatError> {
+    let (_, models) = admitted(&app, &headers).await?;
+    let data: Vec<Value> = by_name(&models)
+        .map(|model| {
+            let owner = format!("project-{}", model.project_id);
+            json!({ "id": model.name, "object": "model", "created": 0, "owned_by": owner })
+        })
+        .collect();
+    Ok(Json(json!({ "object": "list", "data": data })))
+}
+
+/// What is read of a question; the rest is the upstream's to read.
+#[derive(Deserialize)]
+struct Question {
+    model: String,
+}
+
+/// `POST /llm/v1/chat/completions`: forwarded with the credential of the project that the model belongs to. The token, and
+/// whatever else the caller's headers hold, stay here.
+pub async fn completions(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
+    // Before a byte of the body is read.
+    let (_, models) = admitted(&app, request.headers()).await?;
+    let accept = request.headers().get(ACCEPT).cloned();
+    let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
+    let question: Question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
+    let model = by_name(&models).find(|model| model.name == question.model).ok_or(ChatError::NoModel)?;
+    if model.upstream == ECHO {
+        let question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
+        return echo::answer(&question, &model.name, app.tokens.now()).ok_or(ChatError::Shape);
+    }
+    let missing = || ChatError::failed(format!("upstream {:?} is not configured for the model", model.upstream).into());
+    let upstream = app.models.upstreams.get(&model.upstream).ok_or_else(missing)?;
+    let credential = upstream.credential(model.project_id).ok_or_else(missing)?;
+    let body = match &model.upstream_model {
+        None => body,
+        Some(name) => renamed(&body, name)?,
+    };
+    app.asker.complete(upstream, credential, body, accept.as_ref()).await.map_err(ChatError::Ask)
+}
+
+/// The question with the name that the upstream has for the model.
+fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
+    let mut question: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|_| ChatError::Shape)?;
+    question.insert("model".into(), model.into());
+    Ok(serde_json::to_vec(&question).map_err(|_| ChatError::Shape)?.into())
+}
+
+/// The token's project, and the models that it may use.
+async fn admitted(app: &App, headers: &HeaderMap) -> Result<(Project, Vec<Model>), ChatError> {
+    let scopes = [Scope::new(MODELS_USE).map_err(|_| Problem::from(Challenge::UNAVAILABLE))?];
+    let caller = admit(app, headers, &Access::to_own_project(&scopes)).await?;
+    let models = app.models.of_project(&app.projects, &caller.project).await;
+    Ok((caller.project, models.map_err(|error| ChatError::failed(error.into()))?))
+}
+
+/// Each name once: a project's own model stands before a public one of the same name.
+fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
+    models
+        .iter()
+        .enumerate()
+        .filter(|(at, model)| !models[..*at].iter().any(|one| one.name == model.name))
+        .map(|(_, m)| m)
+}
+
+pub enum ChatError {
+    /// The token.
+    Token(Problem),
+    Body(BytesRejection),
+    Shape,
+    NoModel,
+    Ask(AskError),
+    Failed,
+}
+
+impl ChatError {
+    fn failed(error: SetupError) -> Self {
+        tracing::error!(error = &*error as &dyn std::error::Error, "request failed");
+        Self::Failed
+    }
+}
+
+impl From<Problem> for ChatError {
+    fn from(problem: Problem) -> Self {
+        Self::Token(problem)
+    }
+}
+
+impl IntoResponse for ChatError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::Token(problem) => return problem.into_response(),
+            Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                (rejection.status(), "too_large", "the body may have at most 4 MiB")
+            }
+            Self::Body(rejection) => (rejection.status(), "unreadable", "the body could not be read"),
+            Self::Shape => {
+                (StatusCode::BAD_REQUEST, "invalid_body", "the body must be a JSON object with model and messages")
+            }
+            Self::NoModel => (StatusCode::NOT_FOUND, "model_not_found", "the token's project has no such model"),
+            Self::Ask(error) => (error.status(), error.code(), error.message()),
+            Self::Failed => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "something went wrong on our side; please try again")
+            }
+        };
+        // The shape that clients of OpenAI's API read.
+        let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+        let error = json!({ "message": message, "type": kind, "param": null, "code": code });
+        let mut response = (status, Json(json!({ "error": error }))).into_response();
+        if code == AskError::Busy.code() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

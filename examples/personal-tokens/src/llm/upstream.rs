@@ -1,0 +1,134 @@
+//! Asking a model's upstream, with the credential of the project that the model belongs to. Of the caller's request only the
+//! body goes there; of the answer only status, body, type and the time to wait come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use axum::http::{Response, StatusCode};
+use futures_util::TryStreamExt;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
+
+use crate::llm::models::{Credential, Upstream};
+use crate::setup::SetupError;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Between two pieces of an answer; a model thinks before the first.
+const SILENCE: Duration = Duration::from_secs(120);
+/// Answers under way at one time. One more is told to come back.
+const MOST_AT_ONCE: usize = 64;
+
+/// The client of all upstreams.
+pub struct Asker {
+    client: Client,
+    gate: Arc<Semaphore>,
+}
+
+/// Why there is no answer. The upstream's own words are not passed on where they speak of our credential or its innards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AskError {
+    /// Too many at once.
+    Busy,
+    /// It refuses the project's credential.
+    Refused,
+    /// It does not answer in time.
+    Late,
+    /// It cannot be reached, breaks off, or answers what nobody can use.
+    Failed,
+}
+
+impl Asker {
+    pub fn new() -> Result<Self, SetupError> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            // A redirect would carry the question elsewhere.
+            .redirect(Policy::none())
+            .build()?;
+        Ok(Self { client, gate: Arc::new(Semaphore::new(MOST_AT_ONCE)) })
+    }
+
+    /// Sends a chat completion's body, and gives back what the caller may have of the answer, piece by piece as it comes.
+    pub async fn complete(
+        &self,
+        upstream: &Upstream,
+        credential: &Credential,
+        body: Bytes,
+        accept: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, AskError> {
+        let turn = Arc::clone(&self.gate).try_acquire_owned().map_err(|_| AskError::Busy)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, credential.bearer());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(accept) = accept {
+            headers.insert(ACCEPT, accept.clone());
+        }
+        let sent = self.client.post(upstream.completions()).headers(headers).body(body).send().await;
+        let answer = sent.map_err(|error| {
+            // Its address is the administrator's and tells no secret; the error names nothing else.
+            tracing::warn!(error = &error as &dyn std::error::Error, "upstream did not answer");
+            if error.is_timeout() { AskError::Late } else { AskError::Failed }
+        })?;
+        let status = answer.status();
+        match status.as_u16() {
+            200..=299 | 400 | 404 | 409 | 413 | 415 | 422 | 429 => {}
+            401 | 403 => {
+                tracing::error!(%status, upstream = %upstream.completions(), "upstream refuses the credential of the project");
+                return Err(AskError::Refused);
+            }
+            _ => {
+                tracing::warn!(%status, upstream = %upstream.completions(), "upstream failed");
+                return Err(AskError::Failed);
+            }
+        }
+        let mut passed = Response::builder().status(status);
+        for name in [CONTENT_TYPE, RETRY_AFTER] {
+            if let Some(value) = answer.headers().get(&name) {
+                passed = passed.header(name, value);
+            }
+        }
+        // The turn ends with the last piece, or with the caller.
+        let pieces = answer.bytes_stream().inspect_ok(move |_| {
+            let _ = &turn;
+        });
+        passed.body(Body::from_stream(pieces)).map_err(|_| AskError::Failed)
+    }
+}
+
+impl AskError {
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+            Self::Refused | Self::Failed => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Refused => "upstream_refused",
+            Self::Late => "upstream_late",
+            Self::Failed => "upstream_failed",
+        }
+    }
+
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Busy => "too many answers are under way; try again in a second",
+            Self::Refused => "the model's provider refuses the project's credential; tell your administrator",
+            Self::Late => "the model's provider does not answer in time",
+            Self::Failed => "the model's provider cannot be reached or failed",
+        }
+    }
+}
+
+/// Where chat completions are asked for, if the text is the address of an API.
+pub fn completions(url: &str) -> Option<Url> {
+    let url: Url = format!("{}/chat/completions", url.trim_end_matches('/')).parse().ok()?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    (plain && url.has_host() && url.query().is_none() && url.fragment().is_none()).then_some(url)
+}
