@@ -12,6 +12,7 @@
 pub mod api;
 pub mod app;
 pub mod config;
+pub mod connect;
 pub mod people;
 pub mod random;
 pub mod setup;

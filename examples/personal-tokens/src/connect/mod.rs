@@ -1,0 +1,116 @@
+//! How tools reach the service: the settings of editors, and what people paste into shells and programs.
+//!
+//! Nothing is read or written here. A text is a function of the tool and of the [`Connection`], so that what a person is
+//! shown is what they download:
+//!
+//! ```
+//! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
+//!
+//! let connection = Connection {
+//!     server: "https://tokens.example",
+//!     project: 123,
+//!     model_project: 1,
+//!     model: "gpt-4o",
+//!     token: None,
+//!     verify_ssl: true,
+//! };
+//! assert!(Tool::VsCode.text(&connection).contains(PLACEHOLDER));
+//! ```
+
+mod editors;
+mod quote;
+mod snippets;
+mod tool;
+
+use keyfob::PlaintextToken;
+
+pub use tool::{Generation, Group, Tool};
+
+/// Stands where the token belongs while it is not known. A person can find and replace it, and it is no token's beginning
+/// or end, so that nobody takes it for one.
+pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
+
+/// What a tool is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection<'a> {
+    /// Where the service is reached, as `https://tokens.example`: ASCII without blanks, no slash behind.
+    pub server: &'a str,
+    /// The token's project.
+    pub project: i64,
+    /// The project that owns the model.
+    pub model_project: i64,
+    /// The model's name.
+    pub model: &'a str,
+    /// Known when it was made or rotated a moment ago. Where there is none, [`PLACEHOLDER`] stands in its place.
+    pub token: Option<&'a PlaintextToken>,
+    /// Whether editors check the service's certificate. Shells and programs always do.
+    pub verify_ssl: bool,
+}
+
+impl Connection<'_> {
+    fn token_text(&self) -> &str {
+        self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
+    }
+
+    /// The model as editors know it.
+    fn integration(&self) -> String {
+        format!("{}_{}", self.model_project, self.model)
+    }
+
+    /// Where clients of OpenAI's API reach the models.
+    fn models_url(&self) -> String {
+        format!("{}/llm/v1", self.server)
+    }
+
+    /// The server's name or address alone.
+    fn host(&self) -> &str {
+        let authority = self.server.split_once("://").map_or(self.server, |(_, authority)| authority);
+        match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => address,
+            None => authority.split_once(':').map_or(authority, |(host, _)| host),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
+
+    /// An ordinary one, as the texts of the other tests know it.
+    pub(super) fn connection(token: Option<&PlaintextToken>) -> Connection<'_> {
+        Connection {
+            server: "https://tokens.example",
+            project: 123,
+            model_project: 1,
+            model: "gpt-4o",
+            token,
+            verify_ssl: true,
+        }
+    }
+
+    pub(super) fn token() -> PlaintextToken {
+        TOKEN.parse().unwrap()
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_token() {
+        let token = token();
+        let shown = format!("{:?}", connection(Some(&token)));
+        assert!(shown.contains("gpt-4o"));
+        assert!(TOKEN.as_bytes().windows(4).all(|part| !shown.contains(str::from_utf8(part).unwrap())), "{shown}");
+    }
+
+    #[test]
+    fn the_host_has_neither_scheme_nor_port() {
+        for (server, host) in [
+            ("https://tokens.example", "tokens.example"),
+            ("http://127.0.0.1:8088", "127.0.0.1"),
+            ("https://[::1]:8088", "::1"),
+            ("https://[::1]", "::1"),
+        ] {
+            assert_eq!(Connection { server, ..connection(None) }.host(), host);
+        }
+    }
+}
