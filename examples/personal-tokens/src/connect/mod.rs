@@ -1,7 +1,7 @@
 //! How tools reach the service: the settings of editors, and what people paste into shells and programs.
 //!
-//! Nothing is read or written here. A text is a function of the tool and of the [`Connection`], so that what a person is
-//! shown is what they download:
+//! Nothing is read or written here. A text is a function of the tool and of the [`Connection`], so that what a person
+//! is shown is what they download:
 //!
 //! ```
 //! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
@@ -26,8 +26,8 @@ use keyfob::PlaintextToken;
 
 pub use tool::{Generation, Group, Tool};
 
-/// Stands where the token belongs while it is not known. A person can find and replace it, and it is no token's beginning
-/// or end, so that nobody takes it for one.
+/// Stands where the token belongs while it is not known. A person can find and replace it, and it is no token's
+/// beginning or end, so that nobody takes it for one.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
 /// What a tool is told.
@@ -73,6 +73,7 @@ impl Connection<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 /// A JSON string, its quotes with it. Of what is not ASCII nothing is escaped.
 ///
-/// It is a string of Python too: each escape that `serde_json` writes means the same there, and none of the characters it
-/// leaves alone ends a line of Python.
+/// It is a string of Python too: each escape that `serde_json` writes means the same there, and none of the characters
+/// it leaves alone ends a line of Python.
 pub(super) fn json(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -17,9 +17,9 @@ pub(super) fn shell(text: &str) -> String {
 
 /// What stands between the double quotes of an attribute of XML 1.0.
 ///
-/// Tab and line ends become references, for a parser reads the bare ones as blanks (section 3.3.3). The characters that XML
-/// cannot hold in any spelling (section 2.2) become U+FFFD: the file stays well-formed, and whoever lets such names in
-/// sees where they end.
+/// Tab and line ends become references, for a parser reads the bare ones as blanks (section 3.3.3). The characters that
+/// XML cannot hold in any spelling (section 2.2) become U+FFFD: the file stays well-formed, and the name no longer fits
+/// the model's. Whoever lets models be named should refuse such names.
 pub(super) fn attribute(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for char in text.chars() {

@@ -18,8 +18,8 @@ pub(super) fn environment(connection: &Connection<'_>) -> String {
 
 /// Lists the models and asks one of them, with the token of the environment.
 ///
-/// The token reaches curl by a pipe from `printf`, which is part of the shell: it stands neither in the history nor in the
-/// list of processes. `-H @-` needs curl 7.55 (2017).
+/// The token reaches curl by a pipe from `printf`, which is part of the shell: it stands neither in the history nor in
+/// the list of processes. `-H @-` needs curl 7.55 (2017).
 pub(super) fn curl(connection: &Connection<'_>) -> String {
     let models = shell(&format!("{}/models", connection.models_url()));
     let completions = shell(&format!("{}/chat/completions", connection.models_url()));

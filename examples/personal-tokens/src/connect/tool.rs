@@ -102,20 +102,12 @@ impl Tool {
 
     /// Whether the token, or the placeholder in its place, stands in the text.
     pub fn holds_token(self) -> bool {
-        match self {
-            Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp => true,
-            Self::JetBrains | Self::JetBrainsAlita | Self::Curl | Self::Python => false,
-        }
+        matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
     /// Whether the text names the model. The others serve a person who has none to choose.
     pub fn names_model(self) -> bool {
-        match self {
-            Self::VsCode | Self::VsCodeAlita | Self::JetBrains | Self::JetBrainsAlita | Self::Curl | Self::Python => {
-                true
-            }
-            Self::Environment | Self::Netrc | Self::Mcp => false,
-        }
+        !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
     /// The text itself, for the preview and for the download alike. It is as secret as the token in it.
@@ -141,39 +133,41 @@ impl Tool {
                 file_name: "settings.json",
                 content_type: JSON,
                 hint: "For the extension ELITEA Code: add these lines to your user settings (Preferences: Open User \
-                       Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not commit it.",
+                       Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not commit \
+                       it.",
             },
             Self::VsCodeAlita => Facts {
                 word: "vscode-alita",
                 label: "VS Code with Alita Code",
                 file_name: "settings.json",
                 content_type: JSON,
-                hint: "For the older extension Alita Code: add these lines to your user settings (Preferences: Open User \
-                       Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not commit it.",
+                hint: "For the older extension Alita Code: add these lines to your user settings (Preferences: Open \
+                       User Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not \
+                       commit it.",
             },
             Self::JetBrains => Facts {
                 word: "jetbrains",
                 label: "JetBrains",
                 file_name: "elitea.xml",
                 content_type: XML,
-                hint: "For the plug-in ELITEA Code: save the file in the .idea folder of your project. The token is not in \
-                       it: paste it into the plug-in's settings yourself.",
+                hint: "For the plug-in ELITEA Code: save the file in the .idea folder of your project. The token is \
+                       not in it: paste it into the plug-in's settings yourself.",
             },
             Self::JetBrainsAlita => Facts {
                 word: "jetbrains-alita",
                 label: "JetBrains with Alita Code",
                 file_name: "alita.xml",
                 content_type: XML,
-                hint: "For the older plug-in Alita Code: save the file in the .idea folder of your project. The token is \
-                       not in it: paste it into the plug-in's settings yourself.",
+                hint: "For the older plug-in Alita Code: save the file in the .idea folder of your project. The token \
+                       is not in it: paste it into the plug-in's settings yourself.",
             },
             Self::Environment => Facts {
                 word: "env",
                 label: "Environment variables",
                 file_name: "environment.sh",
                 content_type: TEXT,
-                hint: "Save the file, close it to others (chmod 600 environment.sh) and load it with \
-                       . ./environment.sh: pasted into a shell, the token would stay in its history.",
+                hint: "Save the file, close it to others (chmod 600 environment.sh) and load it with . \
+                       ./environment.sh: pasted into a shell, the token would stay in its history.",
             },
             Self::Curl => Facts {
                 word: "curl",
@@ -188,16 +182,16 @@ impl Tool {
                 label: ".netrc",
                 file_name: "netrc",
                 content_type: TEXT,
-                hint: "Add these lines to ~/.netrc (on Windows %USERPROFILE%\\_netrc) and close it to others with chmod \
-                       600 ~/.netrc; then curl --netrc sends the token to this host, on any port.",
+                hint: "Add these lines to ~/.netrc (on Windows %USERPROFILE%\\_netrc) and close it to others with \
+                       chmod 600 ~/.netrc; then curl --netrc sends the token to this host, on any port.",
             },
             Self::Mcp => Facts {
                 word: "mcp",
                 label: "MCP client",
                 file_name: "mcp.json",
                 content_type: JSON,
-                hint: "This service has no MCP server of its own: the entry works only where the administrator runs one \
-                       at /mcp of this address that takes these tokens, so ask first. Add it to your client's \
+                hint: "This service has no MCP server of its own: the entry works only where the administrator runs \
+                       one at /mcp of this address that takes these tokens, so ask first. Add it to your client's \
                        mcpServers; it holds the token.",
             },
             Self::Python => Facts {
@@ -205,8 +199,8 @@ impl Tool {
                 label: "Python",
                 file_name: "connect.py",
                 content_type: "text/x-python; charset=utf-8",
-                hint: "Needs the package openai (pip install openai). Load the environment variables first: the token is \
-                       taken from OPENAI_API_KEY.",
+                hint: "Needs the package openai (pip install openai). Load the environment variables first: the token \
+                       is taken from OPENAI_API_KEY.",
             },
         }
     }
@@ -240,6 +234,7 @@ impl Generation {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::tests::{connection, token};
     use super::super::{Connection, PLACEHOLDER};
@@ -291,6 +286,14 @@ mod tests {
         let named = Connection { model: "unmistakable", ..connection(None) };
         for tool in Tool::ALL {
             assert_eq!(tool.text(&named).contains("unmistakable"), tool.names_model(), "{tool:?}");
+        }
+    }
+
+    #[test]
+    fn each_hint_is_whole_sentences() {
+        for tool in Tool::ALL {
+            let hint = tool.hint();
+            assert!(hint.ends_with('.') && !hint.contains("  ") && !hint.contains('\n'), "{hint}");
         }
     }
 
