@@ -65,7 +65,7 @@ impl Config {
 }
 
 /// Scheme, host and port, and nothing behind them.
-fn is_origin(url: &str) -> bool {
+pub fn is_origin(url: &str) -> bool {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     host.is_some_and(|host| {
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte))

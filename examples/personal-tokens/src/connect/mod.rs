@@ -1,175 +1,122 @@
-//! The files and snippets by which tools reach the service. One function makes each text, for preview and download alike.
+//! How tools reach the service: the settings of editors, and what people paste into shells and programs.
+//!
+//! Nothing is read or written here. A text is a function of the tool and of the [`Connection`], so that what a person
+//! is shown is what they download:
+//!
+//! ```
+//! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
+//!
+//! let connection = Connection {
+//!     server: "https://tokens.example",
+//!     project: 123,
+//!     model_project: 1,
+//!     model: "gpt-4o",
+//!     token: None,
+//!     verify_ssl: true,
+//! };
+//! assert!(Tool::VsCode.text(&connection).contains(PLACEHOLDER));
+//! ```
 
-mod jetbrains;
+mod editors;
+mod quote;
 mod snippets;
-mod vscode;
-
-use std::fmt;
+mod tool;
 
 use keyfob::PlaintextToken;
 
-/// Stands where the token belongs, when it is not known any more. A person puts the token in its place.
+pub use tool::{Generation, Group, Tool};
+
+/// Stands where the token belongs while it is not known. A person can find and replace it, and it is no token's
+/// beginning or end, so that nobody takes it for one.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
-/// What a tool is told. Debug shows nothing of the token.
-#[derive(Clone, Copy)]
+/// What a tool is told.
+#[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
-    /// Scheme, host and port: `https://tokens.example`.
+    /// Where the service is reached, as `https://tokens.example`: ASCII without blanks, no slash behind.
     pub server: &'a str,
-    /// The project that the token is for.
+    /// The token's project.
     pub project: i64,
-    /// The project that the model belongs to.
+    /// The project that owns the model.
     pub model_project: i64,
+    /// The model's name.
     pub model: &'a str,
-    /// None where it is not known any more.
+    /// Known when it was made or rotated a moment ago. Where there is none, [`PLACEHOLDER`] stands in its place.
     pub token: Option<&'a PlaintextToken>,
+    /// Whether editors check the service's certificate. Shells and programs always do.
     pub verify_ssl: bool,
 }
 
-impl Connection<'_> {
-    fn token(&self) -> &str {
-        self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
-    }
-
-    /// How tools name the model of a project.
-    fn integration_uid(&self) -> String {
-        integration_uid(self.model_project, self.model)
-    }
-}
-
+/// The name by which tools know a model of a project.
 pub fn integration_uid(project: i64, model: &str) -> String {
     format!("{project}_{model}")
 }
 
-impl fmt::Debug for Connection<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, project, model_project, model, verify_ssl, token: _ } = self;
-        let mut fields = f.debug_struct("Connection");
-        fields.field("server", server).field("project", project).field("model_project", model_project);
-        fields.field("model", model).field("verify_ssl", verify_ssl).finish_non_exhaustive()
+impl Connection<'_> {
+    fn token_text(&self) -> &str {
+        self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
+    }
+
+    /// The model as editors know it.
+    fn integration(&self) -> String {
+        integration_uid(self.model_project, self.model)
+    }
+
+    /// Where clients of OpenAI's API reach the models.
+    fn models_url(&self) -> String {
+        format!("{}/llm/v1", self.server)
+    }
+
+    /// The server's name or address alone.
+    fn host(&self) -> &str {
+        let authority = self.server.split_once("://").map_or(self.server, |(_, authority)| authority);
+        match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => address,
+            None => authority.split_once(':').map_or(authority, |(host, _)| host),
+        }
     }
 }
 
-/// What there are files for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tool {
-    VsCode,
-    VsCodeAlita,
-    JetBrains,
-    JetBrainsAlita,
-    Environment,
-    Curl,
-    Netrc,
-    Mcp,
-    Python,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-impl Tool {
-    pub const ALL: [Self; 9] = [
-        Self::VsCode,
-        Self::VsCodeAlita,
-        Self::JetBrains,
-        Self::JetBrainsAlita,
-        Self::Environment,
-        Self::Curl,
-        Self::Netrc,
-        Self::Mcp,
-        Self::Python,
-    ];
+    const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 
-    /// The word for it in addresses and forms.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::VsCode => "vscode",
-            Self::VsCodeAlita => "vscode-alita",
-            Self::JetBrains => "jetbrains",
-            Self::JetBrainsAlita => "jetbrains-alita",
-            Self::Environment => "env",
-            Self::Curl => "curl",
-            Self::Netrc => "netrc",
-            Self::Mcp => "mcp",
-            Self::Python => "python",
+    /// An ordinary one, as the texts of the other tests know it.
+    pub(super) fn connection(token: Option<&PlaintextToken>) -> Connection<'_> {
+        Connection {
+            server: "https://tokens.example",
+            project: 123,
+            model_project: 1,
+            model: "gpt-4o",
+            token,
+            verify_ssl: true,
         }
     }
 
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.as_str() == text)
+    pub(super) fn token() -> PlaintextToken {
+        TOKEN.parse().unwrap()
     }
 
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::VsCode => "VS Code",
-            Self::VsCodeAlita => "VS Code (Alita)",
-            Self::JetBrains => "JetBrains",
-            Self::JetBrainsAlita => "JetBrains (Alita)",
-            Self::Environment => "Environment",
-            Self::Curl => "curl",
-            Self::Netrc => ".netrc",
-            Self::Mcp => "MCP",
-            Self::Python => "Python",
-        }
+    #[test]
+    fn debug_shows_nothing_of_the_token() {
+        let token = token();
+        let shown = format!("{:?}", connection(Some(&token)));
+        assert!(shown.contains("gpt-4o"));
+        assert!(TOKEN.as_bytes().windows(4).all(|part| !shown.contains(str::from_utf8(part).unwrap())), "{shown}");
     }
 
-    pub const fn file_name(self) -> &'static str {
-        match self {
-            Self::VsCode | Self::VsCodeAlita => "settings.json",
-            Self::JetBrains => "elitea.xml",
-            Self::JetBrainsAlita => "alita.xml",
-            Self::Environment => "service.env",
-            Self::Curl => "ask.sh",
-            Self::Netrc => "netrc",
-            Self::Mcp => "mcp.json",
-            Self::Python => "ask.py",
-        }
-    }
-
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::VsCode | Self::VsCodeAlita | Self::Mcp => "application/json",
-            Self::JetBrains | Self::JetBrainsAlita => "application/xml",
-            Self::Environment | Self::Curl | Self::Netrc | Self::Python => "text/plain; charset=utf-8",
-        }
-    }
-
-    /// Where the text goes, and what to mind.
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::VsCode => {
-                "For the ELITEA Code extension: into .vscode/settings.json, which must not be committed, or your user settings."
-            }
-            Self::VsCodeAlita => {
-                "For the older Alita Code extension: into .vscode/settings.json, which must not be committed."
-            }
-            Self::JetBrains => "Into the .idea folder. It holds no token: paste that into the plug-in's settings.",
-            Self::JetBrainsAlita => {
-                "For the older Alita plug-in: into the .idea folder. It holds no token: paste that into the plug-in's settings."
-            }
-            Self::Environment => {
-                "For a shell: source it. Tools that know OpenAI's variables find the service. Keep it out of repositories."
-            }
-            Self::Curl => {
-                "Lists the models and asks one. The token goes by standard input, so no list of processes shows it."
-            }
-            Self::Netrc => "Into ~/.netrc with mode 600: curl --netrc and git find it there.",
-            Self::Mcp => {
-                "For a client of the Model Context Protocol, with an OpenAPI bridge that it starts: the service's own API as tools."
-            }
-            Self::Python => "With OpenAI's package: pip install openai.",
-        }
-    }
-
-    /// The text.
-    pub fn text(self, connection: &Connection<'_>) -> String {
-        match self {
-            Self::VsCode => vscode::current(connection),
-            Self::VsCodeAlita => vscode::alita(connection),
-            Self::JetBrains => jetbrains::current(connection),
-            Self::JetBrainsAlita => jetbrains::alita(connection),
-            Self::Environment => snippets::environment(connection),
-            Self::Curl => snippets::curl(connection),
-            Self::Netrc => snippets::netrc(connection),
-            Self::Mcp => snippets::mcp(connection),
-            Self::Python => snippets::python(connection),
+    #[test]
+    fn the_host_has_neither_scheme_nor_port() {
+        for (server, host) in [
+            ("https://tokens.example", "tokens.example"),
+            ("http://127.0.0.1:8088", "127.0.0.1"),
+            ("https://[::1]:8088", "::1"),
+            ("https://[::1]", "::1"),
+        ] {
+            assert_eq!(Connection { server, ..connection(None) }.host(), host);
         }
     }
 }

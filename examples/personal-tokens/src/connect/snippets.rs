@@ -1,81 +1,138 @@
-//! What people paste: shell variables, `curl`, `.netrc`, an MCP client's JSON, Python.
-
-use serde_json::json;
+//! What people paste or load outside an editor.
+//!
+//! No comment stands in the texts for shells: an interactive zsh would take it for a command.
 
 use super::Connection;
+use super::quote::{json, shell};
 
-/// OpenAI's tools read the first two.
+/// Variables for a POSIX shell, and by it for the programs that know OpenAI's.
 pub(super) fn environment(connection: &Connection<'_>) -> String {
-    let Connection { server, model, project, .. } = connection;
-    format!(
-        "export OPENAI_BASE_URL={}\nexport OPENAI_API_KEY={}\nexport OPENAI_MODEL={}\nexport PROJECT_ID={project}\n",
-        quoted(&format!("{server}/llm/v1")),
-        quoted(connection.token()),
-        quoted(model),
-    )
+    let variables = [
+        ("SERVER", connection.server),
+        ("TOKEN", connection.token_text()),
+        ("OPENAI_BASE_URL", &connection.models_url()),
+        ("OPENAI_API_KEY", connection.token_text()),
+    ];
+    variables.map(|(name, value)| format!("export {name}={}\n", shell(value))).concat()
 }
 
+/// Lists the models and asks one of them, with the token of the environment.
+///
+/// The token reaches curl by a pipe from `printf`, which is part of the shell: it stands neither in the history nor in
+/// the list of processes. `-H @-` needs curl 7.55 (2017).
 pub(super) fn curl(connection: &Connection<'_>) -> String {
-    let Connection { server, model, .. } = connection;
-    let question = json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] }).to_string();
+    let models = shell(&format!("{}/models", connection.models_url()));
+    let completions = shell(&format!("{}/chat/completions", connection.models_url()));
+    let question =
+        shell(&format!(r#"{{"model":{},"messages":[{{"role":"user","content":"Hello"}}]}}"#, json(connection.model)));
     format!(
-        "#!/bin/sh\nTOKEN={}\n\
-         # The header by standard input: what stands in a command line, every user of the machine can read.\n\
-         ask() {{ printf 'header = \"Authorization: Bearer %s\"\\n' \"$TOKEN\" | curl --fail-with-body --config - \"$@\"; }}\n\
-         ask {}\n\
-         ask {} --header 'Content-Type: application/json' --data {}\n",
-        quoted(connection.token()),
-        quoted(&format!("{server}/llm/v1/models")),
-        quoted(&format!("{server}/llm/v1/chat/completions")),
-        quoted(&question),
+        r#": "${{TOKEN:?is not set}}"
+
+printf 'Authorization: Bearer %s\n' "$TOKEN" |
+  curl -sS -w '\n' -H @- {models}
+
+printf 'Authorization: Bearer %s\n' "$TOKEN" |
+  curl -sS -w '\n' -H @- -H 'Content-Type: application/json' \
+    --data {question} \
+    {completions}
+"#
     )
 }
 
-/// The token as user name, for which any password will do. The file knows hosts and no ports.
+/// The service takes a token for the user name of Basic authentication, with any password.
+///
+/// The file knows hosts and no ports: the entry serves whatever else runs on this one too.
 pub(super) fn netrc(connection: &Connection<'_>) -> String {
-    format!("machine {}\nlogin {}\npassword x\n", host(connection.server), connection.token())
+    format!("machine {}\n  login {}\n  password x\n", connection.host(), connection.token_text())
 }
 
-/// The host of an origin: without scheme and port.
-fn host(origin: &str) -> &str {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
-    match authority.rsplit_once(':') {
-        // Not a colon inside an IPv6 address.
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
+/// The shape that most MCP clients share, for the service's own end point (`crate::llm::mcp`).
 pub(super) fn mcp(connection: &Connection<'_>) -> String {
-    let server = connection.server;
-    // Values by the environment and not by the command line, which every user of the machine can read.
+    let url = json(&format!("{}/mcp", connection.server));
+    let authorization = json(&format!("Bearer {}", connection.token_text()));
     format!(
-        "{{\n  \"mcpServers\": {{\n    \"personal-tokens\": {{\n      \"command\": \"npx\",\n      \
-         \"args\": [\"-y\", \"@ivotoby/openapi-mcp-server\"],\n      \"env\": {{\n        \"API_BASE_URL\": {},\n        \
-         \"OPENAPI_SPEC_PATH\": {},\n        \"API_HEADERS\": {}\n      }}\n    }}\n  }}\n}}\n",
-        json!(server),
-        json!(format!("{server}/api/v2/openapi.json")),
-        json!(format!("Authorization:Bearer {}", connection.token())),
+        r#"{{
+  "mcpServers": {{
+    "tokens": {{
+      "type": "http",
+      "url": {url},
+      "headers": {{
+        "Authorization": {authorization}
+      }}
+    }}
+  }}
+}}
+"#
     )
 }
 
+/// A program that asks the model, with the token of the environment: programs are passed on and committed.
 pub(super) fn python(connection: &Connection<'_>) -> String {
-    let Connection { server, model, .. } = connection;
-    // A JSON string is a Python string too: serde_json leaves no character outside the basic plane escaped.
+    let base_url = json(&connection.models_url());
+    let model = json(connection.model);
     format!(
-        "from openai import OpenAI\n\n\
-         client = OpenAI(base_url={}, api_key={})\n\
-         for model in client.models.list():\n    print(model.id)\n\
-         answer = client.chat.completions.create(\n    model={},\n    \
-         messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}],\n)\n\
-         print(answer.choices[0].message.content)\n",
-        json!(format!("{server}/llm/v1")),
-        json!(connection.token()),
-        json!(model),
+        r#"import os
+
+from openai import OpenAI  # pip install openai
+
+client = OpenAI(
+    base_url={base_url},
+    api_key=os.environ["OPENAI_API_KEY"],
+)
+answer = client.chat.completions.create(
+    model={model},
+    messages=[{{"role": "user", "content": "Hello"}}],
+)
+print(answer.choices[0].message.content)
+"#
     )
 }
 
-/// As one word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connection, token};
+    use super::super::{PLACEHOLDER, Tool};
+
+    const ENVIRONMENT: &str = "\
+export SERVER='https://tokens.example'
+export TOKEN='@'
+export OPENAI_BASE_URL='https://tokens.example/llm/v1'
+export OPENAI_API_KEY='@'
+";
+
+    const NETRC: &str = "\
+machine tokens.example
+  login @
+  password x
+";
+
+    const MCP: &str = r#"{
+  "mcpServers": {
+    "tokens": {
+      "type": "http",
+      "url": "https://tokens.example/mcp",
+      "headers": {
+        "Authorization": "Bearer @"
+      }
+    }
+  }
+}
+"#;
+
+    #[test]
+    fn those_that_hold_the_token_to_the_byte() {
+        let token = token();
+        for (tool, text) in [(Tool::Environment, ENVIRONMENT), (Tool::Netrc, NETRC), (Tool::Mcp, MCP)] {
+            assert_eq!(tool.text(&connection(Some(&token))), text.replace('@', token.expose_secret()));
+            assert_eq!(tool.text(&connection(None)), text.replace('@', PLACEHOLDER));
+        }
+    }
+
+    #[test]
+    fn the_others_are_the_same_with_a_token_and_without() {
+        let token = token();
+        for tool in [Tool::Curl, Tool::Python] {
+            assert_eq!(tool.text(&connection(Some(&token))), tool.text(&connection(None)));
+        }
+    }
 }

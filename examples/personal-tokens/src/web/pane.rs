@@ -14,6 +14,7 @@ use keyfob::{Access, PlaintextToken, Status};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::config::is_origin;
 use crate::connect::{Connection, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
@@ -75,8 +76,10 @@ fn server(app: &App, headers: &HeaderMap) -> String {
         return url.clone();
     }
     let scheme = if app.behind_tls { "https" } else { "http" };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    format!("{scheme}://{host}")
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    Some(format!("{scheme}://{host}"))
+        .filter(|origin| is_origin(origin))
+        .unwrap_or_else(|| format!("{scheme}://localhost"))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,308 @@
+//! The tools there are texts for, and what people are told about each.
+
+use super::{Connection, editors, snippets};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tool {
+    VsCode,
+    VsCodeAlita,
+    JetBrains,
+    JetBrainsAlita,
+    Environment,
+    Curl,
+    Netrc,
+    Mcp,
+    Python,
+}
+
+/// What a page offers together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    VsCode,
+    JetBrains,
+    Other,
+}
+
+/// An editor's extension changed its name, and with it its settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Generation {
+    Elitea,
+    Alita,
+}
+
+/// What does not depend on the connection.
+struct Facts {
+    word: &'static str,
+    label: &'static str,
+    file_name: &'static str,
+    content_type: &'static str,
+    hint: &'static str,
+}
+
+const JSON: &str = "application/json";
+const XML: &str = "application/xml";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Tool {
+    pub const ALL: [Self; 9] = [
+        Self::VsCode,
+        Self::VsCodeAlita,
+        Self::JetBrains,
+        Self::JetBrainsAlita,
+        Self::Environment,
+        Self::Curl,
+        Self::Netrc,
+        Self::Mcp,
+        Self::Python,
+    ];
+
+    /// The word that stands for it in URLs. It never changes.
+    pub fn as_str(self) -> &'static str {
+        self.facts().word
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.as_str() == word)
+    }
+
+    /// Its name for people.
+    pub fn label(self) -> &'static str {
+        self.facts().label
+    }
+
+    pub fn file_name(self) -> &'static str {
+        self.facts().file_name
+    }
+
+    pub fn content_type(self) -> &'static str {
+        self.facts().content_type
+    }
+
+    /// Where the text goes, and what else there is to do.
+    pub fn hint(self) -> &'static str {
+        self.facts().hint
+    }
+
+    pub fn group(self) -> Group {
+        match self {
+            Self::VsCode | Self::VsCodeAlita => Group::VsCode,
+            Self::JetBrains | Self::JetBrainsAlita => Group::JetBrains,
+            Self::Environment | Self::Curl | Self::Netrc | Self::Mcp | Self::Python => Group::Other,
+        }
+    }
+
+    /// Of an editor's extension; nothing else has one.
+    pub fn generation(self) -> Option<Generation> {
+        match self {
+            Self::VsCode | Self::JetBrains => Some(Generation::Elitea),
+            Self::VsCodeAlita | Self::JetBrainsAlita => Some(Generation::Alita),
+            Self::Environment | Self::Curl | Self::Netrc | Self::Mcp | Self::Python => None,
+        }
+    }
+
+    /// Whether the token, or the placeholder in its place, stands in the text.
+    pub fn holds_token(self) -> bool {
+        matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
+    }
+
+    /// Whether the text names the model. The others serve a person who has none to choose.
+    pub fn names_model(self) -> bool {
+        !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
+    }
+
+    /// The text itself, for the preview and for the download alike. It is as secret as the token in it.
+    pub fn text(self, connection: &Connection<'_>) -> String {
+        match self {
+            Self::VsCode => editors::vs_code(Generation::Elitea, connection),
+            Self::VsCodeAlita => editors::vs_code(Generation::Alita, connection),
+            Self::JetBrains => editors::jet_brains(Generation::Elitea, connection),
+            Self::JetBrainsAlita => editors::jet_brains(Generation::Alita, connection),
+            Self::Environment => snippets::environment(connection),
+            Self::Curl => snippets::curl(connection),
+            Self::Netrc => snippets::netrc(connection),
+            Self::Mcp => snippets::mcp(connection),
+            Self::Python => snippets::python(connection),
+        }
+    }
+
+    fn facts(self) -> Facts {
+        match self {
+            Self::VsCode => Facts {
+                word: "vscode",
+                label: "VS Code",
+                file_name: "settings.json",
+                content_type: JSON,
+                hint: "For the extension ELITEA Code: add these lines to your user settings (Preferences: Open User \
+                       Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not commit \
+                       it.",
+            },
+            Self::VsCodeAlita => Facts {
+                word: "vscode-alita",
+                label: "VS Code (Alita)",
+                file_name: "settings.json",
+                content_type: JSON,
+                hint: "For the older extension Alita Code: add these lines to your user settings (Preferences: Open \
+                       User Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not \
+                       commit it.",
+            },
+            Self::JetBrains => Facts {
+                word: "jetbrains",
+                label: "JetBrains",
+                file_name: "elitea.xml",
+                content_type: XML,
+                hint: "For the plug-in ELITEA Code: save the file in the .idea folder of your project. The token is \
+                       not in it: paste it into the plug-in's settings yourself.",
+            },
+            Self::JetBrainsAlita => Facts {
+                word: "jetbrains-alita",
+                label: "JetBrains (Alita)",
+                file_name: "alita.xml",
+                content_type: XML,
+                hint: "For the older plug-in Alita Code: save the file in the .idea folder of your project. The token \
+                       is not in it: paste it into the plug-in's settings yourself.",
+            },
+            Self::Environment => Facts {
+                word: "env",
+                label: "Environment",
+                file_name: "environment.sh",
+                content_type: TEXT,
+                hint: "Save the file, close it to others (chmod 600 environment.sh) and load it with . \
+                       ./environment.sh: pasted into a shell, the token would stay in its history.",
+            },
+            Self::Curl => Facts {
+                word: "curl",
+                label: "curl",
+                file_name: "connect.sh",
+                content_type: TEXT,
+                hint: "Load the environment variables first: the token is taken from TOKEN, and so it shows neither in \
+                       the shell's history nor in the list of processes. It lists the models and asks the chosen one.",
+            },
+            Self::Netrc => Facts {
+                word: "netrc",
+                label: ".netrc",
+                file_name: "netrc",
+                content_type: TEXT,
+                hint: "Add these lines to ~/.netrc (on Windows %USERPROFILE%\\_netrc) and close it to others with \
+                       chmod 600 ~/.netrc; then curl --netrc sends the token to this host, on any port.",
+            },
+            Self::Mcp => Facts {
+                word: "mcp",
+                label: "MCP",
+                file_name: "mcp.json",
+                content_type: JSON,
+                hint: "For a client of the Model Context Protocol: add the entry to its mcpServers. Its tools list the \
+                       project's models and ask one. It holds the token.",
+            },
+            Self::Python => Facts {
+                word: "python",
+                label: "Python",
+                file_name: "connect.py",
+                content_type: "text/x-python; charset=utf-8",
+                hint: "Needs the package openai (pip install openai). Load the environment variables first: the token \
+                       is taken from OPENAI_API_KEY.",
+            },
+        }
+    }
+}
+
+impl Group {
+    pub const ALL: [Self; 3] = [Self::VsCode, Self::JetBrains, Self::Other];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::VsCode => "VS Code",
+            Self::JetBrains => "JetBrains",
+            Self::Other => "Shells and programs",
+        }
+    }
+
+    /// Its tools, the usual one first.
+    pub fn tools(self) -> impl Iterator<Item = Tool> {
+        Tool::ALL.into_iter().filter(move |tool| tool.group() == self)
+    }
+}
+
+impl Generation {
+    /// The extension's name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Elitea => "ELITEA Code",
+            Self::Alita => "Alita Code",
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::{connection, token};
+    use super::super::{Connection, PLACEHOLDER};
+    use super::*;
+
+    #[test]
+    fn the_words_of_urls() {
+        let words = Tool::ALL.map(Tool::as_str);
+        assert_eq!(
+            words,
+            ["vscode", "vscode-alita", "jetbrains", "jetbrains-alita", "env", "curl", "netrc", "mcp", "python"]
+        );
+        for tool in Tool::ALL {
+            assert_eq!(Tool::parse(tool.as_str()), Some(tool));
+        }
+        for word in ["", "VSCODE", "vscode ", "emacs"] {
+            assert_eq!(Tool::parse(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn each_tool_is_in_one_group() {
+        let grouped: Vec<_> = Group::ALL.into_iter().flat_map(Group::tools).collect();
+        assert_eq!(grouped, Tool::ALL);
+        for tool in Tool::ALL {
+            assert_eq!(tool.generation().is_none(), tool.group() == Group::Other, "{tool:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_or_the_placeholder_where_it_belongs_and_nowhere_else() {
+        let token = token();
+        let secret = token.expose_secret();
+        for tool in Tool::ALL {
+            let with = tool.text(&connection(Some(&token)));
+            let without = tool.text(&connection(None));
+            assert_eq!(with.contains(secret), tool.holds_token(), "{tool:?}");
+            assert_eq!(without.contains(PLACEHOLDER), tool.holds_token(), "{tool:?}");
+            assert!(!with.contains(PLACEHOLDER), "{tool:?}");
+            if !tool.holds_token() {
+                let parts = secret.as_bytes().windows(4).map(|part| str::from_utf8(part).unwrap());
+                assert_eq!(parts.filter(|part| with.contains(part)).count(), 0, "{tool:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_model_where_it_is_said_to_be() {
+        let named = Connection { model: "unmistakable", ..connection(None) };
+        for tool in Tool::ALL {
+            assert_eq!(tool.text(&named).contains("unmistakable"), tool.names_model(), "{tool:?}");
+        }
+    }
+
+    #[test]
+    fn each_hint_is_whole_sentences() {
+        for tool in Tool::ALL {
+            let hint = tool.hint();
+            assert!(hint.ends_with('.') && !hint.contains("  ") && !hint.contains('\n'), "{hint}");
+        }
+    }
+
+    #[test]
+    fn the_files_end_with_one_line_end_and_have_no_blanks_before_it() {
+        for tool in Tool::ALL {
+            let text = tool.text(&connection(None));
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{tool:?}");
+            assert!(text.lines().all(|line| line == line.trim_end()), "{tool:?}");
+            assert!(!text.contains(['\r', '\t']), "{tool:?}");
+        }
+    }
+}
