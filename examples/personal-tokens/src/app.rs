@@ -18,9 +18,9 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::api::problem::Problem;
 use crate::api::{models as api_models, tokens as api, whoami};
 use crate::config::Config;
-use crate::llm::chat;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
+use crate::llm::{chat, mcp};
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -87,6 +87,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project))
         .route("/api/v2/projects/{project}/notes", get(whoami::notes))
         .route("/api/v2/configurations/models/{project}", get(api_models::models))
+        .route("/mcp", post(mcp::mcp))
         .route("/llm/v1/models", get(chat::models))
         .route("/llm/v1/chat/completions", post(chat::completions).layer(DefaultBodyLimit::max(chat::MOST_BYTES)));
 

@@ -22,6 +22,10 @@ impl Problem {
     pub fn new(status: StatusCode, reason: &'static str, detail: &'static str) -> Self {
         Self { status, reason, detail, www_authenticate: None }
     }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
 }
 
 impl From<Challenge> for Problem {

@@ -19,7 +19,6 @@ use crate::app::App;
 use crate::llm::echo;
 use crate::llm::models::{ECHO, Model};
 use crate::llm::upstream::AskError;
-use crate::people::projects::Project;
 use crate::setup::SetupError;
 use crate::tokens::scopes::MODELS_USE;
 
@@ -28,7 +27,7 @@ pub const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// `GET /llm/v1/models`: what the token's project may use.
 pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ChatError> {
-    let (_, models) = admitted(&app, &headers).await?;
+    let models = admitted(&app, &headers).await?;
     let data: Vec<Value> = by_name(&models)
         .map(|model| {
             let owner = format!("project-{}", model.project_id);
@@ -48,11 +47,21 @@ struct Question {
 /// whatever else the caller's headers hold, stay here.
 pub async fn completions(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
     // Before a byte of the body is read.
-    let (_, models) = admitted(&app, request.headers()).await?;
+    let models = admitted(&app, request.headers()).await?;
     let accept = request.headers().get(ACCEPT).cloned();
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
+    ask(&app, &models, body, accept.as_ref()).await
+}
+
+/// The answer of one of these models.
+pub async fn ask(
+    app: &App,
+    models: &[Model],
+    body: Bytes,
+    accept: Option<&HeaderValue>,
+) -> Result<Response, ChatError> {
     let question: Question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
-    let model = by_name(&models).find(|model| model.name == question.model).ok_or(ChatError::NoModel)?;
+    let model = by_name(models).find(|model| model.name == question.model).ok_or(ChatError::NoModel)?;
     if model.upstream == ECHO {
         let question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
         return echo::answer(&question, &model.name, app.tokens.now()).ok_or(ChatError::Shape);
@@ -64,7 +73,7 @@ pub async fn completions(State(app): State<Arc<App>>, request: Request) -> Resul
         None => body,
         Some(name) => renamed(&body, name)?,
     };
-    app.asker.complete(upstream, credential, body, accept.as_ref()).await.map_err(ChatError::Ask)
+    app.asker.complete(upstream, credential, body, accept).await.map_err(ChatError::Ask)
 }
 
 /// The question with the name that the upstream has for the model.
@@ -74,16 +83,16 @@ fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     Ok(serde_json::to_vec(&question).map_err(|_| ChatError::Shape)?.into())
 }
 
-/// The token's project, and the models that it may use.
-async fn admitted(app: &App, headers: &HeaderMap) -> Result<(Project, Vec<Model>), ChatError> {
+/// The models that the token's project may use, if the token may use them.
+pub async fn admitted(app: &App, headers: &HeaderMap) -> Result<Vec<Model>, ChatError> {
     let scopes = [Scope::new(MODELS_USE).map_err(|_| Problem::from(Challenge::UNAVAILABLE))?];
     let caller = admit(app, headers, &Access::to_own_project(&scopes)).await?;
     let models = app.models.of_project(&app.projects, &caller.project).await;
-    Ok((caller.project, models.map_err(|error| ChatError::failed(error.into()))?))
+    models.map_err(|error| ChatError::failed(error.into()))
 }
 
 /// Each name once: a project's own model stands before a public one of the same name.
-fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
+pub fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
     models
         .iter()
         .enumerate()
@@ -114,10 +123,11 @@ impl From<Problem> for ChatError {
     }
 }
 
-impl IntoResponse for ChatError {
-    fn into_response(self) -> Response {
-        let (status, code, message) = match self {
-            Self::Token(problem) => return problem.into_response(),
+impl ChatError {
+    /// Status, code and message.
+    pub fn words(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Token(problem) => (problem.status(), "token", "the token does not open the models"),
             Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 (rejection.status(), "too_large", "the body may have at most 4 MiB")
             }
@@ -130,7 +140,16 @@ impl IntoResponse for ChatError {
             Self::Failed => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "something went wrong on our side; please try again")
             }
-        };
+        }
+    }
+}
+
+impl IntoResponse for ChatError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.words();
+        if let Self::Token(problem) = self {
+            return problem.into_response();
+        }
         // The shape that clients of OpenAI's API read.
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         let error = json!({ "message": message, "type": kind, "param": null, "code": code });

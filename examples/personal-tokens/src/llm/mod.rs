@@ -2,5 +2,6 @@
 
 pub mod chat;
 pub mod echo;
+pub mod mcp;
 pub mod models;
 pub mod upstream;

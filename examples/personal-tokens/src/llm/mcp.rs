@@ -1,0 +1,131 @@
+//! The models as tools for clients of the Model Context Protocol, by its streamable HTTP transport: each message is a POST,
+//! answered by JSON. No session is kept, and nothing is sent without being asked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::llm::chat::{self, ChatError};
+use crate::llm::models::Model;
+
+/// The versions of the protocol that this speaks, the newest first.
+const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
+/// The most of a model's answer that is passed on, in bytes.
+const MOST_ANSWER: usize = 1024 * 1024;
+
+/// A message of JSON-RPC 2.0.
+#[derive(Deserialize)]
+struct Message {
+    /// None in a notification, which is not answered.
+    id: Option<Value>,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+#[derive(Deserialize)]
+struct AskModel {
+    model: String,
+    prompt: String,
+}
+
+/// JSON-RPC's numbers (section 5.1).
+const UNREADABLE: i32 = -32700;
+const NO_METHOD: i32 = -32601;
+const BAD_PARAMS: i32 = -32602;
+
+pub async fn mcp(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
+    let models = chat::admitted(&app, request.headers()).await?;
+    let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
+    let Ok(message) = serde_json::from_slice::<Message>(&body) else {
+        return Ok(answer(&Value::Null, Err((UNREADABLE, "the message cannot be read"))));
+    };
+    let Some(id) = message.id else { return Ok(StatusCode::ACCEPTED.into_response()) };
+    let result = match message.method.as_str() {
+        "initialize" => Ok(initialized(&message.params)),
+        "ping" => Ok(json!({})),
+        "tools/list" => Ok(tools()),
+        "tools/call" => call(&app, &models, &message.params).await,
+        _ => Err((NO_METHOD, "there is no such method")),
+    };
+    Ok(answer(&id, result))
+}
+
+fn answer(id: &Value, result: Result<Value, (i32, &str)>) -> Response {
+    Json(match result {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err((code, message)) => json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } }),
+    })
+    .into_response()
+}
+
+/// The client's version where it is spoken here, else the newest that is.
+fn initialized(params: &Value) -> Value {
+    let asked = params["protocolVersion"].as_str().unwrap_or_default();
+    let version = VERSIONS.into_iter().find(|version| *version == asked).unwrap_or(VERSIONS[0]);
+    json!({
+        "protocolVersion": version,
+        "capabilities": { "tools": {} },
+        "serverInfo": { "name": "personal-tokens", "version": env!("CARGO_PKG_VERSION") },
+    })
+}
+
+fn tools() -> Value {
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    json!({ "tools": [
+        {
+            "name": "list_models",
+            "description": "The names of the models that the token's project may use.",
+            "inputSchema": { "type": "object", "properties": {} },
+        },
+        {
+            "name": "ask_model",
+            "description": "Asks a model of the token's project.",
+            "inputSchema": {
+                "type": "object",
+                "properties": { "model": text("A name of list_models."), "prompt": text("What to ask.") },
+                "required": ["model", "prompt"],
+            },
+        },
+    ] })
+}
+
+async fn call(app: &App, models: &[Model], params: &Value) -> Result<Value, (i32, &'static str)> {
+    match params["name"].as_str() {
+        Some("list_models") => {
+            let names: Vec<&str> = chat::by_name(models).map(|model| model.name.as_str()).collect();
+            Ok(told(&names.join("\n"), false))
+        }
+        Some("ask_model") => {
+            let asked: AskModel = serde_json::from_value(params["arguments"].clone())
+                .map_err(|_| (BAD_PARAMS, "ask_model takes model and prompt"))?;
+            let text = ask(app, models, &asked).await;
+            // What went wrong with a model is for whoever asked it to read, and no fault of the protocol.
+            Ok(text.map_or_else(|error| told(error.words().2, true), |text| told(&text, false)))
+        }
+        _ => Err((BAD_PARAMS, "there is no such tool")),
+    }
+}
+
+fn told(text: &str, is_error: bool) -> Value {
+    json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
+}
+
+async fn ask(app: &App, models: &[Model], asked: &AskModel) -> Result<String, ChatError> {
+    let question = json!({ "model": asked.model, "messages": [{ "role": "user", "content": asked.prompt }] });
+    let answer = chat::ask(app, models, question.to_string().into(), None).await?;
+    let body = to_bytes(answer.into_body(), MOST_ANSWER).await.map_err(|_| ChatError::Failed)?;
+    let body: Value = serde_json::from_slice(&body).map_err(|_| ChatError::Failed)?;
+    match body["choices"][0]["message"]["content"].as_str() {
+        Some(text) => Ok(text.into()),
+        None => Err(ChatError::Failed),
+    }
+}
