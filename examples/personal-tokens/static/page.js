@@ -27,9 +27,12 @@ function followLook(form) {
   let waiting;
   let asking;
   form.addEventListener("input", (event) => {
-    if (!event.target.matches("[data-lives]")) return;
+    if (!event.target.matches("input[data-lives]")) return;
     clearTimeout(waiting);
-    waiting = setTimeout(refresh, event.target.type === "search" ? 150 : 0);
+    waiting = setTimeout(refresh, 150);
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-lives]")) refresh();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

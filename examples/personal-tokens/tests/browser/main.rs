@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accessibility;
 mod administration;
 mod driver;
 mod guide;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -79,7 +81,19 @@ impl Host {
     }
 
     pub async fn start_with(settings: Settings) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), settings).await
+    }
+
+    /// With this `config.json`.
+    pub async fn start_configured(config: Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        std::fs::write(&path, config.to_string()).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        Self::start_in(dir, Settings::default()).await
+    }
+
+    async fn start_in(dir: TempDir, settings: Settings) -> Self {
         let clock = FixedClock::new(SystemClock.now());
         let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
         let router = router(Arc::clone(&app));

@@ -1,0 +1,144 @@
+//! Each page and dialog before axe-core, in light and in dark, on a wide and on a narrow screen.
+//!
+//! It needs `axe.min.js` (npm's axe-core), at `AXE_CORE` or where `.ci/run` puts it. Without it this is skipped, except
+//! under `CI=true`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, Driver, Scheme, open};
+use crate::support::Host;
+
+const WIDE: (u32, u32) = (1280, 900);
+const NARROW: (u32, u32) = (400, 800);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_violation_in_light() {
+    in_scheme(Scheme::Light).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_violation_in_dark() {
+    in_scheme(Scheme::Dark).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_found() {
+    let (Some(axe), Some(driver)) = (axe(), Driver::start()) else { return };
+    let host = Host::start().await;
+    let browser = open(&driver, &host, Scheme::Light).await;
+    browser.goto("/sign-in").await;
+    browser
+        .client
+        .execute("document.querySelectorAll('label').forEach(label => label.remove())", vec![])
+        .await
+        .unwrap();
+    let found = browser.violations(&axe).await;
+    assert!(found.iter().any(|one| one.starts_with("label")), "{found:?}");
+    browser.client.close().await.unwrap();
+}
+
+async fn in_scheme(scheme: Scheme) {
+    let (Some(axe), Some(driver)) = (axe(), Driver::start()) else { return };
+    let host = Host::start_configured(json!({
+        "upstreams": { "main": { "url": "http://127.0.0.1:9/v1", "credentials": { "1": "c" } } },
+        "models": [{ "project_id": 1, "name": "gpt", "upstream": "main", "default": true }],
+    }))
+    .await;
+    let ada = host.ada().await;
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    // One of each colour: ended, about to end, replaced, disabled, and well.
+    ada.make("Ended", None).await;
+    host.clock.advance(10 * day);
+    ada.make("About to end", None).await;
+    host.clock.advance(23 * day);
+    let uuid = |made: Value| made["uuid"].as_str().unwrap().to_owned();
+    let (well, replaced) = (uuid(ada.make("Well", None).await), uuid(ada.make("Replaced", None).await));
+    let disabled = uuid(ada.make("Disabled", None).await);
+    let csrf = ada.get("/settings/tokens").await.field("csrf");
+    let page = ada.get(&format!("/settings/tokens?rotate={replaced}")).await;
+    let form = format!("csrf={csrf}&form={}&grace=24", page.field("form"));
+    ada.post_form(&format!("/settings/tokens/{replaced}/rotate"), &form).await.is(200);
+    ada.post_form(&format!("/settings/tokens/{disabled}/disable"), &format!("csrf={csrf}")).await.is(303);
+
+    let browser = open(&driver, &host, scheme).await;
+    let dark = browser.client.execute("return matchMedia('(prefers-color-scheme: dark)').matches", vec![]).await;
+    assert_eq!(dark.unwrap(), scheme == Scheme::Dark);
+    let check = async |name: &str| {
+        for (width, height) in [WIDE, NARROW] {
+            browser.client.set_window_size(width, height).await.unwrap();
+            let found = browser.violations(&axe).await;
+            assert!(found.is_empty(), "{name}, {scheme:?}, {width} wide: {found:#?}");
+            browser.keep(&format!("{name}-{scheme:?}-{width}").to_lowercase()).await;
+        }
+        browser.client.set_window_size(WIDE.0, WIDE.1).await.unwrap();
+    };
+    browser.goto("/sign-in").await;
+    check("sign-in").await;
+    browser.sign_in(&host).await;
+    check("list").await;
+    browser.goto("/settings/tokens?q=nothing").await;
+    check("no-hits").await;
+    browser.goto(&format!("/settings/tokens?project={}", ada.project("Weather station").await)).await;
+    check("empty").await;
+    for (dialog, ready) in [
+        ("new=1".into(), "#token-name"),
+        (format!("rotate={well}"), "#grace"),
+        (format!("delete={well}"), "#typed"),
+        (format!("settings={well}"), "#preview"),
+    ] {
+        browser.goto(&format!("/settings/tokens?{dialog}")).await;
+        browser.find(ready).await;
+        assert!(browser.is_modal().await, "{dialog}");
+        check(dialog.split('=').next().unwrap()).await;
+    }
+    browser.goto("/settings/tokens").await;
+    browser.make("With its token", "30", "Days").await;
+    check("issued").await;
+    browser.goto("/settings/tokens").await;
+    browser.click("#new").await;
+    browser.fill("#token-name", "Too long").await;
+    browser.fill("#amount", "4000").await;
+    browser.click("#generate").await;
+    browser.find("#new-error").await;
+    check("refused").await;
+    for (path, name) in [
+        (format!("/settings/tokens/{well}"), "history"),
+        ("/admin".into(), "admin"),
+        ("/admin/models".into(), "models"),
+        ("/nowhere".into(), "not-found"),
+    ] {
+        browser.goto(&path).await;
+        check(name).await;
+    }
+    browser.client.close().await.unwrap();
+}
+
+impl Browser {
+    /// What axe finds, a line each: the rule and where.
+    async fn violations(&self, axe: &str) -> Vec<String> {
+        self.client.execute(axe, vec![]).await.unwrap();
+        let script = "const done = arguments[arguments.length - 1];
+            axe.run().then(
+                (found) => done(found.violations.map((one) =>
+                    `${one.id}: ${one.nodes.map((node) => `${node.target} (${node.failureSummary})`).join('; ')}`)),
+                (error) => done([`axe failed: ${error}`]))";
+        let found = self.client.execute_async(script, vec![]).await.unwrap();
+        serde_json::from_value(found).unwrap()
+    }
+}
+
+fn axe() -> Option<String> {
+    let installed = "../../target/ci-tools/node_modules/axe-core/axe.min.js";
+    let path = std::env::var_os("AXE_CORE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(installed), PathBuf::from);
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(_) => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "axe-core is not installed");
+            println!("skipped: axe-core is not installed");
+            None
+        }
+    }
+}
