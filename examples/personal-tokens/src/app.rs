@@ -28,7 +28,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, assets, csrf, forms, history, models, page, pane, sign_in};
+use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page, pane, sign_in};
 
 /// Where the tokens are kept.
 pub type Store = keyfob::SqliteStore;
@@ -74,6 +74,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))
         .route("/admin/people/{id}/suspend", post(admin::suspend))
         .route("/admin/people/{id}/reinstate", post(admin::reinstate))
+        .route("/admin/people/{id}", get(admin_tokens::of_person))
+        .route("/admin/projects/{id}", get(admin_tokens::of_project))
+        .route("/admin/tokens/{project}/{id}", get(admin_tokens::history))
+        .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .route("/api/v2/auth/token/", get(api::list).post(api::create))

@@ -9,8 +9,13 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.submit();
 });
 
-// One press, one token.
 document.addEventListener("submit", (event) => {
+  const { asks } = event.target.dataset;
+  if (asks && !confirm(asks)) {
+    event.preventDefault();
+    return;
+  }
+  // One press, one token.
   if (!event.target.matches("[data-once]")) return;
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
 });

@@ -194,31 +194,6 @@ async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
 }
 
 #[tokio::test]
-async fn an_administrator_ends_all_tokens_of_a_project() {
-    let host = Host::start().await;
-    let (ada, eve) = (host.ada().await, host.eve().await);
-    let shared = ada.project("Open library").await;
-    let text = |made: serde_json::Value| made["token"].as_str().unwrap().to_owned();
-    let there = [text(ada.make("a", Some(shared)).await), text(eve.make("b", Some(shared)).await)];
-    let elsewhere = text(ada.make("c", None).await);
-    let path = format!("/admin/projects/{shared}/revoke-all");
-    let csrf = ada.get("/admin").await.is(200).field("csrf");
-    ada.post_form(&path, "csrf=wrong&typed=Open+library").await.is(403);
-    assert_ne!(ada.post_form(&path, &format!("csrf={csrf}&typed=Open")).await.status, 303);
-    host.with_token(WHOAMI, &there[0]).await.is(200);
-    let done = ada.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
-    assert_eq!(done.header("location"), "/admin?revoked=2");
-    for token in &there {
-        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
-    }
-    host.with_token(WHOAMI, &elsewhere).await.is(200);
-    // There is no such page for anybody else.
-    eve.get("/admin").await.is(404);
-    let csrf = eve.get(PAGE).await.field("csrf");
-    eve.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(404);
-}
-
-#[tokio::test]
 async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
     let host = Host::start().await;
     let ada = host.ada().await;

@@ -58,14 +58,15 @@ pub async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, PageError> {
     allow(&signed_in)?;
+    let named = app.projects.all().await.map_err(Refused::failed)?;
     let mut people = Vec::new();
     for user in app.accounts.all().await.map_err(Refused::failed)? {
-        let projects = live_by_project(&app, &user).await?;
+        let projects = live_by_project(&app, &named, &user).await?;
         let live = projects.iter().map(|(_, live)| live).sum();
         people.push(Person { user, projects, live });
     }
     let mut projects = Vec::new();
-    for project in app.projects.all().await.map_err(Refused::failed)? {
+    for project in named {
         let live = live(&app, project.project_id(), None).await?;
         projects.push((project, live));
     }
@@ -74,7 +75,7 @@ pub async fn show(
 }
 
 /// In how many projects the person has live tokens, and how many in each.
-async fn live_by_project(app: &App, user: &User) -> Result<Vec<(String, u64)>, Refused> {
+async fn live_by_project(app: &App, named: &[Project], user: &User) -> Result<Vec<(String, u64)>, Refused> {
     let store = app.tokens.store();
     let mut counts = Vec::new();
     let mut query = ProjectsQuery { owner: Some(user.owner_id()), ..ProjectsQuery::default() };
@@ -85,7 +86,10 @@ async fn live_by_project(app: &App, user: &User) -> Result<Vec<(String, u64)>, R
         for project in projects {
             match live(app, project, Some(user.owner_id())).await? {
                 0 => {}
-                live => counts.push((project.to_string(), live)),
+                live => {
+                    let known = named.iter().find(|one| one.project_id() == project);
+                    counts.push((known.map_or_else(|| format!("project {project}"), |one| one.name.clone()), live));
+                }
             }
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Html;
-use keyfob::{Actor, Timestamp};
+use keyfob::{Actor, Timestamp, TokenView};
 
 use crate::app::App;
-use crate::tokens::own::{self, OwnToken, Refused};
+use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, render};
 use crate::web::rows::Time;
 use crate::web::sessions::SignedIn;
@@ -19,7 +19,7 @@ use crate::web::view::View;
 struct HistoryPage {
     signed_in: SignedIn,
     back: String,
-    token: OwnToken,
+    view: TokenView,
     entries: Vec<Line>,
 }
 
@@ -36,11 +36,17 @@ pub async fn show(
     Path(uuid): Path<String>,
 ) -> Result<Html<String>, PageError> {
     let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let back = View::of_project(&token.view.project).link();
+    draw(&app, signed_in, token.view, back).await
+}
+
+/// The page of a token that the person may look at.
+pub async fn draw(app: &App, signed_in: SignedIn, view: TokenView, back: String) -> Result<Html<String>, PageError> {
     app.audit.written().await;
     let now = app.tokens.now();
     let me = Actor::from(&signed_in.user.owner_id());
     let mut entries = Vec::new();
-    for entry in app.audit.of(&token.view.key()).await.map_err(Refused::failed)? {
+    for entry in app.audit.of(&view.key()).await.map_err(Refused::failed)? {
         let at = Timestamp::from_unix_millis(entry.at).map_err(Refused::failed)?;
         let who = match entry.actor.as_str() {
             "" => "a request with the token".into(),
@@ -50,6 +56,5 @@ pub async fn show(
         let at = Time::ago(at, now);
         entries.push(Line { at, event: entry.event.replace('_', " "), who, detail: entry.detail });
     }
-    let back = View::of_project(&token.view.project).link();
-    render(&HistoryPage { signed_in, back, token, entries })
+    render(&HistoryPage { signed_in, back, view, entries })
 }

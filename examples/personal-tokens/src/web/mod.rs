@@ -1,6 +1,7 @@
 //! The pages, for a session in a browser.
 
 pub mod admin;
+pub mod admin_tokens;
 pub mod assets;
 pub mod csrf;
 pub mod error;

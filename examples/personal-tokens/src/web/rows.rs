@@ -20,8 +20,8 @@ pub struct Row {
     pub status: &'static str,
     pub status_class: &'static str,
     pub scopes: String,
-    /// Until when it works still, where another token has taken over.
-    pub grace: Option<Time>,
+    /// Whether it works still although another token has taken over.
+    pub in_grace: bool,
     /// Whether it was used since then.
     pub still_used: bool,
     /// Whether setting a tool up with it makes sense.
@@ -76,8 +76,11 @@ impl Row {
     /// `replaced` is since when another token has taken over.
     fn new(token: &OwnToken, replaced: Option<Timestamp>, now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
-        let in_grace = |end: &Timestamp| view.status.is_live() && *end > now;
+        // Where another has taken over, that end counts.
+        let in_grace = view.status.is_live() && view.rotated_to.is_some();
+        let end = if in_grace { view.grace_until.or(view.expires_at) } else { view.expires_at };
         let (status, status_class) = match view.status {
+            Status::Active if in_grace => ("Replaced, works still", "warn"),
             Status::Active => ("Active", "good"),
             Status::NotYetValid => ("Not valid yet", "warn"),
             Status::Pending => ("Waits for confirmation", "warn"),
@@ -87,7 +90,7 @@ impl Row {
             Status::Rotated => ("Replaced", "over"),
             Status::Revoked => ("Deleted", "over"),
         };
-        let (expiry_class, expires) = match view.expires_at {
+        let (expiry_class, expires) = match end {
             None => ("good", None),
             Some(end) if end <= now => ("over", Some(Time::ago(end, now))),
             Some(end) if end.saturating_since(now) <= A_WEEK => ("warn", Some(Time::ahead(end, now))),
@@ -104,7 +107,7 @@ impl Row {
             status,
             status_class,
             scopes: view.scopes.to_string(),
-            grace: view.grace_until.filter(in_grace).map(|end| Time::ahead(end, now)),
+            in_grace,
             still_used: replaced.is_some_and(|since| view.last_used_at.is_some_and(|used| used > since)),
             is_live: view.status.is_live(),
             can_rotate: view.status == Status::Active && view.rotated_to.is_none(),

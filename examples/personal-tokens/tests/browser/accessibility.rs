@@ -106,6 +106,8 @@ async fn in_scheme(scheme: Scheme) {
     for (path, name) in [
         (format!("/settings/tokens/{well}"), "history"),
         ("/admin".into(), "admin"),
+        ("/admin/projects/1".into(), "admin-project"),
+        ("/admin/people/1".into(), "admin-person"),
         ("/admin/models".into(), "models"),
         ("/nowhere".into(), "not-found"),
     ] {
