@@ -41,12 +41,16 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
 
 /// What the document has for an address, or the response that is everywhere else, with its status.
 fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d Value, (&'static str, u16)> {
-    let paths = document["paths"].as_object().unwrap();
-    let mut fitting: Vec<_> = paths.keys().filter(|template| fits_template(template, path)).collect();
+    let template = template(document, path).ok_or(("NoSuchAddress", 404))?;
+    document["paths"][template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
+}
+
+/// The path of the document that an address is of.
+pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
+    let paths = document["paths"].as_object().unwrap().keys();
+    let fitting = paths.filter(|template| fits_template(template, path)).map(String::as_str);
     // As the router has it: a fixed segment before a variable one.
-    fitting.sort_by_key(|template| template.contains('{'));
-    let template = fitting.first().ok_or(("NoSuchAddress", 404))?;
-    paths[*template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
+    fitting.min_by_key(|template| template.contains('{'))
 }
 
 fn fits_template(template: &str, path: &str) -> bool {

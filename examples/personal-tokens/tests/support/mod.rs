@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -85,7 +86,21 @@ impl Host {
     }
 
     pub async fn start_with(settings: Settings) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), settings).await
+    }
+
+    /// With a `config.json`.
+    pub async fn start_configured(config: &Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        Self::start_in(dir, Settings::default()).await
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    async fn start_in(dir: TempDir, settings: Settings) -> Self {
         let clock = FixedClock::new(SystemClock.now());
         let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
         let router = router(Arc::clone(&app));
