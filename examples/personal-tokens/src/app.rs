@@ -16,11 +16,10 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::api::problem::Problem;
-use crate::api::{models as api_models, tokens as api, whoami};
+use crate::api::routes;
 use crate::config::Config;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
-use crate::llm::{chat, mcp};
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -48,11 +47,17 @@ pub struct App {
     pub behind_tls: bool,
 }
 
+impl App {
+    pub fn session_cookie(&self) -> &'static str {
+        // The prefix makes browsers insist on Secure and on this very host.
+        if self.behind_tls { "__Host-session" } else { "session" }
+    }
+}
+
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
-        // The prefix makes browsers insist on Secure and on this very host.
-        .with_name(if app.behind_tls { "__Host-session" } else { "session" })
+        .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
         .with_http_only(true)
         .with_same_site(SameSite::Strict)
@@ -80,40 +85,44 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
-        .route("/api/v2/auth/token/", get(api::list).post(api::create))
-        .route("/api/v2/auth/token/{uuid}", get(api::get).delete(api::delete))
+        .merge(routes::by_session().into_router())
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));
-
-    // These see no session at all: a signed-in browser is nobody here.
-    let by_token = Router::new()
-        .route("/api/v2/auth/whoami", get(whoami::whoami))
-        .route("/api/v2/projects/{project}/whoami", get(whoami::whoami_in_project))
-        .route("/api/v2/projects/{project}/notes", get(whoami::notes))
-        .route("/api/v2/configurations/models/{project}", get(api_models::models))
-        .route("/mcp", post(mcp::mcp))
-        .route("/llm/v1/models", get(chat::models))
-        .route("/llm/v1/chat/completions", post(chat::completions).layer(DefaultBodyLimit::max(chat::MOST_BYTES)));
 
     let by_anybody = Router::new()
         .route("/static/style.css", get(assets::style))
         .route("/static/page.js", get(assets::script))
-        .route("/static/icon.svg", get(assets::icon));
+        .route("/static/icon.svg", get(assets::icon))
+        .merge(routes::by_anybody().into_router());
 
     by_session
-        .merge(by_token)
+        .merge(routes::by_token().into_router())
         .merge(by_anybody)
         .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(16 * 1024))
         .layer(map_response(with_fixed_headers))
         .with_state(app)
 }
 
+fn is_for_programs(uri: &Uri) -> bool {
+    ["/api/", "/llm/", "/mcp"].iter().any(|start| uri.path().starts_with(start))
+}
+
 async fn not_found(uri: Uri, _: Request) -> Response {
-    if uri.path().starts_with("/api/") {
+    if is_for_programs(&uri) {
         return Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into_response();
     }
     PageError::NotFound.into_response()
+}
+
+/// The router adds what is allowed.
+async fn method_not_allowed(uri: Uri) -> Response {
+    if is_for_programs(&uri) {
+        let detail = "this address has no such method";
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+    }
+    StatusCode::METHOD_NOT_ALLOWED.into_response()
 }
 
 /// On every answer, the refusals too.

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
-use support::{Host, TOKENS, WHOAMI};
+use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -25,7 +25,7 @@ async fn a_token_is_told_once_and_masked_ever_after() {
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 
     let made = ada.make("VSCode Integration", None).await;
-    assert_eq!(keys(&made), ["expires", "id", "name", "token", "user_id", "uuid"]);
+    assert_eq!(made.as_object().unwrap().len(), 11);
     let token = made["token"].as_str().unwrap();
     assert!(token.starts_with("demo_pat_1_"));
     assert_eq!((&made["user_id"], &made["name"]), (&json!(1), &json!("VSCode Integration")));
@@ -44,6 +44,28 @@ async fn a_token_is_told_once_and_masked_ever_after() {
     ada.get(&path).await.is(404);
     assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "there is no such token"}));
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
+}
+
+/// Existing clients know the first six.
+#[tokio::test]
+async fn the_fields_stand_in_their_order() {
+    let host = Host::start().await;
+    let body = host.ada().await.post(json!({"name": "n"})).await.is(200).body;
+    let fields = [
+        "id",
+        "uuid",
+        "user_id",
+        "name",
+        "expires",
+        "token",
+        "project_id",
+        "status",
+        "created_at",
+        "last_used_at",
+        "scopes",
+    ];
+    let at: Vec<_> = fields.iter().map(|field| body.find(&format!("\"{field}\":")).unwrap()).collect();
+    assert!(at.is_sorted(), "{body}");
 }
 
 #[tokio::test]
@@ -115,7 +137,16 @@ async fn bodies_that_are_refused() {
         // Whose token it is comes from the session.
         "{\"name\": \"n\", \"user_id\": 2}",
         "{\"name\": \"n\", \"owner\": \"2\"}",
+        "{\"name\": \"n\", \"owner_id\": 2}",
+        "{\"name\": \"n\", \"created_by\": \"2\"}",
+        "{\"name\": \"n\", \"kind\": \"service\"}",
+        "{\"name\": \"n\", \"id\": 1}",
         "{\"name\": \"n\", \"token\": \"demo_pat_1\"}",
+        // A field twice, and fields without their names.
+        "{\"name\": \"n\", \"name\": \"m\"}",
+        "[\"n\", null, null, \"\"]",
+        "{\"name\": \"n\", \"scopes\": [\"notes:read\"]}",
+        "{\"name\": \"n\", \"scopes\": \"\\u00e9\"}",
     ] {
         assert!(ada.post_text(body).await.is(400).json()["error"].is_string(), "{body}");
     }
@@ -124,6 +155,9 @@ async fn bodies_that_are_refused() {
     let plain = ada.request("POST", TOKENS).header("content-type", "text/plain");
     host.send(plain.body("{\"name\": \"n\"}".into()).unwrap()).await.is(415);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
+    // Not even one that shows nowhere.
+    let (made,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_names").fetch_one(&host.app.pool).await.unwrap();
+    assert_eq!(made, 0);
 }
 
 #[tokio::test]
@@ -140,7 +174,17 @@ async fn project_errors_have_a_code() {
         let error = eve.post(json!({"name": "n", "project_id": project})).await.is(403).json()["error"].clone();
         assert_eq!((&error["code"], &error["type"]), (&json!("project_forbidden"), &json!("permission_error")));
     }
-    eve.make("n", Some(ada.project("Open library").await)).await;
+    let (engine, library) = (ada.project("Difference engine").await, ada.project("Open library").await);
+    assert_eq!((eve.get(TOKENS).await.json(), ada.get(TOKENS).await.json()), (json!([]), json!([])));
+    eve.make("n", Some(library)).await;
+    for project in [json!("1"), json!(0), json!(null)] {
+        let body = json!({"project_id": project}).to_string();
+        let error = eve.post_to(REVOKE_ALL, &body).await.is(400).json()["error"].clone();
+        assert_eq!(error["code"], "invalid_project_id");
+    }
+    let refused = eve.post_to(REVOKE_ALL, &json!({"project_id": engine}).to_string()).await.is(403);
+    assert_eq!(refused.json()["error"]["code"], "project_forbidden");
+    assert_eq!(eve.get(TOKENS).await.json().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -152,13 +196,20 @@ async fn anothers_token_is_refused() {
     let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
     eve.get(&path).await.is(403);
     eve.delete(&path).await.is(403);
+    for verb in ["rotate", "disable", "enable"] {
+        eve.post_to(&format!("{path}/{verb}"), "").await.is(403);
+    }
+    assert_eq!(eve.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 0}));
     assert_eq!(eve.get(TOKENS).await.json(), json!([]));
     assert!(!eve.get(&format!("/settings/tokens?project={library}")).await.is(200).body.contains("demo_pat"));
     host.with_token(WHOAMI, made["token"].as_str().unwrap()).await.is(200);
 
-    for unknown in ["x", "00000000-0000-4000-8000-000000000000"] {
+    for unknown in ["x", "%ff", "%00", "00000000-0000-4000-8000-000000000000"] {
         ada.get(&format!("{TOKENS}{unknown}")).await.is(404);
         ada.delete(&format!("{TOKENS}{unknown}")).await.is(400);
+        for verb in ["rotate", "disable", "enable"] {
+            ada.post_to(&format!("{TOKENS}{unknown}/{verb}"), "").await.is(404);
+        }
     }
 }
 
@@ -179,6 +230,12 @@ async fn without_a_session_there_is_nothing() {
         .header("host", "localhost")
         .header("content-type", "application/json");
     host.send(request.body("{\"name\": \"n\"}".into()).unwrap()).await.is(401);
+    for path in [REVOKE_ALL, "/api/v2/auth/token/x/rotate", "/api/v2/auth/token/x/disable"] {
+        let request = Request::post(path).header("authorization", format!("Bearer {token}"));
+        let request = request.header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap();
+        host.send(request).await.is(401);
+    }
+    host.with_token(WHOAMI, &token).await.is(200);
 }
 
 #[tokio::test]
@@ -193,7 +250,8 @@ async fn forged_requests_are_refused() {
         vec![("host", "localhost"), ("origin", "http://evil.example")],
         vec![("host", "localhost"), ("origin", "null")],
     ] {
-        for (method, path) in [("DELETE", path.as_str()), ("POST", TOKENS)] {
+        let rotate = format!("{path}/rotate");
+        for (method, path) in [("DELETE", path.as_str()), ("POST", TOKENS), ("POST", &rotate), ("POST", REVOKE_ALL)] {
             let mut request = Request::builder().method(method).uri(path).header("cookie", &ada.cookie);
             request = request.header("content-type", "application/json");
             for (name, value) in &headers {
@@ -254,7 +312,9 @@ async fn the_holder_is_told_what_is_wrong() {
              error_description=\"the token is for another project\""
         );
     }
-    host.with_token("/api/v2/projects/No-Project/whoami", token).await.is(404);
+    for none in ["No-Project", "%ff"] {
+        host.with_token(&format!("/api/v2/projects/{none}/whoami"), token).await.is_problem(404, "not_found");
+    }
 
     let end = host.app.tokens.now().saturating_add(Duration::from_secs(30 * 86_400));
     host.clock.set(end.saturating_sub(Duration::from_millis(1)));
@@ -344,7 +404,9 @@ async fn what_is_not_there() {
     host.with_headers("/api/v2/nothing", &[]).await.is_problem(404, "not_found");
     assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("There is no such page."));
     let request = Request::put(TOKENS).header("sec-fetch-site", "same-origin");
-    host.send(request.body(Body::empty()).unwrap()).await.is(405);
+    let answer = host.send(request.body(Body::empty()).unwrap()).await;
+    answer.is_problem(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
     for asset in ["style.css", "page.js", "icon.svg"] {
         host.with_headers(&format!("/static/{asset}"), &[]).await.is(200);
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use keyfob::{Access, Challenge, ProjectId, Scope};
 use serde_json::{Value, json};
 
+use crate::api::extract::Segment;
 use crate::api::guard::{Caller, admit};
 use crate::api::problem::Problem;
 use crate::app::App;
@@ -21,7 +22,7 @@ pub async fn whoami(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<J
 /// `GET /api/v2/projects/{project}/whoami`: what every route of a project looks like. A token of another one is refused.
 pub async fn whoami_in_project(
     State(app): State<Arc<App>>,
-    Path(project): Path<String>,
+    Segment(project): Segment,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let Ok(project) = ProjectId::new(&project) else {
@@ -33,7 +34,7 @@ pub async fn whoami_in_project(
 /// `GET /api/v2/projects/{project}/notes`: what a route looks like that needs a scope, `notes:read`.
 pub async fn notes(
     State(app): State<Arc<App>>,
-    Path(project): Path<String>,
+    Segment(project): Segment,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let Ok(project) = ProjectId::new(&project) else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{ACCEPT, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ use crate::setup::SetupError;
 use crate::tokens::scopes::MODELS_USE;
 
 /// What a question may weigh, in bytes: 4 MiB, for pictures and long files stand in it.
-pub const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// `GET /llm/v1/models`: what the token's project may use.
 pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ChatError> {
@@ -45,10 +45,11 @@ struct Question {
 
 /// `POST /llm/v1/chat/completions`: forwarded with the credential of the project that the model belongs to. The token, and
 /// whatever else the caller's headers hold, stay here.
-pub async fn completions(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
+pub async fn completions(State(app): State<Arc<App>>, mut request: Request) -> Result<Response, ChatError> {
     // Before a byte of the body is read.
     let models = admitted(&app, request.headers()).await?;
     let accept = request.headers().get(ACCEPT).cloned();
+    DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
     ask(&app, &models, body, accept.as_ref()).await
 }

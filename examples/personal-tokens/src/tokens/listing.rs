@@ -5,7 +5,7 @@ use keyfob::{Cursor, Life, ListOrder, ListQuery, PageSize, Status, StatusFilter,
 use crate::app::App;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
-use crate::tokens::own::{OwnToken, Refused};
+use crate::tokens::own::{OwnToken, Refused, write_uses};
 
 /// Which page.
 pub struct Listing {
@@ -33,10 +33,7 @@ pub struct Page {
 
 /// A page of the person's tokens.
 pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
-    // So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
-    if let Err(error) = app.tokens.flush_usage().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
-    }
+    write_uses(app).await;
     let mut query = query(app, user, project);
     query.name_contains = listing.name_contains;
     query.order = listing.order;
@@ -65,6 +62,7 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
 
 /// All of the person's tokens in a project, the newest first.
 pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+    write_uses(app).await;
     let mut query = query(app, user, project);
     query.most = PageSize::MAX;
     let mut tokens = Vec::new();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use keyfob::{
     Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, MintError, Name, NewToken, PlaintextToken, PolicyError,
-    RevocationReason, RotateError, Rotated, Rotation, ScopeSet, Status, TokenView,
+    RevocationReason, RevokeGroup, RotateError, Rotated, Rotation, ScopeSet, Status, StoreError, StoreErrorKind,
+    TokenView,
 };
 use uuid::Uuid;
 
@@ -28,11 +29,14 @@ pub struct OwnToken {
 pub enum Refused {
     Name(Invalid),
     Expiry(ExpiryError),
+    Grace(ExpiryError),
     Policy(PolicyError),
     TooMany,
     Scopes(Invalid),
     /// The token is not in a state for this.
     State(String),
+    /// Others changed the token all the time.
+    Conflict,
     InvalidProject,
     ForbiddenProject,
     Unknown,
@@ -47,16 +51,26 @@ impl Refused {
         tracing::error!(error = &*error as &dyn std::error::Error, "request failed");
         Self::Failed
     }
+
+    /// A store that did not do it: only a conflict is for the person, who may try again.
+    fn by_store(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::Conflict => Self::Conflict,
+            _ => Self::failed(error),
+        }
+    }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(invalid) => invalid.fmt(f),
-            Self::Expiry(error) => error.fmt(f),
+            Self::Expiry(error) => write!(f, "expires: {error}"),
+            Self::Grace(error) => write!(f, "grace: {error}"),
             Self::Policy(error) => error.fmt(f),
             Self::Scopes(invalid) => invalid.fmt(f),
             Self::State(text) => f.write_str(text),
+            Self::Conflict => f.write_str("the token was changed at the same time: look at it and try again"),
             Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
             Self::ForbiddenProject => f.write_str("you are not in this project"),
@@ -112,6 +126,7 @@ pub async fn rotate(
     let Rotated { issued, .. } = match rotated {
         Ok(rotated) => rotated.ok_or(Refused::Unknown)?,
         Err(RotateError::Refused(refused)) => return Err(Refused::State(refused.to_string())),
+        Err(RotateError::Store(error)) => return Err(Refused::by_store(error)),
         Err(error) => return Err(Refused::failed(error)),
     };
     let name = app.names.of(&issued.record.key(), user.id).await.map_err(Refused::failed)?;
@@ -128,17 +143,25 @@ pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), R
     revoked.map(drop).map_err(Refused::failed)
 }
 
-/// Stops a token for now, or lets it work again.
-pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<(), Refused> {
+/// Stops a token for now, or lets it work again; gives what it is now.
+pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<OwnToken, Refused> {
     let (actor, key) = (Actor::from(&user.owner_id()), token.view.key());
     let changed = match disabled {
         true => app.tokens.disable(&actor, &key).await,
         false => app.tokens.enable(&actor, &key).await,
     };
     match changed {
-        Ok(view) => view.map(drop).ok_or(Refused::Unknown),
+        Ok(view) => Ok(OwnToken { name: token.name, view: view.ok_or(Refused::Unknown)? }),
         Err(ChangeError::Refused(refused)) => Err(Refused::State(refused.to_string())),
+        Err(ChangeError::Store(error)) => Err(Refused::by_store(error)),
         Err(error) => Err(Refused::failed(error)),
+    }
+}
+
+/// So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
+pub async fn write_uses(app: &App) {
+    if let Err(error) = app.tokens.flush_usage().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
     }
 }
 
@@ -147,6 +170,7 @@ pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refuse
     let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
     let found = app.names.find(uuid).await.map_err(Refused::failed)?;
     let (name, key) = found.ok_or(Refused::Unknown)?;
+    write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
     // The record says whose it is, not the row of its name.
     if view.owner != user.owner_id() {
@@ -166,4 +190,19 @@ pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refu
         .await
         .map_err(Refused::failed)?;
     Ok(())
+}
+
+/// Ends all of the person's tokens in a project, or wherever they have any; gives how many were not ended before.
+pub async fn revoke_all(app: &App, user: &User, project: Option<&Project>) -> Result<u64, Refused> {
+    let owner = user.owner_id();
+    let (actor, group) = (Actor::from(&owner), RevokeGroup::Owner(owner));
+    let reason = RevocationReason::CessationOfOperation;
+    match project {
+        Some(project) => {
+            let revoked = app.tokens.revoke_group(&actor, &project.project_id(), &group, reason).await;
+            revoked.map_err(Refused::failed)
+        }
+        // Also those in projects that they have left.
+        None => app.tokens.revoke_everywhere(&actor, &group, reason, None).await.map_err(Refused::failed),
+    }
 }

@@ -172,8 +172,8 @@ pub async fn act(
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
     let said = match act {
-        Act::Disable => own::disable(&app, &signed_in.user, &token, true).await.map(|()| "disabled"),
-        Act::Enable => own::disable(&app, &signed_in.user, &token, false).await.map(|()| "enabled"),
+        Act::Disable => own::disable(&app, &signed_in.user, &token, true).await.map(|_| "disabled"),
+        Act::Enable => own::disable(&app, &signed_in.user, &token, false).await.map(|_| "enabled"),
         Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|()| "ended"),
     };
     Ok(Redirect::to(&scene.link_after(said?)).into_response())

@@ -16,7 +16,7 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result as StoreResult};
 use tower_sessions::{Session, SessionStore};
 
-use crate::api::tokens::ApiError;
+use crate::api::error::ApiError;
 use crate::app::App;
 use crate::people::accounts::User;
 use crate::random;

@@ -4,6 +4,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -11,13 +12,17 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use keyfob::{Clock, FixedClock, SystemClock};
+use personal_tokens::api::openapi;
 use personal_tokens::app::{App, router};
 use personal_tokens::setup::{self, FirstSignIn, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+pub mod document;
+
 pub const TOKENS: &str = "/api/v2/auth/token/";
+pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
 pub const WHOAMI: &str = "/api/v2/auth/whoami";
 
 pub struct Host {
@@ -27,6 +32,8 @@ pub struct Host {
     pub first: FirstSignIn,
     /// Everything that was ever answered, headers too.
     pub answered: Mutex<String>,
+    /// What the API says of itself.
+    pub document: Value,
     dir: TempDir,
 }
 
@@ -93,15 +100,22 @@ impl Host {
         Self::start_in(dir, Settings::default()).await
     }
 
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     async fn start_in(dir: TempDir, settings: Settings) -> Self {
         let clock = FixedClock::new(SystemClock.now());
         let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
         let router = router(Arc::clone(&app));
-        Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), dir }
+        let document = openapi::document(&app);
+        Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir }
     }
 
-    /// Sends a request as our own pages' script does. Every answer must carry the headers that all carry.
+    /// Sends a request as our own pages' script does. Every answer must carry the headers that all carry, and one of the
+    /// API must be one that the OpenAPI document describes.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
@@ -111,6 +125,9 @@ impl Host {
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'; "));
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        if ["/api/", "/llm/", "/mcp"].iter().any(|start| path.starts_with(start)) {
+            document::assert_describes(&self.document, &method, &path, &answer);
+        }
         answer
     }
 
@@ -173,6 +190,13 @@ impl Person<'_> {
 
     pub async fn post_text(&self, body: &str) -> Answer {
         let request = self.request("POST", TOKENS).header("content-type", "application/json");
+        self.host.send(request.body(body.to_owned().into()).unwrap()).await
+    }
+
+    /// An empty body is sent as none.
+    pub async fn post_to(&self, path: &str, body: &str) -> Answer {
+        let request = self.request("POST", path);
+        let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
         self.host.send(request.body(body.to_owned().into()).unwrap()).await
     }
 

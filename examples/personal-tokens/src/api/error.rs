@@ -1,0 +1,75 @@
+//! Refusals of the token API, in the shapes that its existing clients read.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::setup::SetupError;
+use crate::tokens::own::Refused;
+
+pub enum ApiError {
+    NotSignedIn,
+    NotFound,
+    /// The body was not read: not JSON, too large, or of another shape.
+    Body(StatusCode),
+    Refused(Refused),
+}
+
+impl ApiError {
+    pub fn failed(error: SetupError) -> Self {
+        Self::Refused(Refused::failed(error))
+    }
+
+    /// For the routes that answer 404 for an unknown token; deleting one is 400 to existing clients.
+    pub fn or_not_found(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown => Self::NotFound,
+            refused => Self::Refused(refused),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, error) = match self {
+            Self::NotSignedIn => (StatusCode::UNAUTHORIZED, json!("sign in first")),
+            Self::NotFound => (StatusCode::NOT_FOUND, json!(Refused::Unknown.to_string())),
+            Self::Body(status @ (StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::PAYLOAD_TOO_LARGE)) => {
+                (status, json!("the body must be JSON, as application/json, of at most 16 KiB"))
+            }
+            // Without the parser's words, which would repeat what was sent.
+            Self::Body(_) => (StatusCode::BAD_REQUEST, json!("the body must be an object of the fields of this call")),
+            Self::Refused(refused) => {
+                let message = refused.to_string();
+                match refused {
+                    Refused::InvalidProject => (
+                        StatusCode::BAD_REQUEST,
+                        json!({"message": message, "type": "invalid_request_error", "code": "invalid_project_id"}),
+                    ),
+                    Refused::ForbiddenProject => (
+                        StatusCode::FORBIDDEN,
+                        json!({"message": message, "type": "permission_error", "code": "project_forbidden"}),
+                    ),
+                    Refused::NotYours => (StatusCode::FORBIDDEN, json!(message)),
+                    Refused::State(_) | Refused::Conflict => (StatusCode::CONFLICT, json!(message)),
+                    Refused::Failed => (StatusCode::SERVICE_UNAVAILABLE, json!(message)),
+                    Refused::Name(_)
+                    | Refused::Expiry(_)
+                    | Refused::Grace(_)
+                    | Refused::Policy(_)
+                    | Refused::TooMany
+                    | Refused::Scopes(_)
+                    | Refused::Unknown => (StatusCode::BAD_REQUEST, json!(message)),
+                }
+            }
+        };
+        (status, Json(json!({ "error": error }))).into_response()
+    }
+}

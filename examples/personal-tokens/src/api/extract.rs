@@ -1,0 +1,69 @@
+//! What requests bring, read so that no answer is the framework's own.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::api::error::ApiError;
+
+/// The variable part of a path. One that is not UTF-8 names nothing, as the empty text does.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(segment.map_or_else(|_| String::new(), |Path(text)| text)))
+    }
+}
+
+/// A JSON body.
+pub struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, bytes) = read(request, state).await?;
+        parse(parts, bytes, state).await.map(Self)
+    }
+}
+
+/// A JSON body that may be left out: then it is the default, whatever type was announced.
+pub struct OptionalBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, bytes) = read(request, state).await?;
+        match bytes.is_empty() {
+            true => Ok(Self(T::default())),
+            false => parse(parts, bytes, state).await.map(Self),
+        }
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(Parts, Bytes), ApiError> {
+    let (parts, body) = request.into_parts();
+    match Bytes::from_request(Request::from_parts(parts.clone(), body), state).await {
+        Ok(bytes) => Ok((parts, bytes)),
+        Err(rejection) => Err(ApiError::Body(rejection.status())),
+    }
+}
+
+async fn parse<S: Send + Sync, T: DeserializeOwned>(parts: Parts, bytes: Bytes, state: &S) -> Result<T, ApiError> {
+    // serde would take an array for the fields in their order, and an empty one for none of them.
+    let object = bytes.trim_ascii_start().first() == Some(&b'{');
+    match Json::from_request(Request::from_parts(parts, Body::from(bytes)), state).await {
+        Ok(Json(body)) if object => Ok(body),
+        Ok(_) => Err(ApiError::Body(StatusCode::BAD_REQUEST)),
+        Err(rejection) => Err(ApiError::Body(rejection.status())),
+    }
+}

@@ -1,0 +1,78 @@
+//! Answers held against the OpenAPI document.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+const WHOLE: &str = "https://personal-tokens.invalid/openapi.json";
+
+/// The document has this answer: its status for this operation, its headers, its type and the shape of its body.
+#[track_caller]
+pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &Answer) {
+    let status = answer.status.as_u16();
+    let what = format!("{method} {path}: {status} {}", answer.body);
+    let described = match operation(document, method, path) {
+        Ok(operation) => &operation["responses"][status.to_string()],
+        Err((everywhere, expected)) => {
+            assert_eq!(status, expected, "not described: {what}");
+            &document["components"]["responses"][everywhere]
+        }
+    };
+    let described = resolve(document, described);
+    assert!(described.is_object(), "not described: {what}");
+
+    for (name, header) in described["headers"].as_object().into_iter().flatten() {
+        let header = resolve(document, header);
+        match answer.headers.get(name) {
+            Some(value) => assert_fits(document, &header["schema"], &json!(value.to_str().unwrap()), &what),
+            None => assert_ne!(header["required"], true, "no header {name}: {what}"),
+        }
+    }
+    match described["content"].as_object() {
+        None => assert!(answer.body.is_empty(), "a body that is not described: {what}"),
+        Some(content) => {
+            let media = content.get(answer.header("content-type"));
+            let media = media.unwrap_or_else(|| panic!("type {}: {what}", answer.header("content-type")));
+            assert_fits(document, &media["schema"], &answer.json(), &what);
+        }
+    }
+}
+
+/// What the document has for an address, or the response that is everywhere else, with its status.
+fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d Value, (&'static str, u16)> {
+    let template = template(document, path).ok_or(("NoSuchAddress", 404))?;
+    document["paths"][template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
+}
+
+/// The path of the document that an address is of.
+pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
+    let paths = document["paths"].as_object().unwrap().keys();
+    let fitting = paths.filter(|template| fits_template(template, path)).map(String::as_str);
+    // As the router has it: a fixed segment before a variable one.
+    fitting.min_by_key(|template| template.contains('{'))
+}
+
+fn fits_template(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len()
+        && template.iter().zip(path).all(|(template, segment)| {
+            if template.starts_with('{') { !segment.is_empty() } else { *template == segment }
+        })
+}
+
+fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    match value["$ref"].as_str() {
+        Some(pointer) => document.pointer(pointer.trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}
+
+/// A schema of the document, which may point to others of it.
+#[track_caller]
+pub fn assert_fits(document: &Value, schema: &Value, value: &Value, what: &str) {
+    let whole = json!({"$id": WHOLE, "components": document["components"], "allOf": [schema]});
+    let validator = jsonschema::options().should_validate_formats(true).build(&whole).unwrap();
+    let flaws: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(flaws.is_empty(), "{what}\n{}", flaws.join("\n"));
+}
