@@ -87,9 +87,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let layer = guard.project_in_path("project", "").unwrap();
     seen.show(&guard);
     seen.show(&layer);
-    seen.show(
-        &layer.layer(tower::service_fn(|_: Request| async { Ok::<Response, Refusal>(Response::default()) }).clone()),
-    );
+    seen.show(&layer.layer(tower::service_fn(|_: Request| async { Ok::<Response, Refusal>(Response::default()) })));
     let app = Router::new()
         .route(
             "/{project}",
