@@ -10,5 +10,6 @@ mod answers;
 mod long_lived;
 mod places;
 mod projects;
+#[cfg(feature = "tracing")]
 mod secrecy;
 mod world;

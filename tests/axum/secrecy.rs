@@ -77,9 +77,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let made = mint_with(&mut drawn, &keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let store = MemoryStore::new();
     store.insert(made.record.clone(), None).await.unwrap();
-    let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now()));
-    #[cfg(feature = "tracing")]
-    let tokens = tokens.with_events(keyfob::TracingSink);
+    let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now())).with_events(keyfob::TracingSink);
     let text = made.token.expose_secret();
     let tail = text.rsplit('_').next().unwrap();
 
