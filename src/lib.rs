@@ -15,6 +15,13 @@ pub mod lifecycle {
     use crate::*;
 }
 
+#[cfg(feature = "axum")]
+pub use crate::adapters::axum::{
+    authenticated::Authenticated,
+    guard::Guard,
+    layer::{GuardLayer, Guarded},
+    refusal::Refusal,
+};
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]

@@ -1,5 +1,7 @@
 //! Adapters to engines and frameworks, each behind a feature of its own.
 
+#[cfg(feature = "axum")]
+pub(crate) mod axum;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(feature = "tracing")]

@@ -136,8 +136,9 @@ pub(super) fn limits<P: ProjectDemand>(
 
 /// Proof that a token passed every check of an [`Access`], and with it the way to its owner.
 ///
-/// Only [`check`] and [`Tokens::verify`](crate::Tokens::verify) make one; it has no constructor, Default or Deserialize.
-/// It speaks of the moment of the check: a request that runs for long, or a connection that stays open, checks again.
+/// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and [`Tokens::recheck`](crate::Tokens::recheck) make one; it has
+/// no constructor, Default or Deserialize. It speaks of the moment of the check: a request that runs for long, or a connection
+/// that stays open, checks again.
 ///
 /// ```
 /// use std::{marker::PhantomData, sync::Arc};
@@ -247,6 +248,10 @@ impl<P> Verified<P> {
     /// When it stops working: its expiry, or the end of its grace if that comes first.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.record.ends_at()
+    }
+
+    pub(crate) fn record(&self) -> &TokenRecord {
+        &self.record
     }
 
     /// All that may be shown of it at `now`.

@@ -210,6 +210,15 @@ impl Counts {
     }
 }
 
+/// When somebody has shown that they hold the token.
+#[derive(Clone, Copy)]
+pub(super) enum Shown {
+    /// At this verification.
+    Presented,
+    /// At an earlier one, which is checked again.
+    Before,
+}
+
 /// The sink, and what is counted and sampled before it.
 pub(super) struct Events {
     sink: Arc<dyn EventSink>,
@@ -249,12 +258,13 @@ impl Events {
         rejection: Rejection,
         key: Option<TokenKey>,
         successor: Option<TokenId>,
+        shown: Shown,
         now: Timestamp,
     ) {
         let Some(left_out) = self.rejected[rejection as usize].count(now) else { return };
-        self.tell(&match (rejection, key) {
-            (Rejection::Rotated, Some(key)) => Event::Reused { key, successor, left_out },
-            (Rejection::Policy, Some(key)) => Event::PolicyBlocked { key, left_out },
+        self.tell(&match (rejection, key, shown) {
+            (Rejection::Rotated, Some(key), Shown::Presented) => Event::Reused { key, successor, left_out },
+            (Rejection::Policy, Some(key), _) => Event::PolicyBlocked { key, left_out },
             _ => Event::Failed { key, rejection, left_out },
         });
     }

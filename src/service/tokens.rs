@@ -52,6 +52,8 @@ pub struct Tokens<S, C = SystemClock, O = AllActive> {
     pub(super) applied: Policy,
     pub(super) clock: C,
     pub(super) owners: O,
+    /// Whether asking them may take time.
+    pub(super) asks_owners: bool,
     pub(super) usage: Option<Usage>,
     pub(super) events: Option<Events>,
     pub(super) imports: Option<Imports>,
@@ -62,8 +64,8 @@ impl<S: TokenStore> Tokens<S> {
     /// not told.
     pub fn new(keyring: Keyring, store: S) -> Self {
         let (policy, applied) = (Policy::default(), Policy::default());
-        let (clock, owners) = (SystemClock, AllActive);
-        Self { keyring, store, policy, applied, clock, owners, usage: None, events: None, imports: None }
+        let (clock, owners, asks_owners) = (SystemClock, AllActive, false);
+        Self { keyring, store, policy, applied, clock, owners, asks_owners, usage: None, events: None, imports: None }
     }
 }
 
@@ -77,15 +79,15 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// The same with another clock, such as a [`FixedClock`](crate::FixedClock) in tests.
     #[must_use]
     pub fn with_clock<D: Clock>(self, clock: D) -> Tokens<S, D, O> {
-        let Self { keyring, store, policy, applied, clock: _, owners, usage, events, imports } = self;
-        Tokens { keyring, store, policy, applied, clock, owners, usage, events, imports }
+        let Self { keyring, store, policy, applied, clock: _, owners, asks_owners, usage, events, imports } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, asks_owners, usage, events, imports }
     }
 
     /// The same, asking the host at each verification whether the token's owner is still active.
     #[must_use]
     pub fn with_owners<H: Owners>(self, owners: H) -> Tokens<S, C, H> {
-        let Self { keyring, store, policy, applied, clock, owners: _, usage, events, imports } = self;
-        Tokens { keyring, store, policy, applied, clock, owners, usage, events, imports }
+        let Self { keyring, store, policy, applied, clock, owners: _, asks_owners: _, usage, events, imports } = self;
+        Tokens { keyring, store, policy, applied, clock, owners, asks_owners: true, usage, events, imports }
     }
 
     /// The same, noting last uses. They are gathered in memory and **written by

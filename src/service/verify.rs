@@ -1,9 +1,10 @@
-//! Verifying and explaining a presented token.
+//! Verifying and explaining a presented token, and checking again one that was verified.
 
 use core::error::Error;
 use core::fmt;
 use std::sync::Arc;
 
+use super::events::Shown;
 use super::owners::Owners;
 use super::store::TokenStore;
 use super::store_error::{StoreError, StoreErrorKind};
@@ -55,36 +56,100 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         T: AsRef<[u8]> + Sync + ?Sized,
         P: ProjectDemand,
     {
-        let outcome = self.judged(token.as_ref(), access).await;
+        let outcome = match self.found(token.as_ref()).await {
+            Ok(found) => {
+                let key = found.key();
+                self.judged(key, found.prove(), access).await
+            }
+            Err(error) => Err(error),
+        };
+        self.note(&outcome, Shown::Presented);
+        outcome
+    }
+
+    /// Verifies once more what was verified before, for what outlives a request: a WebSocket, a stream of events, a long
+    /// download. One store call; it needs no token, so that nothing secret is kept for as long as the connection is.
+    ///
+    /// Everything that may have changed is judged anew, as [`verify`](Self::verify) does: status, policy, owner, project,
+    /// address, scopes. What does not hold any more ends the connection; what was widened is in the new proof. How often
+    /// it is asked bounds how long a revoked token's connection lives.
+    ///
+    /// It counts as a use: the connection works by the token, which is therefore neither unused nor ready to be ended
+    /// behind a rotation. It is told as a verification is, except that a rotated token whose grace is over is
+    /// [`Event::Failed`](crate::Event::Failed) and not `Reused`: nobody has presented it.
+    ///
+    /// # Errors
+    /// [`VerifyError`], as of `verify`. Where the store has no record any more, or one of another secret:
+    /// [`Rejection::Unknown`].
+    ///
+    /// ```
+    /// use keyfob::{Access, Clock, Owners, TokenStore, Tokens, Verified, VerifyError};
+    ///
+    /// /// Once a minute, for as long as the connection is open.
+    /// async fn may_stay<S: TokenStore, C: Clock, O: Owners>(
+    ///     tokens: &Tokens<S, C, O>,
+    ///     caller: &mut Verified,
+    /// ) -> Result<(), VerifyError> {
+    ///     let project = *caller.project();
+    ///     *caller = tokens.recheck(caller, &Access::to(&project, &[])).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn recheck<P: ProjectDemand>(
+        &self,
+        verified: &Verified<P>,
+        access: &Access<'_, P>,
+    ) -> Result<Verified<P>, VerifyError> {
+        let (key, digest) = (verified.key(), &verified.record().digest);
+        let outcome = match self.store.find(&key).await {
+            Ok(record) => {
+                // An id that was purged and given again is not the token that was verified.
+                let same = record.filter(|record| record.digest == *digest);
+                self.judged(Some(key), prove(digest, same, |_| true), access).await
+            }
+            Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),
+        };
+        self.note(&outcome, Shown::Before);
+        outcome
+    }
+
+    /// Judges what the store has, now.
+    async fn judged<P: ProjectDemand>(
+        &self,
+        key: Option<TokenKey>,
+        proven: Result<Proven, Rejection>,
+        access: &Access<'_, P>,
+    ) -> Result<Verified<P>, VerifyError> {
+        let failed = |why: Why| VerifyError { why, key, successor: None };
+        let proven = proven.map_err(|rejection| failed(rejection.into()))?;
+        let successor = proven.record().rotated_to;
+        let ended = |rejection: Rejection| VerifyError { successor, ..failed(rejection.into()) };
+        // The clock is read behind whatever may take its time: that must not make an ended token live.
+        let mut live = proven.live(&self.applied, self.clock.now()).map_err(ended)?;
+        let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
+        if self.asks_owners {
+            live = live.live(&self.applied, self.clock.now()).map_err(ended)?;
+        }
+        live.permit(owner, access).map_err(|rejection| failed(rejection.into()))
+    }
+
+    /// Notes the use, and tells of the outcome.
+    fn note<P>(&self, outcome: &Result<Verified<P>, VerifyError>, shown: Shown) {
         if let Some(usage) = &self.usage
-            && let Ok(verified) = &outcome
+            && let Ok(verified) = outcome
         {
             usage.note(verified.key(), verified.last_used_at(), self.clock.now());
         }
         if let Some(events) = &self.events {
             let now = self.clock.now();
-            match &outcome {
+            match outcome {
                 Ok(verified) => events.verified(verified.key(), now),
                 Err(VerifyError { why: Why::Rejected(rejection), key, successor }) => {
-                    events.failed(*rejection, *key, *successor, now);
+                    events.failed(*rejection, *key, *successor, shown, now);
                 }
                 Err(VerifyError { why: Why::Unavailable(_), key, .. }) => events.unavailable(*key, now),
             }
         }
-        outcome
-    }
-
-    async fn judged<P: ProjectDemand>(&self, text: &[u8], access: &Access<'_, P>) -> Result<Verified<P>, VerifyError> {
-        let found = self.found(text).await?;
-        let key = found.key();
-        let failed = |why: Why| VerifyError { why, key, successor: None };
-        let proven = found.prove().map_err(|rejection| failed(rejection.into()))?;
-        let successor = proven.record().rotated_to;
-        // The clock is read behind the store: one that took its time must not make an ended token live.
-        let live = proven.live(&self.applied, self.clock.now());
-        let live = live.map_err(|rejection| VerifyError { successor, ..failed(rejection.into()) })?;
-        let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
-        live.permit(owner, access).map_err(|rejection| failed(rejection.into()))
     }
 
     async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {

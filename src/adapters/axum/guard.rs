@@ -1,0 +1,220 @@
+//! What routes are guarded with: the tokens of a service, and how it is asked for them.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::HeaderName;
+use axum::http::request::Parts;
+
+use super::layer::GuardLayer;
+use super::rule::{Project, Rule};
+use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
+use crate::rules::check::Verified;
+use crate::rules::scope::Scope;
+use crate::service::owners::Owners;
+use crate::service::store::TokenStore;
+use crate::service::tokens::Tokens;
+use crate::service::verify::VerifyError;
+use crate::words::clock::Clock;
+use crate::words::error::Invalid;
+use crate::words::ids::ProjectId;
+
+/// Guards routes with the tokens of a service. Cheap to clone: make one, and from it a layer for each route, naming the
+/// project and the scopes that the route needs.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use keyfob::{Authenticated, Guard, MemoryStore, OwnProject, Tokens};
+///
+/// async fn notes(caller: Authenticated) -> String {
+///     format!("{} reads the notes of project {}", caller.owner(), caller.project())
+/// }
+///
+/// async fn whoami(caller: Authenticated<OwnProject>) -> String {
+///     caller.owner().to_string()
+/// }
+///
+/// fn app(tokens: Tokens<MemoryStore>) -> Result<Router, keyfob::Invalid> {
+///     let guard = Guard::new(tokens).with_realm("acme");
+///     Ok(Router::new()
+///         .route("/projects/{project}/notes", get(notes).layer(guard.project_in_path("project", "notes:read")?))
+///         .route("/whoami", get(whoami).layer(guard.own_project("")?)))
+/// }
+/// ```
+///
+/// Each layer verifies, by [`Tokens::verify`], every request that comes to it, of whatever method: `OPTIONS` too, so that a
+/// layer which answers CORS preflights stands outside of it. Who passes is taken out by [`Authenticated`](crate::Authenticated),
+/// who does not is answered by a [`Refusal`](crate::Refusal). On a whole `Router`, use `route_layer`: with `layer` the
+/// guard also stands before the paths that do not exist.
+///
+/// The token is read as [`Credential`](crate::Credential) has it. The values of `Authorization` and `X-API-Key` are marked
+/// sensitive before anything else is done, so that no Debug of the request shows them further in. A layer that logs
+/// headers outside of the guard sees them unmarked.
+#[derive(Clone)]
+pub struct Guard {
+    pub(super) tokens: Arc<dyn Checks>,
+    pub(super) realm: Arc<str>,
+    pub(super) api_key: bool,
+    pub(super) address: Option<Arc<ClientAddress>>,
+}
+
+/// How a host knows the address of a client.
+type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
+
+impl Guard {
+    /// A guard by these tokens, or by an `Arc` of them where the service needs them elsewhere too. Its realm is the prefix of
+    /// the tokens, such as `acme_pat`.
+    pub fn new<S, C, O>(tokens: impl Into<Arc<Tokens<S, C, O>>>) -> Self
+    where
+        S: TokenStore + 'static,
+        C: Clock + 'static,
+        O: Owners + 'static,
+    {
+        let tokens = tokens.into();
+        let realm = tokens.keyring().prefix().as_str().into();
+        Self { tokens, realm, api_key: false, address: None }
+    }
+
+    /// The same with another realm in `WWW-Authenticate` (RFC 9110 section 11.5). Of it, only printable ASCII is used.
+    #[must_use]
+    pub fn with_realm(self, realm: &str) -> Self {
+        Self { realm: realm.into(), ..self }
+    }
+
+    /// The same, which takes a token from `X-API-Key` too; one of the two headers, once.
+    #[must_use]
+    pub fn with_api_key_header(self) -> Self {
+        Self { api_key: true, ..self }
+    }
+
+    /// The same with the host's own word on where a request comes from, for tokens that are bound to addresses.
+    ///
+    /// Without it, that is the address of the connection, where axum knows it
+    /// (`Router::into_make_service_with_connect_info::<SocketAddr>`). Behind a proxy that is the proxy's: read there the header
+    /// that your proxy sets, and only what it set itself. No header is read otherwise, `X-Forwarded-For` neither, since
+    /// anybody can send it. Where there is no address, a token that is bound to some is refused.
+    ///
+    /// ```
+    /// # use keyfob::{Guard, MemoryStore, Tokens};
+    /// # fn guard(tokens: Tokens<MemoryStore>) -> Guard {
+    /// // The proxy in front overwrites this header, and nothing else reaches the service.
+    /// Guard::new(tokens).with_client_address(|request| request.headers.get("x-real-ip")?.to_str().ok()?.parse().ok())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_client_address(self, address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        Self { address: Some(Arc::new(address)), ..self }
+    }
+
+    /// For routes whose path names the project, by the parameter of this name: `guard.project_in_path("project", "repo:read")`
+    /// on `/projects/{project}/repo`. Nested routers have the parameters of the outer path too.
+    ///
+    /// A text that is no [`ProjectId`] names no project that exists: 404, before a token is looked at. Where the route has no
+    /// such parameter, or two, or is a plain tower service, no project can be compared: 500, for every request.
+    ///
+    /// The scopes are separated by white space; an empty text needs none.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad scope.
+    pub fn project_in_path(&self, parameter: &str, scopes: &str) -> Result<GuardLayer, Invalid> {
+        self.layer(Project::Path(parameter.into()), scopes)
+    }
+
+    /// For routes whose requests name the project in a header. Where it is missing, repeated or no [`ProjectId`]: 400, before a
+    /// token is looked at.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad scope.
+    pub fn project_in_header(&self, header: HeaderName, scopes: &str) -> Result<GuardLayer, Invalid> {
+        self.layer(Project::Header(header), scopes)
+    }
+
+    /// For routes that belong to one project.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad scope.
+    pub fn project(&self, project: ProjectId, scopes: &str) -> Result<GuardLayer, Invalid> {
+        self.layer(Project::Fixed(project), scopes)
+    }
+
+    /// For routes that name no project, so that the token's own will do: its handlers take `Authenticated<OwnProject>`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a bad scope.
+    pub fn own_project(&self, scopes: &str) -> Result<GuardLayer, Invalid> {
+        self.layer(Project::Own, scopes)
+    }
+
+    fn layer(&self, project: Project, scopes: &str) -> Result<GuardLayer, Invalid> {
+        let scopes = scopes.split_ascii_whitespace().map(Scope::new).collect::<Result<_, _>>()?;
+        Ok(GuardLayer::new(Rule { guard: self.clone(), project, scopes }))
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { realm, api_key, .. } = self;
+        f.debug_struct("Guard").field("realm", realm).field("api_key", api_key).finish_non_exhaustive()
+    }
+}
+
+/// Tokens of any store, clock and owners, for both kinds of demand.
+pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
+
+impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
+
+/// Tokens of any store, clock and owners.
+pub(super) trait Check<P>: Send + Sync {
+    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
+
+    /// For what was demanded when it was verified.
+    fn recheck<'f>(
+        &'f self,
+        verified: &'f Verified<P>,
+        scopes: &'f [Scope],
+        address: Option<IpAddr>,
+    ) -> Checking<'f, P>;
+}
+
+pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
+
+impl<S: TokenStore, C: Clock, O: Owners, P: Demand> Check<P> for Tokens<S, C, O> {
+    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
+        Box::pin(async move { self.verify(token, &access).await })
+    }
+
+    fn recheck<'f>(
+        &'f self,
+        verified: &'f Verified<P>,
+        scopes: &'f [Scope],
+        address: Option<IpAddr>,
+    ) -> Checking<'f, P> {
+        Box::pin(async move { self.recheck(verified, &located(P::again(verified, scopes), address)).await })
+    }
+}
+
+pub(super) fn located<P: ProjectDemand>(access: Access<'_, P>, address: Option<IpAddr>) -> Access<'_, P> {
+    match address {
+        Some(address) => access.from_address(address),
+        None => access,
+    }
+}
+
+/// A demand that can be made again of what was verified for it.
+trait Demand: ProjectDemand + 'static {
+    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
+}
+
+impl Demand for InProject {
+    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
+        Access::to(verified.project(), scopes)
+    }
+}
+
+impl Demand for OwnProject {
+    fn again<'a>(_: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
+        Access::to_own_project(scopes)
+    }
+}

@@ -1,0 +1,15 @@
+//! Guarded routes, from the request to the answer.
+
+#[macro_use]
+#[path = "../support/handed_on.rs"]
+mod handed_on;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod long_lived;
+mod places;
+mod projects;
+#[cfg(feature = "tracing")]
+mod secrecy;
+mod world;
