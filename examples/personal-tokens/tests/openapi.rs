@@ -68,8 +68,8 @@ async fn the_api_does_what_its_document_says() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = std::env::var("SCHEMATHESIS_SEED").unwrap_or_else(|_| now.to_string());
     println!("SCHEMATHESIS_SEED={seed}");
-    // The one that ends all tokens is tried when the others are done with them.
-    // Without the phase that follows links from one operation to others: it has none.
+    // The one that ends all tokens is tried when the others are done with them, and without the phase that follows links
+    // from operation to operation: it has none.
     let runs = [("exclude", "examples,coverage,fuzzing,stateful"), ("include", "examples,coverage,fuzzing")];
     for (which, phases) in runs {
         let mut command = Command::new(&program);
