@@ -49,7 +49,7 @@ async fn a_client_is_greeted_in_a_version_that_both_speak() {
 #[tokio::test]
 async fn its_tools_list_the_models_and_ask_one() {
     let client = Client::start().await;
-    let tools = client.ask("tools/list", Value::Null).await;
+    let tools = client.ask("tools/list", json!({})).await;
     let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
     assert_eq!(names, ["list_models", "ask_model"]);
     let told = async |name: &str, arguments: Value| {
@@ -66,7 +66,15 @@ async fn its_tools_list_the_models_and_ask_one() {
 #[tokio::test]
 async fn what_it_does_not_understand_and_whom_it_does_not_know() {
     let mut client = Client::start().await;
-    assert_eq!(client.send("no").await.is(200).json()["error"]["code"], -32700);
+    for body in [
+        "no",
+        "",
+        "{}",
+        r#"{"jsonrpc": "1.0", "id": 1, "method": "ping"}"#,
+        r#"{"jsonrpc": "2.0", "id": null, "method": "ping"}"#,
+    ] {
+        assert_eq!(client.send(body).await.is(400).json()["error"]["code"], -32600, "{body}");
+    }
     assert_eq!(client.ask("tools/steal", json!({})).await["error"]["code"], -32601);
     assert_eq!(client.ask("tools/call", json!({ "name": "rm" })).await["error"]["code"], -32602);
     let call = json!({ "name": "ask_model", "arguments": { "model": 1 } });

@@ -8,8 +8,8 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::llm::chat::{self, ChatError};
@@ -23,12 +23,30 @@ const MOST_ANSWER: usize = 1024 * 1024;
 /// A message of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct Message {
-    /// None in a notification, which is not answered.
-    id: Option<Value>,
-    #[serde(default)]
+    jsonrpc: Version,
+    /// None in a notification, which is not answered. It is never `null`.
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Id>,
     method: String,
     #[serde(default)]
-    params: Value,
+    params: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+enum Version {
+    #[serde(rename = "2.0")]
+    Two,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Id {
+    Number(i64),
+    Text(String),
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+    Id::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -38,28 +56,30 @@ struct AskModel {
 }
 
 /// JSON-RPC's numbers (section 5.1).
-const UNREADABLE: i32 = -32700;
+const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
 pub async fn mcp(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
     let models = chat::admitted(&app, request.headers()).await?;
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
-    let Ok(message) = serde_json::from_slice::<Message>(&body) else {
-        return Ok(answer(&Value::Null, Err((UNREADABLE, "the message cannot be read"))));
+    let Ok(Message { jsonrpc: Version::Two, id, method, params }) = serde_json::from_slice(&body) else {
+        let refused = answer(None, Err((NO_MESSAGE, "the body is no message of JSON-RPC 2.0")));
+        return Ok((StatusCode::BAD_REQUEST, refused).into_response());
     };
-    let Some(id) = message.id else { return Ok(StatusCode::ACCEPTED.into_response()) };
-    let result = match message.method.as_str() {
-        "initialize" => Ok(initialized(&message.params)),
+    let Some(id) = id else { return Ok(StatusCode::ACCEPTED.into_response()) };
+    let params = Value::Object(params);
+    let result = match method.as_str() {
+        "initialize" => Ok(initialized(&params)),
         "ping" => Ok(json!({})),
         "tools/list" => Ok(tools()),
-        "tools/call" => call(&app, &models, &message.params).await,
+        "tools/call" => call(&app, &models, &params).await,
         _ => Err((NO_METHOD, "there is no such method")),
     };
-    Ok(answer(&id, result))
+    Ok(answer(Some(&id), result))
 }
 
-fn answer(id: &Value, result: Result<Value, (i32, &str)>) -> Response {
+fn answer(id: Option<&Id>, result: Result<Value, (i32, &str)>) -> Response {
     Json(match result {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err((code, message)) => json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } }),
