@@ -9,14 +9,13 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use keyfob::{Clock, Tokens};
+use keyfob::{Clock, Invalid, Refusal, Tokens};
 use sqlx::SqlitePool;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::api::problem::Problem;
-use crate::api::routes;
+use crate::api::{guard, routes};
 use crate::config::Config;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
@@ -34,7 +33,7 @@ pub type Store = keyfob::SqliteStore;
 
 /// What every handler is given.
 pub struct App {
-    pub tokens: Tokens<Store, Arc<dyn Clock>, TokenOwners>,
+    pub tokens: Arc<Tokens<Store, Arc<dyn Clock>, TokenOwners>>,
     pub accounts: Accounts,
     pub projects: Projects,
     pub models: Models,
@@ -55,7 +54,8 @@ impl App {
 }
 
 /// All routes.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
+    let by_token = routes::by_token(&guard::guard(&app))?.into_router().layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
         .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
@@ -95,14 +95,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/static/icon.svg", get(assets::icon))
         .merge(routes::by_anybody().into_router());
 
-    by_session
-        .merge(routes::by_token().into_router())
+    Ok(by_session
+        .merge(by_token)
         .merge(by_anybody)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(16 * 1024))
         .layer(map_response(with_fixed_headers))
-        .with_state(app)
+        .with_state(app))
 }
 
 fn is_for_programs(uri: &Uri) -> bool {
@@ -111,7 +111,7 @@ fn is_for_programs(uri: &Uri) -> bool {
 
 async fn not_found(uri: Uri, _: Request) -> Response {
     if is_for_programs(&uri) {
-        return Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into_response();
+        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into_response();
     }
     PageError::NotFound.into_response()
 }
@@ -120,7 +120,7 @@ async fn not_found(uri: Uri, _: Request) -> Response {
 async fn method_not_allowed(uri: Uri) -> Response {
     if is_for_programs(&uri) {
         let detail = "this address has no such method";
-        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+        return Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
     }
     StatusCode::METHOD_NOT_ALLOWED.into_response()
 }

@@ -109,7 +109,7 @@ async fn run() -> Result<(), SetupError> {
         }
     };
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
-    axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(ended).await?;
+    axum::serve(listener, router(Arc::clone(&app))?).with_graceful_shutdown(ended).await?;
     // What is in memory still: the last uses, and the end of the trail.
     housekeeping.abort();
     app.tokens.flush_usage().await?;

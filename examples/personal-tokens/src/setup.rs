@@ -92,7 +92,7 @@ pub async fn open(
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
     let app = App {
-        tokens,
+        tokens: Arc::new(tokens),
         accounts,
         projects,
         models,

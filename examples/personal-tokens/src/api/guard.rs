@@ -1,52 +1,63 @@
-//! The guard of the routes that tokens open.
+//! Behind the guard of the routes that tokens open: who calls, as the host knows them.
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
-use keyfob::{Access, Challenge, Credential, ProjectDemand, Rejection, Verified, VerifyError};
+use std::sync::Arc;
 
-use crate::api::problem::Problem;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::Response;
+use keyfob::{Authenticated, Challenge, Guard, InProject, OwnProject, ProjectDemand, Refusal, Rejection};
+
 use crate::app::App;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
 
+/// Named in every `WWW-Authenticate`.
+const REALM: &str = "personal-tokens";
+
+/// What the routes of tokens are guarded with.
+pub fn guard(app: &App) -> Guard {
+    Guard::new(Arc::clone(&app.tokens)).with_realm(REALM).with_api_key_header()
+}
+
 /// Who calls, by a token that passed: the proof, and what the host knows of its owner and project.
-pub struct Caller<P> {
-    pub token: Verified<P>,
+pub struct Caller<P = InProject> {
+    pub token: Authenticated<P>,
     pub user: User,
     pub project: Project,
 }
 
-/// Lets a request pass that presents a token for this access, whose owner is still active and still in the project.
-pub async fn admit<P: ProjectDemand>(
-    app: &App,
-    headers: &HeaderMap,
-    access: &Access<'_, P>,
-) -> Result<Caller<P>, Problem> {
-    let authorization = headers.get_all(AUTHORIZATION);
-    let credential = Credential::from_authorization_or_api_key(authorization, headers.get_all("x-api-key"))
-        .map_err(Challenge::from)?;
-    let token = app.tokens.verify(&credential, access).await.map_err(refused)?;
+/// Who calls a route that names no project.
+pub type OwnCaller = Caller<OwnProject>;
 
-    // Whether both still count, keyfob has asked; here they are read for what is answered.
-    let id = |text: &str| text.parse::<i64>().map_err(|error| unavailable(error.into()));
-    let user = app.accounts.find(id(token.owner().as_str())?).await.map_err(|error| unavailable(error.into()))?;
-    let user = user.ok_or(Challenge::from(Rejection::OwnerSuspended))?;
-    let project = app.projects.find_of_user(user.id, id(token.project().as_str())?).await;
-    let project = project.map_err(|error| unavailable(error.into()))?;
-    let project = project.ok_or(Challenge::from(Rejection::OwnerOutsideProject))?;
-    Ok(Caller { token, user, project })
-}
+impl<P: ProjectDemand + 'static> FromRequestParts<Arc<App>> for Caller<P> {
+    type Rejection = Refusal;
 
-/// Refusals are told to the event sink; what failed is ours to log.
-fn refused(error: VerifyError) -> Problem {
-    if error.rejection().is_none() {
-        tracing::error!(error = &error as &dyn std::error::Error, "token not checked");
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        let token = Authenticated::<P>::from_request_parts(parts, app).await?;
+        // Whether both still count, keyfob has asked; here they are read for what is answered.
+        let failed = |error: SetupError| unavailable(&*error);
+        let id = |text: &str| text.parse::<i64>().map_err(|error| failed(error.into()));
+        let user = app.accounts.find(id(token.owner().as_str())?).await.map_err(|error| failed(error.into()))?;
+        let user = user.ok_or_else(|| token.refuse(Rejection::OwnerSuspended))?;
+        let project = app.projects.find_of_user(user.id, id(token.project().as_str())?).await;
+        let project = project.map_err(|error| failed(error.into()))?;
+        let project = project.ok_or_else(|| token.refuse(Rejection::OwnerOutsideProject))?;
+        Ok(Self { token, user, project })
     }
-    error.challenge().into()
 }
 
-fn unavailable(error: SetupError) -> Problem {
-    tracing::error!(error = &*error as &dyn std::error::Error, "token's owner not checked");
-    Challenge::UNAVAILABLE.into()
+/// What failed is ours to log, and nobody else's to read.
+pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    tracing::error!(error, "request failed");
+    Refusal::challenge(Challenge::UNAVAILABLE, REALM)
+}
+
+/// Refusals are told to the event sink; a check that failed is logged here.
+pub async fn log_failures(response: Response) -> Response {
+    let refusal = response.extensions().get::<Refusal>();
+    if let Some(cause) = refusal.and_then(Refusal::cause).filter(|cause| cause.rejection().is_none()) {
+        tracing::error!(error = cause as &dyn std::error::Error, "token not checked");
+    }
+    response
 }

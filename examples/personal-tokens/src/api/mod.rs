@@ -8,7 +8,6 @@ pub mod guard;
 pub mod models;
 pub mod objects;
 pub mod openapi;
-pub mod problem;
 pub mod routes;
 pub mod tokens;
 pub mod whoami;

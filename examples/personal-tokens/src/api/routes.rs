@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodRouter, delete, get, post};
+use keyfob::{Guard, GuardLayer, Invalid};
 
 use crate::api::{models, openapi, tokens, whoami};
 use crate::app::App;
 use crate::llm::{chat, mcp};
+use crate::tokens::scopes;
 
 /// Opened by a session.
 pub fn by_session() -> Routes {
@@ -24,15 +26,20 @@ pub fn by_session() -> Routes {
 }
 
 /// Opened by a token. These see no session at all: a signed-in browser is nobody here.
-pub fn by_token() -> Routes {
-    Routes::default()
-        .get("/api/v2/auth/whoami", whoami::whoami)
-        .get("/api/v2/projects/{project}/whoami", whoami::whoami_in_project)
-        .get("/api/v2/projects/{project}/notes", whoami::notes)
-        .get("/api/v2/configurations/models/{project}", models::models)
-        .get("/llm/v1/models", chat::models)
-        .post("/llm/v1/chat/completions", chat::completions)
-        .post("/mcp", mcp::mcp)
+pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
+    let any = guard.own_project("")?;
+    let of_project = guard.project_in_path("project", "")?;
+    let notes = guard.project_in_path("project", scopes::NOTES_READ)?;
+    let models_of_project = guard.project_in_path("project", scopes::MODELS_USE)?;
+    let models_of_own = guard.own_project(scopes::MODELS_USE)?;
+    Ok(Routes::default()
+        .guarded_get(&any, "/api/v2/auth/whoami", whoami::whoami)
+        .guarded_get(&of_project, "/api/v2/projects/{project}/whoami", whoami::whoami_in_project)
+        .guarded_get(&notes, "/api/v2/projects/{project}/notes", whoami::notes)
+        .guarded_get(&models_of_project, "/api/v2/configurations/models/{project}", models::models)
+        .guarded_get(&models_of_own, "/llm/v1/models", chat::models)
+        .guarded_post(&models_of_own, "/llm/v1/chat/completions", chat::completions)
+        .guarded_post(&models_of_own, "/mcp", mcp::mcp))
 }
 
 /// Open to anybody.
@@ -54,25 +61,37 @@ impl Routes {
     }
 
     fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Arc<App>>) -> Self {
-        self.on("get", MethodFilter::GET, path, handler)
+        self.on("get", path, get(handler))
     }
 
     fn post<T: 'static>(self, path: &'static str, handler: impl Handler<T, Arc<App>>) -> Self {
-        self.on("post", MethodFilter::POST, path, handler)
+        self.on("post", path, post(handler))
     }
 
     fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, Arc<App>>) -> Self {
-        self.on("delete", MethodFilter::DELETE, path, handler)
+        self.on("delete", path, delete(handler))
     }
 
-    fn on<T: 'static>(
-        mut self,
-        method: &'static str,
-        filter: MethodFilter,
+    fn guarded_get<T: 'static>(
+        self,
+        guard: &GuardLayer,
         path: &'static str,
         handler: impl Handler<T, Arc<App>>,
     ) -> Self {
+        self.on("get", path, get(handler).route_layer(guard.clone()))
+    }
+
+    fn guarded_post<T: 'static>(
+        self,
+        guard: &GuardLayer,
+        path: &'static str,
+        handler: impl Handler<T, Arc<App>>,
+    ) -> Self {
+        self.on("post", path, post(handler).route_layer(guard.clone()))
+    }
+
+    fn on(mut self, method: &'static str, path: &'static str, route: MethodRouter<Arc<App>>) -> Self {
         self.listed.push((method, path));
-        Self { router: self.router.route(path, on(filter, handler)), ..self }
+        Self { router: self.router.route(path, route), ..self }
     }
 }

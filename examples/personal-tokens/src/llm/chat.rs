@@ -6,28 +6,25 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, HeaderValue, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use keyfob::{Access, Challenge, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::guard::admit;
-use crate::api::problem::Problem;
+use crate::api::guard::OwnCaller;
 use crate::app::App;
 use crate::llm::echo;
 use crate::llm::models::{ECHO, Model};
 use crate::llm::upstream::AskError;
 use crate::setup::SetupError;
-use crate::tokens::scopes::MODELS_USE;
 
 /// What a question may weigh, in bytes: 4 MiB, for pictures and long files stand in it.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// `GET /llm/v1/models`: what the token's project may use.
-pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ChatError> {
-    let models = admitted(&app, &headers).await?;
+pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Json<Value>, ChatError> {
+    let models = models_of(&app, &caller).await?;
     let data: Vec<Value> = by_name(&models)
         .map(|model| {
             let owner = format!("project-{}", model.project_id);
@@ -45,9 +42,12 @@ struct Question {
 
 /// `POST /llm/v1/chat/completions`: forwarded with the credential of the project that the model belongs to. The token, and
 /// whatever else the caller's headers hold, stay here.
-pub async fn completions(State(app): State<Arc<App>>, mut request: Request) -> Result<Response, ChatError> {
-    // Before a byte of the body is read.
-    let models = admitted(&app, request.headers()).await?;
+pub async fn completions(
+    State(app): State<Arc<App>>,
+    caller: OwnCaller,
+    mut request: Request,
+) -> Result<Response, ChatError> {
+    let models = models_of(&app, &caller).await?;
     let accept = request.headers().get(ACCEPT).cloned();
     DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
@@ -84,10 +84,8 @@ fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     Ok(serde_json::to_vec(&question).map_err(|_| ChatError::Shape)?.into())
 }
 
-/// The models that the token's project may use, if the token may use them.
-pub async fn admitted(app: &App, headers: &HeaderMap) -> Result<Vec<Model>, ChatError> {
-    let scopes = [Scope::new(MODELS_USE).map_err(|_| Problem::from(Challenge::UNAVAILABLE))?];
-    let caller = admit(app, headers, &Access::to_own_project(&scopes)).await?;
+/// The models that the token's project may use.
+pub async fn models_of(app: &App, caller: &OwnCaller) -> Result<Vec<Model>, ChatError> {
     let models = app.models.of_project(&app.projects, &caller.project).await;
     models.map_err(|error| ChatError::failed(error.into()))
 }
@@ -102,8 +100,6 @@ pub fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
 }
 
 pub enum ChatError {
-    /// The token.
-    Token(Problem),
     Body(BytesRejection),
     Shape,
     NoModel,
@@ -118,17 +114,10 @@ impl ChatError {
     }
 }
 
-impl From<Problem> for ChatError {
-    fn from(problem: Problem) -> Self {
-        Self::Token(problem)
-    }
-}
-
 impl ChatError {
     /// Status, code and message.
     pub fn words(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Token(problem) => (problem.status(), "token", "the token does not open the models"),
             Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 (rejection.status(), "too_large", "the body may have at most 4 MiB")
             }
@@ -148,9 +137,6 @@ impl ChatError {
 impl IntoResponse for ChatError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.words();
-        if let Self::Token(problem) = self {
-            return problem.into_response();
-        }
         // The shape that clients of OpenAI's API read.
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         let error = json!({ "message": message, "type": kind, "param": null, "code": code });

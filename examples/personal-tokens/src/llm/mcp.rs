@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::api::guard::OwnCaller;
 use crate::app::App;
 use crate::llm::chat::{self, ChatError};
 use crate::llm::models::Model;
@@ -60,8 +61,8 @@ const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
-pub async fn mcp(State(app): State<Arc<App>>, request: Request) -> Result<Response, ChatError> {
-    let models = chat::admitted(&app, request.headers()).await?;
+pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
+    let models = chat::models_of(&app, &caller).await?;
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
     let Ok(Message { jsonrpc: Version::Two, id, method, params }) = serde_json::from_slice(&body) else {
         let refused = answer(None, Err((NO_MESSAGE, "the body is no message of JSON-RPC 2.0")));

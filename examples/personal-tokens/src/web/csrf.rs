@@ -16,7 +16,8 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::problem::Problem;
+use keyfob::Refusal;
+
 use crate::web::error::PageError;
 
 pub async fn same_origin(request: Request, next: Next) -> Response {
@@ -26,7 +27,7 @@ pub async fn same_origin(request: Request, next: Next) -> Response {
     }
     if request.uri().path().starts_with("/api/") {
         let detail = "the request must come from this site's own pages";
-        return Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response();
+        return Refusal::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response();
     }
     PageError::ForgedForm.into_response()
 }

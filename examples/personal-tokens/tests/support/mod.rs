@@ -107,7 +107,7 @@ impl Host {
     async fn start_in(dir: TempDir, settings: Settings) -> Self {
         let clock = FixedClock::new(SystemClock.now());
         let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
-        let router = router(Arc::clone(&app));
+        let router = router(Arc::clone(&app)).unwrap();
         let document = openapi::document(&app);
         Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir }
     }
