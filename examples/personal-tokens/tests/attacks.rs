@@ -1,0 +1,231 @@
+//! What others try on a person's tokens, each tried and refused.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+
+const PAGE: &str = "/settings/tokens";
+
+/// A form of another site, sent by the browser of a signed-in person: with the cookie (as one that ignores SameSite would), with or
+/// without a stolen or guessed csrf value.
+#[tokio::test]
+async fn a_form_of_another_site() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let (uuid, token) = (made["uuid"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let page = ada.get("/settings/tokens?new=1").await;
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let eve = host.eve().await;
+    let hers = eve.get(PAGE).await.field("csrf");
+    for (path, fields) in [
+        (PAGE.into(), format!("form={form}&project=1&name=n&amount=1&unit=days")),
+        (format!("{PAGE}/{uuid}/delete"), "typed=CI".into()),
+        (format!("{PAGE}/{uuid}/rotate"), format!("form={form}&grace=0")),
+        (format!("{PAGE}/{uuid}/disable"), String::new()),
+        (format!("{PAGE}/{uuid}/connect"), "tool=vscode&do=download".into()),
+        ("/sign-out".into(), String::new()),
+        ("/admin/people/1/revoke-all".into(), "typed=ada".into()),
+        ("/admin/people/2/suspend".into(), String::new()),
+        ("/admin/projects/1/revoke-all".into(), "typed=Personal+(ada)".into()),
+        ("/admin/models".into(), "project=1&name=m&upstream=u".into()),
+    ] {
+        // From elsewhere, even with the right value.
+        for site in ["cross-site", "same-site"] {
+            let request = Request::post(&path)
+                .header("cookie", &ada.cookie)
+                .header("sec-fetch-site", site)
+                .header("content-type", "application/x-www-form-urlencoded");
+            let body = format!("csrf={csrf}&{fields}");
+            host.send(request.body(body.into()).unwrap()).await.is(403);
+        }
+        // From here, with none, with a wrong one and with that of another session.
+        assert!(matches!(ada.post_form(&path, &fields).await.status.as_u16(), 403 | 422), "{path}");
+        for wrong in ["", "0", &hers] {
+            ada.post_form(&path, &format!("csrf={wrong}&{fields}")).await.is(403);
+        }
+    }
+    for (method, path) in [("POST", TOKENS.into()), ("POST", REVOKE_ALL.into()), ("DELETE", format!("{TOKENS}{uuid}"))]
+    {
+        let request = Request::builder().method(method).uri(&path).header("cookie", &ada.cookie);
+        let request = request.header("sec-fetch-site", "cross-site").header("content-type", "application/json");
+        host.send(request.body(r#"{"name": "n"}"#.into()).unwrap()).await.is(403);
+    }
+    host.with_token(WHOAMI, token).await.is(200);
+    assert_eq!(ada.get(TOKENS).await.json().as_array().unwrap().len(), 1);
+    ada.get(PAGE).await.is(200);
+}
+
+/// Every page forbids to be framed, in the words of old and new browsers: [`Host::send`] looks at each answer of each test.
+#[tokio::test]
+async fn a_frame_around_the_page() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for path in ["/sign-in", PAGE, "/settings/tokens?new=1", "/admin", "/admin/models", "/nowhere", TOKENS] {
+        let answer = ada.get(path).await;
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+    }
+}
+
+/// A session id that somebody planted in the browser is worth nothing after the sign-in, and neither is one made up.
+#[tokio::test]
+async fn a_session_that_was_planted() {
+    let host = Host::start().await;
+    let planted = host.eve().await;
+    let again = planted
+        .post_form("/sign-in", &format!("name=ada&password={}", host.first.password))
+        .await
+        .is(303)
+        .header("set-cookie")
+        .to_owned();
+    assert!(!again.starts_with(&planted.cookie), "the id is a new one");
+    planted.get(PAGE).await.is(303);
+    planted.get(TOKENS).await.is(401);
+
+    let made_up = "session=AAAAAAAAAAAAAAAAAAAAAA";
+    let request = Request::post("/sign-in")
+        .header("cookie", made_up)
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let body = format!("name=ada&password={}", host.first.password);
+    let answer = host.send(request.body(body.into()).unwrap()).await.is(303);
+    assert!(!answer.header("set-cookie").starts_with(made_up));
+    let request = Request::get(PAGE).header("cookie", made_up);
+    host.send(request.body(Body::empty()).unwrap()).await.is(303);
+}
+
+/// Somebody who knows the id of another person's token, by all doors that name one.
+#[tokio::test]
+async fn another_persons_token_by_its_id() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let made = ada.make("CI", Some(shared)).await;
+    let (uuid, token) = (made["uuid"].as_str().unwrap(), made["token"].as_str().unwrap());
+    let page = eve.get("/settings/tokens?new=1").await;
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let at = format!("{PAGE}/{uuid}");
+    for query in ["delete", "rotate", "settings"] {
+        eve.get(&format!("{PAGE}?{query}={uuid}")).await.is(403);
+    }
+    eve.get(&at).await.is(403);
+    eve.get(&format!("{at}/connect/vscode")).await.is(403);
+    for (door, fields) in [
+        ("delete", "typed=CI".into()),
+        ("rotate", format!("form={form}&grace=0")),
+        ("disable", String::new()),
+        ("enable", String::new()),
+        ("end-grace", String::new()),
+        ("connect", "tool=vscode&do=download".into()),
+        ("connect", format!("tool=vscode&do=download&token={token}")),
+    ] {
+        eve.post_form(&format!("{at}/{door}"), &format!("csrf={csrf}&{fields}")).await.is(403);
+    }
+    let at = format!("{TOKENS}{uuid}");
+    eve.get(&at).await.is(403);
+    eve.delete(&at).await.is(403);
+    for verb in ["rotate", "disable", "enable"] {
+        let request = eve.request("POST", &format!("{at}/{verb}")).body(Body::empty()).unwrap();
+        host.send(request).await.is(403);
+    }
+    let request = eve.request("POST", REVOKE_ALL).body(Body::empty()).unwrap();
+    assert_eq!(host.send(request).await.is(200).json(), json!({ "revoked": 0 }));
+    assert!(!eve.get(TOKENS).await.body.contains(uuid));
+    host.with_token(WHOAMI, token).await.is(200);
+    let after = ada.get(&at).await.is(200).json();
+    assert_eq!((&after["status"], &after["name"]), (&json!("active"), &json!("CI")));
+}
+
+/// A token of one project, on every route of another, where its owner is a member too.
+#[tokio::test]
+async fn another_projects_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let (station, engine) = (ada.project("Weather station").await, ada.project("Difference engine").await);
+    let made = ada.post(json!({"name": "n", "project_id": station, "scopes": "models:use notes:read"})).await;
+    let made = made.is(200).json();
+    let token = made["token"].as_str().unwrap();
+    for door in ["projects/{}/whoami", "projects/{}/notes", "configurations/models/{}"] {
+        let at = |project: &str| format!("/api/v2/{}", door.replace("{}", project));
+        host.with_token(&at(&station.to_string()), token).await.is(200);
+        for other in [engine, 1, 999] {
+            host.with_token(&at(&other.to_string()), token).await.is_problem(403, "wrong_project");
+        }
+        for none in ["-", "A", "%00", "1%2f2"] {
+            host.with_token(&at(none), token).await.is_problem(404, "not_found");
+        }
+    }
+    // Text that names another project does not pass for one of it.
+    let forged = token.replacen(&format!("_{station}_"), &format!("_{engine}_"), 1);
+    host.with_token(WHOAMI, &forged).await.is_problem(401, "invalid_token");
+}
+
+/// A token opens no door of a session: it makes, lists and ends no tokens.
+#[tokio::test]
+async fn a_token_that_would_manage_tokens() {
+    let host = Host::start().await;
+    let made = host.ada().await.make("n", None).await;
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    let uuid = made["uuid"].as_str().unwrap();
+    for (method, path) in [
+        ("GET", TOKENS.into()),
+        ("POST", TOKENS.into()),
+        ("GET", format!("{TOKENS}{uuid}")),
+        ("DELETE", format!("{TOKENS}{uuid}")),
+        ("POST", format!("{TOKENS}{uuid}/rotate")),
+        ("POST", REVOKE_ALL.into()),
+    ] {
+        let request = Request::builder().method(method).uri(&path).header("authorization", &bearer);
+        let request = request.header("sec-fetch-site", "same-origin").header("content-type", "application/json");
+        host.send(request.body(r#"{"name": "n"}"#.into()).unwrap()).await.is(401);
+    }
+}
+
+/// Fields that no form of ours has, or that name somebody or something else.
+#[tokio::test]
+async fn owner_or_project_in_the_body() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let station = ada.project("Weather station").await;
+    for (field, value) in [
+        ("owner", json!(1)),
+        ("user_id", json!(1)),
+        ("created_by", json!("1")),
+        ("kind", json!("service")),
+        ("id", json!(7)),
+        ("uuid", json!("00000000-0000-4000-8000-000000000000")),
+        ("token", json!("demo_pat_1_x")),
+        ("expires_at", json!(null)),
+        ("last_used_at", json!(null)),
+    ] {
+        let mut body = json!({"name": "n"});
+        body[field] = value;
+        eve.post(body).await.is(400);
+    }
+    // A project that is not hers, by its number and in other clothes.
+    let refused = eve.post(json!({"name": "n", "project_id": station})).await.is(403).json();
+    assert_eq!(refused["error"]["code"], "project_forbidden");
+    for odd in [json!("2"), json!(2.5), json!([station]), json!({"id": station}), json!(-1), json!(true)] {
+        eve.post(json!({"name": "n", "project_id": odd})).await.is(400);
+    }
+    eve.post_text(&format!(r#"{{"name": "n", "project_id": 5, "project_id": {station}}}"#)).await.is(400);
+
+    let page = eve.get("/settings/tokens?new=1").await;
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let new =
+        |project: i64, more: &str| format!("csrf={csrf}&form={form}&project={project}&name=n&amount=1&unit=days{more}");
+    eve.post_form(PAGE, &new(station, "")).await.is(403);
+    eve.post_form(PAGE, &new(station, "&view=project%3D5")).await.is(403);
+    for more in ["&owner=1", "&user_id=1", "&kind=service", "&project=2", "&csrf=x"] {
+        assert!(eve.post_form(PAGE, &new(5, more)).await.status.is_client_error(), "{more}");
+    }
+    for person in [&ada, &eve] {
+        assert_eq!(person.get(TOKENS).await.json(), Value::Array(Vec::new()), "nothing was made");
+    }
+}
