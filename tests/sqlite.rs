@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId,
-    SqliteStore, StoreError, StoreErrorKind, SystemClock, TokenRecord, TokenStore, mint,
+    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, ListQuery, Name, NewToken, OwnerId, Policy, Prefix,
+    ProjectId, SqliteStore, StoreError, StoreErrorKind, SystemClock, TokenRecord, TokenStore, mint,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Row};
@@ -80,6 +80,30 @@ async fn the_migration_may_run_again() {
     store.migrate().await.unwrap();
     let again = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
     assert_eq!(again.find(&record.key()).await.unwrap(), Some(record));
+}
+
+/// Before there was a release, one index served all lists of an owner.
+#[tokio::test]
+async fn an_earlier_file_gets_the_indices_of_today() {
+    let (store, folder) = opened().await;
+    let indices = async |store: &SqliteStore| {
+        let names = "SELECT name FROM pragma_index_list('keyfob_tokens') ORDER BY name";
+        sqlx::query_scalar::<_, String>(names).fetch_all(store.pool()).await.unwrap()
+    };
+    let today = indices(&store).await;
+    let record = store.insert(fresh(), None).await.unwrap();
+    let earlier = "DROP INDEX keyfob_tokens_owner_created; DROP INDEX keyfob_tokens_owner_name; \
+         DROP INDEX keyfob_tokens_owner_expires; \
+         CREATE INDEX keyfob_tokens_owner ON keyfob_tokens (owner, project, created_at, id)";
+    sqlx::raw_sql(earlier).execute(store.pool()).await.unwrap();
+    store.pool().close().await;
+
+    let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    assert_eq!(indices(&store).await, today);
+    let sound: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(sound, "ok");
+    let query = ListQuery { owner: Some(record.owner.clone()), ..ListQuery::new(record.project) };
+    assert_eq!(store.list(&query).await.unwrap().items, [record]);
 }
 
 #[tokio::test]

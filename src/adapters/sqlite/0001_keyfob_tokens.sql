@@ -80,8 +80,18 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NULL) = (revoked_reason IS NULL))
 ) STRICT;
 
--- An owner's tokens in one project (lists, the limit, revoking all), and the projects of an owner.
-CREATE INDEX IF NOT EXISTS keyfob_tokens_owner ON keyfob_tokens (owner, project, created_at, id);
+-- An owner's tokens in one project, an index for each order of a list: a page is read from its place on, however many tokens
+-- the owner or the project has. The revocation and the name stand in each, so that a search, or a page without the
+-- revoked, passes over the others in the index and reads no row that it does not return.
+-- The first also serves the limit, revoking all, counts and the projects of an owner.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_created
+    ON keyfob_tokens (owner, project, created_at, id, revoked_at, name_folded);
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name
+    ON keyfob_tokens (owner, project, name_folded, id, revoked_at);
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
+    ON keyfob_tokens (owner, project, expires_order, id, revoked_at, name_folded);
+-- What they replace, in files made before there was a release.
+DROP INDEX IF EXISTS keyfob_tokens_owner;
 
 -- Lists by creation; revoking what was created before a time.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_created ON keyfob_tokens (project, created_at, id);
