@@ -26,10 +26,7 @@ pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
 
 /// A browser that knows where the host listens, and shows nothing yet.
 pub async fn open(driver: &Driver, host: &Host, scheme: Scheme) -> Browser {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = axum::serve(listener, host.router.clone());
-    tokio::spawn(async move { server.await });
+    let address = host.serve().await;
     Browser { client: driver.client(scheme).await, address, downloads: driver.downloads.path().into() }
 }
 

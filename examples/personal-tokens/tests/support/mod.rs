@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
 
 use std::fs::Permissions;
+use std::future::IntoFuture;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,6 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 pub mod document;
+pub mod upstream;
 
 pub const TOKENS: &str = "/api/v2/auth/token/";
 pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
@@ -151,6 +154,22 @@ impl Host {
         self.sign_in("eve", "eves-password").await
     }
 
+    /// Asks a model.
+    pub async fn ask(&self, token: &str, question: &str) -> Answer {
+        let request = Request::post("/llm/v1/chat/completions")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json");
+        self.send(request.body(question.to_owned().into()).unwrap()).await
+    }
+
+    /// Answers on a free loopback port too, for as long as the test runs.
+    pub async fn serve(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, self.router.clone()).into_future());
+        address
+    }
+
     pub async fn with_token(&self, path: &str, token: &str) -> Answer {
         self.with_headers(path, &[("authorization", &format!("Bearer {token}"))]).await
     }
@@ -173,7 +192,7 @@ pub struct Person<'h> {
 impl Person<'_> {
     pub fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(path).header("cookie", &self.cookie);
-        request.header("sec-fetch-site", "same-origin")
+        request.header("host", "tokens.example").header("sec-fetch-site", "same-origin")
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -1,0 +1,41 @@
+"""Lists the models and asks one, with nothing but the settings.json that the page downloads for VS Code.
+
+Usage: ask.py SETTINGS.JSON
+Prints three lines of JSON: the project's models, the names that the token may use, and the answer.
+"""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+
+
+def call(server, token, path, body=None):
+    request = urllib.request.Request(
+        server + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": "Bearer " + token, "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        settings = json.load(file)
+    server, token = settings["eliteacode.LLMServerUrl"], settings["eliteacode.LLMAuthToken"]
+    model, project = settings["eliteacode.LLMModelName"], settings["eliteacode.projectId"]
+    models = call(server, token, f"/api/v2/configurations/models/{project}")
+    print(json.dumps(models))
+    names = call(server, token, "/llm/v1/models")
+    print(json.dumps([one["id"] for one in names["data"]]))
+    question = {"model": model, "messages": [{"role": "user", "content": "What is the weather?"}]}
+    answer = call(server, token, "/llm/v1/chat/completions", question)
+    print(json.dumps(answer["choices"][0]["message"]["content"]))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{error.code} {error.read().decode()}")
