@@ -124,6 +124,8 @@ pub enum ModelError {
     Upstream,
     Credential,
     Taken,
+    /// Of the configuration only: the form moves the default.
+    Defaults,
 }
 
 impl fmt::Display for ModelError {
@@ -134,6 +136,7 @@ impl fmt::Display for ModelError {
             Self::Upstream => "the configuration file names no such upstream",
             Self::Credential => "the upstream has no credential for this project in the configuration file",
             Self::Taken => "the project has a model of this name already",
+            Self::Defaults => "the project has two defaults",
         })
     }
 }
@@ -170,7 +173,11 @@ impl Models {
                 upstream: entry.upstream,
                 upstream_model: entry.upstream_model,
             };
-            let checked = models.check(&model, &all);
+            let is_default = |other: &Model| other.project_id == model.project_id && other.default && model.default;
+            let checked = models.check(&model, &all).and_then(|()| match models.configured.iter().any(is_default) {
+                true => Err(ModelError::Defaults),
+                false => Ok(()),
+            });
             checked.map_err(|error| format!("config.json: model {:?}: {error}", model.name))?;
             models.configured.push(model);
         }
@@ -179,7 +186,9 @@ impl Models {
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
         let length = model.name.chars().count();
-        if !(1..=255).contains(&length) || model.name.chars().any(char::is_control) {
+        // The last two are no characters, and XML cannot hold them.
+        let is_bad = |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
+        if !(1..=255).contains(&length) || model.name.chars().any(is_bad) {
             return Err(ModelError::Name);
         }
         if !projects.iter().any(|project| project.id == model.project_id) {
@@ -188,7 +197,10 @@ impl Models {
         let upstream = self.upstreams.get(&model.upstream).ok_or(ModelError::Upstream)?;
         upstream.credential(model.project_id).ok_or(ModelError::Credential)?;
         let same = |other: &Model| other.project_id == model.project_id && other.name == model.name;
-        if self.configured.iter().any(same) { Err(ModelError::Taken) } else { Ok(()) }
+        match self.configured.iter().any(same) {
+            true => Err(ModelError::Taken),
+            false => Ok(()),
+        }
     }
 
     /// Every model there is. Where nobody named any, one that echoes, of each public project: so that a person who has just

@@ -84,6 +84,10 @@ impl Asker {
                 return Err(AskError::Failed);
             }
         }
+        if !is_readable(answer.headers()) {
+            tracing::warn!(upstream = %upstream.completions(), "upstream answers neither JSON nor events");
+            return Err(AskError::Failed);
+        }
         let mut passed = Response::builder().status(status);
         for name in [CONTENT_TYPE, RETRY_AFTER] {
             if let Some(value) = answer.headers().get(&name) {
@@ -96,6 +100,13 @@ impl Asker {
         });
         passed.body(Body::from_stream(pieces)).map_err(|_| AskError::Failed)
     }
+}
+
+/// JSON or a stream of events: what clients of the API can read, and no browser takes for a page.
+fn is_readable(headers: &HeaderMap) -> bool {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    ["application/json", "text/event-stream"].iter().any(|readable| essence.eq_ignore_ascii_case(readable))
 }
 
 impl AskError {

@@ -96,11 +96,14 @@ impl Host {
 
     /// With this `config.json`.
     pub async fn start_configured(config: Value) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.json");
-        std::fs::write(&path, config.to_string()).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        Self::start_in(dir, Settings::default()).await
+        Self::start_in(configured(&config, 0o600), Settings::default()).await
+    }
+
+    /// Why it does not start with this `config.json`; empty if it does.
+    pub async fn refused(config: &Value, mode: u32) -> String {
+        let dir = configured(config, mode);
+        let opened = setup::open(dir.path(), Settings::default(), Arc::new(SystemClock)).await;
+        opened.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     pub fn dir(&self) -> &Path {
@@ -181,6 +184,14 @@ impl Host {
         }
         self.send(request.body(Body::empty()).unwrap()).await
     }
+}
+
+fn configured(config: &Value, mode: u32) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    dir
 }
 
 /// A signed-in browser.
