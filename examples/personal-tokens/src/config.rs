@@ -7,7 +7,8 @@ use std::path::Path;
 use keyfob::Policy;
 use serde::Deserialize;
 
-use crate::llm::models::{ModelEntry, Upstream, Upstreams};
+use crate::llm::models::ModelEntry;
+use crate::llm::upstream::{Upstream, Upstreams};
 use crate::setup::SetupError;
 
 /// Live tokens of one person in one project, where the file names no policy.
@@ -75,6 +76,15 @@ pub fn is_origin(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readmes_example_is_one() {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let config: Config = serde_json::from_str(example).expect("a configuration");
+        assert!(config.verify_ssl && config.public_url.as_deref().is_some_and(is_origin));
+        assert_eq!((config.models.len(), config.upstreams.len()), (1, 1));
+    }
 
     #[test]
     fn what_is_an_origin() {

@@ -20,6 +20,13 @@ document.addEventListener("submit", (event) => {
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
 });
 
+// What was said is said once: a reload does not say it again.
+const here = new URL(location);
+if (here.searchParams.has("said")) {
+  here.searchParams.delete("said");
+  history.replaceState(null, "", here);
+}
+
 const look = document.getElementById("look");
 if (look) followLook(look);
 

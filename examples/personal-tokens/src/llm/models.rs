@@ -1,16 +1,12 @@
 //! The models of projects, from the configuration file and from the administrator's form.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use axum::http::HeaderValue;
-use reqwest::Url;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use sqlx::SqlitePool;
 
 use crate::connect;
-use crate::llm::upstream;
+use crate::llm::upstream::Upstreams;
 use crate::people::projects::{Kind, Project, Projects};
 
 /// A model that a project has.
@@ -51,66 +47,6 @@ pub struct ModelEntry {
     upstream_model: Option<String>,
     #[serde(default)]
     default: bool,
-}
-
-/// Where models are asked, by the name that the configuration gives each place.
-pub type Upstreams = BTreeMap<String, Upstream>;
-
-/// A server that speaks OpenAI's API.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// What stands before `/chat/completions` in `https://api.openai.com/v1`.
-    #[serde(deserialize_with = "completions")]
-    url: Url,
-    /// The credential of each project, by the project's number.
-    #[serde(default)]
-    credentials: BTreeMap<i64, Credential>,
-}
-
-fn completions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    let url = String::deserialize(deserializer)?;
-    upstream::completions(&url).ok_or_else(|| D::Error::custom("url must be http:// or https://, a host and a path"))
-}
-
-impl Upstream {
-    pub fn completions(&self) -> Url {
-        self.url.clone()
-    }
-
-    pub fn credential(&self, project: i64) -> Option<&Credential> {
-        self.credentials.get(&project)
-    }
-
-    pub fn holds_credentials(&self) -> bool {
-        !self.credentials.is_empty()
-    }
-}
-
-/// What an upstream knows a project by. Debug shows nothing of it.
-pub struct Credential(HeaderValue);
-
-impl Credential {
-    /// As the value of `Authorization`, marked so that nothing prints it.
-    pub fn bearer(&self) -> HeaderValue {
-        self.0.clone()
-    }
-}
-
-impl<'de> Deserialize<'de> for Credential {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let value = HeaderValue::try_from(format!("Bearer {text}"));
-        let mut value = value.map_err(|_| D::Error::custom("a credential is no text that a header can hold"))?;
-        value.set_sensitive(true);
-        Ok(Self(value))
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credential(..)")
-    }
 }
 
 /// The built-in upstream, which repeats what it is told: for trying the service out.
@@ -318,15 +254,5 @@ mod tests {
         chooses(shared, &[], None);
         chooses(Kind::Personal, &[own.clone(), own_default.clone()], Some("own default"));
         chooses(Kind::Public, &[own, own_default, other, other_default], None);
-    }
-
-    #[test]
-    fn a_credential_is_not_told() {
-        let upstream: Upstream =
-            serde_json::from_str(r#"{"url": "http://x", "credentials": {"2": "sk-secret"}}"#).expect("an upstream");
-        assert!(upstream.credential(2).is_some_and(|credential| credential.bearer() == "Bearer sk-secret"));
-        assert!(upstream.credential(3).is_none());
-        let bearer = upstream.credential(2).map(Credential::bearer);
-        assert!(!format!("{upstream:?} {bearer:?}").contains("secret"));
     }
 }

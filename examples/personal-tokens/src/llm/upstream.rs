@@ -1,6 +1,8 @@
 //! Asking a model's upstream, with the credential of the project that the model belongs to. Of the caller's request only the
 //! body goes there; of the answer only status, body, type and the time to wait come back.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +12,78 @@ use axum::http::{Response, StatusCode};
 use futures_util::TryStreamExt;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
 
-use crate::llm::models::{Credential, Upstream};
 use crate::setup::SetupError;
+
+/// Where models are asked, by the name that the configuration gives each place.
+pub type Upstreams = BTreeMap<String, Upstream>;
+
+/// A server that speaks OpenAI's API.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// What stands before `/chat/completions` in `https://api.openai.com/v1`.
+    #[serde(deserialize_with = "read_address")]
+    url: Url,
+    /// The credential of each project, by the project's number.
+    #[serde(default)]
+    credentials: BTreeMap<i64, Credential>,
+}
+
+fn read_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    address(&url).ok_or_else(|| D::Error::custom("url must be http:// or https://, a host and a path"))
+}
+
+impl Upstream {
+    pub fn completions(&self) -> Url {
+        self.url.clone()
+    }
+
+    pub fn credential(&self, project: i64) -> Option<&Credential> {
+        self.credentials.get(&project)
+    }
+
+    pub fn holds_credentials(&self) -> bool {
+        !self.credentials.is_empty()
+    }
+}
+
+/// What an upstream knows a project by. Debug shows nothing of it.
+pub struct Credential(HeaderValue);
+
+impl Credential {
+    /// As the value of `Authorization`, marked so that nothing prints it.
+    pub fn bearer(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = HeaderValue::try_from(format!("Bearer {text}"));
+        let mut value = value.map_err(|_| D::Error::custom("a credential is no text that a header can hold"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// Where chat completions are asked for, if the text is the address of an API.
+fn address(url: &str) -> Option<Url> {
+    let url: Url = format!("{}/chat/completions", url.trim_end_matches('/')).parse().ok()?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    (plain && url.has_host() && url.query().is_none() && url.fragment().is_none()).then_some(url)
+}
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Between two pieces of an answer; a model thinks before the first.
@@ -137,9 +207,17 @@ impl AskError {
     }
 }
 
-/// Where chat completions are asked for, if the text is the address of an API.
-pub fn completions(url: &str) -> Option<Url> {
-    let url: Url = format!("{}/chat/completions", url.trim_end_matches('/')).parse().ok()?;
-    let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    (plain && url.has_host() && url.query().is_none() && url.fragment().is_none()).then_some(url)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_not_told() {
+        let upstream: Upstream =
+            serde_json::from_str(r#"{"url": "http://x", "credentials": {"2": "sk-secret"}}"#).expect("an upstream");
+        assert!(upstream.credential(2).is_some_and(|credential| credential.bearer() == "Bearer sk-secret"));
+        assert!(upstream.credential(3).is_none());
+        let bearer = upstream.credential(2).map(Credential::bearer);
+        assert!(!format!("{upstream:?} {bearer:?}").contains("secret"));
+    }
 }
