@@ -88,6 +88,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
 
     // A reload of the pop-up itself closes it, and makes no second token.
     browser.goto("/settings/tokens").await;
+    host.clock.advance(Duration::from_secs(1));
     let other = browser.make("Night job", "1", "Hours").await;
     browser.client.refresh().await.unwrap();
     browser.see("tbody .expiry", "in 1 hour").await;
