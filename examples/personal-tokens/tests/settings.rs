@@ -177,6 +177,9 @@ async fn a_file_never_carries_another_token() {
         support::assert_holds_no_part(&answer.body, &popup.token);
     }
     popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(200);
+    // Nor another model than the one that was asked for.
+    popup.send(&ada, "download", Tool::VsCode, "4_none", &popup.token).await.is(400);
+    ada.get(&format!("{PAGE}/{}/connect/vscode?integration=4_none", popup.uuid())).await.is(400);
     // The look at the file is no use of the token.
     assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never</span>"));
     let uuid = popup.uuid();

@@ -174,6 +174,11 @@ fn file(
     token: Option<&PlaintextToken>,
 ) -> Result<Response, PageError> {
     let model = scene.chosen().ok_or_else(|| Refused::State("choose an integration first".into()))?;
+    // A file never names another model than the one that was asked for.
+    let asked = &scene.view.integration;
+    if !asked.is_empty() && *asked != model.integration_uid() {
+        return Err(Refused::State("the project has no such integration".into()).into());
+    }
     let named = format!("attachment; filename=\"{}\"", tool.file_name());
     let mut response = (StatusCode::OK, text(app, headers, scene, model, tool, token)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(tool.content_type()));
