@@ -97,10 +97,10 @@ async fn in_scheme(scheme: Scheme) {
     browser.make("With its token", "30", "Days").await;
     check("issued").await;
     browser.goto("/settings/tokens").await;
-    browser.click("#new").await;
+    browser.follow("#new").await;
     browser.fill("#token-name", "Too long").await;
     browser.fill("#amount", "4000").await;
-    browser.click("#generate").await;
+    browser.follow("#generate").await;
     browser.find("#new-error").await;
     check("refused").await;
     for (path, name) in [

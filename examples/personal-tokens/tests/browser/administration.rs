@@ -22,16 +22,16 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
     browser.goto("/admin").await;
     browser.see(&format!("#person-{id} .live"), "3").await;
     // Suspended, she is locked out with all of them; reinstated, they work again.
-    browser.click(&format!("#person-{id} form[action$='/suspend'] button")).await;
+    browser.follow(&format!("#person-{id} form[action$='/suspend'] button")).await;
     browser.find(&format!("#person-{id} form[action$='/reinstate']")).await;
     let (status, problem) = get(&whoami, &hers[0]).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("owner_suspended")));
-    browser.click(&format!("#person-{id} form[action$='/reinstate'] button")).await;
+    browser.follow(&format!("#person-{id} form[action$='/reinstate'] button")).await;
     browser.find(&format!("#person-{id} form[action$='/suspend']")).await;
     assert_eq!(get(&whoami, &hers[0]).await.0, 200);
 
     browser.fill(&format!("#person-{id} input[name=typed]"), "eve").await;
-    browser.click(&format!("#person-{id} .danger")).await;
+    browser.follow(&format!("#person-{id} .danger")).await;
     browser.see(".notice", "3 tokens are revoked, and have stopped working.").await;
     for token in &hers {
         let (status, problem) = get(&whoami, token).await;

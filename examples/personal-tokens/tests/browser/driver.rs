@@ -57,7 +57,7 @@ impl Browser {
         self.goto("/").await;
         self.fill("#name", &host.first.name).await;
         self.fill("#password", &host.first.password).await;
-        self.click("button").await;
+        self.follow("button").await;
         self.find("#new").await;
     }
 
@@ -108,6 +108,20 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
     }
 
+    /// A press that leads to another page.
+    pub async fn follow(&self, css: &str) {
+        self.find(css).await;
+        self.arrive(self.click(css)).await;
+    }
+
+    /// Does what leads to another page, and waits for that page. The old one may hold what the new one is looked at for:
+    /// a list shows through behind its dialog.
+    pub async fn arrive(&self, act: impl Future<Output = ()>) {
+        self.client.execute("window.isLeft = true", vec![]).await.unwrap();
+        act.await;
+        self.until("!window.isLeft && document.readyState === 'complete'", "html").await;
+    }
+
     pub async fn fill(&self, css: &str, text: &str) {
         let input = self.find(css).await;
         input.clear().await.unwrap();
@@ -145,11 +159,11 @@ impl Browser {
 
     /// A token by the form; the pop-up stays open.
     pub async fn make(&self, name: &str, amount: &str, unit: &str) -> String {
-        self.click("#new").await;
+        self.follow("#new").await;
         self.fill("#token-name", name).await;
         self.fill("#amount", amount).await;
         self.find("#unit").await.select_by_label(unit).await.unwrap();
-        self.click("#generate").await;
+        self.follow("#generate").await;
         self.find("#token").await.text().await.unwrap()
     }
 }

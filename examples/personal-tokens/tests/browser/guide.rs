@@ -31,7 +31,7 @@ async fn line_1_a_project_drop_down_switches_between_projects_and_their_tokens()
 async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_token_ends() {
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
-    browser.click("#new").await;
+    browser.follow("#new").await;
     assert!(browser.is_modal().await);
     browser.holds("#amount", "30").await;
     browser.holds("#unit", "days").await;
@@ -42,15 +42,15 @@ async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_
     browser.fill("#token-name", "VSCode Integration").await;
     browser.fill("#amount", "4000").await;
     browser.find("#unit").await.select_by_label("Days").await.unwrap();
-    browser.click("#generate").await;
+    browser.follow("#generate").await;
     browser.see("#new-error", "A token may live for at most 366 days.").await;
     browser.holds("#token-name", "VSCode Integration").await;
     browser.keep("guide-2-form").await;
     browser.fill("#amount", "1").await;
     browser.find("#unit").await.select_by_label("Minutes").await.unwrap();
-    browser.click("#generate").await;
+    browser.follow("#generate").await;
     let token = browser.text("#token").await;
-    browser.click("#done").await;
+    browser.follow("#done").await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.see("tbody .expiry", "in 1 minute").await;
 
@@ -77,7 +77,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.see("#copy", "Copied").await;
 
     // Gone with the pop-up, with each reload, and behind the Back button.
-    browser.click("#done").await;
+    browser.follow("#done").await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.holds_nothing_of(&token).await;
     browser.client.refresh().await.unwrap();
@@ -96,7 +96,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     assert_eq!(host.ada().await.get(crate::support::TOKENS).await.json().as_array().unwrap().len(), 2);
 
     // What the copy button put on the clipboard is the token: pasted where a name is typed.
-    browser.click("#new").await;
+    browser.follow("#new").await;
     browser.find("#token-name").await.send_keys(&format!("{}v", char::from(Key::Control))).await.unwrap();
     browser.holds("#token-name", &token).await;
     browser.client.close().await.unwrap();
@@ -117,7 +117,7 @@ async fn line_4_a_token_authorises_the_api_acting_for_its_user_in_its_project() 
     assert_eq!((&body["user"]["name"], &body["project"]["name"]), (&json!("ada"), &json!("Weather station")));
     let (status, models) = get(&at("/llm/v1/models"), &token).await;
     assert_eq!((status, &models["data"][0]["id"]), (200, &json!("echo")));
-    browser.click("#done").await;
+    browser.follow("#done").await;
     browser.client.refresh().await.unwrap();
     browser.see("tbody td:nth-child(3)", "just now").await;
     browser.keep("guide-4-last-used").await;
@@ -152,15 +152,14 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     }
 
     // Later the icons beside the token give the same files with a placeholder.
-    browser.click("#done").await;
+    browser.follow("#done").await;
     for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
         browser.click(&format!("tbody a[download][href*='/connect/{icon}?']")).await;
         let text = browser.downloaded(file).await;
-        browser.click("tbody a[href*='settings=']").await;
+        browser.follow("tbody a[href*='settings=']").await;
         assert_eq!(browser.preview(icon).await, text);
         assert_eq!(text.contains("PASTE_YOUR_TOKEN_HERE"), icon == "vscode");
-        browser.click("[data-close]").await;
-        browser.find("tbody a[download]").await;
+        browser.follow("[data-close]").await;
     }
 
     // A public project suggests none, and has no icons until one is chosen.
@@ -181,12 +180,12 @@ async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let old = browser.make("Deployment of the Büro, every night", "30", "Days").await;
-    browser.click("#done").await;
+    browser.follow("#done").await;
     browser.see("tbody .name", "Deployment of the Büro, every night").await;
     browser.see("tbody td:nth-child(3)", "Never").await;
-    browser.click("a[href*='rotate=']").await;
+    browser.follow("a[href*='rotate=']").await;
     browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
-    browser.click("#rotate").await;
+    browser.follow("#rotate").await;
     browser.see("#dialog-title", "Your new token").await;
     let new = browser.text("#token").await;
     assert_ne!(old, new);
@@ -197,28 +196,28 @@ async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_
     for token in [&old, &new] {
         assert_eq!(get(&whoami, token).await.0, 200, "both work");
     }
-    browser.click("#done").await;
+    browser.follow("#done").await;
     browser.until("document.body.textContent.includes('Still in use.')", "body").await;
     host.clock.advance(Duration::from_secs(3598));
     assert_eq!(get(&whoami, &old).await.0, 200);
     browser.keep("guide-6-rotated").await;
 
-    browser.click("form[action$='/end-grace'] button").await;
+    browser.follow("form[action$='/end-grace'] button").await;
     browser.see(".notice", "The old token has stopped working.").await;
     let (status, problem) = get(&whoami, &old).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(get(&whoami, &new).await.0, 200);
 
     // Stopped for now, and let work again.
-    browser.click("form[action$='/disable'] button").await;
+    browser.follow("form[action$='/disable'] button").await;
     browser.see("tbody .badge", "Disabled").await;
     assert_eq!(get(&whoami, &new).await.1["reason"], "disabled");
-    browser.click("form[action$='/enable'] button").await;
+    browser.follow("form[action$='/enable'] button").await;
     browser.see("tbody .badge", "Active").await;
     assert_eq!(get(&whoami, &new).await.0, 200);
 
     // What happened is told on the token's own page.
-    browser.click("tbody a.name").await;
+    browser.follow("tbody a.name").await;
     browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
     browser.client.close().await.unwrap();
 }
@@ -229,19 +228,19 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     let (host, browser) = signed_in(&driver).await;
     let engine = host.ada().await.project("Difference engine").await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
-    browser.click("#done").await;
+    browser.follow("#done").await;
     let at = |path: &str| format!("http://{}/api/v2/{path}", browser.address);
     let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
     assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
 
     // Lost: deleted with its name typed, and not before, and another one made.
-    browser.click(".acts .danger").await;
+    browser.follow(".acts .danger").await;
     browser.fill("#typed", "VSCode").await;
     assert!(!browser.find("#delete").await.is_enabled().await.unwrap());
     assert_eq!(get(&at("auth/whoami"), &token).await.0, 200);
     browser.find("#typed").await.send_keys(" Integration").await.unwrap();
     browser.keep("guide-7-delete").await;
-    browser.click("#delete").await;
+    browser.follow("#delete").await;
     browser.see(".notice", "The token is deleted and has stopped working.").await;
     let (status, problem) = get(&at("auth/whoami"), &token).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));

@@ -24,13 +24,13 @@ async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
     browser.see("#found", "Tokens on this page: 2").await;
     browser.find("#search").await.send_keys("x").await.unwrap();
     browser.see("#no-hits h2", "No token has “APPx” in its name").await;
-    browser.click("#no-hits a").await;
+    browser.follow("#no-hits a").await;
     browser.until("document.querySelectorAll('tbody tr').length === 4", "tbody").await;
     browser.see("tbody .name", "apple pie").await;
-    browser.click("th:first-child .sort").await;
+    browser.follow("th:first-child .sort").await;
     browser.see("th[aria-sort=ascending]", "Name").await;
     browser.see("tbody .name", "apple").await;
-    browser.click("th:first-child .sort").await;
+    browser.follow("th:first-child .sort").await;
     browser.see("th[aria-sort=descending]", "Name").await;
     browser.see("tbody .name", "Zebra").await;
     browser.find("#size").await.select_by_label("5").await.unwrap();
@@ -43,7 +43,7 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     let Some(driver) = Driver::start() else { return };
     let (_host, browser) = signed_in(&driver).await;
     browser.focus("#new").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
     browser.keys("CI").await;
 
@@ -52,29 +52,29 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without making the token?");
     browser.client.dismiss_alert().await.unwrap();
     browser.holds("#token-name", "CI").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'copy'", "#copy").await;
-    browser.press(&[Key::Escape]).await;
+    browser.arrive_by(&[Key::Escape]).await;
     browser.see("tbody .name", "CI").await;
 
     // Where the dialog was opened from, the keyboard is again.
     browser.focus("tbody .danger").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
-    browser.press(&[Key::Escape]).await;
+    browser.arrive_by(&[Key::Escape]).await;
     browser.until("document.activeElement.matches('tbody .danger')", "tbody .danger").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.keys("CI").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.see(".notice", "The token is deleted and has stopped working.").await;
 
     // The tools of the pane are one group that the arrows walk through.
     browser.focus("#new").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
     browser.keys("Editor").await;
-    browser.press(&[Key::Enter]).await;
+    browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'copy'", "#copy").await;
     browser.focus("[name=tool]:checked").await;
     browser.press(&[Key::Right, Key::Right]).await;
@@ -91,6 +91,11 @@ impl Browser {
     /// Keys to whatever has the focus.
     async fn press(&self, keys: &[Key]) {
         self.keys(&keys.iter().map(|key| char::from(*key)).collect::<String>()).await;
+    }
+
+    /// Keys that lead to another page.
+    async fn arrive_by(&self, keys: &[Key]) {
+        self.arrive(self.press(keys)).await;
     }
 
     async fn keys(&self, text: &str) {
