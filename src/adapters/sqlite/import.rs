@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::SqliteStore;
 use super::failure::failed;
-use super::row::{self, columns};
 use super::store::execute;
+use crate::adapters::sql::row::{self, columns};
 use crate::rules::record::TokenRecord;
 use crate::service::store::{ImportKey, ImportOutcome, ImportRow, ImportStore};
 use crate::service::store_error::StoreError;
@@ -18,7 +18,7 @@ impl ImportStore for SqliteStore {
             let mut sql = row::insert(record, Some(import_key))?;
             // Either unique key, and no other constraint. Without the WHERE, SQLite takes ON for that of a join.
             sql.push(" WHERE true ON CONFLICT DO NOTHING");
-            outcomes.push(match execute(&mut sql, &mut writing.within).await? {
+            outcomes.push(match execute(sql, &mut writing.within).await? {
                 0 => ImportOutcome::Exists,
                 _ => ImportOutcome::Inserted,
             });

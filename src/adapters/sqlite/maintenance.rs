@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::Sqlite;
 
 use super::SqliteStore;
 use super::failure::failed;
-use super::query::{and_due, and_project};
-use super::row::{columns, corrupt};
-use super::store::{and_key, changed, execute, none_left, raised_version, records};
+use super::store::{changed, execute, none_left, records};
+use crate::adapters::sql::SQLITE;
+use crate::adapters::sql::query::{and_due, and_project};
+use crate::adapters::sql::row::{columns, corrupt};
+use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::{self, and_ended, raised_version};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
 use crate::service::query::PageSize;
@@ -39,20 +42,14 @@ impl StoreMaintenance for SqliteStore {
     }
 
     async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
-        let ended = |sql: &mut QueryBuilder<Sqlite>| {
-            let time = ended_before.as_unix_millis();
-            and_project(sql, project);
-            // The first of the four is before the time just where one of them is; NULL is not.
-            sql.push(" AND (revoked_at < ").push_bind(time).push(" OR grace_until < ").push_bind(time);
-            sql.push(" OR confirm_by < ").push_bind(time).push(" OR expires_at < ").push_bind(time).push(")");
-        };
-        let mut sql = QueryBuilder::new("DELETE FROM keyfob_tokens WHERE ");
+        let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
+        let mut sql = Statement::new("DELETE FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         ended(&mut sql);
-        sql.push(" LIMIT ").push_bind(most.get() as i64).push(")");
+        sql.push(" LIMIT ").bind(most.get() as i64).push(")");
         let mut writing = self.begin().await?;
-        let count = execute(&mut sql, &mut writing.within).await?;
+        let count = execute(sql, &mut writing.within).await?;
         let done = none_left(ended, &mut writing.within).await?;
         writing.commit().await?;
         Ok(Batch { count, done })
@@ -65,16 +62,16 @@ impl StoreMaintenance for SqliteStore {
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET notice_lease_until = ");
-        sql.push_bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " WHERE "));
+        let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = ");
+        sql.bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " WHERE "));
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);
-        and_due(&mut sql, now);
-        sql.push(" ORDER BY expires_order, id LIMIT ").push_bind(most.get() as i64);
+        and_due(&SQLITE, &mut sql, now);
+        sql.push(" ORDER BY expires_order, id LIMIT ").bind(most.get() as i64);
         sql.push(concat!(") RETURNING ", columns!()));
         let mut writer = self.writer().await?;
-        let rows = sql.build().fetch_all(&mut *writer.within).await.map_err(failed)?;
+        let rows = sql.query::<Sqlite>().fetch_all(&mut *writer.within).await.map_err(failed)?;
         let mut claimed = records(rows.iter())?;
         // RETURNING has no order.
         claimed.sort_by_key(|record| (record.expires_at, record.id));
@@ -86,17 +83,7 @@ impl StoreMaintenance for SqliteStore {
         key: &TokenKey,
         stage: NoticeStage,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_stage = ");
-        sql.push("CASE WHEN notice_stage IN (");
-        let mut not_later = sql.separated(", ");
-        for earlier in NoticeStage::ALL.iter().filter(|earlier| **earlier <= stage) {
-            not_later.push_bind(earlier.as_str());
-        }
-        sql.push(") THEN ").push_bind(stage.as_str()).push(" ELSE notice_stage END, ");
-        sql.push(concat!(raised_version!(), " WHERE "));
-        and_key(&mut sql, key);
-        sql.push(concat!(" RETURNING ", columns!()));
         let mut writer = self.writer().await?;
-        changed(&mut sql, &mut writer.within).await
+        changed(write::acknowledge_notice(key, stage), &mut writer.within).await
     }
 }

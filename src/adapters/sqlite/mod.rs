@@ -3,8 +3,8 @@
 mod failure;
 mod import;
 mod maintenance;
-mod query;
-mod row;
+#[cfg(test)]
+mod plans;
 mod store;
 
 use core::fmt;

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Row, Sqlite, SqliteConnection};
 
 use super::failure::failed;
-use super::query::{self, and_group, and_project, and_status};
-use super::row::{self, columns};
 use super::{SqliteStore, Writing};
+use crate::adapters::sql::SQLITE;
+use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::{self, and_key, and_left};
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
@@ -20,14 +23,6 @@ use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
-
-/// One more, at most [`TokenRecord::MAX_VERSION`].
-macro_rules! raised_version {
-    () => {
-        "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
-    };
-}
-pub(super) use raised_version;
 
 impl TokenStore for SqliteStore {
     async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
@@ -38,12 +33,12 @@ impl TokenStore for SqliteStore {
             and_key(&mut sql, &record.key());
             sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
             and_project(&mut sql, &record.project);
-            sql.push(" AND owner = ").push_bind(record.owner.as_str());
+            sql.push(" AND owner = ").bind(record.owner.as_str());
             and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
-            sql.push(") < ").push_bind(i64::try_from(most).unwrap_or(i64::MAX));
+            sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
         }
         let mut writer = self.writer().await?;
-        match execute(&mut sql, &mut writer.within).await? {
+        match execute(sql, &mut writer.within).await? {
             0 => Err(StoreErrorKind::Limit.into()),
             _ => Ok(Arc::new(record)),
         }
@@ -56,7 +51,7 @@ impl TokenStore for SqliteStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
-        let rows = query::list(query, after).build().fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = query::list(&SQLITE, query, after).query::<Sqlite>().fetch_all(&self.pool).await.map_err(failed)?;
         let more = rows.len() > query.most.get();
         let items = records(rows.iter().take(query.most.get()))?;
         let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
@@ -64,8 +59,8 @@ impl TokenStore for SqliteStore {
     }
 
     async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        let count: i64 = query::count(query).build_query_scalar().fetch_one(&self.pool).await.map_err(failed)?;
-        u64::try_from(count).map_err(row::corrupt)
+        let row = query::count(query).query::<Sqlite>().fetch_one(&self.pool).await.map_err(failed)?;
+        u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).map_err(row::corrupt)
     }
 
     async fn update(
@@ -74,32 +69,8 @@ impl TokenStore for SqliteStore {
         expected_version: u64,
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET ");
-        match &change {
-            Change::Rename(name) => {
-                sql.push("name = ").push_bind(name.as_str()).push(", name_folded = ").push_bind(name.folded())
-            }
-            Change::Disable(disabled) => {
-                sql.push("disabled_at = ").push_bind(disabled.at.as_unix_millis());
-                sql.push(", disabled_by = ").push_bind(disabled.by.as_str())
-            }
-            Change::Enable => sql.push("disabled_at = NULL, disabled_by = NULL"),
-            Change::Confirm => sql.push("confirm_by = NULL"),
-            Change::EndGrace(at) => sql.push("grace_until = ").push_bind(at.as_unix_millis()),
-            Change::Narrow { scopes, addresses, expires_at } => {
-                sql.push("scopes = ").push_bind(scopes.as_str());
-                sql.push(", addresses = ").push_bind(addresses.as_str());
-                sql.push(", expires_at = ").push_bind(expires_at.map(Timestamp::as_unix_millis))
-            }
-        };
-        sql.push(concat!(", ", raised_version!(), " WHERE "));
-        and_key(&mut sql, key);
-        // A version that no row can have is one that no row has.
-        sql.push(" AND version = ").push_bind(i64::try_from(expected_version).unwrap_or(-1));
-        sql.push(concat!(" RETURNING ", columns!()));
-
         let mut writing = self.begin().await?;
-        let record = changed(&mut sql, &mut writing.within).await?;
+        let record = changed(write::update(key, expected_version, &change), &mut writing.within).await?;
         if record.is_none() && find(key, &mut writing.within).await?.is_some() {
             return Err(StoreErrorKind::Conflict.into());
         }
@@ -108,38 +79,25 @@ impl TokenStore for SqliteStore {
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // One statement for both cases: what a CASE reads is the row as it was.
-        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
-        sql.push_bind(revocation.at.as_unix_millis());
-        sql.push("), revoked_by = coalesce(revoked_by, ").push_bind(revocation.by.as_str());
-        sql.push("), revoked_reason = coalesce(revoked_reason, ").push_bind(revocation.reason.as_str());
-        sql.push("), version = CASE WHEN revoked_at IS NULL AND version < 9223372036854775807");
-        sql.push(" THEN version + 1 ELSE version END WHERE ");
-        and_key(&mut sql, key);
-        sql.push(concat!(" RETURNING ", columns!()));
         let mut writer = self.writer().await?;
-        changed(&mut sql, &mut writer.within).await
+        changed(write::revoke(key, revocation), &mut writer.within).await
     }
 
     async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
         let RevokeMatching { project, group, most } = matching;
-        let left = |sql: &mut QueryBuilder<Sqlite>| {
-            and_project(sql, project);
-            and_group(sql, group);
-            sql.push(" AND revoked_at IS NULL");
-        };
-        let mut sql = set_revoked(revocation);
+        let left = |sql: &mut Statement| and_left(sql, project, group);
+        let mut sql = write::set_revoked(revocation);
         if group.is_one_act() {
             left(&mut sql);
             let mut writer = self.writer().await?;
-            return Ok(Batch { count: execute(&mut sql, &mut writer.within).await?, done: true });
+            return Ok(Batch { count: execute(sql, &mut writer.within).await?, done: true });
         }
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         left(&mut sql);
-        sql.push(" LIMIT ").push_bind(most.get() as i64).push(")");
+        sql.push(" LIMIT ").bind(most.get() as i64).push(")");
         let mut writing = self.begin().await?;
-        let count = execute(&mut sql, &mut writing.within).await?;
+        let count = execute(sql, &mut writing.within).await?;
         let done = none_left(left, &mut writing.within).await?;
         writing.commit().await?;
         Ok(Batch { count, done })
@@ -162,14 +120,9 @@ impl TokenStore for SqliteStore {
             let earlier = TokenKey { project: key.project, id };
             supersede(&earlier, &successor, &mut writing).await?;
         }
-        execute(&mut row::insert(&successor, None)?, &mut writing.within).await?;
+        execute(row::insert(&successor, None)?, &mut writing.within).await?;
 
-        let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET rotated_to = ");
-        sql.push_bind(successor.id.as_str()).push(", grace_until = ").push_bind(grace_until.as_unix_millis());
-        sql.push(concat!(", ", raised_version!(), " WHERE "));
-        and_key(&mut sql, key);
-        sql.push(concat!(" RETURNING ", columns!()));
-        let record = changed(&mut sql, &mut writing.within).await?;
+        let record = changed(write::rotate_to(key, &successor.id, grace_until), &mut writing.within).await?;
         writing.commit().await?;
         Ok(record)
     }
@@ -205,25 +158,10 @@ async fn supersede(
         return Err(StoreErrorKind::Conflict.into());
     }
     let (at, by) = (successor.created_at, successor.created_by.clone());
-    let mut sql = set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+    let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
     and_key(&mut sql, earlier);
-    execute(&mut sql, &mut writing.within).await?;
+    execute(sql, &mut writing.within).await?;
     Ok(())
-}
-
-/// `UPDATE … SET … WHERE `, for rows that are not revoked.
-fn set_revoked(revocation: &Revocation) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new("UPDATE keyfob_tokens SET revoked_at = ");
-    sql.push_bind(revocation.at.as_unix_millis());
-    sql.push(", revoked_by = ").push_bind(revocation.by.as_str());
-    sql.push(", revoked_reason = ").push_bind(revocation.reason.as_str());
-    sql.push(concat!(", ", raised_version!(), " WHERE "));
-    sql
-}
-
-pub(super) fn and_key(sql: &mut QueryBuilder<Sqlite>, key: &TokenKey) {
-    and_project(sql, &key.project);
-    sql.push(" AND id = ").push_bind(key.id.as_str());
 }
 
 /// The hot path of every verification: static text, prepared once for each connection.
@@ -234,19 +172,16 @@ async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Optio
 }
 
 /// Runs a statement to its end; how many rows it changed.
-pub(super) async fn execute(
-    sql: &mut QueryBuilder<Sqlite>,
-    connection: &mut SqliteConnection,
-) -> Result<u64, StoreError> {
-    sql.build().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
+pub(super) async fn execute(sql: Statement, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    sql.query::<Sqlite>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
 /// Runs an `UPDATE … RETURNING` of one row to its end.
 pub(super) async fn changed(
-    sql: &mut QueryBuilder<Sqlite>,
+    sql: Statement,
     connection: &mut SqliteConnection,
 ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let rows = sql.build().fetch_all(connection).await.map_err(failed)?;
+    let rows = sql.query::<Sqlite>().fetch_all(connection).await.map_err(failed)?;
     Ok(records(rows.iter())?.pop())
 }
 
@@ -256,11 +191,9 @@ pub(super) fn records<'r>(rows: impl Iterator<Item = &'r SqliteRow>) -> Result<V
 
 /// Whether no row meets the conditions any more.
 pub(super) async fn none_left(
-    conditions: impl FnOnce(&mut QueryBuilder<Sqlite>),
+    conditions: impl FnOnce(&mut Statement),
     connection: &mut SqliteConnection,
 ) -> Result<bool, StoreError> {
-    let mut sql = QueryBuilder::new("SELECT NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
-    conditions(&mut sql);
-    sql.push(")");
-    sql.build_query_scalar().fetch_one(connection).await.map_err(failed)
+    let row = write::none_left(conditions).query::<Sqlite>().fetch_one(connection).await.map_err(failed)?;
+    row.try_get(0).map_err(failed)
 }

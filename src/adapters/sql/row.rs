@@ -2,10 +2,9 @@
 
 use core::error::Error;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, QueryBuilder, Row, Sqlite, Type};
+use sqlx::{ColumnIndex, Decode, Row, Type};
 
-use super::failure::failed;
+use super::statement::{Statement, Value};
 use crate::rules::address::AddressRanges;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
@@ -27,47 +26,52 @@ macro_rules! columns {
          notice_lease_until, version"
     };
 }
-pub(super) use columns;
+pub(in crate::adapters) use columns;
 
 /// `INSERT … SELECT` with every value bound, open for a `WHERE`.
-pub(super) fn insert(record: &TokenRecord, import_key: Option<&ImportKey>) -> Result<QueryBuilder<Sqlite>, StoreError> {
+pub(in crate::adapters) fn insert(
+    record: &TokenRecord,
+    import_key: Option<&ImportKey>,
+) -> Result<Statement, StoreError> {
     const HEAD: &str = concat!("INSERT INTO keyfob_tokens (", columns!(), ", name_folded, import_key) SELECT ");
     let version =
         i64::try_from(record.version).map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
     let (disabled, revoked) = (record.disabled.as_ref(), record.revoked.as_ref());
-    let mut query = QueryBuilder::new(HEAD);
-    let mut values = query.separated(", ");
-    values.push_bind(record.prefix.as_str());
-    values.push_bind(record.project.as_str());
-    values.push_bind(record.id.as_str());
-    values.push_bind(record.digest.as_bytes().as_slice());
-    values.push_bind(record.name.as_str());
-    values.push_bind(record.owner.as_str());
-    values.push_bind(record.kind.as_str());
-    values.push_bind(record.scopes.as_str());
-    values.push_bind(record.metadata.as_str());
-    values.push_bind(record.addresses.as_str());
-    values.push_bind(record.created_at.as_unix_millis());
-    values.push_bind(record.created_by.as_str());
-    values.push_bind(record.confirm_by.map(Timestamp::as_unix_millis));
-    values.push_bind(record.not_before.map(Timestamp::as_unix_millis));
-    values.push_bind(record.expires_at.map(Timestamp::as_unix_millis));
-    values.push_bind(record.last_used_at.map(Timestamp::as_unix_millis));
-    values.push_bind(disabled.map(|disabled| disabled.at.as_unix_millis()));
-    values.push_bind(disabled.map(|disabled| disabled.by.as_str()));
-    values.push_bind(revoked.map(|revoked| revoked.at.as_unix_millis()));
-    values.push_bind(revoked.map(|revoked| revoked.by.as_str()));
-    values.push_bind(revoked.map(|revoked| revoked.reason.as_str()));
-    values.push_bind(record.family.as_str());
-    values.push_bind(record.rotated_from.as_ref().map(TokenId::as_str));
-    values.push_bind(record.rotated_to.as_ref().map(TokenId::as_str));
-    values.push_bind(record.grace_until.map(Timestamp::as_unix_millis));
-    values.push_bind(record.request_id.as_ref().map(RequestId::as_str));
-    values.push_bind(record.notice_stage.as_str());
-    values.push_bind(record.notice_lease_until.map(Timestamp::as_unix_millis));
-    values.push_bind(version);
-    values.push_bind(record.name.folded());
-    values.push_bind(import_key.map(|key| key.as_bytes().as_slice()));
+    let mut query = Statement::new(HEAD);
+    let values: [Value; 31] = [
+        record.prefix.as_str().into(),
+        record.project.as_str().into(),
+        record.id.as_str().into(),
+        record.digest.as_bytes().as_slice().into(),
+        record.name.as_str().into(),
+        record.owner.as_str().into(),
+        record.kind.as_str().into(),
+        record.scopes.as_str().into(),
+        record.metadata.as_str().into(),
+        record.addresses.as_str().into(),
+        record.created_at.as_unix_millis().into(),
+        record.created_by.as_str().into(),
+        record.confirm_by.map(Timestamp::as_unix_millis).into(),
+        record.not_before.map(Timestamp::as_unix_millis).into(),
+        record.expires_at.map(Timestamp::as_unix_millis).into(),
+        record.last_used_at.map(Timestamp::as_unix_millis).into(),
+        disabled.map(|disabled| disabled.at.as_unix_millis()).into(),
+        disabled.map(|disabled| disabled.by.as_str()).into(),
+        revoked.map(|revoked| revoked.at.as_unix_millis()).into(),
+        revoked.map(|revoked| revoked.by.as_str()).into(),
+        revoked.map(|revoked| revoked.reason.as_str()).into(),
+        record.family.as_str().into(),
+        record.rotated_from.as_ref().map(TokenId::as_str).into(),
+        record.rotated_to.as_ref().map(TokenId::as_str).into(),
+        record.grace_until.map(Timestamp::as_unix_millis).into(),
+        record.request_id.as_ref().map(RequestId::as_str).into(),
+        record.notice_stage.as_str().into(),
+        record.notice_lease_until.map(Timestamp::as_unix_millis).into(),
+        version.into(),
+        record.name.folded().into(),
+        import_key.map(|key| key.as_bytes().as_slice()).into(),
+    ];
+    query.bind_all(values);
     Ok(query)
 }
 
@@ -75,14 +79,20 @@ pub(super) fn insert(record: &TokenRecord, import_key: Option<&ImportKey>) -> Re
 ///
 /// # Errors
 /// [`Corrupt`](StoreErrorKind::Corrupt) where a value does not fit its type.
-pub(super) fn record(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
+pub(in crate::adapters) fn record<'r, R: Row>(row: &'r R) -> Result<TokenRecord, StoreError>
+where
+    usize: ColumnIndex<R>,
+    Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<&'r [u8]>: Decode<'r, R::Database> + Type<R::Database>,
+{
     let mut row = Values { row, next: 0 };
     // Fields are read in the order in which they stand here, which is that of the columns.
     Ok(TokenRecord {
         prefix: row.text(Prefix::new)?,
         project: row.text(ProjectId::new)?,
         id: row.text(TokenId::new)?,
-        digest: Digest::try_from(row.value::<&[u8]>()?).map_err(corrupt)?,
+        digest: Digest::try_from(row.value::<Option<&[u8]>>()?.ok_or_else(missing)?).map_err(corrupt)?,
         name: row.text(Name::new)?,
         owner: row.text(OwnerId::new)?,
         kind: row.text(TokenKind::new)?,
@@ -112,38 +122,57 @@ pub(super) fn record(row: &SqliteRow) -> Result<TokenRecord, StoreError> {
         request_id: row.text_if_any(RequestId::new)?,
         notice_stage: row.text(NoticeStage::new)?,
         notice_lease_until: row.time()?,
-        version: row.value::<i64>()?.try_into().map_err(corrupt)?,
+        version: row.number()?.ok_or_else(missing)?.try_into().map_err(corrupt)?,
     })
 }
 
 /// The values of a row, one after the other.
-struct Values<'r> {
-    row: &'r SqliteRow,
+struct Values<'r, R> {
+    row: &'r R,
     next: usize,
 }
 
-impl<'r> Values<'r> {
-    fn value<T: Decode<'r, Sqlite> + Type<Sqlite>>(&mut self) -> Result<T, StoreError> {
+impl<'r, R: Row> Values<'r, R>
+where
+    usize: ColumnIndex<R>,
+{
+    fn value<T: Decode<'r, R::Database> + Type<R::Database>>(&mut self) -> Result<T, StoreError> {
         let at = self.next;
         self.next += 1;
-        self.row.try_get(at).map_err(failed)
+        self.row.try_get(at).map_err(corrupt)
     }
 
-    fn text<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<T, StoreError> {
-        new(self.value()?).map_err(corrupt)
+    fn text<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<T, StoreError>
+    where
+        Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.text_if_any(new)?.ok_or_else(missing)
     }
 
-    fn text_if_any<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<Option<T>, StoreError> {
+    fn text_if_any<T>(&mut self, new: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<Option<T>, StoreError>
+    where
+        Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+    {
         self.value::<Option<&str>>()?.map(new).transpose().map_err(corrupt)
     }
 
-    fn time(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        self.value::<Option<i64>>()?.map(Timestamp::from_unix_millis).transpose().map_err(corrupt)
+    fn number(&mut self) -> Result<Option<i64>, StoreError>
+    where
+        Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.value()
+    }
+
+    fn time(&mut self) -> Result<Option<Timestamp>, StoreError>
+    where
+        Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        self.number()?.map(Timestamp::from_unix_millis).transpose().map_err(corrupt)
     }
 }
 
 /// A value does not fit its type. No cause echoes it.
-pub(super) fn corrupt(error: impl Error + Send + Sync + 'static) -> StoreError {
+pub(in crate::adapters) fn corrupt(error: impl Error + Send + Sync + 'static) -> StoreError {
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }
 

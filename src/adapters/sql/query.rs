@@ -1,0 +1,143 @@
+//! The SQL of lists, counts and groups: what [`ListQuery::matches`], [`CountQuery::matches`] and
+//! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::Cursor::compare).
+
+use super::Dialect;
+use super::row::columns;
+use super::statement::Statement;
+use crate::rules::status::{NoticeStage, Status};
+use crate::service::cursor::{Cursor, Expiry, SortKey};
+use crate::service::query::{CountQuery, ListOrder, ListQuery, StatusFilter};
+use crate::service::store::RevokeGroup;
+use crate::words::ids::{KeyNumber, ProjectId};
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// Never, as it sorts in `expires_order`: one millisecond behind the last time there is.
+pub(in crate::adapters) const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
+
+/// One row more than the page, to know whether there is one.
+pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Option<&Cursor>) -> Statement {
+    let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
+    and_project(&mut sql, &query.project);
+    and_owner(&mut sql, query.owner.as_ref());
+    and_status(&mut sql, query.status);
+    if !query.name_contains.is_empty() {
+        sql.push(" AND ").push(dialect.place_of).push("(name_folded, ").bind(query.folded_name()).push(") > 0");
+    }
+    if let Some(time) = query.expires_before {
+        sql.push(" AND ").push(dialect.expires_order).push(" < ").bind(time.as_unix_millis());
+    }
+    if let Some(time) = query.last_used_before {
+        sql.push(" AND coalesce(last_used_at, created_at) < ").bind(time.as_unix_millis());
+    }
+    let (column, direction) = (sort_column(dialect, query.order), if query.descending { " DESC" } else { "" });
+    if let Some(cursor) = after {
+        sql.push(" AND (").push(column).push(", id) ").push(if query.descending { "<" } else { ">" }).push(" (");
+        match &cursor.key {
+            SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sql.bind(time.as_unix_millis()),
+            SortKey::Expires(Expiry::Never) => sql.bind(NEVER),
+            SortKey::Name(name) => sql.bind(name.as_str()),
+        };
+        sql.push(", ").bind(cursor.id.as_str()).push(")");
+    }
+    sql.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction);
+    sql.push(" LIMIT ").bind(query.most.get() as i64 + 1);
+    sql
+}
+
+fn sort_column(dialect: &Dialect, order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Created => "created_at",
+        ListOrder::Name => "name_folded",
+        ListOrder::Expires => dialect.expires_order,
+    }
+}
+
+pub(in crate::adapters) fn count(query: &CountQuery) -> Statement {
+    let mut sql = Statement::new("SELECT count(*) FROM keyfob_tokens WHERE ");
+    and_project(&mut sql, &query.project);
+    and_owner(&mut sql, query.owner.as_ref());
+    if let Some(number) = query.key_number {
+        and_key_number(&mut sql, number);
+    }
+    and_status(&mut sql, query.status);
+    sql
+}
+
+/// The first of the conditions.
+pub(in crate::adapters) fn and_project(sql: &mut Statement, project: &ProjectId) {
+    sql.push("project = ").bind(project.as_str());
+}
+
+pub(in crate::adapters) fn and_group(sql: &mut Statement, group: &RevokeGroup) {
+    match group {
+        RevokeGroup::Owner(owner) => and_owner(sql, Some(owner)),
+        RevokeGroup::Family(family) => {
+            sql.push(" AND family = ").bind(family.as_str());
+        }
+        RevokeGroup::CreatedBefore(time) => {
+            sql.push(" AND created_at < ").bind(time.as_unix_millis());
+        }
+        RevokeGroup::KeyNumber(number) => and_key_number(sql, *number),
+    }
+}
+
+fn and_owner(sql: &mut Statement, owner: Option<&OwnerId>) {
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").bind(owner.as_str());
+    }
+}
+
+/// As a range of ids, which the primary key finds: from the number's character to the one behind it.
+fn and_key_number(sql: &mut Statement, number: KeyNumber) {
+    let first = number.as_char();
+    let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
+    sql.push(" AND id >= ").bind(first.to_string()).push(" AND id < ").bind(behind.to_string());
+}
+
+pub(in crate::adapters) fn and_status(sql: &mut Statement, filter: Option<StatusFilter>) {
+    if let Some(StatusFilter { life, at }) = filter {
+        and_status_in(sql, at, |status| life.contains(status));
+    }
+}
+
+/// The order of judgement of [`TokenRecord::status`](crate::TokenRecord::status), branch by branch.
+fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> bool) {
+    // The first branch stands by itself where it can: an index answers it, the rest needs the row.
+    if !wanted(Status::Revoked) {
+        sql.push(" AND revoked_at IS NULL");
+        if Status::ALL.iter().all(|status| *status == Status::Revoked || wanted(*status)) {
+            return;
+        }
+    }
+    let at = at.as_unix_millis();
+    sql.push(" AND CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN grace_until <= ").bind(at);
+    sql.push(" THEN 'rotated' WHEN confirm_by <= ").bind(at);
+    sql.push(" THEN 'lapsed' WHEN expires_at <= ").bind(at);
+    sql.push(" THEN 'expired' WHEN disabled_at IS NOT NULL THEN 'disabled' WHEN confirm_by IS NOT NULL THEN 'pending'");
+    sql.push(" WHEN not_before > ").bind(at).push(" THEN 'not_yet_valid' ELSE 'active' END IN (");
+    let words = Status::ALL.iter().filter(|status| wanted(**status)).map(|status| status.as_str());
+    sql.bind_all(words).push(")");
+}
+
+/// Those with a notice due ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and no lease. A later stage than
+/// the one sent is due just where the expiry is no further ahead than the next stage begins.
+pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, now: Timestamp) {
+    and_status_in(sql, now, Status::is_live);
+    sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND ");
+    sql.push(dialect.expires_order).push(" <= CASE notice_stage");
+    for (sent, next) in NoticeStage::ALL.iter().zip(&NoticeStage::ALL[1..]) {
+        sql.push(" WHEN ").bind(sent.as_str()).push(" THEN ").bind(horizon(now, *next));
+    }
+    sql.push(" END AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
+    // Said again as a range, for the index: from now to the furthest horizon.
+    let furthest = NoticeStage::ALL.iter().map(|stage| horizon(now, *stage)).max().unwrap_or(NEVER);
+    sql.push(") AND ").push(dialect.expires_order).push(" > ").bind(now.as_unix_millis());
+    sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest);
+}
+
+/// The last expiry for which the stage has begun.
+fn horizon(now: Timestamp, stage: NoticeStage) -> i64 {
+    let ahead = stage.ahead().map_or(0, |ahead| ahead.as_millis() as i64);
+    now.as_unix_millis() + ahead
+}

@@ -1,0 +1,127 @@
+//! The statements that write.
+
+use super::query::{and_group, and_project};
+use super::row::columns;
+use super::statement::Statement;
+use crate::rules::change::Change;
+use crate::rules::record::Revocation;
+use crate::rules::status::NoticeStage;
+use crate::service::store::RevokeGroup;
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+/// One more, at most [`TokenRecord::MAX_VERSION`](crate::TokenRecord::MAX_VERSION).
+macro_rules! raised_version {
+    () => {
+        "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
+    };
+}
+pub(in crate::adapters) use raised_version;
+
+/// ` … WHERE <the row> RETURNING …`: an update of one row gives it back.
+fn of_row(mut sql: Statement, key: &TokenKey) -> Statement {
+    sql.push(concat!(", ", raised_version!(), " WHERE "));
+    and_key(&mut sql, key);
+    sql.push(concat!(" RETURNING ", columns!()));
+    sql
+}
+
+pub(in crate::adapters) fn and_key(sql: &mut Statement, key: &TokenKey) {
+    and_project(sql, &key.project);
+    sql.push(" AND id = ").bind(key.id.as_str());
+}
+
+pub(in crate::adapters) fn update(key: &TokenKey, expected_version: u64, change: &Change) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
+    match change {
+        Change::Rename(name) => {
+            sql.push("name = ").bind(name.as_str()).push(", name_folded = ").bind(name.folded());
+        }
+        Change::Disable(disabled) => {
+            sql.push("disabled_at = ").bind(disabled.at.as_unix_millis());
+            sql.push(", disabled_by = ").bind(disabled.by.as_str());
+        }
+        Change::Enable => {
+            sql.push("disabled_at = NULL, disabled_by = NULL");
+        }
+        Change::Confirm => {
+            sql.push("confirm_by = NULL");
+        }
+        Change::EndGrace(at) => {
+            sql.push("grace_until = ").bind(at.as_unix_millis());
+        }
+        Change::Narrow { scopes, addresses, expires_at } => {
+            sql.push("scopes = ").bind(scopes.as_str());
+            sql.push(", addresses = ").bind(addresses.as_str());
+            sql.push(", expires_at = ").bind(expires_at.map(Timestamp::as_unix_millis));
+        }
+    }
+    sql.push(concat!(", ", raised_version!(), " WHERE "));
+    and_key(&mut sql, key);
+    // A version that no row can have is one that no row has.
+    sql.push(" AND version = ").bind(i64::try_from(expected_version).unwrap_or(-1));
+    sql.push(concat!(" RETURNING ", columns!()));
+    sql
+}
+
+/// One statement for a token that is revoked already and for one that is not: what a CASE reads is the row as it was.
+pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
+    sql.bind(revocation.at.as_unix_millis());
+    sql.push("), revoked_by = coalesce(revoked_by, ").bind(revocation.by.as_str());
+    sql.push("), revoked_reason = coalesce(revoked_reason, ").bind(revocation.reason.as_str());
+    sql.push("), version = CASE WHEN revoked_at IS NULL AND version < 9223372036854775807");
+    sql.push(" THEN version + 1 ELSE version END WHERE ");
+    and_key(&mut sql, key);
+    sql.push(concat!(" RETURNING ", columns!()));
+    sql
+}
+
+/// `UPDATE … SET … WHERE `, for rows that are not revoked.
+pub(in crate::adapters) fn set_revoked(revocation: &Revocation) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = ");
+    sql.bind(revocation.at.as_unix_millis());
+    sql.push(", revoked_by = ").bind(revocation.by.as_str());
+    sql.push(", revoked_reason = ").bind(revocation.reason.as_str());
+    sql.push(concat!(", ", raised_version!(), " WHERE "));
+    sql
+}
+
+/// The rows of a group that are not revoked.
+pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, group: &RevokeGroup) {
+    and_project(sql, project);
+    and_group(sql, group);
+    sql.push(" AND revoked_at IS NULL");
+}
+
+/// Links a token to its successor.
+pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_until: Timestamp) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET rotated_to = ");
+    sql.bind(successor.as_str()).push(", grace_until = ").bind(grace_until.as_unix_millis());
+    of_row(sql, key)
+}
+
+/// The rows that ended before a time.
+pub(in crate::adapters) fn and_ended(sql: &mut Statement, project: &ProjectId, before: Timestamp) {
+    let time = before.as_unix_millis();
+    and_project(sql, project);
+    // The first of the four is before the time just where one of them is; NULL is not.
+    sql.push(" AND (revoked_at < ").bind(time).push(" OR grace_until < ").bind(time);
+    sql.push(" OR confirm_by < ").bind(time).push(" OR expires_at < ").bind(time).push(")");
+}
+
+pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, stage: NoticeStage) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_stage = ");
+    let not_later = NoticeStage::ALL.iter().filter(|earlier| **earlier <= stage);
+    sql.push("CASE WHEN notice_stage IN (").bind_all(not_later.map(|earlier| earlier.as_str()));
+    sql.push(") THEN ").bind(stage.as_str()).push(" ELSE notice_stage END");
+    of_row(sql, key)
+}
+
+/// Whether no row meets the conditions any more.
+pub(in crate::adapters) fn none_left(conditions: impl FnOnce(&mut Statement)) -> Statement {
+    let mut sql = Statement::new("SELECT NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+    conditions(&mut sql);
+    sql.push(")");
+    sql
+}

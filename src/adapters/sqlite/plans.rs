@@ -1,0 +1,118 @@
+//! How SQLite answers lists, counts and notices.
+
+use sqlx::{Row, Sqlite, SqlitePool};
+
+use super::SqliteStore;
+use crate::adapters::sql::SQLITE;
+use crate::adapters::sql::query::{NEVER, and_due, and_project, count, list};
+use crate::adapters::sql::statement::Statement;
+use crate::rules::status::Status;
+use crate::service::cursor::{Cursor, Expiry, SortKey};
+use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, StatusFilter};
+use crate::words::ids::{KeyNumber, ProjectId, TokenId};
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+#[test]
+fn never_is_what_the_schema_says() {
+    assert!(SqliteStore::MIGRATION.contains(&format!("coalesce(expires_at, {NEVER})")));
+}
+
+/// What SQLite says it does.
+async fn plan(database: &SqlitePool, sql: Statement) -> String {
+    let steps = sql.before("EXPLAIN QUERY PLAN ").query::<Sqlite>().fetch_all(database).await.unwrap();
+    steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+}
+
+async fn migrated() -> SqlitePool {
+    let database = SqlitePool::connect("sqlite::memory:").await.unwrap();
+    sqlx::raw_sql(SqliteStore::MIGRATION).execute(&database).await.unwrap();
+    database
+}
+
+/// A place under each order, the end of its index's name, and what is compared.
+fn places() -> [(Cursor, &'static str, &'static str); 4] {
+    let id = TokenId::new("1abcdefghijklmno").unwrap();
+    let time = Timestamp::UNIX_EPOCH;
+    [
+        (Cursor { key: SortKey::Created(time), id }, "created", "(created_at,id)"),
+        (Cursor { key: SortKey::Name("ci".into()), id }, "name", "(name_folded,id)"),
+        (Cursor { key: SortKey::Expires(Expiry::At(time)), id }, "expires", "(expires_order,id)"),
+        (Cursor { key: SortKey::Expires(Expiry::Never), id }, "expires", "(expires_order,id)"),
+    ]
+}
+
+#[tokio::test]
+async fn lists_walk_along_an_index_from_the_cursor_on() {
+    let database = migrated().await;
+    let project = ProjectId::new("145").unwrap();
+    let time = Timestamp::UNIX_EPOCH;
+    for (place, index, range) in places() {
+        for descending in [false, true] {
+            let query = ListQuery { order: place.key.order(), descending, ..ListQuery::new(project) };
+            let first = plan(&database, list(&SQLITE, &query, None)).await;
+            assert_eq!(first, format!("SEARCH keyfob_tokens USING INDEX keyfob_tokens_{index} (project=?)"));
+            let next = plan(&database, list(&SQLITE, &query, Some(&place))).await;
+            let sign = if descending { '<' } else { '>' };
+            assert!(next.contains(&format!("keyfob_tokens_{index} (project=? AND {range}{sign}")), "{next}");
+            assert!(!next.contains("TEMP B-TREE"), "{next}");
+        }
+    }
+    let key_number = Some(KeyNumber::FIRST);
+    let of_key = plan(&database, count(&CountQuery { key_number, ..CountQuery::new(project) })).await;
+    assert!(of_key.contains("(project=? AND id>? AND id<?)"), "{of_key}");
+    let mut due = Statement::new("SELECT id FROM keyfob_tokens WHERE ");
+    and_project(&mut due, &project);
+    and_due(&SQLITE, &mut due, time);
+    let due = plan(&database, due).await;
+    assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
+}
+
+/// No plan sorts, and none walks through the tokens of others.
+#[tokio::test]
+async fn an_owners_lists_walk_along_the_owners_index() {
+    let database = migrated().await;
+    let project = ProjectId::new("145").unwrap();
+    let owner = Some(OwnerId::new("ada").unwrap());
+    let lives = [Life::Live, Life::Dead, Life::Only(Status::Revoked), Life::Except(Status::Revoked)];
+    let at = Timestamp::UNIX_EPOCH;
+    for status in lives.map(|life| Some(StatusFilter { life, at })).into_iter().chain([None]) {
+        for (place, index, range) in places() {
+            let walk = format!("SEARCH keyfob_tokens USING INDEX keyfob_tokens_owner_{index} (owner=? AND project=?");
+            for (search, descending) in [("", false), ("", true), ("ci", false), ("ci", true)] {
+                let (owner, order, name_contains) = (owner.clone(), place.key.order(), search.to_owned());
+                let query = ListQuery { owner, status, name_contains, order, descending, ..ListQuery::new(project) };
+                assert_eq!(plan(&database, list(&SQLITE, &query, None)).await, format!("{walk})"), "{query:?}");
+                let sign = if descending { '<' } else { '>' };
+                let next = plan(&database, list(&SQLITE, &query, Some(&place))).await;
+                assert_eq!(next, format!("{walk} AND {range}{sign}(?,?))"), "{query:?}");
+            }
+        }
+    }
+}
+
+/// What a person's page asks is decided in the index: the only rows that are read are those of the page.
+#[tokio::test]
+async fn an_owners_search_reads_no_row_in_vain() {
+    let database = migrated().await;
+    let project = ProjectId::new("145").unwrap();
+    let owner = Some(OwnerId::new("ada").unwrap());
+    let status = Some(StatusFilter { life: Life::Except(Status::Revoked), at: Timestamp::UNIX_EPOCH });
+    for order in ListOrder::ALL.iter().copied() {
+        let (owner, name_contains) = (owner.clone(), "ci".to_owned());
+        let query = ListQuery { owner, status, name_contains, order, ..ListQuery::new(project) };
+        // Not "COVERING INDEX" in the plan: the page needs the whole row. The code tells when it goes for it.
+        let code = list(&SQLITE, &query, None).before("EXPLAIN ");
+        let code = code.query::<Sqlite>().fetch_all(&database).await.unwrap();
+        let code: Vec<(String, i64, i64)> =
+            code.iter().map(|step| (step.get("opcode"), step.get("p1"), step.get("p3"))).collect();
+        let table = code.iter().find(|(name, ..)| name == "DeferredSeek").unwrap().2;
+        let read = code.iter().position(|(name, from, _)| name == "Column" && *from == table).unwrap();
+        for decides in ["Function", "NotNull"] {
+            let decided = code.iter().rposition(|(name, ..)| name == decides).unwrap();
+            assert!(decided < read, "{order}: {code:?}");
+        }
+    }
+    let total = plan(&database, count(&CountQuery { owner, status, ..CountQuery::new(project) })).await;
+    assert!(total.contains("USING COVERING INDEX keyfob_tokens_owner_"), "{total}");
+}
