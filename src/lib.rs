@@ -22,6 +22,8 @@ pub use crate::adapters::axum::{
     layer::{GuardLayer, Guarded},
     refusal::Refusal,
 };
+#[cfg(feature = "postgres")]
+pub use crate::adapters::postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]

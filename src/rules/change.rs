@@ -92,6 +92,13 @@ impl TokenRecord {
         self.raise_version();
     }
 
+    /// Whether a new successor is a repeat of this one: it waits to be confirmed, and both were made by one request. Then
+    /// a rotation ends this one, and the new one takes its place.
+    pub fn is_repeated_by(&self, successor: &Self) -> bool {
+        let waits = self.confirm_by.is_some() && self.revoked.is_none();
+        waits && self.request_id.is_some() && self.request_id == successor.request_id
+    }
+
     fn raise_version(&mut self) {
         self.version = self.version.saturating_add(1).min(Self::MAX_VERSION);
     }

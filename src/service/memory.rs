@@ -277,12 +277,8 @@ impl TokenStore for MemoryStore {
             return Err(StoreErrorKind::Conflict.into());
         }
         let earlier = record.rotated_to.map(|id| TokenKey { project: key.project, id });
-        if let Some(earlier) = earlier.and_then(|earlier| rows.get(&earlier)) {
-            let waits = earlier.confirm_by.is_some() && earlier.revoked.is_none();
-            if !waits || earlier.request_id.is_none() || earlier.request_id != successor.request_id {
-                return Err(StoreErrorKind::Conflict.into());
-            }
-        } else if earlier.is_some() {
+        let repeated = |earlier: &TokenKey| rows.get(earlier).is_some_and(|earlier| earlier.is_repeated_by(&successor));
+        if earlier.is_some_and(|earlier| !repeated(&earlier)) {
             return Err(StoreErrorKind::Conflict.into());
         }
         let (id, at, by) = (successor.id, successor.created_at, successor.created_by.clone());

@@ -33,12 +33,12 @@ pub(in crate::adapters) fn insert(
     record: &TokenRecord,
     import_key: Option<&ImportKey>,
 ) -> Result<Statement, StoreError> {
-    const HEAD: &str = concat!("INSERT INTO keyfob_tokens (", columns!(), ", name_folded, import_key) SELECT ");
+    const HEAD: &str = concat!("INSERT INTO keyfob_tokens (", columns!(), ", name_folded");
     let version =
         i64::try_from(record.version).map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
     let (disabled, revoked) = (record.disabled.as_ref(), record.revoked.as_ref());
     let mut query = Statement::new(HEAD);
-    let values: [Value; 31] = [
+    let values: [Value; 30] = [
         record.prefix.as_str().into(),
         record.project.as_str().into(),
         record.id.as_str().into(),
@@ -69,9 +69,11 @@ pub(in crate::adapters) fn insert(
         record.notice_lease_until.map(Timestamp::as_unix_millis).into(),
         version.into(),
         record.name.folded().into(),
-        import_key.map(|key| key.as_bytes().as_slice()).into(),
     ];
-    query.bind_all(values);
+    query.push(if import_key.is_some() { ", import_key) SELECT " } else { ") SELECT " }).bind_all(values);
+    if let Some(key) = import_key {
+        query.push(", ").bind(key.as_bytes().as_slice());
+    }
     Ok(query)
 }
 
@@ -124,6 +126,15 @@ where
         notice_lease_until: row.time()?,
         version: row.number()?.ok_or_else(missing)?.try_into().map_err(corrupt)?,
     })
+}
+
+/// The project of a row that is nothing else.
+pub(in crate::adapters) fn project<'r, R: Row>(row: &'r R) -> Result<ProjectId, StoreError>
+where
+    usize: ColumnIndex<R>,
+    Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    Values { row, next: 0 }.text(ProjectId::new)
 }
 
 /// The values of a row, one after the other.

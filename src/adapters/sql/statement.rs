@@ -86,6 +86,15 @@ impl Statement {
         self
     }
 
+    /// Another statement within this one, before any value of this one.
+    #[cfg(feature = "postgres")]
+    pub(in crate::adapters) fn append(&mut self, other: Self) -> &mut Self {
+        debug_assert!(self.values.is_empty(), "places are numbered");
+        self.text.push_str(&other.text);
+        self.values = other.values;
+        self
+    }
+
     /// For sqlx.
     pub(in crate::adapters) fn query<DB: Database>(self) -> Query<'static, DB, DB::Arguments>
     where

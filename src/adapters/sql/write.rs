@@ -79,12 +79,17 @@ pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> St
 
 /// `UPDATE … SET … WHERE `, for rows that are not revoked.
 pub(in crate::adapters) fn set_revoked(revocation: &Revocation) -> Statement {
-    let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = ");
-    sql.bind(revocation.at.as_unix_millis());
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
+    push_revoked(&mut sql, revocation).push(" WHERE ");
+    sql
+}
+
+/// The columns of a revocation, and the version.
+pub(in crate::adapters) fn push_revoked<'s>(sql: &'s mut Statement, revocation: &Revocation) -> &'s mut Statement {
+    sql.push("revoked_at = ").bind(revocation.at.as_unix_millis());
     sql.push(", revoked_by = ").bind(revocation.by.as_str());
     sql.push(", revoked_reason = ").bind(revocation.reason.as_str());
-    sql.push(concat!(", ", raised_version!(), " WHERE "));
-    sql
+    sql.push(concat!(", ", raised_version!()))
 }
 
 /// The rows of a group that are not revoked.

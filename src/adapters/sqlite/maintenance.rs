@@ -8,8 +8,8 @@ use super::SqliteStore;
 use super::failure::failed;
 use super::store::{changed, execute, none_left, records};
 use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{and_due, and_project};
-use crate::adapters::sql::row::{columns, corrupt};
+use crate::adapters::sql::query::{self, and_due, and_project};
+use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended, raised_version};
 use crate::rules::record::TokenRecord;
@@ -22,23 +22,8 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for SqliteStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        // From one project straight to the next by an index: a DISTINCT would walk through every token. No id is empty.
-        const ALL: &str = "WITH RECURSIVE next (project) AS (\
-             SELECT min(project) FROM keyfob_tokens WHERE project > $1 UNION ALL \
-             SELECT (SELECT min(project) FROM keyfob_tokens WHERE project > next.project) \
-             FROM next WHERE next.project IS NOT NULL) \
-             SELECT project FROM next WHERE project IS NOT NULL LIMIT $2";
-        const OF_OWNER: &str = "WITH RECURSIVE next (project) AS (\
-             SELECT min(project) FROM keyfob_tokens WHERE owner = $3 AND project > $1 UNION ALL \
-             SELECT (SELECT min(project) FROM keyfob_tokens WHERE owner = $3 AND project > next.project) \
-             FROM next WHERE next.project IS NOT NULL) \
-             SELECT project FROM next WHERE project IS NOT NULL LIMIT $2";
-        let ProjectsQuery { owner, after, most } = query;
-        let sql = sqlx::query_scalar(if owner.is_some() { OF_OWNER } else { ALL });
-        let sql = sql.bind(after.as_ref().map_or("", ProjectId::as_str)).bind(most.get() as i64);
-        let sql = sql.bind(owner.as_ref().map(|owner| owner.as_str()));
-        let projects: Vec<String> = sql.fetch_all(&self.pool).await.map_err(failed)?;
-        projects.iter().map(|project| ProjectId::new(project).map_err(corrupt)).collect()
+        let rows = query::projects(query).query::<Sqlite>().fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(row::project).collect()
     }
 
     async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {

@@ -151,10 +151,7 @@ async fn supersede(
     successor: &TokenRecord,
     writing: &mut Writing<sqlx::Transaction<'static, Sqlite>>,
 ) -> Result<(), StoreError> {
-    let waits = |earlier: &TokenRecord| earlier.confirm_by.is_some() && earlier.revoked.is_none();
-    let repeats = |earlier: &TokenRecord| earlier.request_id.is_some() && earlier.request_id == successor.request_id;
-    let found = find(earlier, &mut writing.within).await?;
-    if !found.is_some_and(|earlier| waits(&earlier) && repeats(&earlier)) {
+    if !find(earlier, &mut writing.within).await?.is_some_and(|earlier| earlier.is_repeated_by(successor)) {
         return Err(StoreErrorKind::Conflict.into());
     }
     let (at, by) = (successor.created_at, successor.created_by.clone());

@@ -1,0 +1,36 @@
+//! What PostgreSQL's errors mean.
+
+use sqlx::Error;
+use sqlx::error::DatabaseError;
+
+use crate::service::store_error::{StoreError, StoreErrorKind};
+
+/// The error by meaning, with its cause.
+pub(super) fn failed(error: Error) -> StoreError {
+    let kind = match &error {
+        Error::Database(error) => of_database(&**error),
+        // A connection that is cut within a message is told as one that breaks the protocol.
+        Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::PoolClosed | Error::BeginFailed => {
+            StoreErrorKind::Unavailable
+        }
+        Error::ColumnDecode { .. } | Error::Decode(_) => StoreErrorKind::Corrupt,
+        _ => StoreErrorKind::Other,
+    };
+    StoreError::with_source(kind, error)
+}
+
+/// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>: mostly by its class, the first two
+/// characters.
+fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
+    if error.is_unique_violation() {
+        return StoreErrorKind::Conflict;
+    }
+    let code = error.code().unwrap_or_default();
+    match code.get(..2) {
+        // Connection; serialization and deadlock; resources; operator's intervention; system; a standby.
+        Some("08" | "40" | "53" | "57" | "58") => StoreErrorKind::Unavailable,
+        _ if code == "55P03" || code == "25006" => StoreErrorKind::Unavailable,
+        _ if code == "XX001" || code == "XX002" => StoreErrorKind::Corrupt,
+        _ => StoreErrorKind::Other,
+    }
+}

@@ -1,0 +1,49 @@
+//! Imported tokens.
+
+use std::sync::Arc;
+
+use super::failure::failed;
+use super::store::execute;
+use super::{PostgresStore, in_time};
+use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::Statement;
+use crate::rules::record::TokenRecord;
+use crate::service::store::{ImportKey, ImportOutcome, ImportRow, ImportStore};
+use crate::service::store_error::StoreError;
+
+/// No project has this name: it is the turn of imports.
+const IMPORTS: &str = "";
+
+impl ImportStore for PostgresStore {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        // With the turn, so that two batches with the same rows do not wait for each other.
+        let mut transaction = in_time(self.begin_turn(IMPORTS)).await?;
+        for ImportRow { record, import_key } in &batch {
+            let mut sql = Statement::new("WITH token AS (");
+            sql.append(row::insert(record, None)?);
+            sql.push(" WHERE NOT EXISTS (SELECT 1 FROM keyfob_imports WHERE import_key = ");
+            sql.bind(import_key.as_bytes().as_slice());
+            sql.push(") ON CONFLICT DO NOTHING RETURNING project, id) ");
+            sql.push("INSERT INTO keyfob_imports (import_key, project, id) SELECT ");
+            sql.bind(import_key.as_bytes().as_slice()).push(", project, id FROM token");
+            outcomes.push(match in_time(execute(sql, &mut transaction)).await? {
+                0 => ImportOutcome::Exists,
+                _ => ImportOutcome::Inserted,
+            });
+        }
+        in_time(self.commit(transaction, &[])).await?;
+        Ok(outcomes)
+    }
+
+    async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        const FIND: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM keyfob_tokens WHERE (project, id) = (SELECT project, id FROM keyfob_imports WHERE import_key = $1)"
+        );
+        let row = sqlx::query(FIND).bind(import_key.as_bytes().as_slice()).fetch_optional(&self.pool);
+        let row = in_time(async { row.await.map_err(failed) }).await?;
+        Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
+    }
+}

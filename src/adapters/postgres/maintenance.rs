@@ -1,0 +1,97 @@
+//! Maintenance: projects, purge, notices.
+
+use std::sync::Arc;
+
+use sqlx::Postgres;
+
+use super::failure::failed;
+use super::store::{CHOOSE, and_chosen, changed, execute, none_left, records};
+use super::{Changed, PostgresStore, in_time};
+use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::query::{self, and_due, and_project};
+use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::{self, and_ended, raised_version};
+use crate::rules::record::TokenRecord;
+use crate::rules::status::NoticeStage;
+use crate::service::query::PageSize;
+use crate::service::store::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::service::store_error::StoreError;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+impl StoreMaintenance for PostgresStore {
+    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        let rows = query::projects(query).query::<Postgres>().fetch_all(&self.pool);
+        let rows = in_time(async { rows.await.map_err(failed) }).await?;
+        rows.iter().map(row::project).collect()
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+        in_time(async {
+            let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
+            let mut sql = Statement::new(CHOOSE);
+            ended(&mut sql);
+            sql.push(" ORDER BY id LIMIT ").bind(most.get() as i64);
+            sql.push(" FOR UPDATE), freed AS (DELETE FROM keyfob_imports USING chosen WHERE ");
+            and_chosen(&mut sql, project);
+            sql.push(") DELETE FROM keyfob_tokens USING chosen WHERE ");
+            and_chosen(&mut sql, project);
+            let mut transaction = self.begin_turn(project.as_str()).await?;
+            let count = execute(sql, &mut transaction).await?;
+            let done = none_left(ended, &mut transaction).await?;
+            self.commit(transaction, &[Changed::Project(project)]).await?;
+            Ok(Batch { count, done })
+        })
+        .await
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let due = |sql: &mut Statement| {
+            and_project(sql, project);
+            and_due(&POSTGRES, sql, now);
+        };
+        in_time(async {
+            // Those that expire first are chosen, then locked by ascending id, if they are still due by then.
+            let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
+            due(&mut sql);
+            sql.push(" ORDER BY coalesce(expires_at, 253402300800000), id LIMIT ").bind(most.get() as i64);
+            sql.push("), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ");
+            due(&mut sql);
+            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET notice_lease_until = ");
+            sql.bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " FROM chosen WHERE "));
+            and_chosen(&mut sql, project);
+            sql.push(concat!(" RETURNING ", columns!()));
+            let mut transaction = self.begin_turn(project.as_str()).await?;
+            let rows = sql.query::<Postgres>().fetch_all(&mut *transaction).await.map_err(failed)?;
+            let mut claimed = records(rows.iter())?;
+            let keys: Vec<_> = claimed.iter().map(|record| record.key()).collect();
+            let changes: Vec<_> = keys.iter().map(Changed::Token).collect();
+            self.commit(transaction, &changes).await?;
+            // RETURNING has no order.
+            claimed.sort_by_key(|record| (record.expires_at, record.id));
+            Ok(claimed)
+        })
+        .await
+    }
+
+    async fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: NoticeStage,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            let mut transaction = self.begin().await?;
+            let record = changed(write::acknowledge_notice(key, stage), &mut transaction).await?;
+            self.commit(transaction, &[Changed::Token(key)]).await?;
+            Ok(record)
+        })
+        .await
+    }
+}

@@ -1,0 +1,212 @@
+//! A store on PostgreSQL.
+
+mod failure;
+mod import;
+mod maintenance;
+mod store;
+
+use core::fmt;
+use core::future::Future;
+use core::num::NonZeroU16;
+use core::time::Duration;
+use std::fmt::Write;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use self::failure::failed;
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::{ProjectId, TokenKey};
+
+/// How long a call may take, the wait for a connection with it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The channel on which changes are told.
+const CHANNEL: &str = "keyfob";
+
+/// A store in a PostgreSQL database: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::StoreMaintenance) and
+/// [`ImportStore`](crate::ImportStore), for any number of processes.
+///
+/// Finding is one prepared look-up in the primary key (project, id). An act on several tokens of a project, or one that
+/// counts them first, takes the project's turn: a locked row in `keyfob_turns`. The SQL is plain, `READ COMMITTED` is
+/// enough, and every call but an import and the list of projects names its project. It is tested on PostgreSQL 15, plain and
+/// [partitioned](Self::partitioned_migration); it was written to suit CockroachDB, YugabyteDB and Citus, but is
+/// **not tested there**.
+///
+/// Every call ends within 5 seconds; one that took longer is [`Unavailable`](StoreErrorKind::Unavailable), and whether it was
+/// carried out is not known, as after any lost answer. Statements are prepared: behind a pooler that hands on
+/// connections by the transaction, it must carry prepared statements (PgBouncer from 1.21).
+///
+/// A clone shares the pool. It needs a Tokio runtime with its time driver.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use keyfob::{Keyring, Pepper, PostgresStore, Prefix, Tokens};
+///
+/// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
+/// store.migrate().await?;
+/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    tells: bool,
+}
+
+impl PostgresStore {
+    /// The schema: three tables and their indices, each column explained, for [`migrate`](Self::migrate) or for the host's own
+    /// migration tool. It may be run again, and holds no transaction of its own.
+    pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
+
+    /// The schema with the tokens in this many partitions by project. No query differs: each names its project, and so
+    /// goes to one partition. For a database that has no `keyfob_tokens` yet.
+    pub fn partitioned_migration(partitions: NonZeroU16) -> String {
+        let mut parts = String::from("PARTITION BY HASH (project);\n");
+        for part in 0..partitions.get() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                parts,
+                "CREATE TABLE IF NOT EXISTS keyfob_tokens_{part} PARTITION OF keyfob_tokens \
+                 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});"
+            );
+        }
+        Self::MIGRATION.replace("-- PARTITION BY HASH (project)\n;\n", &parts)
+    }
+
+    /// Connects a pool of at most 10 connections to `postgres://user:password@host:port/database`. It does not migrate.
+    ///
+    /// # Errors
+    /// [`Unavailable`](StoreErrorKind::Unavailable) where the server cannot be reached, [`Other`](StoreErrorKind::Other) where
+    /// the address is none, or as of [`from_pool`](Self::from_pool).
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        // The error of a URL may quote it, password and all.
+        let options: PgConnectOptions = url.parse().map_err(|_| {
+            StoreError::with_source(StoreErrorKind::Other, "the database's address is no postgres:// URL")
+        })?;
+        let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).connect_with(options);
+        Self::from_pool(within(pool).await?).await
+    }
+
+    /// A store on the host's own pool. It does not migrate.
+    ///
+    /// # Errors
+    /// [`Other`](StoreErrorKind::Other) where the connection that is asked would acknowledge what is not on disk
+    /// (`synchronous_commit = off`, `fsync = off`); the source says which.
+    pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
+        let setting = async |name: &str| {
+            let value = sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&pool);
+            within(value).await
+        };
+        let (synchronous_commit, fsync) = (setting("synchronous_commit").await?, setting("fsync").await?);
+        if synchronous_commit == "off" || fsync == "off" {
+            return Err(StoreError::with_source(StoreErrorKind::Other, WeakSettings { synchronous_commit, fsync }));
+        }
+        Ok(Self { pool, tells: false })
+    }
+
+    /// The same, telling every change on the channel `keyfob` (`NOTIFY`, in the same transaction), for caches of other
+    /// processes to follow. It costs each writing call a transaction of its own.
+    #[must_use]
+    pub fn telling_changes(self) -> Self {
+        Self { tells: true, ..self }
+    }
+
+    /// Makes the tables and their indices where they are not there.
+    ///
+    /// # Errors
+    /// [`StoreError`] where PostgreSQL fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        // IF NOT EXISTS is not proof against two at once: they take turns by a lock of this number, which is nobody else's.
+        const TURN: i64 = 0x6b65_7966_6f62;
+        within(async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
+            sqlx::raw_sql(Self::MIGRATION).execute(&mut *transaction).await?;
+            transaction.commit().await
+        })
+        .await
+    }
+
+    /// The pool, for the host's own use of the database.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A transaction in which each statement sees what was committed before it. Dropped, it is rolled back.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)
+    }
+
+    /// A transaction that has the project's turn, until its end.
+    async fn begin_turn(&self, project: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
+        const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
+        const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
+        let mut transaction = self.begin().await?;
+        let lock = async |connection: &mut PgConnection| {
+            sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
+        };
+        if lock(&mut transaction).await? == 0 {
+            sqlx::query(MAKE).bind(project).execute(&mut *transaction).await.map_err(failed)?;
+            lock(&mut transaction).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Commits, and tells of what was changed where that is wanted.
+    async fn commit(
+        &self,
+        mut transaction: Transaction<'static, Postgres>,
+        changed: &[Changed<'_>],
+    ) -> Result<(), StoreError> {
+        if self.tells {
+            for changed in changed {
+                let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(changed.to_string());
+                tell.execute(&mut *transaction).await.map_err(failed)?;
+            }
+        }
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+/// What caches elsewhere must not keep.
+enum Changed<'c> {
+    Token(&'c TokenKey),
+    Project(&'c ProjectId),
+}
+
+impl fmt::Display for Changed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(TokenKey { project, id }) => write!(f, "{project} {id}"),
+            Self::Project(project) => write!(f, "{project}"),
+        }
+    }
+}
+
+/// Gives up on what takes too long: a server that answers no more holds nobody.
+async fn within<T>(act: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    in_time(async { act.await.map_err(failed) }).await
+}
+
+async fn in_time<T>(act: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(PATIENCE, act).await;
+    done.unwrap_or_else(|waited| Err(StoreError::with_source(StoreErrorKind::Unavailable, waited)))
+}
+
+/// A database that may lose what it has acknowledged.
+#[derive(Debug)]
+struct WeakSettings {
+    synchronous_commit: String,
+    fsync: String,
+}
+
+impl fmt::Display for WeakSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { synchronous_commit, fsync } = self;
+        write!(f, "the PostgreSQL connection has synchronous_commit={synchronous_commit} and fsync={fsync}, ")?;
+        write!(f, "but neither may be off: what is acknowledged must be on disk")
+    }
+}
+
+impl core::error::Error for WeakSettings {}

@@ -1,0 +1,251 @@
+//! The token store.
+//!
+//! Two laws keep acts on one project in an order, and free of deadlocks: an act that takes the rows of a group, or
+//! that must see none come meanwhile, has the project's turn; and whoever locks several rows locks them by ascending id.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Postgres, Row};
+
+use super::failure::failed;
+use super::{Changed, PostgresStore, in_time};
+use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::{self, and_key, and_left, push_revoked};
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::service::cursor::Cursor;
+use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
+use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+impl TokenStore for PostgresStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        in_time(async {
+            let mut sql = row::insert(&record, None)?;
+            let mut transaction = match limit {
+                None => self.begin().await?,
+                Some(OwnerLimit { most, now }) => {
+                    // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
+                    sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+                    and_key(&mut sql, &record.key());
+                    sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
+                    and_project(&mut sql, &record.project);
+                    sql.push(" AND owner = ").bind(record.owner.as_str());
+                    and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
+                    sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+                    self.begin_turn(record.project.as_str()).await?
+                }
+            };
+            if execute(sql, &mut transaction).await? == 0 {
+                return Err(StoreErrorKind::Limit.into());
+            }
+            self.commit(transaction, &[Changed::Token(&record.key())]).await?;
+            Ok(Arc::new(record))
+        })
+        .await
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            let mut connection = self.pool.acquire().await.map_err(failed)?;
+            find(key, &mut connection).await.map(|record| record.map(Arc::new))
+        })
+        .await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
+        let rows = query::list(&POSTGRES, query, after).query::<Postgres>().fetch_all(&self.pool);
+        let rows = in_time(async { rows.await.map_err(failed) }).await?;
+        let more = rows.len() > query.most.get();
+        let items = records(rows.iter().take(query.most.get()))?;
+        let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
+        Ok(Page { items, next })
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        let row = query::count(query).query::<Postgres>().fetch_one(&self.pool);
+        let row = in_time(async { row.await.map_err(failed) }).await?;
+        u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).map_err(row::corrupt)
+    }
+
+    async fn update(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            let mut transaction = self.begin().await?;
+            let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
+            if record.is_none() {
+                let there = find(key, &mut transaction).await?.is_some();
+                return if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
+            }
+            self.commit(transaction, &[Changed::Token(key)]).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            let mut transaction = self.begin().await?;
+            let record = changed(write::revoke(key, revocation), &mut transaction).await?;
+            self.commit(transaction, &[Changed::Token(key)]).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        let RevokeMatching { project, group, most } = matching;
+        in_time(async {
+            let mut sql = Statement::new(CHOOSE);
+            and_left(&mut sql, project, group);
+            sql.push(" ORDER BY id");
+            if !group.is_one_act() {
+                sql.push(" LIMIT ").bind(most.get() as i64);
+            }
+            sql.push(" FOR UPDATE) UPDATE keyfob_tokens SET ");
+            push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
+            and_chosen(&mut sql, project);
+            let mut transaction = self.begin_turn(project.as_str()).await?;
+            let count = execute(sql, &mut transaction).await?;
+            // An insert needs no turn: one may have come since, but whoever asked for one act asked before it.
+            let done = group.is_one_act() || none_left(|sql| and_left(sql, project, group), &mut transaction).await?;
+            self.commit(transaction, &[Changed::Project(project)]).await?;
+            Ok(Batch { count, done })
+        })
+        .await
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            // With the turn, no group is revoked between the look at the old token and the new one's insert.
+            let mut transaction = self.begin_turn(key.project.as_str()).await?;
+            let (old, earlier) = chain(key, &mut transaction).await?;
+            let Some(old) = old else { return Ok(None) };
+            let elsewhere = successor.project != key.project;
+            if old.version != expected_version || old.revoked.is_some() || elsewhere {
+                return Err(StoreErrorKind::Conflict.into());
+            }
+            let mut changes = vec![*key, successor.key()];
+            if old.rotated_to.is_some() {
+                let Some(earlier) = earlier.filter(|earlier| earlier.is_repeated_by(&successor)) else {
+                    return Err(StoreErrorKind::Conflict.into());
+                };
+                let (at, by) = (successor.created_at, successor.created_by.clone());
+                let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+                and_key(&mut sql, &earlier.key());
+                execute(sql, &mut transaction).await?;
+                changes.push(earlier.key());
+            }
+            execute(row::insert(&successor, None)?, &mut transaction).await?;
+            let record = changed(write::rotate_to(key, &successor.id, grace_until), &mut transaction).await?;
+            let changes: Vec<_> = changes.iter().map(Changed::Token).collect();
+            self.commit(transaction, &changes).await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        const TOUCH: &str = "WITH chosen AS MATERIALIZED (\
+             SELECT id AS chosen_id, used_at FROM keyfob_tokens \
+             JOIN unnest($2::text[], $3::bigint[]) AS touch (touched, used_at) ON id = touched \
+             WHERE project = $1 AND (last_used_at IS NULL OR last_used_at < used_at) \
+             ORDER BY id FOR UPDATE OF keyfob_tokens) \
+             UPDATE keyfob_tokens SET last_used_at = used_at FROM chosen WHERE project = $1 AND id = chosen_id";
+        let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, i64>> = BTreeMap::new();
+        for Touch { key, used_at } in touches {
+            let latest = projects.entry(key.project).or_default().entry(key.id).or_insert(i64::MIN);
+            *latest = used_at.as_unix_millis().max(*latest);
+        }
+        let mut moved = 0;
+        for (project, uses) in &projects {
+            let ids: Vec<&str> = uses.keys().map(TokenId::as_str).collect();
+            let times: Vec<i64> = uses.values().copied().collect();
+            let touch = sqlx::query(TOUCH).bind(project.as_str()).bind(ids).bind(times).execute(&self.pool);
+            moved += in_time(async { touch.await.map_err(failed) }).await?.rows_affected();
+        }
+        Ok(moved)
+    }
+}
+
+/// The start of a statement that locks rows by ascending id before it writes them. Their conditions follow.
+pub(super) const CHOOSE: &str = "WITH chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens WHERE ";
+
+pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
+    and_project(sql, project);
+    sql.push(" AND id = chosen_id");
+}
+
+/// The hot path of every verification: static text, prepared once for each connection.
+async fn find(key: &TokenKey, connection: &mut PgConnection) -> Result<Option<TokenRecord>, StoreError> {
+    const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
+    let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
+    query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
+}
+
+/// A token and its successor, both locked.
+async fn chain(
+    key: &TokenKey,
+    connection: &mut PgConnection,
+) -> Result<(Option<TokenRecord>, Option<TokenRecord>), StoreError> {
+    const CHAIN: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM keyfob_tokens WHERE project = $1 AND id IN ($2, \
+         (SELECT rotated_to FROM keyfob_tokens WHERE project = $1 AND id = $2)) ORDER BY id FOR UPDATE"
+    );
+    let query = sqlx::query(CHAIN).bind(key.project.as_str()).bind(key.id.as_str());
+    let rows = query.fetch_all(connection).await.map_err(failed)?;
+    let (mut token, mut successor) = (None, None);
+    for row in &rows {
+        let record = row::record(row)?;
+        let place = if record.id == key.id { &mut token } else { &mut successor };
+        *place = Some(record);
+    }
+    Ok((token, successor))
+}
+
+/// Runs a statement; how many rows it changed.
+pub(super) async fn execute(sql: Statement, connection: &mut PgConnection) -> Result<u64, StoreError> {
+    sql.query::<Postgres>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
+}
+
+/// Runs an `UPDATE … RETURNING` of one row.
+pub(super) async fn changed(
+    sql: Statement,
+    connection: &mut PgConnection,
+) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    let rows = sql.query::<Postgres>().fetch_all(connection).await.map_err(failed)?;
+    Ok(records(rows.iter())?.pop())
+}
+
+pub(super) fn records<'r>(rows: impl Iterator<Item = &'r PgRow>) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+    rows.map(|row| row::record(row).map(Arc::new)).collect()
+}
+
+/// Whether no row meets the conditions any more.
+pub(super) async fn none_left(
+    conditions: impl FnOnce(&mut Statement),
+    connection: &mut PgConnection,
+) -> Result<bool, StoreError> {
+    let row = write::none_left(conditions).query::<Postgres>().fetch_one(connection).await.map_err(failed)?;
+    row.try_get(0).map_err(failed)
+}
