@@ -3,6 +3,8 @@
 
 #[cfg(feature = "conformance")]
 pub mod kit;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

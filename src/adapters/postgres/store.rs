@@ -179,8 +179,13 @@ impl TokenStore for PostgresStore {
         for (project, uses) in &projects {
             let ids: Vec<&str> = uses.keys().map(TokenId::as_str).collect();
             let times: Vec<i64> = uses.values().copied().collect();
-            let touch = sqlx::query(TOUCH).bind(project.as_str()).bind(ids).bind(times).execute(&self.pool);
-            moved += in_time(async { touch.await.map_err(failed) }).await?.rows_affected();
+            moved += in_time(async {
+                let mut transaction = self.begin().await?;
+                let touch = sqlx::query(TOUCH).bind(project.as_str()).bind(ids).bind(times);
+                let touched = touch.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
+                self.commit(transaction, &[]).await.map(|()| touched)
+            })
+            .await?;
         }
         Ok(moved)
     }

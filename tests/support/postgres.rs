@@ -1,0 +1,144 @@
+//! A private PostgreSQL server on a free loopback port, of the installed program, that ends with the test.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use keyfob::PostgresStore;
+use tempfile::TempDir;
+
+pub struct Server {
+    folder: TempDir,
+    programs: PathBuf,
+    pub port: u16,
+}
+
+/// The server that the tests of this process share, for as long as one of them holds it; `None` where PostgreSQL is not
+/// installed.
+pub fn shared() -> Option<Arc<Server>> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = shared.upgrade() {
+        return Some(server);
+    }
+    let server = Arc::new(Server::start()?);
+    *shared = Arc::downgrade(&server);
+    Some(server)
+}
+
+impl Server {
+    /// `None` where PostgreSQL is not installed, which is a failure under `CI=true`.
+    pub fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
+            println!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self { folder, programs, port };
+        if is_root() {
+            // The server refuses to be root; the folder above its data must let it through.
+            run(Command::new("chown").arg("postgres").arg(server.folder.path()));
+        }
+        run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
+        server.go();
+        Some(server)
+    }
+
+    /// Starts the server, again where it was stopped.
+    pub fn go(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200",
+            self.port
+        );
+        let log = self.folder.path().join("log");
+        run(self.program("pg_ctl").args([
+            "-D",
+            &self.data(),
+            "-w",
+            "-l",
+            log.to_str().unwrap(),
+            "-o",
+            &options,
+            "start",
+        ]));
+    }
+
+    /// Stops it: `fast`, or `immediate` as a crash.
+    pub fn halt(&self, mode: &str) {
+        run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "-m", mode, "stop"]));
+    }
+
+    /// The URL of a new database.
+    pub fn database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tokens_{}", NEXT.fetch_add(1, Ordering::SeqCst));
+        let port = self.port.to_string();
+        run(self.program("createdb").args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", &name]));
+        format!("postgres://postgres@127.0.0.1:{port}/{name}")
+    }
+
+    /// A store in a new database.
+    pub async fn store(&self) -> PostgresStore {
+        let store = PostgresStore::connect(&self.database()).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").to_str().unwrap().to_owned()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let path = self.programs.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        command.current_dir("/").env("LC_ALL", "C.UTF-8");
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let mut stop = self.program("pg_ctl");
+        let _ = stop.args(["-D", &self.data(), "-m", "immediate", "stop"]).output();
+        let pid = Path::new(&self.data()).join("postmaster.pid");
+        let asked = Instant::now();
+        while pid.exists() && asked.elapsed() < Duration::from_secs(10) {
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The folder of the newest version that is installed.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.map(|version| version.path()).max_by_key(number).map(|version| version.join("bin"));
+    newest.filter(|programs| programs.join("initdb").exists())
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Into a file, as a server keeps what it inherits open.
+fn run(command: &mut Command) {
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let told_to = || told.reopen().unwrap();
+    let status = command.stdout(told_to()).stderr(told_to()).status().unwrap();
+    assert!(status.success(), "{command:?}: {}", fs::read_to_string(told.path()).unwrap_or_default());
+}
