@@ -6,6 +6,8 @@
 mod act;
 mod model;
 mod service;
+#[path = "../support/mod.rs"]
+mod support;
 mod token;
 
 use std::cell::RefCell;
@@ -147,6 +149,20 @@ fn histories_on_sqlite() {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();
+    run(|steps, tally| {
+        runtime.block_on(async {
+            sqlx::query("DELETE FROM keyfob_tokens").execute(store.pool()).await.unwrap();
+            live(store.clone(), steps, tally).await
+        })
+    });
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn histories_on_postgres() {
+    let Some(server) = support::postgres::shared() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(server.store());
     run(|steps, tally| {
         runtime.block_on(async {
             sqlx::query("DELETE FROM keyfob_tokens").execute(store.pool()).await.unwrap();

@@ -34,6 +34,17 @@ macro_rules! traps {
                 }
             )+)+
         }
+
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $($(
+                #[tokio::test]
+                async fn $trap() {
+                    let Some(server) = crate::support::postgres::shared() else { return };
+                    crate::$module::$trap(crate::world::World::new(server.store().await)).await;
+                }
+            )+)+
+        }
     };
 }
 

@@ -1,4 +1,4 @@
-//! Two processes on one SQLite file do two things to the same tokens at the same moment, 1,000 times each pair: what comes of it
+//! Two processes on one database do two things to the same tokens at the same moment, 1,000 times each pair: what comes of it
 //! is always what one order or the other gives.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyfob::{
-    Access, Actor, ChangeError, Clock, IssueError, ListQuery, Name, NewToken, OwnerId, Policy, RevocationReason,
-    RevokeGroup, RotateError, Rotation, SqliteStore, StoreErrorKind, SuccessionError, SystemClock, TokenId, TokenKey,
-    TokenRecord, TokenStore, Tokens, Touch, mint_with,
+    Access, Actor, ChangeError, Clock, ErasedStore, IssueError, ListQuery, Name, NewToken, OwnerId, Policy,
+    RevocationReason, RevokeGroup, RotateError, Rotation, SqliteStore, StoreErrorKind, SuccessionError, SystemClock,
+    TokenId, TokenKey, TokenRecord, TokenStore, Tokens, Touch, mint_with,
 };
 
 mod races;
@@ -53,7 +53,7 @@ fn changed<T>(outcome: Result<Option<T>, ChangeError>) -> String {
 }
 
 /// Does what a line says, in either process.
-async fn perform(store: &SqliteStore, line: &str) -> String {
+async fn perform(store: &ErasedStore, line: &str) -> String {
     let tokens = Tokens::new(keyring(), store.clone());
     let mut words = line.split(' ');
     let (verb, on) = (words.next().unwrap(), words.next().unwrap());
@@ -111,7 +111,15 @@ async fn perform(store: &SqliteStore, line: &str) -> String {
     }
 }
 
-async fn in_time(store: &SqliteStore, line: &str) -> String {
+async fn open(database: &str) -> ErasedStore {
+    #[cfg(feature = "postgres")]
+    if database.starts_with("postgres:") {
+        return ErasedStore::new(keyfob::PostgresStore::connect(database).await.unwrap());
+    }
+    ErasedStore::new(SqliteStore::open(database).await.unwrap())
+}
+
+async fn in_time(store: &ErasedStore, line: &str) -> String {
     tokio::time::timeout(PATIENCE, perform(store, line)).await.expect("it hangs")
 }
 
@@ -121,7 +129,7 @@ async fn in_time(store: &SqliteStore, line: &str) -> String {
 fn other_process() {
     let Ok(database) = env::var(DATABASE) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = runtime.block_on(SqliteStore::open(&database)).unwrap();
+    let store = runtime.block_on(open(&database));
     for line in std::io::stdin().lock().lines() {
         let moment = nanos() + 300_000;
         println!("\n{SAYS}{moment}");
@@ -139,7 +147,7 @@ struct Other {
 }
 
 impl Other {
-    fn start(database: &Path) -> Self {
+    fn start(database: &str) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["other_process", "--exact", "--ignored", "--nocapture"])
             .env(DATABASE, database)
@@ -177,7 +185,7 @@ impl Other {
 }
 
 /// One round: a token of its own, of an owner of its own.
-async fn round(race: &Race, number: u64, store: &SqliteStore, other: &mut Other) -> &'static str {
+async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other) -> &'static str {
     let tokens = Tokens::new(keyring(), store.clone());
     let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
     let owner = base62(1 + place * ROUNDS + number, 15);
@@ -213,14 +221,9 @@ async fn round(race: &Race, number: u64, store: &SqliteStore, other: &mut Other)
     order
 }
 
-#[tokio::test]
-async fn two_processes_at_once_give_what_one_order_gives() {
-    // Where a sync costs nothing, if there is such a place.
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    let database = folder.path().join("tokens.db");
-    let store = SqliteStore::open(&database).await.unwrap();
-    let mut other = Other::start(&database);
+async fn race_on(database: &str) {
+    let store = open(database).await;
+    let mut other = Other::start(database);
     for race in &RACES {
         println!("{}", race.name);
         let mut orders: BTreeMap<&str, u64> = BTreeMap::new();
@@ -232,6 +235,25 @@ async fn two_processes_at_once_give_what_one_order_gives() {
         assert_eq!(orders.values().sum::<u64>(), ROUNDS);
     }
     other.end();
+}
+
+#[tokio::test]
+async fn two_processes_on_sqlite_give_what_one_order_gives() {
+    // Where a sync costs nothing, if there is such a place.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let database = folder.path().join("tokens.db");
+    race_on(database.to_str().unwrap()).await;
+    let store = SqliteStore::open(&database).await.unwrap();
     let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
     assert_eq!(whole, "ok");
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn two_processes_on_postgres_give_what_one_order_gives() {
+    let Some(server) = support::postgres::shared() else { return };
+    let database = server.database();
+    keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    race_on(&database).await;
 }
