@@ -1,5 +1,7 @@
 //! Service: the store contract, and what runs on it.
 
+#[cfg(test)]
+mod cache;
 pub(crate) mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -1,0 +1,347 @@
+//! Every order of two writers, a matching revocation, two fills, a loss of the feed and an eviction, on one key, step by
+//! step, with the functions that the shipped cache runs; and the same with each of its defences taken away.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::protocol::{Epoch, Held, Since, Versioned, fill, look, wrote};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Row {
+    version: u64,
+    revoked: bool,
+}
+
+impl Versioned for Row {
+    fn version(&self) -> u64 {
+        self.version
+    }
+    fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+}
+
+/// Which defence is taken away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    None,
+    /// A fill lands whatever is held and whatever came since it began.
+    FillsOverwrite,
+    /// A fill lands whatever is held.
+    VersionsIgnored,
+    /// A fill lands whatever was written or told since it began.
+    OvertakingIgnored,
+    /// A fill lands whatever epoch it began in.
+    EpochIgnored,
+    /// What is held is answered for ever.
+    NeverExpires,
+    /// A loss of the feed is not heeded.
+    LossIgnored,
+}
+
+/// By whom a change is made: by this process, or by another one that the feed tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    Us,
+    Others,
+}
+
+/// A walk: who writes and revokes, the bound in steps, and the fault.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    writers: [By; 2],
+    matching: By,
+    bound: usize,
+    fault: Fault,
+}
+
+/// What takes part, each with its steps.
+const WRITERS: [usize; 2] = [0, 1];
+const MATCHING: usize = 2;
+const FILLS: [usize; 2] = [3, 4];
+const LOSS: usize = 5;
+const EVICTION: usize = 6;
+const STAGES: usize = 7;
+
+#[derive(Clone, Debug)]
+struct World {
+    done: [u8; STAGES],
+    /// The row in the store behind each step: the last is what it is now. The step is the time. Those that no law asks for
+    /// any more are `None`.
+    rows: Vec<Option<Row>>,
+    held: Option<Held<Row>>,
+    epoch: Epoch,
+    /// Where each act of this process, and each fill, began.
+    since: [Option<Since>; STAGES],
+    read: [Option<Row>; STAGES],
+    overtaken: [bool; STAGES],
+    written: [Option<Row>; STAGES],
+    lost_at: Option<usize>,
+    /// The least version that may be answered, and whether only a revoked one may.
+    floor: Row,
+    /// The newest answer that could be had while the key stayed held.
+    shown: Option<Row>,
+}
+
+fn at(step: usize) -> Duration {
+    Duration::from_secs(step as u64)
+}
+
+impl Setting {
+    /// An act of this process begins, is committed, is acknowledged; another one's is committed and told. A group is
+    /// not held, so that it does not matter when its end began. A fill begins, reads, lands.
+    fn steps(&self) -> [u8; STAGES] {
+        let [one, other] = self.writers.map(|by| if by == By::Us { 3 } else { 2 });
+        let evictions = u8::from(self.bound == Self::FAR);
+        [one, other, 2, 3, 3, 1, evictions]
+    }
+
+    /// Too far away to be reached.
+    const FAR: usize = 1_000;
+}
+
+impl World {
+    fn new() -> Self {
+        let row = Row { version: 1, revoked: false };
+        Self {
+            done: [0; STAGES],
+            rows: vec![Some(row)],
+            held: None,
+            epoch: 0,
+            since: [None; STAGES],
+            read: [None; STAGES],
+            overtaken: [false; STAGES],
+            written: [None; STAGES],
+            lost_at: None,
+            floor: row,
+            shown: None,
+        }
+    }
+
+    fn now(&self) -> usize {
+        self.rows.len() - 1
+    }
+
+    fn row(&self) -> Row {
+        self.rows[self.now()].unwrap()
+    }
+
+    /// Nothing is kept that no law and no step asks for any more, so that fewer states differ.
+    fn forget(&mut self, setting: &Setting) {
+        let asked = if setting.bound == Setting::FAR { self.now() } else { self.now().saturating_sub(setting.bound) };
+        let asked = self.lost_at.map_or(asked, |lost_at| asked.min(lost_at));
+        self.rows[..asked].fill(None);
+        for who in 0..STAGES {
+            if self.done[who] == setting.steps()[who] {
+                (self.since[who], self.read[who], self.written[who], self.overtaken[who]) = (None, None, None, false);
+            }
+        }
+    }
+
+    /// Some act of the key is known: fills in flight come too late.
+    fn overtake(&mut self) {
+        for fill in FILLS {
+            self.overtaken[fill] |= self.since[fill].is_some();
+        }
+    }
+
+    /// All of it in few bytes: there are millions of states.
+    fn packed(&self) -> Box<[u8]> {
+        let row = |row: Option<Row>| row.map_or(0, |row| (row.version as u8) << 1 | u8::from(row.revoked));
+        let since = |since: Option<Since>| {
+            since.map_or([u8::MAX; 2], |since| [since.asked_at.as_secs() as u8, since.epoch as u8])
+        };
+        let held = self.held.as_ref();
+        let mut packed = Vec::with_capacity(64);
+        packed.extend(self.done);
+        packed.extend(self.rows.iter().copied().map(row));
+        packed.extend(since(held.map(|held| held.since)));
+        packed.extend([
+            row(held.and_then(|held| held.found)),
+            self.epoch as u8,
+            row(Some(self.floor)),
+            row(self.shown),
+        ]);
+        packed.push(self.lost_at.map_or(u8::MAX, |lost_at| lost_at as u8));
+        for who in 0..STAGES {
+            packed.extend(since(self.since[who]));
+            packed.extend([row(self.read[who]), row(self.written[who]), u8::from(self.overtaken[who])]);
+        }
+        packed.into()
+    }
+
+    fn must_show(&mut self, row: Row) {
+        self.floor.version = self.floor.version.max(row.version);
+        self.floor.revoked |= row.revoked;
+    }
+
+    /// One step of one of them.
+    fn step(mut self, who: usize, setting: &Setting) -> Self {
+        // Of three stages, counted from the last: who has fewer steps has no first one.
+        let stage = 3_u8.saturating_sub(setting.steps()[who]) + self.done[who];
+        self.done[who] += 1;
+        let row = self.row();
+        self.rows.push(Some(row));
+        // Where the bound is out of reach, no time matters.
+        let asked_at = if setting.bound == Setting::FAR { 0 } else { self.now() };
+        let since = Since { asked_at: at(asked_at), epoch: self.epoch };
+        let by = match who {
+            MATCHING => setting.matching,
+            0 | 1 => setting.writers[who],
+            _ => By::Us,
+        };
+        match (who, stage) {
+            (LOSS, _) => {
+                self.lost_at = Some(self.now());
+                if setting.fault != Fault::LossIgnored {
+                    self.epoch += 1;
+                }
+            }
+            (EVICTION, _) => {
+                self.held = None;
+                self.shown = None;
+            }
+            (_, 0) => self.since[who] = Some(since),
+            (MATCHING | 0 | 1, 1) => {
+                // The first writer renames, the second one revokes; so does the group's end, but only once.
+                let now = self.now();
+                let ends = who != WRITERS[0];
+                if !(row.revoked && ends) {
+                    self.rows[now] = Some(Row { version: row.version + 1, revoked: row.revoked || ends });
+                }
+                self.written[who] = self.rows[now];
+            }
+            (0 | 1, _) => self.heard_of(who, by),
+            (MATCHING, _) => {
+                let told = by == By::Us || self.lost_at.is_none();
+                if told {
+                    self.must_show(self.written[who].unwrap());
+                    self.epoch += 1;
+                }
+            }
+            (_, 1) => self.read[who] = Some(row),
+            _ => self.land(who, setting),
+        }
+        self.forget(setting);
+        self
+    }
+
+    /// This process's act is acknowledged, or the feed tells of another one's, if it still can.
+    fn heard_of(&mut self, who: usize, by: By) {
+        let row = self.written[who].unwrap();
+        match by {
+            By::Us => {
+                let written = Held { found: Some(row), since: self.since[who].unwrap() };
+                self.held = wrote(self.held.take(), written);
+            }
+            By::Others if self.lost_at.is_none() => {
+                self.held = None;
+                self.shown = None;
+            }
+            By::Others => return,
+        }
+        self.must_show(row);
+        self.overtake();
+    }
+
+    fn land(&mut self, who: usize, setting: &Setting) {
+        let mut since = self.since[who].unwrap();
+        if setting.fault == Fault::EpochIgnored {
+            since.epoch = self.epoch;
+        }
+        let overwrites = setting.fault == Fault::FillsOverwrite;
+        let overtaken = self.overtaken[who] && !overwrites && setting.fault != Fault::OvertakingIgnored;
+        let standing = self.held.clone().filter(|_| !overwrites && setting.fault != Fault::VersionsIgnored);
+        let landing = Held { found: self.read[who], since };
+        let landed = fill(standing, landing, overtaken, self.epoch, at(setting.bound));
+        if !landed.lost {
+            self.held = landed.held;
+        }
+    }
+
+    /// Which law what could be answered now breaks.
+    fn broken(&mut self, setting: &Setting) -> Option<u8> {
+        let (now, bound) = (self.now(), setting.bound);
+        let trusted = if setting.fault == Fault::NeverExpires { usize::MAX / 2 } else { bound };
+        let answer = look(self.held.as_ref(), at(now), self.epoch, at(trusted))?.found?;
+        let was_so_since = |from: usize| self.rows[from.min(now)..].contains(&Some(answer));
+        if bound != Setting::FAR && !was_so_since(now.saturating_sub(bound)) {
+            return Some(1);
+        }
+        if answer.version < self.floor.version || (self.floor.revoked && !answer.revoked) {
+            return Some(2);
+        }
+        if self.lost_at.is_some_and(|lost_at| !was_so_since(lost_at)) {
+            return Some(3);
+        }
+        if self.shown.is_some_and(|shown| answer.version < shown.version) {
+            return Some(4);
+        }
+        self.shown = Some(answer);
+        None
+    }
+}
+
+/// Goes through all orders from here. Gives how many there are; the first law that is broken ends it.
+fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128>) -> Result<u128, u8> {
+    if let Some(law) = world.broken(setting) {
+        return Err(law);
+    }
+    let packed = world.packed();
+    if let Some(orders) = known.get(&packed) {
+        return Ok(*orders);
+    }
+    let mut orders = 0;
+    let mut ended = true;
+    for (who, steps) in setting.steps().iter().enumerate() {
+        if world.done[who] < *steps {
+            ended = false;
+            orders += walk(world.clone().step(who, setting), setting, known)?;
+        }
+    }
+    let orders = if ended { 1 } else { orders };
+    known.insert(packed, orders);
+    Ok(orders)
+}
+
+/// Each writer and the group's end by us and by others. Where time counts there are many more states: then nothing is
+/// evicted, and it is others who write.
+fn settings(fault: Fault) -> [Setting; 5] {
+    use By::{Others, Us};
+    [
+        ([Us, Us], Us, Setting::FAR),
+        ([Us, Others], Others, Setting::FAR),
+        ([Others, Us], Us, Setting::FAR),
+        ([Others, Others], Others, Setting::FAR),
+        ([Others, Others], Others, 4),
+    ]
+    .map(|(writers, matching, bound)| Setting { writers, matching, bound, fault })
+}
+
+#[test]
+fn every_order_keeps_the_laws() {
+    for setting in settings(Fault::None) {
+        let mut known = HashMap::new();
+        let orders = walk(World::new(), &setting, &mut known);
+        println!("{setting:?}: {orders:?} orders, {} states", known.len());
+        let factorial = |steps: u8| (1..=u128::from(steps)).product::<u128>();
+        let all =
+            setting.steps().iter().fold(factorial(setting.steps().iter().sum()), |all, one| all / factorial(*one));
+        assert_eq!(orders, Ok(all), "{setting:?}");
+    }
+}
+
+#[test]
+fn a_missing_defence_is_found() {
+    for (fault, law) in [
+        (Fault::FillsOverwrite, 2),
+        (Fault::VersionsIgnored, 4),
+        (Fault::OvertakingIgnored, 2),
+        (Fault::EpochIgnored, 2),
+        (Fault::NeverExpires, 1),
+        (Fault::LossIgnored, 3),
+    ] {
+        let breaks = |setting: &Setting| walk(World::new(), setting, &mut HashMap::new()) == Err(law);
+        assert!(settings(fault).iter().any(breaks), "{fault:?} breaks no law {law}");
+    }
+}
