@@ -46,6 +46,12 @@ pub use crate::rules::scope::{Scope, ScopeSet};
 pub use crate::rules::status::{NoticeStage, Status};
 pub use crate::rules::transition::{Narrowing, Transition, TransitionError};
 pub use crate::rules::view::TokenView;
+#[cfg(feature = "cache")]
+pub use crate::service::cache::{
+    cached::Cached,
+    counts::CacheCounts,
+    feed::{Feed, Told},
+};
 pub use crate::service::change::{ChangeError, ConfirmError};
 #[cfg(feature = "conformance")]
 pub use crate::service::conformance;

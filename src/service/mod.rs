@@ -1,7 +1,7 @@
 //! Service: the store contract, and what runs on it.
 
-#[cfg(test)]
-mod cache;
+#[cfg(feature = "cache")]
+pub(crate) mod cache;
 pub(crate) mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -1,4 +1,9 @@
-//! The protocol of a cache that never answers with what is older than it says, and its proof. The cache itself is not there yet.
+//! A cache over any store, which never answers with what is older than it says.
 
+pub(crate) mod cached;
+pub(crate) mod counts;
+pub(crate) mod feed;
+#[cfg(test)]
 mod interleavings;
 mod protocol;
+mod shards;

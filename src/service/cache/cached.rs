@@ -1,0 +1,325 @@
+//! A store behind a cache.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::counts::{CacheCounts, Counters};
+use super::feed::{Feed, Told};
+use super::protocol::Since;
+use super::shards::{Answer, Flight, Found, Looked, Shards};
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::rules::status::NoticeStage;
+use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::service::store::{
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    StoreMaintenance, TokenStore, Touch,
+};
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+/// A store whose answers to [`find`](TokenStore::find) are kept in memory, and given again for a stated time at most.
+///
+/// No answer is older than the bound: what another process has changed is seen here after that time at the latest, and what
+/// this one has changed at once. An answer that took longer than the bound to come is none:
+/// [`Unavailable`](StoreErrorKind::Unavailable). Calls for one token at once are one call of the store. Only records are
+/// kept, never tokens, so that each use still proves its secret.
+///
+/// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
+pub struct Cached<S> {
+    store: S,
+    cache: Arc<Cache>,
+}
+
+struct Cache {
+    shards: Shards,
+    counters: Counters,
+    bound: Duration,
+    /// The beginning of its times.
+    began: Instant,
+    told_at: Mutex<Option<Instant>>,
+}
+
+impl<S: Clone> Clone for Cached<S> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), cache: Arc::clone(&self.cache) }
+    }
+}
+
+impl<S> fmt::Debug for Cached<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").field("max_staleness", &self.cache.bound).finish_non_exhaustive()
+    }
+}
+
+impl<S> Cached<S> {
+    /// How many tokens are held unless [`with_entries`](Self::with_entries) says otherwise.
+    pub const ENTRIES: usize = 100_000;
+
+    /// The store behind a cache whose answers are at most this old. Zero asks the store each time.
+    pub fn new(store: S, max_staleness: Duration) -> Self {
+        Self { store, cache: Cache::new(max_staleness, Self::ENTRIES) }
+    }
+
+    /// The same, empty, holding about this many tokens at most. One takes about a kilobyte.
+    #[must_use]
+    pub fn with_entries(self, entries: usize) -> Self {
+        Self { cache: Cache::new(self.cache.bound, entries), ..self }
+    }
+
+    /// The bound.
+    pub fn max_staleness(&self) -> Duration {
+        self.cache.bound
+    }
+
+    /// What it did.
+    pub fn counts(&self) -> CacheCounts {
+        let told_at = *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed_age = told_at.map(|told_at| told_at.elapsed());
+        CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
+    }
+
+    /// Follows a feed, for ever: in a task of its own, which the host ends when it stops.
+    pub async fn follow(&self, mut feed: impl Feed) {
+        loop {
+            let told = feed.next().await;
+            match told {
+                Told::Token(key) => self.cache.shards.forget(&key),
+                Told::Project(project) => self.cache.shards.move_epoch(&project),
+                Told::Nothing => {}
+                Told::Lost => {
+                    Counters::add(&self.cache.counters.feed_losses);
+                    self.cache.shards.move_all_epochs();
+                }
+            }
+            *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    fn writing<'c>(&'c self, keys: &'c [TokenKey]) -> Writing<'c> {
+        let since = keys.first().map(|key| self.cache.since(&key.project));
+        Writing { cache: &self.cache, keys, project: None, since }
+    }
+
+    fn writing_in<'c>(&'c self, project: &'c ProjectId) -> Writing<'c> {
+        Writing { cache: &self.cache, keys: &[], project: Some(project), since: None }
+    }
+}
+
+impl Cache {
+    fn new(bound: Duration, entries: usize) -> Arc<Self> {
+        let shards = Shards::new(bound, entries);
+        Arc::new(Self {
+            shards,
+            counters: Counters::default(),
+            bound,
+            began: Instant::now(),
+            told_at: Mutex::default(),
+        })
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn since(&self, project: &ProjectId) -> Since {
+        Since { asked_at: self.now(), epoch: self.shards.epoch(project) }
+    }
+}
+
+/// An act of this process on some keys, or on a project's. However it ends, also where its future is dropped half-way,
+/// nothing from before it is answered afterwards.
+struct Writing<'c> {
+    cache: &'c Cache,
+    keys: &'c [TokenKey],
+    project: Option<&'c ProjectId>,
+    since: Option<Since>,
+}
+
+impl Writing<'_> {
+    /// It is acknowledged, and gave this record of the first key.
+    fn gave(mut self, record: &Arc<TokenRecord>) {
+        if let (Some((first, others)), Some(since)) = (self.keys.split_first(), self.since) {
+            self.cache.shards.wrote(first, record, since);
+            self.keys = others;
+        }
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        for key in self.keys {
+            self.cache.shards.forget(key);
+        }
+        if let Some(project) = self.project {
+            self.cache.shards.move_epoch(project);
+        }
+    }
+}
+
+/// Somebody who waits for a call. The last to go takes it along.
+struct Waiting<'c> {
+    cache: &'c Cache,
+    key: &'c TokenKey,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.flight.answer.get().is_none() {
+            self.cache.shards.end_if_last(self.key, &self.flight);
+        }
+    }
+}
+
+impl<S: TokenStore> Cached<S> {
+    async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
+        let since = self.cache.since(&key.project);
+        Counters::add(&self.cache.counters.misses);
+        let found = self.store.find(key).await.map_err(Arc::new);
+        match &found {
+            Ok(found) if !self.cache.shards.land(key, flight, found, since) => {
+                Counters::add(&self.cache.counters.fills_lost);
+            }
+            Ok(_) => {}
+            Err(_) => self.cache.shards.end(key, flight),
+        }
+        Answer { since, found }
+    }
+}
+
+/// An answer that took longer to come than answers may be old.
+#[derive(Debug)]
+struct TooOld;
+
+impl fmt::Display for TooOld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store took longer to answer than its answers may be old")
+    }
+}
+
+impl core::error::Error for TooOld {}
+
+impl<S: TokenStore> TokenStore for Cached<S> {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        let keys = [record.key()];
+        let _writing = self.writing(&keys);
+        self.store.insert(record, limit).await
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        let cache = &*self.cache;
+        let (flight, begun) = match cache.shards.look(key, cache.now()) {
+            Looked::Held(found) => {
+                Counters::add(&cache.counters.hits);
+                return Ok(found);
+            }
+            Looked::Asked { flight, begun } => (flight, begun),
+        };
+        if begun {
+            Counters::add(&cache.counters.joined);
+        }
+        let waiting = Waiting { cache, key, flight };
+        let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight)).await;
+        let Answer { since, found } = answer.clone();
+        let found = found.map_err(|error| StoreError::with_source(error.kind(), error))?;
+        let age = cache.now().saturating_sub(since.asked_at);
+        if age > cache.bound && !cache.bound.is_zero() {
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld));
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.store.list(query).await
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.store.count(query).await
+    }
+
+    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.update(key, expected_version, change).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.revoke(key, revocation).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        let _writing = self.writing_in(&matching.project);
+        self.store.revoke_matching(matching, revocation).await
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Found, StoreError> {
+        // The successor of an earlier try may be ended too, and only the store knows its id.
+        let _writing = self.writing_in(&key.project);
+        self.store.rotate(key, expected_version, successor, grace_until).await
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        self.store.touch_many(touches).await
+    }
+}
+
+impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
+    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        self.store.projects(query).await
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.purge(project, ended_before, most).await
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.claim_notices(project, now, lease_until, most).await
+    }
+
+    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.acknowledge_notice(key, stage).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+}
+
+impl<S: ImportStore> ImportStore for Cached<S> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+        let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
+        let _writing = self.writing(&keys);
+        self.store.import(batch).await
+    }
+
+    async fn find_imported(&self, import_key: &ImportKey) -> Result<Found, StoreError> {
+        self.store.find_imported(import_key).await
+    }
+}
