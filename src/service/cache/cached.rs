@@ -280,6 +280,8 @@ impl<S: TokenStore> TokenStore for Cached<S> {
     }
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        let keys: Vec<TokenKey> = touches.iter().map(|touch| touch.key).collect();
+        let _writing = self.writing(&keys);
         self.store.touch_many(touches).await
     }
 }
