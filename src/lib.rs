@@ -24,6 +24,8 @@ pub use crate::adapters::axum::{
 };
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use crate::adapters::redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]

@@ -1,0 +1,153 @@
+//! One connection to what the host has: a cluster, or a single server.
+
+use core::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use tokio::sync::Mutex;
+
+use super::PATIENCE;
+
+/// How long one try to reach a node may take.
+const REACH: Duration = Duration::from_secs(1);
+
+/// What the host's addresses lead to.
+pub(super) enum Address {
+    /// Any nodes of a cluster.
+    Cluster(ClusterClient),
+    /// One server.
+    Single(Client),
+}
+
+impl Address {
+    /// Asks the first that answers whether it is of a cluster.
+    pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
+        let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
+        for url in urls {
+            let client = Client::open(url.as_str())?;
+            let told = async { redis::cmd("INFO").arg("cluster").query_async(&mut open(&client).await?).await };
+            match told.await {
+                Ok(info) => return Self::of_told(&info, urls, client),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    fn of_told(info: &Value, urls: &[String], client: Client) -> RedisResult<Self> {
+        let info: String = redis::from_redis_value_ref(info)?;
+        if info.contains("cluster_enabled:1") {
+            // The client repeats nothing by itself: of an act whose answer was lost, it does not know whether it was done.
+            let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
+            let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
+            return builder.build().map(Self::Cluster);
+        }
+        match urls {
+            [_] => Ok(Self::Single(client)),
+            _ => Err((ErrorKind::InvalidClientConfig, "several addresses, but they are not of a cluster").into()),
+        }
+    }
+
+    pub(super) async fn connect(&self) -> RedisResult<Connection> {
+        Ok(match self {
+            Self::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
+            Self::Single(client) => Connection::Single { client: Box::new(client.clone()), open: Mutex::default() },
+        })
+    }
+}
+
+async fn open(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(REACH)).set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// A connection that many calls share, and that is made anew where it was lost.
+pub(super) enum Connection {
+    /// To each node of a cluster. The client follows the cluster's shape.
+    Cluster(ClusterConnection),
+    /// To one server.
+    Single {
+        client: Box<Client>,
+        /// With its number, so that only who used it says that it is lost.
+        open: Mutex<(u64, Option<MultiplexedConnection>)>,
+    },
+}
+
+impl Connection {
+    /// Sends commands together to the master of a slot: nothing of the same connection comes between them. The first is the
+    /// act; where it is refused, that is the error.
+    pub(super) async fn send(&self, slot: Slot, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let answers = match self {
+            Self::Cluster(connection) => {
+                let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+                connection.clone().route_pipeline(pipeline, 0, commands.len(), route).await?
+            }
+            Self::Single { client, open } => send_to_one(client, open, &pipeline, commands.len()).await?,
+        };
+        match answers.first() {
+            Some(Value::ServerError(error)) => Err(error.clone().into()),
+            Some(_) => Ok(answers),
+            None => Err((ErrorKind::UnexpectedReturnType, "no answer to a command").into()),
+        }
+    }
+
+    /// Sends a command to each node, replicas too; their answers, each with the node's address.
+    pub(super) async fn send_to_all(&self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
+        match self {
+            Self::Cluster(connection) => {
+                let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
+                match connection.clone().route_command(command, routing).await? {
+                    Value::Map(answers) => {
+                        answers.into_iter().map(|(node, answer)| Ok((redis::from_redis_value(node)?, answer))).collect()
+                    }
+                    _ => Err((ErrorKind::UnexpectedReturnType, "no answer of each node").into()),
+                }
+            }
+            Self::Single { client, .. } => {
+                let answers = self.send(Slot::for_key(""), &[command]).await?;
+                let node = client.get_connection_info().addr().to_string();
+                Ok(answers.into_iter().map(|answer| (node.clone(), answer)).collect())
+            }
+        }
+    }
+
+    /// Whether it is to a cluster.
+    pub(super) fn is_clustered(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+}
+
+async fn send_to_one(
+    client: &Client,
+    shared: &Mutex<(u64, Option<MultiplexedConnection>)>,
+    pipeline: &Pipeline,
+    count: usize,
+) -> RedisResult<Vec<Value>> {
+    let (number, mut connection) = {
+        let mut shared = shared.lock().await;
+        let connection = match shared.1.take() {
+            Some(connection) => connection,
+            None => {
+                shared.0 += 1;
+                open(client).await?
+            }
+        };
+        shared.1 = Some(connection.clone());
+        (shared.0, connection)
+    };
+    let answers = connection.req_packed_commands(pipeline, 0, count).await;
+    if answers.as_ref().is_err_and(RedisError::is_unrecoverable_error) {
+        let mut shared = shared.lock().await;
+        if shared.0 == number {
+            shared.1 = None;
+        }
+    }
+    answers
+}

@@ -1,0 +1,160 @@
+//! Lists and counts: the rows along an index, judged here.
+
+use std::sync::Arc;
+
+use redis::Value;
+
+use super::RedisStore;
+use super::failure::corrupt;
+use super::group::ROWS;
+use super::row;
+use super::script::{COUNT, PAGE};
+use crate::rules::record::TokenRecord;
+use crate::service::cursor::{Cursor, Expiry, SortKey};
+use crate::service::query::{CountQuery, ListOrder, ListQuery, Page};
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// Never, as an expiry sorts: one millisecond behind the last time there is.
+const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
+
+/// A part of an index, in one direction. Bounds are those of `ZRANGEBYLEX`.
+pub(super) struct Walk {
+    pub(super) project: ProjectId,
+    pub(super) index: String,
+    pub(super) from: Vec<u8>,
+    pub(super) to: Vec<u8>,
+    pub(super) descending: bool,
+}
+
+impl Walk {
+    /// All of a project's index of this order, or of an owner's.
+    pub(super) fn along(project: ProjectId, owner: Option<&OwnerId>, order: ListOrder) -> Self {
+        let index = match owner {
+            Some(owner) => format!("{order}:{owner}"),
+            None => order.to_string(),
+        };
+        Self { project, index, from: b"-".to_vec(), to: b"+".to_vec(), descending: false }
+    }
+
+    /// Goes on behind this place.
+    fn behind(&mut self, place: &[u8]) {
+        *(if self.descending { &mut self.to } else { &mut self.from }) = [b"(", place].concat();
+    }
+}
+
+/// A row's place in the index of an order, as change.lua makes it.
+fn place(cursor: &Cursor) -> Vec<u8> {
+    let key = match &cursor.key {
+        SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sortable(time.as_unix_millis()),
+        SortKey::Expires(Expiry::Never) => sortable(NEVER),
+        SortKey::Name(name) => format!("{name}\0"),
+    };
+    [key.as_bytes(), cursor.id.as_str().as_bytes()].concat()
+}
+
+/// A time as text that sorts as times do: milliseconds from year 1 on, 15 digits.
+pub(super) fn sortable(millis: i64) -> String {
+    format!("{:015}", millis - Timestamp::MIN.as_unix_millis())
+}
+
+impl RedisStore {
+    pub(super) async fn page(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
+        let mut walk = Walk::along(query.project, query.owner.as_ref(), query.order);
+        walk.descending = query.descending;
+        if let (ListOrder::Expires, Some(time)) = (query.order, query.expires_before) {
+            walk.to = format!("({}", sortable(time.as_unix_millis())).into_bytes();
+        }
+        if let Some(after) = after {
+            walk.behind(&place(after));
+        }
+        // One more than the page, to know whether there is one.
+        let most = query.most.get() + 1;
+        let mut items = self.matching(walk, most, |record| query.matches(record)).await?;
+        let more = items.len() == most;
+        items.truncate(query.most.get());
+        let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
+        Ok(Page { items, next })
+    }
+
+    pub(super) async fn number_of(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        let mut walk = Walk::along(query.project, query.owner.as_ref(), ListOrder::Created);
+        if query.status.is_none() && query.key_number.is_none() {
+            return self.servers.read(&COUNT.on(&walk.project).arg(&walk.index)).await?.number();
+        }
+        let mut count = 0;
+        loop {
+            let rows = self.rows(&mut walk, ROWS).await?;
+            count += rows.iter().filter(|record| query.matches(record)).count() as u64;
+            if rows.len() < ROWS {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// The first rows along the way that match.
+    pub(super) async fn matching(
+        &self,
+        mut walk: Walk,
+        most: usize,
+        matches: impl Fn(&TokenRecord) -> bool + Send,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let mut found = Vec::new();
+        // A page, if all match, and larger steps where few do.
+        let mut step = most.min(ROWS);
+        loop {
+            let rows = self.rows(&mut walk, step).await?;
+            let read = rows.len();
+            found.extend(rows.into_iter().filter(|record| matches(record)).take(most - found.len()).map(Arc::new));
+            if read < step || found.len() == most {
+                return Ok(found);
+            }
+            step = ROWS;
+        }
+    }
+
+    /// The next rows along the way, which goes on behind them.
+    async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
+        let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
+        let act = act.arg(if walk.descending { "1" } else { "" }).number(most);
+        let answer = self.servers.read(&act).await?;
+        let mut rows = Vec::with_capacity(most);
+        for row in answer.values() {
+            let (place, record) = placed(walk.project, row)?;
+            walk.behind(&place);
+            rows.push(record);
+        }
+        Ok(rows)
+    }
+}
+
+/// A row that is answered with its place, at whose end is its id.
+pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
+    let parts = match row {
+        Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),
+        _ => None,
+    };
+    let Some([Value::BulkString(place), row]) = parts else {
+        return Err(corrupt("a script answered a row without its place"));
+    };
+    let id = place.last_chunk::<{ TokenId::LEN }>().ok_or_else(|| corrupt("a place has no id"))?;
+    let id = TokenId::new(str::from_utf8(id).map_err(corrupt)?).map_err(corrupt)?;
+    let record = row::record(&TokenKey { project, id }, row)?;
+    Ok((place, record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sort_as_text() {
+        assert_eq!(sortable(Timestamp::MIN.as_unix_millis()), "000000000000000");
+        assert_eq!(sortable(0), "062135596800000");
+        assert_eq!(sortable(NEVER), "315537897600000");
+        assert!(include_str!("lua/change.lua").contains(&format!("NEVER = '{NEVER}'")));
+    }
+}

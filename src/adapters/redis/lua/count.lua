@@ -1,0 +1,2 @@
+-- How many places an index has. ARGV: the index.
+return { 'done', redis.call('ZCARD', P .. ARGV[1]) }

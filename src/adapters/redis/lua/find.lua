@@ -1,0 +1,6 @@
+-- One row. ARGV: its id.
+local row = reply(ARGV[1])
+if not row then
+  return { 'none' }
+end
+return { 'done', row }

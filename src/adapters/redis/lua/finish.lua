@@ -1,0 +1,23 @@
+-- Writes a fence into some of the rows under it. ARGV: feed, its group, the most rows. The one that leaves none takes the
+-- fence away. No group has a second fence before, so that any caller may finish another's.
+local group, most = ARGV[2], tonumber(ARGV[3])
+local laid, set = redis.call('HGET', P .. 'fences', group), P .. 'fenced:' .. group
+if not laid then
+  return { 'done' }
+end
+local ids, rows = redis.call('ZRANGE', set, 0, most - 1), {}
+for _, id in ipairs(ids) do
+  rows[id] = read(id) or corrupt()
+end
+local at, reason, by = string.match(laid, '^(%S+) (%S+) (.+)$')
+for id, row in pairs(rows) do
+  revoke(id, row, at, reason, by)
+end
+if #ids > 0 then
+  redis.call('ZREM', set, unpack(ids))
+end
+if redis.call('EXISTS', set) == 1 then
+  return { 'more' }
+end
+redis.call('HDEL', P .. 'fences', group)
+return { 'done' }

@@ -1,0 +1,20 @@
+-- A new row. ARGV: feed, its id, the most live tokens of the owner or nothing, the time to judge them at, the row.
+local id, most, now = ARGV[2], ARGV[3], ARGV[4]
+if redis.call('EXISTS', token(id)) == 1 then
+  return { 'conflict' }
+end
+local row = given(ARGV, 5)
+if most ~= '' then
+  -- The owner's own fence has taken its rows out of the count; a family's has not.
+  for _, group in ipairs(redis.call('HKEYS', P .. 'fences')) do
+    if string.sub(group, 1, 7) == 'family:' then
+      return fenced()
+    end
+  end
+  if redis.call('ZCOUNT', P .. 'standing:owner:' .. row.ow, '(' .. now, '+inf') >= tonumber(most) then
+    return { 'limit' }
+  end
+end
+add(id, row)
+tell(id)
+return { 'done' }

@@ -1,0 +1,13 @@
+-- Revokes one row, unless it is revoked. ARGV: feed, its id, when, why, by whom.
+local id = ARGV[2]
+local row = load(id)
+if not row then
+  return { 'none' }
+end
+if row.ra then
+  vouch()
+else
+  revoke(id, row, ARGV[3], ARGV[4], ARGV[5])
+  tell(id)
+end
+return { 'done', reply(id) }

@@ -1,0 +1,88 @@
+//! Maintenance: projects, purge, notices.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::RedisStore;
+use super::failure::corrupt;
+use super::group::{ROWS, batch};
+use super::list::{Walk, placed, sortable};
+use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, Word};
+use super::store::{projects_key, record_if_any, refused};
+use crate::rules::record::TokenRecord;
+use crate::rules::status::NoticeStage;
+use crate::service::query::{ListOrder, PageSize};
+use crate::service::store::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::service::store_error::StoreError;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+impl StoreMaintenance for RedisStore {
+    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        let ProjectsQuery { owner, after, most } = query;
+        let key = projects_key(owner.as_ref().map(|owner| owner.as_str()));
+        let from = after.as_ref().map_or("-".to_owned(), |after| format!("({after}"));
+        let act = Act::plain("ZRANGEBYLEX", &key).arg(from).args(["+", "LIMIT", "0"]).number(most.get());
+        let projects: Vec<String> = redis::from_redis_value(self.servers.ask(&act).await?).map_err(corrupt)?;
+        projects.iter().map(|project| ProjectId::new(project).map_err(corrupt)).collect()
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+        let act = self.act(&PURGE, project).number(ended_before.as_unix_millis()).number(most.get().min(ROWS));
+        batch(self.write_behind_fences(project, &act).await?)
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let mut claimed: Vec<Arc<TokenRecord>> = Vec::new();
+        loop {
+            let is_due = |record: &TokenRecord| {
+                let free = record.notice_lease_until.is_none_or(|lease| lease <= now);
+                free && record.due_notice(now).is_some() && claimed.iter().all(|claimed| claimed.id != record.id)
+            };
+            let left = (most.get() - claimed.len()).min(ROWS);
+            let due = self.matching(expiring(*project, now), left, is_due).await?;
+            if due.is_empty() {
+                return Ok(claimed);
+            }
+            // Judged here, and claimed as they were judged: what another has claimed or changed meanwhile is left out.
+            let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
+            let act = due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version));
+            let answer = self.servers.write(&act).await?;
+            if answer.word != Word::Done {
+                return Err(refused(answer.word));
+            }
+            for row in answer.values() {
+                claimed.push(Arc::new(placed(*project, row)?.1));
+            }
+            if claimed.len() >= most.get() {
+                return Ok(claimed);
+            }
+        }
+    }
+
+    async fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: NoticeStage,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let not_later = NoticeStage::ALL.iter().filter(|other| **other <= stage).map(NoticeStage::as_str);
+        let act = self.act(&ACKNOWLEDGE, &key.project).arg(key.id.as_str()).arg(stage.as_str()).args(not_later);
+        record_if_any(key, self.servers.write(&act).await?)
+    }
+}
+
+/// Those that expire soon enough for a notice, the soonest first.
+fn expiring(project: ProjectId, now: Timestamp) -> Walk {
+    let furthest = NoticeStage::ALL.iter().filter_map(|stage| stage.ahead()).max().unwrap_or(Duration::ZERO);
+    let until = now.as_unix_millis() + furthest.as_millis() as i64;
+    let mut walk = Walk::along(project, None, ListOrder::Expires);
+    walk.from = format!("[{}", sortable(now.as_unix_millis() + 1)).into_bytes();
+    walk.to = format!("({}", sortable(until + 1)).into_bytes();
+    walk
+}

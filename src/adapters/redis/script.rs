@@ -1,0 +1,164 @@
+//! The scripts, and what calls them. Each act on tokens is one script on the server, in the one slot of its project.
+
+use std::sync::OnceLock;
+
+use redis::cluster_routing::Slot;
+use redis::{Cmd, Value};
+
+use super::failure::corrupt;
+use crate::service::store_error::StoreError;
+use crate::words::ids::ProjectId;
+
+/// A script, as one text: what it shares with others, then what it does.
+#[derive(Debug)]
+pub(super) struct Script {
+    text: &'static str,
+    hash: OnceLock<String>,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $($file:literal)+;)+) => {
+        $(pub(super) static $name: Script =
+            Script { text: concat!($(include_str!(concat!("lua/", $file, ".lua"))),+), hash: OnceLock::new() };)+
+    };
+}
+
+scripts! {
+    FIND = "rows" "find";
+    PAGE = "rows" "page";
+    COUNT = "rows" "count";
+    INSERT = "rows" "change" "insert";
+    UPDATE = "rows" "change" "update";
+    REVOKE = "rows" "change" "revoke";
+    GROUP = "rows" "change" "group";
+    FINISH = "rows" "change" "finish";
+    BATCH = "rows" "change" "batch";
+    ROTATE = "rows" "change" "rotate";
+    TOUCH = "rows" "change" "touch";
+    PURGE = "rows" "change" "purge";
+    CLAIM = "rows" "change" "claim";
+    ACKNOWLEDGE = "rows" "change" "acknowledge";
+}
+
+impl Script {
+    /// A call of it on one project.
+    pub(super) fn on(&'static self, project: &ProjectId) -> Act {
+        let prefix = format!("keyfob:{{{project}}}:");
+        // Two keys, of which the first is never there: see rows.lua.
+        let keys = vec![b"2".to_vec(), prefix.clone().into_bytes(), format!("{prefix}fences").into_bytes()];
+        Act { slot: Slot::for_key(&prefix), script: Some(self), args: keys }
+    }
+
+    fn hash(&self) -> &str {
+        self.hash.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
+    }
+}
+
+/// One command to be sent to the master of a slot.
+#[derive(Debug)]
+pub(super) struct Act {
+    pub(super) slot: Slot,
+    script: Option<&'static Script>,
+    args: Vec<Vec<u8>>,
+}
+
+impl Act {
+    /// A command on one key, without a script.
+    pub(super) fn plain(command: &str, key: &str) -> Self {
+        Self { slot: Slot::for_key(key), script: None, args: vec![command.into(), key.into()] }
+    }
+
+    pub(super) fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
+        self.args.push(arg.as_ref().to_vec());
+        self
+    }
+
+    pub(super) fn number(self, number: impl ToString) -> Self {
+        self.arg(number.to_string())
+    }
+
+    pub(super) fn args<A: AsRef<[u8]>>(self, args: impl IntoIterator<Item = A>) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    /// As it is sent. A server that does not know the script by its hash is sent the text.
+    pub(super) fn command(&self, by_hash: bool) -> Cmd {
+        let mut command = Cmd::new();
+        match self.script {
+            Some(script) if by_hash => command.arg("EVALSHA").arg(script.hash()),
+            Some(script) => command.arg("EVAL").arg(script.text),
+            None => &mut command,
+        };
+        for arg in &self.args {
+            command.arg(arg.as_slice());
+        }
+        command
+    }
+}
+
+/// What a script answered: a word, and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) word: Word,
+    rest: std::vec::IntoIter<Value>,
+}
+
+/// How an act went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Word {
+    /// It is done.
+    Done,
+    /// There is no such row.
+    None,
+    /// The row is not as expected.
+    Conflict,
+    /// The owner has too many.
+    Limit,
+    /// The fences of these groups are to be finished first.
+    Fenced,
+    /// A fence was laid over the group.
+    Laid,
+    /// More is left to do.
+    More,
+}
+
+impl Answer {
+    /// # Errors
+    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) where it is none: what stands under the name of the script is another one.
+    pub(super) fn of(value: Value) -> Result<Self, StoreError> {
+        let Value::Array(values) = value else { return Err(corrupt("a script answered no list")) };
+        let mut rest = values.into_iter();
+        let word = match rest.next() {
+            Some(Value::BulkString(word)) => match word.as_slice() {
+                b"done" => Word::Done,
+                b"none" => Word::None,
+                b"conflict" => Word::Conflict,
+                b"limit" => Word::Limit,
+                b"fenced" => Word::Fenced,
+                b"laid" => Word::Laid,
+                b"more" => Word::More,
+                _ => return Err(corrupt("a script answered an unknown word")),
+            },
+            _ => return Err(corrupt("a script answered no word")),
+        };
+        Ok(Self { word, rest })
+    }
+
+    /// The next value, a number.
+    pub(super) fn number(&mut self) -> Result<u64, StoreError> {
+        match self.rest.next() {
+            Some(Value::Int(number)) => number.try_into().map_err(corrupt),
+            _ => Err(corrupt("a script answered no number")),
+        }
+    }
+
+    /// The next value, whatever it is.
+    pub(super) fn value(&mut self) -> Value {
+        self.rest.next().unwrap_or_default()
+    }
+
+    /// All values that are left.
+    pub(super) fn values(self) -> impl Iterator<Item = Value> {
+        self.rest
+    }
+}

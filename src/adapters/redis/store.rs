@@ -1,0 +1,171 @@
+//! The token store. What is to be revoked in a group is in group.rs, lists and counts in list.rs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::RedisStore;
+use super::failure::corrupt;
+use super::row::{self, Field};
+use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
+use crate::rules::change::Change;
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::service::query::{CountQuery, ListQuery, Page};
+use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::timestamp::Timestamp;
+
+/// How many last uses one script writes.
+const TOUCHES: usize = 500;
+
+impl TokenStore for RedisStore {
+    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+        let key = record.key();
+        let act = self.act(&INSERT, &key.project).arg(key.id.as_str());
+        let act = match limit {
+            Some(OwnerLimit { most, now }) => act.number(most).number(now.as_unix_millis()),
+            None => act.arg("").arg(""),
+        };
+        let act = with_fields(act, row::fields(&record)?);
+        self.name_project(&record).await?;
+        let answer = self.write_behind_fences(&key.project, &act).await?;
+        match answer.word {
+            Word::Done => Ok(Arc::new(record)),
+            word => Err(refused(word)),
+        }
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let answer = self.servers.read(&FIND.on(&key.project).arg(key.id.as_str())).await?;
+        record_if_any(key, answer)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.page(query).await
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.number_of(query).await
+    }
+
+    async fn update(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        change: Change,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let act = self.act(&UPDATE, &key.project).arg(key.id.as_str()).number(expected_version);
+        let act = with_fields(act, changed_fields(&change));
+        record_if_any(key, self.servers.write(&act).await?)
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let act = with_revocation(self.act(&REVOKE, &key.project).arg(key.id.as_str()), revocation);
+        record_if_any(key, self.servers.write(&act).await?)
+    }
+
+    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
+        self.revoke_group(matching, revocation).await
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        if successor.project != key.project {
+            // A script sees one project only.
+            return match self.find(key).await? {
+                Some(_) => Err(StoreErrorKind::Conflict.into()),
+                None => Ok(None),
+            };
+        }
+        let act = self.act(&ROTATE, &key.project).arg(key.id.as_str()).number(expected_version);
+        let act = act.number(grace_until.as_unix_millis()).arg(successor.id.as_str());
+        let act = with_fields(act, row::fields(&successor)?);
+        // It may have another owner than the one it takes over from.
+        self.name_project(&successor).await?;
+        record_if_any(key, self.servers.write(&act).await?)
+    }
+
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        let mut latest: BTreeMap<ProjectId, BTreeMap<TokenId, Timestamp>> = BTreeMap::new();
+        for Touch { key, used_at } in touches {
+            let last = latest.entry(key.project).or_default().entry(key.id).or_insert(*used_at);
+            *last = (*last).max(*used_at);
+        }
+        let mut moved = 0;
+        for (project, touches) in latest {
+            let touches: Vec<_> = touches.into_iter().collect();
+            for touches in touches.chunks(TOUCHES) {
+                let act = self.act(&TOUCH, &project);
+                let act = touches.iter().fold(act, |act, (id, at)| act.arg(id.as_str()).number(at.as_unix_millis()));
+                moved += self.servers.write(&act).await?.number()?;
+            }
+        }
+        Ok(moved)
+    }
+}
+
+impl RedisStore {
+    /// Writes down that the owner has tokens in the project, before it has one: a fall in between names a project too many.
+    async fn name_project(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        for key in [projects_key(None), projects_key(Some(record.owner.as_str()))] {
+            self.servers.change(&Act::plain("ZADD", &key).arg("0").arg(record.project.as_str())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The key of the set of all projects, or of an owner's.
+pub(super) fn projects_key(owner: Option<&str>) -> String {
+    match owner {
+        Some(owner) => format!("keyfob:projects:{owner}"),
+        None => "keyfob:projects".to_owned(),
+    }
+}
+
+fn with_fields(act: Act, fields: impl IntoIterator<Item = Field>) -> Act {
+    fields.into_iter().fold(act, |act, (name, value)| act.arg(name).arg(value))
+}
+
+/// What a change sets, and what it clears: that has no value.
+fn changed_fields(change: &Change) -> Vec<Field> {
+    match change {
+        Change::Rename(name) => row::name(name).into(),
+        Change::Disable(disabled) => {
+            vec![row::time("da", Some(disabled.at)), row::text("db", disabled.by.as_str())]
+        }
+        Change::Enable => vec![row::text("da", ""), row::text("db", "")],
+        Change::Confirm => vec![row::text("co", "")],
+        Change::EndGrace(at) => vec![row::time("gr", Some(*at))],
+        Change::Narrow { scopes, addresses, expires_at } => {
+            vec![row::text("sc", scopes.as_str()), row::text("ad", addresses.as_str()), row::time("ex", *expires_at)]
+        }
+    }
+}
+
+pub(super) fn with_revocation(act: Act, revocation: &Revocation) -> Act {
+    let Revocation { at, by, reason } = revocation;
+    act.number(at.as_unix_millis()).arg(reason.as_str()).arg(by.as_str())
+}
+
+/// The record of an answer that has one.
+pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    match answer.word {
+        Word::Done => Ok(Some(Arc::new(row::record(key, answer.value())?))),
+        Word::None => Ok(None),
+        word => Err(refused(word)),
+    }
+}
+
+/// What an act was refused for.
+pub(super) fn refused(word: Word) -> StoreError {
+    match word {
+        Word::Conflict => StoreErrorKind::Conflict.into(),
+        Word::Limit => StoreErrorKind::Limit.into(),
+        _ => corrupt("a script answered another word than it should"),
+    }
+}

@@ -1,0 +1,190 @@
+//! The Redis store: every law of the contract, on a cluster and on one server, and what is its own.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob::{
+    Access, Policy, RedisStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind, TokenKey,
+    TokenStore, Tokens, mint,
+};
+use support::kit::{Erased, keeps_every_law};
+use support::redis::{Servers, shared_cluster, shared_server};
+use support::{actor, keyring, new_token, now};
+
+#[tokio::test]
+async fn on_a_cluster_by_value() {
+    let Some(servers) = shared_cluster() else { return };
+    keeps_every_law(servers.store().await).await;
+}
+
+#[tokio::test]
+async fn on_a_cluster_by_reference() {
+    let Some(servers) = shared_cluster() else { return };
+    keeps_every_law(&servers.store().await).await;
+}
+
+#[tokio::test]
+async fn on_a_cluster_in_an_arc_with_the_feed() {
+    let Some(servers) = shared_cluster() else { return };
+    keeps_every_law(Arc::new(servers.store().await.with_feed())).await;
+}
+
+#[tokio::test]
+async fn on_a_server_in_a_box() {
+    let Some(servers) = shared_server() else { return };
+    keeps_every_law(Box::new(servers.store().await)).await;
+}
+
+#[tokio::test]
+async fn on_a_server_erased() {
+    let Some(servers) = shared_server() else { return };
+    keeps_every_law(Erased::new(servers.store().await)).await;
+}
+
+async fn insert(store: &RedisStore) -> TokenKey {
+    let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+    let key = issued.record.key();
+    store.insert(issued.record, None).await.unwrap();
+    key
+}
+
+fn revocation() -> Revocation {
+    Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
+}
+
+/// One act, though too much for one script: no script of it keeps the server from others for long, and none of the tokens
+/// is live for a moment once it is acknowledged.
+#[tokio::test]
+async fn an_owner_of_many_is_revoked_by_short_scripts() {
+    const MANY: usize = 20_000;
+    let Some(servers) = Servers::one() else { return };
+    let store = servers.store().await;
+    let tokens = Tokens::new(keyring(), store.clone());
+    let mut texts = Vec::new();
+    for made in 0..MANY {
+        let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+        if made % 1_000 == 0 {
+            texts.push(issued.token.expose_secret().to_owned());
+        }
+        store.insert(issued.record, None).await.unwrap();
+    }
+    servers.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "100000"]);
+    servers.ask(&["SLOWLOG", "RESET"]);
+    let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    let group = RevokeGroup::Owner(record.owner.clone());
+    let matching = RevokeMatching { project: record.project, group, most: Default::default() };
+
+    // Its future is dropped as soon as the fence lies: what is left is others' to finish.
+    let (revoking, watching) = (store.clone(), store.clone());
+    let mine = matching.clone();
+    let act = tokio::spawn(async move { revoking.revoke_matching(&mine, &revocation()).await });
+    let access = Access::to(&record.project, &[]);
+    let first = Tokens::new(keyring(), watching);
+    while first.verify(&texts[0], &access).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    act.abort();
+    let dropped = act.await.is_err();
+    println!("the caller {}", if dropped { "was dropped half-way" } else { "was too fast to be dropped" });
+    for text in &texts {
+        let refused = tokens.verify(text, &access).await.unwrap_err();
+        assert_eq!(refused.rejection().unwrap().as_str(), "revoked");
+    }
+    let left = store.revoke_matching(&matching, &revocation()).await.unwrap();
+    assert!(left.done);
+    // A new one of theirs is under no fence.
+    let fresh = insert(&store).await;
+    assert!(store.find(&fresh).await.unwrap().unwrap().revoked.is_none());
+    let slow = servers.ask(&["SLOWLOG", "LEN"]);
+    assert_eq!(slow.trim(), "0", "{}", servers.ask(&["SLOWLOG", "GET"]));
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_tokens_is_refused() {
+    let Some(servers) = Servers::one() else { return };
+    for (setting, weak, strong) in [
+        ("appendfsync", "everysec", "always"),
+        ("appendonly", "no", "yes"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
+        servers.ask(&["CONFIG", "SET", setting, weak]);
+        let error = RedisStore::connect(servers.urls()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Other);
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains(setting) && why.contains(weak), "{why}");
+        servers.ask(&["CONFIG", "SET", setting, strong]);
+    }
+    RedisStore::connect(servers.urls()).await.unwrap();
+}
+
+/// The address may hold a password: no error repeats it.
+#[tokio::test]
+async fn no_error_tells_the_address() {
+    for url in ["redis://ada:hunter2@[", "postgres://ada:hunter2@db/x", "redis://ada:hunter2@127.0.0.1:1/"] {
+        let error = RedisStore::connect([url]).await.unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{url}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
+    let Some(mut servers) = Servers::one() else { return };
+    let store = servers.store().await;
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        keys.push(insert(&store).await);
+    }
+    servers.kill(0);
+    assert_eq!(store.find(&keys[0]).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    servers.go(0);
+    for key in &keys {
+        assert!(store.find(key).await.unwrap().is_some());
+    }
+}
+
+/// What a replica does not have, a fail-over loses: it is not acknowledged.
+#[tokio::test]
+async fn an_act_that_no_replica_has_is_unavailable() {
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let store = servers.store().await;
+    let key = insert(&store).await;
+    let master = servers.master_of(&key.project);
+    let replica = servers.replica_of(master);
+    servers.kill(replica);
+    assert_eq!(store.revoke(&key, &revocation()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    servers.go(replica);
+    servers.wait_until_linked(replica);
+    // It was done, and is acknowledged once a replica has it.
+    assert!(store.revoke(&key, &revocation()).await.unwrap().unwrap().revoked.is_some());
+}
+
+#[tokio::test]
+async fn a_killed_master_loses_nothing_that_was_acknowledged() {
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let store = servers.store().await;
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        keys.push(insert(&store).await);
+    }
+    for key in &keys[..25] {
+        store.revoke(key, &revocation()).await.unwrap();
+    }
+    servers.kill(servers.master_of(&keys[0].project));
+    let killed = std::time::Instant::now();
+    // Nothing but the truth or no answer, until another takes over.
+    loop {
+        match store.find(&keys[0]).await {
+            Ok(found) => {
+                assert!(found.unwrap().revoked.is_some());
+                break;
+            }
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+        }
+        assert!(killed.elapsed() < Duration::from_secs(60), "nobody took over");
+    }
+    for (number, key) in keys.iter().enumerate() {
+        assert_eq!(store.find(key).await.unwrap().unwrap().revoked.is_some(), number < 25, "{number}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Private Redis servers on free loopback ports, of the installed program, that end with the test: one, or a cluster of three
+//! masters.
+
+use std::env;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use keyfob::{ProjectId, RedisStore};
+use tempfile::TempDir;
+
+const MASTERS: usize = 3;
+/// For what is a matter of moments.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Servers {
+    folder: TempDir,
+    nodes: Vec<Node>,
+    clustered: bool,
+}
+
+struct Node {
+    port: u16,
+    process: Option<Child>,
+}
+
+/// The cluster that the tests of this process share, for as long as one of them holds it; `None` where Redis is not installed.
+pub fn shared_cluster() -> Option<Arc<Servers>> {
+    static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
+    shared(&SHARED, || Servers::cluster(0))
+}
+
+/// The same, of one server.
+pub fn shared_server() -> Option<Arc<Servers>> {
+    static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
+    shared(&SHARED, Servers::one)
+}
+
+fn shared(shared: &Mutex<Weak<Servers>>, start: impl FnOnce() -> Option<Servers>) -> Option<Arc<Servers>> {
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(servers) = shared.upgrade() {
+        return Some(servers);
+    }
+    let servers = Arc::new(start()?);
+    *shared = Arc::downgrade(&servers);
+    Some(servers)
+}
+
+impl Servers {
+    /// One server. `None` where Redis is not installed, which is a failure under `CI=true`.
+    pub fn one() -> Option<Self> {
+        Self::start(1, false)
+    }
+
+    /// A cluster of three masters, each with so many replicas.
+    pub fn cluster(replicas: usize) -> Option<Self> {
+        let servers = Self::start(MASTERS * (1 + replicas), true)?;
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]);
+        create.args(servers.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
+        create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
+        let created = create.output().unwrap();
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
+        for node in 0..servers.nodes.len() {
+            servers.wait_for(node, &["CLUSTER", "INFO"], |told| told.contains("cluster_state:ok"));
+            servers.wait_for(node, &["CLUSTER", "NODES"], |told| told.matches("slave").count() == MASTERS * replicas);
+            servers.wait_until_linked(node);
+        }
+        Some(servers)
+    }
+
+    fn start(count: usize, clustered: bool) -> Option<Self> {
+        if Command::new("redis-server").arg("--version").output().is_err() {
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
+            println!("skipped: Redis is not installed");
+            return None;
+        }
+        // Where a sync costs nothing, if there is such a place.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
+        let mut held = Vec::new();
+        let mut nodes = Vec::new();
+        while nodes.len() < count {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+                nodes.push(Node { port, process: None });
+            }
+            held.push(listener);
+        }
+        drop(held);
+        let mut servers = Self { folder, nodes, clustered };
+        for node in 0..count {
+            servers.go(node);
+        }
+        Some(servers)
+    }
+
+    /// Starts a node, again where it was killed.
+    pub fn go(&mut self, number: usize) {
+        let port = self.nodes[number].port.to_string();
+        let folder = self.folder.path().join(&port);
+        std::fs::create_dir_all(&folder).unwrap();
+        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]).arg("--dir").arg(&folder);
+        command.args(["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]);
+        if self.clustered {
+            command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
+        }
+        let process = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.nodes[number].process = Some(process);
+        self.wait_for(number, &["PING"], |told| told.trim() == "PONG");
+    }
+
+    /// As a crash does.
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut process) = self.nodes[number].process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("redis://127.0.0.1:{}", node.port)).collect()
+    }
+
+    pub async fn store(&self) -> RedisStore {
+        RedisStore::connect(self.urls()).await.unwrap()
+    }
+
+    /// What the first node answers.
+    pub fn ask(&self, command: &[&str]) -> String {
+        self.ask_node(0, command)
+    }
+
+    fn ask_node(&self, number: usize, command: &[&str]) -> String {
+        let port = self.nodes[number].port.to_string();
+        let told = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+        String::from_utf8_lossy(&told.stdout).into_owned()
+    }
+
+    fn wait_for(&self, number: usize, command: &[&str], is_it: impl Fn(&str) -> bool) {
+        let asked = Instant::now();
+        loop {
+            let told = self.ask_node(number, command);
+            if is_it(&told) {
+                return;
+            }
+            assert!(asked.elapsed() < PATIENCE, "{command:?}: {told}");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Until a replica follows its master. A master follows nobody.
+    pub fn wait_until_linked(&self, number: usize) {
+        self.wait_for(number, &["INFO", "replication"], |told| {
+            told.contains("role:master") || told.contains("master_link_status:up")
+        });
+    }
+
+    /// The node that has a project's tokens.
+    pub fn master_of(&self, project: &ProjectId) -> usize {
+        let slot: u16 = self.ask(&["CLUSTER", "KEYSLOT", &format!("{{{project}}}")]).trim().parse().unwrap();
+        let nodes = self.ask(&["CLUSTER", "NODES"]);
+        let has_slot = |node: &&str| {
+            node.split(' ').skip(8).filter_map(|range| range.split_once('-')).any(|(first, last)| {
+                (first.parse().unwrap()..=last.parse::<u16>().unwrap()).contains(&slot)
+            })
+        };
+        self.number(nodes.lines().find(has_slot).unwrap())
+    }
+
+    /// A node that follows another.
+    pub fn replica_of(&self, master: usize) -> usize {
+        let id = self.ask_node(master, &["CLUSTER", "MYID"]);
+        let nodes = self.ask(&["CLUSTER", "NODES"]);
+        self.number(nodes.lines().find(|node| node.split(' ').nth(3) == Some(id.trim())).unwrap())
+    }
+
+    /// Of a line of the cluster's list.
+    fn number(&self, line: &str) -> usize {
+        let is_named = |node: &Node| line.contains(&format!("127.0.0.1:{}@", node.port));
+        self.nodes.iter().position(is_named).unwrap()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.kill(node);
+        }
+    }
+}
