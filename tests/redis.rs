@@ -6,41 +6,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Policy, RedisStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind, TokenKey,
-    TokenStore, Tokens, mint,
+    Access, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind,
+    TokenKey, TokenStore, Tokens, conformance, mint,
 };
-use support::kit::{Erased, keeps_every_law};
+use support::kit::keeps_the_laws_of_tokens;
 use support::redis::{Servers, shared_cluster, shared_server};
 use support::{actor, keyring, new_token, now};
 
 #[tokio::test]
 async fn on_a_cluster_by_value() {
     let Some(servers) = shared_cluster() else { return };
-    keeps_every_law(servers.store().await).await;
+    keeps_the_laws_of_tokens(servers.store().await).await;
 }
 
 #[tokio::test]
 async fn on_a_cluster_by_reference() {
     let Some(servers) = shared_cluster() else { return };
-    keeps_every_law(&servers.store().await).await;
+    keeps_the_laws_of_tokens(&servers.store().await).await;
 }
 
 #[tokio::test]
 async fn on_a_cluster_in_an_arc_with_the_feed() {
     let Some(servers) = shared_cluster() else { return };
-    keeps_every_law(Arc::new(servers.store().await.with_feed())).await;
+    keeps_the_laws_of_tokens(Arc::new(servers.store().await.with_feed())).await;
 }
 
 #[tokio::test]
 async fn on_a_server_in_a_box() {
     let Some(servers) = shared_server() else { return };
-    keeps_every_law(Box::new(servers.store().await)).await;
+    keeps_the_laws_of_tokens(Box::new(servers.store().await)).await;
 }
 
 #[tokio::test]
 async fn on_a_server_erased() {
     let Some(servers) = shared_server() else { return };
-    keeps_every_law(Erased::new(servers.store().await)).await;
+    conformance::token_store(&ErasedStore::new(servers.store().await)).await.assert();
 }
 
 async fn insert(store: &RedisStore) -> TokenKey {

@@ -169,9 +169,10 @@ impl Servers {
         let slot: u16 = self.ask(&["CLUSTER", "KEYSLOT", &format!("{{{project}}}")]).trim().parse().unwrap();
         let nodes = self.ask(&["CLUSTER", "NODES"]);
         let has_slot = |node: &&str| {
-            node.split(' ').skip(8).filter_map(|range| range.split_once('-')).any(|(first, last)| {
-                (first.parse().unwrap()..=last.parse::<u16>().unwrap()).contains(&slot)
-            })
+            node.split(' ')
+                .skip(8)
+                .filter_map(|range| range.split_once('-'))
+                .any(|(first, last)| (first.parse().unwrap()..=last.parse::<u16>().unwrap()).contains(&slot))
         };
         self.number(nodes.lines().find(has_slot).unwrap())
     }
