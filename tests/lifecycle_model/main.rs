@@ -170,3 +170,19 @@ fn histories_on_postgres() {
         })
     });
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn histories_on_a_redis_cluster() {
+    let Some(servers) = support::redis::shared_cluster() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(servers.store());
+    let open = |url: String| redis::Client::open(url).unwrap().get_connection().unwrap();
+    let masters = RefCell::new(servers.urls().into_iter().map(open).collect::<Vec<_>>());
+    run(|steps, tally| {
+        for master in &mut *masters.borrow_mut() {
+            redis::cmd("FLUSHALL").exec(master).unwrap();
+        }
+        runtime.block_on(live(store.clone(), steps, tally))
+    });
+}

@@ -116,6 +116,10 @@ async fn open(database: &str) -> ErasedStore {
     if database.starts_with("postgres:") {
         return ErasedStore::new(keyfob::PostgresStore::connect(database).await.unwrap());
     }
+    #[cfg(feature = "redis")]
+    if database.starts_with("redis:") {
+        return ErasedStore::new(keyfob::RedisStore::connect(database.split(',')).await.unwrap());
+    }
     ErasedStore::new(SqliteStore::open(database).await.unwrap())
 }
 
@@ -256,4 +260,11 @@ async fn two_processes_on_postgres_give_what_one_order_gives() {
     let database = server.database();
     keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
     race_on(&database).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn two_processes_on_a_redis_cluster_give_what_one_order_gives() {
+    let Some(servers) = support::redis::shared_cluster() else { return };
+    race_on(&servers.urls().join(",")).await;
 }

@@ -35,6 +35,17 @@ macro_rules! traps {
             )+)+
         }
 
+        #[cfg(feature = "redis")]
+        mod redis_cluster {
+            $($(
+                #[tokio::test]
+                async fn $trap() {
+                    let Some(servers) = crate::support::redis::shared_cluster() else { return };
+                    crate::$module::$trap(crate::world::World::new(servers.store().await)).await;
+                }
+            )+)+
+        }
+
         #[cfg(feature = "postgres")]
         mod postgres {
             $($(

@@ -175,8 +175,6 @@ fn missing() -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// What is read by position stands in the order in which the scripts answer it.
     #[test]
     fn rows_are_read_in_the_order_of_the_scripts() {
