@@ -24,8 +24,12 @@ pub use crate::adapters::axum::{
 };
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
+#[cfg(all(feature = "postgres", feature = "cache"))]
+pub use crate::adapters::postgres::feed::PostgresFeed;
 #[cfg(feature = "redis")]
 pub use crate::adapters::redis::RedisStore;
+#[cfg(all(feature = "redis", feature = "cache"))]
+pub use crate::adapters::redis::feed::RedisFeed;
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{BufRead, BufReader, Write};
+use std::io::BufRead;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use keyfob::{
     Access, Actor, ChangeError, Clock, ErasedStore, IssueError, ListQuery, Name, NewToken, OwnerId, Policy,
@@ -19,13 +18,12 @@ mod races;
 mod support;
 
 use races::{RACES, Race};
+use support::other::{Other, nanos, say};
 use support::{Script, actor, base62, keyring, project};
 
 const ROUNDS: u64 = 1_000;
 /// Names the database to the other process, which is this same test binary.
 const DATABASE: &str = "KEYFOB_RACES_DATABASE";
-/// What begins the lines that the other process says, among those of the test harness.
-const SAYS: &str = "> ";
 /// No act takes so long, unless two wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,10 +33,6 @@ fn new_token(owner: &str, name: &str) -> NewToken {
 
 fn key(id: &str) -> TokenKey {
     TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
-}
-
-fn nanos() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
 /// Both processes wait for a moment by looking at the clock all the time, as a sleep would wake them too far apart.
@@ -136,56 +130,17 @@ fn other_process() {
     let store = runtime.block_on(open(&database));
     for line in std::io::stdin().lock().lines() {
         let moment = nanos() + 300_000;
-        println!("\n{SAYS}{moment}");
+        say(moment);
         spin_until(moment);
         let outcome = runtime.block_on(in_time(&store, &line.unwrap()));
-        println!("\n{SAYS}{outcome}");
+        say(outcome);
     }
 }
 
-/// The other process, as this one sees it. It ends when it hears no more.
-struct Other {
-    process: Child,
-    hears: ChildStdin,
-    says: BufReader<ChildStdout>,
-}
-
-impl Other {
-    fn start(database: &str) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
-            .args(["other_process", "--exact", "--ignored", "--nocapture"])
-            .env(DATABASE, database)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (hears, says) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        Self { process, hears, says }
-    }
-
-    fn said(&mut self) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "the other process ended");
-            if let Some(said) = line.trim_end().strip_prefix(SAYS) {
-                return said.to_owned();
-            }
-        }
-    }
-
-    /// Tells it what to do, and gives the moment at which it will.
-    fn tell(&mut self, line: &str) -> u64 {
-        writeln!(self.hears, "{line}").unwrap();
-        self.said().parse().unwrap()
-    }
-
-    fn end(self) {
-        let Self { mut process, hears, says } = self;
-        drop(hears);
-        // Read to its end, so that it can say what it has to.
-        assert!(says.lines().all(|line| line.is_ok()));
-        assert!(process.wait().unwrap().success());
-    }
+/// Tells the other process what to do, and gives the moment at which it will.
+fn tell(other: &mut Other, line: &str) -> u64 {
+    other.tell(line);
+    other.said().parse().unwrap()
 }
 
 /// One round: a token of its own, of an owner of its own.
@@ -202,7 +157,7 @@ async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other)
 
     // Each process does each of the acts, in every other round.
     let mine = (number % 2) as usize;
-    let moment = other.tell(&line(race.acts[1 - mine]));
+    let moment = tell(other, &line(race.acts[1 - mine]));
     // Every other pair of rounds at the same moment, the others up to a millisecond before or behind.
     let apart = if number % 4 < 2 { 0 } else { (number * 7_919 % 2_001) * 1_000 };
     spin_until(if apart == 0 { moment } else { moment + apart - 1_000_000 });
@@ -219,7 +174,7 @@ async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other)
     if first[0].revoked.is_some() {
         let verify = format!("verify {text}");
         assert_eq!(in_time(store, &verify).await, "revoked");
-        other.tell(&verify);
+        tell(other, &verify);
         assert_eq!(other.said(), "revoked");
     }
     order
@@ -227,7 +182,7 @@ async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other)
 
 async fn race_on(database: &str) {
     let store = open(database).await;
-    let mut other = Other::start(database);
+    let mut other = Other::start("other_process", &[(DATABASE, database)]);
     for race in &RACES {
         println!("{}", race.name);
         let mut orders: BTreeMap<&str, u64> = BTreeMap::new();

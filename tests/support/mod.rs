@@ -3,6 +3,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod kit;
+pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

@@ -1,6 +1,8 @@
 //! A store on PostgreSQL.
 
 mod failure;
+#[cfg(feature = "cache")]
+pub(crate) mod feed;
 mod import;
 mod maintenance;
 mod store;

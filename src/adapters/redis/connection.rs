@@ -12,12 +12,12 @@ use tokio::sync::Mutex;
 use super::PATIENCE;
 
 /// How long one try to reach a node may take.
-const REACH: Duration = Duration::from_secs(1);
+pub(super) const REACH: Duration = Duration::from_secs(1);
 
 /// What the host's addresses lead to.
 pub(super) enum Address {
     /// Any nodes of a cluster.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
     /// One server.
     Single(Client),
 }
@@ -43,7 +43,7 @@ impl Address {
             // The client repeats nothing by itself: of an act whose answer was lost, it does not know whether it was done.
             let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
             let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
-            return builder.build().map(Self::Cluster);
+            return builder.build().map(|client| Self::Cluster(Box::new(client)));
         }
         match urls {
             [_] => Ok(Self::Single(client)),

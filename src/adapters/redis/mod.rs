@@ -2,6 +2,8 @@
 
 mod connection;
 mod failure;
+#[cfg(feature = "cache")]
+pub(crate) mod feed;
 mod group;
 mod list;
 mod maintenance;
@@ -23,6 +25,9 @@ use crate::words::ids::ProjectId;
 
 /// How long an exchange with the servers may take, with all that it takes to find the right one.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The channel on which changes are published; change.lua names it too.
+#[cfg(feature = "cache")]
+const CHANNEL: &str = "keyfob";
 
 /// A store on Redis Cluster, or on a single Redis or Valkey server: [`TokenStore`](crate::TokenStore) and
 /// [`StoreMaintenance`](crate::StoreMaintenance).

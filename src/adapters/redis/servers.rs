@@ -21,6 +21,9 @@ pub(super) struct Servers {
     reading: Connection,
     writing: Connection,
     replicas: Replicas,
+    /// To each of the host's addresses.
+    #[cfg(feature = "cache")]
+    clients: Vec<redis::Client>,
 }
 
 impl Servers {
@@ -30,9 +33,23 @@ impl Servers {
             let reading = address.connect().await.map_err(failed)?;
             settings::check(&reading).await?;
             let writing = address.connect().await.map_err(failed)?;
-            Ok(Self { reading, writing, replicas: Replicas::default() })
+            #[cfg(feature = "cache")]
+            let clients = urls.iter().map(|url| redis::Client::open(url.as_str())).collect::<Result<_, _>>();
+            Ok(Self {
+                reading,
+                writing,
+                replicas: Replicas::default(),
+                #[cfg(feature = "cache")]
+                clients: clients.map_err(failed)?,
+            })
         })
         .await
+    }
+
+    /// Of the host's addresses.
+    #[cfg(feature = "cache")]
+    pub(super) fn clients(&self) -> &[redis::Client] {
+        &self.clients
     }
 
     /// Sends an act that changes nothing.

@@ -95,7 +95,8 @@ impl<S> Cached<S> {
                     self.cache.shards.move_all_epochs();
                 }
             }
-            *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            let told_at = (told != Told::Lost).then(Instant::now);
+            *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner) = told_at;
         }
     }
 

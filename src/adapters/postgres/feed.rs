@@ -1,0 +1,79 @@
+//! What other processes change, by LISTEN.
+
+use core::fmt;
+use core::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+
+use super::{CHANNEL, PATIENCE, PostgresStore};
+use crate::service::cache::feed::{Feed, Told};
+
+/// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The changes that [telling](PostgresStore::telling_changes) stores make, for [`Cached::follow`](crate::Cached::follow).
+///
+/// It has a connection of its own beside the pool, and tells itself something each second that is silent, so that a feed that
+/// has broken anywhere is known to be lost. On a standby, and behind a pooler that hands on connections by the transaction,
+/// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
+pub struct PostgresFeed {
+    pool: PgPool,
+    listener: Option<PgListener>,
+    /// Whether it waits for its own word.
+    asked: bool,
+}
+
+impl PostgresStore {
+    /// The changes that any process makes in this database from now on.
+    pub fn feed(&self) -> PostgresFeed {
+        let options = self.pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
+        PostgresFeed { pool, listener: None, asked: false }
+    }
+}
+
+impl fmt::Debug for PostgresFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresFeed").field("listens", &self.listener.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Feed for PostgresFeed {
+    async fn next(&mut self) -> Told {
+        loop {
+            let Some(listener) = &mut self.listener else {
+                match tokio::time::timeout(PATIENCE, listen(&self.pool)).await {
+                    Ok(Ok(listener)) => self.listener = Some(listener),
+                    _ => tokio::time::sleep(PAUSE).await,
+                }
+                self.asked = false;
+                return Told::Lost;
+            };
+            let patience = if self.asked { PATIENCE } else { PAUSE };
+            match tokio::time::timeout(patience, listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => {
+                    self.asked = false;
+                    return Told::heard(notification.payload());
+                }
+                Err(_silent) if !self.asked => {
+                    let word = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *listener);
+                    if matches!(tokio::time::timeout(PATIENCE, word).await, Ok(Ok(_))) {
+                        self.asked = true;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            self.listener = None;
+            return Told::Lost;
+        }
+    }
+}
+
+async fn listen(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}

@@ -1,0 +1,106 @@
+//! What other processes change, by pub/sub.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisResult, Value};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::connection::REACH;
+use super::script::Act;
+use super::servers::Servers;
+use super::{CHANNEL, PATIENCE, RedisStore};
+use crate::service::cache::feed::{Feed, Told};
+
+/// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The changes that stores [with a feed](RedisStore::with_feed) make, for [`Cached::follow`](crate::Cached::follow).
+///
+/// It listens to one of the nodes that the store was given, and publishes a word itself in each second that is silent, so that a feed
+/// that has broken is known to be lost.
+pub struct RedisFeed {
+    servers: Arc<Servers>,
+    listening: Option<Listening>,
+    /// Whether it waits for its own word.
+    asked: bool,
+    /// How often it began to listen: the next address is another.
+    begun: usize,
+}
+
+struct Listening {
+    pushed: UnboundedReceiver<PushInfo>,
+    /// It ends when it is dropped.
+    _connection: MultiplexedConnection,
+}
+
+impl RedisStore {
+    /// The changes that any process makes from now on.
+    pub fn feed(&self) -> RedisFeed {
+        RedisFeed { servers: Arc::clone(&self.servers), listening: None, asked: false, begun: 0 }
+    }
+}
+
+impl fmt::Debug for RedisFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisFeed").field("listens", &self.listening.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Feed for RedisFeed {
+    async fn next(&mut self) -> Told {
+        loop {
+            let Some(listening) = &mut self.listening else {
+                let clients = self.servers.clients();
+                // There is one at least, or the store would not have connected.
+                let client = clients.get(self.begun % clients.len().max(1));
+                self.begun = self.begun.wrapping_add(1);
+                let begun = async { tokio::time::timeout(PATIENCE, Listening::to(client?)).await.ok()?.ok() };
+                self.listening = begun.await;
+                if self.listening.is_none() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                self.asked = false;
+                return Told::Lost;
+            };
+            let patience = if self.asked { PATIENCE } else { PAUSE };
+            match tokio::time::timeout(patience, listening.pushed.recv()).await {
+                Ok(Some(PushInfo { kind: PushKind::Message, data })) => {
+                    self.asked = false;
+                    return match data.as_slice() {
+                        [_, Value::BulkString(word)] => Told::heard(&String::from_utf8_lossy(word)),
+                        _ => Told::Lost,
+                    };
+                }
+                Ok(Some(PushInfo { kind: PushKind::Subscribe, .. })) => continue,
+                Err(_silent) if !self.asked => {
+                    let word = Act::plain("PUBLISH", CHANNEL).arg("");
+                    if self.servers.ask(&word).await.is_ok() {
+                        self.asked = true;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            self.listening = None;
+            return Told::Lost;
+        }
+    }
+}
+
+impl Listening {
+    async fn to(client: &Client) -> RedisResult<Self> {
+        let info = client.get_connection_info();
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.clone().set_redis_settings(settings))?;
+        let (push, pushed) = unbounded_channel();
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(REACH)).set_response_timeout(Some(PATIENCE));
+        let config = config.set_push_sender(push);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        connection.subscribe(CHANNEL).await?;
+        Ok(Self { pushed, _connection: connection })
+    }
+}
