@@ -6,7 +6,10 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value,
+};
 use tokio::sync::Mutex;
 
 use super::PATIENCE;
@@ -22,12 +25,19 @@ pub(super) enum Address {
     Single(Client),
 }
 
+/// To one of the host's addresses.
+pub(super) fn client(url: &str) -> RedisResult<Client> {
+    // What is written goes out at once: acts are small, and each waits for its answer.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
+}
+
 impl Address {
     /// Asks the first that answers whether it is of a cluster.
     pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
         for url in urls {
-            let client = Client::open(url.as_str())?;
+            let client = client(url)?;
             let told = async { redis::cmd("INFO").arg("cluster").query_async(&mut open(&client).await?).await };
             match told.await {
                 Ok(info) => return Self::of_told(&info, urls, client),
@@ -43,6 +53,7 @@ impl Address {
             // The client repeats nothing by itself: of an act whose answer was lost, it does not know whether it was done.
             let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
             let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
+            let builder = builder.tcp_settings(TcpSettings::default().set_nodelay(true));
             return builder.build().map(|client| Self::Cluster(Box::new(client)));
         }
         match urls {
