@@ -6,7 +6,7 @@ use core::time::Duration;
 use redis::{RedisError, Value};
 
 use super::PATIENCE;
-use super::connection::{self, Address, Connection};
+use super::connection::{Address, Connection};
 use super::failure::{NotReplicated, failed, is_misrouted, is_unknown_script};
 use super::replicas::Replicas;
 use super::script::{Act, Answer};
@@ -34,7 +34,7 @@ impl Servers {
             settings::check(&reading).await?;
             let writing = address.connect().await.map_err(failed)?;
             #[cfg(feature = "cache")]
-            let clients = urls.iter().map(|url| connection::client(url)).collect::<Result<_, _>>();
+            let clients = urls.iter().map(|url| super::connection::client(url)).collect::<Result<_, _>>();
             Ok(Self {
                 reading,
                 writing,

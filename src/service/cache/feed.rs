@@ -2,7 +2,7 @@
 
 use core::future::Future;
 
-use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::ids::{ProjectId, TokenKey};
 
 /// What a feed tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +28,7 @@ impl Told {
         }
         let told = match word.split_once(' ') {
             Some((project, id)) => {
-                let (project, id) = (ProjectId::new(project).ok(), TokenId::new(id).ok());
+                let (project, id) = (ProjectId::new(project).ok(), crate::words::ids::TokenId::new(id).ok());
                 project.zip(id).map(|(project, id)| Self::Token(TokenKey { project, id }))
             }
             None => ProjectId::new(word).ok().map(Self::Project),
