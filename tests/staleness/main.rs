@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use keyfob::{Access, Cached, ErasedStore, Name, NewToken, OwnerId, RevocationReason, RevokeGroup, TokenKey, Tokens};
+use keyfob::{
+    Access, Cached, ErasedStore, Feed, Name, NewToken, OwnerId, PostgresStore, RedisStore, RevocationReason,
+    RevokeGroup, TokenKey, TokenStore, Tokens,
+};
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -30,30 +33,26 @@ const DATABASE: &str = "KEYFOB_STALENESS_DATABASE";
 const FEED: &str = "KEYFOB_STALENESS_FEED";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 
-/// A store of the engine at this address, and its cache's task, which follows the feed where there is to be one.
-async fn open(database: &str, bound: Duration, feed: bool) -> Cached<ErasedStore> {
-    let _ = feed;
-    #[cfg(feature = "redis")]
+/// A store of the engine at this address behind a cache, which follows the feed where it is to.
+async fn open(database: &str, bound: Duration, follows: bool) -> Cached<ErasedStore> {
     if database.starts_with("redis:") {
-        let store = keyfob::RedisStore::connect(database.split(',')).await.unwrap().with_feed();
-        let cached = Cached::new(ErasedStore::new(store.clone()), bound);
-        if feed {
-            let (cached, feed) = (cached.clone(), store.feed());
-            tokio::spawn(async move { cached.follow(feed).await });
-        }
-        return cached;
+        let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();
+        let feed = follows.then(|| store.feed());
+        cached(store, bound, feed)
+    } else {
+        let store = PostgresStore::connect(database).await.unwrap().telling_changes();
+        let feed = follows.then(|| store.feed());
+        cached(store, bound, feed)
     }
-    #[cfg(feature = "postgres")]
-    if database.starts_with("postgres:") {
-        let store = keyfob::PostgresStore::connect(database).await.unwrap().telling_changes();
-        let cached = Cached::new(ErasedStore::new(store.clone()), bound);
-        if feed {
-            let (cached, feed) = (cached.clone(), store.feed());
-            tokio::spawn(async move { cached.follow(feed).await });
-        }
-        return cached;
+}
+
+fn cached(store: impl TokenStore + 'static, bound: Duration, feed: Option<impl Feed + 'static>) -> Cached<ErasedStore> {
+    let cached = Cached::new(ErasedStore::new(store), bound);
+    if let Some(feed) = feed {
+        let following = cached.clone();
+        tokio::spawn(async move { following.follow(feed).await });
     }
-    Cached::new(ErasedStore::new(keyfob::SqliteStore::open(database).await.unwrap()), bound)
+    cached
 }
 
 /// A token as the other process knows it.
@@ -228,21 +227,19 @@ async fn is_bounded(engine: &str, database: &str) {
         assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (ROUNDS * TOKENS, 0, 0));
         assert!(seen.hit_rate >= HITS, "{}", seen.hit_rate);
     }
-    // What is never too old is accepted for ever: this test can fail.
+    // What is never too old is accepted for ever: each of the two measures can fail.
     let seen = revoke_against(database, &[], 1).await;
-    assert!(seen.never_refused > 0, "{seen:?}");
+    assert!(seen.never_refused > 0 && seen.too_late() > 0, "{seen:?}");
 }
 
-#[cfg(feature = "postgres")]
 #[tokio::test]
 async fn no_revoked_token_is_accepted_beyond_the_bound_on_postgres() {
     let Some(server) = support::postgres::shared() else { return };
     let database = server.database();
-    keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
     is_bounded("PostgreSQL", &database).await;
 }
 
-#[cfg(feature = "redis")]
 #[tokio::test]
 async fn no_revoked_token_is_accepted_beyond_the_bound_on_a_redis_cluster() {
     let Some(servers) = support::redis::shared_cluster() else { return };

@@ -19,7 +19,7 @@ pub struct CacheCounts {
     pub feed_losses: u64,
     /// How many tokens are held, too old ones too.
     pub entries: u64,
-    /// How long ago the feed told anything; `None` without one.
+    /// How long ago the feed told anything; `None` without one, and while it is lost.
     pub feed_age: Option<Duration>,
 }
 
