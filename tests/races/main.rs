@@ -126,7 +126,8 @@ async fn in_time(store: &ErasedStore, line: &str) -> String {
 #[ignore = "run by the test below"]
 fn other_process() {
     let Ok(database) = env::var(DATABASE) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // With a worker that runs also between the lines: what a refused act held is released behind its answer.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let store = runtime.block_on(open(&database));
     for line in std::io::stdin().lock().lines() {
         let moment = nanos() + 300_000;

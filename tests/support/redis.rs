@@ -139,6 +139,15 @@ impl Servers {
         self.ask_node(0, command)
     }
 
+    /// Empties all masters.
+    pub fn flush(&self) {
+        let first = format!("127.0.0.1:{}", self.nodes[0].port);
+        let mut flush = Command::new("redis-cli");
+        flush.args(["--cluster", "call", &first, "FLUSHALL", "--cluster-only-masters"]);
+        let flushed = flush.output().unwrap();
+        assert!(flushed.status.success(), "{}", String::from_utf8_lossy(&flushed.stdout));
+    }
+
     fn ask_node(&self, number: usize, command: &[&str]) -> String {
         let port = self.nodes[number].port.to_string();
         let told = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();

@@ -37,10 +37,15 @@ macro_rules! traps {
 
         #[cfg(feature = "redis")]
         mod redis_cluster {
+            static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
             $($(
                 #[tokio::test]
                 async fn $trap() {
                     let Some(servers) = crate::support::redis::shared_cluster() else { return };
+                    // One after the other, each in an empty cluster: some traps walk through all projects.
+                    let _turn = TURN.lock().await;
+                    servers.flush();
                     crate::$module::$trap(crate::world::World::new(servers.store().await)).await;
                 }
             )+)+
