@@ -126,8 +126,7 @@ async fn in_time(store: &ErasedStore, line: &str) -> String {
 #[ignore = "run by the test below"]
 fn other_process() {
     let Ok(database) = env::var(DATABASE) else { return };
-    // With a worker that runs also between the lines: what a refused act held is released behind its answer.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(open(&database));
     for line in std::io::stdin().lock().lines() {
         let moment = nanos() + 300_000;
@@ -159,9 +158,10 @@ async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other)
     // Each process does each of the acts, in every other round.
     let mine = (number % 2) as usize;
     let moment = tell(other, &line(race.acts[1 - mine]));
-    // Every other pair of rounds at the same moment, the others up to a millisecond before or behind.
-    let apart = if number % 4 < 2 { 0 } else { (number * 7_919 % 2_001) * 1_000 };
-    spin_until(if apart == 0 { moment } else { moment + apart - 1_000_000 });
+    // Every other pair of rounds at the same moment, the others from a millisecond before to four behind: as long as the
+    // slowest act of an engine takes.
+    let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
+    spin_until(moment + apart * 1_000 - 1_000_000);
     let my_outcome = in_time(store, &line(race.acts[mine])).await;
     let outcomes = [my_outcome, other.said()];
     let outcomes = [outcomes[mine].as_str(), outcomes[1 - mine].as_str()];

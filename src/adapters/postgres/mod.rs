@@ -38,8 +38,8 @@ const CHANNEL: &str = "keyfob";
 /// carried out is not known, as after any lost answer. Statements are prepared: behind a pooler that hands on
 /// connections by the transaction, it must carry prepared statements (PgBouncer from 1.21).
 ///
-/// A clone shares the pool. It needs a Tokio runtime with its time driver that keeps running between calls: what a refused or
-/// dropped act had locked is released behind it.
+/// A clone shares the pool. It needs a Tokio runtime with its time driver that keeps running between calls: what a call had
+/// locked that was dropped half-way is released behind it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 
 use super::failure::failed;
 use super::{Changed, PostgresStore, in_time};
@@ -43,11 +43,14 @@ impl TokenStore for PostgresStore {
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
-            if execute(sql, &mut transaction).await? == 0 {
-                return Err(StoreErrorKind::Limit.into());
+            match execute(sql, &mut transaction).await {
+                Ok(0) => refused(transaction, Err(StoreErrorKind::Limit.into())).await,
+                Ok(_) => {
+                    self.commit(transaction, &[Changed::Token(&record.key())]).await?;
+                    Ok(Arc::new(record))
+                }
+                Err(error) => refused(transaction, Err(error)).await,
             }
-            self.commit(transaction, &[Changed::Token(&record.key())]).await?;
-            Ok(Arc::new(record))
         })
         .await
     }
@@ -137,28 +140,15 @@ impl TokenStore for PostgresStore {
         in_time(async {
             // With the turn, no group is revoked between the look at the old token and the new one's insert.
             let mut transaction = self.begin_turn(key.project.as_str()).await?;
-            let (old, earlier) = chain(key, &mut transaction).await?;
-            let Some(old) = old else { return Ok(None) };
-            let elsewhere = successor.project != key.project;
-            if old.version != expected_version || old.revoked.is_some() || elsewhere {
-                return Err(StoreErrorKind::Conflict.into());
+            match rotate(key, expected_version, &successor, grace_until, &mut transaction).await {
+                Ok(Some((record, changed))) => {
+                    let changed: Vec<_> = changed.iter().map(Changed::Token).collect();
+                    self.commit(transaction, &changed).await?;
+                    Ok(Some(record))
+                }
+                Ok(None) => refused(transaction, Ok(None)).await,
+                Err(error) => refused(transaction, Err(error)).await,
             }
-            let mut changes = vec![*key, successor.key()];
-            if old.rotated_to.is_some() {
-                let Some(earlier) = earlier.filter(|earlier| earlier.is_repeated_by(&successor)) else {
-                    return Err(StoreErrorKind::Conflict.into());
-                };
-                let (at, by) = (successor.created_at, successor.created_by.clone());
-                let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
-                and_key(&mut sql, &earlier.key());
-                execute(sql, &mut transaction).await?;
-                changes.push(earlier.key());
-            }
-            execute(row::insert(&successor, None)?, &mut transaction).await?;
-            let record = changed(write::rotate_to(key, &successor.id, grace_until), &mut transaction).await?;
-            let changes: Vec<_> = changes.iter().map(Changed::Token).collect();
-            self.commit(transaction, &changes).await?;
-            Ok(record)
         })
         .await
     }
@@ -204,6 +194,46 @@ async fn find(key: &TokenKey, connection: &mut PgConnection) -> Result<Option<To
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
     let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
     query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
+}
+
+/// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.
+async fn rotate(
+    key: &TokenKey,
+    expected_version: u64,
+    successor: &TokenRecord,
+    grace_until: Timestamp,
+    connection: &mut PgConnection,
+) -> Result<Option<(Arc<TokenRecord>, Vec<TokenKey>)>, StoreError> {
+    let (old, earlier) = chain(key, connection).await?;
+    let Some(old) = old else { return Ok(None) };
+    let elsewhere = successor.project != key.project;
+    if old.version != expected_version || old.revoked.is_some() || elsewhere {
+        return Err(StoreErrorKind::Conflict.into());
+    }
+    let mut keys = vec![*key, successor.key()];
+    if old.rotated_to.is_some() {
+        let Some(earlier) = earlier.filter(|earlier| earlier.is_repeated_by(successor)) else {
+            return Err(StoreErrorKind::Conflict.into());
+        };
+        let (at, by) = (successor.created_at, successor.created_by.clone());
+        let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+        and_key(&mut sql, &earlier.key());
+        execute(sql, connection).await?;
+        keys.push(earlier.key());
+    }
+    execute(row::insert(successor, None)?, connection).await?;
+    let record = changed(write::rotate_to(key, &successor.id, grace_until), connection).await?;
+    Ok(record.map(|record| (record, keys)))
+}
+
+/// Rolls back before it is told: by then nobody waits for what the transaction had locked. Where only a drop rolled back, the
+/// locks would last until the runtime comes to it.
+async fn refused<T>(
+    transaction: Transaction<'static, Postgres>,
+    outcome: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    transaction.rollback().await.map_err(failed)?;
+    outcome
 }
 
 /// A token and its successor, both locked.
