@@ -3,8 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 use super::{CHANNEL, PATIENCE, PostgresStore};
 use crate::service::cache::feed::{Feed, Told};
@@ -18,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// has broken anywhere is known to be lost. On a standby, and behind a pooler that hands on connections by the transaction,
 /// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
 pub struct PostgresFeed {
-    pool: PgPool,
+    options: PgConnectOptions,
     listener: Option<PgListener>,
     /// Whether it waits for its own word.
     asked: bool,
@@ -27,9 +26,7 @@ pub struct PostgresFeed {
 impl PostgresStore {
     /// The changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
-        let options = self.pool.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        PostgresFeed { pool, listener: None, asked: false }
+        PostgresFeed { options: self.pool.connect_options().as_ref().clone(), listener: None, asked: false }
     }
 }
 
@@ -43,7 +40,7 @@ impl Feed for PostgresFeed {
     async fn next(&mut self) -> Told {
         loop {
             let Some(listener) = &mut self.listener else {
-                match tokio::time::timeout(PATIENCE, listen(&self.pool)).await {
+                match tokio::time::timeout(PATIENCE, listen(&self.options)).await {
                     Ok(Ok(listener)) => self.listener = Some(listener),
                     _ => tokio::time::sleep(PAUSE).await,
                 }
@@ -71,8 +68,11 @@ impl Feed for PostgresFeed {
     }
 }
 
-async fn listen(pool: &PgPool) -> sqlx::Result<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await?;
+/// Each listener has a pool of its own: one that was dropped says good-bye on its connection first, and where that is silent keeps
+/// its place in the pool for as long.
+async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     Ok(listener)
