@@ -88,6 +88,11 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
+    /// The URL of a database at another port, as that of a replica.
+    pub fn url_by(&self, port: u16, database: &str) -> String {
+        database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
+    }
+
     /// A store in a new database.
     pub async fn store(&self) -> PostgresStore {
         let store = PostgresStore::connect(&self.database()).await.unwrap();
