@@ -20,7 +20,7 @@ use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
 use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
-use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
@@ -61,6 +61,10 @@ impl TokenStore for PostgresStore {
             find(key, &mut connection).await.map(|record| record.map(Arc::new))
         })
         .await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
