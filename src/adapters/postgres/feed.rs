@@ -2,12 +2,15 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
+use super::replica::Replica;
 use super::{CHANNEL, PATIENCE, PostgresStore};
 use crate::service::cache::feed::{Feed, Told};
+use crate::words::ids::TokenKey;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -19,6 +22,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
 pub struct PostgresFeed {
     pool: PgPool,
+    /// What is told of, its standbys may not know yet.
+    replica: Option<Arc<Replica>>,
     listener: Option<PgListener>,
     /// Whether it waits for its own word.
     asked: bool,
@@ -29,7 +34,7 @@ impl PostgresStore {
     pub fn feed(&self) -> PostgresFeed {
         let options = self.pool.connect_options().as_ref().clone();
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        PostgresFeed { pool, listener: None, asked: false }
+        PostgresFeed { pool, replica: self.replica.clone(), listener: None, asked: false }
     }
 }
 
@@ -41,6 +46,20 @@ impl fmt::Debug for PostgresFeed {
 
 impl Feed for PostgresFeed {
     async fn next(&mut self) -> Told {
+        let told = self.hear().await;
+        if let Some(replica) = &self.replica {
+            match &told {
+                Told::Token(TokenKey { project, .. }) | Told::Project(project) => replica.mark(project),
+                Told::Lost => replica.mark_all(),
+                Told::Nothing => {}
+            }
+        }
+        told
+    }
+}
+
+impl PostgresFeed {
+    async fn hear(&mut self) -> Told {
         loop {
             let Some(listener) = &mut self.listener else {
                 match tokio::time::timeout(PATIENCE, listen(&self.pool)).await {
