@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyfob::StoreErrorKind::{Conflict, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Life, ListQuery, OwnerLimit, Page, Revocation, RevocationReason, RevokeMatching,
-    StatusFilter, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
+    Batch, Change, CountQuery, Cursor, Life, ListQuery, OwnerLimit, Page, Recent, Revocation, RevocationReason,
+    RevokeMatching, StatusFilter, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
 };
 
 #[tokio::main]
@@ -69,6 +69,10 @@ impl TokenStore for OwnStore {
             Some(record) => answer(record),
             None => Ok(None),
         }
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

@@ -75,8 +75,8 @@ pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, Pa
 pub use crate::service::revoke::Interrupted;
 pub use crate::service::rotate::{Predecessor, RotateError, Rotated};
 pub use crate::service::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeGroup, RevokeMatching,
-    StoreMaintenance, TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeGroup,
+    RevokeMatching, StoreMaintenance, TokenStore, Touch,
 };
 pub use crate::service::store_error::{StoreError, StoreErrorKind};
 pub use crate::service::tokens::Tokens;

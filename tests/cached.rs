@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyfob::{Access, Cached, MemoryStore, RevocationReason, RevokeGroup, Tokens};
 use support::kit::keeps_every_law;
@@ -65,4 +65,39 @@ async fn what_others_end_is_ended_within_the_bound() {
     elsewhere.revoke(&actor(), &issued.record.key(), RevocationReason::default()).await.unwrap();
     tokio::time::sleep(bound).await;
     here.verify(issued.token.expose_secret(), &access).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn each_answer_says_how_old_it_is() {
+    let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), LONG));
+    let issued = tokens.issue(&actor(), new_token()).await.unwrap();
+    let (text, access) = (issued.token.expose_secret(), Access::to(&issued.record.project, &[]));
+    let asked = Instant::now();
+    tokens.verify(text, &access).await.unwrap();
+    let known = Instant::now();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (least, verified, most) = (known.elapsed(), tokens.verify(text, &access).await.unwrap(), asked.elapsed());
+    assert!((least..=most).contains(&verified.age()), "{least:?} {:?} {most:?}", verified.age());
+    assert!(tokens.recheck(&verified, &access).await.unwrap().age() >= verified.age());
+
+    // Without a cache the store is asked.
+    let tokens = Tokens::new(keyring(), MemoryStore::new());
+    let issued = tokens.issue(&actor(), new_token()).await.unwrap();
+    assert_eq!(tokens.verify(issued.token.expose_secret(), &access).await.unwrap().age(), Duration::ZERO);
+}
+
+/// Whoever disables a token that another process has just enabled must not be told that it was done already.
+#[tokio::test]
+async fn what_is_changed_is_judged_by_what_is_there() {
+    let store = Arc::new(MemoryStore::new());
+    let here = Tokens::new(keyring(), Cached::new(Arc::clone(&store), LONG));
+    let elsewhere = Tokens::new(keyring(), store);
+    let issued = here.issue(&actor(), new_token()).await.unwrap();
+    let (key, text, access) =
+        (issued.record.key(), issued.token.expose_secret(), Access::to(&issued.record.project, &[]));
+    here.disable(&actor(), &key).await.unwrap();
+    here.verify(text, &access).await.unwrap_err();
+    elsewhere.enable(&actor(), &key).await.unwrap();
+    here.disable(&actor(), &key).await.unwrap();
+    assert_eq!(elsewhere.verify(text, &access).await.unwrap_err().rejection(), Some(keyfob::Rejection::Disabled));
 }

@@ -134,6 +134,9 @@ impl TokenStore for Away {
     async fn find(&self, _: &TokenKey) -> Result<Option<Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
         Err(Self::error())
     }
+    async fn find_recent(&self, _: &TokenKey) -> Result<keyfob::Recent, keyfob::StoreError> {
+        Err(Self::error())
+    }
     async fn list(&self, _: &ListQuery) -> Result<keyfob::Page<Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
         Err(Self::error())
     }

@@ -55,7 +55,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: TokenStore> TokenStore for Watched<S> {
-    handed_on!(store: insert, find, list, count, update, revoke, revoke_matching, rotate);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_matching, rotate);
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
         self.batches.lock().unwrap().push(touches.len());

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::access::{Access, InProject, ProjectDemand};
@@ -55,7 +56,7 @@ pub fn check<P: ProjectDemand>(
 ) -> Result<Verified<P>, Rejection> {
     prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?
         .live(policy, now)?
-        .permit(OwnerState::Active, access)
+        .permit(OwnerState::Active, access, Duration::ZERO)
 }
 
 /// A record whose token was presented: the presenter has proved to hold it, and nothing else is known yet.
@@ -85,16 +86,17 @@ impl Proven {
         }
     }
 
-    /// The last part: what the host knows of the owner, and what the request needs.
+    /// The last part: what the host knows of the owner, and what the request needs. `age` is the record's.
     pub(crate) fn permit<P: ProjectDemand>(
         self,
         owner: OwnerState,
         access: &Access<'_, P>,
+        age: Duration,
     ) -> Result<Verified<P>, Rejection> {
         let first = limits(&self.0, owner, access).next();
         match first {
             Some(rejection) => Err(rejection),
-            None => Ok(Verified { record: self.0, demand: PhantomData }),
+            None => Ok(Verified { record: self.0, age, demand: PhantomData }),
         }
     }
 
@@ -167,16 +169,17 @@ pub(super) fn limits<P: ProjectDemand>(
 ///
 /// A record is no proof:
 /// ```compile_fail,E0451
-/// # use std::{marker::PhantomData, sync::Arc};
+/// # use std::{marker::PhantomData, sync::Arc, time::Duration};
 /// # use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
 /// fn delete_branch(by: &Verified) {}
 ///
 /// fn forged(record: Arc<TokenRecord>) {
-///     delete_branch(&Verified { record, demand: PhantomData });
+///     delete_branch(&Verified { record, age: Duration::ZERO, demand: PhantomData });
 /// }
 /// ```
 pub struct Verified<P = InProject> {
     record: Arc<TokenRecord>,
+    age: Duration,
     demand: PhantomData<P>,
 }
 
@@ -250,6 +253,12 @@ impl<P> Verified<P> {
         self.record.ends_at()
     }
 
+    /// How old the record was at most by which the token was judged: what has happened to it since then is not in this proof.
+    /// Zero where the store itself was asked, and from [`check`], which is given the record; with a cache at most its bound.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
     pub(crate) fn record(&self) -> &TokenRecord {
         &self.record
     }
@@ -262,7 +271,7 @@ impl<P> Verified<P> {
 
 impl<P> Clone for Verified<P> {
     fn clone(&self) -> Self {
-        Self { record: Arc::clone(&self.record), demand: PhantomData }
+        Self { record: Arc::clone(&self.record), age: self.age, demand: PhantomData }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
     StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::StoreError;
@@ -104,6 +104,7 @@ forward! {
     ErasedStore(StoreObject) for TokenStore {
         fn insert(; record: TokenRecord, limit: Option<OwnerLimit>) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
+        fn find_recent(key: &TokenKey;) -> Recent;
         fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
         fn count(query: &CountQuery;) -> u64;
         fn update(key: &TokenKey; expected_version: u64, change: Change) -> Option<Arc<TokenRecord>>;

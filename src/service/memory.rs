@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::cursor::Cursor;
 use super::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
 use super::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
     StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::{StoreError, StoreErrorKind};
@@ -204,6 +204,10 @@ impl TokenStore for MemoryStore {
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         Ok(self.read().get(key).cloned())
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

@@ -1,6 +1,7 @@
 //! The contract between keyfob and whoever keeps its records.
 
 use core::future::Future;
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::query::{CountQuery, ListQuery, Page, PageSize};
@@ -40,8 +41,15 @@ pub trait TokenStore: Send + Sync {
         limit: Option<OwnerLimit>,
     ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
 
-    /// Finds a record by its key, dead or alive.
+    /// Finds a record by its key, dead or alive, as it is now: whatever anybody was told to be done before this call is in it.
     fn find(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Finds a record as [`find`](Self::find) does, for a verification, which may be answered with what is a little old: by a
+    /// cache, or by a replica. The answer says how old it is at most.
+    ///
+    /// What this very store was told to be done before the call is in it all the same, but for last uses. A store that has
+    /// neither gives what `find` does, [as of now](Recent::now).
+    fn find_recent(&self, key: &TokenKey) -> impl Future<Output = Result<Recent, StoreError>> + Send;
 
     /// Lists one page of a project's records: those that [match](ListQuery::matches), in order, behind the cursor.
     ///
@@ -105,6 +113,22 @@ pub trait TokenStore: Send + Sync {
     /// column changed, not even the version. Of several for one token the latest counts. Returns how many rows moved.
     /// Atomic for each row, not for the batch.
     fn touch_many(&self, touches: &[Touch]) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// A record that was so a moment ago, or its absence.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recent {
+    /// The record; `None` where there was none.
+    pub record: Option<Arc<TokenRecord>>,
+    /// How long ago that was at most, by a monotonic clock.
+    pub age: Duration,
+}
+
+impl Recent {
+    /// What was so at some time during the call.
+    pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
+        Self { record, age: Duration::ZERO }
+    }
 }
 
 /// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`].

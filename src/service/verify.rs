@@ -2,11 +2,11 @@
 
 use core::error::Error;
 use core::fmt;
-use std::sync::Arc;
+use core::time::Duration;
 
 use super::events::Shown;
 use super::owners::Owners;
-use super::store::TokenStore;
+use super::store::{Recent, TokenStore};
 use super::store_error::{StoreError, StoreErrorKind};
 use super::tokens::Tokens;
 use crate::rules::access::{Access, ProjectDemand};
@@ -26,22 +26,30 @@ struct Found<'a> {
     /// Its parts, unless it is of an earlier system.
     token: Option<PresentedToken<'a>>,
     digest: Digest,
-    record: Option<Arc<TokenRecord>>,
+    recent: Recent,
+}
+
+/// How a record is asked for.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// As a verification may.
+    Recent,
+    Now,
 }
 
 impl Found<'_> {
     fn key(&self) -> Option<TokenKey> {
-        let imported = || self.record.as_ref().map(|record| record.key());
+        let imported = || self.recent.record.as_ref().map(|record| record.key());
         self.token.as_ref().map(PresentedToken::key).or_else(imported)
     }
 
     fn prove(self) -> Result<Proven, Rejection> {
-        let Self { token, digest, record } = self;
+        let Self { token, digest, recent } = self;
         // An imported one is found by its secret, and its text names nothing.
         let names = |record: &TokenRecord| {
             token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
         };
-        prove(&digest, record, names)
+        prove(&digest, recent.record, names)
     }
 }
 
@@ -56,10 +64,10 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         T: AsRef<[u8]> + Sync + ?Sized,
         P: ProjectDemand,
     {
-        let outcome = match self.found(token.as_ref()).await {
+        let outcome = match self.found(token.as_ref(), Ask::Recent).await {
             Ok(found) => {
-                let key = found.key();
-                self.judged(key, found.prove(), access).await
+                let (key, age) = (found.key(), found.recent.age);
+                self.judged(key, found.prove(), age, access).await
             }
             Err(error) => Err(error),
         };
@@ -101,11 +109,11 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         access: &Access<'_, P>,
     ) -> Result<Verified<P>, VerifyError> {
         let (key, digest) = (verified.key(), &verified.record().digest);
-        let outcome = match self.store.find(&key).await {
-            Ok(record) => {
+        let outcome = match self.store.find_recent(&key).await {
+            Ok(Recent { record, age }) => {
                 // An id that was purged and given again is not the token that was verified.
                 let same = record.filter(|record| record.digest == *digest);
-                self.judged(Some(key), prove(digest, same, |_| true), access).await
+                self.judged(Some(key), prove(digest, same, |_| true), age, access).await
             }
             Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),
         };
@@ -118,6 +126,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         &self,
         key: Option<TokenKey>,
         proven: Result<Proven, Rejection>,
+        age: Duration,
         access: &Access<'_, P>,
     ) -> Result<Verified<P>, VerifyError> {
         let failed = |why: Why| VerifyError { why, key, successor: None };
@@ -130,7 +139,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         if self.asks_owners {
             live = live.live(&self.applied, self.clock.now()).map_err(ended)?;
         }
-        live.permit(owner, access).map_err(|rejection| failed(rejection.into()))
+        live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
     }
 
     /// Notes the use, and tells of the outcome.
@@ -152,15 +161,18 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
     }
 
-    async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {
+    async fn found<'t>(&self, text: &'t [u8], ask: Ask) -> Result<Found<'t>, VerifyError> {
         let token = match PresentedToken::parse(text, &self.keyring) {
             Ok(token) => token,
             Err(rejection) => return self.found_imported(text, rejection).await,
         };
         let key = token.key();
-        let record = self.store.find(&key).await;
-        let record = record.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
-        Ok(Found { digest: *token.digest(), token: Some(token), record })
+        let recent = match ask {
+            Ask::Recent => self.store.find_recent(&key).await,
+            Ask::Now => self.store.find(&key).await.map(Recent::now),
+        };
+        let recent = recent.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
+        Ok(Found { digest: *token.digest(), token: Some(token), recent })
     }
 
     /// A text that is none of ours may be one of an earlier system.
@@ -169,7 +181,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let ours = rejection as u8 > Rejection::Checksum as u8;
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.keyring, text).await {
-            Ok(Some((digest, record))) => Ok(Found { token: None, digest, record }),
+            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: Recent::now(record) }),
             Ok(None) => Err(rejection.into()),
             Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
         }
@@ -177,7 +189,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
 
     /// The key of a presented token whose secret is right, dead or alive.
     pub(super) async fn holder(&self, text: &[u8]) -> Result<Option<TokenKey>, StoreError> {
-        match self.found(text).await {
+        match self.found(text, Ask::Now).await {
             Ok(found) => Ok(found.prove().ok().map(|proven| proven.record().key())),
             Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
             Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
@@ -215,7 +227,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         T: AsRef<[u8]> + Sync + ?Sized,
         P: ProjectDemand,
     {
-        let found = match self.found(token.as_ref()).await {
+        let found = match self.found(token.as_ref(), Ask::Now).await {
             Ok(found) => found,
             Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
             Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error),

@@ -12,8 +12,8 @@ use axum::response::Response;
 use axum::routing::get as on_get;
 use base64::Engine;
 use keyfob::{
-    Authenticated, FixedClock, Guard, HeaderError, Keyring, MemoryStore, OwnerState, Policy, Refusal, Rejection,
-    RevocationReason, Rotation, StoreError, StoreErrorKind, TokenKey, TokenRecord, TokenStore, Tokens, mint,
+    Authenticated, FixedClock, Guard, HeaderError, Keyring, MemoryStore, OwnerState, Policy, Recent, Refusal,
+    Rejection, RevocationReason, Rotation, StoreError, StoreErrorKind, TokenKey, TokenRecord, TokenStore, Tokens, mint,
 };
 use tower::ServiceExt;
 
@@ -189,6 +189,10 @@ struct Away {
 impl TokenStore for Away {
     async fn find(&self, _: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         Err(StoreError::with_source(StoreErrorKind::Unavailable, "connection refused"))
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     handed_on!(store: insert, list, count, update, revoke, revoke_matching, rotate, touch_many);

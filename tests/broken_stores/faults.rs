@@ -47,6 +47,12 @@ faults! {
     FindHidesLapsed => find_answers_dead_rows,
     /// What is not in the project is looked for in the others.
     FindFallsBack => find_answers_none_for_the_absent,
+    /// As a cache that keeps what was not there.
+    RecentKeepsAbsence => find_recent_shows_what_was_inserted,
+    /// As a cache that no change reaches.
+    RecentKeepsRows => find_recent_shows_what_was_changed,
+    /// As a cache that only the changes of single tokens reach.
+    RecentKeepsGroups => find_recent_shows_what_was_changed,
 
     /// As where the column is a character too short.
     ListCutsTheProject => list_stays_in_its_project,

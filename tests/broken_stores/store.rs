@@ -1,11 +1,12 @@
 //! A store in a `Vec` that does one thing wrong. Without a fault it keeps every law.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use keyfob::StoreErrorKind::{Conflict, Limit, Other};
 use keyfob::{
     Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportOutcome, ImportRow, ImportStore, Life, ListQuery,
-    Metadata, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Revocation, RevocationReason,
+    Metadata, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent, Revocation, RevocationReason,
     RevokeGroup, RevokeMatching, SortKey, Status, StatusFilter, StoreError, StoreMaintenance, Timestamp, TokenKey,
     TokenRecord, TokenStore, Touch,
 };
@@ -19,6 +20,8 @@ type Row = Arc<TokenRecord>;
 pub struct BrokenStore {
     fault: Option<Fault>,
     rows: Mutex<Rows>,
+    /// The answers of `find_recent`, where the fault keeps them.
+    known: Mutex<HashMap<TokenKey, Option<Row>>>,
 }
 
 #[derive(Default)]
@@ -64,7 +67,7 @@ impl Rows {
 
 impl BrokenStore {
     pub fn without_fault() -> Self {
-        Self { fault: None, rows: Mutex::default() }
+        Self { fault: None, rows: Mutex::default(), known: Mutex::default() }
     }
 
     pub fn new(fault: Fault) -> Self {
@@ -83,6 +86,19 @@ impl BrokenStore {
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;
+        }
+    }
+
+    /// A cache would hear of this change.
+    fn forget(&self, key: &TokenKey) {
+        if !self.is(RecentKeepsRows) {
+            self.known.lock().unwrap().remove(key);
+        }
+    }
+
+    fn forget_absence(&self, key: &TokenKey) {
+        if !self.is(RecentKeepsAbsence) {
+            self.known.lock().unwrap().remove(key);
         }
     }
 
@@ -225,6 +241,7 @@ impl BrokenStore {
 
 impl TokenStore for BrokenStore {
     async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Answer<Row> {
+        self.forget_absence(&record.key());
         let (met, full) = {
             let rows = self.rows();
             (self.meets(&rows, &record, limit), self.is_full(&rows, &record, limit))
@@ -260,6 +277,14 @@ impl TokenStore for BrokenStore {
         }
         let hidden = |record: &&TokenRecord| self.is(FindHidesLapsed) && record.status(clock()) == Status::Lapsed;
         Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Answer<Recent> {
+        let now = self.find(key).await?;
+        if !matches!(self.fault, Some(RecentKeepsAbsence | RecentKeepsRows | RecentKeepsGroups)) {
+            return Ok(Recent::now(now));
+        }
+        Ok(Recent::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {
@@ -311,6 +336,7 @@ impl TokenStore for BrokenStore {
     }
 
     async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Answer<Option<Row>> {
+        self.forget(key);
         let checked = |record: &TokenRecord| {
             let later = self.is(UpdateAcceptsALaterVersion) && record.version < expected_version;
             record.version == expected_version || later
@@ -360,6 +386,7 @@ impl TokenStore for BrokenStore {
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Answer<Option<Row>> {
+        self.forget(key);
         let before = self.rows().find(key).cloned();
         self.pause(RaceOfRevokes).await;
         self.pause(RaceOfRevokeAndRotate).await;
@@ -400,6 +427,9 @@ impl TokenStore for BrokenStore {
 
     async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Answer<Batch> {
         let RevokeMatching { project, group, most } = matching;
+        if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
+            self.known.lock().unwrap().clear();
+        }
         let contains = |record: &TokenRecord| match group {
             RevokeGroup::Owner(owner) => self.same_text(GroupOwnerIgnoresCase, record.owner.as_str(), owner.as_str()),
             RevokeGroup::Family(family) => {
@@ -474,6 +504,8 @@ impl TokenStore for BrokenStore {
         grace_until: Timestamp,
     ) -> Answer<Option<Row>> {
         let new = successor.key();
+        self.forget(key);
+        self.forget_absence(&new);
         let judged = self.judge(&self.rows(), key, expected_version, &successor)?;
         self.pause(RaceOfRotations).await;
         if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {

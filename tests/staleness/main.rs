@@ -25,6 +25,7 @@ const HITS: f64 = 0.9;
 
 const DATABASE: &str = "KEYFOB_STALENESS_DATABASE";
 const FEED: &str = "KEYFOB_STALENESS_FEED";
+const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 
 /// One test at a time, as each keeps the machine busy.

@@ -99,3 +99,49 @@ async fn it_is_down_for_longer_than_the_bound() {
     let database = migrated(&server).await;
     has_no_answer_while_it_is_down(&database, 2, async || server.halt("fast"), async || server.go()).await;
 }
+
+/// The other process verifies from a standby, which falls behind, stops, and in the end becomes a server of its own: it is asked only
+/// where it proves that it is near.
+#[tokio::test]
+async fn its_standby_lags() {
+    let _alone = ALONE.lock().await;
+    let Some(server) = Server::start() else { return };
+    let database = migrated(&server).await;
+    let standby = Arc::new(server.replica());
+    let at_standby = server.url_by(standby.port, &database);
+
+    // One that asks the standby for all is behind together with it: the measures can fail.
+    let mut revoker = Revoker::start(&database, &at_standby, &[(FORGETS, "1")]).await;
+    let mut round = revoker.issue().await;
+    standby.pause_replay();
+    revoker.revoke(&mut round).await;
+    revoker.end(round).await;
+    standby.resume_replay();
+    let seen = revoker.stop();
+    assert!(seen.too_late() > 0 && seen.never_refused > 0, "{seen:?}");
+
+    let asked_before = asked(&at_standby).await;
+    for environment in [SOUND, &[(FORGETS, "1")]] {
+        let environment = [environment, &[(STANDBY, &at_standby)]].concat();
+        let mut revoker = Revoker::start(&database, &database, &environment).await;
+        let lag = async |round: usize| {
+            let standby = Arc::clone(&standby);
+            apart(move || match round % 3 {
+                0 => {
+                    standby.pause_replay();
+                    std::thread::sleep(2 * BOUND);
+                    standby.resume_replay();
+                }
+                1 => {
+                    standby.halt("immediate");
+                    standby.go();
+                }
+                _ => (),
+            })
+            .await;
+            0
+        };
+        is_bounded_amid("PostgreSQL, standby lags", revoker, ROUNDS, lag).await;
+    }
+    assert!(asked(&at_standby).await > asked_before);
+}

@@ -95,7 +95,7 @@ pub struct Revoker {
 impl Revoker {
     /// Revokes by this address, while the other process knows another of the same engine.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
-        let tokens = Service::new(keyring(), open(database, Duration::ZERO, false).await);
+        let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await);
         let other = Other::start("verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
         Self { tokens, other, rounds: 0, seen: Seen::default() }
     }

@@ -11,7 +11,7 @@ use keyfob::Access;
 use crate::engine::{Service, open};
 use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
-use crate::{BOUND, DATABASE, FEED, FORGETS};
+use crate::{BOUND, DATABASE, FEED, FORGETS, STANDBY};
 
 const TASKS: usize = 8;
 /// How many verifications a task makes between two pauses of a millisecond.
@@ -99,9 +99,10 @@ impl Verifier {
 fn other_process() {
     let Ok(database) = env::var(DATABASE) else { return };
     let bound = if env::var(FORGETS).is_ok() { BOUND } else { Duration::MAX };
+    let (follows, standby) = (env::var(FEED).is_ok(), env::var(STANDBY).ok());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let verifier = Arc::new(Verifier {
-        tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, env::var(FEED).is_ok()))),
+        tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, follows, standby.as_deref()))),
         watched: RwLock::default(),
         unanswered: AtomicU64::new(0),
         unanswered_at: AtomicU64::new(0),

@@ -20,6 +20,11 @@ macro_rules! handed_on {
             self.$store.find(key).await
         }
     };
+    (@find_recent $store:ident) => {
+        async fn find_recent(&self, key: &keyfob::TokenKey) -> Result<keyfob::Recent, keyfob::StoreError> {
+            self.$store.find_recent(key).await
+        }
+    };
     (@list $store:ident) => {
         async fn list(
             &self,

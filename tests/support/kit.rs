@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyfob::{
     Batch, Change, CountQuery, ErasedImport, ErasedMaintenance, ErasedStore, ImportKey, ImportOutcome, ImportRow,
-    ImportStore, ListQuery, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Revocation,
+    ImportStore, ListQuery, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent, Revocation,
     RevokeMatching, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
 };
 
@@ -47,6 +47,10 @@ impl TokenStore for Erased {
 
     async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
         self.tokens.find(key).await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Answer<Recent> {
+        self.tokens.find_recent(key).await
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {

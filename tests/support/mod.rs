@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyfob::{
     Actor, Batch, Change, CountQuery, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId, OwnerLimit, Page,
-    Pepper, Prefix, ProjectId, Revocation, RevokeMatching, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore,
-    Touch,
+    Pepper, Prefix, ProjectId, Recent, Revocation, RevokeMatching, StoreError, Timestamp, TokenKey, TokenRecord,
+    TokenStore, Touch,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -119,6 +119,9 @@ impl TokenStore for CountingStore {
     }
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.counted().find(key).await
+    }
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.counted().find_recent(key).await
     }
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         self.counted().list(query).await

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Batch, FixedClock, Issued, Name, NewToken, OwnerId, ProjectId, StoreError, StoreErrorKind,
+    Access, Batch, FixedClock, Issued, Name, NewToken, OwnerId, ProjectId, Recent, StoreError, StoreErrorKind,
     StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Usage,
 };
 use tokio::sync::Notify;
@@ -93,6 +93,10 @@ enum Fault {
 
 impl<S: TokenStore> TokenStore for Between<S> {
     handed_on!(store: insert, list, count, update, revoke, revoke_matching, rotate, touch_many);
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
+    }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let fault = self.find.lock().unwrap().take();

@@ -111,5 +111,14 @@ CREATE TABLE IF NOT EXISTS keyfob_imports (
     id TEXT COLLATE "C" NOT NULL
 );
 
+-- The last beat of each store that reads from standbys: what a standby shows of it proves how far the standby is behind.
+CREATE TABLE IF NOT EXISTS keyfob_beats (
+    -- A random number for each store.
+    store BIGINT NOT NULL PRIMARY KEY,
+    beat BIGINT NOT NULL,
+    -- By the service's clock; a row is cleared away a day after its store has ended.
+    written_at BIGINT NOT NULL
+);
+
 -- For a purge, which frees the look-up key.
 CREATE INDEX IF NOT EXISTS keyfob_imports_token ON keyfob_imports (project, id);

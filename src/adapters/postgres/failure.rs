@@ -19,6 +19,16 @@ pub(super) fn failed(error: Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
+/// Whether the connection was lost: the server has ended it, perhaps while it lay idle.
+pub(super) fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::Protocol(_) => true,
+        // Administrator's command; crash of another process; starting up or shutting down.
+        Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03")),
+        _ => false,
+    }
+}
+
 /// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>: mostly by its class, the first two
 /// characters.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {

@@ -2,11 +2,14 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+use super::replica::Replica;
 use super::{CHANNEL, PATIENCE, PostgresStore};
 use crate::service::cache::feed::{Feed, Told};
+use crate::words::ids::TokenKey;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -18,6 +21,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
 pub struct PostgresFeed {
     options: PgConnectOptions,
+    /// What is told of, its standbys may not know yet.
+    replica: Option<Arc<Replica>>,
     listener: Option<PgListener>,
     /// Whether it waits for its own word.
     asked: bool,
@@ -26,7 +31,8 @@ pub struct PostgresFeed {
 impl PostgresStore {
     /// The changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
-        PostgresFeed { options: self.pool.connect_options().as_ref().clone(), listener: None, asked: false }
+        let options = self.pool.connect_options().as_ref().clone();
+        PostgresFeed { options, replica: self.replica.clone(), listener: None, asked: false }
     }
 }
 
@@ -38,6 +44,20 @@ impl fmt::Debug for PostgresFeed {
 
 impl Feed for PostgresFeed {
     async fn next(&mut self) -> Told {
+        let told = self.hear().await;
+        if let Some(replica) = &self.replica {
+            match &told {
+                Told::Token(TokenKey { project, .. }) | Told::Project(project) => replica.mark(project),
+                Told::Lost => replica.mark_all(),
+                Told::Nothing => {}
+            }
+        }
+        told
+    }
+}
+
+impl PostgresFeed {
+    async fn hear(&mut self) -> Told {
         loop {
             let Some(listener) = &mut self.listener else {
                 match tokio::time::timeout(PATIENCE, listen(&self.options)).await {

@@ -1,10 +1,11 @@
 //! Imported tokens.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::failure::failed;
 use super::store::execute;
-use super::{PostgresStore, in_time};
+use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::rules::record::TokenRecord;
@@ -32,7 +33,9 @@ impl ImportStore for PostgresStore {
                 _ => ImportOutcome::Inserted,
             });
         }
-        in_time(self.commit(transaction, &[])).await?;
+        let projects: BTreeSet<_> = batch.iter().map(|row| &row.record.project).collect();
+        let changed: Vec<_> = projects.into_iter().map(Changed::Project).collect();
+        in_time(self.commit(transaction, &changed)).await?;
         Ok(outcomes)
     }
 

@@ -5,6 +5,7 @@ mod failure;
 pub(crate) mod feed;
 mod import;
 mod maintenance;
+mod replica;
 mod store;
 
 use core::fmt;
@@ -12,16 +13,20 @@ use core::future::Future;
 use core::num::NonZeroU16;
 use core::time::Duration;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use self::failure::failed;
+use self::failure::{failed, is_lost};
+use self::replica::Replica;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenKey};
 
 /// How long a call may take, the wait for a connection with it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connection may lie idle and still be trusted.
+const IDLE: Duration = Duration::from_secs(1);
 /// The channel on which changes are told.
 const CHANNEL: &str = "keyfob";
 
@@ -51,14 +56,22 @@ const CHANNEL: &str = "keyfob";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
     tells: bool,
+    replica: Option<Arc<Replica>>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("PostgresStore");
+        debug.field("tells", &self.tells).field("replica", &self.replica.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl PostgresStore {
-    /// The schema: three tables and their indices, each column explained, for [`migrate`](Self::migrate) or for the host's own
+    /// The schema: four tables and their indices, each column explained, for [`migrate`](Self::migrate) or for the host's own
     /// migration tool. It may be run again, and holds no transaction of its own.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
@@ -87,11 +100,21 @@ impl PostgresStore {
         let options: PgConnectOptions = url.parse().map_err(|_| {
             StoreError::with_source(StoreErrorKind::Other, "the database's address is no postgres:// URL")
         })?;
-        let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).connect_with(options);
-        Self::from_pool(within(pool).await?).await
+        // Asking a connection whether it lives would double the way of each look-up: only one that lay idle is asked.
+        let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false);
+        let pool = pool.before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for >= IDLE {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        });
+        Self::from_pool(within(pool.connect_with(options)).await?).await
     }
 
-    /// A store on the host's own pool. It does not migrate.
+    /// A store on the host's own pool. It does not migrate. sqlx asks a connection whether it lives before each use, unless
+    /// the pool is made with `test_before_acquire(false)`: a look-up then takes one round trip instead of two.
     ///
     /// # Errors
     /// [`Other`](StoreErrorKind::Other) where the connection that is asked would acknowledge what is not on disk
@@ -105,7 +128,7 @@ impl PostgresStore {
         if synchronous_commit == "off" || fsync == "off" {
             return Err(StoreError::with_source(StoreErrorKind::Other, WeakSettings { synchronous_commit, fsync }));
         }
-        Ok(Self { pool, tells: false })
+        Ok(Self { pool, tells: false, replica: None })
     }
 
     /// The same, telling every change on the channel `keyfob` (`NOTIFY`, in the same transaction), for caches of other
@@ -138,7 +161,15 @@ impl PostgresStore {
 
     /// A transaction in which each statement sees what was committed before it. Dropped, it is rolled back.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        for _ in 0..self.pool.size() {
+            match self.pool.begin_with(BEGIN).await {
+                // Nothing was done, and the next connection may live.
+                Err(error) if is_lost(&error) => {}
+                begun => return begun.map_err(failed),
+            }
+        }
+        self.pool.begin_with(BEGIN).await.map_err(failed)
     }
 
     /// A transaction that has the project's turn, until its end.
@@ -168,11 +199,15 @@ impl PostgresStore {
                 tell.execute(&mut *transaction).await.map_err(failed)?;
             }
         }
-        transaction.commit().await.map_err(failed)
+        let committed = transaction.commit().await.map_err(failed);
+        if let Some(replica) = &self.replica {
+            changed.iter().for_each(|changed| replica.mark(changed.project()));
+        }
+        committed
     }
 }
 
-/// What caches elsewhere must not keep.
+/// What caches elsewhere, and standbys, must not answer with any more.
 enum Changed<'c> {
     Token(&'c TokenKey),
     Project(&'c ProjectId),
@@ -183,6 +218,15 @@ impl fmt::Display for Changed<'_> {
         match self {
             Self::Token(TokenKey { project, id }) => write!(f, "{project} {id}"),
             Self::Project(project) => write!(f, "{project}"),
+        }
+    }
+}
+
+impl Changed<'_> {
+    fn project(&self) -> &ProjectId {
+        match self {
+            Self::Token(key) => &key.project,
+            Self::Project(project) => project,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, Row, Transaction};
 
-use super::failure::failed;
+use super::failure::{failed, is_lost};
 use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project, and_status};
@@ -20,7 +20,7 @@ use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
 use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
-use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
@@ -57,10 +57,25 @@ impl TokenStore for PostgresStore {
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut connection = self.pool.acquire().await.map_err(failed)?;
-            find(key, &mut connection).await.map(|record| record.map(Arc::new))
+            for _ in 0..self.pool.size() {
+                match self.look_up(key).await {
+                    // The server has ended this connection, and the next may live.
+                    Err(error) if is_lost(&error) => {}
+                    row => return record_if_any(row),
+                }
+            }
+            record_if_any(self.look_up(key).await)
         })
         .await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        if let Some(replica) = &self.replica
+            && let Some(recent) = replica.find(key).await
+        {
+            return Ok(recent);
+        }
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -89,7 +104,7 @@ impl TokenStore for PostgresStore {
             let mut transaction = self.begin().await?;
             let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
             if record.is_none() {
-                let there = find(key, &mut transaction).await?.is_some();
+                let there = find(key, &mut transaction).await.map_err(failed)?.is_some();
                 return if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
             }
             self.commit(transaction, &[Changed::Token(key)]).await?;
@@ -189,11 +204,20 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
+impl PostgresStore {
+    async fn look_up(&self, key: &TokenKey) -> sqlx::Result<Option<PgRow>> {
+        find(key, &mut *self.pool.acquire().await?).await
+    }
+}
+
 /// The hot path of every verification: static text, prepared once for each connection.
-async fn find(key: &TokenKey, connection: &mut PgConnection) -> Result<Option<TokenRecord>, StoreError> {
+async fn find(key: &TokenKey, connection: &mut PgConnection) -> sqlx::Result<Option<PgRow>> {
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
-    let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
-    query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
+    sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).fetch_optional(connection).await
+}
+
+fn record_if_any(row: sqlx::Result<Option<PgRow>>) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    Ok(row.map_err(failed)?.as_ref().map(row::record).transpose()?.map(Arc::new))
 }
 
 /// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.

@@ -10,7 +10,7 @@ use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Wo
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::service::query::{CountQuery, ListQuery, Page};
-use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
@@ -38,6 +38,10 @@ impl TokenStore for RedisStore {
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let answer = self.servers.read(&FIND.on(&key.project).arg(key.id.as_str())).await?;
         record_if_any(key, answer)
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

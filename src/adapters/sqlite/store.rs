@@ -19,7 +19,7 @@ use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
 use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
-use crate::service::store::{Batch, OwnerLimit, RevokeMatching, TokenStore, Touch};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
@@ -47,6 +47,10 @@ impl TokenStore for SqliteStore {
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         find(key, &mut connection).await.map(|record| record.map(Arc::new))
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

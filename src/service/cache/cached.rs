@@ -14,19 +14,20 @@ use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
 use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::service::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
     StoreMaintenance, TokenStore, Touch,
 };
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::timestamp::Timestamp;
 
-/// A store whose answers to [`find`](TokenStore::find) are kept in memory, and given again for a stated time at most.
+/// A store whose answers to [`find_recent`](TokenStore::find_recent), which verifications ask for, are kept in memory and
+/// given again for a stated time at most.
 ///
-/// No answer is older than the bound: what another process has changed is seen here after that time at the latest, and what
-/// this one has changed at once. An answer that took longer than the bound to come is none:
+/// No answer is older than the bound, and each says how old it is: what another process has changed is seen here after that
+/// time at the latest, and what this one has changed at once. An answer that took longer than the bound to come is none:
 /// [`Unavailable`](StoreErrorKind::Unavailable). Calls for one token at once are one call of the store. Only records are
-/// kept, never tokens, so that each use still proves its secret.
+/// kept, never tokens, so that each use still proves its secret. What is judged to be changed is always asked of the store.
 ///
 /// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
 pub struct Cached<S> {
@@ -126,6 +127,11 @@ impl Cache {
         self.began.elapsed()
     }
 
+    /// How old what is from then is by now.
+    fn age(&self, since: Since) -> Duration {
+        self.now().saturating_sub(since.asked_at)
+    }
+
     fn since(&self, project: &ProjectId) -> Since {
         Since { asked_at: self.now(), epoch: self.shards.epoch(project) }
     }
@@ -178,9 +184,9 @@ impl Drop for Waiting<'_> {
 
 impl<S: TokenStore> Cached<S> {
     async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
-        let since = self.cache.since(&key.project);
         Counters::add(&self.cache.counters.misses);
-        let found = self.store.find(key).await.map_err(Arc::new);
+        let (since, found) = self.ask_store(key).await;
+        let found = found.map_err(Arc::new);
         match &found {
             Ok(found) if !self.cache.shards.land(key, flight, found, since) => {
                 Counters::add(&self.cache.counters.fills_lost);
@@ -189,6 +195,23 @@ impl<S: TokenStore> Cached<S> {
             Err(_) => self.cache.shards.end(key, flight),
         }
         Answer { since, found }
+    }
+
+    /// What the store has, and from when that is.
+    async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
+        let mut since = self.cache.since(&key.project);
+        match self.store.find_recent(key).await {
+            Ok(Recent { record, age: Duration::ZERO }) => (since, Ok(record)),
+            Ok(Recent { record, age }) => {
+                // A replica's: as old as it says when the question began, at most.
+                since.asked_at = since.asked_at.saturating_sub(age);
+                if self.cache.age(since) <= self.cache.bound {
+                    return (since, Ok(record));
+                }
+                (self.cache.since(&key.project), self.store.find(key).await)
+            }
+            Err(error) => (since, Err(error)),
+        }
     }
 }
 
@@ -212,14 +235,18 @@ impl<S: TokenStore> TokenStore for Cached<S> {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        self.store.find(key).await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
         let cache = &*self.cache;
         if cache.bound.is_zero() {
-            return self.store.find(key).await;
+            return self.find(key).await.map(Recent::now);
         }
         let (flight, begun) = match cache.shards.look(key, cache.now()) {
-            Looked::Held(found) => {
+            Looked::Held { found, age } => {
                 Counters::add(&cache.counters.hits);
-                return Ok(found);
+                return Ok(Recent { record: found, age });
             }
             Looked::Asked { flight, begun } => (flight, begun),
         };
@@ -230,11 +257,11 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight)).await;
         let Answer { since, found } = answer.clone();
         let found = found.map_err(|error| StoreError::with_source(error.kind(), error))?;
-        let age = cache.now().saturating_sub(since.asked_at);
+        let age = cache.age(since);
         if age > cache.bound {
             return Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld));
         }
-        Ok(found)
+        Ok(Recent { record: found, age })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

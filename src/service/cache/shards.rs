@@ -63,7 +63,10 @@ pub(super) struct Shards {
 
 /// What a look finds.
 pub(super) enum Looked {
-    Held(Found),
+    Held {
+        found: Found,
+        age: Duration,
+    },
     /// A call that somebody has begun, or that is now to be begun.
     Asked {
         flight: Arc<Flight>,
@@ -112,7 +115,7 @@ impl Shards {
         // Read with the lock held: an epoch that moved before this look began is seen.
         let epoch = self.epoch(&key.project);
         if let Some(held) = protocol::look(shard.held.get(key), now, epoch, self.bound) {
-            return Looked::Held(held.found.clone());
+            return Looked::Held { found: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
         }
         let begun = shard.flights.contains_key(key);
         let flight = Arc::clone(shard.flights.entry(*key).or_default());

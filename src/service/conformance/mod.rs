@@ -42,6 +42,7 @@ mod page;
 mod projects;
 mod purge;
 mod races;
+mod recent;
 mod report;
 mod revoke;
 mod rotate;
@@ -110,6 +111,13 @@ laws! {
             find_answers_dead_rows;
             /// Find of no row is `None`, not an error.
             find_answers_none_for_the_absent;
+        }
+        recent {
+            /// What a verification is answered with has every row that this store was told to insert, also where the key
+            /// was asked for before.
+            find_recent_shows_what_was_inserted;
+            /// It has every change that this store was told to make, of one token and of a group.
+            find_recent_shows_what_was_changed;
         }
         list {
             /// A list holds rows of its project only.

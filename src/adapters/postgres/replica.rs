@@ -1,0 +1,198 @@
+//! Reading from a standby that is no further behind than it may be.
+//!
+//! No clock of a server is asked, and no position in its log: the store writes numbered beats of its own on the primary, and
+//! each answer of a standby brings along the last of them that it has, from the same snapshot. So the answer has all
+//! that was committed before that beat was begun, whichever standby gave it, and however it came to be one.
+
+use core::hash::BuildHasher;
+use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use sqlx::{PgPool, Row};
+
+use super::{PATIENCE, PostgresStore, within};
+use crate::adapters::sql::row::{self, columns};
+use crate::service::store::Recent;
+use crate::service::store_error::StoreError;
+use crate::words::clock::{Clock, SystemClock};
+use crate::words::ids::{ProjectId, TokenKey};
+
+/// Beats in the time that a standby may be behind.
+const BEATS: u32 = 4;
+/// How many of its beats a store remembers: all that may still count, with room for late ones.
+const REMEMBERED: usize = 4 * BEATS as usize;
+/// Projects share them: after a change in one, a thousandth of the others asks the primary too until the next beat.
+const MARKS: usize = 1024;
+/// How long the beats of a store that has ended stay.
+const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) struct Replica {
+    pool: PgPool,
+    most_lag: Duration,
+    /// Names this store's row of beats.
+    store: i64,
+    /// The beginning of its times.
+    began: Instant,
+    /// Of the next beat. No number is given twice.
+    next: AtomicI64,
+    /// The number of each beat, and from when on it was written.
+    beats: Mutex<VecDeque<(i64, Duration)>>,
+    /// From when what a standby showed last is, in nanoseconds; zero where it did not answer.
+    shown: AtomicU64,
+    /// From when an answer on a project must be at least.
+    marks: Box<[AtomicU64]>,
+    /// The same, on any.
+    mark_of_all: AtomicU64,
+    hasher: RandomState,
+}
+
+impl PostgresStore {
+    /// The same, verifying from standbys of its database (`host=replica-1,…` or a balancer before several): an answer counts
+    /// where it is proven to be at most this old, and otherwise the primary is asked. Everything but
+    /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
+    ///
+    /// What this store has changed, and what its [feed](Self::feed) has told, is never answered as it was before: until a
+    /// standby has it too, the primary is asked. The proof comes of [`beat`](Self::beat), without which no standby is
+    /// asked. Under a [cache](crate::Cached) the age of an answer counts into its bound, which should be several times as long.
+    #[must_use]
+    pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
+        Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
+    }
+
+    /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed, for ever: in a
+    /// task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it does nothing.
+    pub async fn beat(&self) {
+        let Some(replica) = &self.replica else { return core::future::pending().await };
+        let pause = (replica.most_lag / BEATS).max(Duration::from_millis(1));
+        loop {
+            let begun = replica.now();
+            // Where either does not answer, the primary is asked for as long as that lasts, or nobody is.
+            let _ = replica.write_beat(begun, &self.pool).await;
+            replica.see_beat().await;
+            tokio::time::sleep(pause.saturating_sub(replica.now().saturating_sub(begun))).await;
+        }
+    }
+}
+
+impl Replica {
+    fn new(pool: PgPool, most_lag: Duration) -> Self {
+        let hasher = RandomState::new();
+        Self {
+            pool,
+            most_lag,
+            store: hasher.hash_one("store").cast_signed(),
+            began: Instant::now(),
+            next: AtomicI64::new(0),
+            beats: Mutex::default(),
+            shown: AtomicU64::new(0),
+            marks: (0..MARKS).map(|_| AtomicU64::new(0)).collect(),
+            mark_of_all: AtomicU64::new(0),
+            hasher,
+        }
+    }
+
+    /// Never zero: that is no time.
+    fn now(&self) -> Duration {
+        self.began.elapsed() + Duration::from_nanos(1)
+    }
+
+    fn mark_of(&self, project: &ProjectId) -> &AtomicU64 {
+        &self.marks[self.hasher.hash_one(project) as usize % MARKS]
+    }
+
+    /// What is answered from now on has what was changed in this project by now.
+    pub(super) fn mark(&self, project: &ProjectId) {
+        self.mark_of(project).fetch_max(nanos(self.now()), Ordering::SeqCst);
+    }
+
+    /// The same, in any.
+    #[cfg(feature = "cache")]
+    pub(super) fn mark_all(&self) {
+        self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
+    }
+
+    /// From when an answer must be at least.
+    fn asked_for(&self, project: &ProjectId) -> Duration {
+        let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
+        let marked = Duration::from_nanos(marks[0].max(marks[1]));
+        marked.max(self.now().saturating_sub(self.most_lag))
+    }
+
+    /// What a standby has, if it is known to be recent enough.
+    pub(super) async fn find(&self, key: &TokenKey) -> Option<Recent> {
+        /// The row, if there is one, and the beat in any case.
+        const FIND: &str = concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat \
+             FROM (VALUES (1)) AS one (n) LEFT JOIN keyfob_tokens ON project = $1 AND id = $2"
+        );
+        let asked_for = self.asked_for(&key.project);
+        if self.shown.load(Ordering::SeqCst) < nanos(asked_for) {
+            return None;
+        }
+        let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
+        let answer = tokio::time::timeout(self.most_lag, query.fetch_one(&self.pool)).await;
+        let Ok(Ok(row)) = answer else {
+            // Nobody else waits for it before the next beat says that it is well.
+            self.shown.store(0, Ordering::SeqCst);
+            return None;
+        };
+        let as_of = self.begun(row.try_get("beat").ok()?)?;
+        let age = self.now().saturating_sub(as_of);
+        if as_of < asked_for || age > self.most_lag {
+            return None;
+        }
+        let is_absent = row.try_get::<Option<&str>, _>(0).ok()?.is_none();
+        let record = if is_absent { None } else { Some(Arc::new(row::record(&row).ok()?)) };
+        Some(Recent { record, age })
+    }
+
+    fn beats(&self) -> MutexGuard<'_, VecDeque<(i64, Duration)>> {
+        // No code panics while it holds the lock.
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From when on a beat was written.
+    fn begun(&self, beat: Option<i64>) -> Option<Duration> {
+        self.beats().iter().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
+    }
+
+    async fn write_beat(&self, begun: Duration, primary: &PgPool) -> Result<(), StoreError> {
+        const BEAT: &str = "INSERT INTO keyfob_beats (store, beat, written_at) VALUES ($1, $2, $3) \
+                            ON CONFLICT (store) DO UPDATE SET beat = excluded.beat, written_at = excluded.written_at";
+        const CLEAR: &str = "DELETE FROM keyfob_beats WHERE written_at < $1";
+        let (number, now) = (self.next.fetch_add(1, Ordering::SeqCst), SystemClock.now().as_unix_millis());
+        if number == 0 {
+            let clear = sqlx::query(CLEAR).bind(now - LEFT_OVER.as_millis() as i64);
+            within(clear.execute(primary)).await?;
+        }
+        {
+            // Before it is written: one whose answer is lost may be seen too.
+            let mut beats = self.beats();
+            beats.push_back((number, begun));
+            let old = beats.len().saturating_sub(REMEMBERED);
+            beats.drain(..old);
+        }
+        within(sqlx::query(BEAT).bind(self.store).bind(number).bind(now).execute(primary)).await?;
+        Ok(())
+    }
+
+    /// Looks which beat a standby has.
+    async fn see_beat(&self) {
+        const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
+        let see = sqlx::query_scalar(SEE).bind(self.store).fetch_optional(&self.pool);
+        let seen = tokio::time::timeout(self.most_lag.min(PATIENCE), see).await;
+        let as_of = seen.ok().and_then(Result::ok).and_then(|beat| self.begun(beat));
+        self.shown.store(as_of.map_or(0, nanos), Ordering::SeqCst);
+    }
+}
+
+/// Until 584 years have passed.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
