@@ -50,8 +50,11 @@ pub async fn is_bounded_amid(
     (counts, seen.repeated)
 }
 
-/// Waits until the feed was lost so often, and tells something again.
-pub async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
+/// Waits until the feed, if there is one, was lost so often, and tells something again.
+async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
+    if !revoker.follows {
+        return;
+    }
     let asked = Instant::now();
     loop {
         let counts = revoker.counts();

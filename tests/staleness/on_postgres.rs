@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::PostgresStore;
+use sqlx::PgPool;
 
-use crate::ALONE;
 use crate::faults::{
     FEED_ONLY, SOUND, has_no_answer_while_it_is_down, is_bounded_amid, only_the_bound_holds_while_the_feed_is_silent,
 };
 use crate::proxy::{Proxy, Side};
 use crate::revoker::Revoker;
 use crate::support::postgres::{Server, shared};
+use crate::{ALONE, BOUND, FORGETS, STANDBY};
 
 const ROUNDS: usize = 10;
 
@@ -120,10 +121,9 @@ async fn its_standby_lags() {
     let seen = revoker.stop();
     assert!(seen.too_late() > 0 && seen.never_refused > 0, "{seen:?}");
 
-    let asked_before = asked(&at_standby).await;
     for environment in [SOUND, &[(FORGETS, "1")]] {
         let environment = [environment, &[(STANDBY, &at_standby)]].concat();
-        let mut revoker = Revoker::start(&database, &database, &environment).await;
+        let revoker = Revoker::start(&database, &database, &environment).await;
         let lag = async |round: usize| {
             let standby = Arc::clone(&standby);
             apart(move || match round % 3 {
@@ -142,6 +142,27 @@ async fn its_standby_lags() {
             0
         };
         is_bounded_amid("PostgreSQL, standby lags", revoker, ROUNDS, lag).await;
+        // A crash makes it forget how often it was asked.
+        assert!(look_ups(&at_standby).await > 0);
     }
-    assert!(asked(&at_standby).await > asked_before);
+
+    let revoker = Revoker::start(&database, &database, &[(FORGETS, "1"), (STANDBY, &at_standby)]).await;
+    let promote = async |round: usize| {
+        let standby = Arc::clone(&standby);
+        apart(move || {
+            if round == 0 {
+                standby.promote()
+            }
+        })
+        .await;
+        0
+    };
+    is_bounded_amid("PostgreSQL, standby promoted", revoker, 2, promote).await;
+}
+
+/// How many the server at this address has answered.
+async fn look_ups(database: &str) -> i64 {
+    let pool = PgPool::connect(database).await.unwrap();
+    let scans = "SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname = 'keyfob_tokens'";
+    sqlx::query_scalar(scans).fetch_one(&pool).await.unwrap()
 }

@@ -10,7 +10,7 @@ use keyfob::{
 use crate::engine::{Service, open};
 use crate::support::other::{Other, nanos};
 use crate::support::{actor, base62, keyring, project};
-use crate::{BOUND, DATABASE};
+use crate::{BOUND, DATABASE, FEED};
 
 /// How many tokens live at once, and of how many owners half of them are.
 pub const TOKENS: usize = 100;
@@ -89,6 +89,8 @@ pub struct Revoker {
     tokens: Service,
     other: Other,
     rounds: usize,
+    /// Whether the other process follows a feed.
+    pub follows: bool,
     pub seen: Seen,
 }
 
@@ -97,7 +99,8 @@ impl Revoker {
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
         let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await);
         let other = Other::start("verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
-        Self { tokens, other, rounds: 0, seen: Seen::default() }
+        let follows = environment.iter().any(|(name, _)| *name == FEED);
+        Self { tokens, other, rounds: 0, follows, seen: Seen::default() }
     }
 
     /// New tokens, all of them accepted.
