@@ -46,7 +46,7 @@ pub async fn is_bounded_amid(
         counts.longest,
     );
     assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (rounds * TOKENS, 0, 0));
-    assert_eq!(seen.refused_too_early, 0);
+    assert_eq!((seen.refused_too_early, counts.strange.as_str()), (0, "none"));
     (counts, seen.repeated)
 }
 
@@ -97,6 +97,7 @@ pub async fn has_no_answer_while_it_is_down(
             Duration::from_nanos(counts.unanswered_at.saturating_sub(up_at)),
             counts.longest,
         );
+        assert_eq!(counts.strange, "none");
     }
     feed_is_well(&mut revoker, 1 + 2 * downs as u64).await;
     let seen = revoker.stop();

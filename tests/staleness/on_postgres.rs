@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::PostgresStore;
+use keyfob::{Policy, PostgresStore, TokenKey, TokenStore, mint};
 use sqlx::PgPool;
 
 use crate::faults::{
@@ -13,6 +13,7 @@ use crate::faults::{
 use crate::proxy::{Proxy, Side};
 use crate::revoker::Revoker;
 use crate::support::postgres::{Server, shared};
+use crate::support::{actor, keyring, new_token, now};
 use crate::{ALONE, BOUND, FORGETS, STANDBY};
 
 const ROUNDS: usize = 10;
@@ -158,6 +159,35 @@ async fn its_standby_lags() {
         0
     };
     is_bounded_amid("PostgreSQL, standby promoted", revoker, 2, promote).await;
+}
+
+/// A standby may be behind, but a token that was made meanwhile is not to be refused as unknown.
+#[tokio::test]
+async fn a_new_token_is_known_at_once_though_its_standby_lags() {
+    let _alone = ALONE.lock().await;
+    let Some(server) = Server::start() else { return };
+    let database = migrated(&server).await;
+    let standby = server.replica();
+    let at_standby = server.url_by(standby.port, &database);
+    let pool = PgPool::connect(&at_standby).await.unwrap();
+    let here = PostgresStore::connect(&database).await.unwrap().with_replica(pool, Duration::from_secs(30));
+    let (elsewhere, beating) = (PostgresStore::connect(&database).await.unwrap(), here.clone());
+    let beating = tokio::spawn(async move { beating.beat().await });
+    let known = insert(&elsewhere).await;
+    // The standby is near enough to be asked, and has the one.
+    while here.find_recent(&known).await.unwrap().age.is_zero() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    standby.pause_replay();
+    let new = insert(&elsewhere).await;
+    assert!(here.find_recent(&new).await.unwrap().record.is_some());
+    assert!(!here.find_recent(&known).await.unwrap().age.is_zero());
+    beating.abort();
+}
+
+async fn insert(store: &PostgresStore) -> TokenKey {
+    let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    store.insert(record, None).await.unwrap().key()
 }
 
 /// How many the server at this address has answered.

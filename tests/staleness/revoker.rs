@@ -61,6 +61,8 @@ pub struct Counts {
     pub unanswered: u64,
     pub unanswered_at: u64,
     pub longest: Duration,
+    /// An answer that is neither that it is well, nor revoked, nor that there is none.
+    pub strange: String,
 }
 
 impl Counts {
@@ -71,7 +73,7 @@ impl Counts {
 
 /// What the other process says of a token.
 pub struct Tried {
-    /// When the last verification began that accepted it, and when the first ended that refused it.
+    /// When the last verification began that accepted it, and when the first ended that found it revoked.
     pub accepted: u64,
     pub refused: u64,
     pub outcome: String,
@@ -226,7 +228,9 @@ impl Revoker {
 
     pub fn counts(&mut self) -> Counts {
         self.other.tell("counts");
-        let counts: Vec<u64> = self.other.said().split(' ').map(|count| count.parse().unwrap()).collect();
+        let said = self.other.said();
+        let (counts, strange) = said.rsplit_once(' ').unwrap();
+        let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
         Counts {
             hits: counts[0],
             misses: counts[1],
@@ -235,6 +239,7 @@ impl Revoker {
             unanswered: counts[4],
             unanswered_at: counts[5],
             longest: Duration::from_nanos(counts[6]),
+            strange: strange.to_owned(),
         }
     }
 

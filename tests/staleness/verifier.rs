@@ -3,7 +3,7 @@
 use std::env;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use keyfob::Access;
@@ -22,7 +22,7 @@ struct Watched {
     text: String,
     /// When the last verification began that accepted it.
     accepted: AtomicU64,
-    /// When the first one ended that refused it.
+    /// When the first one ended that found it revoked.
     refused: AtomicU64,
 }
 
@@ -32,6 +32,8 @@ struct Verifier {
     /// How many verifications had no answer of the store, and when the last of them ended.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
+    /// Any other answer, of which there is to be none.
+    strange: OnceLock<&'static str>,
     /// The longest verification, in nanoseconds.
     longest: AtomicU64,
 }
@@ -50,7 +52,11 @@ impl Verifier {
                 self.unanswered.fetch_add(1, Ordering::SeqCst);
                 self.unanswered_at.fetch_max(nanos(), Ordering::SeqCst)
             }
-            _ => token.refused.fetch_min(nanos(), Ordering::SeqCst),
+            "revoked" => token.refused.fetch_min(nanos(), Ordering::SeqCst),
+            strange => {
+                let _ = self.strange.set(strange);
+                0
+            }
         };
         outcome
     }
@@ -106,6 +112,7 @@ fn other_process() {
         watched: RwLock::default(),
         unanswered: AtomicU64::new(0),
         unanswered_at: AtomicU64::new(0),
+        strange: OnceLock::new(),
         longest: AtomicU64::new(0),
     });
     for task in 0..TASKS {
@@ -134,12 +141,13 @@ fn other_process() {
                 let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
                 let (unanswered, unanswered_at) = (load(&verifier.unanswered), load(&verifier.unanswered_at));
                 say(format_args!(
-                    "{} {} {} {} {unanswered} {unanswered_at} {}",
+                    "{} {} {} {} {unanswered} {unanswered_at} {} {}",
                     counts.hits,
                     counts.misses + counts.joined,
                     counts.feed_losses,
                     u64::from(counts.feed_age.is_some()),
                     load(&verifier.longest),
+                    verifier.strange.get().unwrap_or(&"none"),
                 ));
             }
             text => heard.push(Arc::new(Watched {

@@ -56,7 +56,7 @@ impl PostgresStore {
     /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
     ///
     /// What this store has changed, and what its [feed](Self::feed) has told, is never answered as it was before: until a
-    /// standby has it too, the primary is asked. The proof comes of [`beat`](Self::beat), without which no standby is
+    /// standby has it too, the primary is asked. So it is for a token that the standby does not have. The proof comes of [`beat`](Self::beat), without which no standby is
     /// asked. Under a [cache](crate::Cached) the age of an answer counts into its bound, which should be several times as long.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
@@ -147,9 +147,9 @@ impl Replica {
         if as_of < asked_for || age > self.most_lag {
             return None;
         }
-        let is_absent = row.try_get::<Option<&str>, _>(0).ok()?.is_none();
-        let record = if is_absent { None } else { Some(Arc::new(row::record(&row).ok()?)) };
-        Some(Recent { record, age })
+        // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
+        row.try_get::<Option<&str>, _>(0).ok()??;
+        Some(Recent { record: Some(Arc::new(row::record(&row).ok()?)), age })
     }
 
     fn beats(&self) -> MutexGuard<'_, VecDeque<(i64, Duration)>> {
