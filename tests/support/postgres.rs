@@ -36,6 +36,24 @@ pub fn shared() -> Option<Arc<Server>> {
 impl Server {
     /// `None` where PostgreSQL is not installed, which is a failure under `CI=true`.
     pub fn start() -> Option<Self> {
+        let server = Self::place()?;
+        run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
+        server.go();
+        Some(server)
+    }
+
+    /// A standby of this server, of its own accord as far behind as it takes.
+    pub fn replica(&self) -> Self {
+        let replica = Self::place().unwrap();
+        let mut copy = replica.program("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-D", &replica.data()]);
+        run(copy.args(["-R", "-X", "stream", "-c", "fast", "--no-sync"]));
+        replica.go();
+        replica
+    }
+
+    /// A folder and a port.
+    fn place() -> Option<Self> {
         let Some(programs) = programs() else {
             assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
             println!("skipped: PostgreSQL is not installed");
@@ -50,8 +68,6 @@ impl Server {
             // The server refuses to be root; the folder above its data must let it through.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
         }
-        run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
-        server.go();
         Some(server)
     }
 
@@ -79,6 +95,32 @@ impl Server {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "-m", mode, "stop"]));
     }
 
+    /// As a standby, it takes in nothing more for now.
+    pub fn pause_replay(&self) {
+        self.ask("SELECT pg_wal_replay_pause()");
+        while self.ask("SELECT pg_get_wal_replay_pause_state()") != "paused" {
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn resume_replay(&self) {
+        self.ask("SELECT pg_wal_replay_resume()");
+    }
+
+    /// Makes a standby a server of its own.
+    pub fn promote(&self) {
+        run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "promote"]));
+    }
+
+    /// What it answers to SQL.
+    fn ask(&self, sql: &str) -> String {
+        let mut ask = self.program("psql");
+        ask.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-Atc", sql]);
+        let told = ask.output().unwrap();
+        assert!(told.status.success(), "{sql}: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    }
+
     /// The URL of a new database.
     pub fn database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -86,6 +128,11 @@ impl Server {
         let port = self.port.to_string();
         run(self.program("createdb").args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", &name]));
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
+    }
+
+    /// The URL of a database at another port, as that of a replica.
+    pub fn url_by(&self, port: u16, database: &str) -> String {
+        database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
 
     /// A store in a new database.

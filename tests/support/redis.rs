@@ -66,7 +66,7 @@ impl Servers {
         let created = create.output().unwrap();
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
         for node in 0..servers.nodes.len() {
-            servers.wait_for(node, &["CLUSTER", "INFO"], |told| told.contains("cluster_state:ok"));
+            servers.wait_until_served(node);
             servers.wait_for(node, &["CLUSTER", "NODES"], |told| told.matches("slave").count() == MASTERS * replicas);
             servers.wait_until_linked(node);
         }
@@ -134,9 +134,15 @@ impl Servers {
         RedisStore::connect(self.urls()).await.unwrap()
     }
 
-    /// What the first node answers.
+    /// What the first node that runs answers.
     pub fn ask(&self, command: &[&str]) -> String {
-        self.ask_node(0, command)
+        let runs = |node: &Node| node.process.is_some();
+        self.ask_node(self.nodes.iter().position(runs).unwrap(), command)
+    }
+
+    /// How many nodes there are, by whose numbers they are known.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Empties all masters.
@@ -148,7 +154,7 @@ impl Servers {
         assert!(flushed.status.success(), "{}", String::from_utf8_lossy(&flushed.stdout));
     }
 
-    fn ask_node(&self, number: usize, command: &[&str]) -> String {
+    pub fn ask_node(&self, number: usize, command: &[&str]) -> String {
         let port = self.nodes[number].port.to_string();
         let told = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
         String::from_utf8_lossy(&told.stdout).into_owned()
@@ -171,6 +177,31 @@ impl Servers {
         self.wait_for(number, &["INFO", "replication"], |told| {
             told.contains("role:master") || told.contains("master_link_status:up")
         });
+    }
+
+    /// Until a node that was a master, and has another in its place, follows that.
+    pub fn wait_until_it_follows(&self, number: usize) {
+        self.wait_for(number, &["INFO", "replication"], |told| {
+            told.contains("role:slave") && told.contains("master_link_status:up")
+        });
+    }
+
+    /// Until a node finds that all slots are served.
+    pub fn wait_until_served(&self, number: usize) {
+        self.wait_for(number, &["CLUSTER", "INFO"], |told| told.contains("cluster_state:ok"));
+    }
+
+    /// Kills the node that has a project's tokens, waits until its replica has taken over, and starts it again.
+    pub fn fail_over(&mut self, project: &ProjectId) {
+        let master = self.master_of(project);
+        self.kill(master);
+        let killed = Instant::now();
+        while self.master_of(project) == master {
+            assert!(killed.elapsed() < PATIENCE, "nobody took over");
+            sleep(Duration::from_millis(20));
+        }
+        self.go(master);
+        self.wait_until_it_follows(master);
     }
 
     /// The node that has a project's tokens.

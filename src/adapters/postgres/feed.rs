@@ -4,8 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use sqlx::PgPool;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 use super::replica::Replica;
 use super::{CHANNEL, PATIENCE, PostgresStore};
@@ -21,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// has broken anywhere is known to be lost. On a standby, and behind a pooler that hands on connections by the transaction,
 /// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
 pub struct PostgresFeed {
-    pool: PgPool,
+    options: PgConnectOptions,
     /// What is told of, its standbys may not know yet.
     replica: Option<Arc<Replica>>,
     listener: Option<PgListener>,
@@ -33,8 +32,7 @@ impl PostgresStore {
     /// The changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
         let options = self.pool.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
-        PostgresFeed { pool, replica: self.replica.clone(), listener: None, asked: false }
+        PostgresFeed { options, replica: self.replica.clone(), listener: None, asked: false }
     }
 }
 
@@ -62,7 +60,7 @@ impl PostgresFeed {
     async fn hear(&mut self) -> Told {
         loop {
             let Some(listener) = &mut self.listener else {
-                match tokio::time::timeout(PATIENCE, listen(&self.pool)).await {
+                match tokio::time::timeout(PATIENCE, listen(&self.options)).await {
                     Ok(Ok(listener)) => self.listener = Some(listener),
                     _ => tokio::time::sleep(PAUSE).await,
                 }
@@ -90,8 +88,11 @@ impl PostgresFeed {
     }
 }
 
-async fn listen(pool: &PgPool) -> sqlx::Result<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await?;
+/// Each listener has a pool of its own: one that was dropped says good-bye on its connection first, and where that is silent keeps
+/// its place in the pool for as long.
+async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     Ok(listener)

@@ -1,0 +1,152 @@
+//! The other process: it hears of tokens, verifies them without a pause in eight tasks, and says when it last accepted each.
+
+use std::env;
+use std::io::BufRead;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use keyfob::Access;
+
+use crate::engine::{Service, open};
+use crate::support::other::{nanos, say};
+use crate::support::{keyring, project};
+use crate::{BOUND, DATABASE, FEED, FORGETS, STANDBY};
+
+const TASKS: usize = 8;
+/// How many verifications a task makes between two pauses of a millisecond.
+const BURST: usize = 48;
+
+/// A token as the other process knows it.
+struct Watched {
+    text: String,
+    /// When the last verification began that accepted it.
+    accepted: AtomicU64,
+    /// When the first one ended that refused it.
+    refused: AtomicU64,
+}
+
+struct Verifier {
+    tokens: Service,
+    watched: RwLock<Vec<Arc<Watched>>>,
+    /// How many verifications had no answer of the store, and when the last of them ended.
+    unanswered: AtomicU64,
+    unanswered_at: AtomicU64,
+    /// The longest verification, in nanoseconds.
+    longest: AtomicU64,
+}
+
+impl Verifier {
+    async fn outcome(&self, token: &Watched) -> &'static str {
+        let (began, since) = (nanos(), Instant::now());
+        let outcome = match self.tokens.verify(&token.text, &Access::to(&project("145"), &[])).await {
+            Ok(_) => "ok",
+            Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
+        };
+        self.longest.fetch_max(since.elapsed().as_nanos() as u64, Ordering::SeqCst);
+        match outcome {
+            "ok" => token.accepted.fetch_max(began, Ordering::SeqCst),
+            "unavailable" => {
+                self.unanswered.fetch_add(1, Ordering::SeqCst);
+                self.unanswered_at.fetch_max(nanos(), Ordering::SeqCst)
+            }
+            _ => token.refused.fetch_min(nanos(), Ordering::SeqCst),
+        };
+        outcome
+    }
+
+    /// Verifies one token after the other, for ever.
+    async fn verify_on(&self, task: usize) {
+        let mut next = task;
+        loop {
+            for _ in 0..BURST {
+                next += 1;
+                let token = {
+                    let watched = self.watched.read().unwrap();
+                    // A step that meets all of them, though not in their order.
+                    (!watched.is_empty()).then(|| Arc::clone(&watched[next * 37 % watched.len()]))
+                };
+                let Some(token) = token else { break };
+                self.outcome(&token).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Tries each once more, all at once, and again where that `persists` and there is no answer; says how each went.
+    async fn try_all(self: &Arc<Self>, persists: bool) {
+        let mut tries = Vec::new();
+        for token in self.watched.read().unwrap().iter() {
+            let (verifier, token) = (Arc::clone(self), Arc::clone(token));
+            tries.push(tokio::spawn(async move {
+                let mut outcome = verifier.outcome(&token).await;
+                while persists && outcome == "unavailable" {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    outcome = verifier.outcome(&token).await;
+                }
+                let (accepted, refused) = (&token.accepted, &token.refused);
+                format!("{} {} {outcome}", accepted.load(Ordering::SeqCst), refused.load(Ordering::SeqCst))
+            }));
+        }
+        for tried in tries {
+            say(tried.await.unwrap());
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by the other tests"]
+fn other_process() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let bound = if env::var(FORGETS).is_ok() { BOUND } else { Duration::MAX };
+    let (follows, standby) = (env::var(FEED).is_ok(), env::var(STANDBY).ok());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let verifier = Arc::new(Verifier {
+        tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, follows, standby.as_deref()))),
+        watched: RwLock::default(),
+        unanswered: AtomicU64::new(0),
+        unanswered_at: AtomicU64::new(0),
+        longest: AtomicU64::new(0),
+    });
+    for task in 0..TASKS {
+        let verifier = Arc::clone(&verifier);
+        runtime.spawn(async move { verifier.verify_on(task).await });
+    }
+    let mut heard = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        match line.unwrap().as_str() {
+            // All are accepted before the first is revoked.
+            "watch" => {
+                *verifier.watched.write().unwrap() = std::mem::take(&mut heard);
+                let accepted = |token: &Arc<Watched>| token.accepted.load(Ordering::SeqCst) > 0;
+                while !verifier.watched.read().unwrap().iter().all(accepted) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                say("all accepted");
+            }
+            "try" => runtime.block_on(verifier.try_all(false)),
+            "end" => {
+                runtime.block_on(verifier.try_all(true));
+                verifier.watched.write().unwrap().clear();
+            }
+            "counts" => {
+                let counts = verifier.tokens.store().counts();
+                let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
+                let (unanswered, unanswered_at) = (load(&verifier.unanswered), load(&verifier.unanswered_at));
+                say(format_args!(
+                    "{} {} {} {} {unanswered} {unanswered_at} {}",
+                    counts.hits,
+                    counts.misses + counts.joined,
+                    counts.feed_losses,
+                    u64::from(counts.feed_age.is_some()),
+                    load(&verifier.longest),
+                ));
+            }
+            text => heard.push(Arc::new(Watched {
+                text: text.to_owned(),
+                accepted: AtomicU64::new(0),
+                refused: AtomicU64::new(u64::MAX),
+            })),
+        }
+    }
+}
