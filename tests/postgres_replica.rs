@@ -100,7 +100,7 @@ async fn a_store_that_reads_from_a_standby_keeps_every_law() {
     keeps_every_law(&store).await;
     // And it does read there.
     let key = world.insert().await;
-    let recent = until(&store, &key, is_of_standby).await;
+    let recent = until(&store, &key, known_to_standby).await;
     assert_eq!(recent.record.unwrap().key(), key);
     let absent = TokenKey { id: keyfob::TokenId::new("1abcdefghijklmno").unwrap(), ..key };
     assert_eq!(until(&store, &absent, is_of_standby).await.record, None);
@@ -128,7 +128,7 @@ async fn a_standby_that_is_behind_is_not_believed() {
     }
     assert!(stale > 0, "the standby was asked");
     world.standby.resume_replay();
-    let recent = until(&store, &key, is_of_standby).await;
+    let recent = until(&store, &key, known_to_standby).await;
     assert!(recent.record.unwrap().revoked.is_some());
 }
 
@@ -171,13 +171,13 @@ async fn without_beats_or_without_its_standby_the_primary_is_asked() {
     let Some(world) = World::new().await else { return };
     let silent = world.elsewhere.clone().with_replica(world.pool_of_standby().await, LAG);
     let (store, key) = (world.store(LAG).await, world.insert().await);
-    until(&store, &key, is_of_standby).await;
+    until(&store, &key, known_to_standby).await;
     assert!(!is_of_standby(&silent.find_recent(&key).await.unwrap()));
     world.standby.halt("immediate");
     let recent = store.find_recent(&key).await.unwrap();
     assert!(recent.record.is_some() && !is_of_standby(&recent));
     world.standby.go();
-    until(&store, &key, is_of_standby).await;
+    until(&store, &key, known_to_standby).await;
 }
 
 /// The age of what a standby says counts into the bound of a cache before it.
@@ -185,7 +185,7 @@ async fn without_beats_or_without_its_standby_the_primary_is_asked() {
 async fn a_cache_counts_the_age_of_what_a_standby_says() {
     let Some(world) = World::new().await else { return };
     let (store, key) = (world.store(LAG).await, world.insert().await);
-    until(&store, &key, is_of_standby).await;
+    until(&store, &key, known_to_standby).await;
     let bound = LAG * 2;
     let cached = Cached::new(store.clone(), bound);
     world.standby.pause_replay();
