@@ -21,10 +21,12 @@ use crate::service::store_error::StoreError;
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 
+/// Between two beats, at most: what this store has changed is asked of the primary until the next one.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Beats in the time that a standby may be behind.
 const BEATS: u32 = 4;
-/// How many of its beats a store remembers: all that may still count, with room for late ones.
-const REMEMBERED: usize = 4 * BEATS as usize;
+/// How many of its beats a store remembers. A standby that shows an earlier one is not believed.
+const REMEMBERED: usize = 1024;
 /// Projects share them: after a change in one, a thousandth of the others asks the primary too until the next beat.
 const MARKS: usize = 1024;
 /// How long the beats of a store that has ended stay.
@@ -63,11 +65,12 @@ impl PostgresStore {
         Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
     }
 
-    /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed, for ever: in a
-    /// task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it does nothing.
+    /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed and once a second
+    /// at least, for ever: in a task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it
+    /// does nothing.
     pub async fn beat(&self) {
         let Some(replica) = &self.replica else { return core::future::pending().await };
-        let pause = (replica.most_lag / BEATS).max(Duration::from_millis(1));
+        let pause = (replica.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
             let begun = replica.now();
             // Where either does not answer, the primary is asked for as long as that lasts, or nobody is.
@@ -159,7 +162,7 @@ impl Replica {
 
     /// From when on a beat was written.
     fn begun(&self, beat: Option<i64>) -> Option<Duration> {
-        self.beats().iter().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
+        self.beats().iter().rev().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
     }
 
     async fn write_beat(&self, begun: Duration, primary: &PgPool) -> Result<(), StoreError> {

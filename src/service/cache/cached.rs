@@ -71,6 +71,11 @@ impl<S> Cached<S> {
         Self { cache: Cache::new(self.cache.bound, entries), ..self }
     }
 
+    /// The store behind it. What is changed there is not known here before the bound is over, or a feed tells.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
     /// The bound.
     pub fn max_staleness(&self) -> Duration {
         self.cache.bound

@@ -6,4 +6,6 @@ pub(crate) mod feed;
 #[cfg(test)]
 mod interleavings;
 mod protocol;
+#[cfg(test)]
+mod schedules;
 mod shards;

@@ -1,13 +1,23 @@
 //! What is held and what is being asked, behind one lock for each shard of the keys; and the epochs.
 
 use core::hash::BuildHasher;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::RandomState;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+// In the crate's own tests, `schedules` chooses who goes on at each of them.
+#[cfg(not(test))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use quick_cache::unsync::Cache;
+#[cfg(test)]
+use shuttle::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 use tokio::sync::OnceCell;
 
 use super::protocol::{self, Epoch, Held, Since, Versioned};
@@ -33,8 +43,10 @@ impl Versioned for Arc<TokenRecord> {
 }
 
 /// One call of the store, for all who ask meanwhile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flight {
+    /// The project's, when it was begun. Who asks in a later one does not wait for it.
+    epoch: Epoch,
     pub(super) answer: OnceCell<Answer>,
     /// Something of the key was written or told since it began.
     overtaken: AtomicBool,
@@ -117,9 +129,12 @@ impl Shards {
         if let Some(held) = protocol::look(shard.held.get(key), now, epoch, self.bound) {
             return Looked::Held { found: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
         }
-        let begun = shard.flights.contains_key(key);
-        let flight = Arc::clone(shard.flights.entry(*key).or_default());
-        Looked::Asked { flight, begun }
+        if let Some(flight) = shard.flights.get(key).filter(|flight| flight.epoch == epoch) {
+            return Looked::Asked { flight: Arc::clone(flight), begun: true };
+        }
+        let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
+        shard.flights.insert(*key, Arc::clone(&flight));
+        Looked::Asked { flight, begun: false }
     }
 
     /// A call has come back. Says whether its answer is kept.
