@@ -58,8 +58,9 @@ impl PostgresStore {
     /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
     ///
     /// What this store has changed, and what its [feed](Self::feed) has told, is never answered as it was before: until a
-    /// standby has it too, the primary is asked. So it is for a token that the standby does not have. The proof comes of [`beat`](Self::beat), without which no standby is
-    /// asked. Under a [cache](crate::Cached) the age of an answer counts into its bound, which should be several times as long.
+    /// standby has it too, the primary is asked. So it is for each token that the standby does not have, which may be new. The proof
+    /// comes of [`beat`](Self::beat), without which no standby is asked. Under a [cache](crate::Cached) the age of an answer counts
+    /// into its bound, which should be several times as long.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
