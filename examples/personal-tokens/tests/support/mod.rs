@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 pub mod document;
+pub mod process;
 pub mod upstream;
 
 pub const TOKENS: &str = "/api/v2/auth/token/";
