@@ -4,10 +4,10 @@
 
 mod support;
 
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/redis.rs"]
 mod redis;
 
