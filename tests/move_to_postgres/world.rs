@@ -30,12 +30,17 @@ pub struct World {
 }
 
 impl World {
+    /// `None` where PostgreSQL is not installed.
     pub async fn new() -> Option<Self> {
+        Self::of(TOKENS).await
+    }
+
+    pub async fn of(tokens: usize) -> Option<Self> {
         let server = shared()?;
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
         let mut world = Self { url: server.database(), _server: server, folder, store, texts: Vec::new() };
-        world.fill(TOKENS).await;
+        world.fill(tokens).await;
         Some(world)
     }
 
@@ -82,17 +87,11 @@ impl World {
         let rotation = Rotation::with_grace(Duration::from_secs(60))
             .with_retry(RequestId::new("r1").unwrap(), Duration::from_secs(600));
         let second = tokens.rotate(&actor(), &first.key(), rotation).await.unwrap().unwrap().issued.record;
+        let of_its_own = NewToken::new(project("p0"), first.owner.clone(), first.name.clone());
+        let minted = mint(&keyring(), &Policy::default(), of_its_own, &actor(), SystemClock.now()).unwrap().record;
         let record = TokenRecord {
-            id: mint(
-                &keyring(),
-                &Policy::default(),
-                NewToken::new(project("p0"), first.owner.clone(), first.name.clone()),
-                &actor(),
-                SystemClock.now(),
-            )
-            .unwrap()
-            .record
-            .id,
+            id: minted.id,
+            digest: minted.digest,
             kind: TokenKind::Service,
             scopes: ScopeSet::new("repo:read repo:write").unwrap(),
             metadata: Metadata::new("{\"a\": 1}").unwrap(),

@@ -14,9 +14,9 @@ use std::error::Error;
 use std::path::Path;
 
 use keyfob::{PostgresStore, SqliteStore};
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions, Connection};
 
 pub use self::compare::Compared;
 pub use self::copy::Copied;
