@@ -17,6 +17,7 @@ use tempfile::TempDir;
 pub struct Server {
     folder: TempDir,
     programs: PathBuf,
+    settings: Vec<String>,
     pub port: u16,
 }
 
@@ -36,16 +37,22 @@ pub fn shared() -> Option<Arc<Server>> {
 impl Server {
     /// `None` where PostgreSQL is not installed, which is a failure under `CI=true`.
     pub fn start() -> Option<Self> {
+        // Where a sync costs nothing, if there is such a place.
+        let memory = Path::new("/dev/shm");
+        Self::start_in(if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }, &[])
+    }
+
+    /// The same, with its data somewhere below this folder, and with these settings: `name=value`.
+    pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
             assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
             println!("skipped: PostgreSQL is not installed");
             return None;
         };
-        // Where a sync costs nothing, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder, programs, port };
+        let server = Self { folder, programs, settings, port };
         if is_root() {
             // The server refuses to be root; the folder above its data must let it through.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
@@ -58,8 +65,9 @@ impl Server {
     /// Starts the server, again where it was stopped.
     pub fn go(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200",
-            self.port
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200{}",
+            self.port,
+            self.settings.concat()
         );
         let log = self.folder.path().join("log");
         run(self.program("pg_ctl").args([
