@@ -75,15 +75,14 @@ pub async fn measure<E: Engine>(memory: &Memory, population: &Population) -> Opt
         );
         push(&mut table, &row("verify behind the cache, mean"), played.mean, "MemoryStore, mean", None);
         let (calls, ideal) = (format!("{:.4}", played.calls), format!("{:.4}", played.ideal));
-        let ratio = format!("{:.2}", played.calls / played.ideal);
+        let ratio = if played.ideal > 0.0 { format!("{:.2}", played.calls / played.ideal) } else { String::new() };
         table.row([row("store calls per verify"), calls, "an ideal cache".into(), ideal, ratio, String::new()]);
     }
 
     progress("what a token takes");
-    for (how, bytes) in engine.room().await {
-        let each = format!("{:.0} B", bytes as f64 / tokens as f64);
-        let whole = format!("{:.2} GB", bytes as f64 / 1e9);
-        table.row([format!("a token {how}"), each, "all of them".into(), whole, String::new(), String::new()]);
+    for (how, bytes) in engine.room(tokens).await {
+        let blank = String::new;
+        table.row([format!("a token {how}"), format!("{bytes:.0} B"), blank(), blank(), blank(), blank()]);
     }
     notes(&mut table, &all, tokens);
     let (bare, hit) = ((bare.ratio(), E::AT_MOST), (all.median.ratio(), Some(CACHED_AT_MOST)));
@@ -97,6 +96,7 @@ fn push(table: &mut Table, what: &str, figures: Beside, floor: &str, at_most: Op
 }
 
 fn notes(table: &mut Table, all: &Played, tokens: u64) {
+    table.note("A token here has a name of 22 characters, an owner of 12, two scopes, an expiry, and nothing else that can be left out.");
     table.note(format!(
         "The cache has {} entries and a bound of {} s. Load \"all\" is for all tokens, by Zipf's law with s = 1.1: the \
          {} most popular make {:.1} % of it. Load \"active\" is for {} of them only, which the cache can hold.",

@@ -115,10 +115,13 @@ fn table(version: &str, curves: &Curves) -> Table {
         table.row(std::iter::once(name.to_owned()).chain(costs).chain([verdict]));
     }
     table.note(format!(
-        "Medians, and how often the first one they are. Every project has {} tokens of {} owners at each size. No cache; random \
-         tokens, projects and owners.",
+        "Medians, and how many times the first one they are. At each size a project has {} tokens of {} owners. No cache; random \
+         tokens, projects and owners: {VERIFICATIONS} verifications, {PAGES} pages, {} revocations, {} of them where there are \
+         no more owners.",
         number(IN_PROJECT),
         IN_PROJECT / OF_OWNER,
+        OWNERS - 1,
+        SIZES[0] / OF_OWNER - 1,
     ));
     table
 }

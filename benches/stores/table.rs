@@ -37,7 +37,7 @@ impl Table {
             text += &(line(row) + "\n");
         }
         for note in &self.notes {
-            text += &format!("  {note}\n");
+            text += &wrapped(note);
         }
         text
     }
@@ -57,4 +57,18 @@ impl Table {
         }
         text
     }
+}
+
+/// In lines that a terminal has room for.
+fn wrapped(note: &str) -> String {
+    const ROOM: usize = 118;
+    let (mut text, mut line) = (String::new(), String::from(" "));
+    for word in note.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > ROOM {
+            text += &(line + "\n");
+            line = String::from("   ");
+        }
+        line = line + " " + word;
+    }
+    text + &line + "\n"
 }

@@ -22,6 +22,9 @@ mod redis_server;
 /// On a disk, as what is stored outgrows memory.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
+/// What is filled in order and indexed afterwards is as dense as can be; what grows is not.
+const GROWN: &str = "on disk, 200,000 of them inserted in no order";
+
 /// An engine that runs, with a store on it that is as its own inserts would have left it.
 pub trait Engine: Sized {
     type Store: TokenStore + Clone;
@@ -49,8 +52,8 @@ pub trait Engine: Sized {
     /// Reads a token's row over the store's own kind of connection, and does nothing with it.
     async fn read_barely(&self, key: &TokenKey);
 
-    /// The bytes that the tokens take: how they are counted, and how many.
-    async fn room(&mut self) -> Vec<(&'static str, u64)>;
+    /// The bytes that a token takes, in several ways of counting.
+    async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)>;
 }
 
 /// The bytes of all files below a folder.

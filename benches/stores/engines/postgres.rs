@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::postgres_server::Server;
 use super::row::{COLUMNS, SELECT, Value, values};
-use super::{Engine, FOLDER};
+use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
 /// As on a machine with some memory, and such that nothing is written behind the back of what is measured. Without a
@@ -67,18 +67,30 @@ impl Engine for Postgres {
         assert!(row.fetch_optional(self.store.pool()).await.unwrap().is_some());
     }
 
-    async fn room(&mut self) -> Vec<(&'static str, u64)> {
-        let size = async |of: &'static str| {
-            let bytes: i64 = sqlx::query_scalar(of).fetch_one(self.store.pool()).await.unwrap();
-            bytes as u64
+    async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)> {
+        let number = async |of: &'static str| -> f64 {
+            let number: i64 = sqlx::query_scalar(of).fetch_one(self.store.pool()).await.unwrap();
+            number as f64
         };
+        let table = number("SELECT pg_table_size('keyfob_tokens')").await;
+        let indices = number("SELECT pg_indexes_size('keyfob_tokens')").await;
+        sqlx::raw_sql(GROW).execute(self.store.pool()).await.unwrap();
+        let grown = number("SELECT pg_total_relation_size('grown')").await;
+        let grown_tokens = number("SELECT count(*) FROM grown").await;
+        sqlx::raw_sql("DROP TABLE grown").execute(self.store.pool()).await.unwrap();
+        let tokens = tokens as f64;
         vec![
-            ("on disk", size("SELECT pg_total_relation_size('keyfob_tokens')").await),
-            ("of it the table", size("SELECT pg_table_size('keyfob_tokens')").await),
-            ("of it the indices", size("SELECT pg_indexes_size('keyfob_tokens')").await),
+            ("on disk", (table + indices) / tokens),
+            ("on disk, the table", table / tokens),
+            ("on disk, the indices", indices / tokens),
+            (GROWN, grown / grown_tokens),
         ]
     }
 }
+
+/// Some of the tokens in a table like theirs, which grows row by row.
+const GROW: &str = "CREATE TABLE grown (LIKE keyfob_tokens INCLUDING ALL); \
+     INSERT INTO grown SELECT * FROM keyfob_tokens WHERE project < '00400' ORDER BY md5(id)";
 
 /// COPY, with the indices made afterwards, by the store's own migration.
 async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {

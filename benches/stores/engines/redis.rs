@@ -15,8 +15,10 @@ use super::redis_server::Servers;
 use super::{Engine, FOLDER, bytes_in};
 use crate::tokens::Population;
 
-/// How many inserts are under way at once, so that one sync is for many.
-const TASKS: u64 = 512;
+/// How many inserts are under way at once, so that one sync is for many: over several connections, as the server takes no more
+/// than 16 KB of each between two syncs.
+const TASKS: usize = 512;
+const CONNECTIONS: usize = 32;
 /// The append-only file is written anew when it is asked for, not in the middle of something that is measured.
 const SETTINGS: [&str; 2] = ["--auto-aof-rewrite-percentage", "0"];
 /// The fields of a row in the order in which the store's script asks for them.
@@ -59,8 +61,13 @@ impl Engine for Redis {
     async fn load(&mut self, population: &Population, projects: Range<u64>) {
         let next = Arc::new(AtomicU64::new(projects.start * population.in_project));
         let end = projects.end * population.in_project;
-        let task = |_| {
-            let (store, population, next) = (self.store.clone(), population.clone(), Arc::clone(&next));
+        let mut stores = Vec::new();
+        for _ in 0..CONNECTIONS {
+            stores.push(self.servers.store().await);
+        }
+        let task = |task: usize| {
+            let store = stores[task % CONNECTIONS].clone();
+            let (population, next) = (population.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +95,7 @@ impl Engine for Redis {
         assert!(matches!(row, Value::Array(values) if values[0] != Value::Nil));
     }
 
-    async fn room(&mut self) -> Vec<(&'static str, u64)> {
+    async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)> {
         let memory = told(&self.servers, "memory", "used_memory") - self.empty;
         let files = self.servers.folder(0).join("appendonlydir");
         let appended = bytes_in(&files);
@@ -98,10 +105,11 @@ impl Engine for Redis {
         {
             sleep(Duration::from_millis(200));
         }
+        let each = |bytes: u64| bytes as f64 / tokens as f64;
         vec![
-            ("in memory", memory),
-            ("on disk, the file as inserts append to it", appended),
-            ("on disk, the file written anew", bytes_in(&files)),
+            ("in memory", each(memory)),
+            ("on disk, the file as inserts append to it", each(appended)),
+            ("on disk, the file written anew", each(bytes_in(&files))),
         ]
     }
 }

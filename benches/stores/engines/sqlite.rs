@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite as Database, Sqlite
 use tempfile::TempDir;
 
 use super::row::{COLUMNS, SELECT, Value, WIDTH, values};
-use super::{Engine, FOLDER};
+use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
 /// How many rows one statement inserts.
@@ -56,14 +56,43 @@ impl Engine for Sqlite {
         assert!(row.fetch_optional(self.store.pool()).await.unwrap().is_some());
     }
 
-    async fn room(&mut self) -> Vec<(&'static str, u64)> {
-        let pages = async |of: &'static str| {
-            let bytes: i64 = sqlx::query_scalar(of).fetch_one(self.store.pool()).await.unwrap();
-            bytes as u64
+    async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)> {
+        let number = async |of: &'static str| -> f64 {
+            let number: i64 = sqlx::query_scalar(of).fetch_one(self.store.pool()).await.unwrap();
+            number as f64
         };
-        let whole = pages("SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE").await;
-        let table = pages("SELECT pgsize FROM dbstat WHERE aggregate = TRUE AND name = 'keyfob_tokens'").await;
-        vec![("on disk", whole), ("of it the table", table), ("of it the indices", whole - table)]
+        let whole = number("SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE").await;
+        let table = number("SELECT pgsize FROM dbstat WHERE aggregate = TRUE AND name = 'keyfob_tokens'").await;
+        let tokens = tokens as f64;
+        vec![
+            ("on disk", whole / tokens),
+            ("on disk, the table", table / tokens),
+            ("on disk, the indices", (whole - table) / tokens),
+            (GROWN, self.grown().await),
+        ]
+    }
+}
+
+impl Sqlite {
+    /// Of some of the tokens in a file of their own, which grows row by row.
+    async fn grown(&self) -> f64 {
+        let path = self.folder.path().join("grown.db");
+        SqliteStore::open(&path).await.unwrap().pool().close().await;
+        let options = SqliteConnectOptions::new().filename(&path).synchronous(SqliteSynchronous::Off);
+        let mut grown = options.pragma("cache_size", "-500000").connect().await.unwrap();
+        let from = self.folder.path().join("tokens.db");
+        sqlx::query("ATTACH $1 AS filled").bind(from.to_str().unwrap()).execute(&mut grown).await.unwrap();
+        let grow = format!(
+            "INSERT INTO main.keyfob_tokens ({COLUMNS}) SELECT {COLUMNS} FROM filled.keyfob_tokens \
+             WHERE project < '00400' ORDER BY random()"
+        );
+        let tokens = sqlx::query(AssertSqlSafe(grow)).execute(&mut grown).await.unwrap().rows_affected();
+        let bytes: i64 = sqlx::query_scalar("SELECT sum(pgsize) FROM dbstat('main') WHERE aggregate = TRUE")
+            .fetch_one(&mut grown)
+            .await
+            .unwrap();
+        grown.close().await.unwrap();
+        bytes as f64 / tokens as f64
     }
 }
 
