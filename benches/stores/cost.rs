@@ -84,6 +84,7 @@ pub async fn measure<E: Engine>(memory: &Memory, population: &Population) -> Opt
         let blank = String::new;
         table.row([format!("a token {how}"), format!("{bytes:.0} B"), blank(), blank(), blank(), blank()]);
     }
+    engine.stop().await;
     notes(&mut table, &all, tokens);
     let (bare, hit) = ((bare.ratio(), E::AT_MOST), (all.median.ratio(), Some(CACHED_AT_MOST)));
     Some((table, Ratios { engine: E::NAME, bare, hit }))

@@ -49,7 +49,9 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(T
         let costs = measure_at(&engine, population, size, &mut revoked).await;
         curves.acts.iter_mut().zip(costs).for_each(|(act, cost)| act.push(cost));
     }
-    Some((table(&engine.version().await, &curves), curves))
+    let version = engine.version().await;
+    engine.stop().await;
+    Some((table(&version, &curves), curves))
 }
 
 async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, revoked: &mut HashSet<u64>) -> [f64; 3] {

@@ -54,6 +54,9 @@ pub trait Engine: Sized {
 
     /// The bytes that a token takes, in several ways of counting.
     async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)>;
+
+    /// Ends it, and gives its disk back.
+    async fn stop(self);
 }
 
 /// The bytes of all files below a folder.

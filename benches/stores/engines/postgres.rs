@@ -86,6 +86,10 @@ impl Engine for Postgres {
             (GROWN, grown / grown_tokens),
         ]
     }
+
+    async fn stop(self) {
+        self.store.pool().close().await;
+    }
 }
 
 /// Some of the tokens in a table like theirs, which grows row by row.

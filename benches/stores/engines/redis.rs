@@ -112,6 +112,10 @@ impl Engine for Redis {
             ("on disk, the file written anew", each(bytes_in(&files))),
         ]
     }
+
+    async fn stop(self) {
+        drop(self.servers);
+    }
 }
 
 /// A number that the server tells of itself.

@@ -71,6 +71,11 @@ impl Engine for Sqlite {
             (GROWN, self.grown().await),
         ]
     }
+
+    async fn stop(self) {
+        // The files are gone when nobody has them open any more.
+        self.store.pool().close().await;
+    }
 }
 
 impl Sqlite {
