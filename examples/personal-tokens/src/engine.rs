@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keyfob::{
     Batch, Cached, Change, CountQuery, ErasedMaintenance, ErasedStore, Feed, ListQuery, NoticeStage, OwnerLimit, Page,
-    PageSize, PostgresFeed, PostgresStore, ProjectId, ProjectsQuery, RedisStore, Revocation, RevokeMatching,
+    PageSize, PostgresFeed, PostgresStore, ProjectId, ProjectsQuery, Recent, RedisStore, Revocation, RevokeMatching,
     SqliteStore, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch,
 };
 
@@ -108,6 +108,10 @@ impl TokenStore for Engine {
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
         self.store.find(key).await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.store.find_recent(key).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
