@@ -15,6 +15,12 @@ pub mod lifecycle {
     use crate::*;
 }
 
+#[doc = include_str!("operations.md")]
+pub mod operations {
+    #[expect(unused_imports, reason = "for the links of its page")]
+    use crate::*;
+}
+
 #[cfg(feature = "axum")]
 pub use crate::adapters::axum::{
     authenticated::Authenticated,

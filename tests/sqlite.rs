@@ -6,8 +6,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, ListQuery, Name, NewToken, OwnerId, Policy, Prefix,
-    ProjectId, SqliteStore, StoreError, StoreErrorKind, SystemClock, TokenRecord, TokenStore, mint,
+    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, ListQuery, Name, NewToken, NoticeStage, OwnerId,
+    PageSize, Policy, Prefix, ProjectId, Revocation, RevokeGroup, RevokeMatching, SqliteStore, StoreError,
+    StoreErrorKind, StoreMaintenance, SystemClock, TokenRecord, TokenStore, Touch, mint,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Row};
@@ -289,6 +290,41 @@ async fn a_locked_database_is_unavailable_and_still_read() {
     assert!(store.find(&record.key()).await.unwrap().is_some(), "readers do not wait for writers");
     drop(lock);
     assert!(store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap().is_some());
+}
+
+/// A trigger of the operator's that refuses, as while the tokens move elsewhere: each act may be tried again, and reads go on.
+#[tokio::test]
+async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
+    let (store, _folder) = opened().await;
+    let record = store.insert(fresh(), None).await.unwrap();
+    for act in ["INSERT", "UPDATE", "DELETE"] {
+        let sql = format!("CREATE TRIGGER no_{act} BEFORE {act} ON keyfob_tokens BEGIN SELECT RAISE(ABORT, 'no'); END");
+        sqlx::query(AssertSqlSafe(sql)).execute(store.pool()).await.unwrap();
+    }
+    let (key, at, most) = (record.key(), record.created_at, PageSize::MAX);
+    let revocation = Revocation { at, by: Actor::new("ada").unwrap(), reason: Default::default() };
+    let group = RevokeGroup::Owner(record.owner.clone());
+    let matching = RevokeMatching { project: record.project, group, most };
+    let successor = TokenRecord { family: record.id, rotated_from: Some(record.id), ..fresh() };
+    let import = ImportRow { record: fresh(), import_key: ImportKey::from_bytes([1; 32]) };
+    // Where there is something to purge.
+    let late = record.ends_at().unwrap().saturating_add(Duration::from_secs(1));
+    let outcomes: [(&str, Result<(), StoreError>); 9] = [
+        ("insert", store.insert(fresh(), None).await.map(drop)),
+        ("update", store.update(&key, 1, keyfob::Change::Confirm).await.map(drop)),
+        ("revoke", store.revoke(&key, &revocation).await.map(drop)),
+        ("revoke matching", store.revoke_matching(&matching, &revocation).await.map(drop)),
+        ("rotate", store.rotate(&key, 1, successor, at).await.map(drop)),
+        ("touch", store.touch_many(&[Touch { key, used_at: at }]).await.map(drop)),
+        ("purge", store.purge(&record.project, late, most).await.map(drop)),
+        ("acknowledge", store.acknowledge_notice(&key, NoticeStage::Week).await.map(drop)),
+        ("import", store.import(vec![import]).await.map(drop)),
+    ];
+    for (act, outcome) in outcomes {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{act}: {}", told(&error));
+    }
+    assert_eq!(store.find(&key).await.unwrap(), Some(record));
 }
 
 /// A call dropped half-way is whole or nothing, and leaves neither a lock nor a transaction behind.

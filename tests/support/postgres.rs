@@ -17,6 +17,7 @@ use tempfile::TempDir;
 pub struct Server {
     folder: TempDir,
     programs: PathBuf,
+    settings: Vec<String>,
     pub port: u16,
 }
 
@@ -36,7 +37,12 @@ pub fn shared() -> Option<Arc<Server>> {
 impl Server {
     /// `None` where PostgreSQL is not installed, which is a failure under `CI=true`.
     pub fn start() -> Option<Self> {
-        let server = Self::place()?;
+        Self::start_in(quick(), &[])
+    }
+
+    /// The same, with its data somewhere below this folder, and with these settings: `name=value`.
+    pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
+        let server = Self::place(parent, settings)?;
         run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
         server.go();
         Some(server)
@@ -44,7 +50,7 @@ impl Server {
 
     /// A standby of this server, of its own accord as far behind as it takes.
     pub fn replica(&self) -> Self {
-        let replica = Self::place().unwrap();
+        let replica = Self::place(quick(), &[]).unwrap();
         let mut copy = replica.program("pg_basebackup");
         copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-D", &replica.data()]);
         run(copy.args(["-R", "-X", "stream", "-c", "fast", "--no-sync"]));
@@ -53,17 +59,16 @@ impl Server {
     }
 
     /// A folder and a port.
-    fn place() -> Option<Self> {
+    fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
             assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
             println!("skipped: PostgreSQL is not installed");
             return None;
         };
-        // Where a sync costs nothing, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder, programs, port };
+        let server = Self { folder, programs, settings, port };
         if is_root() {
             // The server refuses to be root; the folder above its data must let it through.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
@@ -74,8 +79,9 @@ impl Server {
     /// Starts the server, again where it was stopped.
     pub fn go(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200",
-            self.port
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200{}",
+            self.port,
+            self.settings.concat()
         );
         let log = self.folder.path().join("log");
         run(self.program("pg_ctl").args([
@@ -170,6 +176,12 @@ impl Drop for Server {
             sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// A folder where a sync costs nothing, if there is such a place.
+fn quick() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }
 
 /// The folder of the newest version that is installed.

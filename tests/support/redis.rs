@@ -4,7 +4,7 @@
 use std::env;
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
@@ -21,6 +21,7 @@ pub struct Servers {
     folder: TempDir,
     nodes: Vec<Node>,
     clustered: bool,
+    settings: Vec<String>,
 }
 
 struct Node {
@@ -56,6 +57,16 @@ impl Servers {
         Self::start(1, false)
     }
 
+    /// One server with its data somewhere below this folder, and with these further arguments: `--name`, `value`.
+    pub fn one_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
+        Self::start_in(parent, settings, 1, false)
+    }
+
+    /// Where a node keeps its data.
+    pub fn folder(&self, number: usize) -> PathBuf {
+        self.folder.path().join(self.nodes[number].port.to_string())
+    }
+
     /// A cluster of three masters, each with so many replicas.
     pub fn cluster(replicas: usize) -> Option<Self> {
         let servers = Self::start(MASTERS * (1 + replicas), true)?;
@@ -74,14 +85,20 @@ impl Servers {
     }
 
     fn start(count: usize, clustered: bool) -> Option<Self> {
+        // Where a sync costs nothing, if there is such a place.
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+        Self::start_in(parent, &[], count, clustered)
+    }
+
+    fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
         if Command::new("redis-server").arg("--version").output().is_err() {
             assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
             println!("skipped: Redis is not installed");
             return None;
         }
-        // Where a sync costs nothing, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let settings = settings.iter().map(ToString::to_string).collect();
         // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
         let mut held = Vec::new();
         let mut nodes = Vec::new();
@@ -94,7 +111,7 @@ impl Servers {
             held.push(listener);
         }
         drop(held);
-        let mut servers = Self { folder, nodes, clustered };
+        let mut servers = Self { folder, nodes, clustered, settings };
         for node in 0..count {
             servers.go(node);
         }
@@ -104,12 +121,13 @@ impl Servers {
     /// Starts a node, again where it was killed.
     pub fn go(&mut self, number: usize) {
         let port = self.nodes[number].port.to_string();
-        let folder = self.folder.path().join(&port);
+        let folder = self.folder(number);
         std::fs::create_dir_all(&folder).unwrap();
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]).arg("--dir").arg(&folder);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]);
+        command.args(&self.settings);
         if self.clustered {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
         }

@@ -17,8 +17,11 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::api::{guard, routes};
 use crate::config::Config;
+use crate::engine::Store;
+use crate::health::Health;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
+use crate::metrics::Acts;
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -27,9 +30,6 @@ use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
 use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page, pane, sign_in};
-
-/// Where the tokens are kept.
-pub type Store = keyfob::SqliteStore;
 
 /// What every handler is given.
 pub struct App {
@@ -40,7 +40,10 @@ pub struct App {
     pub asker: Asker,
     pub names: TokenNames,
     pub audit: Audit,
+    pub acts: Arc<Acts>,
+    pub health: Health,
     pub config: Config,
+    /// What is the host's own. It is in the data directory, wherever the tokens are.
     pub pool: SqlitePool,
     /// Browsers reach the service by HTTPS: its cookie must not travel otherwise.
     pub behind_tls: bool,
@@ -106,7 +109,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
 }
 
 fn is_for_programs(uri: &Uri) -> bool {
-    ["/api/", "/llm/", "/mcp"].iter().any(|start| uri.path().starts_with(start))
+    ["/api/", "/llm/", "/mcp", "/health/"].iter().any(|start| uri.path().starts_with(start))
 }
 
 async fn not_found(uri: Uri, _: Request) -> Response {

@@ -11,9 +11,13 @@
 
 pub mod api;
 pub mod app;
+pub mod args;
 pub mod config;
 pub mod connect;
+pub mod engine;
+pub mod health;
 pub mod llm;
+pub mod metrics;
 pub mod people;
 pub mod random;
 pub mod setup;

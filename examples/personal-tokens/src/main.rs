@@ -1,57 +1,25 @@
-//! `cargo run -p personal-tokens`: see the library beside it.
-//!
-//! ```text
-//! personal-tokens [--addr 127.0.0.1:8088] [--data-dir personal-tokens-data] [--no-never] [--behind-tls]
-//! ```
+//! `cargo run -p personal-tokens`: see the library beside it, and `--help`.
 
+use std::env;
+use std::error::Error;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::SystemClock;
 use personal_tokens::app::{App, router};
-use personal_tokens::setup::{self, Settings, SetupError};
+use personal_tokens::args::{Args, DATABASE_URL, HELP};
+use personal_tokens::metrics;
+use personal_tokens::setup::{self, SetupError};
 use personal_tokens::tokens::notices;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
-const HELP: &str = "\
-personal-tokens: a small service with personal access tokens
-
-  --addr ADDRESS   where to listen (127.0.0.1:8088)
-  --data-dir DIR   where database and pepper are kept (personal-tokens-data)
-  --no-never       no tokens that never expire
-  --behind-tls     a proxy in front speaks HTTPS: send the cookie by that only
-";
-
-struct Args {
-    addr: SocketAddr,
-    data_dir: PathBuf,
-    settings: Settings,
-}
-
-fn args() -> Result<Option<Args>, SetupError> {
-    let mut parsed = Args {
-        addr: SocketAddr::from(([127, 0, 0, 1], 8088)),
-        data_dir: "personal-tokens-data".into(),
-        settings: Settings::default(),
-    };
-    let mut given = std::env::args_os().skip(1);
-    while let Some(arg) = given.next() {
-        let mut value = || given.next().ok_or("an option lacks its value");
-        match arg.to_str() {
-            Some("--addr") => parsed.addr = value()?.to_string_lossy().parse()?,
-            Some("--data-dir") => parsed.data_dir = value()?.into(),
-            Some("--no-never") => parsed.settings.allow_never = false,
-            Some("--behind-tls") => parsed.settings.behind_tls = true,
-            Some("--help" | "-h") => return Ok(None),
-            _ => return Err("an option is not known; --help lists them".into()),
-        }
-    }
-    Ok(Some(parsed))
-}
+/// How long requests under way may take to end once the process is told to, and how long the last writing may take.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Writes last uses every few seconds, and asks each minute which tokens are about to end. A failure is logged; what was
 /// not done waits.
@@ -61,10 +29,10 @@ async fn housekeeping(app: Arc<App>) {
     loop {
         tokio::select! {
             _ = uses.tick() => if let Err(error) = app.tokens.flush_usage().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+                tracing::warn!(error = &error as &dyn Error, "last uses are not written");
             },
             _ = ends.tick() => if let Err(error) = notices::gather(&app).await {
-                tracing::warn!(error = &*error as &dyn std::error::Error, "coming ends are not told");
+                tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
             },
         }
     }
@@ -75,44 +43,90 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("personal-tokens: {error}");
+            eprint!("personal-tokens: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprint!(": {error}");
+                cause = error.source();
+            }
+            eprintln!();
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run() -> Result<(), SetupError> {
-    let Some(Args { addr, data_dir, settings }) = args()? else {
+    let args = Args::parse(env::args_os().skip(1), env::var_os(DATABASE_URL))?;
+    let Some(Args { addr, metrics_addr, data_dir, settings }) = args else {
         print!("{HELP}");
         return Ok(());
     };
     // Requests are not logged: their headers hold tokens.
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
 
-    // The address first: a start that fails for a taken port must not have used up the first sign-in.
-    let listener = TcpListener::bind(addr).await?;
-    let addr = listener.local_addr()?;
+    // The addresses first: a start that fails for a taken port must not have used up the first sign-in.
+    let (listener, addr) = bind(addr).await?;
+    let metrics_listener = match metrics_addr {
+        Some(addr) => Some(bind(addr).await?),
+        None => None,
+    };
+    let behind_tls = settings.behind_tls;
     let (app, first) = setup::open(&data_dir, settings, Arc::new(SystemClock)).await?;
     // Before the address is told: whoever reads it may also stop the service at once.
-    let mut terminated = signal(SignalKind::terminate())?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("personal-tokens: http://{addr}/");
     if let Some(first) = first {
         println!("first sign-in, shown this once: name {} password {}", first.name, first.password);
     }
-    if !addr.ip().is_loopback() && !settings.behind_tls {
+    if let Some((listener, addr)) = metrics_listener {
+        println!("metrics: http://{addr}/metrics");
+        tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&app))).into_future());
+    }
+    if !addr.ip().is_loopback() && !behind_tls {
         eprintln!("personal-tokens: {addr} is not loopback; put TLS in front and say --behind-tls");
     }
-    let ended = async move {
+    let stopped = Arc::clone(&app);
+    tokio::spawn(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
+        stopped.health.stop();
+    });
     let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
-    axum::serve(listener, router(Arc::clone(&app))?).with_graceful_shutdown(ended).await?;
-    // What is in memory still: the last uses, and the end of the trail.
+    serve(listener, &app).await?;
+    // Awaited too: what it was writing waits again only once it has ended.
     housekeeping.abort();
-    app.tokens.flush_usage().await?;
+    let _ = housekeeping.await;
+    timeout(GRACE, write_last(&app)).await.map_err(|_| "last uses and audit trail are not written in time")?
+}
+
+async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError> {
+    let listener = TcpListener::bind(addr).await?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
+}
+
+/// Until the process is told to end, and then for as long as requests under way take, within the grace.
+async fn serve(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
+    let told = Arc::clone(app);
+    let serving = axum::serve(listener, router(Arc::clone(app))?)
+        .with_graceful_shutdown(async move { told.health.stopped().await });
+    let cut = async {
+        app.health.stopped().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served?,
+        () = cut => tracing::warn!("requests under way are cut off"),
+    }
+    Ok(())
+}
+
+/// What is in memory still: the last uses, and the end of the trail.
+async fn write_last(app: &App) -> Result<(), SetupError> {
+    let written = app.tokens.flush_usage().await;
     app.audit.written().await;
+    written?;
     Ok(())
 }

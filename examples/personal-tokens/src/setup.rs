@@ -7,14 +7,20 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use keyfob::{Clock, Keyring, Pepper, Prefix, Tokens, Usage};
-use sqlx::SqlitePool;
+use keyfob::{
+    Clock, Keyring, Pepper, PostgresFeed, Prefix, ProjectsQuery, SqliteStore, StoreMaintenance, Tokens, Usage,
+};
+use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
-use crate::app::{App, Store};
+use crate::app::App;
 use crate::config::Config;
+use crate::engine::{Database, Engine};
+use crate::health::Health;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
+use crate::metrics::{Acts, Counted};
 use crate::people::accounts::{self, Accounts};
 use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
@@ -28,16 +34,20 @@ pub type SetupError = Box<dyn Error + Send + Sync>;
 const PREFIX: &str = "demo_pat";
 
 /// What an administrator chooses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub allow_never: bool,
     pub behind_tls: bool,
+    /// Where the tokens are kept; `None` is the file of the data directory.
+    pub database: Option<Database>,
+    /// How old an answer of the cache may be; zero is no cache.
+    pub cache: Duration,
 }
 
 impl Default for Settings {
     /// Tokens that never expire are allowed, as the page of the product offers them; `keyfob` by itself allows none.
     fn default() -> Self {
-        Self { allow_never: true, behind_tls: false }
+        Self { allow_never: true, behind_tls: false, database: None, cache: Duration::ZERO }
     }
 }
 
@@ -65,29 +75,47 @@ pub async fn open(
     if !settings.allow_never {
         config.policy = config.policy.with_never_expiring(false);
     }
-    let database = data.join("personal-tokens.db");
+    let file = data.join("personal-tokens.db");
+    let tokens_elsewhere = match &settings.database {
+        Some(database) => Some(database.open(settings.cache).await?),
+        None => None,
+    };
+    // In this order: another process that is at its first start writes the pepper before the file.
+    let had_file = file.exists();
     let pepper = match read_pepper(&data.join("pepper"))? {
         Some(pepper) => pepper,
         // A new pepper would stop every token there is, and would look like a theft of all of them.
-        None if database.exists() => return Err("the database is there but its pepper file is not: restore it".into()),
-        None => make_pepper(&data.join("pepper"))?,
+        None if had_file => return Err("the database is there but its pepper file is not: restore it".into()),
+        None => {
+            if let Some((engine, _)) = &tokens_elsewhere
+                && !engine.projects(&ProjectsQuery::default()).await?.is_empty()
+            {
+                return Err("the database holds tokens but the data directory has no pepper: restore it".into());
+            }
+            make_pepper(&data.join("pepper"))?
+        }
     };
-    // One file for the tokens and for what the host keeps: one thing to back up, beside the pepper.
-    let store = Store::open(&database).await?;
-    let pool = store.pool().clone();
+    // What the host keeps is beside the pepper, wherever the tokens are; by default they are in the same file, so that there is
+    // one thing to back up.
+    let own = SqliteStore::open(&file).await?;
+    let pool = own.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
+    let (engine, store) =
+        tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
 
     // Before the first sign-in: once that exists, nothing may fail until its password is printed.
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
+    let health = Health::new(engine, pool.clone())?;
     let first = first_sign_in(&pool).await?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
+    let acts = Arc::<Acts>::default();
     let tokens = Tokens::new(keyring, store)
         .with_policy(config.policy.clone())
         .with_clock(clock)
         .with_owners(TokenOwners::new(pool.clone()))
         .with_usage(Usage::default())
-        .with_events(audit.clone());
+        .with_events(Counted { acts: Arc::clone(&acts), sink: audit.clone() });
     let projects = Projects::new(pool.clone());
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
@@ -99,6 +127,8 @@ pub async fn open(
         asker: Asker::new()?,
         names: TokenNames::new(pool.clone()),
         audit,
+        acts,
+        health,
         config,
         pool,
         behind_tls: settings.behind_tls,
@@ -129,35 +159,58 @@ fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     file.sync_all()?;
     let linked = std::fs::hard_link(&aside, path);
     std::fs::remove_file(&aside)?;
-    linked?;
+    let pepper = match linked {
+        Ok(()) => pepper,
+        // Another process started at the same time, and was first: its pepper is the one.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read_pepper(path)?.ok_or("the pepper file came and went")?
+        }
+        Err(error) => return Err(error.into()),
+    };
     // The name must last as well as the bytes.
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(pepper)
 }
 
-/// One person, their own project, two shared ones and a public one, where the database has nobody yet.
+/// One person, their own project, two shared ones and a public one, where the database has nobody yet. Of several processes
+/// that start at once, one makes them.
 async fn first_sign_in(pool: &SqlitePool) -> Result<Option<FirstSignIn>, SetupError> {
-    let (people,): (i64,) = sqlx::query_as("SELECT count(*) FROM users").fetch_one(pool).await?;
-    if people > 0 {
+    if has_people(pool).await? {
         return Ok(None);
     }
     let (name, password) = ("ada", random::hex128()?);
-    let user = add_user(pool, name, &password).await?;
-    accounts::appoint(pool, user).await?;
-    for shared in ["Difference engine", "Weather station"] {
-        let project = projects::insert(pool, shared, Kind::Shared, None).await?;
-        projects::join(pool, project, user).await?;
+    let hash = accounts::hash(password.clone()).await?;
+    // It holds the write lock from its start, so that nobody else comes between the look and what follows.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    if has_people(&mut *transaction).await? {
+        return Ok(None);
     }
-    projects::insert(pool, "Open library", Kind::Public, None).await?;
+    let user = insert_user(&mut transaction, name, &hash).await?;
+    accounts::appoint(&mut *transaction, user).await?;
+    for shared in ["Difference engine", "Weather station"] {
+        let project = projects::insert(&mut *transaction, shared, Kind::Shared, None).await?;
+        projects::join(&mut *transaction, project, user).await?;
+    }
+    projects::insert(&mut *transaction, "Open library", Kind::Public, None).await?;
+    transaction.commit().await?;
     Ok(Some(FirstSignIn { name: name.into(), password }))
+}
+
+async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)").fetch_one(db).await
 }
 
 /// Adds a person with their personal project.
 pub async fn add_user(pool: &SqlitePool, name: &str, password: &str) -> Result<i64, SetupError> {
     let hash = accounts::hash(password.into()).await?;
     let mut transaction = pool.begin().await?;
-    let user = accounts::insert(&mut *transaction, name, &hash).await?;
-    projects::insert(&mut *transaction, &format!("Personal ({name})"), Kind::Personal, Some(user)).await?;
+    let user = insert_user(&mut transaction, name, &hash).await?;
     transaction.commit().await?;
+    Ok(user)
+}
+
+async fn insert_user(connection: &mut SqliteConnection, name: &str, hash: &str) -> sqlx::Result<i64> {
+    let user = accounts::insert(&mut *connection, name, hash).await?;
+    projects::insert(connection, &format!("Personal ({name})"), Kind::Personal, Some(user)).await?;
     Ok(user)
 }

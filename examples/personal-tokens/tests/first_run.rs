@@ -2,41 +2,24 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use keyfob::{Access, Actor, Name, NewToken, ProjectId, SystemClock};
 use personal_tokens::setup::{self, Settings};
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
-    command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
-    command
-}
+use support::process::{Process, Visitor, client, command, whoami};
 
 /// What it prints until it is stopped.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
-    let mut running = Running(start(data).spawn().unwrap());
-    let mut out = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let mut printed: Vec<String> = (0..lines).map(|_| out.next().unwrap().unwrap()).collect();
-    let stopped = Command::new("kill").arg(running.0.id().to_string()).status().unwrap();
-    assert!(stopped.success());
-    printed.extend(out.map(Result::unwrap));
-    assert!(running.0.wait().unwrap().success(), "it stops cleanly");
-    printed
+    let mut process = Process::start(&mut command(data), lines);
+    process.terminate();
+    let (status, printed) = process.ended();
+    assert!(status.success(), "it stops cleanly");
+    printed.to_vec()
 }
 
 #[test]
@@ -70,9 +53,9 @@ fn a_pepper_that_is_open_to_others_or_lost_stops_the_start() {
     let pepper = data.join("pepper");
 
     fs::set_permissions(&pepper, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(!start(&data).status().unwrap().success());
+    assert!(!command(&data).output().unwrap().status.success());
     fs::remove_file(&pepper).unwrap();
-    assert!(!start(&data).status().unwrap().success());
+    assert!(!command(&data).output().unwrap().status.success());
     assert!(!pepper.exists(), "no new one in place of a lost one");
 }
 
@@ -93,4 +76,63 @@ async fn tokens_outlive_a_restart() {
     assert!(first.is_none());
     let access = Access::to(&project, &[]);
     assert_eq!(app.tokens.verify(issued.token.expose_secret(), &access).await.unwrap().owner(), &user.owner_id());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_several_first_starts_at_once_one_makes_the_first_person() {
+    for _ in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let starts: Vec<_> = (0..4)
+            .map(|_| {
+                let data = dir.path().to_owned();
+                tokio::spawn(async move { setup::open(&data, Settings::default(), Arc::new(SystemClock)).await })
+            })
+            .collect();
+        let mut apps = Vec::new();
+        let mut firsts = 0;
+        for start in starts {
+            let (app, first) = start.await.unwrap().unwrap();
+            firsts += usize::from(first.is_some());
+            apps.push(app);
+        }
+        assert_eq!(firsts, 1);
+        let projects = apps[0].projects.all().await.unwrap();
+        assert_eq!((apps[0].accounts.all().await.unwrap().len(), projects.len()), (1, 4));
+        // All have one pepper: what one makes, each knows.
+        let (user, project) = (apps[0].accounts.find(1).await.unwrap().unwrap(), ProjectId::new("1").unwrap());
+        let new = NewToken::new(project, user.owner_id(), Name::new("n").unwrap());
+        let issued = apps[0].tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
+        for app in &apps {
+            assert!(app.tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await.is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_processes_share_a_data_directory_from_their_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let start = || {
+        let data = data.clone();
+        std::thread::spawn(move || Process::start(&mut command(&data), 1))
+    };
+    let (one, other) = (start(), start());
+    let mut both = [one.join().unwrap(), other.join().unwrap()];
+
+    // Whoever prints a sign-in has printed it by the end.
+    let addresses = [both[0].address(), both[1].address()];
+    let mut firsts = Vec::new();
+    for process in &mut both {
+        process.terminate();
+        assert!(process.ended().0.success());
+        firsts.extend((process.printed.len() > 1).then(|| process.first()));
+    }
+    assert_eq!(firsts.len(), 1, "{addresses:?}");
+
+    let both = [(); 2].map(|()| Process::start(&mut command(&data), 1));
+    let visitor = Visitor::sign_in(&both[0].address(), firsts.remove(0)).await;
+    let made = visitor.make(&both[1].address()).await;
+    for process in &both {
+        assert_eq!(whoami(&client(), &process.address(), made["token"].as_str().unwrap()).await.unwrap(), 200);
+    }
 }

@@ -57,10 +57,10 @@ impl PostgresStore {
     /// where it is proven to be at most this old, and otherwise the primary is asked. Everything but
     /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
     ///
-    /// What this store has changed, and what its [feed](Self::feed) has told, is never answered as it was before: until a
-    /// standby has it too, the primary is asked. So it is for each token that the standby does not have, which may be new. The proof
-    /// comes of [`beat`](Self::beat), without which no standby is asked. Under a [cache](crate::Cached) the age of an answer counts
-    /// into its bound, which should be several times as long.
+    /// What this store has changed, and what its feed has told, is never answered as it was before: until a standby has it
+    /// too, the primary is asked; so it is for a token that the standby does not have. The proof comes of
+    /// [`beat`](Self::beat), without which no standby is asked. Under a cache the age of an answer counts into its bound, which
+    /// should be several times as long.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
@@ -128,31 +128,30 @@ impl Replica {
 
     /// What a standby has, if it is known to be recent enough.
     pub(super) async fn find(&self, key: &TokenKey) -> Option<Recent> {
-        /// The row, if there is one, and the beat in any case.
+        /// The row, and the beat of the same snapshot.
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),
-            ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat \
-             FROM (VALUES (1)) AS one (n) LEFT JOIN keyfob_tokens ON project = $1 AND id = $2"
+            ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat FROM keyfob_tokens WHERE project = $1 AND id = $2"
         );
         let asked_for = self.asked_for(&key.project);
         if self.shown.load(Ordering::SeqCst) < nanos(asked_for) {
             return None;
         }
         let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
-        let answer = tokio::time::timeout(self.most_lag, query.fetch_one(&self.pool)).await;
+        let answer = tokio::time::timeout(self.most_lag, query.fetch_optional(&self.pool)).await;
         let Ok(Ok(row)) = answer else {
             // Nobody else waits for it before the next beat says that it is well.
             self.shown.store(0, Ordering::SeqCst);
             return None;
         };
+        // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
+        let row = row?;
         let as_of = self.begun(row.try_get("beat").ok()?)?;
         let age = self.now().saturating_sub(as_of);
         if as_of < asked_for || age > self.most_lag {
             return None;
         }
-        // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
-        row.try_get::<Option<&str>, _>(0).ok()??;
         Some(Recent { record: Some(Arc::new(row::record(&row).ok()?)), age })
     }
 

@@ -32,6 +32,10 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
     }
+    // CONSTRAINT_TRIGGER: the schema has no trigger, so it is one by which the operator keeps the tokens as they are.
+    if error.code().as_deref() == Some("1811") {
+        return StoreErrorKind::Unavailable;
+    }
     match primary_code(error) {
         // BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
         Some(5 | 6 | 7 | 9 | 10 | 13 | 14 | 15) => StoreErrorKind::Unavailable,

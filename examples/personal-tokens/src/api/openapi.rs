@@ -1,7 +1,7 @@
 //! What the API is, as an OpenAPI document.
 //!
 //! Written by hand, in files that other tools read as well. The tests keep it true: its paths are those of
-//! [`crate::api::routes`], and every answer that any test gets from `/api/` is one that it describes.
+//! [`crate::api::routes`], and every answer that any test gets from such a path is one that it describes.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,13 +12,14 @@ use serde_json::Value;
 use crate::app::App;
 
 /// Its parts: each group of routes has one, which [`document`] lays over the others.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     include_str!("openapi/document.json"),
     include_str!("openapi/schemas.json"),
     include_str!("openapi/answers.json"),
     include_str!("openapi/tokens.json"),
     include_str!("openapi/callers.json"),
     include_str!("openapi/models.json"),
+    include_str!("openapi/health.json"),
 ];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {

@@ -9,6 +9,7 @@ use keyfob::{Guard, GuardLayer, Invalid};
 
 use crate::api::{models, openapi, tokens, whoami};
 use crate::app::App;
+use crate::health;
 use crate::llm::{chat, mcp};
 use crate::tokens::scopes;
 
@@ -44,7 +45,10 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
 
 /// Open to anybody.
 pub fn by_anybody() -> Routes {
-    Routes::default().get("/api/v2/openapi.json", openapi::show)
+    Routes::default()
+        .get("/api/v2/openapi.json", openapi::show)
+        .get("/health/live", health::live)
+        .get("/health/ready", health::ready)
 }
 
 /// A router, and what is in it: axum does not tell.

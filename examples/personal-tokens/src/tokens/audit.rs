@@ -62,6 +62,11 @@ impl Audit {
         }
     }
 
+    /// How many events were lost, as too many waited.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// What happened to a token, the latest first, at most 100.
     pub async fn of(&self, key: &TokenKey) -> sqlx::Result<Vec<Entry>> {
         let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 pub mod document;
+pub mod process;
 pub mod upstream;
 
 pub const TOKENS: &str = "/api/v2/auth/token/";
@@ -131,7 +132,7 @@ impl Host {
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'; "));
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        if ["/api/", "/llm/", "/mcp"].iter().any(|start| path.starts_with(start)) {
+        if ["/api/", "/llm/", "/mcp", "/health/"].iter().any(|start| path.starts_with(start)) {
             document::assert_describes(&self.document, &method, &path, &answer);
         }
         answer

@@ -1,0 +1,164 @@
+//! PostgreSQL, filled by COPY.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use keyfob::{PostgresStore, TokenKey, TokenRecord, TokenStore};
+use sqlx::postgres::PgPoolCopyExt;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::postgres_server::Server;
+use super::row::{COLUMNS, SELECT, Value, values};
+use super::{Engine, FOLDER, GROWN};
+use crate::tokens::Population;
+
+/// As on a machine with some memory, and such that nothing is written behind the back of what is measured. Without a
+/// standby, an index that is made anew needs no log.
+const SETTINGS: [&str; 8] = [
+    "shared_buffers=2GB",
+    "maintenance_work_mem=1GB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=1h",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "effective_cache_size=8GB",
+    "random_page_cost=1.1",
+];
+
+const INDICES: &str = "SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'keyfob%' \
+     UNION SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid::regclass::text LIKE 'keyfob%' \
+     ORDER BY 1";
+
+pub struct Postgres {
+    store: PostgresStore,
+    _server: Server,
+}
+
+impl Engine for Postgres {
+    type Store = PostgresStore;
+
+    const NAME: &'static str = "PostgreSQL";
+    const MOST: u64 = 10_000_000;
+    const FLOOR: &'static str = "bare SELECT by the primary key, prepared, same pool";
+    const AT_MOST: Option<f64> = Some(1.25);
+
+    async fn start() -> Option<Self> {
+        let server = Server::start_in(FOLDER, &SETTINGS)?;
+        is_filled_as_by_inserts(&server).await;
+        Some(Self { store: server.store().await, _server: server })
+    }
+
+    async fn version(&self) -> String {
+        let version: String =
+            sqlx::query_scalar("SELECT current_setting('server_version')").fetch_one(self.store.pool()).await.unwrap();
+        format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default())
+    }
+
+    async fn load(&mut self, population: &Population, projects: Range<u64>) {
+        fill(self.store.pool(), projects.map(|project| population.records(project))).await;
+    }
+
+    fn store(&self) -> &PostgresStore {
+        &self.store
+    }
+
+    async fn read_barely(&self, key: &TokenKey) {
+        let row = sqlx::query(SELECT).bind(key.project.as_str()).bind(key.id.as_str());
+        assert!(row.fetch_optional(self.store.pool()).await.unwrap().is_some());
+    }
+
+    async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)> {
+        let number = async |of: &'static str| -> f64 {
+            let number: i64 = sqlx::query_scalar(of).fetch_one(self.store.pool()).await.unwrap();
+            number as f64
+        };
+        let table = number("SELECT pg_table_size('keyfob_tokens')").await;
+        let indices = number("SELECT pg_indexes_size('keyfob_tokens')").await;
+        sqlx::raw_sql(GROW).execute(self.store.pool()).await.unwrap();
+        let grown = number("SELECT pg_total_relation_size('grown')").await;
+        let grown_tokens = number("SELECT count(*) FROM grown").await;
+        sqlx::raw_sql("DROP TABLE grown").execute(self.store.pool()).await.unwrap();
+        let tokens = tokens as f64;
+        vec![
+            ("on disk", (table + indices) / tokens),
+            ("on disk, the table", table / tokens),
+            ("on disk, the indices", indices / tokens),
+            (GROWN, grown / grown_tokens),
+        ]
+    }
+
+    async fn stop(self) {
+        self.store.pool().close().await;
+    }
+}
+
+/// Some of the tokens in a table like theirs, which grows row by row.
+const GROW: &str = "CREATE TABLE grown (LIKE keyfob_tokens INCLUDING ALL); \
+     INSERT INTO grown SELECT * FROM keyfob_tokens WHERE project < '00400' ORDER BY md5(id)";
+
+/// COPY, with the indices made afterwards, by the store's own migration.
+async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
+    let schema = schema(pool).await;
+    let indices: Vec<String> = sqlx::query_scalar(
+        "SELECT indexname::text FROM pg_indexes WHERE tablename = 'keyfob_tokens' AND indexname <> 'keyfob_tokens_pkey'",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    for index in indices {
+        sqlx::raw_sql(AssertSqlSafe(format!("DROP INDEX {index}"))).execute(pool).await.unwrap();
+    }
+    let mut copy = pool.copy_in_raw(&format!("COPY keyfob_tokens ({COLUMNS}) FROM STDIN")).await.unwrap();
+    for records in projects {
+        let mut lines = String::new();
+        records.iter().for_each(|record| push_line(&mut lines, record));
+        copy.send(lines.as_bytes()).await.unwrap();
+    }
+    copy.finish().await.unwrap();
+    // Not by `migrate`, which gives up after five seconds.
+    sqlx::raw_sql(PostgresStore::MIGRATION).execute(pool).await.unwrap();
+    assert_eq!(self::schema(pool).await, schema, "the indices are those of the store again");
+    // What the server would do by itself within the next minutes.
+    sqlx::raw_sql("VACUUM ANALYZE keyfob_tokens").execute(pool).await.unwrap();
+    sqlx::raw_sql("CHECKPOINT").execute(pool).await.unwrap();
+}
+
+/// In COPY's own text form. No text here has a tab, a backslash or a line break.
+fn push_line(lines: &mut String, record: &TokenRecord) {
+    for (at, value) in values(record).into_iter().enumerate() {
+        if at > 0 {
+            lines.push('\t');
+        }
+        match value {
+            Value::Text(text) => lines.push_str(text),
+            Value::Own(text) => lines.push_str(&text),
+            Value::Number(number) => write!(lines, "{number}").unwrap(),
+            Value::Bytes(bytes) => {
+                lines.push_str("\\\\x");
+                bytes.iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+            }
+        }
+    }
+    lines.push('\n');
+}
+
+async fn schema(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(INDICES).fetch_all(pool).await.unwrap()
+}
+
+/// The same tokens, once by inserts of the store and once as they are filled in here, are the same rows.
+async fn is_filled_as_by_inserts(server: &Server) {
+    let records = Population::new(200).records(0);
+    let (inserted, filled) = (server.store().await, server.store().await);
+    for record in records.clone() {
+        inserted.insert(record, None).await.unwrap();
+    }
+    fill(filled.pool(), [records].into_iter()).await;
+    let rows = async |store: &PostgresStore| -> Vec<String> {
+        let rows = sqlx::query_scalar("SELECT keyfob_tokens::text FROM keyfob_tokens ORDER BY project, id");
+        rows.fetch_all(store.pool()).await.unwrap()
+    };
+    assert!(rows(&inserted).await == rows(&filled).await, "the rows are not those of the store's own insert");
+    inserted.pool().close().await;
+    filled.pool().close().await;
+}

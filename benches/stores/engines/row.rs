@@ -1,0 +1,51 @@
+//! A new token as a row of SQL.
+
+use keyfob::TokenRecord;
+
+/// The columns of a record, in the order in which the stores read them.
+macro_rules! all_columns {
+    () => {
+        "prefix, project, id, digest, name, owner, kind, scopes, metadata, addresses, created_at, created_by, \
+         confirm_by, not_before, expires_at, last_used_at, disabled_at, disabled_by, revoked_at, revoked_by, \
+         revoked_reason, family, rotated_from, rotated_to, grace_until, request_id, notice_stage, \
+         notice_lease_until, version"
+    };
+}
+
+/// What the stores' own look-up asks for.
+pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
+
+/// The columns that are not NULL in the row of a new token that expires.
+pub const COLUMNS: &str = "prefix, project, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, \
+     created_at, created_by, expires_at, family, notice_stage, version";
+pub const WIDTH: usize = 17;
+
+pub enum Value<'r> {
+    Text(&'r str),
+    Own(String),
+    Bytes(&'r [u8]),
+    Number(i64),
+}
+
+/// The values of `COLUMNS`.
+pub fn values(record: &TokenRecord) -> [Value<'_>; WIDTH] {
+    [
+        Value::Text(record.prefix.as_str()),
+        Value::Text(record.project.as_str()),
+        Value::Text(record.id.as_str()),
+        Value::Bytes(record.digest.as_bytes()),
+        Value::Text(record.name.as_str()),
+        Value::Own(record.name.folded()),
+        Value::Text(record.owner.as_str()),
+        Value::Text(record.kind.as_str()),
+        Value::Text(record.scopes.as_str()),
+        Value::Text(record.metadata.as_str()),
+        Value::Text(record.addresses.as_str()),
+        Value::Number(record.created_at.as_unix_millis()),
+        Value::Text(record.created_by.as_str()),
+        Value::Number(record.expires_at.unwrap().as_unix_millis()),
+        Value::Text(record.family.as_str()),
+        Value::Text(record.notice_stage.as_str()),
+        Value::Number(record.version as i64),
+    ]
+}

@@ -1,0 +1,129 @@
+//! How the cost of three acts grows with the number of tokens, beside log n.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use keyfob::{Actor, ListQuery, PageSize, RevocationReason, RevokeGroup};
+
+use super::engines::Engine;
+use super::measure::{median, nanos, number, progress, time};
+use super::table::Table;
+use super::tokens::{OF_OWNER, Population, Random, verify};
+
+/// Each project has as many tokens, and each owner, at each size: it is the number of projects that grows, from 1 to 10,000.
+pub const IN_PROJECT: u64 = 1000;
+pub const SIZES: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+pub const ACTS: [&str; 3] = ["verify", "list, a page of 50", "revoke all 100 of an owner"];
+const VERIFICATIONS: usize = 5_000;
+const PAGES: usize = 1_000;
+/// The most owners, of whom one project has ten.
+const OWNERS: u64 = 40;
+
+/// The medians of an engine, in nanoseconds: for each act, at each size.
+pub struct Curves {
+    pub engine: &'static str,
+    pub acts: [Vec<f64>; 3],
+}
+
+impl Curves {
+    /// The cost of an act at each size, beside that at the first.
+    pub fn growth(&self, act: usize) -> impl Iterator<Item = f64> {
+        self.acts[act].iter().map(move |cost| cost / self.acts[act][0])
+    }
+}
+
+/// The same of log n.
+pub fn log(size: u64) -> f64 {
+    (size as f64).ln() / (SIZES[0] as f64).ln()
+}
+
+pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(Table, Curves)> {
+    let mut engine = E::start().await?;
+    let mut curves = Curves { engine: E::NAME, acts: Default::default() };
+    let (mut projects, mut revoked) = (0, HashSet::new());
+    for size in SIZES.into_iter().filter(|size| *size <= most.min(E::MOST)) {
+        progress(&format!("growth: {} tokens into {}", number(size), E::NAME));
+        engine.load(population, projects..size / population.in_project).await;
+        projects = size / population.in_project;
+        progress("its verifications, pages and revocations");
+        let costs = measure_at(&engine, population, size, &mut revoked).await;
+        curves.acts.iter_mut().zip(costs).for_each(|(act, cost)| act.push(cost));
+    }
+    let version = engine.version().await;
+    engine.stop().await;
+    Some((table(&version, &curves), curves))
+}
+
+async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, revoked: &mut HashSet<u64>) -> [f64; 3] {
+    let service = population.tokens(engine.store().clone());
+    let mut random = Random(size);
+    let mut times = Vec::new();
+    while times.len() < VERIFICATIONS + VERIFICATIONS / 10 {
+        let token = random.below(size);
+        if !revoked.contains(&(token / OF_OWNER)) {
+            let shown = population.shown(token);
+            let began = Instant::now();
+            verify(&service, &shown).await;
+            times.push(nanos(began.elapsed()));
+        }
+    }
+    let verification = median(times.split_off(VERIFICATIONS / 10));
+
+    let mut times = Vec::new();
+    while times.len() < PAGES + PAGES / 10 {
+        let project = population.project(random.below(size) / population.in_project);
+        let query = ListQuery { most: PageSize::clamped(50), ..ListQuery::new(project) };
+        let began = Instant::now();
+        let page = service.list(&query).await.unwrap();
+        times.push(nanos(began.elapsed()));
+        assert_eq!(page.items.len(), 50);
+    }
+    let page = median(times.split_off(PAGES / 10));
+
+    // They stay revoked: the next size has enough others. The first is left out of the figure.
+    let mut times = Vec::new();
+    while times.len() < OWNERS.min(size / OF_OWNER) as usize {
+        let owner = random.below(size) / OF_OWNER;
+        if revoked.insert(owner) {
+            let token = owner * OF_OWNER;
+            let project = population.project(token / population.in_project);
+            let group = RevokeGroup::Owner(population.owner(token));
+            let (actor, reason) = (Actor::new("admin").unwrap(), RevocationReason::AffiliationChanged);
+            let began = Instant::now();
+            let count = service.revoke_group(&actor, &project, &group, reason).await.unwrap();
+            times.push(nanos(began.elapsed()));
+            assert_eq!(count, OF_OWNER);
+        }
+    }
+    let revocation = median(times.split_off(1));
+    [verification, page, revocation]
+}
+
+fn table(version: &str, curves: &Curves) -> Table {
+    let sizes = &SIZES[..curves.acts[0].len()];
+    let mut head = vec!["act".to_owned()];
+    head.extend(sizes.iter().map(|size| number(*size)));
+    head.push("faster than log n".into());
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let mut table = Table::new(format!("{version}: the cost as the number of tokens grows"), &head);
+    let logs = sizes.iter().map(|size| format!("×{:.2}", log(*size)));
+    table.row(std::iter::once("log n".to_owned()).chain(logs).chain([String::new()]));
+    for (act, name) in ACTS.into_iter().enumerate() {
+        let growth: Vec<f64> = curves.growth(act).collect();
+        let costs = curves.acts[act].iter().zip(&growth).map(|(cost, growth)| format!("{} ×{growth:.2}", time(*cost)));
+        let faster = sizes.iter().zip(&growth).filter(|(size, growth)| **growth > log(**size));
+        let faster: Vec<String> = faster.map(|(size, _)| format!("at {}", number(*size))).collect();
+        let verdict = if faster.is_empty() { "no".to_owned() } else { faster.join(", ") };
+        table.row(std::iter::once(name.to_owned()).chain(costs).chain([verdict]));
+    }
+    table.note(format!(
+        "Medians, and how many times the first one they are. At each size a project has {} tokens of {} owners. No cache; random \
+         tokens, projects and owners: {VERIFICATIONS} verifications, {PAGES} pages, {} revocations, {} of them where there are \
+         no more owners.",
+        number(IN_PROJECT),
+        IN_PROJECT / OF_OWNER,
+        OWNERS - 1,
+        SIZES[0] / OF_OWNER - 1,
+    ));
+    table
+}

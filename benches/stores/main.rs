@@ -1,0 +1,166 @@
+//! What the stores cost with millions of tokens, and how that grows: each figure beside a floor that was measured in the same run.
+//!
+//! `cargo bench --bench stores --all-features` measures all of it in half an hour, on engines that it starts for itself
+//! below the target folder, which takes up to 20 GB of disk there for the while. Behind ` -- `: `cost` or `growth` for one
+//! half of it; `--most N` for at most so many tokens, to try it; `--write` for the figures of the operations page.
+
+mod cost;
+mod engines;
+mod growth;
+mod measure;
+mod plot;
+mod table;
+mod tokens;
+mod zipf;
+
+use std::fs;
+use std::path::Path;
+
+use keyfob::{Clock, SystemClock};
+
+use self::cost::{Memory, Ratios};
+use self::engines::Engine;
+use self::engines::postgres::Postgres;
+use self::engines::redis::Redis;
+use self::engines::sqlite::Sqlite;
+use self::growth::Curves;
+use self::measure::progress;
+use self::table::Table;
+use self::tokens::Population;
+
+/// With so many tokens the cost is measured; fewer in Redis, which holds them in memory.
+const TOKENS: u64 = 5_000_000;
+
+/// What is asked for.
+struct Wanted {
+    cost: bool,
+    growth: bool,
+    write: bool,
+    most: u64,
+}
+
+impl Wanted {
+    fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut wanted = Self { cost: false, growth: false, write: false, most: u64::MAX };
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "cost" => wanted.cost = true,
+                "growth" => wanted.growth = true,
+                "--write" => wanted.write = true,
+                "--most" => {
+                    let most = arguments.next().and_then(|most| most.parse().ok()).filter(|most| *most >= 1000);
+                    wanted.most = most.ok_or("--most wants a number, 1000 at least")?;
+                }
+                other => return Err(format!("unknown: {other}; there are: cost, growth, --most N, --write")),
+            }
+        }
+        if !wanted.cost && !wanted.growth {
+            (wanted.cost, wanted.growth) = (true, true);
+        }
+        if wanted.write && !(wanted.cost && wanted.growth) {
+            return Err("--write is for a run of both halves".into());
+        }
+        Ok(wanted)
+    }
+}
+
+/// What was measured so far, each told as soon as it is there.
+#[derive(Default)]
+struct Report {
+    tables: Vec<Table>,
+    ratios: Vec<Ratios>,
+    curves: Vec<Curves>,
+}
+
+impl Report {
+    fn tell(&mut self, table: Table) {
+        println!("{}", table.plain());
+        self.tables.push(table);
+    }
+
+    async fn cost<E: Engine>(&mut self, memory: &Memory, population: &Population) {
+        if let Some((table, ratios)) = cost::measure::<E>(memory, population).await {
+            self.tell(table);
+            self.ratios.push(ratios);
+        }
+    }
+
+    async fn growth<E: Engine>(&mut self, most: u64, population: &Population) {
+        if let Some((table, curves)) = growth::measure::<E>(most, population).await {
+            self.tell(table);
+            self.curves.push(curves);
+        }
+    }
+
+    fn write(&self, most: u64) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/operations");
+        fs::create_dir_all(&folder).unwrap();
+        let tables: Vec<String> = self.tables.iter().map(Table::markdown).collect();
+        let command = match most {
+            u64::MAX => "cargo bench --bench stores --all-features -- --write".to_owned(),
+            most => format!("cargo bench --bench stores --all-features -- --write --most {most}"),
+        };
+        let head = format!("Measured on {} with `{command}`, on {}.\n\n", today(), machine());
+        fs::write(folder.join("figures.md"), head + &tables.join("\n")).unwrap();
+        fs::write(folder.join("cost.svg"), plot::cost(&self.ratios)).unwrap();
+        fs::write(folder.join("growth.svg"), plot::growth(&self.curves)).unwrap();
+        progress(&format!("written to {}", folder.display()));
+    }
+}
+
+fn today() -> String {
+    SystemClock.now().to_string()[..10].to_owned()
+}
+
+/// As Linux says it.
+fn machine() -> String {
+    let told = |file: &str, name: &str| -> String {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split_once(':'));
+        line.map_or("unknown", |(_, value)| value.trim()).to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = told("/proc/meminfo", "MemTotal");
+    let memory = memory.split(' ').next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or_default();
+    let processor = told("/proc/cpuinfo", "model name");
+    format!("a machine with {cores} cores ({processor}) and {:.0} GB of memory", memory * 1024.0 / 1e9)
+}
+
+// One thread, as what is measured is one request at a time: a second would only be woken up in between.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("skipped: it takes half an hour, and is for cargo bench");
+        return;
+    }
+    let wanted = match Wanted::of(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(2);
+        }
+    };
+    let most = wanted.most;
+    let mut report = Report::default();
+    if wanted.cost {
+        let population = Population::new(cost::IN_PROJECT);
+        let whole = |tokens: u64| tokens - tokens % cost::IN_PROJECT;
+        let memory = Memory::with(&population, whole(TOKENS.min(most))).await;
+        report.cost::<Postgres>(&memory, &population).await;
+        report.cost::<Sqlite>(&memory, &population).await;
+        drop(memory);
+        let memory = Memory::with(&population, whole(Redis::MOST.min(most))).await;
+        report.cost::<Redis>(&memory, &population).await;
+    }
+    if wanted.growth {
+        let population = Population::new(growth::IN_PROJECT);
+        report.growth::<Postgres>(most, &population).await;
+        report.growth::<Sqlite>(most, &population).await;
+        report.growth::<Redis>(most, &population).await;
+    }
+    if wanted.write {
+        report.write(most);
+    }
+    progress("done");
+}

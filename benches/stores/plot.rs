@@ -1,0 +1,157 @@
+//! The figures as pictures, in SVG that takes the colour of its page for text and axes.
+
+use std::fmt::Write;
+
+use super::cost::Ratios;
+use super::growth::{ACTS, Curves, SIZES, log};
+
+/// Of each engine a colour that stands out on a light and on a dark page, and a dash, for whom colours do not tell apart.
+const LOOKS: [(&str, &str); 3] = [("#3b82c4", "none"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
+
+/// A picture in the making. No line is empty, so that Markdown takes it as one piece.
+struct Picture {
+    text: String,
+}
+
+impl Picture {
+    fn new(id: &str, width: u32, height: u32, title: &str, description: &str) -> Self {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             style=\"max-width:100%;height:auto\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" \
+             font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">\n\
+             <title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-desc\">{description}</desc>"
+        );
+        Self { text }
+    }
+
+    fn words(&mut self, (x, y): (f64, f64), anchor: &str, words: &str) {
+        let _ = writeln!(self.text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
+    }
+
+    fn line(&mut self, from: (f64, f64), to: (f64, f64), look: &str) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        let _ = writeln!(
+            self.text,
+            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"currentColor\" {look}></line>"
+        );
+    }
+
+    fn curve(&mut self, points: &[(f64, f64)], colour: &str, dash: &str) {
+        let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let path = path.join(" ");
+        let _ = writeln!(
+            self.text,
+            "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
+             stroke-dasharray=\"{dash}\"></polyline>"
+        );
+    }
+
+    fn bar(&mut self, (x, y): (f64, f64), width: f64, height: f64, colour: &str) {
+        let _ = writeln!(
+            self.text,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"></rect>"
+        );
+    }
+
+    fn done(self) -> String {
+        self.text + "</svg>\n"
+    }
+}
+
+/// A bar for each ratio, and a stroke where it may end.
+pub fn cost(engines: &[Ratios]) -> String {
+    let (left, wide, high) = (300.0, 330.0, 16.0);
+    let rows: Vec<_> = engines
+        .iter()
+        .enumerate()
+        .flat_map(|(at, ratios)| {
+            let Ratios { engine, bare, hit } = ratios;
+            let bare = (format!("{engine}: verify / bare read"), bare.0, bare.1);
+            let hit = (format!("{engine}: by the cache / MemoryStore"), hit.0, hit.1);
+            [(at, bare), (at, hit)]
+        })
+        .collect();
+    let most = rows.iter().map(|(_, (_, ratio, _))| *ratio).fold(2.0, f64::max);
+    let x = |ratio: f64| left + wide * ratio / most;
+    let said: Vec<String> = rows.iter().map(|(_, (what, ratio, _))| format!("{what} {ratio:.2}")).collect();
+    let bottom = 34.0 + 24.0 * rows.len() as f64;
+    let mut picture = Picture::new(
+        "keyfob-cost",
+        700,
+        bottom as u32 + 24,
+        "What a verification costs, beside its floor",
+        &format!("Ratios, medians of one run. {}.", said.join("; ")),
+    );
+    picture.words((left, 16.0), "start", "ratio; a stroke marks the most it may be");
+    for (row, (at, (what, ratio, at_most))) in rows.iter().enumerate() {
+        let y = 28.0 + 24.0 * row as f64;
+        picture.words((left - 8.0, y + 12.0), "end", what);
+        picture.bar((left, y), x(*ratio) - left, high, LOOKS[at % LOOKS.len()].0);
+        picture.words((x(*ratio) + 6.0, y + 12.0), "start", &format!("{ratio:.2}"));
+        if let Some(at_most) = at_most {
+            picture.line((x(*at_most), y - 3.0), (x(*at_most), y + high + 3.0), "stroke-width=\"2\"");
+        }
+    }
+    picture.line((left, 24.0), (left, bottom), "");
+    picture.line((x(1.0), 24.0), (x(1.0), bottom), "stroke-dasharray=\"2 3\" opacity=\"0.6\"");
+    picture.words((x(1.0), bottom + 14.0), "middle", "1, the floor");
+    picture.done()
+}
+
+/// A field for each act, in it a line for each engine, and one for log n.
+pub fn growth(engines: &[Curves]) -> String {
+    let (wide, high, top, apart) = (200.0, 180.0, 40.0, 245.0);
+    let all = engines.iter().flat_map(|curves| (0..ACTS.len()).flat_map(|act| curves.growth(act)));
+    let most = all.fold(log(SIZES[SIZES.len() - 1]), f64::max).ceil();
+    let said: Vec<String> = engines
+        .iter()
+        .flat_map(|curves| {
+            let ends = ACTS.iter().enumerate().filter_map(|(act, name)| Some((name, curves.growth(act).last()?)));
+            ends.map(|(name, growth)| format!("{}: {name} ×{growth:.2}", curves.engine)).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut picture = Picture::new(
+        "keyfob-growth",
+        740,
+        290,
+        "The cost of three acts as the number of tokens grows",
+        &format!(
+            "How often the cost with 1,000 tokens, up to 10,000,000 or as many as the engine was given, beside log n, which ends at ×{:.2}. At the end: {}.",
+            log(SIZES[SIZES.len() - 1]),
+            said.join("; ")
+        ),
+    );
+    let y = |growth: f64| top + high * (1.0 - growth / most);
+    for (act, name) in ACTS.into_iter().enumerate() {
+        let left = 36.0 + apart * act as f64;
+        let x = |at: usize| left + wide * at as f64 / (SIZES.len() - 1) as f64;
+        picture.words((left, 18.0), "start", name);
+        picture.line((left, top), (left, top + high), "");
+        picture.line((left, top + high), (left + wide, top + high), "");
+        for tick in 0..=most as u32 {
+            picture.line((left - 4.0, y(tick.into())), (left, y(tick.into())), "");
+            picture.words((left - 7.0, y(tick.into()) + 4.0), "end", &format!("{tick}"));
+        }
+        for at in 0..SIZES.len() {
+            let words = format!("10<tspan dy=\"-5\" font-size=\"9\">{}</tspan>", at + 3);
+            picture.line((x(at), top + high), (x(at), top + high + 4.0), "");
+            picture.words((x(at), top + high + 19.0), "middle", &words);
+        }
+        let points = |growth: &mut dyn Iterator<Item = f64>| -> Vec<(f64, f64)> {
+            growth.enumerate().map(|(at, growth)| (x(at), y(growth))).collect()
+        };
+        picture.curve(&points(&mut SIZES.iter().map(|size| log(*size))), "currentColor", "1 4");
+        for (curves, (colour, dash)) in engines.iter().zip(LOOKS) {
+            picture.curve(&points(&mut curves.growth(act)), colour, dash);
+        }
+    }
+    let names = engines.iter().map(|curves| curves.engine).zip(LOOKS).chain([("log n", ("currentColor", "1 4"))]);
+    for (at, (name, (colour, dash))) in names.enumerate() {
+        let (left, y) = (36.0 + 150.0 * at as f64, 272.0);
+        picture.curve(&[(left, y - 4.0), (left + 30.0, y - 4.0)], colour, dash);
+        picture.words((left + 36.0, y), "start", name);
+    }
+    picture.done()
+}

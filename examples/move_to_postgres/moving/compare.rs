@@ -1,0 +1,136 @@
+//! Whether both sides hold the same: row by row, in counts, and by a digest over all of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+
+use super::Failure;
+use super::row::{self, Key, Page, Row};
+
+/// How many of what differs are named.
+const NAMED: usize = 10;
+
+/// One side, in numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Side {
+    pub tokens: u64,
+    pub imports: u64,
+    pub projects: u64,
+    /// SHA-256 of every column of every row, in hex.
+    pub digest: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Compared {
+    pub source: Side,
+    pub target: Side,
+    /// Tokens that stand on one side only, or otherwise on the other.
+    pub differing: u64,
+    /// Of these, those of which PostgreSQL has the later state.
+    pub newer: u64,
+    /// Some of them, by project and id.
+    pub named: Vec<String>,
+    /// Projects of which the sides have not as many tokens, and how many more the file has.
+    pub uneven: BTreeMap<String, i64>,
+}
+
+impl Compared {
+    pub fn is_equal(&self) -> bool {
+        self.source == self.target && self.differing == 0 && self.uneven.is_empty()
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, side) in [("SQLite    ", &self.source), ("PostgreSQL", &self.target)] {
+            let Side { tokens, imports, projects, digest } = side;
+            writeln!(f, "{name} {tokens} tokens in {projects} projects, {imports} imported, SHA-256 {digest}")?;
+        }
+        for (project, more) in self.uneven.iter().take(NAMED) {
+            writeln!(f, "project {project}: SQLite has {more:+} tokens")?;
+        }
+        for token in &self.named {
+            writeln!(f, "differs: {token}")?;
+        }
+        write!(f, "{} tokens differ", self.differing)
+    }
+}
+
+/// What is counted of a side while it is read.
+#[derive(Default)]
+struct Reading {
+    side: Side,
+    digest: Sha256,
+    project: String,
+}
+
+impl Reading {
+    fn add(&mut self, row: &Row) {
+        let project = row.key().project;
+        self.side.tokens += 1;
+        self.side.imports += u64::from(row.import_key().is_some());
+        self.side.projects += u64::from(self.project != project);
+        self.project = project;
+        row.add_to(&mut self.digest);
+    }
+
+    fn end(self) -> Side {
+        let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Side { digest, ..self.side }
+    }
+}
+
+/// Reads all of both sides. They are equal at one time only where neither is written meanwhile.
+pub async fn compare(
+    source: &mut SqliteConnection,
+    target: &mut PgConnection,
+    tell: &mut (dyn FnMut(&str, u64, u64) + Send),
+) -> Result<Compared, Failure> {
+    let all = row::count(source).await?;
+    let mut compared = Compared::default();
+    let (mut of_source, mut of_target) = (Reading::default(), Reading::default());
+    let mut after = Some(Key::default());
+    while let Some(key) = &after {
+        let page = Page::behind(key, source, target).await?;
+        page.source.iter().for_each(|row| of_source.add(row));
+        page.target.iter().for_each(|row| of_target.add(row));
+        if page.source != page.target {
+            compared.add(&page);
+        }
+        tell("compare", of_source.side.tokens, all);
+        after = page.next;
+    }
+    (compared.source, compared.target) = (of_source.end(), of_target.end());
+    // With those that lead to no token.
+    let imports = sqlx::query_scalar("SELECT count(*) FROM keyfob_imports").fetch_one(target).await;
+    compared.target.imports = imports.map(i64::unsigned_abs)?;
+    Ok(compared)
+}
+
+impl Compared {
+    fn add(&mut self, page: &Page) {
+        let mut keys: BTreeMap<Key, (Option<&Row>, Option<&Row>)> = BTreeMap::new();
+        for row in &page.source {
+            keys.entry(row.key()).or_default().0 = Some(row);
+        }
+        for row in &page.target {
+            keys.entry(row.key()).or_default().1 = Some(row);
+        }
+        for (key, (source, target)) in keys.into_iter().filter(|(_, (source, target))| source != target) {
+            self.differing += 1;
+            if let (Some(source), Some(target)) = (source, target) {
+                self.newer += u64::from(target.age() > source.age());
+            } else {
+                let more = self.uneven.entry(key.project.clone()).or_default();
+                *more += if source.is_some() { 1 } else { -1 };
+            }
+            if self.named.len() < NAMED {
+                self.named.push(key.to_string());
+            }
+        }
+        self.uneven.retain(|_, more| *more != 0);
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::setup::{Settings, SetupError};
+
+pub const HELP: &str = "\
+personal-tokens: a small service with personal access tokens
+
+  --addr ADDRESS          where to listen (127.0.0.1:8088); port 0 is any free one
+  --data-dir DIR          where pepper and database are kept (personal-tokens-data)
+  --database-url URL      where the tokens are kept: sqlite:PATH, postgres://… or redis://A[,redis://B…].
+                          Without it the file of the data directory. A URL with a password belongs into the
+                          environment variable DATABASE_URL, as command lines are open to others on the machine
+  --cache TIME            accept a token by what was read of it so long ago at most: 200ms, 30s, 5m. A token that
+                          another process revokes may work here for that time; with PostgreSQL and Redis it is
+                          mostly moments, as the engine tells. Without it, each request asks the engine
+  --metrics-addr ADDRESS  where operators read /metrics (Prometheus) and /health; nobody signs in there
+  --no-never              no tokens that never expire
+  --behind-tls            a proxy in front speaks HTTPS: send the cookie by that only
+
+People, projects, sessions, models and the audit trail stay in the data directory, whatever the engine of the tokens.
+Several processes on one machine may share a data directory and an engine; each has an address of its own.
+";
+
+/// Where else the address of the engine may stand.
+pub const DATABASE_URL: &str = "DATABASE_URL";
+
+#[derive(Debug)]
+pub struct Args {
+    pub addr: SocketAddr,
+    pub metrics_addr: Option<SocketAddr>,
+    pub data_dir: PathBuf,
+    pub settings: Settings,
+}
+
+impl Args {
+    /// What the arguments say; the variable [`DATABASE_URL`] counts where they name no engine. `None` where help is wanted.
+    ///
+    /// # Errors
+    /// None repeats what was given: it may be a password.
+    pub fn parse(
+        args: impl IntoIterator<Item = OsString>,
+        database_url: Option<OsString>,
+    ) -> Result<Option<Self>, SetupError> {
+        let mut parsed = Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8088)),
+            metrics_addr: None,
+            data_dir: "personal-tokens-data".into(),
+            settings: Settings::default(),
+        };
+        let mut database_url = database_url.filter(|url| !url.is_empty());
+        let mut given = args.into_iter();
+        while let Some(arg) = given.next() {
+            let mut value = || given.next().ok_or("an option lacks its value");
+            match arg.to_str() {
+                Some("--addr") => parsed.addr = value()?.to_string_lossy().parse()?,
+                Some("--metrics-addr") => parsed.metrics_addr = Some(value()?.to_string_lossy().parse()?),
+                Some("--data-dir") => parsed.data_dir = value()?.into(),
+                Some("--database-url") => database_url = Some(value()?),
+                Some("--cache") => parsed.settings.cache = time(&value()?.to_string_lossy())?,
+                Some("--no-never") => parsed.settings.allow_never = false,
+                Some("--behind-tls") => parsed.settings.behind_tls = true,
+                Some("--help" | "-h") => return Ok(None),
+                _ => return Err("an option is not known; --help lists them".into()),
+            }
+        }
+        if let Some(url) = database_url {
+            parsed.settings.database = Some(url.to_str().ok_or("the database's address is not UTF-8")?.parse()?);
+        }
+        Ok(Some(parsed))
+    }
+}
+
+/// A whole number with its unit.
+fn time(text: &str) -> Result<Duration, &'static str> {
+    const FORM: &str = "--cache must be a time such as 200ms, 30s or 5m";
+    let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| FORM)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => return Err(FORM),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or(FORM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Database;
+
+    fn parsed(args: &[&str], database_url: Option<&str>) -> Result<Args, String> {
+        let parsed = Args::parse(args.iter().map(OsString::from), database_url.map(OsString::from));
+        parsed.map(|args| args.expect("no help is wanted")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_option_wins_over_the_variable() {
+        let engine = |args: &[&str], variable| parsed(args, variable).unwrap().settings.database;
+        let at = |url: &str| Some(Database::Postgres(url.into()));
+        assert_eq!(engine(&[], None), None);
+        assert_eq!(engine(&[], Some("")), None);
+        assert_eq!(engine(&[], Some("postgres://a")), at("postgres://a"));
+        assert_eq!(engine(&["--database-url", "postgres://b"], Some("postgres://a")), at("postgres://b"));
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let cache = |text: &str| parsed(&["--cache", text], None).map(|args| args.settings.cache.as_millis()).ok();
+        assert_eq!(parsed(&[], None).unwrap().settings.cache, Duration::ZERO);
+        for (text, millis) in [("0s", 0), ("200ms", 200), ("30s", 30_000), ("5m", 300_000)] {
+            assert_eq!(cache(text), Some(millis), "{text}");
+        }
+        for text in ["", "30", "s", "-1s", "+1s", "1.5s", "30 s", "1h", "30S", "18446744073709551615m", "٣s"] {
+            assert_eq!(cache(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_error_or_debug_repeats_a_password() {
+        for args in [
+            &["--database-url", "mysql://ada:secret@db"][..],
+            &["--database-url", "redis://:secret@a,b"],
+            &["postgres://ada:secret@db"],
+            &["--cache", "secret"],
+            &["--addr", "secret"],
+        ] {
+            let refused = parsed(args, None).unwrap_err();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+        let args = parsed(&["--database-url", "postgres://ada:secret@db"], None).unwrap();
+        assert!(!format!("{args:?}").contains("secret"), "{args:?}");
+    }
+}

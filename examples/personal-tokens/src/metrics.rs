@@ -1,0 +1,141 @@
+//! What the process counts, for Prometheus to read (its text format, version 0.0.4).
+//!
+//! No number is of one token, owner or project: labels are words of keyfob's own, so that there are few series, and the page
+//! tells nobody's business.
+
+use std::fmt::{self, Display, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use keyfob::{Changed, Counts, Event, EventSink, Rejection};
+
+use crate::app::App;
+use crate::health;
+
+/// What an operator asks, on an address of its own: the metrics, and the health, which answers here for as long as the process
+/// runs.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(show))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .with_state(app)
+}
+
+async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page(&app))
+}
+
+/// The acts that are told each time. The others are told as samples, and counted by keyfob itself.
+const ACTS: [&str; 11] = [
+    "issued",
+    "rotated",
+    "revoked",
+    "group_revoked",
+    "expiring",
+    Changed::Renamed.as_str(),
+    Changed::Disabled.as_str(),
+    Changed::Enabled.as_str(),
+    Changed::Confirmed.as_str(),
+    Changed::GraceEnded.as_str(),
+    Changed::Narrowed.as_str(),
+];
+
+/// Counts the acts, and hands each event on.
+pub struct Counted<E> {
+    pub acts: Arc<Acts>,
+    pub sink: E,
+}
+
+impl<E: EventSink> EventSink for Counted<E> {
+    fn record(&self, event: &Event<'_>) {
+        if let Some(place) = ACTS.iter().position(|act| *act == event.name()) {
+            self.acts.told[place].fetch_add(1, Ordering::Relaxed);
+        }
+        if let Event::GroupRevoked { count, .. } = event {
+            self.acts.revoked_in_groups.fetch_add(*count, Ordering::Relaxed);
+        }
+        self.sink.record(event);
+    }
+}
+
+/// What was done to tokens, by this process.
+#[derive(Default)]
+pub struct Acts {
+    told: [AtomicU64; ACTS.len()],
+    revoked_in_groups: AtomicU64,
+}
+
+fn page(app: &App) -> String {
+    let mut page = Page(String::new());
+    if let Some(counts) = app.tokens.counts() {
+        page.metric("keyfob_verifications_total", "counter", "Verifications of tokens, by outcome.");
+        for (outcome, count) in outcomes(&counts) {
+            page.labelled("keyfob_verifications_total", "outcome", outcome, count);
+        }
+    }
+    page.metric("keyfob_acts_total", "counter", "What was done to tokens; a group that was revoked is one act.");
+    for (act, told) in ACTS.iter().zip(&app.acts.told) {
+        page.labelled("keyfob_acts_total", "act", act, told.load(Ordering::Relaxed));
+    }
+    let in_groups = app.acts.revoked_in_groups.load(Ordering::Relaxed);
+    page.counter("keyfob_group_revoked_tokens_total", "Tokens that were revoked in groups.", in_groups);
+
+    let cache = app.tokens.store();
+    if !cache.max_staleness().is_zero() {
+        let counts = cache.counts();
+        page.counter("keyfob_cache_hits_total", "Answers without the store.", counts.hits);
+        page.counter("keyfob_cache_misses_total", "Calls of the store.", counts.misses);
+        page.counter("keyfob_cache_joined_total", "Answers that waited for another's call.", counts.joined);
+        page.counter("keyfob_cache_fills_lost_total", "Answers of the store that were not kept.", counts.fills_lost);
+        page.counter("keyfob_cache_feed_losses_total", "Losses of the feed, its start with it.", counts.feed_losses);
+        page.gauge("keyfob_cache_entries", "Tokens that are held.", counts.entries);
+        let bound = cache.max_staleness().as_secs_f64();
+        page.gauge("keyfob_cache_max_staleness_seconds", "How old an answer may be.", bound);
+        if let Some(age) = counts.feed_age {
+            let help = "How long ago the feed told anything; absent without one, and while it is lost.";
+            page.gauge("keyfob_cache_feed_age_seconds", help, age.as_secs_f64());
+        }
+    }
+    let dropped = app.audit.dropped();
+    page.counter("personal_tokens_audit_entries_dropped_total", "Entries that the audit trail lost.", dropped);
+    page.0
+}
+
+fn outcomes(counts: &Counts) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
+    let rejected = Rejection::ALL.iter().map(|rejection| (rejection.as_str(), counts.rejected(*rejection)));
+    [("verified", counts.verified), ("unavailable", counts.unavailable)].into_iter().chain(rejected)
+}
+
+struct Page(String);
+
+impl Page {
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn counter(&mut self, name: &str, help: &str, count: u64) {
+        self.metric(name, "counter", help);
+        self.line(format_args!("{name} {count}"));
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.metric(name, "gauge", help);
+        self.line(format_args!("{name} {value}"));
+    }
+
+    fn labelled(&mut self, name: &str, label: &str, value: &str, count: u64) {
+        self.line(format_args!("{name}{{{label}=\"{value}\"}} {count}"));
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // Writing to a String does not fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+}

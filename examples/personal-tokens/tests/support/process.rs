@@ -1,0 +1,134 @@
+//! The service as a process, and a client of it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Lines, Read, Seek};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use serde_json::Value;
+
+use super::{TOKENS, WHOAMI};
+
+/// It ends with the test.
+pub struct Process {
+    child: Child,
+    pub printed: Vec<String>,
+    out: Lines<BufReader<ChildStdout>>,
+    log: File,
+}
+
+pub fn command(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
+    command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data).env_remove("DATABASE_URL");
+    command
+}
+
+impl Process {
+    /// Starts it, and waits for so many lines.
+    pub fn start(command: &mut Command, lines: usize) -> Self {
+        let log = tempfile::tempfile().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let printed = (0..lines).map_while(|_| out.next()).map(Result::unwrap).collect::<Vec<_>>();
+        let mut process = Self { child, printed, out, log };
+        let log = process.log();
+        assert_eq!(process.printed.len(), lines, "{:?} {log}", process.printed);
+        process
+    }
+
+    /// `http://HOST:PORT`
+    pub fn address(&self) -> String {
+        self.printed[0].strip_prefix("personal-tokens: ").unwrap().trim_end_matches('/').to_owned()
+    }
+
+    /// The name and the password that a first start prints.
+    pub fn first(&self) -> (String, String) {
+        let said = self.printed[1].strip_prefix("first sign-in, shown this once: name ").unwrap();
+        let (name, password) = said.split_once(" password ").unwrap();
+        (name.into(), password.into())
+    }
+
+    pub fn log(&mut self) -> String {
+        let mut log = String::new();
+        self.log.rewind().unwrap();
+        self.log.read_to_string(&mut log).unwrap();
+        log
+    }
+
+    pub fn terminate(&self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    /// As by SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end: the status, and all that it printed.
+    pub fn ended(&mut self) -> (ExitStatus, &[String]) {
+        self.printed.extend(self.out.by_ref().map(Result::unwrap));
+        (self.child.wait().unwrap(), &self.printed)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that does not follow, so that each answer is seen.
+pub fn client() -> Client {
+    Client::builder().redirect(redirect::Policy::none()).build().unwrap()
+}
+
+/// A person's session, which any process of the same data directory knows.
+#[derive(Clone)]
+pub struct Visitor {
+    pub client: Client,
+    cookie: String,
+}
+
+impl Visitor {
+    pub async fn sign_in(at: &str, (name, password): (String, String)) -> Self {
+        let client = client();
+        let request = client.post(format!("{at}/sign-in")).header("sec-fetch-site", "same-origin");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(format!("name={name}&password={password}")).send().await.unwrap();
+        assert_eq!(answer.status(), 303);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        Self { client, cookie }
+    }
+
+    pub fn of(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header("cookie", &self.cookie).header("sec-fetch-site", "same-origin")
+    }
+
+    pub async fn post(&self, url: &str, body: &Value) -> reqwest::Result<Response> {
+        let request = self.of(self.client.post(url)).header("content-type", "application/json");
+        request.body(body.to_string()).send().await
+    }
+
+    /// A new token: its object, with the token in clear.
+    pub async fn make(&self, at: &str) -> Value {
+        let answer = self.post(&format!("{at}{TOKENS}"), &serde_json::json!({"name": "n"})).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        json(answer).await.unwrap()
+    }
+}
+
+pub async fn json(answer: Response) -> reqwest::Result<Value> {
+    Ok(serde_json::from_slice(&answer.bytes().await?).unwrap())
+}
+
+/// What a process says to a token.
+pub async fn whoami(client: &Client, at: &str, token: &str) -> reqwest::Result<u16> {
+    let answer = client.get(format!("{at}{WHOAMI}")).bearer_auth(token).send().await?;
+    let status = answer.status().as_u16();
+    // To its end, or it is none.
+    answer.bytes().await?;
+    Ok(status)
+}

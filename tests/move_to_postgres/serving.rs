@@ -1,0 +1,455 @@
+//! The move while a service serves: its requests go to whichever of its processes the balancer names, and nobody may see that
+//! the tokens move.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    Access, ChangeError, ErasedStore, IssueError, Name, NewToken, OwnerId, Rejection, RevocationReason, RotateError,
+    Rotation, StoreError, StoreErrorKind, TokenId, TokenKey, TokenStore, Tokens, Usage,
+};
+
+use crate::support::{actor, keyring};
+use crate::world::World;
+
+/// Enough for all acts of all phases.
+const TOKENS: usize = 1200;
+
+/// How many tasks verify without a pause.
+const VERIFIERS: usize = 4;
+const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
+/// How many of each act there are before the move goes on.
+const MORE: usize = 3;
+/// For what never comes.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How many of each act there are in a phase at most, so that the tokens of the file do for all phases.
+const MOST: usize = 30;
+
+type Service = Tokens<ErasedStore>;
+
+/// A process of the service.
+fn service(store: impl TokenStore + 'static) -> Arc<Service> {
+    let usage = Usage::default().with_resolution(Duration::ZERO);
+    Arc::new(Tokens::new(keyring(), ErasedStore::new(store)).with_usage(usage))
+}
+
+/// What is known of a token from what was acknowledged.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    text: String,
+    name: Option<Name>,
+    successor: Option<TokenId>,
+    /// Asked for, and then acknowledged.
+    revoking: bool,
+    revoked: bool,
+}
+
+#[derive(Default)]
+struct Ledger {
+    known: BTreeMap<TokenKey, Known>,
+    /// In their order.
+    made: Vec<TokenKey>,
+    revoked: Vec<TokenKey>,
+}
+
+/// What came of the verifications, in each phase of the move.
+#[derive(Clone, Copy, Debug, Default)]
+struct Verified {
+    accepted: usize,
+    /// Behind the acknowledgement of their revocation, as revoked.
+    refused: usize,
+    /// What must not be: no answer, a live token refused, a revoked one accepted.
+    failed: usize,
+    live_refused: usize,
+    revoked_accepted: usize,
+}
+
+#[derive(Default)]
+struct Seen {
+    phase: &'static str,
+    verified: BTreeMap<&'static str, Verified>,
+    done: BTreeMap<(&'static str, &'static str), usize>,
+    /// Acts that were answered as unavailable.
+    unavailable: BTreeMap<(&'static str, &'static str), usize>,
+    /// Acts that found no token where there must be one.
+    astray: usize,
+}
+
+/// The service, and those who use it.
+struct Stage {
+    processes: RwLock<Vec<Arc<Service>>>,
+    next: AtomicUsize,
+    tokens: Mutex<Ledger>,
+    seen: Mutex<Seen>,
+    ended: AtomicBool,
+}
+
+impl Stage {
+    fn new(world: &World, process: Arc<Service>) -> Arc<Self> {
+        let mut tokens = Ledger::default();
+        for (text, key) in &world.texts {
+            tokens.known.insert(*key, Known { text: text.clone(), ..Known::default() });
+            tokens.made.push(*key);
+        }
+        Arc::new(Self {
+            processes: RwLock::new(vec![process]),
+            next: AtomicUsize::new(0),
+            tokens: Mutex::new(tokens),
+            seen: Mutex::default(),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// One process after the other.
+    fn balance(&self) -> Arc<Service> {
+        let processes = self.processes.read().unwrap();
+        Arc::clone(&processes[self.next.fetch_add(1, Ordering::SeqCst) % processes.len()])
+    }
+
+    fn enter(&self, phase: &'static str) {
+        self.seen.lock().unwrap().phase = phase;
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Waits for this many more of each act, done or unavailable, and for as many verifications of each kind.
+    async fn watch(&self, unavailable: bool) {
+        let phase = self.seen.lock().unwrap().phase;
+        let began = Instant::now();
+        loop {
+            assert!(!self.is_over(), "a task has failed");
+            {
+                let seen = self.seen.lock().unwrap();
+                let acts = if unavailable { &seen.unavailable } else { &seen.done };
+                let enough = |act| acts.get(&(phase, act)).is_some_and(|acts| *acts >= MORE);
+                let verified = seen.verified.get(phase).copied().unwrap_or_default();
+                if ACTS.iter().all(|act| enough(*act)) && verified.accepted >= MORE && verified.refused >= MORE {
+                    return;
+                }
+                assert!(began.elapsed() < PATIENCE, "{phase}: {acts:?} {verified:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Does an act until it is done, each time by another process.
+    async fn insist<T, F>(&self, act: &'static str, attempt: impl Fn(Arc<Service>) -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, StoreErrorKind>>,
+    {
+        while !self.is_over() {
+            let outcome = attempt(self.balance()).await;
+            self.count(act, outcome.is_ok());
+            match outcome {
+                Ok(done) => return Some(done),
+                Err(StoreErrorKind::Unavailable) => {}
+                Err(kind) => panic!("{act}: {kind:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        None
+    }
+
+    fn is_enough(&self, act: &'static str) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.done.get(&(seen.phase, act)).is_some_and(|done| *done >= MOST)
+    }
+
+    fn count(&self, act: &'static str, done: bool) {
+        let mut seen = self.seen.lock().unwrap();
+        let place = (seen.phase, act);
+        let counts = if done { &mut seen.done } else { &mut seen.unavailable };
+        *counts.entry(place).or_default() += 1;
+    }
+
+    fn verifying(&self, note: impl FnOnce(&mut Verified)) {
+        let mut seen = self.seen.lock().unwrap();
+        let phase = seen.phase;
+        note(seen.verified.entry(phase).or_default());
+    }
+
+    fn known(&self, key: &TokenKey, note: impl FnOnce(&mut Known)) {
+        note(self.tokens.lock().unwrap().known.entry(*key).or_default());
+    }
+
+    fn made(&self, key: TokenKey, known: Known) {
+        let mut tokens = self.tokens.lock().unwrap();
+        tokens.known.insert(key, known);
+        tokens.made.push(key);
+    }
+
+    fn revoked(&self, key: TokenKey) {
+        self.known(&key, |known| known.revoked = true);
+        self.tokens.lock().unwrap().revoked.push(key);
+    }
+
+    fn astray(&self) {
+        self.seen.lock().unwrap().astray += 1;
+    }
+
+    async fn verify(self: Arc<Self>, verifier: usize) {
+        let _panicking = Panicking(Arc::clone(&self));
+        let mut turn = verifier;
+        while !self.is_over() {
+            turn += 1;
+            // Every other time one of those that were revoked last.
+            let chosen = {
+                let tokens = self.tokens.lock().unwrap();
+                let keys = if turn % 2 == 0 { &tokens.revoked } else { &tokens.made };
+                let from_end = if turn % 2 == 0 { turn / 2 % 16 } else { turn * 7919 } % keys.len().max(1);
+                keys.iter().nth_back(from_end).map(|key| (*key, tokens.known[key].clone()))
+            };
+            let Some((key, before)) = chosen else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let outcome = self.balance().verify(&before.text, &Access::to(&key.project, &[])).await;
+            let revoking = self.tokens.lock().unwrap().known[&key].revoking;
+            let rejection = outcome.as_ref().err().map(|error| error.rejection());
+            self.verifying(|verified| match rejection {
+                Some(None) => verified.failed += 1,
+                None if before.revoked => verified.revoked_accepted += 1,
+                Some(Some(Rejection::Revoked)) if before.revoked => verified.refused += 1,
+                Some(Some(_)) if !revoking => verified.live_refused += 1,
+                None => verified.accepted += 1,
+                Some(Some(_)) => {}
+            });
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Each a token of its own from among those of the file, so that no two acts meet.
+    async fn act(self: Arc<Self>, act: &'static str, own: Vec<TokenKey>) {
+        let _panicking = Panicking(Arc::clone(&self));
+        for (turn, key) in own.into_iter().enumerate() {
+            while !self.is_over() && self.is_enough(act) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if self.is_over() {
+                return;
+            }
+            let (key, name) = (&key, &Name::new(&format!("{act} {turn}")).unwrap());
+            match act {
+                "issue" => {
+                    let new = || NewToken::new(key.project, OwnerId::new("ada").unwrap(), name.clone());
+                    let issue = async |tokens: Arc<Service>| {
+                        tokens.issue(&actor(), new()).await.map_err(|error| match error {
+                            IssueError::Store(error) => error.kind(),
+                            error => panic!("{error}"),
+                        })
+                    };
+                    let Some(issued) = self.insist(act, issue).await else { return };
+                    let (text, name) = (issued.token.expose_secret().to_owned(), Some(name.clone()));
+                    self.made(issued.record.key(), Known { text, name, ..Known::default() });
+                }
+                "revoke" => {
+                    self.known(key, |known| known.revoking = true);
+                    let revoke = async |tokens: Arc<Service>| {
+                        let reason = RevocationReason::KeyCompromise;
+                        tokens.revoke(&actor(), key, reason).await.map_err(|error: StoreError| error.kind())
+                    };
+                    match self.insist(act, revoke).await {
+                        Some(Some(_)) => self.revoked(*key),
+                        Some(None) => self.astray(),
+                        None => return,
+                    }
+                }
+                "rename" => {
+                    let rename = async |tokens: Arc<Service>| {
+                        tokens.rename(&actor(), key, name.clone()).await.map_err(|error| match error {
+                            ChangeError::Store(error) => error.kind(),
+                            error => panic!("{error}"),
+                        })
+                    };
+                    match self.insist(act, rename).await {
+                        Some(Some(_)) => self.known(key, |known| known.name = Some(name.clone())),
+                        Some(None) => self.astray(),
+                        None => return,
+                    }
+                }
+                "rotate" => {
+                    let rotate = async |tokens: Arc<Service>| {
+                        let rotation = Rotation::with_grace(Duration::from_secs(3600));
+                        tokens.rotate(&actor(), key, rotation).await.map_err(|error| match error {
+                            RotateError::Store(error) => error.kind(),
+                            error => panic!("{error}"),
+                        })
+                    };
+                    match self.insist(act, rotate).await {
+                        Some(Some(rotated)) => {
+                            let issued = rotated.issued;
+                            let text = issued.token.expose_secret().to_owned();
+                            self.known(key, |known| known.successor = Some(issued.record.id));
+                            self.made(issued.record.key(), Known { text, ..Known::default() });
+                        }
+                        Some(None) => self.astray(),
+                        None => return,
+                    }
+                }
+                _ => {
+                    let flush = async |tokens: Arc<Service>| {
+                        tokens.flush_usage().await.map_err(|error: StoreError| error.kind())
+                    };
+                    if self.insist(act, flush).await.is_none() {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{act} ran out of tokens");
+    }
+
+    /// How many acknowledged acts the store knows nothing of.
+    async fn lost(&self, store: &Service) -> usize {
+        let known = std::mem::take(&mut self.tokens.lock().unwrap().known);
+        let mut lost = 0;
+        for (key, known) in &known {
+            let Some(view) = store.get(key).await.unwrap() else {
+                lost += 1;
+                continue;
+            };
+            lost += usize::from(known.revoked && view.revoked.is_none());
+            lost += usize::from(known.name.as_ref().is_some_and(|name| *name != view.name));
+            lost += usize::from(known.successor.is_some() && known.successor != view.rotated_to);
+        }
+        lost
+    }
+}
+
+/// A task that fails ends the others.
+struct Panicking(Arc<Stage>);
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.ended.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    None,
+    /// The services are switched right behind the fence.
+    NoFinalPass,
+    /// PostgreSQL takes writes while some processes verify with the file still.
+    OpenedTooSoon,
+}
+
+/// What the whole of it came to.
+#[derive(Debug)]
+struct Outcome {
+    verified: BTreeMap<&'static str, Verified>,
+    total: Verified,
+    lost: usize,
+    astray: usize,
+}
+
+async fn move_while_serving(fault: Fault) -> Option<Outcome> {
+    let world = World::of(TOKENS).await?;
+    let old = service(world.store.clone());
+    let stage = Stage::new(&world, Arc::clone(&old));
+    stage.enter("before");
+    let mut tasks: Vec<_> = (0..VERIFIERS).map(|number| tokio::spawn(Arc::clone(&stage).verify(number))).collect();
+    for (number, act) in ACTS.into_iter().enumerate() {
+        let own = world.texts.iter().skip(number).step_by(ACTS.len()).map(|(_, key)| *key).collect();
+        tasks.push(tokio::spawn(Arc::clone(&stage).act(act, own)));
+    }
+    stage.watch(false).await;
+
+    let mut moving = world.moving().await.unwrap();
+    stage.enter("first copy");
+    moving.copy().await.unwrap();
+    stage.watch(false).await;
+    stage.enter("second copy");
+    assert!(moving.copy().await.unwrap().written > 0);
+    stage.watch(false).await;
+
+    stage.enter("fenced");
+    moving.fence().await.unwrap();
+    // Whoever is told now that it is done was told too soon: this waits for all acts, and none may come to be done.
+    stage.watch(true).await;
+    if fault != Fault::NoFinalPass {
+        let finished = moving.finish().await.unwrap();
+        println!("behind the fence: {}\n{}", finished.copied, finished.compared);
+        assert!(finished.copied.written > 0);
+        assert!(finished.compared.is_equal());
+    }
+
+    // The processes are replaced one by one: for a while, requests go to both kinds.
+    let new = service(world.postgres().await);
+    stage.enter("both");
+    stage.processes.write().unwrap().push(Arc::clone(&new));
+    if fault == Fault::None {
+        stage.watch(true).await;
+    } else {
+        sqlx::raw_sql("UPDATE keyfob_move SET equal = true").execute(world.postgres().await.pool()).await.unwrap();
+        if fault == Fault::OpenedTooSoon {
+            moving.open().await.unwrap();
+            stage.watch(false).await;
+        }
+    }
+    stage.enter("switched");
+    stage.processes.write().unwrap().remove(0);
+    // Until the old process has answered what it had begun.
+    while Arc::strong_count(&old) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stage.enter("opened");
+    if fault != Fault::OpenedTooSoon {
+        moving.open().await.unwrap();
+    }
+    stage.watch(false).await;
+    stage.ended.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+
+    let lost = stage.lost(&new).await;
+    let seen = std::mem::take(&mut *stage.seen.lock().unwrap());
+    if fault == Fault::None {
+        // At no time did both sides take writes, and none did from the fence to the opening.
+        let done = |phase| ACTS.iter().filter_map(|act| seen.done.get(&(phase, *act))).sum::<usize>();
+        assert_eq!(done("both"), 0);
+        assert!(seen.unavailable.keys().all(|(phase, _)| ["fenced", "both", "switched", "opened"].contains(phase)));
+    }
+    let mut total = Verified::default();
+    for verified in seen.verified.values() {
+        total.accepted += verified.accepted;
+        total.refused += verified.refused;
+        total.failed += verified.failed;
+        total.live_refused += verified.live_refused;
+        total.revoked_accepted += verified.revoked_accepted;
+    }
+    let outcome = Outcome { verified: seen.verified, total, lost, astray: seen.astray };
+    println!("{fault:?}: {outcome:#?}");
+    Some(outcome)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_is_served_sees_that_the_tokens_move() {
+    let Some(Outcome { verified, total, lost, astray }) = move_while_serving(Fault::None).await else { return };
+    assert_eq!((total.failed, total.live_refused, total.revoked_accepted), (0, 0, 0));
+    assert_eq!((lost, astray), (0, 0));
+    for phase in ["before", "first copy", "second copy", "fenced", "both", "opened"] {
+        assert!(verified[phase].accepted > 0 && verified[phase].refused > 0, "{phase}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_without_its_final_pass_is_found_to_lose_acts() {
+    let Some(Outcome { total, lost, .. }) = move_while_serving(Fault::NoFinalPass).await else { return };
+    assert!(lost > 0 && total.revoked_accepted > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opening_before_the_last_process_is_switched_is_found_to_accept_revoked_tokens() {
+    let Some(Outcome { total, .. }) = move_while_serving(Fault::OpenedTooSoon).await else { return };
+    assert!(total.revoked_accepted > 0);
+}
