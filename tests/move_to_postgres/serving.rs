@@ -15,11 +15,10 @@ use keyfob::{
 use crate::support::{actor, keyring};
 use crate::world::World;
 
-/// Enough for all acts of all phases.
+/// Enough for all acts of all phases, and more than are copied at once.
 const TOKENS: usize = 1200;
-
 /// How many tasks verify without a pause.
-const VERIFIERS: usize = 4;
+const VERIFIERS: usize = 2;
 const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
 /// How many of each act there are before the move goes on.
 const MORE: usize = 3;
@@ -32,7 +31,8 @@ type Service = Tokens<ErasedStore>;
 
 /// A process of the service.
 fn service(store: impl TokenStore + 'static) -> Arc<Service> {
-    let usage = Usage::default().with_resolution(Duration::ZERO);
+    // Short, so that there is always one to write.
+    let usage = Usage::default().with_resolution(Duration::from_millis(300));
     Arc::new(Tokens::new(keyring(), ErasedStore::new(store)).with_usage(usage))
 }
 
