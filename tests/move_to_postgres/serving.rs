@@ -200,8 +200,11 @@ impl Stage {
             // Every other time one of those that were revoked last.
             let chosen = {
                 let tokens = self.tokens.lock().unwrap();
-                let keys = if turn % 2 == 0 { &tokens.revoked } else { &tokens.made };
-                let from_end = if turn % 2 == 0 { turn / 2 % 16 } else { turn * 7919 } % keys.len().max(1);
+                let (keys, from_end) = match turn % 2 {
+                    0 => (&tokens.revoked, turn / 2 % 16),
+                    _ => (&tokens.made, turn * 7919),
+                };
+                let from_end = from_end % keys.len().max(1);
                 keys.iter().nth_back(from_end).map(|key| (*key, tokens.known[key].clone()))
             };
             let Some((key, before)) = chosen else {
