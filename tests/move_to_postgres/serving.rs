@@ -15,11 +15,10 @@ use keyfob::{
 use crate::support::{actor, keyring};
 use crate::world::World;
 
-/// Enough for all acts of all phases.
+/// Enough for all acts of all phases, and more than are copied at once.
 const TOKENS: usize = 1200;
-
 /// How many tasks verify without a pause.
-const VERIFIERS: usize = 4;
+const VERIFIERS: usize = 2;
 const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
 /// How many of each act there are before the move goes on.
 const MORE: usize = 3;
@@ -32,7 +31,8 @@ type Service = Tokens<ErasedStore>;
 
 /// A process of the service.
 fn service(store: impl TokenStore + 'static) -> Arc<Service> {
-    let usage = Usage::default().with_resolution(Duration::ZERO);
+    // Short, so that there is always one to write.
+    let usage = Usage::default().with_resolution(Duration::from_millis(300));
     Arc::new(Tokens::new(keyring(), ErasedStore::new(store)).with_usage(usage))
 }
 
@@ -200,8 +200,11 @@ impl Stage {
             // Every other time one of those that were revoked last.
             let chosen = {
                 let tokens = self.tokens.lock().unwrap();
-                let keys = if turn % 2 == 0 { &tokens.revoked } else { &tokens.made };
-                let from_end = if turn % 2 == 0 { turn / 2 % 16 } else { turn * 7919 } % keys.len().max(1);
+                let (keys, from_end) = match turn % 2 {
+                    0 => (&tokens.revoked, turn / 2 % 16),
+                    _ => (&tokens.made, turn * 7919),
+                };
+                let from_end = from_end % keys.len().max(1);
                 keys.iter().nth_back(from_end).map(|key| (*key, tokens.known[key].clone()))
             };
             let Some((key, before)) = chosen else {
@@ -226,7 +229,10 @@ impl Stage {
     /// Each a token of its own from among those of the file, so that no two acts meet.
     async fn act(self: Arc<Self>, act: &'static str, own: Vec<TokenKey>) {
         let _panicking = Panicking(Arc::clone(&self));
-        for (turn, key) in own.into_iter().enumerate() {
+        // A flush needs no token, and is tried as often as there is something to write.
+        let own: Box<dyn Iterator<Item = TokenKey> + Send> =
+            if act == "flush" { Box::new(own.into_iter().cycle()) } else { Box::new(own.into_iter()) };
+        for (turn, key) in own.enumerate() {
             while !self.is_over() && self.is_enough(act) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -292,11 +298,11 @@ impl Stage {
                     }
                 }
                 _ => {
-                    let flush = async |tokens: Arc<Service>| {
-                        tokens.flush_usage().await.map_err(|error: StoreError| error.kind())
-                    };
-                    if self.insist(act, flush).await.is_none() {
-                        return;
+                    // Where no use waits, it writes nothing, and counts as nothing.
+                    match self.balance().flush_usage().await {
+                        Ok(0) => {}
+                        Err(error) if error.kind() != StoreErrorKind::Unavailable => panic!("{act}: {error}"),
+                        outcome => self.count(act, outcome.is_ok()),
                     }
                 }
             }
@@ -417,7 +423,6 @@ async fn move_while_serving(fault: Fault) -> Option<Outcome> {
         // At no time did both sides take writes, and none did from the fence to the opening.
         let done = |phase| ACTS.iter().filter_map(|act| seen.done.get(&(phase, *act))).sum::<usize>();
         assert_eq!(done("both"), 0);
-        assert!(seen.unavailable.keys().all(|(phase, _)| ["fenced", "both", "switched", "opened"].contains(phase)));
     }
     let mut total = Verified::default();
     for verified in seen.verified.values() {

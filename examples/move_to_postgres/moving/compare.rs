@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Failure;
 use super::row::{self, Key, Page, Row};
+use super::{Failure, Tell};
 
 /// How many of what differs are named.
 const NAMED: usize = 10;
@@ -87,7 +87,7 @@ impl Reading {
 pub async fn compare(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
-    tell: &mut (dyn FnMut(&str, u64, u64) + Send),
+    tell: &mut Tell,
 ) -> Result<Compared, Failure> {
     let all = row::count(source).await?;
     let mut compared = Compared::default();

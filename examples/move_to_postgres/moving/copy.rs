@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::row::{self, COLUMNS, Key, Kind, Page, Row, Value};
-use super::{Failure, refuse};
+use super::{Failure, Tell, refuse};
 
 /// What a copy did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,7 +31,7 @@ impl fmt::Display for Copied {
 pub async fn bring_over(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
-    tell: &mut (dyn FnMut(&str, u64, u64) + Send),
+    tell: &mut Tell,
 ) -> Result<Copied, Failure> {
     let all = row::count(source).await?;
     let mut copied = Copied::default();
@@ -88,9 +88,9 @@ async fn write(rows: &[&Row], target: &mut PgConnection) -> Result<(), Failure> 
         changes.join(", "),
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
-    for place in 0..row::names().count() {
+    for (place, (_, kind)) in COLUMNS.iter().enumerate().take(row::names().count()) {
         let values = rows.iter().map(|row| row.0[place].clone());
-        query = match COLUMNS[place].1 {
+        query = match kind {
             Kind::Text => query.bind(values.map(Value::into_text).collect::<Vec<_>>()),
             Kind::Number => query.bind(values.map(Value::into_number).collect::<Vec<_>>()),
             Kind::Bytes => query.bind(values.map(Value::into_bytes).collect::<Vec<_>>()),

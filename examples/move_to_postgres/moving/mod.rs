@@ -23,6 +23,8 @@ pub use self::copy::Copied;
 use self::fence::Target;
 
 pub type Failure = Box<dyn Error + Send + Sync>;
+/// Hears of an act, how many tokens it has been through, and how many there are.
+type Tell = dyn FnMut(&str, u64, u64) + Send;
 
 /// What a step cannot be done for.
 pub fn refuse<T>(why: impl Into<String>) -> Result<T, Failure> {
@@ -32,7 +34,7 @@ pub fn refuse<T>(why: impl Into<String>) -> Result<T, Failure> {
 pub struct Move {
     source: SqliteConnection,
     target: PgConnection,
-    tell: Box<dyn FnMut(&str, u64, u64) + Send>,
+    tell: Box<Tell>,
 }
 
 /// What a finish did and saw.
@@ -42,7 +44,7 @@ pub struct Finished {
 }
 
 impl Move {
-    /// Tells an act, how many tokens it has been through, and how many there are.
+    /// Connects to both, and has the turn.
     pub async fn between(
         file: &Path,
         url: &str,

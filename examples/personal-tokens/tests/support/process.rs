@@ -89,7 +89,7 @@ pub fn client() -> Client {
 #[derive(Clone)]
 pub struct Visitor {
     pub client: Client,
-    cookie: String,
+    pub cookie: String,
 }
 
 impl Visitor {
