@@ -89,7 +89,7 @@ pub fn cost(engines: &[Ratios]) -> String {
         let y = 28.0 + 24.0 * row as f64;
         picture.words((left - 8.0, y + 12.0), "end", what);
         picture.bar((left, y), x(*ratio) - left, high, LOOKS[at % LOOKS.len()].0);
-        picture.words((x(*ratio) + 6.0, y + 12.0), "start", &format!("{ratio:.2}"));
+        picture.words((x(ratio.max(at_most.unwrap_or_default())) + 6.0, y + 12.0), "start", &format!("{ratio:.2}"));
         if let Some(at_most) = at_most {
             picture.line((x(*at_most), y - 3.0), (x(*at_most), y + high + 3.0), "stroke-width=\"2\"");
         }

@@ -23,7 +23,7 @@ mod redis_server;
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// What is filled in order and indexed afterwards is as dense as can be; what grows is not.
-const GROWN: &str = "on disk, 200,000 of them inserted in no order";
+const GROWN: &str = "on disk, inserted in no order (up to 200,000 of them)";
 
 /// An engine that runs, with a store on it that is as its own inserts would have left it.
 pub trait Engine: Sized {
