@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_option_wins_over_the_variable() {
-        let engine = |args: &[&str], variable| parsed(args, variable).unwrap().settings.database;
+        let engine = |args: &[&str], variable| parsed(args, variable).expect("a database").settings.database;
         let at = |url: &str| Some(Database::Postgres(url.into()));
         assert_eq!(engine(&[], None), None);
         assert_eq!(engine(&[], Some("")), None);
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn times_have_a_unit() {
         let cache = |text: &str| parsed(&["--cache", text], None).map(|args| args.settings.cache.as_millis()).ok();
-        assert_eq!(parsed(&[], None).unwrap().settings.cache, Duration::ZERO);
+        assert_eq!(parsed(&[], None).expect("no arguments").settings.cache, Duration::ZERO);
         for (text, millis) in [("0s", 0), ("200ms", 200), ("30s", 30_000), ("5m", 300_000)] {
             assert_eq!(cache(text), Some(millis), "{text}");
         }
@@ -131,10 +131,10 @@ mod tests {
             &["--cache", "secret"],
             &["--addr", "secret"],
         ] {
-            let refused = parsed(args, None).unwrap_err();
+            let refused = parsed(args, None).expect_err("refused");
             assert!(!refused.contains("secret"), "{refused}");
         }
-        let args = parsed(&["--database-url", "postgres://ada:secret@db"], None).unwrap();
+        let args = parsed(&["--database-url", "postgres://ada:secret@db"], None).expect("a database");
         assert!(!format!("{args:?}").contains("secret"), "{args:?}");
     }
 }
