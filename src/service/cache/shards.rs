@@ -1,6 +1,6 @@
 //! What is held and what is being asked, behind one lock for each shard of the keys; and the epochs.
 
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -12,6 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use quick_cache::UnitWeighter;
 use quick_cache::unsync::Cache;
 #[cfg(test)]
 use shuttle::sync::{
@@ -60,8 +61,46 @@ pub(super) struct Answer {
 }
 
 struct Shard {
-    held: Cache<TokenKey, Held<Arc<TokenRecord>>>,
+    held: Cache<Place, Kept, UnitWeighter, BuildHasherDefault<Hashed>>,
     flights: HashMap<TokenKey, Arc<Flight>>,
+}
+
+/// A key with its hash, which is made once for all that is looked up by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    hash: u64,
+    key: TokenKey,
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// The hasher of what is hashed.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+}
+
+/// What is held, and the place of its project's epoch.
+#[derive(Clone)]
+struct Kept {
+    held: Held<Arc<TokenRecord>>,
+    epoch_at: usize,
 }
 
 pub(super) struct Shards {
@@ -89,7 +128,8 @@ pub(super) enum Looked {
 impl Shards {
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
-        let shard = || Mutex::new(Shard { held: Cache::new(each), flights: HashMap::new() });
+        let held = || Cache::with(each, each as u64, UnitWeighter, Default::default(), Default::default());
+        let shard = || Mutex::new(Shard { held: held(), flights: HashMap::new() });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
@@ -99,23 +139,33 @@ impl Shards {
         }
     }
 
-    // No code here panics while it holds a lock, so a poisoned one holds nothing half-done.
-    fn shard(&self, key: &TokenKey) -> MutexGuard<'_, Shard> {
-        let place = self.hasher.hash_one(key.id) as usize % SHARDS;
-        self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self, key: &TokenKey) -> Place {
+        // Ids are random, so that hardly two of them are one under two projects.
+        Place { hash: self.hasher.hash_one(key.id), key: *key }
     }
 
-    fn of_project(&self, project: &ProjectId) -> &AtomicU64 {
-        &self.epochs[self.hasher.hash_one(project) as usize % EPOCHS]
+    // No code here panics while it holds a lock, so a poisoned one holds nothing half-done.
+    fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
+        // Not the lowest and not the highest bits, by which the maps tell their entries apart.
+        let shard = (place.hash >> 32) as usize % SHARDS;
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn epoch_at(&self, project: &ProjectId) -> usize {
+        self.hasher.hash_one(project) as usize % EPOCHS
+    }
+
+    fn epoch_there(&self, epoch_at: usize) -> Epoch {
+        // Both only grow: whichever moves, the sum does.
+        self.all.load(Ordering::SeqCst) + self.epochs[epoch_at].load(Ordering::SeqCst)
     }
 
     pub(super) fn epoch(&self, project: &ProjectId) -> Epoch {
-        // Both only grow: whichever moves, the sum does.
-        self.all.load(Ordering::SeqCst) + self.of_project(project).load(Ordering::SeqCst)
+        self.epoch_there(self.epoch_at(project))
     }
 
     pub(super) fn move_epoch(&self, project: &ProjectId) {
-        self.of_project(project).fetch_add(1, Ordering::SeqCst);
+        self.epochs[self.epoch_at(project)].fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn move_all_epochs(&self) {
@@ -123,12 +173,15 @@ impl Shards {
     }
 
     pub(super) fn look(&self, key: &TokenKey, now: Duration) -> Looked {
-        let mut shard = self.shard(key);
-        // Read with the lock held: an epoch that moved before this look began is seen.
-        let epoch = self.epoch(&key.project);
-        if let Some(held) = protocol::look(shard.held.get(key), now, epoch, self.bound) {
+        let place = self.place(key);
+        let mut shard = self.shard(&place);
+        // Epochs are read with the lock held: one that moved before this look began is seen.
+        if let Some(Kept { held, epoch_at }) = shard.held.get(&place)
+            && let Some(held) = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)
+        {
             return Looked::Held { found: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
         }
+        let epoch = self.epoch(&key.project);
         if let Some(flight) = shard.flights.get(key).filter(|flight| flight.epoch == epoch) {
             return Looked::Asked { flight: Arc::clone(flight), begun: true };
         }
@@ -139,26 +192,27 @@ impl Shards {
 
     /// A call has come back. Says whether its answer is kept.
     pub(super) fn land(&self, key: &TokenKey, flight: &Arc<Flight>, found: &Found, since: Since) -> bool {
-        let mut shard = self.shard(key);
+        let (place, epoch_at) = (self.place(key), self.epoch_at(&key.project));
+        let mut shard = self.shard(&place);
         shard.end(key, flight);
-        let held = shard.held.peek(key).cloned();
+        let held = shard.held.peek(&place).map(|kept| kept.held.clone());
         let fill = Held { found: found.clone(), since };
         let overtaken = flight.overtaken.load(Ordering::SeqCst);
-        let landed = protocol::fill(held, fill, overtaken, self.epoch(&key.project), self.bound);
+        let landed = protocol::fill(held, fill, overtaken, self.epoch_there(epoch_at), self.bound);
         if let (false, Some(held)) = (landed.lost, landed.held) {
-            shard.held.insert(*key, held);
+            shard.held.insert(place, Kept { held, epoch_at });
         }
         !landed.lost
     }
 
     /// A call has failed, or nobody waits for it any more.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        self.shard(key).end(key, flight);
+        self.shard(&self.place(key)).end(key, flight);
     }
 
     /// Nobody else holds it: only the shard and who asks.
     pub(super) fn end_if_last(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        let mut shard = self.shard(key);
+        let mut shard = self.shard(&self.place(key));
         if Arc::strong_count(flight) <= 2 {
             shard.end(key, flight);
         }
@@ -166,19 +220,21 @@ impl Shards {
 
     /// This process's act is acknowledged: it gave this record.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
-        let mut shard = self.shard(key);
+        let place = self.place(key);
+        let mut shard = self.shard(&place);
         shard.overtake(key);
-        let held = shard.held.remove(key).map(|(_, held)| held);
-        if let Some(held) = protocol::wrote(held, Held { found: Some(Arc::clone(record)), since }) {
-            shard.held.insert(*key, held);
+        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&place) else { return };
+        if let Some(held) = protocol::wrote(Some(held), Held { found: Some(Arc::clone(record)), since }) {
+            shard.held.insert(place, Kept { held, epoch_at });
         }
     }
 
     /// Something of this key may have changed.
     pub(super) fn forget(&self, key: &TokenKey) {
-        let mut shard = self.shard(key);
+        let place = self.place(key);
+        let mut shard = self.shard(&place);
         shard.overtake(key);
-        shard.held.remove(key);
+        shard.held.remove(&place);
     }
 
     pub(super) fn len(&self) -> u64 {
