@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    PostgresStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind, TokenStore, mint,
+    PostgresStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind, TokenId, TokenKey,
+    TokenStore, mint,
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
@@ -84,6 +85,47 @@ async fn partitioned_by_project() {
     let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
     let indices = plan.iter().filter(|line| line.contains("Index")).count();
     assert_eq!(indices, 2, "one partition's scan and its condition: {plan:?}");
+}
+
+/// The plan of a look-up is kept, and the first ones of a new service are made while its table is empty.
+#[tokio::test]
+async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
+    const TOKENS: i64 = 5_000;
+    const ASKED: i64 = 100;
+    let Some(server) = shared() else { return };
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    // Nothing that counts its rows shall come between.
+    sqlx::raw_sql("ALTER TABLE keyfob_tokens SET (autovacuum_enabled = off)").execute(store.pool()).await.unwrap();
+    let first = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
+    for _ in 0..10 {
+        assert!(store.find(&first.key()).await.unwrap().is_none());
+        assert!(store.revoke(&first.key(), &revocation).await.unwrap().is_none());
+    }
+    store.insert(first.clone(), None).await.unwrap();
+    let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
+                   family, notice_stage, version";
+    let more = format!(
+        "INSERT INTO keyfob_tokens (id, {columns}) SELECT '1' || lpad(n::text, 15, '0'), {columns} \
+         FROM keyfob_tokens, generate_series(1, {TOKENS}) AS n"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(more)).execute(store.pool()).await.unwrap();
+    let read = async || {
+        const READ: &str = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'keyfob_tokens'";
+        sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(store.pool()).await.unwrap();
+        sqlx::query_scalar::<_, i64>(READ).fetch_one(store.pool()).await.unwrap()
+    };
+    let before = read().await;
+    for number in 0..ASKED {
+        let key = TokenKey { id: TokenId::new(&format!("1{:015}", 1 + number * 49)).unwrap(), ..first.key() };
+        assert!(store.find(&key).await.unwrap().is_some());
+        assert!(store.revoke(&key, &revocation).await.unwrap().is_some());
+    }
+    let read = read().await - before;
+    // One for each call, with room for what is dead.
+    assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
 }
 
 #[tokio::test]

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use sqlx::Postgres;
-
 use super::failure::failed;
-use super::store::{CHOOSE, and_chosen, changed, execute, none_left, records};
+use super::store::{CHOOSE, and_chosen, changed, execute, none_left, planned, records};
 use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_due, and_project};
@@ -22,7 +20,7 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for PostgresStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let rows = query::projects(query).query::<Postgres>().fetch_all(&self.pool);
+        let rows = planned(query::projects(query)).fetch_all(&self.pool);
         let rows = in_time(async { rows.await.map_err(failed) }).await?;
         rows.iter().map(row::project).collect()
     }
@@ -69,7 +67,7 @@ impl StoreMaintenance for PostgresStore {
             and_chosen(&mut sql, project);
             sql.push(concat!(" RETURNING ", columns!()));
             let mut transaction = self.begin_turn(project.as_str()).await?;
-            let rows = sql.query::<Postgres>().fetch_all(&mut *transaction).await.map_err(failed)?;
+            let rows = planned(sql).fetch_all(&mut *transaction).await.map_err(failed)?;
             let mut claimed = records(rows.iter())?;
             let keys: Vec<_> = claimed.iter().map(|record| record.key()).collect();
             let changes: Vec<_> = keys.iter().map(Changed::Token).collect();

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use sqlx::{PgPool, Row};
 
+use super::store::by_primary_key;
 use super::{PATIENCE, PostgresStore, within};
 use crate::adapters::sql::row::{self, columns};
 use crate::service::store::Recent;
@@ -132,7 +133,8 @@ impl Replica {
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),
-            ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat FROM keyfob_tokens WHERE project = $1 AND id = $2"
+            ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat",
+            by_primary_key!()
         );
         let asked_for = self.asked_for(&key.project);
         if self.shown.load(Ordering::SeqCst) < nanos(asked_for) {

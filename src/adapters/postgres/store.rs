@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row, Transaction};
 
 use super::failure::{failed, is_lost};
@@ -80,7 +81,7 @@ impl TokenStore for PostgresStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
-        let rows = query::list(&POSTGRES, query, after).query::<Postgres>().fetch_all(&self.pool);
+        let rows = planned(query::list(&POSTGRES, query, after)).fetch_all(&self.pool);
         let rows = in_time(async { rows.await.map_err(failed) }).await?;
         let more = rows.len() > query.most.get();
         let items = records(rows.iter().take(query.most.get()))?;
@@ -89,7 +90,7 @@ impl TokenStore for PostgresStore {
     }
 
     async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        let row = query::count(query).query::<Postgres>().fetch_one(&self.pool);
+        let row = planned(query::count(query)).fetch_one(&self.pool);
         let row = in_time(async { row.await.map_err(failed) }).await?;
         u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).map_err(row::corrupt)
     }
@@ -186,7 +187,7 @@ impl TokenStore for PostgresStore {
             let times: Vec<i64> = uses.values().copied().collect();
             moved += in_time(async {
                 let mut transaction = self.begin().await?;
-                let touch = sqlx::query(TOUCH).bind(project.as_str()).bind(ids).bind(times);
+                let touch = sqlx::query(TOUCH).persistent(false).bind(project.as_str()).bind(ids).bind(times);
                 let touched = touch.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
                 self.commit(transaction, &[]).await.map(|()| touched)
             })
@@ -210,9 +211,25 @@ impl PostgresStore {
     }
 }
 
+/// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
+/// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
+pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
+    sql.query::<Postgres>().persistent(false)
+}
+
+/// `… WHERE <the row>`, for a statement whose plan is kept. The order costs nothing where a row is found by the primary key, and
+/// would cost a sorting by any other index that begins with the project: so none of these is taken, however empty the
+/// table was when the plan was made.
+macro_rules! by_primary_key {
+    () => {
+        " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
+    };
+}
+pub(super) use by_primary_key;
+
 /// The hot path of every verification: static text, prepared once for each connection.
 async fn find(key: &TokenKey, connection: &mut PgConnection) -> sqlx::Result<Option<PgRow>> {
-    const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
+    const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
     sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).fetch_optional(connection).await
 }
 
@@ -284,7 +301,7 @@ async fn chain(
 
 /// Runs a statement; how many rows it changed.
 pub(super) async fn execute(sql: Statement, connection: &mut PgConnection) -> Result<u64, StoreError> {
-    sql.query::<Postgres>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
+    planned(sql).execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
 /// Runs an `UPDATE … RETURNING` of one row.
@@ -292,7 +309,7 @@ pub(super) async fn changed(
     sql: Statement,
     connection: &mut PgConnection,
 ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let rows = sql.query::<Postgres>().fetch_all(connection).await.map_err(failed)?;
+    let rows = planned(sql).fetch_all(connection).await.map_err(failed)?;
     Ok(records(rows.iter())?.pop())
 }
 
@@ -305,6 +322,6 @@ pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut PgConnection,
 ) -> Result<bool, StoreError> {
-    let row = write::none_left(conditions).query::<Postgres>().fetch_one(connection).await.map_err(failed)?;
+    let row = planned(write::none_left(conditions)).fetch_one(connection).await.map_err(failed)?;
     row.try_get(0).map_err(failed)
 }
