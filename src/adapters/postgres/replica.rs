@@ -54,14 +54,14 @@ pub(super) struct Replica {
 }
 
 impl PostgresStore {
-    /// The same, verifying from standbys of its database (`host=replica-1,…` or a balancer before several): an answer counts
-    /// where it is proven to be at most this old, and otherwise the primary is asked. Everything but
+    /// The same, verifying from standbys of its database: the pool leads to one, or to a balancer before several. An answer
+    /// counts where it is proven to be at most this old, and otherwise the primary is asked. Everything but
     /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
     ///
     /// What this store has changed, and what its feed has told, is never answered as it was before: until a standby has it
     /// too, the primary is asked; so it is for a token that the standby does not have. The proof comes of
     /// [`beat`](Self::beat), without which no standby is asked. Under a cache the age of an answer counts into its bound, which
-    /// should be several times as long.
+    /// should be several times as long. Call it before [`feed`](Self::feed), which is of the store that it is called on.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
@@ -75,7 +75,7 @@ impl PostgresStore {
         let pause = (replica.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
             let begun = replica.now();
-            // Where either does not answer, the primary is asked for as long as that lasts, or nobody is.
+            // Where either does not answer, no standby is believed for as long as that lasts: the primary is asked.
             let _ = replica.write_beat(begun, &self.pool).await;
             replica.see_beat().await;
             tokio::time::sleep(pause.saturating_sub(replica.now().saturating_sub(begun))).await;
