@@ -23,7 +23,7 @@ use crate::words::keyring::Keyring;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 10_000;
 /// Out of reach.
 const BOUND: Duration = Duration::from_secs(3600);
 
