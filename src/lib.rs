@@ -16,10 +16,6 @@ pub mod lifecycle {
 }
 
 #[doc = include_str!("operations.md")]
-#[doc = "\n# Figures\n"]
-#[doc = include_str!("operations/figures.md")]
-#[doc = include_str!("operations/cost.svg")]
-#[doc = include_str!("operations/growth.svg")]
 pub mod operations {
     #[expect(unused_imports, reason = "for the links of its page")]
     use crate::*;
