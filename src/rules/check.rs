@@ -253,7 +253,8 @@ impl<P> Verified<P> {
         self.record.ends_at()
     }
 
-    /// How old the record was at most by which the token was judged: what has happened to it since then is not in this proof.
+    /// How old the record was at most by which the token was judged, when the store answered: what has happened to it since
+    /// then is not in this proof.
     /// Zero where the store itself was asked, and from [`check`], which is given the record; with a cache at most its bound.
     pub fn age(&self) -> Duration {
         self.age

@@ -15,7 +15,7 @@ use std::time::Instant;
 use sqlx::{PgPool, Row};
 
 use super::store::by_primary_key;
-use super::{PATIENCE, PostgresStore, within};
+use super::{PostgresStore, within};
 use crate::adapters::sql::row::{self, columns};
 use crate::service::store::Recent;
 use crate::service::store_error::StoreError;
@@ -24,6 +24,8 @@ use crate::words::ids::{ProjectId, TokenKey};
 
 /// Between two beats, at most: what this store has changed is asked of the primary until the next one.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a standby is waited for, so that there is time left to ask the primary.
+const REACH: Duration = Duration::from_secs(1);
 /// Beats in the time that a standby may be behind.
 const BEATS: u32 = 4;
 /// How many of its beats a store remembers. A standby that shows an earlier one is not believed.
@@ -64,7 +66,9 @@ impl PostgresStore {
     /// should be several times as long. Call it before [`feed`](Self::feed), which is of the store that it is called on.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
-        Self { replica: Some(Arc::new(Replica::new(replica, most_lag))), ..self }
+        // Nothing that a standby answers is of now.
+        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag)));
+        Self { replica, ..self }
     }
 
     /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed and once a second
@@ -136,12 +140,12 @@ impl Replica {
             ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat",
             by_primary_key!()
         );
-        let asked_for = self.asked_for(&key.project);
-        if self.shown.load(Ordering::SeqCst) < nanos(asked_for) {
+        let (asked_for, shown) = (self.asked_for(&key.project), self.shown.load(Ordering::SeqCst));
+        if shown == 0 || shown < nanos(asked_for) {
             return None;
         }
         let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
-        let answer = tokio::time::timeout(self.most_lag, query.fetch_optional(&self.pool)).await;
+        let answer = tokio::time::timeout(self.most_lag.min(REACH), query.fetch_optional(&self.pool)).await;
         let Ok(Ok(row)) = answer else {
             // Nobody else waits for it before the next beat says that it is well.
             self.shown.store(0, Ordering::SeqCst);
@@ -191,7 +195,7 @@ impl Replica {
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let see = sqlx::query_scalar(SEE).bind(self.store).fetch_optional(&self.pool);
-        let seen = tokio::time::timeout(self.most_lag.min(PATIENCE), see).await;
+        let seen = tokio::time::timeout(self.most_lag.min(REACH), see).await;
         let as_of = seen.ok().and_then(Result::ok).and_then(|beat| self.begun(beat));
         self.shown.store(as_of.map_or(0, nanos), Ordering::SeqCst);
     }

@@ -57,17 +57,12 @@ impl TokenStore for PostgresStore {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            for _ in 0..self.pool.size() {
-                match self.look_up(key).await {
-                    // The server has ended this connection, and the next may live.
-                    Err(error) if is_lost(&error) => {}
-                    row => return record_if_any(row),
-                }
-            }
-            record_if_any(self.look_up(key).await)
-        })
-        .await
+        let found = self.find_on_primary(key).await;
+        // Whoever was told that an act is done already must not be answered by a standby as if it were not.
+        if let Some(replica) = &self.replica {
+            replica.mark(&key.project);
+        }
+        found
     }
 
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
@@ -76,7 +71,7 @@ impl TokenStore for PostgresStore {
         {
             return Ok(recent);
         }
-        self.find(key).await.map(Recent::now)
+        self.find_on_primary(key).await.map(Recent::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -206,6 +201,20 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
 }
 
 impl PostgresStore {
+    async fn find_on_primary(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        in_time(async {
+            for _ in 0..self.pool.size() {
+                match self.look_up(key).await {
+                    // The server has ended this connection, and the next may live.
+                    Err(error) if is_lost(&error) => {}
+                    row => return record_if_any(row),
+                }
+            }
+            record_if_any(self.look_up(key).await)
+        })
+        .await
+    }
+
     async fn look_up(&self, key: &TokenKey) -> sqlx::Result<Option<PgRow>> {
         find(key, &mut *self.pool.acquire().await?).await
     }

@@ -129,7 +129,9 @@ impl Cache {
     }
 
     fn now(&self) -> Duration {
-        self.began.elapsed()
+        // Far from zero, so that there are times from before the cache was made: a standby may answer with what is older.
+        const BEFORE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        BEFORE + self.began.elapsed()
     }
 
     /// How old what is from then is by now.
@@ -240,13 +242,19 @@ impl<S: TokenStore> TokenStore for Cached<S> {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
-        self.store.find(key).await
+        // Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.find(key).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
     }
 
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
         let cache = &*self.cache;
         if cache.bound.is_zero() {
-            return self.find(key).await.map(Recent::now);
+            return self.store.find(key).await.map(Recent::now);
         }
         let (flight, begun) = match cache.shards.look(key, cache.now()) {
             Looked::Held { found, age } => {

@@ -202,6 +202,20 @@ fn a_change_and_a_revocation_at_once_leave_it_revoked() {
 }
 
 #[test]
+fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
+    shuttle::check_random(
+        || {
+            World::new().run(async |world| {
+                world.tell(Told::Project(world.record.project));
+                world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+            });
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
 fn what_the_feed_tells_is_not_accepted_again() {
     for told in [Told::Token, |key: TokenKey| Told::Project(key.project), |_| Told::Lost] {
         shuttle::check_random(

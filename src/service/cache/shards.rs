@@ -140,8 +140,7 @@ impl Shards {
     }
 
     fn place(&self, key: &TokenKey) -> Place {
-        // Ids are random, so that hardly two of them are one under two projects.
-        Place { hash: self.hasher.hash_one(key.id), key: *key }
+        Place { hash: self.hasher.hash_one(key), key: *key }
     }
 
     // No code here panics while it holds a lock, so a poisoned one holds nothing half-done.
@@ -186,7 +185,10 @@ impl Shards {
             return Looked::Asked { flight: Arc::clone(flight), begun: true };
         }
         let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
-        shard.flights.insert(*key, Arc::clone(&flight));
+        // A call of an earlier epoch goes on by itself, and no act of this key would find it any more.
+        if let Some(earlier) = shard.flights.insert(*key, Arc::clone(&flight)) {
+            earlier.overtaken.store(true, Ordering::SeqCst);
+        }
         Looked::Asked { flight, begun: false }
     }
 
