@@ -8,7 +8,7 @@ use sqlx::PgPool;
 pub type Service = Tokens<Cached<ErasedStore>>;
 
 /// How far behind a standby may be that is asked, well within the bound.
-const MOST_LAG: Duration = Duration::from_millis(50);
+const MOST_LAG: Duration = Duration::from_millis(100);
 
 /// A store of the engine at this address, which follows the feed where it is to, and asks the standby at another.
 pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<ErasedStore> {

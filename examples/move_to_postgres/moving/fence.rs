@@ -1,5 +1,7 @@
 //! The fences around both sides, and whose copy stands in PostgreSQL.
 
+use std::time::Duration;
+
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
@@ -93,10 +95,19 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
         DROP TRIGGER keyfob_move_fence ON keyfob_imports;
         DROP FUNCTION keyfob_move_fence();
         DROP TABLE keyfob_move;";
-    let mut transaction = target.begin().await?;
-    sqlx::raw_sql(OPEN).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(())
+    loop {
+        let mut transaction = target.begin().await?;
+        // Look-ups would queue behind one that waits for a long report or a dump: it waits for a moment only, and tries again.
+        sqlx::raw_sql("SET LOCAL lock_timeout = '100ms'").execute(&mut *transaction).await?;
+        match sqlx::raw_sql(OPEN).execute(&mut *transaction).await {
+            Ok(_) => return Ok(transaction.commit().await?),
+            Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03") => {
+                transaction.rollback().await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 const SOURCE_FENCE: [&str; 3] = ["insert", "update", "delete"];

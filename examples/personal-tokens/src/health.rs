@@ -56,7 +56,6 @@ impl Health {
         {
             return answered;
         }
-        let asked = Instant::now();
         let answered = timeout(PATIENCE, async {
             self.engine.find(&self.nobody).await?;
             sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.pool).await?;
@@ -73,7 +72,7 @@ impl Health {
                 false
             }
         };
-        *last = Some((asked, answered));
+        *last = Some((Instant::now(), answered));
         answered
     }
 }

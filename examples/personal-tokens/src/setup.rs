@@ -76,12 +76,13 @@ pub async fn open(
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join("personal-tokens.db");
+    // In this order: another process that is at its first start writes the pepper before the file; and the engine may be this
+    // very file.
+    let had_file = file.exists();
     let tokens_elsewhere = match &settings.database {
         Some(database) => Some(database.open(settings.cache).await?),
         None => None,
     };
-    // In this order: another process that is at its first start writes the pepper before the file.
-    let had_file = file.exists();
     let pepper = match read_pepper(&data.join("pepper"))? {
         Some(pepper) => pepper,
         // A new pepper would stop every token there is, and would look like a theft of all of them.
