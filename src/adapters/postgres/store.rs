@@ -101,7 +101,8 @@ impl TokenStore for PostgresStore {
             let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
             if record.is_none() {
                 let there = find(key, &mut transaction).await.map_err(failed)?.is_some();
-                return if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
+                let outcome = if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
+                return refused(transaction, outcome).await;
             }
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)
