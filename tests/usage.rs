@@ -36,6 +36,8 @@ enum Touching {
     Works,
     Fails,
     Hangs,
+    /// After others had their turn.
+    GivesWay,
     /// Says so, and shows it later than a test lasts.
     Lags,
 }
@@ -64,6 +66,10 @@ impl<S: TokenStore> TokenStore for Watched<S> {
             Touching::Works => self.store.touch_many(touches).await,
             Touching::Fails => Err(StoreError::new(StoreErrorKind::Unavailable)),
             Touching::Hangs => pending().await,
+            Touching::GivesWay => {
+                tokio::task::yield_now().await;
+                self.store.touch_many(touches).await
+            }
             Touching::Lags => Ok(touches.len() as u64),
         }
     }
@@ -282,6 +288,28 @@ async fn one_flush_writes_all_that_waits_in_batches() {
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 2500);
     assert_eq!(tokens.store().batches(), [1000, 1000, 500]);
+}
+
+/// Where each batch that is written finds another use behind it.
+#[tokio::test]
+async fn a_flush_ends_while_tokens_are_used_all_the_time() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default().with_resolution(SECOND));
+    let made = issue(&tokens).await;
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    tokens.store().set(Touching::GivesWay);
+    let using = async {
+        for _ in 0..100 {
+            clock.advance(SECOND);
+            assert_eq!(outcome(&tokens, &made).await, Ok(()));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        flushed = tokens.flush_usage() => assert_eq!(flushed.unwrap(), 1),
+        () = using => panic!("it goes on for as long as the token is used"),
+    }
+    assert_eq!(tokens.store().batches(), [1]);
 }
 
 #[tokio::test]

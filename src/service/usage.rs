@@ -74,10 +74,10 @@ impl Usage {
         }
     }
 
-    /// Up to `most` uses that wait, which count as written from now on.
-    fn take(&self, most: usize) -> Vec<Touch> {
+    /// All uses that wait, which count as written from now on.
+    fn take(&self) -> Vec<Touch> {
         let mut noted = self.noted();
-        let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits).take(most);
+        let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);
         let touch = |(key, noted): (&TokenKey, &mut Noted)| {
             noted.waits = false;
             Touch { key: *key, used_at: noted.at }
@@ -106,7 +106,8 @@ impl Usage {
 
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Writes the last uses that wait, in batches of at most 1,000, and gives how many rows moved. To be called by a task of
-    /// the host's, each minute or so, and once more before the process stops. Verifications do not wait for it.
+    /// the host's, each minute or so, and once more before the process stops. Verifications do not wait for it, and it does not
+    /// wait for them: uses that come while it writes are for the next call.
     ///
     /// ```no_run
     /// # async fn example(tokens: std::sync::Arc<keyfob::Tokens<keyfob::MemoryStore>>) {
@@ -124,33 +125,25 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// [`StoreError`] where the store fails; what is not written waits for the next call. No request fails by it.
     pub async fn flush_usage(&self) -> Result<u64, StoreError> {
         let Some(usage) = &self.usage else { return Ok(0) };
+        let mut waiting = Waiting { usage, touches: usage.take() };
         let mut moved = 0;
-        loop {
-            let batch = Batch { usage, touches: usage.take(PageSize::MAX.get()) };
-            if batch.touches.is_empty() {
-                break;
-            }
-            moved += self.store.touch_many(&batch.touches).await?;
-            batch.written();
+        while !waiting.touches.is_empty() {
+            let rest = waiting.touches.len().saturating_sub(PageSize::MAX.get());
+            moved += self.store.touch_many(&waiting.touches[rest..]).await?;
+            waiting.touches.truncate(rest);
         }
         usage.forget_old(self.clock.now());
         Ok(moved)
     }
 }
 
-/// Uses on their way to the store. Dropped before they are written, also with the future that writes them, they wait again.
-struct Batch<'u> {
+/// Uses on their way to the store. What is dropped before it is written, also with the future that writes it, waits again.
+struct Waiting<'u> {
     usage: &'u Usage,
     touches: Vec<Touch>,
 }
 
-impl Batch<'_> {
-    fn written(mut self) {
-        self.touches.clear();
-    }
-}
-
-impl Drop for Batch<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.usage.put_back(&self.touches);
     }
