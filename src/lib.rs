@@ -16,6 +16,15 @@ pub mod lifecycle {
 }
 
 #[doc = include_str!("operations.md")]
+/// # Figures: what a verification costs
+#[doc = include_str!("operations/cost.md")]
+///
+#[doc = include_str!("operations/cost.svg")]
+///
+/// # Figures: how the cost grows
+#[doc = include_str!("operations/growth.md")]
+///
+#[doc = include_str!("operations/growth.svg")]
 pub mod operations {
     #[expect(unused_imports, reason = "for the links of its page")]
     use crate::*;

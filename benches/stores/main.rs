@@ -1,6 +1,6 @@
 //! What the stores cost with millions of tokens, and how that grows: each figure beside a floor that was measured in the same run.
 //!
-//! `cargo bench --bench stores --all-features` measures all of it in half an hour, on engines that it starts for itself
+//! `cargo bench --bench stores --all-features` measures all of it in twenty minutes, on engines that it starts for itself
 //! below the target folder, which takes up to 20 GB of disk there for the while. Behind ` -- `: `cost` or `growth` for one
 //! half of it; `--most N` for at most so many tokens, to try it; `--write` for the figures of the operations page.
 
@@ -58,9 +58,6 @@ impl Wanted {
         if !wanted.cost && !wanted.growth {
             (wanted.cost, wanted.growth) = (true, true);
         }
-        if wanted.write && !(wanted.cost && wanted.growth) {
-            return Err("--write is for a run of both halves".into());
-        }
         Ok(wanted)
     }
 }
@@ -68,45 +65,47 @@ impl Wanted {
 /// What was measured so far, each told as soon as it is there.
 #[derive(Default)]
 struct Report {
-    tables: Vec<Table>,
-    ratios: Vec<Ratios>,
-    curves: Vec<Curves>,
+    cost: Vec<(Table, Ratios)>,
+    growth: Vec<(Table, Curves)>,
 }
 
 impl Report {
-    fn tell(&mut self, table: Table) {
-        println!("{}", table.plain());
-        self.tables.push(table);
-    }
-
     async fn cost<E: Engine>(&mut self, memory: &Memory, population: &Population) {
         if let Some((table, ratios)) = cost::measure::<E>(memory, population).await {
-            self.tell(table);
-            self.ratios.push(ratios);
+            println!("{}", table.plain());
+            self.cost.push((table, ratios));
         }
     }
 
     async fn growth<E: Engine>(&mut self, most: u64, population: &Population) {
         if let Some((table, curves)) = growth::measure::<E>(most, population).await {
-            self.tell(table);
-            self.curves.push(curves);
+            println!("{}", table.plain());
+            self.growth.push((table, curves));
         }
     }
 
-    fn write(&self, most: u64) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/operations");
-        fs::create_dir_all(&folder).unwrap();
-        let tables: Vec<String> = self.tables.iter().map(Table::markdown).collect();
-        let command = match most {
-            u64::MAX => "cargo bench --bench stores --all-features -- --write".to_owned(),
-            most => format!("cargo bench --bench stores --all-features -- --write --most {most}"),
-        };
-        let head = format!("Measured on {} with `{command}`, on {}.\n\n", today(), machine());
-        fs::write(folder.join("figures.md"), head + &tables.join("\n")).unwrap();
-        fs::write(folder.join("cost.svg"), plot::cost(&self.ratios)).unwrap();
-        fs::write(folder.join("growth.svg"), plot::growth(&self.curves)).unwrap();
-        progress(&format!("written to {}", folder.display()));
+    /// Each half that was measured in files of its own.
+    fn write(self, most: u64) {
+        let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
+        write("cost", most, &tables, || plot::cost(&ratios));
+        let (tables, curves): (Vec<_>, Vec<_>) = self.growth.into_iter().unzip();
+        write("growth", most, &tables, || plot::growth(&curves));
     }
+}
+
+fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> String) {
+    if tables.is_empty() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/operations");
+    fs::create_dir_all(&folder).unwrap();
+    let most = if most == u64::MAX { String::new() } else { format!(" --most {most}") };
+    let command = format!("cargo bench --bench stores --all-features -- {half} --write{most}");
+    let head = format!("Measured on {} with `{command}`, on {}.\n\n", today(), machine());
+    let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
+    fs::write(folder.join(format!("{half}.md")), head + &tables.join("\n")).unwrap();
+    fs::write(folder.join(format!("{half}.svg")), plot()).unwrap();
+    progress(&format!("{half} is written to {}", folder.display()));
 }
 
 fn today() -> String {
@@ -131,7 +130,7 @@ fn machine() -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("skipped: it takes half an hour, and is for cargo bench");
+        println!("skipped: it takes twenty minutes, and is for cargo bench");
         return;
     }
     let wanted = match Wanted::of(std::env::args().skip(1)) {

@@ -35,8 +35,9 @@ pub trait Engine: Sized {
     const MOST: u64;
     /// What no store on it can avoid.
     const FLOOR: &'static str;
-    /// How often the floor's time a verification may take, where somebody has said so.
-    const AT_MOST: Option<f64>;
+    /// How often the floor's time a verification may take without a cache, and how often that of a `MemoryStore` behind one, where
+    /// somebody has said so.
+    const AT_MOST: Option<(f64, f64)>;
 
     /// With no token; `None` where it is not installed.
     async fn start() -> Option<Self>;
@@ -48,6 +49,9 @@ pub trait Engine: Sized {
     async fn load(&mut self, population: &Population, projects: Range<u64>);
 
     fn store(&self) -> &Self::Store;
+
+    /// So that the next act finds the engine as the first one did: without what acts before it have left to be written.
+    async fn settle(&self) {}
 
     /// Reads a token's row over the store's own kind of connection, and does nothing with it.
     async fn read_barely(&self, key: &TokenKey);

@@ -40,7 +40,7 @@ impl Engine for Postgres {
     const NAME: &'static str = "PostgreSQL";
     const MOST: u64 = 10_000_000;
     const FLOOR: &'static str = "bare SELECT by the primary key, prepared, same pool";
-    const AT_MOST: Option<f64> = Some(1.25);
+    const AT_MOST: Option<(f64, f64)> = Some((1.25, 1.5));
 
     async fn start() -> Option<Self> {
         let server = Server::start_in(FOLDER, &SETTINGS)?;
@@ -60,6 +60,11 @@ impl Engine for Postgres {
 
     fn store(&self) -> &PostgresStore {
         &self.store
+    }
+
+    /// The first act on a page behind a checkpoint writes all of it to the log. In a small table others have done so before.
+    async fn settle(&self) {
+        sqlx::raw_sql("CHECKPOINT").execute(self.store.pool()).await.unwrap();
     }
 
     async fn read_barely(&self, key: &TokenKey) {

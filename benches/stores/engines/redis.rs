@@ -48,7 +48,7 @@ impl Engine for Redis {
     const NAME: &'static str = "Redis";
     const MOST: u64 = 1_000_000;
     const FLOOR: &'static str = "bare HMGET of the same fields, same kind of connection, no script";
-    const AT_MOST: Option<f64> = None;
+    const AT_MOST: Option<(f64, f64)> = None;
 
     async fn start() -> Option<Self> {
         let servers = Servers::one_in(if is_quick() { QUICK } else { FOLDER }, &SETTINGS)?;

@@ -27,7 +27,7 @@ impl Engine for Sqlite {
     const NAME: &'static str = "SQLite";
     const MOST: u64 = 10_000_000;
     const FLOOR: &'static str = "bare SELECT by the primary key, prepared, same pool";
-    const AT_MOST: Option<f64> = None;
+    const AT_MOST: Option<(f64, f64)> = None;
 
     async fn start() -> Option<Self> {
         is_filled_as_by_inserts().await;
