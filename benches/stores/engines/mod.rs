@@ -50,9 +50,6 @@ pub trait Engine: Sized {
 
     fn store(&self) -> &Self::Store;
 
-    /// So that the next act finds the engine as the first one did: without what acts before it have left to be written.
-    async fn settle(&self) {}
-
     /// Reads a token's row over the store's own kind of connection, and does nothing with it.
     async fn read_barely(&self, key: &TokenKey);
 

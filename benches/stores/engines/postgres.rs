@@ -62,11 +62,6 @@ impl Engine for Postgres {
         &self.store
     }
 
-    /// The first act on a page behind a checkpoint writes all of it to the log. In a small table others have done so before.
-    async fn settle(&self) {
-        sqlx::raw_sql("CHECKPOINT").execute(self.store.pool()).await.unwrap();
-    }
-
     async fn read_barely(&self, key: &TokenKey) {
         let row = sqlx::query(SELECT).bind(key.project.as_str()).bind(key.id.as_str());
         assert!(row.fetch_optional(self.store.pool()).await.unwrap().is_some());
