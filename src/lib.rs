@@ -37,6 +37,12 @@ pub use crate::adapters::axum::{
     layer::{GuardLayer, Guarded},
     refusal::Refusal,
 };
+#[cfg(feature = "github")]
+pub use crate::adapters::github::{
+    keys::{GitHubKeys, GitHubKeysError},
+    report::{LeakReport, ReportError},
+    webhook::{Answered, Delivery, GitHubError, GitHubWebhook},
+};
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
 #[cfg(all(feature = "postgres", feature = "cache"))]
@@ -45,6 +51,13 @@ pub use crate::adapters::postgres::feed::PostgresFeed;
 pub use crate::adapters::redis::RedisStore;
 #[cfg(all(feature = "redis", feature = "cache"))]
 pub use crate::adapters::redis::feed::RedisFeed;
+#[cfg(feature = "tracing-subscriber")]
+pub use crate::adapters::scan::log::RedactedLog;
+#[cfg(feature = "scan")]
+pub use crate::adapters::scan::{
+    finder::{Finder, Found, Search},
+    redactor::Redactor,
+};
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]
@@ -83,6 +96,7 @@ pub use crate::service::forward::{ErasedImport, ErasedMaintenance, ErasedStore};
 pub use crate::service::import::{ImportError, ImportProgress, Imported};
 pub use crate::service::issue::IssueError;
 pub use crate::service::keys::{KeyUse, RetireError};
+pub use crate::service::leak::LeakOutcome;
 pub use crate::service::memory::MemoryStore;
 pub use crate::service::notices::{Notice, NoticeId};
 pub use crate::service::owners::{AllActive, Owners, OwnersError};
@@ -104,6 +118,7 @@ pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
 pub use crate::words::keyring::{Keyring, KeyringBuilder, RetiredKey};
+pub use crate::words::leaked::LeakedToken;
 pub use crate::words::pepper::Pepper;
 pub use crate::words::presented::PresentedToken;
 pub use crate::words::secret::PlaintextToken;

@@ -2,10 +2,14 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
+#[cfg(feature = "github")]
+pub(crate) mod github;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "scan")]
+pub(crate) mod scan;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]

@@ -108,6 +108,15 @@ pub enum Event<'a> {
         /// Why.
         reason: RevocationReason,
     },
+    /// A token was reported as leaked by somebody who has its text. Told each time, also where it was revoked before.
+    Leaked {
+        /// The token.
+        key: TokenKey,
+        /// Who reported it.
+        actor: &'a Actor,
+        /// Whether it was revoked for this report.
+        is_first: bool,
+    },
     /// All tokens of a group were revoked in one project.
     GroupRevoked {
         /// The project.
@@ -153,6 +162,7 @@ impl Event<'_> {
             Self::Rotated { .. } => "rotated",
             Self::Changed { how, .. } => how.as_str(),
             Self::Revoked { .. } => "revoked",
+            Self::Leaked { .. } => "leaked",
             Self::GroupRevoked { .. } => "group_revoked",
             Self::Expiring { .. } => "expiring",
             Self::Imported { .. } => "imported",

@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod imported;
 pub(crate) mod issue;
 pub(crate) mod keys;
+pub(crate) mod leak;
 pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod owners;

@@ -29,17 +29,28 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         key: &TokenKey,
         reason: RevocationReason,
     ) -> Result<Option<TokenView>, StoreError> {
+        Ok(self.revoke_first(actor, key, reason).await?.map(|(view, _)| view))
+    }
+
+    /// The same, which also says whether this call did it.
+    pub(super) async fn revoke_first(
+        &self,
+        actor: &Actor,
+        key: &TokenKey,
+        reason: RevocationReason,
+    ) -> Result<Option<(TokenView, bool)>, StoreError> {
         let now = self.clock.now();
         let revocation = Revocation { at: now, by: actor.clone(), reason };
         let Some(record) = self.store.revoke(key, &revocation).await? else { return Ok(None) };
         // Another's at the same moment, by the same actor and for the same reason, may be told twice.
-        if record.revoked.as_ref() == Some(&revocation) {
+        let is_first = record.revoked.as_ref() == Some(&revocation);
+        if is_first {
             self.tell(Event::Revoked { key: *key, actor, reason });
         }
-        Ok(Some(record.view(now)))
+        Ok(Some((record.view(now), is_first)))
     }
 
-    /// Revokes tokens by their text, as leak reports bring them. The answer is the same for a known token, an unknown one, one
+    /// Revokes tokens by their text, for reports of whoever may not learn what they are. The answer is the same for a known token, an unknown one, one
     /// that was revoked before and a text that is none (RFC 7009 section 2.2), so whoever reports learns nothing; your
     /// sink hears which were revoked. It may be called again with the same texts.
     ///

@@ -12,6 +12,7 @@ pub(crate) mod format;
 pub(crate) mod hmac;
 pub(crate) mod ids;
 pub(crate) mod keyring;
+pub(crate) mod leaked;
 pub(crate) mod pepper;
 pub(crate) mod presented;
 pub(crate) mod secret;

@@ -1,0 +1,80 @@
+//! The keys that GitHub signs with.
+
+use core::error::Error;
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{DerSignature, VerifyingKey};
+use p256::pkcs8::DecodePublicKey;
+use serde::Deserialize;
+
+use super::report::ReportError;
+
+/// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start
+/// and when a report names one that is not known ([`ReportError::UnknownKey`]), but not more than once a minute: anybody can name one.
+#[derive(Clone, Debug, Default)]
+pub struct GitHubKeys {
+    keys: Vec<Key>,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    id: String,
+    key: VerifyingKey,
+    is_current: bool,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    public_keys: Vec<PublishedKey>,
+}
+
+#[derive(Deserialize)]
+struct PublishedKey {
+    key_identifier: String,
+    key: String,
+    is_current: bool,
+}
+
+impl GitHubKeys {
+    /// Where GitHub publishes them.
+    pub const ADDRESS: &str = "https://api.github.com/meta/public_keys/secret_scanning";
+
+    /// Reads what is answered there.
+    ///
+    /// # Errors
+    /// [`GitHubKeysError`] where it is not such an answer, or a key is none of the curve P-256.
+    pub fn from_json(answer: &[u8]) -> Result<Self, GitHubKeysError> {
+        let published: Published = serde_json::from_slice(answer).map_err(|_| GitHubKeysError)?;
+        let key = |PublishedKey { key_identifier: id, key, is_current }| {
+            let key = VerifyingKey::from_public_key_pem(&key).map_err(|_| GitHubKeysError)?;
+            Ok(Key { id, key, is_current })
+        };
+        published.public_keys.into_iter().map(key).collect::<Result<_, _>>().map(|keys| Self { keys })
+    }
+
+    /// Whether a body was signed by the current key of this id.
+    pub(super) fn check(&self, key_id: &str, signature: &str, body: &[u8]) -> Result<(), ReportError> {
+        let key = self.keys.iter().find(|key| key.id == key_id).ok_or(ReportError::UnknownKey)?;
+        if !key.is_current {
+            return Err(ReportError::OldKey);
+        }
+        let signature = STANDARD.decode(signature).map_err(|_| ReportError::Signature)?;
+        let signature = DerSignature::from_bytes(&signature).map_err(|_| ReportError::Signature)?;
+        key.key.verify(body, &signature).map_err(|_| ReportError::Signature)
+    }
+}
+
+/// What was to be GitHub's keys is something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GitHubKeysError;
+
+impl fmt::Display for GitHubKeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("these are not the public keys of GitHub's secret scanning")
+    }
+}
+
+impl Error for GitHubKeysError {}

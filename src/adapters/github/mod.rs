@@ -1,0 +1,7 @@
+//! The reports of GitHub's secret scanning: who may send them, what they say, and what is answered.
+//!
+//! The protocol is GitHub's "Secret scanning partner program".
+
+pub(crate) mod keys;
+pub(crate) mod report;
+pub(crate) mod webhook;

@@ -1,0 +1,167 @@
+//! All tokens in a stream of bytes.
+
+use core::fmt;
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use super::heads::{AT_ONCE, Behind, Marks};
+use crate::words::format::{MAX_LEN, TAIL, TokenText};
+use crate::words::ids::Prefix;
+use crate::words::leaked::LeakedToken;
+
+/// Finds the tokens of some prefixes in text of any size and kind: a log, a dump, the contents of a repository.
+///
+/// A token is found by its shape and its checksum, whatever stands around it, so that what is found is a token that some
+/// service with this prefix made, but for once in 4 billion look-alikes. Clean text is read about as fast as it can be
+/// searched for the prefix (`cargo bench --bench scan --features scan`).
+///
+/// ```
+/// use keyfob::{Finder, Prefix};
+///
+/// let finder = Finder::new([Prefix::new("acme_pat")?]);
+/// let log = b"GET /?key=acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o HTTP/1.1";
+/// let found = finder.find_in(log);
+/// assert_eq!(found.len(), 1);
+/// assert_eq!(found[0].position, 10);
+/// assert_eq!(found[0].token.public_part(), Some("acme_pat_145_00123456789ABCDE"));
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+///
+/// What is found is handed to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes it if it is one of the service's.
+#[derive(Clone, Debug)]
+pub struct Finder {
+    pub(super) marks: Marks,
+}
+
+/// A token that was found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// Where its first byte stands, counted from the start of the text or stream.
+    pub position: u64,
+    /// The token.
+    pub token: LeakedToken,
+}
+
+impl Finder {
+    /// Finds tokens of these prefixes. A keyring's are [`Keyring::prefixes`](crate::Keyring::prefixes).
+    pub fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
+        Self { marks: Marks::new(prefixes) }
+    }
+
+    /// All tokens in a text.
+    pub fn find_in(&self, text: &[u8]) -> Vec<Found> {
+        let mut all = Vec::new();
+        self.search().feed(text, |found| all.push(found));
+        all
+    }
+
+    /// Reads to the end, calls `found` with each token, and gives how many bytes were read.
+    ///
+    /// # Errors
+    /// The reader's; what was found before it was told.
+    pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(Found)) -> io::Result<u64> {
+        let mut search = self.search();
+        let mut buffer = Zeroizing::new(vec![0; 2 * AT_ONCE]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(search.passed),
+                Ok(read) => search.feed(&buffer[..read], &mut found),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A search of a stream that comes in chunks.
+    pub fn search(&self) -> Search {
+        Search {
+            marks: self.marks.clone(),
+            behind: Behind::nothing(),
+            passed: 0,
+            // Room for all of it at once: growing would leave copies of the secret behind.
+            token: Zeroizing::new(Vec::with_capacity(MAX_LEN)),
+            missing: 0,
+        }
+    }
+}
+
+/// A search of a stream that comes in chunks, cut anywhere. What has gone by is not kept, but for what a token may have begun in.
+///
+/// ```
+/// use keyfob::{Finder, Prefix};
+///
+/// let mut search = Finder::new([Prefix::new("acme_pat")?]).search();
+/// let mut found = Vec::new();
+/// for chunk in ["token: acme_pa", "t_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAA5Zqy3sK2qrq27433o"] {
+///     search.feed(chunk.as_bytes(), |token| found.push(token));
+/// }
+/// assert_eq!(found[0].position, 7);
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+pub struct Search {
+    marks: Marks,
+    behind: Behind,
+    passed: u64,
+    /// A head, and as much of its tail as was seen; the rest is not there yet.
+    token: Zeroizing<Vec<u8>>,
+    missing: usize,
+}
+
+impl Search {
+    /// Takes the next chunk, and calls `found` with each token that ends in it.
+    pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Found)) {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            if self.missing > 0 {
+                let tail = tail_in(rest, self.missing);
+                self.token.extend_from_slice(&rest[..tail]);
+                self.missing -= tail;
+                if self.missing == 0 {
+                    self.judge(tail, &mut found);
+                } else if tail < rest.len() {
+                    self.missing = 0;
+                }
+                rest = self.pass(rest, tail);
+                continue;
+            }
+            let block = &rest[..rest.len().min(AT_ONCE)];
+            let mut end = block.len();
+            if let Some(head) = self.behind.next_head(&self.marks, block) {
+                self.token.clear();
+                self.token.extend_from_slice(head.as_bytes());
+                self.missing = TAIL;
+                end = head.end;
+            }
+            rest = self.pass(rest, end);
+        }
+    }
+
+    /// Now that all of it is there, but for the last `fresh` bytes not gone by.
+    fn judge(&self, fresh: usize, found: &mut impl FnMut(Found)) {
+        if TokenText::parse(&*self.token).is_ok()
+            && let Ok(token) = LeakedToken::new(&*self.token)
+        {
+            let end = self.passed + fresh as u64;
+            found(Found { position: end - self.token.len() as u64, token });
+        }
+    }
+
+    fn pass<'a>(&mut self, rest: &'a [u8], bytes: usize) -> &'a [u8] {
+        self.behind.pass(&rest[..bytes]);
+        self.passed += bytes as u64;
+        &rest[bytes..]
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("passed", &self.passed).finish_non_exhaustive()
+    }
+}
+
+/// How many bytes at the start of `text` may be of a tail of which `missing` are not there yet.
+pub(super) fn tail_in(text: &[u8], missing: usize) -> usize {
+    text.iter().take(missing).take_while(|byte| byte.is_ascii_alphanumeric()).count()
+}

@@ -1,0 +1,203 @@
+//! The public heads of tokens, `prefix_project_handle_`, wherever they end in a stream: what follows is a tail.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
+
+use crate::words::alphabet;
+use crate::words::ids::{Prefix, ProjectId, TokenId};
+
+/// The most bytes of a head.
+pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
+/// How many bytes are searched at once, so that a stream that is full of heads does not have its rest searched for each.
+pub(super) const AT_ONCE: usize = 32 * 1024;
+
+/// What every head begins with: each prefix with the `_` behind it.
+#[derive(Clone, Debug)]
+pub(super) struct Marks(Arc<[memmem::Finder<'static>]>);
+
+impl Marks {
+    pub(super) fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
+        let mark = |prefix: Prefix| memmem::Finder::new(format!("{}_", prefix.as_str()).as_bytes()).into_owned();
+        Self(prefixes.into_iter().map(mark).collect())
+    }
+
+    /// The head that ends first in `text`, behind its first `behind` bytes.
+    fn first(&self, text: &[u8], behind: usize) -> Option<Range<usize>> {
+        let mut first: Option<Range<usize>> = None;
+        for mark in self.0.iter() {
+            let within = first.as_ref().map_or(text.len(), |first| first.end);
+            let mut from = 0;
+            while let Some(hit) = mark.find(&text[from..within]) {
+                let start = from + hit;
+                match end_of_head(text, start + mark.needle().len()) {
+                    // Of one prefix, what begins first ends first.
+                    Some(end) if end > behind => {
+                        if first.as_ref().is_none_or(|first| end < first.end) {
+                            first = Some(start..end);
+                        }
+                        break;
+                    }
+                    _ => from = start + 1,
+                }
+            }
+        }
+        first
+    }
+}
+
+/// Where a head ends whose project begins at `at`.
+fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let project = rest.iter().take(ProjectId::MAX_LEN + 1).position(|byte| *byte == b'_')?;
+    let (project, rest) = (&rest[..project], &rest[project + 1..]);
+    let (id, rest) = rest.split_first_chunk::<{ TokenId::LEN }>()?;
+    let is_head = ProjectId::fits(project) && alphabet::all_base62(id) && rest.first() == Some(&b'_');
+    is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
+}
+
+/// The last bytes of a stream, as far as a head may have begun in them.
+#[derive(Clone, Debug)]
+pub(super) struct Behind {
+    bytes: [u8; LONGEST - 1],
+    len: usize,
+}
+
+/// A head of which `end` bytes, or all, stand in the block that was looked through.
+pub(super) struct Head {
+    pub(super) end: usize,
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Head {
+    fn new(bytes: &[u8], end: usize) -> Self {
+        let mut head = Self { end, bytes: [0; LONGEST], len: bytes.len() };
+        head.bytes[..bytes.len()].copy_from_slice(bytes);
+        head
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Behind {
+    pub(super) fn nothing() -> Self {
+        Self { bytes: [0; LONGEST - 1], len: 0 }
+    }
+
+    /// The head that ends first in the block that comes next.
+    pub(super) fn next_head(&self, marks: &Marks, block: &[u8]) -> Option<Head> {
+        if self.len > 0 {
+            let mut seam = [0; 2 * LONGEST - 1];
+            let more = block.len().min(LONGEST);
+            seam[..self.len].copy_from_slice(&self.bytes[..self.len]);
+            seam[self.len..self.len + more].copy_from_slice(&block[..more]);
+            let seam = &seam[..self.len + more];
+            if let Some(head) = marks.first(seam, self.len) {
+                return Some(Head::new(&seam[head.clone()], head.end - self.len));
+            }
+        }
+        marks.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
+    }
+
+    /// These have gone by.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        let is_of_a_head = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+        let run = bytes.iter().rev().take(self.bytes.len()).take_while(is_of_a_head).count();
+        if run < bytes.len() {
+            self.len = 0;
+        }
+        let kept = self.len.min(self.bytes.len() - run);
+        self.bytes.copy_within(self.len - kept..self.len, 0);
+        self.bytes[kept..kept + run].copy_from_slice(&bytes[bytes.len() - run..]);
+        self.len = kept + run;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "acme_pat_145_00123456789ABCDE_";
+
+    fn marks(prefixes: &[&str]) -> Marks {
+        Marks::new(prefixes.iter().map(|prefix| Prefix::new(prefix).unwrap()))
+    }
+
+    fn first(prefixes: &[&str], text: &str) -> Option<Range<usize>> {
+        marks(prefixes).first(text.as_bytes(), 0)
+    }
+
+    #[test]
+    fn a_head_is_a_prefix_a_project_and_an_id() {
+        assert_eq!(first(&["acme_pat"], HEAD), Some(0..30));
+        assert_eq!(first(&["acme_pat"], &format!("x{HEAD}")), Some(1..31));
+        for no_head in [
+            "acme_pat__00123456789ABCDE_",
+            "acme_pat_1A5_00123456789ABCDE_",
+            "acme_pat_145_00123456789ABCD_",
+            "acme_pat_145_00123456789ABCDEF_",
+            "acme_pat_145_00123456789ABC-E_",
+            "acme_pat_145_00123456789ABCDE",
+            "acme_pat_012345678901234567890123456789012_00123456789ABCDE_",
+            "acme_pa_145_00123456789ABCDE_",
+        ] {
+            assert_eq!(first(&["acme_pat"], no_head), None, "{no_head}");
+        }
+        assert_eq!(first(&["acme_pat"], "acme_pat_01234567890123456789012345678901_00123456789ABCDE_"), Some(0..59));
+    }
+
+    #[test]
+    fn the_head_that_ends_first_is_first() {
+        // Of "ab", in project "cd"; and of "ab_cd", in the project that is an id of the other.
+        let text = "ab_cd_0123456789abcdef_00123456789ABCDE_";
+        assert_eq!(first(&["ab_cd", "ab"], text), Some(0..23));
+        assert_eq!(first(&["ab", "ab_cd"], text), Some(0..23));
+        assert_eq!(marks(&["ab", "ab_cd"]).first(text.as_bytes(), 23), Some(0..40));
+        assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
+    }
+
+    #[test]
+    fn a_head_is_seen_wherever_the_stream_is_cut() {
+        let marks = marks(&["acme_pat"]);
+        let text = format!("see {HEAD}AAAA");
+        for cut in 0..=text.len() {
+            for second in cut..=text.len() {
+                let mut behind = Behind::nothing();
+                let mut ends = Vec::new();
+                for (start, end) in [(0, cut), (cut, second), (second, text.len())] {
+                    let mut from = start;
+                    while from < end {
+                        let block = &text.as_bytes()[from..end];
+                        let head = behind.next_head(&marks, block);
+                        let to = head.as_ref().map_or(end, |head| from + head.end);
+                        if let Some(head) = head {
+                            assert_eq!(head.as_bytes(), HEAD.as_bytes());
+                            ends.push(to);
+                        }
+                        behind.pass(&text.as_bytes()[from..to]);
+                        from = to;
+                    }
+                }
+                assert_eq!(ends, [4 + HEAD.len()], "{cut} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_may_begin_a_head_is_kept() {
+        let mut behind = Behind::nothing();
+        behind.pass(b"a line\n");
+        assert_eq!(behind.len, 0);
+        behind.pass(b"and acme");
+        behind.pass(b"_pat");
+        assert_eq!(&behind.bytes[..behind.len], b"acme_pat");
+        behind.pass(&[b'x'; 69]);
+        assert_eq!(&behind.bytes[..3], b"txx");
+        behind.pass(&[b'y'; 200]);
+        assert_eq!((behind.len, behind.bytes[0]), (70, b'y'));
+    }
+}

@@ -1,0 +1,78 @@
+//! A token that was found where it should not be.
+
+use super::events::Event;
+use super::owners::Owners;
+use super::store::TokenStore;
+use super::store_error::StoreError;
+use super::tokens::Tokens;
+use crate::rules::record::RevocationReason;
+use crate::rules::view::TokenView;
+use crate::words::clock::Clock;
+use crate::words::leaked::LeakedToken;
+use crate::words::text::Actor;
+
+/// What a reported token was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LeakOutcome {
+    /// None of this service's: unknown, purged, of a key that was retired, mistyped, or no token at all. Nothing was done.
+    NotOurs,
+    /// A token that is revoked now, for this report.
+    Revoked(Box<TokenView>),
+    /// A token that was revoked before.
+    RevokedBefore(Box<TokenView>),
+}
+
+impl LeakOutcome {
+    /// The token, where it was one of the service's: whose it is, and what it is called.
+    pub fn token(&self) -> Option<&TokenView> {
+        match self {
+            Self::NotOurs => None,
+            Self::Revoked(token) | Self::RevokedBefore(token) => Some(token),
+        }
+    }
+}
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes a token that was found, if it is one of this service's, and says what it was. The reason is
+    /// [`KeyCompromise`](RevocationReason::KeyCompromise), and the event [`Event::Leaked`] tells your sink of it.
+    ///
+    /// The token's secret is checked, so that nobody can end another's token by an id alone. It is revoked whatever its state,
+    /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
+    /// one who reports no more than that you thank them, unless they may know, as scanners with feedback do.
+    ///
+    /// It may be called again with the same token.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails: it is not known what the token is, or it may live on. Report it again.
+    ///
+    /// ```
+    /// use keyfob::{Access, Finder, LeakOutcome};
+    /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    /// # let finder = Finder::new(keyring.prefixes().to_vec());
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
+    /// # let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+    /// # let issued = tokens.issue(&Actor::from(&ada), NewToken::new(project, ada, Name::new("CI")?)).await?;
+    /// # let paste = format!("export TOKEN={}", issued.token.expose_secret());
+    ///
+    /// for found in finder.find_in(paste.as_bytes()) {
+    ///     if let LeakOutcome::Revoked(token) = tokens.report_leak(&Actor::new("scan of pastes")?, &found.token).await? {
+    ///         println!("{}: your token {} was found, and is revoked", token.owner, token.name);
+    ///     }
+    /// }
+    /// let refused = tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await;
+    /// assert!(refused.is_err());
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
+        let Some(key) = self.holder(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let revoked = self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?;
+        let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
+        self.tell(Event::Leaked { key, actor, is_first });
+        let token = Box::new(view);
+        Ok(if is_first { LeakOutcome::Revoked(token) } else { LeakOutcome::RevokedBefore(token) })
+    }
+}

@@ -1,0 +1,326 @@
+//! GitHub's webhook: who is believed, what is answered, and what is revoked.
+
+#[macro_use]
+#[path = "support/handed_on.rs"]
+mod handed_on;
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keyfob::{
+    Access, Answered, Delivery, Event, EventSink, FixedClock, GitHubError, GitHubKeys, GitHubWebhook, LeakOutcome,
+    LeakReport, MemoryStore, Rejection, ReportError, Revocation, RevocationReason, StoreError, StoreErrorKind,
+    TokenKey, TokenRecord, TokenStore, Tokens,
+};
+use p256::PublicKey;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::pkcs8::{EncodePublicKey, LineEnding};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use support::{actor, keyring, new_token, now, project, with_checksum};
+
+/// A key of the test's own: its name, and the bytes that it is made of.
+const CURRENT: (&str, u8) = ("current", 7);
+const OLD: (&str, u8) = ("old", 8);
+const STRANGERS: (&str, u8) = ("current", 9);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn signing(key: (&str, u8)) -> SigningKey {
+    SigningKey::from_slice(&[key.1; 32]).unwrap()
+}
+
+fn sign(key: (&str, u8), body: &[u8]) -> String {
+    let signature: DerSignature = signing(key).sign(body);
+    STANDARD.encode(signature.as_bytes())
+}
+
+fn published() -> Vec<u8> {
+    let key = |key: (&str, u8), is_current: bool| {
+        let pem = PublicKey::from(VerifyingKey::from(&signing(key))).to_public_key_pem(LineEnding::LF).unwrap();
+        json!({ "key_identifier": key.0, "key": pem, "is_current": is_current })
+    };
+    json!({ "public_keys": [key(OLD, false), key(CURRENT, true)] }).to_string().into_bytes()
+}
+
+fn webhook() -> GitHubWebhook {
+    GitHubWebhook::new(GitHubKeys::from_json(&published()).unwrap())
+}
+
+type Service<S = MemoryStore> = Tokens<S, FixedClock>;
+
+fn service() -> Service {
+    Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()))
+}
+
+async fn issue(tokens: &Service<impl TokenStore>) -> String {
+    tokens.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned()
+}
+
+async fn is_revoked(tokens: &Service, text: &str) -> bool {
+    let verified = tokens.verify(text, &Access::to(&project("145"), &[])).await;
+    match verified.map_err(|error| error.rejection()) {
+        Ok(_) => false,
+        Err(rejection) => {
+            assert_eq!(rejection, Some(Rejection::Revoked));
+            true
+        }
+    }
+}
+
+fn report<T: AsRef<str>>(tokens: &[T]) -> Vec<u8> {
+    let one = |token: &T| json!({ "token": token.as_ref(), "type": "acme_pat", "url": "https://github.com/ada/repo/blob/1/a.txt", "source": "content" });
+    tokens.iter().map(one).collect::<Value>().to_string().into_bytes()
+}
+
+async fn deliver(
+    tokens: &Service<impl TokenStore>,
+    webhook: &GitHubWebhook,
+    key: (&str, u8),
+    body: &[u8],
+) -> Result<Answered, GitHubError> {
+    let signature = sign(key, body);
+    answer(tokens, webhook, Delivery { key_id: key.0, signature: &signature, body }).await
+}
+
+async fn answer(
+    tokens: &Service<impl TokenStore>,
+    webhook: &GitHubWebhook,
+    delivery: Delivery<'_>,
+) -> Result<Answered, GitHubError> {
+    tokens.answer_github(webhook, &actor(), delivery).await
+}
+
+#[track_caller]
+fn refused(answered: Result<Answered, GitHubError>, expected: ReportError, status: u16) {
+    match answered {
+        Err(error @ GitHubError::Report(why)) => assert_eq!((why, error.status()), (expected, status)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hash(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn what_github_reports_is_revoked_and_labelled() {
+    let (tokens, webhook) = (service(), webhook());
+    let text = issue(&tokens).await;
+    let unknown = with_checksum(&text.replace("_145_", "_146_"));
+    let answered = deliver(&tokens, &webhook, CURRENT, &report(&[&text, &unknown])).await.unwrap();
+    assert!(is_revoked(&tokens, &text).await);
+    let [(first, LeakOutcome::Revoked(token)), (_, LeakOutcome::NotOurs)] = &answered.leaks[..] else {
+        panic!("{answered:?}")
+    };
+    assert_eq!(token.revoked.as_ref().unwrap().reason, RevocationReason::KeyCompromise);
+    assert_eq!(token.owner.as_str(), "ada");
+    assert_eq!((first.kind.as_str(), first.source.as_str()), ("acme_pat", "content"));
+    let expected = json!([
+        { "token_hash": hash(&text), "token_type": "acme_pat", "label": "true_positive" },
+        { "token_hash": hash(&unknown), "token_type": "acme_pat", "label": "false_positive" },
+    ]);
+    assert_eq!(serde_json::from_str::<Value>(&answered.body).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn who_is_not_github_is_refused_and_revokes_nothing() {
+    let (tokens, webhook) = (service(), webhook());
+    let text = issue(&tokens).await;
+    let body = report(&[&text]);
+    let signature = sign(CURRENT, &body);
+    let send = async |key_id: &str, signature: &str, body: &[u8]| {
+        answer(&tokens, &webhook, Delivery { key_id, signature, body }).await
+    };
+
+    let mut tampered = body.clone();
+    let at = tampered.len() - 3;
+    tampered[at] ^= 1;
+    refused(send("current", &signature, &tampered).await, ReportError::Signature, 401);
+    refused(send("current", &signature, b"").await, ReportError::Signature, 401);
+    for (at, byte) in STANDARD.decode(&signature).unwrap().into_iter().enumerate() {
+        let mut other = STANDARD.decode(&signature).unwrap();
+        other[at] = byte ^ 1;
+        refused(send("current", &STANDARD.encode(other), &body).await, ReportError::Signature, 401);
+    }
+    for signature in ["", "no base64!", "AAAA"] {
+        refused(send("current", signature, &body).await, ReportError::Signature, 401);
+    }
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 401);
+    refused(deliver(&tokens, &webhook, OLD, &body).await, ReportError::OldKey, 401);
+    refused(send("another", &signature, &body).await, ReportError::UnknownKey, 401);
+    refused(deliver(&tokens, &GitHubWebhook::default(), CURRENT, &body).await, ReportError::UnknownKey, 401);
+    assert!(!is_revoked(&tokens, &text).await);
+    assert!(send("current", &signature, &body).await.is_ok());
+}
+
+#[tokio::test]
+async fn new_keys_take_over() {
+    let (tokens, webhook) = (service(), webhook());
+    let keys = String::from_utf8(published())
+        .unwrap()
+        .replace("true", "TRUE")
+        .replace("false", "true")
+        .replace("TRUE", "false");
+    webhook.set_keys(GitHubKeys::from_json(keys.as_bytes()).unwrap());
+    refused(deliver(&tokens, &webhook, CURRENT, &report(&["a"])).await, ReportError::OldKey, 401);
+    assert!(deliver(&tokens, &webhook, OLD, &report(&["a"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_replay_is_refused_also_under_another_signature() {
+    let (tokens, webhook) = (service(), webhook());
+    let body = report(&[issue(&tokens).await]);
+    assert!(deliver(&tokens, &webhook, CURRENT, &body).await.is_ok());
+    refused(deliver(&tokens, &webhook, CURRENT, &body).await, ReportError::Replayed, 409);
+    // Of each signature (r, s) there is another, (r, -s).
+    let signature = p256::ecdsa::Signature::from_der(&STANDARD.decode(sign(CURRENT, &body)).unwrap()).unwrap();
+    let (r, s) = signature.split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(r, -*s).unwrap();
+    let other = STANDARD.encode(other.to_der().as_bytes());
+    let replay = Delivery { key_id: "current", signature: &other, body: &body };
+    refused(answer(&tokens, &webhook, replay).await, ReportError::Replayed, 409);
+    // A stranger's is told by its signature, and learns nothing of what was handled.
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 401);
+}
+
+#[tokio::test]
+async fn of_a_thousand_reported_three_are_ours() {
+    let (tokens, webhook) = (service(), webhook());
+    let ours = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
+    let spared = issue(&tokens).await;
+    let mut all: Vec<String> =
+        (0..997).map(|number| with_checksum(&format!("{}{number:03}......", &ours[0][..ours[0].len() - 9]))).collect();
+    for (number, text) in ours.iter().enumerate() {
+        all.insert(number * 400, text.clone());
+    }
+    let answered = deliver(&tokens, &webhook, CURRENT, &report(&all)).await.unwrap();
+    assert_eq!(answered.leaks.len(), 1000);
+    let labels: Vec<Value> = serde_json::from_str(&answered.body).unwrap();
+    let positive: Vec<usize> = (0..1000).filter(|at| labels[*at]["label"] == "true_positive").collect();
+    assert_eq!(positive, [0, 400, 800]);
+    for text in &ours {
+        assert!(is_revoked(&tokens, text).await);
+    }
+    assert!(!is_revoked(&tokens, &spared).await);
+}
+
+#[tokio::test]
+async fn what_is_no_report_is_refused() {
+    let (tokens, webhook) = (service(), webhook());
+    for body in [
+        "",
+        "{",
+        "{}",
+        "[1]",
+        "[{}]",
+        "[{\"token\": 1}]",
+        "[{\"token\": null}]",
+        "[{\"token\": \"a\", \"url\": 3}]",
+        "\u{0}",
+    ] {
+        refused(deliver(&tokens, &webhook, CURRENT, body.as_bytes()).await, ReportError::Malformed, 400);
+    }
+    refused(deliver(&tokens, &webhook, CURRENT, &[0xff, 0xfe]).await, ReportError::Malformed, 400);
+    refused(deliver(&tokens, &webhook, CURRENT, &"[".repeat(100_000).into_bytes()).await, ReportError::Malformed, 400);
+    let large = vec![b' '; 10_000_000];
+    refused(deliver(&tokens, &webhook, CURRENT, &large).await, ReportError::TooLarge, 413);
+    // What is longer than any token is none.
+    let answered = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
+    assert_eq!(answered.leaks.len(), 1);
+    assert_eq!(deliver(&tokens, &webhook, CURRENT, b"[]").await.unwrap().body, "[]");
+}
+
+#[test]
+fn keys_that_are_none_are_refused() {
+    let published = String::from_utf8(published()).unwrap();
+    for answer in
+        ["", "{}", "[]", "{\"public_keys\": [{\"key_identifier\": \"a\", \"key\": \"b\", \"is_current\": true}]}"]
+    {
+        assert!(GitHubKeys::from_json(answer.as_bytes()).is_err(), "{answer}");
+    }
+    assert!(GitHubKeys::from_json(published.replace("MFkw", "MFkx").as_bytes()).is_err());
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<(&'static str, bool)>>);
+
+impl EventSink for Heard {
+    fn record(&self, event: &Event<'_>) {
+        let is_first = matches!(event, Event::Leaked { is_first: true, .. });
+        self.0.lock().unwrap().push((event.name(), is_first));
+    }
+}
+
+#[tokio::test]
+async fn the_sink_hears_of_each_report() {
+    let heard = Arc::new(Heard::default());
+    let clock = FixedClock::new(now());
+    let (tokens, webhook) = (service().with_events(Arc::clone(&heard)).with_clock(clock.clone()), webhook());
+    let text = issue(&tokens).await;
+    for more in ["", "another"] {
+        clock.advance(SECOND);
+        deliver(&tokens, &webhook, CURRENT, &report(&[&text, more])).await.unwrap();
+    }
+    assert_eq!(*heard.0.lock().unwrap(), [("issued", false), ("revoked", false), ("leaked", true), ("leaked", false)]);
+}
+
+/// Revokes so many tokens, then fails, once.
+struct Halting {
+    store: MemoryStore,
+    calls: AtomicUsize,
+    fails_at: usize,
+}
+
+impl TokenStore for Halting {
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke_matching, rotate, touch_many);
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.fails_at {
+            return Err(StoreErrorKind::Unavailable.into());
+        }
+        self.store.revoke(key, revocation).await
+    }
+}
+
+#[tokio::test]
+async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
+    let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: 1 };
+    let clock = FixedClock::new(now());
+    let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(clock.clone()), webhook());
+    let body = report(&[issue(&tokens).await, issue(&tokens).await]);
+    let error = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap_err();
+    assert!(matches!(&error, GitHubError::Store(error) if error.kind() == StoreErrorKind::Unavailable));
+    assert_eq!(error.status(), 503);
+    clock.advance(SECOND);
+    let answered = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
+    let [(_, LeakOutcome::RevokedBefore(_)), (_, LeakOutcome::Revoked(_))] = &answered.leaks[..] else {
+        panic!("{answered:?}")
+    };
+}
+
+#[tokio::test]
+async fn nothing_shows_what_was_reported() {
+    let (tokens, webhook) = (service(), webhook());
+    let text = issue(&tokens).await;
+    let secret = &text[text.rfind('_').unwrap() + 1..];
+    let body = report(&[&text]);
+    let reports = LeakReport::read_all(&body).unwrap();
+    let signature = sign(CURRENT, &body);
+    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    let mut shown = vec![format!("{delivery:?}"), format!("{reports:?}")];
+    let answered = answer(&tokens, &webhook, delivery).await.unwrap();
+    shown.extend([answered.body.clone(), format!("{answered:?}"), format!("{webhook:?}")]);
+    let broken = LeakReport::read_all(&body[..body.len() - 1]).unwrap_err();
+    shown.extend([broken.to_string(), format!("{broken:?}")]);
+    for shown in shown {
+        // Four characters of it may stand in the hexadecimal digits of a hash by chance, but not eight.
+        let has = |run: &[u8]| shown.as_bytes().windows(run.len()).any(|shown| shown == run);
+        assert!(!secret.as_bytes().windows(8).any(has), "{shown}");
+    }
+}
