@@ -41,7 +41,7 @@ pub use crate::adapters::axum::{
 pub use crate::adapters::github::{
     keys::{GitHubKeys, GitHubKeysError},
     report::{LeakReport, ReportError},
-    webhook::{Answered, Delivery, GitHubError, GitHubWebhook},
+    webhook::{Delivery, GitHubError, GitHubWebhook, Handled},
 };
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
-    Access, Answered, Delivery, Event, EventSink, FixedClock, GitHubError, GitHubKeys, GitHubWebhook, LeakOutcome,
+    Access, Delivery, Event, EventSink, FixedClock, GitHubError, GitHubKeys, GitHubWebhook, Handled, LeakOutcome,
     LeakReport, MemoryStore, Rejection, ReportError, Revocation, RevocationReason, StoreError, StoreErrorKind,
     TokenKey, TokenRecord, TokenStore, Tokens,
 };
@@ -83,7 +83,7 @@ async fn deliver(
     webhook: &GitHubWebhook,
     key: (&str, u8),
     body: &[u8],
-) -> Result<Answered, GitHubError> {
+) -> Result<(Handled, String), GitHubError> {
     let signature = sign(key, body);
     answer(tokens, webhook, Delivery { key_id: key.0, signature: &signature, body }).await
 }
@@ -92,13 +92,15 @@ async fn answer(
     tokens: &Service<impl TokenStore>,
     webhook: &GitHubWebhook,
     delivery: Delivery<'_>,
-) -> Result<Answered, GitHubError> {
-    tokens.answer_github(webhook, &actor(), delivery).await
+) -> Result<(Handled, String), GitHubError> {
+    let handled = tokens.handle_github(webhook, &actor(), delivery).await?;
+    let body = webhook.answer(&handled);
+    Ok((handled, body))
 }
 
 #[track_caller]
-fn refused(answered: Result<Answered, GitHubError>, expected: ReportError, status: u16) {
-    match answered {
+fn refused(outcome: Result<(Handled, String), GitHubError>, expected: ReportError, status: u16) {
+    match outcome {
         Err(error @ GitHubError::Report(why)) => assert_eq!((why, error.status()), (expected, status)),
         other => panic!("{other:?}"),
     }
@@ -113,10 +115,10 @@ async fn what_github_reports_is_revoked_and_labelled() {
     let (tokens, webhook) = (service(), webhook());
     let text = issue(&tokens).await;
     let unknown = with_checksum(&text.replace("_145_", "_146_"));
-    let answered = deliver(&tokens, &webhook, CURRENT, &report(&[&text, &unknown])).await.unwrap();
+    let (handled, body) = deliver(&tokens, &webhook, CURRENT, &report(&[&text, &unknown])).await.unwrap();
     assert!(is_revoked(&tokens, &text).await);
-    let [(first, LeakOutcome::Revoked(token)), (_, LeakOutcome::NotOurs)] = &answered.leaks[..] else {
-        panic!("{answered:?}")
+    let [(first, LeakOutcome::Revoked(token)), (_, LeakOutcome::NotOurs)] = &handled.leaks[..] else {
+        panic!("{handled:?}")
     };
     assert_eq!(token.revoked.as_ref().unwrap().reason, RevocationReason::KeyCompromise);
     assert_eq!(token.owner.as_str(), "ada");
@@ -125,7 +127,7 @@ async fn what_github_reports_is_revoked_and_labelled() {
         { "token_hash": hash(&text), "token_type": "acme_pat", "label": "true_positive" },
         { "token_hash": hash(&unknown), "token_type": "acme_pat", "label": "false_positive" },
     ]);
-    assert_eq!(serde_json::from_str::<Value>(&answered.body).unwrap(), expected);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
 }
 
 #[tokio::test]
@@ -141,20 +143,20 @@ async fn who_is_not_github_is_refused_and_revokes_nothing() {
     let mut tampered = body.clone();
     let at = tampered.len() - 3;
     tampered[at] ^= 1;
-    refused(send("current", &signature, &tampered).await, ReportError::Signature, 401);
-    refused(send("current", &signature, b"").await, ReportError::Signature, 401);
+    refused(send("current", &signature, &tampered).await, ReportError::Signature, 403);
+    refused(send("current", &signature, b"").await, ReportError::Signature, 403);
     for (at, byte) in STANDARD.decode(&signature).unwrap().into_iter().enumerate() {
         let mut other = STANDARD.decode(&signature).unwrap();
         other[at] = byte ^ 1;
-        refused(send("current", &STANDARD.encode(other), &body).await, ReportError::Signature, 401);
+        refused(send("current", &STANDARD.encode(other), &body).await, ReportError::Signature, 403);
     }
     for signature in ["", "no base64!", "AAAA"] {
-        refused(send("current", signature, &body).await, ReportError::Signature, 401);
+        refused(send("current", signature, &body).await, ReportError::Signature, 403);
     }
-    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 401);
-    refused(deliver(&tokens, &webhook, OLD, &body).await, ReportError::OldKey, 401);
-    refused(send("another", &signature, &body).await, ReportError::UnknownKey, 401);
-    refused(deliver(&tokens, &GitHubWebhook::default(), CURRENT, &body).await, ReportError::UnknownKey, 401);
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
+    refused(deliver(&tokens, &webhook, OLD, &body).await, ReportError::OldKey, 403);
+    refused(send("another", &signature, &body).await, ReportError::UnknownKey, 403);
+    refused(deliver(&tokens, &GitHubWebhook::default(), CURRENT, &body).await, ReportError::UnknownKey, 403);
     assert!(!is_revoked(&tokens, &text).await);
     assert!(send("current", &signature, &body).await.is_ok());
 }
@@ -168,7 +170,7 @@ async fn new_keys_take_over() {
         .replace("false", "true")
         .replace("TRUE", "false");
     webhook.set_keys(GitHubKeys::from_json(keys.as_bytes()).unwrap());
-    refused(deliver(&tokens, &webhook, CURRENT, &report(&["a"])).await, ReportError::OldKey, 401);
+    refused(deliver(&tokens, &webhook, CURRENT, &report(&["a"])).await, ReportError::OldKey, 403);
     assert!(deliver(&tokens, &webhook, OLD, &report(&["a"])).await.is_ok());
 }
 
@@ -186,7 +188,18 @@ async fn a_replay_is_refused_also_under_another_signature() {
     let replay = Delivery { key_id: "current", signature: &other, body: &body };
     refused(answer(&tokens, &webhook, replay).await, ReportError::Replayed, 409);
     // A stranger's is told by its signature, and learns nothing of what was handled.
-    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 401);
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
+}
+
+#[tokio::test]
+async fn a_report_that_was_not_answered_is_handled_again() {
+    let (tokens, webhook) = (service(), webhook());
+    let body = report(&[issue(&tokens).await]);
+    let signature = sign(CURRENT, &body);
+    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    for _ in 0..2 {
+        assert!(tokens.handle_github(&webhook, &actor(), delivery).await.is_ok());
+    }
 }
 
 #[tokio::test]
@@ -199,9 +212,9 @@ async fn of_a_thousand_reported_three_are_ours() {
     for (number, text) in ours.iter().enumerate() {
         all.insert(number * 400, text.clone());
     }
-    let answered = deliver(&tokens, &webhook, CURRENT, &report(&all)).await.unwrap();
-    assert_eq!(answered.leaks.len(), 1000);
-    let labels: Vec<Value> = serde_json::from_str(&answered.body).unwrap();
+    let (handled, body) = deliver(&tokens, &webhook, CURRENT, &report(&all)).await.unwrap();
+    assert_eq!(handled.leaks.len(), 1000);
+    let labels: Vec<Value> = serde_json::from_str(&body).unwrap();
     let positive: Vec<usize> = (0..1000).filter(|at| labels[*at]["label"] == "true_positive").collect();
     assert_eq!(positive, [0, 400, 800]);
     for text in &ours {
@@ -231,9 +244,9 @@ async fn what_is_no_report_is_refused() {
     let large = vec![b' '; 10_000_000];
     refused(deliver(&tokens, &webhook, CURRENT, &large).await, ReportError::TooLarge, 413);
     // What is longer than any token is none.
-    let answered = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
-    assert_eq!(answered.leaks.len(), 1);
-    assert_eq!(deliver(&tokens, &webhook, CURRENT, b"[]").await.unwrap().body, "[]");
+    let (handled, _) = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
+    assert_eq!(handled.leaks.len(), 1);
+    assert_eq!(deliver(&tokens, &webhook, CURRENT, b"[]").await.unwrap().1, "[]");
 }
 
 #[test]
@@ -298,9 +311,9 @@ async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
     assert!(matches!(&error, GitHubError::Store(error) if error.kind() == StoreErrorKind::Unavailable));
     assert_eq!(error.status(), 503);
     clock.advance(SECOND);
-    let answered = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
-    let [(_, LeakOutcome::RevokedBefore(_)), (_, LeakOutcome::Revoked(_))] = &answered.leaks[..] else {
-        panic!("{answered:?}")
+    let (handled, _) = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
+    let [(_, LeakOutcome::RevokedBefore(_)), (_, LeakOutcome::Revoked(_))] = &handled.leaks[..] else {
+        panic!("{handled:?}")
     };
 }
 
@@ -314,8 +327,8 @@ async fn nothing_shows_what_was_reported() {
     let signature = sign(CURRENT, &body);
     let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
     let mut shown = vec![format!("{delivery:?}"), format!("{reports:?}")];
-    let answered = answer(&tokens, &webhook, delivery).await.unwrap();
-    shown.extend([answered.body.clone(), format!("{answered:?}"), format!("{webhook:?}")]);
+    let (handled, body) = answer(&tokens, &webhook, delivery).await.unwrap();
+    shown.extend([body, format!("{handled:?}"), format!("{webhook:?}")]);
     let broken = LeakReport::read_all(&body[..body.len() - 1]).unwrap_err();
     shown.extend([broken.to_string(), format!("{broken:?}")]);
     for shown in shown {

@@ -19,6 +19,7 @@ use crate::api::{guard, routes};
 use crate::config::Config;
 use crate::engine::Store;
 use crate::health::Health;
+use crate::leaks::github::GitHub;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
 use crate::metrics::Acts;
@@ -42,6 +43,8 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
+    /// Where the service is a partner of GitHub's secret scanning.
+    pub github: Option<GitHub>,
     pub config: Config,
     /// What is the host's own. It is in the data directory, wherever the tokens are.
     pub pool: SqlitePool,
@@ -77,6 +80,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
         .route("/settings/tokens/{uuid}", get(history::show))
+        .route("/settings/leaks/{project}/{id}/seen", post(forms::leak_seen))
         .route("/admin", get(admin::show))
         .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
         .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use keyfob::Policy;
-use serde::Deserialize;
+use reqwest::Url;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::llm::models::ModelEntry;
 use crate::llm::upstream::{Upstream, Upstreams};
@@ -28,6 +30,10 @@ pub struct Config {
     /// Where models are asked.
     pub upstreams: Upstreams,
     pub models: Vec<ModelEntry>,
+    /// Where GitHub publishes the keys of its secret scanning ([`keyfob::GitHubKeys::ADDRESS`]), for a service that is a partner
+    /// of its programme. Where there is none, GitHub's reports are not taken.
+    #[serde(deserialize_with = "read_url")]
+    pub github_keys: Option<Url>,
 }
 
 impl Default for Config {
@@ -38,6 +44,7 @@ impl Default for Config {
             verify_ssl: true,
             upstreams: Upstreams::new(),
             models: Vec::new(),
+            github_keys: None,
         }
     }
 }
@@ -63,6 +70,12 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(Some).ok_or_else(|| D::Error::custom("github_keys must be http:// or https:// and a host"))
 }
 
 /// Scheme, host and port, and nothing behind them.

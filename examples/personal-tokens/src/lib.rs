@@ -1,7 +1,7 @@
 //! A small service whose users have personal access tokens: the reference host of `keyfob`.
 //!
 //! What the crate leaves to its host stands here: people, passwords and projects ([`people`]), what people do with their
-//! tokens ([`tokens`]), the files by which tools reach the service ([`connect`]), the models behind it ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts them together.
+//! tokens ([`tokens`]), what becomes of leaked ones ([`leaks`]), the files by which tools reach the service ([`connect`]), the models behind it ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts them together.
 //!
 //! Two doors, which never mix: a **session** makes and deletes tokens and is guarded against forged requests; a
 //! **token** opens the routes of its project and cannot touch tokens.
@@ -16,6 +16,7 @@ pub mod config;
 pub mod connect;
 pub mod engine;
 pub mod health;
+pub mod leaks;
 pub mod llm;
 pub mod metrics;
 pub mod people;

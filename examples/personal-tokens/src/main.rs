@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::SystemClock;
+use keyfob::{Finder, Prefix, RedactedLog, SystemClock};
 use personal_tokens::app::{App, router};
 use personal_tokens::args::{Args, DATABASE_URL, HELP};
 use personal_tokens::metrics;
-use personal_tokens::setup::{self, SetupError};
+use personal_tokens::setup::{self, PREFIX, SetupError};
 use personal_tokens::tokens::notices;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,7 +62,9 @@ async fn run() -> Result<(), SetupError> {
         return Ok(());
     };
     // Requests are not logged: their headers hold tokens.
-    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
+    // And should one find its way into a line, its secret is not written.
+    let log = RedactedLog::new(&Finder::new([Prefix::new(PREFIX)?]), std::io::stderr);
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(log).init();
 
     // The addresses first: a start that fails for a taken port must not have used up the first sign-in.
     let (listener, addr) = bind(addr).await?;

@@ -32,11 +32,12 @@ async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
 }
 
 /// The acts that are told each time. The others are told as samples, and counted by keyfob itself.
-const ACTS: [&str; 11] = [
+const ACTS: [&str; 12] = [
     "issued",
     "rotated",
     "revoked",
     "group_revoked",
+    "leaked",
     "expiring",
     Changed::Renamed.as_str(),
     Changed::Disabled.as_str(),

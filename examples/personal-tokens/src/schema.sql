@@ -68,6 +68,22 @@ CREATE TABLE IF NOT EXISTS token_notices (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_notices_of_owner ON token_notices (owner);
 
+-- Tokens that were found where they should not be, as the first report has it: their owners are told until they say that they know.
+CREATE TABLE IF NOT EXISTS token_leaks (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL,
+    reporter TEXT NOT NULL,
+    -- Written by strangers.
+    url TEXT NOT NULL,
+    seen INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (project, token_id)
+) STRICT;
+CREATE INDEX IF NOT EXISTS token_leaks_of_owner ON token_leaks (owner, at) WHERE seen = 0;
+
 -- The models that administrators added by the form.
 CREATE TABLE IF NOT EXISTS models (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

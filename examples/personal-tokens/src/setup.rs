@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::engine::{Database, Engine};
 use crate::health::Health;
+use crate::leaks::github::GitHub;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
 use crate::metrics::{Acts, Counted};
@@ -31,7 +32,7 @@ use crate::tokens::names::TokenNames;
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
 /// Stands in every token: a service of your own chooses its own, once.
-const PREFIX: &str = "demo_pat";
+pub const PREFIX: &str = "demo_pat";
 
 /// What an administrator chooses.
 #[derive(Clone, Debug)]
@@ -120,6 +121,7 @@ pub async fn open(
     let projects = Projects::new(pool.clone());
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
+    let github = config.github_keys.take().map(GitHub::new).transpose()?;
     let app = App {
         tokens: Arc::new(tokens),
         accounts,
@@ -130,6 +132,7 @@ pub async fn open(
         audit,
         acts,
         health,
+        github,
         config,
         pool,
         behind_tls: settings.behind_tls,

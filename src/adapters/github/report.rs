@@ -80,7 +80,7 @@ impl ReportError {
     pub fn status(self) -> u16 {
         match self {
             Self::TooLarge => 413,
-            Self::UnknownKey | Self::OldKey | Self::Signature => 401,
+            Self::UnknownKey | Self::OldKey | Self::Signature => 403,
             Self::Replayed => 409,
             Self::Malformed => 400,
         }

@@ -30,19 +30,19 @@ use crate::words::text::Actor;
 /// // At the start: GitHubWebhook::new(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?).
 /// // For each POST, with the headers Github-Public-Key-Identifier and Github-Public-Key-Signature and the body as it came:
 /// let delivery = Delivery { key_id, signature, body };
-/// match tokens.answer_github(&webhook, &Actor::new("GitHub secret scanning")?, delivery).await {
-///     Ok(answered) => {
-///         for (report, outcome) in &answered.leaks {
+/// match tokens.handle_github(&webhook, &Actor::new("GitHub secret scanning")?, delivery).await {
+///     Ok(handled) => {
+///         for (report, outcome) in &handled.leaks {
 ///             if let Some(token) = outcome.token() {
 ///                 println!("{}: your token {} was found at {}", token.owner, token.name, report.url);
 ///             }
 ///         }
-///         Ok((200, answered.body))
+///         Ok((200, webhook.answer(&handled)))
 ///     }
 ///     // Once a minute at most, then the delivery once more:
 ///     Err(GitHubError::Report(ReportError::UnknownKey)) => {
 ///         webhook.set_keys(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?);
-///         Ok((401, String::new()))
+///         Ok((403, String::new()))
 ///     }
 ///     Err(error) => Ok((error.status(), error.to_string())),
 /// }
@@ -51,12 +51,12 @@ use crate::words::text::Actor;
 #[derive(Debug, Default)]
 pub struct GitHubWebhook {
     keys: RwLock<GitHubKeys>,
-    handled: Mutex<Handled>,
+    answered: Mutex<Answered>,
 }
 
-/// What was handled last, by the digests of the bodies: of a signature there are several for one body.
+/// What was answered last, by the digests of the bodies: of a signature there are several for one body.
 #[derive(Debug, Default)]
-struct Handled {
+struct Answered {
     known: HashSet<[u8; 32]>,
     in_order: VecDeque<[u8; 32]>,
 }
@@ -79,15 +79,13 @@ impl fmt::Debug for Delivery<'_> {
     }
 }
 
-/// A report that was handled.
+/// A report that was handled: what it named is revoked.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Answered {
-    /// What to answer, with status 200 and as `application/json`: for each token whether it was a true positive. Tokens are named by
-    /// their SHA-256 in hexadecimal digits, which GitHub's programme takes in place of their texts.
-    pub body: String,
+pub struct Handled {
     /// Each token, and what it was.
     pub leaks: Vec<(LeakReport, LeakOutcome)>,
+    digest: [u8; 32],
 }
 
 /// Why a report was not handled.
@@ -129,13 +127,13 @@ impl Error for GitHubError {
 }
 
 impl GitHubWebhook {
-    /// How many reports are remembered, so that a repeat is told from a new one. Across processes and restarts a repeat is handled once more,
+    /// How many answered reports are remembered, so that a replay is told from a new one. Across processes and restarts a repeat is handled once more,
     /// which changes nothing.
     pub const REMEMBERED: usize = 10_000;
 
     /// For reports that these keys sign.
     pub fn new(keys: GitHubKeys) -> Self {
-        Self { keys: RwLock::new(keys), handled: Mutex::default() }
+        Self { keys: RwLock::new(keys), answered: Mutex::default() }
     }
 
     /// Goes on with these keys.
@@ -151,19 +149,29 @@ impl GitHubWebhook {
         }
         self.keys.read().unwrap_or_else(PoisonError::into_inner).check(key_id, signature, body)?;
         let digest = Sha256::digest(body).into();
-        if self.handled().known.contains(&digest) {
+        if self.answered().known.contains(&digest) {
             return Err(ReportError::Replayed);
         }
         Ok((LeakReport::read_all(body)?, digest))
     }
 
+    /// What to answer, with status 200 and as `application/json`: for each token whether it was a true positive. Tokens are named by
+    /// their SHA-256 in hexadecimal digits, which GitHub's programme takes in place of their texts.
+    ///
+    /// From now on the same report is refused as a replay. So call it once all that you do about the leaks is done: where that
+    /// fails, answer 503, and GitHub's next try is handled as this one was.
+    pub fn answer(&self, handled: &Handled) -> String {
+        self.answered().add(handled.digest);
+        feedback(&handled.leaks)
+    }
+
     // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
-    fn handled(&self) -> MutexGuard<'_, Handled> {
-        self.handled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answered(&self) -> MutexGuard<'_, Answered> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Handled {
+impl Answered {
     fn add(&mut self, digest: [u8; 32]) {
         if self.known.insert(digest) {
             self.in_order.push_back(digest);
@@ -177,24 +185,24 @@ impl Handled {
 }
 
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Revokes what GitHub reports ([`report_leak`](Self::report_leak)), and says what to answer and which tokens they were.
+    /// Revokes what GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. What to answer is said by
+    /// [`GitHubWebhook::answer`].
     ///
     /// # Errors
     /// [`GitHubError`]: nothing was revoked, but where the store failed in the middle.
-    pub async fn answer_github(
+    pub async fn handle_github(
         &self,
         webhook: &GitHubWebhook,
         actor: &Actor,
         delivery: Delivery<'_>,
-    ) -> Result<Answered, GitHubError> {
+    ) -> Result<Handled, GitHubError> {
         let (reports, digest) = webhook.open(&delivery).map_err(GitHubError::Report)?;
         let mut leaks = Vec::with_capacity(reports.len());
         for report in reports {
             let outcome = self.report_leak(actor, &report.token).await.map_err(GitHubError::Store)?;
             leaks.push((report, outcome));
         }
-        webhook.handled().add(digest);
-        Ok(Answered { body: feedback(&leaks), leaks })
+        Ok(Handled { leaks, digest })
     }
 }
 
@@ -220,15 +228,15 @@ mod tests {
 
     #[test]
     fn the_oldest_report_is_forgotten_first() {
-        let mut handled = Handled::default();
+        let mut answered = Answered::default();
         for number in 0..=GitHubWebhook::REMEMBERED {
-            handled.add(digest(number));
-            handled.add(digest(number));
+            answered.add(digest(number));
+            answered.add(digest(number));
         }
         assert_eq!(
-            (handled.known.len(), handled.in_order.len()),
+            (answered.known.len(), answered.in_order.len()),
             (GitHubWebhook::REMEMBERED, GitHubWebhook::REMEMBERED)
         );
-        assert!(!handled.known.contains(&digest(0)) && handled.known.contains(&digest(1)));
+        assert!(!answered.known.contains(&digest(0)) && answered.known.contains(&digest(1)));
     }
 }

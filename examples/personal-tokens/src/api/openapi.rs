@@ -12,12 +12,13 @@ use serde_json::Value;
 use crate::app::App;
 
 /// Its parts: each group of routes has one, which [`document`] lays over the others.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     include_str!("openapi/document.json"),
     include_str!("openapi/schemas.json"),
     include_str!("openapi/answers.json"),
     include_str!("openapi/tokens.json"),
     include_str!("openapi/callers.json"),
+    include_str!("openapi/leaks.json"),
     include_str!("openapi/models.json"),
     include_str!("openapi/health.json"),
 ];

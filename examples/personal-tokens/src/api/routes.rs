@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
-use keyfob::{Guard, GuardLayer, Invalid};
+use keyfob::{Guard, GuardLayer, Invalid, LeakReport};
 
 use crate::api::{models, openapi, tokens, whoami};
 use crate::app::App;
 use crate::health;
+use crate::leaks::reports;
 use crate::llm::{chat, mcp};
 use crate::tokens::scopes;
 
@@ -47,6 +49,12 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
 pub fn by_anybody() -> Routes {
     Routes::default()
         .get("/api/v2/openapi.json", openapi::show)
+        .on("post", "/api/v2/leaks", post(reports::by_anybody).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
+        .on(
+            "post",
+            "/api/v2/leaks/github",
+            post(reports::by_github).layer(DefaultBodyLimit::max(LeakReport::MAX_BYTES)),
+        )
         .get("/health/live", health::live)
         .get("/health/ready", health::ready)
 }

@@ -90,6 +90,7 @@ impl EventSink for Audit {
                 (Some(*key), Some(*actor), format!("to {successor}, works until {grace_until}"))
             }
             Event::Revoked { key, actor, reason } => (Some(*key), Some(*actor), reason.to_string()),
+            Event::Leaked { key, actor, .. } => (Some(*key), Some(*actor), String::new()),
             Event::Failed { key, rejection, left_out } => (*key, None, format!("{rejection}, {left_out} more before")),
             Event::Reused { key, left_out, .. } | Event::PolicyBlocked { key, left_out } => {
                 (Some(*key), None, format!("{left_out} more before"))

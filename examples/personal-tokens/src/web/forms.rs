@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
-use keyfob::Lifetime;
+use keyfob::{Lifetime, ProjectId, TokenId, TokenKey};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::leaks::told;
 use crate::tokens::expiry::{ExpiryError, Measure};
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, in_words};
@@ -177,6 +178,19 @@ pub async fn act(
         Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|()| "ended"),
     };
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
+}
+
+/// A person knows that a token of theirs was found.
+pub async fn leak_seen(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path((project, id)): Path<(String, String)>,
+    Form(form): Form<ActForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let (Ok(project), Ok(id)) = (ProjectId::new(&project), TokenId::new(&id)) else { return Err(PageError::NotFound) };
+    told::seen(&app, &signed_in.user, &TokenKey { project, id }).await.map_err(Refused::failed)?;
+    Ok(Redirect::to(&View::parse(&form.view).link_with("said", "seen")).into_response())
 }
 
 pub async fn delete(

@@ -10,11 +10,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use keyfob::{ListOrder, PlaintextToken, TokenKind};
+use keyfob::{ListOrder, PlaintextToken, Timestamp, TokenKind};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::connect::{PLACEHOLDER, Tool};
+use crate::leaks::told::{self, Leaked};
 use crate::llm::models::{Model, choose};
 use crate::people::projects::{Kind, Project};
 use crate::random;
@@ -54,6 +55,7 @@ struct TokensPage<'a> {
     allows_never: bool,
     dialog: Dialog<'a>,
     said: Option<&'static str>,
+    leaked: Vec<Found>,
     ending: Vec<Ending>,
 }
 
@@ -63,11 +65,29 @@ struct Columns {
     expires: Column,
 }
 
+/// A token that was found where it should not be.
+struct Found {
+    name: String,
+    at: Time,
+    reporter: String,
+    url: String,
+    /// Where the person says that they know.
+    form: String,
+}
+
 /// A token that is about to end.
 struct Ending {
     name: String,
     project: String,
     at: Time,
+}
+
+impl Found {
+    fn new(leaked: Leaked, now: Timestamp) -> Self {
+        let Leaked { key, name, at, reporter, url } = leaked;
+        let form = format!("/settings/leaks/{}/{}/seen", key.project, key.id);
+        Self { name, at: Time::ago(at, now), reporter, url, form }
+    }
 }
 
 pub enum Dialog<'a> {
@@ -155,6 +175,7 @@ pub async fn draw(
     };
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
+    let leaked = told::of_user(app, &signed_in.user).await.map_err(Refused::failed)?;
     let ending = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
         signed_in,
@@ -174,6 +195,7 @@ pub async fn draw(
         allows_never: app.tokens.policy().lifetimes(TokenKind::Human).never_expiring,
         dialog,
         said,
+        leaked: leaked.into_iter().map(|leaked| Found::new(leaked, now)).collect(),
         ending: ending
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
@@ -222,6 +244,7 @@ pub async fn show(
         Some("deleted") => Some("The token is deleted and has stopped working."),
         Some("disabled") => Some("The token is disabled: it does not work until you enable it."),
         Some("enabled") => Some("The token works again."),
+        Some("seen") => Some("Look for who may have used it, and make another token where you still need one."),
         Some("ended") => Some("The old token has stopped working."),
         _ => None,
     };

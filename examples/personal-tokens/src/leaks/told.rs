@@ -1,0 +1,70 @@
+//! What the owner of a leaked token is told, until they say that they know.
+
+use keyfob::{Actor, LeakOutcome, LeakReport, ProjectId, Timestamp, TokenId, TokenKey};
+
+use crate::app::App;
+use crate::people::accounts::User;
+use crate::setup::SetupError;
+
+/// How many of them the page names.
+const MOST: i64 = 5;
+/// How much of an address is kept.
+const MOST_OF_URL: usize = 500;
+
+/// A token of the person's that was found.
+pub struct Leaked {
+    pub key: TokenKey,
+    pub name: String,
+    pub at: Timestamp,
+    pub reporter: String,
+    /// Strangers wrote it: it is shown, and is no link.
+    pub url: String,
+}
+
+/// Notes that a token was found, for its owner. The first report of it counts.
+pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
+    let Some(token) = outcome.token() else { return Ok(()) };
+    let url: String = report.url.chars().filter(|letter| !letter.is_control()).take(MOST_OF_URL).collect();
+    sqlx::query(
+        "INSERT INTO token_leaks (project, token_id, owner, name, at, reporter, url) VALUES (?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(token.project.as_str())
+    .bind(token.id.as_str())
+    .bind(token.owner.as_str())
+    .bind(token.name.as_str())
+    .bind(app.tokens.now().as_unix_millis())
+    .bind(reporter.as_str())
+    .bind(url)
+    .execute(&app.pool)
+    .await?;
+    Ok(())
+}
+
+/// What the person has not said to know of, the latest first.
+pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> {
+    let rows: Vec<(String, String, String, i64, String, String)> = sqlx::query_as(
+        "SELECT project, token_id, name, at, reporter, url FROM token_leaks WHERE owner = ? AND seen = 0 \
+         ORDER BY at DESC, token_id LIMIT ?",
+    )
+    .bind(user.owner_id().as_str())
+    .bind(MOST)
+    .fetch_all(&app.pool)
+    .await?;
+    let leaked = |(project, id, name, at, reporter, url): (String, String, String, i64, String, String)| {
+        let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
+        Ok(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url })
+    };
+    rows.into_iter().map(leaked).collect()
+}
+
+/// The person knows of it.
+pub async fn seen(app: &App, user: &User, key: &TokenKey) -> Result<(), SetupError> {
+    sqlx::query("UPDATE token_leaks SET seen = 1 WHERE project = ? AND token_id = ? AND owner = ?")
+        .bind(key.project.as_str())
+        .bind(key.id.as_str())
+        .bind(user.owner_id().as_str())
+        .execute(&app.pool)
+        .await?;
+    Ok(())
+}
