@@ -36,6 +36,8 @@ pub use crate::adapters::postgres::feed::PostgresFeed;
 pub use crate::adapters::redis::RedisStore;
 #[cfg(all(feature = "redis", feature = "cache"))]
 pub use crate::adapters::redis::feed::RedisFeed;
+#[cfg(feature = "scan")]
+pub use crate::adapters::scan::rules::ScannerFormat;
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;
 #[cfg(feature = "tracing")]
