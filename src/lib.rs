@@ -57,6 +57,7 @@ pub use crate::adapters::scan::log::RedactedLog;
 pub use crate::adapters::scan::{
     finder::{Finder, Found, Search},
     redactor::Redactor,
+    rules::ScannerFormat,
 };
 #[cfg(feature = "sqlite")]
 pub use crate::adapters::sqlite::SqliteStore;

@@ -9,7 +9,7 @@ use super::ids::{Prefix, ProjectId, TokenId};
 /// Characters of the tail, all of it secret: 33 random ones, 11 of the tag, 6 of the checksum.
 const SECRET: usize = 33;
 const TAG: usize = 11;
-const CRC: usize = 6;
+pub(crate) const CRC: usize = 6;
 pub(crate) const TAIL: usize = SECRET + TAG + CRC;
 /// From the right end to the `_` before the id. Offsets from there are fixed, so parsing needs no search.
 const FROM_ID: usize = 1 + TokenId::LEN + 1 + TAIL;

@@ -68,7 +68,7 @@ macro_rules! word_type {
             /// Every variant, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// In snake case, as stores, queries and serde write it.
+            /// Its word, as stores, queries and serde write it.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

@@ -5,3 +5,4 @@ mod heads;
 #[cfg(feature = "tracing-subscriber")]
 pub(crate) mod log;
 pub(crate) mod redactor;
+pub(crate) mod rules;

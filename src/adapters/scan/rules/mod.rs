@@ -1,0 +1,158 @@
+//! Rules by which the secret scanners that people use find the tokens of a service.
+
+mod by_shape;
+mod detect_secrets;
+mod github;
+mod kingfisher;
+mod pattern;
+
+use crate::words::ids::Prefix;
+
+/// A secret scanner for which keyfob writes rules, so that it finds the tokens of a service in code, in logs, before a commit.
+///
+/// ```
+/// use keyfob::{Prefix, ScannerFormat};
+///
+/// let format: ScannerFormat = "gitleaks".parse()?;
+/// let rules = format.rules(&[Prefix::new("acme_pat")?, Prefix::new("acme_test_pat")?]);
+/// assert!(rules.contains("'''acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}'''"));
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+///
+/// On the command line: `cargo run --example scanner_rules --features scan -- acme_pat --format gitleaks`.
+///
+/// | word | its rules are | it checks the CRC |
+/// |---|---|---|
+/// | `kingfisher` | a file for `--rules-path` | yes: no false finding but once in 4 billion look-alikes |
+/// | `gitleaks` | a configuration, also for Betterleaks | no |
+/// | `detect-secrets` | a plug-in in Python | yes |
+/// | `secretlint` | a `.secretlintrc.json`, which has no comments: `secretlint --secretlintrc FILE "**/*"` | no |
+/// | `ripsecrets` | a shell script that runs it with our patterns | no |
+/// | `git-secrets` | a file for git's `include.path` | no |
+/// | `github-custom-pattern` | what to type into the form for a custom pattern of secret scanning | no |
+/// | `github-partner` | what to write to GitHub to have leaks reported to you | it says how |
+///
+/// Where the format has comments, its text begins with how to use it. All of them have the same expression, made from the
+/// grammar of [`TokenText`](crate::TokenText). It asks for nothing before or behind a token: a leak is found also in
+/// `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string, save where the scanner itself wants whole words, which the
+/// text then says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ScannerFormat {
+    /// Kingfisher.
+    Kingfisher,
+    /// gitleaks, and Betterleaks, which reads its configuration.
+    Gitleaks,
+    /// detect-secrets.
+    DetectSecrets,
+    /// secretlint.
+    Secretlint,
+    /// ripsecrets.
+    Ripsecrets,
+    /// git-secrets.
+    GitSecrets,
+    /// A custom pattern of GitHub's secret scanning, for the repositories of one organization.
+    GithubCustomPattern,
+    /// GitHub's partner programme, for all public repositories.
+    GithubPartner,
+}
+
+word_type!(ScannerFormat {
+    Kingfisher = "kingfisher",
+    Gitleaks = "gitleaks",
+    DetectSecrets = "detect-secrets",
+    Secretlint = "secretlint",
+    Ripsecrets = "ripsecrets",
+    GitSecrets = "git-secrets",
+    GithubCustomPattern = "github-custom-pattern",
+    GithubPartner = "github-partner",
+});
+
+impl ScannerFormat {
+    /// The rules for tokens of these prefixes, each of them once. A keyring's are [`Keyring::prefixes`](crate::Keyring::prefixes).
+    ///
+    /// Of no prefix, they find nothing.
+    pub fn rules(self, prefixes: &[Prefix]) -> String {
+        let mut each = Vec::with_capacity(prefixes.len());
+        for prefix in prefixes {
+            if !each.contains(prefix) {
+                each.push(*prefix);
+            }
+        }
+        match self {
+            Self::Kingfisher => kingfisher::rules(&each),
+            Self::Gitleaks => by_shape::gitleaks(&each),
+            Self::DetectSecrets => detect_secrets::plugin(&each),
+            Self::Secretlint => by_shape::secretlint(&each),
+            Self::Ripsecrets => by_shape::ripsecrets(&each),
+            Self::GitSecrets => by_shape::git_secrets(&each),
+            Self::GithubCustomPattern => github::custom_patterns(&each),
+            Self::GithubPartner => github::partner(&each),
+        }
+    }
+
+    /// A name for the file, with the ending that the scanner wants.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Kingfisher => "kingfisher.yml",
+            Self::Gitleaks => "gitleaks.toml",
+            Self::DetectSecrets => "detect_secrets_plugin.py",
+            Self::Secretlint => ".secretlintrc.json",
+            Self::Ripsecrets => "ripsecrets.sh",
+            Self::GitSecrets => "git-secrets.gitconfig",
+            Self::GithubCustomPattern => "github-custom-pattern.txt",
+            Self::GithubPartner => "github-partner.txt",
+        }
+    }
+}
+
+/// What a finding is called.
+fn title(prefix: &Prefix) -> String {
+    format!("Access token ({prefix})")
+}
+
+/// The prefixes, as a sentence has them.
+fn list(prefixes: &[Prefix]) -> String {
+    prefixes.iter().map(Prefix::as_str).collect::<Vec<_>>().join(" or ")
+}
+
+/// The first line of a text with comments.
+fn comment(prefixes: &[Prefix]) -> String {
+    format!("# Access tokens with the prefix {}.\n", list(prefixes))
+}
+
+/// A part for each prefix, one behind the other.
+fn each(prefixes: &[Prefix], part: impl Fn(&Prefix) -> String) -> String {
+    prefixes.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_read_from_and_shown_as_their_words() {
+        for format in ScannerFormat::ALL {
+            assert_eq!(format.to_string().parse::<ScannerFormat>(), Ok(*format));
+        }
+        assert_eq!("detect-secrets".parse(), Ok(ScannerFormat::DetectSecrets));
+        assert!("trufflehog".parse::<ScannerFormat>().is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_is_given_twice_has_one_rule() {
+        let prefix = Prefix::new("acme_pat").unwrap();
+        for format in ScannerFormat::ALL {
+            let rules = format.rules(&[prefix, prefix]);
+            assert_eq!(rules, format.rules(&[prefix]), "{format}");
+            assert_eq!(rules.matches("acme_pat_[0-9a-z]").count(), 1, "{format}");
+        }
+    }
+
+    #[test]
+    fn of_no_prefix_there_is_no_expression() {
+        for format in ScannerFormat::ALL {
+            assert!(!format.rules(&[]).contains("[0-9a-z]"), "{format}");
+        }
+    }
+}
