@@ -7,7 +7,7 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -335,5 +335,35 @@ async fn nothing_shows_what_was_reported() {
         // Four characters of it may stand in the hexadecimal digits of a hash by chance, but not eight.
         let has = |run: &[u8]| shown.as_bytes().windows(run.len()).any(|shown| shown == run);
         assert!(!secret.as_bytes().windows(8).any(has), "{shown}");
+    }
+}
+
+/// A node behind a cache, which nobody tells of the report, goes on for no longer than its bound.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn every_node_refuses_a_reported_token_within_its_bound() {
+    const BOUND: Duration = Duration::from_millis(200);
+    let store = Arc::new(MemoryStore::new());
+    let node = || Tokens::new(keyring(), keyfob::Cached::new(Arc::clone(&store), BOUND));
+    let (told, others, webhook) = (node(), [node(), node()], webhook());
+    let text = told.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned();
+    let is_accepted = async |node: &Tokens<_>| node.verify(&text, &Access::to(&project("145"), &[])).await.is_ok();
+    for node in &others {
+        assert!(is_accepted(node).await);
+    }
+    let body = report(&[&text]);
+    let signature = sign(CURRENT, &body);
+    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    assert_eq!(told.handle_github(&webhook, &actor(), delivery).await.unwrap().leaks.len(), 1);
+    let answered = Instant::now();
+    assert!(!is_accepted(&told).await);
+    for node in &others {
+        loop {
+            let asked = answered.elapsed();
+            if !is_accepted(node).await {
+                break;
+            }
+            assert!(asked <= BOUND, "accepted {asked:?} after the report");
+        }
     }
 }

@@ -72,7 +72,8 @@ pub struct Acts {
     revoked_in_groups: AtomicU64,
 }
 
-fn page(app: &App) -> String {
+/// What is counted, as Prometheus reads it.
+pub fn page(app: &App) -> String {
     let mut page = Page(String::new());
     if let Some(counts) = app.tokens.counts() {
         page.metric("keyfob_verifications_total", "counter", "Verifications of tokens, by outcome.");

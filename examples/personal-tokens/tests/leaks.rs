@@ -1,0 +1,183 @@
+//! Reports of leaked tokens: what they end, what is answered, and how the owner hears of it.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use axum::http::Request;
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use p256::PublicKey;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::pkcs8::{EncodePublicKey, LineEnding};
+use personal_tokens::metrics;
+use serde_json::{Value, json};
+use support::upstream::Upstream;
+use support::{Answer, Host, WHOAMI, assert_holds_no_part};
+
+const PAGE: &str = "/settings/tokens";
+const LEAKS: &str = "/api/v2/leaks";
+const BY_GITHUB: &str = "/api/v2/leaks/github";
+/// What a stranger writes, who would like it to be more than text.
+const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
+
+fn report(token: &str) -> Vec<u8> {
+    json!([{ "token": token, "type": "demo_pat", "url": URL, "source": "content" }]).to_string().into_bytes()
+}
+
+async fn send(host: &Host, body: Vec<u8>) -> Answer {
+    host.send(Request::post(LEAKS).header("content-type", "application/json").body(body.into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("CI of the engine", None).await;
+    let token = made["token"].as_str().unwrap();
+    host.with_token(WHOAMI, token).await.is(200);
+
+    let answer = send(&host, report(token)).await.is(202);
+    assert_eq!(answer.json(), json!({ "received": 1 }));
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+
+    let page = ada.get(PAGE).await.is(200);
+    assert!(page.body.contains("id=\"leaked\"") && page.body.contains("CI of the engine"));
+    assert!(page.body.contains("https://paste.example/1?&#60;script&#62;"), "{}", page.body);
+    assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
+    assert_holds_no_part(&page.body, token);
+
+    // Nobody else is told, nor can say that she knows.
+    let eve = host.eve().await;
+    let theirs = eve.get(PAGE).await.is(200);
+    assert!(!theirs.body.contains("id=\"leaked\""));
+    let form = page.body.split("action=\"/settings/leaks/").nth(1).unwrap().split('"').next().unwrap();
+    let form = format!("/settings/leaks/{form}");
+    eve.post_form(&form, &format!("csrf={}", theirs.field("csrf"))).await.is(303);
+    ada.post_form(&form, "csrf=wrong").await.is(403);
+    assert!(ada.get(PAGE).await.body.contains("id=\"leaked\""));
+
+    ada.post_form(&form, &format!("csrf={}", page.field("csrf"))).await.is(303);
+    assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
+    // Whoever repeats the report does not bring it back.
+    send(&host, report(token)).await.is(202);
+    assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
+}
+
+#[tokio::test]
+async fn the_trail_and_the_metrics_have_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    send(&host, report(made["token"].as_str().unwrap())).await.is(202);
+    host.app.audit.written().await;
+    // As an administrator; the owner's own list has it no more.
+    let token = made["token"].as_str().unwrap().replace('_', "/");
+    let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
+    let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
+    assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
+    let metrics = metrics::page(&host.app);
+    assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_answer_tells_nobody_what_was_a_token() {
+    let host = Host::start().await;
+    let made = host.ada().await.make("CI", None).await;
+    let token = made["token"].as_str().unwrap();
+    let other = format!("{}x", &token[..token.len() - 1]);
+    let known = send(&host, report(token)).await.is(202);
+    for body in [report(token), report(&other), report("")] {
+        assert_eq!(send(&host, body).await.is(202).body, known.body);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_report_is_refused() {
+    let host = Host::start().await;
+    for body in ["", "{}", "[1]", "nonsense"] {
+        send(&host, body.into()).await.is_problem(400, "malformed");
+    }
+    send(&host, vec![b' '; 300_000]).await.is_problem(413, "too_large");
+    // Without a word in the configuration nobody is GitHub.
+    host.send(Request::post(BY_GITHUB).body("[]".into()).unwrap()).await.is_problem(404, "not_found");
+}
+
+/// Publishes keys as GitHub does, and signs.
+struct Signer256 {
+    key: SigningKey,
+    published: Upstream,
+}
+
+impl Signer256 {
+    async fn start() -> Self {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let pem = PublicKey::from(VerifyingKey::from(&key)).to_public_key_pem(LineEnding::LF).unwrap();
+        let keys = json!({ "public_keys": [{ "key_identifier": "k1", "key": pem, "is_current": true }] });
+        let published = Upstream::answering(move |_| axum::Json(keys.clone()).into_response()).await;
+        Self { key, published }
+    }
+
+    fn config(&self) -> Value {
+        json!({ "github_keys": format!("http://{}/meta/public_keys/secret_scanning", self.published.address) })
+    }
+
+    fn sign(&self, body: &[u8]) -> String {
+        let signature: DerSignature = self.key.sign(body);
+        STANDARD.encode(signature.as_bytes())
+    }
+}
+
+async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answer {
+    let request = Request::post(BY_GITHUB).header("content-type", "application/json");
+    let request = request.header("github-public-key-identifier", key).header("github-public-key-signature", signature);
+    host.send(request.body(body.into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn github_is_believed_and_answered() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = made["token"].as_str().unwrap();
+    let body = report(token);
+    let signature = github.sign(&body);
+
+    deliver(&host, "k1", &signature, report("tampered")).await.is_problem(403, "not_signed");
+    deliver(&host, "k1", "", body.clone()).await.is_problem(403, "not_signed");
+    host.with_token(WHOAMI, token).await.is(200);
+
+    let answer = deliver(&host, "k1", &signature, body.clone()).await.is(200).json();
+    assert_eq!(answer[0]["label"], "true_positive");
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    assert!(ada.get(PAGE).await.body.contains("reported by GitHub secret scanning"));
+    deliver(&host, "k1", &signature, body).await.is_problem(409, "replayed");
+    assert_eq!(github.published.asked().len(), 1);
+
+    let body = vec![b' '; 10_000_000];
+    deliver(&host, "k1", &github.sign(&body), body).await.is_problem(413, "too_large");
+    deliver(&host, "k1", &github.sign(b"no JSON"), b"no JSON".to_vec()).await.is_problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    for _ in 0..5 {
+        deliver(&host, "k2", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
+    }
+    assert_eq!(github.published.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn the_address_of_the_keys_must_be_one() {
+    for (address, starts) in
+        [("https://api.github.com/meta", true), ("api.github.com", false), ("file:///etc/passwd", false)]
+    {
+        let refused = Host::refused(&json!({ "github_keys": address }), 0o600).await;
+        assert_eq!(refused.is_empty(), starts, "{refused}");
+    }
+}
