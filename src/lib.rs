@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub, clippy::unwrap_used)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+// docs.rs says beside each item which feature brings it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 mod words;
