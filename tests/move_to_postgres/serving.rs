@@ -16,7 +16,7 @@ use crate::support::{actor, keyring};
 use crate::world::World;
 
 /// Enough for all acts of all phases, and more than are copied at once.
-const TOKENS: usize = 1200;
+const TOKENS: usize = 1500;
 /// How many tasks verify without a pause.
 const VERIFIERS: usize = 2;
 const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
@@ -373,8 +373,13 @@ async fn move_while_serving(fault: Fault) -> Option<Outcome> {
     stage.enter("first copy");
     moving.copy().await.unwrap();
     stage.watch(false).await;
+    // While it is copied, all of a phase's acts may be done where the copy has not been yet: more are needed behind it.
+    stage.enter("copied");
+    stage.watch(false).await;
     stage.enter("second copy");
     assert!(moving.copy().await.unwrap().written > 0);
+    stage.watch(false).await;
+    stage.enter("copied again");
     stage.watch(false).await;
 
     stage.enter("fenced");
@@ -442,7 +447,7 @@ async fn nobody_who_is_served_sees_that_the_tokens_move() {
     let Some(Outcome { verified, total, lost, astray }) = move_while_serving(Fault::None).await else { return };
     assert_eq!((total.failed, total.live_refused, total.revoked_accepted), (0, 0, 0));
     assert_eq!((lost, astray), (0, 0));
-    for phase in ["before", "first copy", "second copy", "fenced", "both", "opened"] {
+    for phase in ["before", "first copy", "copied", "second copy", "copied again", "fenced", "both", "opened"] {
         assert!(verified[phase].accepted > 0 && verified[phase].refused > 0, "{phase}");
     }
 }
