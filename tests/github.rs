@@ -327,8 +327,8 @@ async fn nothing_shows_what_was_reported() {
     let signature = sign(CURRENT, &body);
     let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
     let mut shown = vec![format!("{delivery:?}"), format!("{reports:?}")];
-    let (handled, body) = answer(&tokens, &webhook, delivery).await.unwrap();
-    shown.extend([body, format!("{handled:?}"), format!("{webhook:?}")]);
+    let (handled, told) = answer(&tokens, &webhook, delivery).await.unwrap();
+    shown.extend([told, format!("{handled:?}"), format!("{webhook:?}")]);
     let broken = LeakReport::read_all(&body[..body.len() - 1]).unwrap_err();
     shown.extend([broken.to_string(), format!("{broken:?}")]);
     for shown in shown {

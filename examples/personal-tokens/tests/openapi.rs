@@ -94,6 +94,10 @@ async fn the_api_does_what_its_document_says() {
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
             for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
                 let answer = format!("{} {path} {status}", method.to_uppercase());
+                // Nobody signs as GitHub here: tests/leaks.rs does.
+                if path == "/api/v2/leaks/github" {
+                    continue;
+                }
                 assert!(seen.contains_key(&answer), "never seen: {answer}");
             }
         }
