@@ -55,7 +55,8 @@ fn every_claim_names_tests_that_exist() {
 fn no_claim_hides_outside_the_tables() {
     let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
     let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.starts_with(['#', '|']));
-    let known = ["Please report", "Each line names", "Not claimed: ", "Not keyfob's", "`examples/personal-tokens` shows"];
+    let known =
+        ["Please report", "Each line names", "Not claimed: ", "Not keyfob's", "`examples/personal-tokens` shows"];
     let others: Vec<&str> = paragraphs.filter(|text| !known.iter().any(|known| text.starts_with(known))).collect();
     assert_eq!(others, [""; 0]);
 }

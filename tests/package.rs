@@ -23,8 +23,16 @@ fn it_has_these_and_no_others() {
     // In a clean checkout only.
     tops.remove(".cargo_vcs_info.json");
     let expected = [
-        "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig", "LICENSE-APACHE", "LICENSE-MIT", "README.md",
-        "SECURITY.md", "examples", "src",
+        "CHANGELOG.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "Cargo.toml.orig",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "SECURITY.md",
+        "examples",
+        "src",
     ];
     assert_eq!(tops.into_iter().collect::<Vec<_>>(), expected);
     assert!(!packaged.iter().any(|file| file.contains("personal-tokens")));
