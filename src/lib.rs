@@ -43,7 +43,7 @@ pub use crate::adapters::axum::{
 pub use crate::adapters::github::{
     keys::{GitHubKeys, GitHubKeysError},
     report::{LeakReport, ReportError},
-    webhook::{Delivery, GitHubError, GitHubWebhook, Handled},
+    webhook::{Delivery, GitHubWebhook, Handled},
 };
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
@@ -54,7 +54,7 @@ pub use crate::adapters::redis::RedisStore;
 #[cfg(all(feature = "redis", feature = "cache"))]
 pub use crate::adapters::redis::feed::RedisFeed;
 #[cfg(feature = "tracing-subscriber")]
-pub use crate::adapters::scan::log::RedactedLog;
+pub use crate::adapters::scan::log::{RedactedLine, RedactedLog};
 #[cfg(feature = "scan")]
 pub use crate::adapters::scan::{
     finder::{Finder, Found, Search},

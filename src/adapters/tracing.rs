@@ -45,8 +45,8 @@ impl EventSink for TracingSink {
             Event::Revoked { key, actor, reason } => {
                 info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, %reason);
             }
-            Event::Leaked { key, actor, is_first } => {
-                warn!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, is_first);
+            Event::Leaked { key, actor, is_first, left_out } => {
+                warn!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, is_first, left_out);
             }
             Event::GroupRevoked { project, group, count, actor, reason } => {
                 info!(target: "keyfob", event = name, %project, ?group, count, %actor, %reason);

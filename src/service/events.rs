@@ -108,7 +108,7 @@ pub enum Event<'a> {
         /// Why.
         reason: RevocationReason,
     },
-    /// A token was reported as leaked by somebody who has its text. Told each time, also where it was revoked before.
+    /// A token was reported as leaked by somebody who has its text. Where it was revoked before, the reports are sampled.
     Leaked {
         /// The token.
         key: TokenKey,
@@ -116,6 +116,8 @@ pub enum Event<'a> {
         actor: &'a Actor,
         /// Whether it was revoked for this report.
         is_first: bool,
+        /// Reports of revoked tokens before it that were not told.
+        left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
     GroupRevoked {
@@ -235,6 +237,7 @@ pub(super) struct Events {
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
+    reported_again: Sampler,
 }
 
 impl Events {
@@ -244,6 +247,7 @@ impl Events {
             verified: Sampler::default(),
             unavailable: Sampler::default(),
             rejected: core::array::from_fn(|_| Sampler::default()),
+            reported_again: Sampler::default(),
         }
     }
 
@@ -260,6 +264,13 @@ impl Events {
     pub(super) fn unavailable(&self, key: Option<TokenKey>, now: Timestamp) {
         if let Some(left_out) = self.unavailable.count(now) {
             self.tell(&Event::Unavailable { key, left_out });
+        }
+    }
+
+    /// Whoever has the text of a revoked token may report it as often as they like.
+    pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
+        if let Some(left_out) = self.reported_again.count(now) {
+            self.tell(&Event::Leaked { key, actor, is_first: false, left_out });
         }
     }
 

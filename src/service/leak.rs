@@ -68,11 +68,19 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
-        let Some(key) = self.holder(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
-        let revoked = self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?;
-        let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
-        self.tell(Event::Leaked { key, actor, is_first });
-        let token = Box::new(view);
-        Ok(if is_first { LeakOutcome::Revoked(token) } else { LeakOutcome::RevokedBefore(token) })
+        let Some(record) = self.held(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let (key, now) = (record.key(), self.clock.now());
+        if record.revoked.is_none() {
+            let revoked = self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?;
+            let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
+            if is_first {
+                self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
+                return Ok(LeakOutcome::Revoked(Box::new(view)));
+            }
+            self.reported_again(key, actor, now);
+            return Ok(LeakOutcome::RevokedBefore(Box::new(view)));
+        }
+        self.reported_again(key, actor, now);
+        Ok(LeakOutcome::RevokedBefore(Box::new(record.view(now))))
     }
 }

@@ -69,9 +69,9 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     {
         let mut outcome = Ok(());
         for token in tokens {
-            match self.holder(token.as_ref()).await {
-                Ok(Some(key)) => {
-                    if let Err(error) = self.revoke(actor, &key, reason).await {
+            match self.held(token.as_ref()).await {
+                Ok(Some(record)) => {
+                    if let Err(error) = self.revoke(actor, &record.key(), reason).await {
                         outcome = Err(error);
                     }
                 }

@@ -16,6 +16,7 @@ use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::TokenKey;
 use crate::words::keyring::Keyring;
 use crate::words::shape::ForeignShape;
+use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
 /// The tokens of one store, from issue to purge.
@@ -160,6 +161,12 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// How many verifications had which outcome; `None` without [events](Self::with_events).
     pub fn counts(&self) -> Option<Counts> {
         self.events.as_ref().map(Events::counts)
+    }
+
+    pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
+        if let Some(events) = &self.events {
+            events.reported_again(key, actor, now);
+        }
     }
 
     /// Tells the sink, where there is one.

@@ -3,6 +3,7 @@
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::events::Shown;
 use super::owners::Owners;
@@ -187,10 +188,10 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
     }
 
-    /// The key of a presented token whose secret is right, dead or alive.
-    pub(super) async fn holder(&self, text: &[u8]) -> Result<Option<TokenKey>, StoreError> {
+    /// The record of a presented token whose secret is right, dead or alive.
+    pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         match self.found(text, Ask::Now).await {
-            Ok(found) => Ok(found.prove().ok().map(|proven| proven.record().key())),
+            Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),
             Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
             Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
         }

@@ -94,6 +94,19 @@ fn whatever_stands_around_it_it_is_found() {
 }
 
 #[test]
+fn of_prefixes_that_end_alike_each_is_found() {
+    let prefixes = ["at", "pat", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
+    let finder = keyfob::Finder::new(prefixes);
+    for prefix in prefixes {
+        let text = format!("x {}", token(prefix.as_str(), "145", 5));
+        let found = finder.find_in(text.as_bytes());
+        assert_eq!(found.len(), 1);
+        let public = found[0].token.public_part().unwrap();
+        assert_eq!((found[0].position, public), (2, &text[2..text.rfind('_').unwrap()]));
+    }
+}
+
+#[test]
 fn what_is_no_token_is_not_found() {
     let token = fresh();
     let other_prefix = keyfob::Finder::new([Prefix::new("acme_test").unwrap()]);

@@ -72,7 +72,7 @@ fn is_before_a_tail(text: &[u8], at: usize) -> bool {
 #[track_caller]
 fn is_quiet(folder: Option<PathBuf>, what: &str, at_least: u64) {
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
-        assert!(std::env::var_os("CI").is_none(), "there is no {what}");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "there is no {what}");
         println!("skipped: there is no {what}");
         return;
     };

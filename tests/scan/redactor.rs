@@ -1,5 +1,6 @@
 //! The redactor lets no tail through, and everything else, however it is written to and whatever it writes to.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use keyfob::Redactor;
@@ -9,7 +10,7 @@ use crate::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts};
 
 /// Which bytes are of a tail: up to fifty base62 characters behind each head, as the grammar has it.
 fn tails(text: &[u8]) -> (Vec<bool>, u64) {
-    let (mut masked, mut count) = (vec![false; text.len()], 0);
+    let (mut masked, mut tails) = (vec![false; text.len()], BTreeSet::new());
     for start in 0..text.len() {
         for prefix in PREFIXES {
             let Some(tail) = head(&text[start..], prefix).map(|head| start + head) else { continue };
@@ -21,12 +22,12 @@ fn tails(text: &[u8]) -> (Vec<bool>, u64) {
                 .checked_sub(1)
                 .map(|last| tail..=tail + last);
             if let Some(tail) = tail {
-                count += 1;
+                tails.insert(*tail.start());
                 masked[tail].fill(true);
             }
         }
     }
-    (masked, count)
+    (masked, tails.len() as u64)
 }
 
 /// How long the head is that a text begins with.
@@ -132,6 +133,44 @@ fn what_was_a_token_once_is_caught_too() {
         assert_eq!(redactor.caught(), caught, "{expected}");
         assert_eq!(String::from_utf8(redactor.into_inner()).unwrap(), expected);
     }
+}
+
+/// What is searched at once has an end, and a token may lie across it.
+#[test]
+fn a_token_is_caught_wherever_it_lies_in_one_long_write() {
+    let token = fresh();
+    for before in (32 * 1024 - token.len()..=32 * 1024).step_by(3) {
+        let text = [&vec![b'.'; before][..], token.as_bytes(), b" behind"].concat();
+        let mut redactor = Redactor::new(&finder(), Vec::new());
+        redactor.write_all(&text).unwrap();
+        assert_eq!(redactor.into_inner(), redacted(&text).0, "{before}");
+        assert_eq!(finder().find_in(&text)[0].position, before as u64);
+    }
+}
+
+/// Takes all but white space.
+struct Choosy(Vec<u8>);
+
+impl Write for Choosy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.starts_with(b" ") { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a writer refused was not written: what comes in its place is of the tail still.
+#[test]
+fn a_tail_is_one_also_behind_what_was_refused() {
+    let token = fresh();
+    let (head, tail) = token.split_at(token.rfind('_').unwrap() + 1);
+    let mut redactor = Redactor::new(&finder(), Choosy(Vec::new()));
+    redactor.write_all(head.as_bytes()).unwrap();
+    assert!(redactor.write(b" ").is_err());
+    redactor.write_all(tail.as_bytes()).unwrap();
+    assert_eq!(redactor.into_inner().0, format!("{head}…").as_bytes());
 }
 
 /// Compares what is written with what it must be, over and over.

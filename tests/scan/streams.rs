@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::support::{actor, base62, keyring, new_token, now, with_checksum};
 
-/// Of which one begins another.
-pub const PREFIXES: [&str; 3] = ["acme_pat", "acme", "k9"];
+/// Of which one begins another, and one ends another.
+pub const PREFIXES: [&str; 4] = ["pat", "acme_pat", "acme", "k9"];
 
 pub fn finder() -> Finder {
     Finder::new(PREFIXES.map(|prefix| Prefix::new(prefix).unwrap()))

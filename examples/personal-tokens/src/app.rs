@@ -9,7 +9,7 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use keyfob::{Clock, Invalid, Refusal, Tokens};
+use keyfob::{Clock, Finder, Invalid, Refusal, Tokens};
 use sqlx::SqlitePool;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
@@ -45,6 +45,8 @@ pub struct App {
     pub health: Health,
     /// Where the service is a partner of GitHub's secret scanning.
     pub github: Option<GitHub>,
+    /// Of its own tokens.
+    pub finder: Finder,
     pub config: Config,
     /// What is the host's own. It is in the data directory, wherever the tokens are.
     pub pool: SqlitePool,

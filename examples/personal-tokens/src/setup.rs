@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, Keyring, Pepper, PostgresFeed, Prefix, ProjectsQuery, SqliteStore, StoreMaintenance, Tokens, Usage,
+    Clock, Finder, Keyring, Pepper, PostgresFeed, Prefix, ProjectsQuery, SqliteStore, StoreMaintenance, Tokens, Usage,
 };
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
@@ -108,6 +108,7 @@ pub async fn open(
     // Before the first sign-in: once that exists, nothing may fail until its password is printed.
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
+    let finder = Finder::new(keyring.prefixes().iter().copied());
     let health = Health::new(engine, pool.clone())?;
     let first = first_sign_in(&pool).await?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
@@ -133,6 +134,7 @@ pub async fn open(
         acts,
         health,
         github,
+        finder,
         config,
         pool,
         behind_tls: settings.behind_tls,

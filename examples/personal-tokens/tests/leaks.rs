@@ -23,8 +23,10 @@ const BY_GITHUB: &str = "/api/v2/leaks/github";
 /// What a stranger writes, who would like it to be more than text.
 const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
 
+/// Found at an address that holds it too.
 fn report(token: &str) -> Vec<u8> {
-    json!([{ "token": token, "type": "demo_pat", "url": URL, "source": "content" }]).to_string().into_bytes()
+    let url = format!("{URL}\u{202e}&t={token}");
+    json!([{ "token": token, "type": "demo_pat", "url": url, "source": "content" }]).to_string().into_bytes()
 }
 
 async fn send(host: &Host, body: Vec<u8>) -> Answer {
@@ -46,6 +48,7 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     let page = ada.get(PAGE).await.is(200);
     assert!(page.body.contains("id=\"leaked\"") && page.body.contains("CI of the engine"));
     assert!(page.body.contains("https://paste.example/1?&#60;script&#62;"), "{}", page.body);
+    assert!(!page.body.contains('\u{202e}'));
     assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
     assert_holds_no_part(&page.body, token);
 
@@ -101,6 +104,12 @@ async fn what_is_no_report_is_refused() {
         send(&host, body.into()).await.is_problem(400, "malformed");
     }
     send(&host, vec![b' '; 300_000]).await.is_problem(413, "too_large");
+    let many = |tokens: usize| {
+        json!(vec![json!({ "token": "none", "url": "u".repeat(100) }); tokens]).to_string().into_bytes()
+    };
+    assert!(many(1000).len() > 100_000);
+    send(&host, many(1000)).await.is(202);
+    send(&host, many(1001)).await.is_problem(413, "too_large");
     // Without a word in the configuration nobody is GitHub.
     host.send(Request::post(BY_GITHUB).body("[]".into()).unwrap()).await.is_problem(404, "not_found");
 }
@@ -157,6 +166,9 @@ async fn github_is_believed_and_answered() {
     deliver(&host, "k1", &signature, body).await.is_problem(409, "replayed");
     assert_eq!(github.published.asked().len(), 1);
 
+    let mut body = b"[]".to_vec();
+    body.resize(1_000_000, b' ');
+    deliver(&host, "k1", &github.sign(&body), body).await.is(200);
     let body = vec![b' '; 10_000_000];
     deliver(&host, "k1", &github.sign(&body), body).await.is_problem(413, "too_large");
     deliver(&host, "k1", &github.sign(b"no JSON"), b"no JSON".to_vec()).await.is_problem(400, "malformed");
@@ -170,6 +182,26 @@ async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
         deliver(&host, "k2", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
     }
     assert_eq!(github.published.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn first_reports_that_come_together_are_all_taken() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let bodies = ["[]", " []", "  []"].map(|body| body.as_bytes().to_vec());
+    let [a, b, c] = bodies.map(|body| {
+        let signature = github.sign(&body);
+        let host = &host;
+        async move { deliver(host, "k1", &signature, body).await.status }
+    });
+    let (a, b, c) = tokio::join!(a, b, c);
+    assert_eq!([a, b, c].map(|status| status.as_u16()), [200; 3]);
+}
+
+#[tokio::test]
+async fn without_its_keys_a_report_is_to_be_sent_again() {
+    let host = Host::start_configured(json!({ "github_keys": "http://127.0.0.1:1/" })).await;
+    deliver(&host, "k1", "AAAA", b"[]".to_vec()).await.is_problem(503, "unavailable");
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use super::report::ReportError;
 
 /// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start
-/// and when a report names one that is not known ([`ReportError::UnknownKey`]), but not more than once a minute: anybody can name one.
+/// each day, and when a report names one that is not known or not in use ([`ReportError::is_about_keys`]), but then not more than once in some
+/// minutes: anybody can name one, and GitHub answers 60 such questions in an hour.
 #[derive(Clone, Debug, Default)]
 pub struct GitHubKeys {
     keys: Vec<Key>,
@@ -42,17 +43,17 @@ impl GitHubKeys {
     /// Where GitHub publishes them.
     pub const ADDRESS: &str = "https://api.github.com/meta/public_keys/secret_scanning";
 
-    /// Reads what is answered there.
+    /// Reads what is answered there. Keys of other kinds than those of the curve P-256 are left out.
     ///
     /// # Errors
-    /// [`GitHubKeysError`] where it is not such an answer, or a key is none of the curve P-256.
+    /// [`GitHubKeysError`] where it is not such an answer, or no key is left.
     pub fn from_json(answer: &[u8]) -> Result<Self, GitHubKeysError> {
         let published: Published = serde_json::from_slice(answer).map_err(|_| GitHubKeysError)?;
         let key = |PublishedKey { key_identifier: id, key, is_current }| {
-            let key = VerifyingKey::from_public_key_pem(&key).map_err(|_| GitHubKeysError)?;
-            Ok(Key { id, key, is_current })
+            VerifyingKey::from_public_key_pem(&key).ok().map(|key| Key { id, key, is_current })
         };
-        published.public_keys.into_iter().map(key).collect::<Result<_, _>>().map(|keys| Self { keys })
+        let keys: Vec<Key> = published.public_keys.into_iter().filter_map(key).collect();
+        if keys.is_empty() { Err(GitHubKeysError) } else { Ok(Self { keys }) }
     }
 
     /// Whether a body was signed by the current key of this id.

@@ -8,8 +8,7 @@ use serde::Deserialize;
 
 use crate::words::leaked::LeakedToken;
 
-/// One token that a report names.
-#[derive(Debug)]
+/// One token that a report names. Debug shows the token's public part only: the address may hold all of it.
 #[non_exhaustive]
 pub struct LeakReport {
     /// The token.
@@ -28,11 +27,17 @@ struct Reported<'b> {
     #[serde(borrow)]
     token: Cow<'b, str>,
     #[serde(default, rename = "type")]
-    kind: String,
+    kind: Option<String>,
     #[serde(default)]
-    url: String,
+    url: Option<String>,
     #[serde(default)]
-    source: String,
+    source: Option<String>,
+}
+
+impl fmt::Debug for LeakReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeakReport").field("token", &self.token).finish_non_exhaustive()
+    }
 }
 
 impl LeakReport {
@@ -51,7 +56,9 @@ impl LeakReport {
         }
         let reported: Vec<Reported<'_>> = serde_json::from_slice(body).map_err(|_| ReportError::Malformed)?;
         let report = |Reported { token, kind, url, source }: Reported<'_>| {
-            LeakedToken::new(&*token).ok().map(|token| Self { token, kind, url, source })
+            let token = LeakedToken::new(&*token).ok()?;
+            let [kind, url, source] = [kind, url, source].map(Option::unwrap_or_default);
+            Some(Self { token, kind, url, source })
         };
         Ok(reported.into_iter().filter_map(report).collect())
     }
@@ -65,7 +72,7 @@ pub enum ReportError {
     TooLarge,
     /// Signed by a key that is not among those that were fetched: fetch them again.
     UnknownKey,
-    /// Signed by a key that GitHub no longer uses.
+    /// Signed by a key that GitHub did not use when they were fetched: fetch them again, as it may since.
     OldKey,
     /// Not what this key signed.
     Signature,
@@ -76,6 +83,11 @@ pub enum ReportError {
 }
 
 impl ReportError {
+    /// Whether other keys might have told otherwise: fetch them, and try the report once more.
+    pub fn is_about_keys(self) -> bool {
+        matches!(self, Self::UnknownKey | Self::OldKey)
+    }
+
     /// The status to answer with.
     pub fn status(self) -> u16 {
         match self {
@@ -92,7 +104,7 @@ impl fmt::Display for ReportError {
         f.write_str(match self {
             Self::TooLarge => "the report is too large",
             Self::UnknownKey => "the report is signed by an unknown key",
-            Self::OldKey => "the report is signed by a key that is no longer in use",
+            Self::OldKey => "the report is signed by a key that is not in use",
             Self::Signature => "the report's signature does not fit",
             Self::Replayed => "the report was handled before",
             Self::Malformed => "the report is not a JSON array of tokens",

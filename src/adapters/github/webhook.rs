@@ -1,6 +1,5 @@
 //! One delivery of GitHub's, from its headers to the answer.
 
-use core::error::Error;
 use core::fmt;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -21,7 +20,7 @@ use crate::words::text::Actor;
 /// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: give it what was sent, and answer what it says.
 ///
 /// ```no_run
-/// use keyfob::{Actor, Delivery, GitHubError, GitHubKeys, GitHubWebhook, ReportError};
+/// use keyfob::{Actor, Delivery, GitHubKeys, GitHubWebhook};
 /// # async fn fetch(_: &str) -> Vec<u8> { Vec::new() }
 /// # async fn example(
 /// #     tokens: keyfob::Tokens<keyfob::MemoryStore>, webhook: GitHubWebhook, key_id: &str, signature: &str, body: &[u8],
@@ -29,23 +28,23 @@ use crate::words::text::Actor;
 ///
 /// // At the start: GitHubWebhook::new(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?).
 /// // For each POST, with the headers Github-Public-Key-Identifier and Github-Public-Key-Signature and the body as it came:
-/// let delivery = Delivery { key_id, signature, body };
-/// match tokens.handle_github(&webhook, &Actor::new("GitHub secret scanning")?, delivery).await {
-///     Ok(handled) => {
-///         for (report, outcome) in &handled.leaks {
-///             if let Some(token) = outcome.token() {
-///                 println!("{}: your token {} was found at {}", token.owner, token.name, report.url);
-///             }
-///         }
-///         Ok((200, webhook.answer(&handled)))
-///     }
-///     // Once a minute at most, then the delivery once more:
-///     Err(GitHubError::Report(ReportError::UnknownKey)) => {
-///         webhook.set_keys(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?);
-///         Ok((403, String::new()))
-///     }
-///     Err(error) => Ok((error.status(), error.to_string())),
+/// let (delivery, reporter) = (Delivery { key_id, signature, body }, Actor::new("GitHub secret scanning")?);
+/// let mut handled = tokens.handle_github(&webhook, &reporter, delivery).await;
+/// if matches!(&handled, Err(error) if error.is_about_keys()) {
+///     // Once in some minutes at most.
+///     webhook.set_keys(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?);
+///     handled = tokens.handle_github(&webhook, &reporter, delivery).await;
 /// }
+/// let handled = match handled {
+///     Ok(handled) => handled,
+///     Err(error) => return Ok((error.status(), error.to_string())),
+/// };
+/// for (report, outcome) in &handled.leaks {
+///     if let Some(token) = outcome.as_ref().ok().and_then(|outcome| outcome.token()) {
+///         println!("{}: your token {} was found at {}", token.owner, token.name, report.url);
+///     }
+/// }
+/// Ok(webhook.answer(&handled).map_or_else(|error| (503, error.to_string()), |body| (200, body)))
 /// # }
 /// ```
 #[derive(Debug, Default)]
@@ -79,51 +78,14 @@ impl fmt::Debug for Delivery<'_> {
     }
 }
 
-/// A report that was handled: what it named is revoked.
+/// A report that was handled: what it named is revoked, but where the store failed.
 #[derive(Debug)]
+#[must_use = "GitHub waits for what `GitHubWebhook::answer` says"]
 #[non_exhaustive]
 pub struct Handled {
     /// Each token, and what it was.
-    pub leaks: Vec<(LeakReport, LeakOutcome)>,
+    pub leaks: Vec<(LeakReport, Result<LeakOutcome, StoreError>)>,
     digest: [u8; 32],
-}
-
-/// Why a report was not handled.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum GitHubError {
-    /// It is refused.
-    Report(ReportError),
-    /// The store failed, maybe in the middle. A repeat of the report is taken.
-    Store(StoreError),
-}
-
-impl GitHubError {
-    /// The status to answer with: [`ReportError::status`], or 503.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Report(error) => error.status(),
-            Self::Store(_) => 503,
-        }
-    }
-}
-
-impl fmt::Display for GitHubError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Report(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for GitHubError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Report(_) => None,
-            Self::Store(error) => error.source(),
-        }
-    }
 }
 
 impl GitHubWebhook {
@@ -158,11 +120,15 @@ impl GitHubWebhook {
     /// What to answer, with status 200 and as `application/json`: for each token whether it was a true positive. Tokens are named by
     /// their SHA-256 in hexadecimal digits, which GitHub's programme takes in place of their texts.
     ///
-    /// From now on the same report is refused as a replay. So call it once all that you do about the leaks is done: where that
+    /// From then on the same report is refused as a replay. So call it once all that you do about the leaks is done: where that
     /// fails, answer 503, and GitHub's next try is handled as this one was.
-    pub fn answer(&self, handled: &Handled) -> String {
+    ///
+    /// # Errors
+    /// A [`StoreError`] of one of the tokens: answer 503.
+    pub fn answer<'h>(&self, handled: &'h Handled) -> Result<String, &'h StoreError> {
+        let feedback = feedback(&handled.leaks)?;
         self.answered().add(handled.digest);
-        feedback(&handled.leaks)
+        Ok(feedback)
     }
 
     // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
@@ -185,33 +151,35 @@ impl Answered {
 }
 
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Revokes what GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. What to answer is said by
-    /// [`GitHubWebhook::answer`].
+    /// Revokes what GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. All are tried, also behind one for which
+    /// the store failed. What to answer is said by [`GitHubWebhook::answer`].
     ///
     /// # Errors
-    /// [`GitHubError`]: nothing was revoked, but where the store failed in the middle.
+    /// [`ReportError`]: nothing was revoked.
     pub async fn handle_github(
         &self,
         webhook: &GitHubWebhook,
         actor: &Actor,
         delivery: Delivery<'_>,
-    ) -> Result<Handled, GitHubError> {
-        let (reports, digest) = webhook.open(&delivery).map_err(GitHubError::Report)?;
+    ) -> Result<Handled, ReportError> {
+        let (reports, digest) = webhook.open(&delivery)?;
         let mut leaks = Vec::with_capacity(reports.len());
         for report in reports {
-            let outcome = self.report_leak(actor, &report.token).await.map_err(GitHubError::Store)?;
+            let outcome = self.report_leak(actor, &report.token).await;
             leaks.push((report, outcome));
         }
         Ok(Handled { leaks, digest })
     }
 }
 
-fn feedback(leaks: &[(LeakReport, LeakOutcome)]) -> String {
-    let one = |(report, outcome): &(LeakReport, LeakOutcome)| {
-        let label = if outcome.token().is_some() { "true_positive" } else { "false_positive" };
-        json!({ "token_hash": hex(&Sha256::digest(report.token.as_bytes())), "token_type": report.kind, "label": label })
-    };
-    leaks.iter().map(one).collect::<Value>().to_string()
+fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, StoreError>)]) -> Result<String, &StoreError> {
+    let mut feedback = Vec::with_capacity(leaks.len());
+    for (report, outcome) in leaks {
+        let label = if outcome.as_ref()?.token().is_some() { "true_positive" } else { "false_positive" };
+        let hash = hex(&Sha256::digest(report.token.as_bytes()));
+        feedback.push(json!({ "token_hash": hash, "token_type": report.kind, "label": label }));
+    }
+    Ok(Value::Array(feedback).to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -140,11 +140,15 @@ impl Search {
 
     /// Now that all of it is there, but for the last `fresh` bytes not gone by.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(Found)) {
-        if TokenText::parse(&*self.token).is_ok()
-            && let Ok(token) = LeakedToken::new(&*self.token)
-        {
-            let end = self.passed + fresh as u64;
-            found(Found { position: end - self.token.len() as u64, token });
+        let head = &self.token[..self.token.len() - TAIL];
+        for at in self.marks.beginnings(head) {
+            let text = &self.token[at..];
+            if TokenText::parse(text).is_ok()
+                && let Ok(token) = LeakedToken::new(text)
+            {
+                let end = self.passed + fresh as u64;
+                found(Found { position: end - text.len() as u64, token });
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memmem;
+use zeroize::Zeroizing;
 
 use crate::words::alphabet;
 use crate::words::ids::{Prefix, ProjectId, TokenId};
@@ -32,9 +33,9 @@ impl Marks {
             while let Some(hit) = mark.find(&text[from..within]) {
                 let start = from + hit;
                 match end_of_head(text, start + mark.needle().len()) {
-                    // Of one prefix, what begins first ends first.
+                    // Of one prefix, what begins first ends first. One prefix may end another: of those that end together the longest.
                     Some(end) if end > behind => {
-                        if first.as_ref().is_none_or(|first| end < first.end) {
+                        if first.as_ref().is_none_or(|first| (end, start) < (first.end, first.start)) {
                             first = Some(start..end);
                         }
                         break;
@@ -44,6 +45,20 @@ impl Marks {
             }
         }
         first
+    }
+}
+
+impl Marks {
+    /// Where in a head, which ends its text, heads begin: the longest first.
+    pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
+        let begins = |at: &usize| {
+            let of = |mark: &memmem::Finder<'_>| {
+                head[*at..].starts_with(mark.needle())
+                    && end_of_head(head, at + mark.needle().len()) == Some(head.len())
+            };
+            self.0.iter().any(of)
+        };
+        (0..head.len()).filter(begins)
     }
 }
 
@@ -57,10 +72,9 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The last bytes of a stream, as far as a head may have begun in them.
-#[derive(Clone, Debug)]
+/// The last bytes of a stream, as far as a head may have begun in them. They may be of a tail.
 pub(super) struct Behind {
-    bytes: [u8; LONGEST - 1],
+    bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,
 }
 
@@ -85,13 +99,13 @@ impl Head {
 
 impl Behind {
     pub(super) fn nothing() -> Self {
-        Self { bytes: [0; LONGEST - 1], len: 0 }
+        Self { bytes: Zeroizing::new([0; LONGEST - 1]), len: 0 }
     }
 
     /// The head that ends first in the block that comes next.
     pub(super) fn next_head(&self, marks: &Marks, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
-            let mut seam = [0; 2 * LONGEST - 1];
+            let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);
             let more = block.len().min(LONGEST);
             seam[..self.len].copy_from_slice(&self.bytes[..self.len]);
             seam[self.len..self.len + more].copy_from_slice(&block[..more]);

@@ -1,5 +1,6 @@
 //! A writer for `tracing-subscriber` that lets no secret through.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,13 +44,52 @@ impl<M> RedactedLog<M> {
 }
 
 impl<'w, M: MakeWriter<'w>> MakeWriter<'w> for RedactedLog<M> {
-    type Writer = Redactor<M::Writer>;
+    type Writer = RedactedLine<M::Writer>;
 
     fn make_writer(&'w self) -> Self::Writer {
-        Redactor::counting(&self.finder, self.inner.make_writer(), Arc::clone(&self.caught))
+        self.line(self.inner.make_writer())
     }
 
     fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Self::Writer {
-        Redactor::counting(&self.finder, self.inner.make_writer_for(meta), Arc::clone(&self.caught))
+        self.line(self.inner.make_writer_for(meta))
+    }
+}
+
+impl<M> RedactedLog<M> {
+    fn line<W: Write>(&self, inner: W) -> RedactedLine<W> {
+        RedactedLine { redactor: Redactor::counting(&self.finder, Vec::new(), Arc::clone(&self.caught)), inner }
+    }
+}
+
+/// The writer of one event, which is gathered and then written at once, so that the lines of several threads stay apart.
+#[derive(Debug)]
+pub struct RedactedLine<W: Write> {
+    redactor: Redactor<Vec<u8>>,
+    inner: W,
+}
+
+impl<W: Write> RedactedLine<W> {
+    fn hand_on(&mut self) -> io::Result<()> {
+        // What fails is not tried again: half a line behind a whole one helps nobody.
+        let line = self.redactor.take();
+        if line.is_empty() { Ok(()) } else { self.inner.write_all(&line) }
+    }
+}
+
+impl<W: Write> Write for RedactedLine<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.redactor.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on()?;
+        self.inner.flush()
+    }
+}
+
+impl<W: Write> Drop for RedactedLine<W> {
+    fn drop(&mut self) {
+        // As tracing-subscriber does with the errors of its writers.
+        let _ = self.hand_on();
     }
 }

@@ -12,8 +12,8 @@ use crate::words::format::TAIL;
 /// What stands in place of a tail.
 const MARK: &[u8] = "…".as_bytes();
 
-/// A writer that writes `…` in place of the tail of everything that looks like a token of the finder's prefixes: with a right
-/// checksum or a wrong one, whole or cut off. Nothing else changes, and nothing is held back: what is left of the tail is public,
+/// A writer that writes `…` in place of the tail of everything that looks like a token of the finder's prefixes: behind a prefix, a
+/// project and an id, all letters and digits up to 50, with a right checksum or a wrong one, whole or cut off. Nothing else changes, and nothing is held back: what is left of the tail is public,
 /// and goes on at once. A token may be cut anywhere by the writes.
 ///
 /// ```
@@ -29,7 +29,8 @@ const MARK: &[u8] = "…".as_bytes();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Not claimed: text that was changed on its way, such as by base64, by compression or by writing it in capitals.
+/// Not claimed: text that was changed on its way, such as by base64, by compression or by writing it in capitals; a tail whose front is
+/// cut off or mistyped.
 pub struct Redactor<W> {
     finder: Finder,
     inner: W,
@@ -70,12 +71,20 @@ impl<W> Redactor<W> {
     }
 }
 
+#[cfg(feature = "tracing-subscriber")]
+impl Redactor<Vec<u8>> {
+    /// What was written so far. A tail that has begun goes on.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.inner)
+    }
+}
+
 impl<W: Write> Redactor<W> {
     fn pay(&mut self) -> io::Result<()> {
         while !self.owed.is_empty() {
             match self.inner.write(self.owed) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.owed = &self.owed[written..],
+                Ok(written) => self.owed = &self.owed[written.min(self.owed.len())..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -100,7 +109,6 @@ impl<W: Write> Write for Redactor<W> {
                 self.behind.pass(&bytes[..tail]);
                 return Ok(tail);
             }
-            self.tail = 0;
         }
         let block = &bytes[..bytes.len().min(AT_ONCE)];
         let head = self.behind.next_head(&self.finder.marks, block);
@@ -109,6 +117,8 @@ impl<W: Write> Write for Redactor<W> {
         self.behind.pass(&block[..written]);
         if head.is_some() && written == end {
             (self.tail, self.marked) = (TAIL, false);
+        } else if written > 0 {
+            self.tail = 0;
         }
         Ok(written)
     }

@@ -1,6 +1,8 @@
 //! What the owner of a leaked token is told, until they say that they know.
 
-use keyfob::{Actor, LeakOutcome, LeakReport, ProjectId, Timestamp, TokenId, TokenKey};
+use std::io::Write;
+
+use keyfob::{Actor, Finder, LeakOutcome, LeakReport, ProjectId, Redactor, Timestamp, TokenId, TokenKey};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -24,7 +26,7 @@ pub struct Leaked {
 /// Notes that a token was found, for its owner. The first report of it counts.
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
-    let url: String = report.url.chars().filter(|letter| !letter.is_control()).take(MOST_OF_URL).collect();
+    let url = shown(&app.finder, &report.url);
     sqlx::query(
         "INSERT INTO token_leaks (project, token_id, owner, name, at, reporter, url) VALUES (?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO NOTHING",
@@ -39,6 +41,17 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     .execute(&app.pool)
     .await?;
     Ok(())
+}
+
+/// The address as it may be kept and shown: without the secret that may stand in it, and without what turns text around.
+fn shown(finder: &Finder, url: &str) -> String {
+    let mut redactor = Redactor::new(finder, Vec::new());
+    // Into memory, which takes all.
+    let _ = redactor.write_all(url.as_bytes());
+    let turns =
+        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let url = String::from_utf8_lossy(redactor.get_ref());
+    url.chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(MOST_OF_URL).collect()
 }
 
 /// What the person has not said to know of, the latest first.
