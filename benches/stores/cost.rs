@@ -101,9 +101,8 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
         number(ENTRIES.min(tokens)),
     ));
     table.note(
-        "The median is what a request finds that the cache answers, as most do; behind a call of the store it finds the \
-         processor's caches cold, as a MemoryStore seldom does. The mean has the calls of the store in it, and so is that of a MemoryStore \
-         only where there are next to none.",
+        "The median is what a request finds that the cache answers, as most do. The mean has the calls of the store in it, and so is \
+         that of a MemoryStore only where there are next to none.",
     );
     table.note(
         "An ideal cache knows which tokens are the most popular and holds just these; the same requests at the same times were \
