@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Compares the public API with keyfob.txt and with the last release; `run.sh write` writes keyfob.txt anew.
+# What this shows, and what it does not, stands at the head of src/main.rs.
+set -eu
+cd "$(dirname "$0")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --locked --package keyfob --lib --all-features -- -Z unstable-options --output-format json
+version=$(cargo pkgid --package keyfob | sed 's/.*[#@]//')
+
+released=()
+if tag=$(git describe --tags --abbrev=0 --match 'v*' 2> /dev/null); then
+    git show "$tag:tests/public-api/keyfob.txt" > "$target/released-api.txt"
+    released=("$target/released-api.txt")
+fi
+cargo run --quiet --locked --package public-api-listing -- \
+    "${1:-check}" "$target/doc/keyfob.json" "$version" tests/public-api/keyfob.txt "${released[@]}"

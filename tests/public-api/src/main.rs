@@ -1,0 +1,163 @@
+//! Whether the public API is what `keyfob.txt` lists, and whether the version says what changed since the last release.
+//!
+//! `keyfob.txt` has the version in its first line, then a line for each public item with every feature: so that each
+//! change of the API is a change of that file, for a reviewer to see. Against the listing of a release, a line that is
+//! gone needs a version that `cargo update` does not take, and a new line needs a new version at all.
+//!
+//! Not seen: a required method in a trait or a variant in an enum that was exhaustive, which are new lines like any
+//! other, and a change of behaviour.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+
+use semver::{Comparator, Op, Version};
+
+const USAGE: &str = "public-api-listing (check|write) RUSTDOC_JSON VERSION LISTING [LISTING_OF_THE_LAST_RELEASE]";
+
+struct Listing {
+    version: Version,
+    items: BTreeSet<String>,
+}
+
+impl Listing {
+    fn read(text: &str) -> Result<Self, Box<dyn Error>> {
+        let (version, items) = text.split_once('\n').ok_or("a listing without a version")?;
+        Ok(Self { version: version.parse()?, items: items.lines().map(str::to_owned).collect() })
+    }
+
+    fn of(json: &str, version: &str) -> Result<Self, Box<dyn Error>> {
+        let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
+        // Traits of the compiler, which nobody can name.
+        let named = |line: &String| {
+            !["Freeze", "UnsafeUnpin", "StructuralPartialEq"].iter().any(|hidden| line.contains(hidden))
+        };
+        Ok(Self { version: version.parse()?, items: api.items().map(|item| item.to_string()).filter(named).collect() })
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}\n", self.version);
+        for item in &self.items {
+            text += item;
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Why this may not be released after `released`.
+    fn breach(&self, released: &Self) -> Option<String> {
+        let Version { major, minor, patch, .. } = released.version;
+        let caret = |op, minor, patch| Comparator { op, major, minor, patch, pre: semver::Prerelease::EMPTY };
+        let is_taken = caret(Op::Caret, Some(minor), Some(patch)).matches(&self.version);
+        let is_a_patch = caret(Op::Tilde, Some(minor), Some(patch)).matches(&self.version);
+        let gone: Vec<&str> = released.items.difference(&self.items).map(String::as_str).collect();
+        let has_new = self.items.difference(&released.items).next().is_some();
+        if self.version < released.version {
+            Some(format!("{} comes before {}", self.version, released.version))
+        } else if !gone.is_empty() && is_taken {
+            Some(format!("{} breaks who depends on {}, which had\n{}", self.version, released.version, gone.join("\n")))
+        } else if has_new && (self.version == released.version || (major > 0 && is_a_patch)) {
+            Some(format!(
+                "{} has items that {} had not, and its number does not say so",
+                self.version, released.version
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let (mode, json, version, listing, released) = match arguments {
+        [mode, json, version, listing] => (mode, json, version, listing, None),
+        [mode, json, version, listing, released] => (mode, json, version, listing, Some(released)),
+        _ => return Err(USAGE.into()),
+    };
+    let present = Listing::of(json, version)?;
+    match mode.as_str() {
+        "write" => fs::write(listing, present.text())?,
+        "check" => {
+            let listed = Listing::read(&fs::read_to_string(listing)?)?;
+            let gone = listed.items.difference(&present.items).map(|item| format!("-{item}"));
+            let new = present.items.difference(&listed.items).map(|item| format!("+{item}"));
+            let differs: Vec<String> = gone.chain(new).collect();
+            if !differs.is_empty() || listed.version != present.version {
+                let differs = differs.join("\n");
+                return Err(format!(
+                    "{listing} lists {}, this is {}\n{differs}\nbash tests/public-api/run.sh write",
+                    listed.version, present.version
+                )
+                .into());
+            }
+        }
+        _ => return Err(USAGE.into()),
+    }
+    println!("public API: {} items, version {}", present.items.len(), present.version);
+    match released {
+        None => println!("public API: no release yet, so nothing can break"),
+        Some(released) => {
+            let released = Listing::read(&fs::read_to_string(released)?)?;
+            if let Some(breach) = present.breach(&released) {
+                return Err(breach.into());
+            }
+            println!("public API: {} may follow {}", present.version, released.version);
+        }
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(version: &str, items: &[&str]) -> Listing {
+        Listing { version: version.parse().unwrap(), items: items.iter().map(|item| (*item).to_owned()).collect() }
+    }
+
+    #[test]
+    fn what_is_gone_or_new_needs_its_number() {
+        let (both, gone, new) = (["fn a", "fn b"], ["fn a"], ["fn a", "fn b", "fn c"]);
+        let cases: [(&str, &str, &[&str], bool); 15] = [
+            ("0.1.0", "0.1.0", &both, true),
+            ("0.1.0", "0.1.1", &both, true),
+            ("0.1.1", "0.1.0", &both, false),
+            ("0.1.0", "0.1.0", &new, false),
+            ("0.1.0", "0.1.1", &new, true),
+            ("0.1.0", "0.1.1", &gone, false),
+            ("0.1.0", "0.2.0", &gone, true),
+            ("1.2.0", "1.2.1", &both, true),
+            ("1.2.0", "1.2.0", &new, false),
+            ("1.2.0", "1.2.1", &new, false),
+            ("1.2.0", "1.3.0", &new, true),
+            ("1.2.0", "1.2.1", &gone, false),
+            ("1.2.0", "1.3.0", &gone, false),
+            ("1.2.0", "2.0.0", &gone, true),
+            ("0.9.0", "1.0.0", &gone, true),
+        ];
+        for (before, after, items, may) in cases {
+            let breach = listing(after, items).breach(&listing(before, &both));
+            assert_eq!(breach.is_none(), may, "{before} to {after} with {items:?}: {breach:?}");
+        }
+    }
+
+    #[test]
+    fn a_listing_is_read_as_it_was_written() {
+        let written = listing("0.1.0", &["fn a", "fn b"]).text();
+        let read = Listing::read(&written).unwrap();
+        assert_eq!((read.text(), read.items.len()), (written, 2));
+        assert!(Listing::read("").is_err() && Listing::read("fn a\nfn b\n").is_err());
+    }
+}
