@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn each_block_is_listed_once() {
+        let listed: Vec<String> = ranges("10.0.0.0/8, ::1 10.0.0.0/8").iter().map(ToString::to_string).collect();
+        assert_eq!(listed, ["10.0.0.0/8", "::1/128"]);
+        assert_eq!(ranges("").iter().count(), 0);
+    }
+
+    #[test]
     fn no_block_allows_all_and_an_unknown_address_is_in_none() {
         assert!(ranges("").allow(None));
         assert!(!ranges("0.0.0.0/0 ::/0").allow(None));

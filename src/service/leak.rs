@@ -70,17 +70,19 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
         let Some(record) = self.held(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
-        if record.revoked.is_none() {
+        let (view, is_first) = if record.revoked.is_some() {
+            (record.view(now), false)
+        } else {
             let revoked = self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?;
-            let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
-            if is_first {
-                self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
-                return Ok(LeakOutcome::Revoked(Box::new(view)));
-            }
+            let Some(revoked) = revoked else { return Ok(LeakOutcome::NotOurs) };
+            revoked
+        };
+        if is_first {
+            self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
+            Ok(LeakOutcome::Revoked(Box::new(view)))
+        } else {
             self.reported_again(key, actor, now);
-            return Ok(LeakOutcome::RevokedBefore(Box::new(view)));
+            Ok(LeakOutcome::RevokedBefore(Box::new(view)))
         }
-        self.reported_again(key, actor, now);
-        Ok(LeakOutcome::RevokedBefore(Box::new(record.view(now))))
     }
 }

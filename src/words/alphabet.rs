@@ -133,9 +133,12 @@ mod tests {
         let others = (0..=255u8).filter(|byte| !ORDER.contains(byte));
         for byte in others {
             assert_eq!(value(byte), None);
-            assert!(!all_base62(&[b'0', byte]));
+            for bytes in [[b'0', byte], [byte, byte]] {
+                assert!(!all_base62(&bytes) && !all_lower(&bytes));
+            }
         }
-        assert!(all_base62(ORDER));
+        assert!(all_base62(ORDER) && all_lower(b"0123456789abcdefghijklmnopqrstuvwxyz"));
+        assert!(!all_lower(b"A") && !all_lower(b"AZ"));
     }
 
     #[test]

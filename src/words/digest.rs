@@ -131,6 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_right_in_its_last_64_bits_is_no_tag() {
+        let digest = Digest::from_bytes([0xa5; 32]);
+        let mut number = u128::from(digest.first_word()) + (1 << 64);
+        let mut tag = [0; 11];
+        for place in tag.iter_mut().rev() {
+            *place = alphabet::digit((number % 62) as u8);
+            number /= 62;
+        }
+        assert_eq!(number, 0);
+        assert!(!digest.has_tag(&tag));
+    }
+
+    #[test]
     fn only_32_bytes_are_a_digest() {
         assert!(Digest::try_from([0; 32].as_slice()).is_ok());
         assert!(Digest::try_from([0; 31].as_slice()).is_err());
