@@ -175,3 +175,20 @@ async fn what_a_token_rotates_is_within_it() {
     let itself = rotate(&parent, grace()).await.unwrap();
     assert_eq!(itself.record.expires_at, parent.record.expires_at);
 }
+
+/// What never expires is followed by what does not, but where the managing token ends.
+#[tokio::test]
+async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
+    let (_, tokens) = service();
+    let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
+    let never = || new_token().with_lifetime(Lifetime::Never).with_addresses("10.0.0.0/8".parse().unwrap());
+    let ends = managing(&tokens).await;
+    let stays = tokens.issue(&actor(), never().with_scopes(scopes("tokens:manage"))).await.unwrap();
+    for (parent, expected) in [(&ends, ends.record.expires_at), (&stays, None)] {
+        let manager = manager(&tokens, parent).await.unwrap();
+        let old = tokens.issue(&actor(), never()).await.unwrap();
+        let rotation = Rotation::with_grace(Duration::ZERO).within(&manager);
+        let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap().unwrap();
+        assert_eq!(rotated.issued.record.expires_at, expected);
+    }
+}

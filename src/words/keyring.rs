@@ -371,6 +371,8 @@ mod tests {
         // Under a pepper the MAC stays what it was, whichever mints.
         let before = Keyring::new(prefix(), pepper(1)).unwrap();
         assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
-        assert_eq!(numbers(&promoted.promoted(key(3)).unwrap()), [key(3), key(2), key(1)]);
+        let promoted = promoted.promoted(key(3)).unwrap();
+        assert_eq!(numbers(&promoted), [key(3), key(2), key(1)]);
+        assert_eq!(numbers(&promoted.without(RetiredKey::new(key(2))).unwrap()), [key(3), key(1)]);
     }
 }
