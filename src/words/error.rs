@@ -235,3 +235,21 @@ impl fmt::Display for RngError {
 }
 
 impl core::error::Error for RngError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_and_digest_stand_between_the_text_and_the_proof() {
+        let at = |found: Rejection| Rejection::ALL.iter().position(|rejection| *rejection == found).unwrap();
+        for (place, rejection) in Rejection::ALL.iter().enumerate() {
+            assert_eq!(rejection.is_before_store(), place < at(Rejection::Unknown), "{rejection}");
+            assert_eq!(rejection.is_after_proof(), place > at(Rejection::Digest), "{rejection}");
+        }
+        assert_eq!(
+            (at(Rejection::Tag) + 1, at(Rejection::Unknown) + 1),
+            (at(Rejection::Unknown), at(Rejection::Digest))
+        );
+    }
+}
