@@ -153,6 +153,7 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
 
     // The one of twenty days ends before it was unused for thirty, and dan's at that moment.
     let policy = Policy::default().with_max_lifetime(100 * DAY).with_max_unused(30 * DAY);
+    assert_eq!((policy.max_unused(), Policy::default().max_unused()), (Some(30 * DAY), None));
     let hits = tokens.dry_run(&policy).await.unwrap();
     let told: Vec<_> =
         hits.iter().map(|hit| (hit.from, hit.project.as_str(), hit.owner.as_str(), hit.breach, hit.tokens)).collect();

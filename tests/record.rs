@@ -30,7 +30,7 @@ fn made(policy: &Policy, new: NewToken) -> TokenRecord {
 /// A policy by which a token must live for so long.
 fn least(min: Duration) -> Policy {
     let policy = Policy::default();
-    let lifetimes = Lifetimes { min, ..policy.lifetimes(TokenKind::Human).clone() };
+    let lifetimes = Lifetimes { min, ..*policy.lifetimes(TokenKind::Human) };
     policy.with_lifetimes(TokenKind::Human, lifetimes)
 }
 

@@ -10,7 +10,9 @@ use crate::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts, 
 type Place = (u64, String);
 
 fn place(found: &Found) -> Place {
-    (found.position, found.token.public_part().unwrap().to_owned())
+    let (public_part, key) = (found.token.public_part().unwrap(), found.token.key().unwrap());
+    assert!(public_part.ends_with(&format!("_{}_{}", key.project, key.id)), "{public_part}");
+    (found.position, public_part.to_owned())
 }
 
 fn in_chunks(text: &[u8], sizes: &[usize]) -> Vec<Place> {
