@@ -152,7 +152,11 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
     }
     assert_eq!(world.outcome(&made).await, Err(Some(Rejection::Rotated)));
     world.heard(&[Event::Reused { key, successor: Some(successor), left_out: 0 }]);
-    assert_eq!(tokens.counts().unwrap().rejected(Rejection::Rotated), 1);
+    let counts = tokens.counts().unwrap();
+    assert_eq!(
+        (counts.rejected(Rejection::Rotated), counts.rejected(Rejection::Scope), counts.all_rejected()),
+        (1, 0, 1)
+    );
 }
 
 #[tokio::test]

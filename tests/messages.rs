@@ -3,13 +3,15 @@
 mod support;
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Credential, FixedClock, ForeignDigest, ForeignHash, HeaderError, Invalid, KeyNumber, Keyring, MemoryStore,
-    MintError, PolicyBreach, PolicyError, PresentedToken, ProjectId, Rejection, RngError, Scope, ScopeSet, Status,
-    SuccessionError, Timestamp, Tokens, TransitionError, WithinError,
+    Access, ConfirmError, Credential, FixedClock, ForeignDigest, ForeignHash, HeaderError, Interrupted, Invalid,
+    KeyNumber, Keyring, MemoryStore, MintError, PolicyBreach, PolicyError, PresentedToken, ProjectId, Rejection,
+    RngError, RotateError, Scope, ScopeSet, Status, StoreError, StoreErrorKind, SuccessionError, Timestamp, Tokens,
+    TransitionError, WithinError,
 };
 use support::{actor, keyring, new_token, now, pepper, prefix, project};
 
@@ -58,6 +60,22 @@ fn no_two_errors_say_the_same() {
         &PolicyError::NoLifetime,
         &PolicyError::PastEndOfTime,
     ]);
+}
+
+#[test]
+fn an_error_of_the_service_passes_on_what_is_behind_it() {
+    let store = || StoreError::with_source(StoreErrorKind::Unavailable, "away");
+    let interrupted = Interrupted { after: Some(project("145")), count: 3, error: store() };
+    assert!(interrupted.to_string().contains("145") && interrupted.to_string().contains('3'), "{interrupted}");
+    let refused = RotateError::from(SuccessionError::Superseded);
+    let changed = ConfirmError::Change(store().into());
+    let rejected = ConfirmError::Rejected(Rejection::Tag);
+    differ(&[&interrupted, &refused, &RotateError::from(store()), &rejected]);
+    assert_eq!(changed.to_string(), store().to_string());
+    for error in [&interrupted as &dyn Error, &RotateError::from(store()), &changed] {
+        assert_eq!(error.source().unwrap().to_string(), "away");
+    }
+    assert!((&refused as &dyn Error).source().is_none() && (&rejected as &dyn Error).source().is_none());
 }
 
 #[test]
