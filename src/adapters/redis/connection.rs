@@ -17,6 +17,9 @@ use super::PATIENCE;
 /// How long one try to reach a node may take.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
+/// After how long a connection to a cluster that gives no answer is made anew: before the exchange as a whole is over.
+const SILENCE: Duration = Duration::from_secs(4);
+
 /// What the host's addresses lead to.
 pub(super) enum Address {
     /// Any nodes of a cluster.
@@ -64,7 +67,10 @@ impl Address {
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
         Ok(match self {
-            Self::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
+            Self::Cluster(client) => {
+                let open = (0, Some(client.get_async_connection().await?));
+                Connection::Cluster { client: client.clone(), open: Mutex::new(open) }
+            }
             Self::Single(client) => Connection::Single { client: Box::new(client.clone()), open: Mutex::default() },
         })
     }
@@ -78,7 +84,11 @@ async fn open(client: &Client) -> RedisResult<MultiplexedConnection> {
 /// A connection that many calls share, and that is made anew where it was lost.
 pub(super) enum Connection {
     /// To each node of a cluster. The client follows the cluster's shape.
-    Cluster(ClusterConnection),
+    Cluster {
+        client: Box<ClusterClient>,
+        /// As that of a single server.
+        open: Mutex<(u64, Option<ClusterConnection>)>,
+    },
     /// To one server.
     Single {
         client: Box<Client>,
@@ -96,9 +106,12 @@ impl Connection {
             pipeline.add_command(command.clone());
         }
         let answers = match self {
-            Self::Cluster(connection) => {
+            Self::Cluster { client, open } => {
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
-                connection.clone().route_pipeline(pipeline, 0, commands.len(), route).await?
+                let send = async |mut connection: ClusterConnection| {
+                    connection.route_pipeline(pipeline, 0, commands.len(), route).await
+                };
+                send_to_cluster(client, open, send).await?
             }
             Self::Single { client, open } => send_to_one(client, open, &pipeline, commands.len()).await?,
         };
@@ -112,9 +125,10 @@ impl Connection {
     /// Sends a command to each node, replicas too; their answers, each with the node's address.
     pub(super) async fn send_to_all(&self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
         match self {
-            Self::Cluster(connection) => {
+            Self::Cluster { client, open } => {
                 let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
-                match connection.clone().route_command(command, routing).await? {
+                let send = async |mut connection: ClusterConnection| connection.route_command(command, routing).await;
+                match send_to_cluster(client, open, send).await? {
                     Value::Map(answers) => {
                         answers.into_iter().map(|(node, answer)| Ok((redis::from_redis_value(node)?, answer))).collect()
                     }
@@ -131,7 +145,38 @@ impl Connection {
 
     /// Whether it is to a cluster.
     pub(super) fn is_clustered(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self, Self::Cluster { .. })
+    }
+}
+
+/// Gives what is sent the connection to the cluster, which heals itself. Where it answers nothing at all in good time, it is given up
+/// for a new one: once every node was away, it may wait for itself for ever.
+async fn send_to_cluster<T>(
+    client: &ClusterClient,
+    shared: &Mutex<(u64, Option<ClusterConnection>)>,
+    send: impl AsyncFnOnce(ClusterConnection) -> RedisResult<T>,
+) -> RedisResult<T> {
+    let (number, connection) = {
+        let mut shared = shared.lock().await;
+        let connection = match shared.1.take() {
+            Some(connection) => connection,
+            None => {
+                shared.0 += 1;
+                client.get_async_connection().await?
+            }
+        };
+        shared.1 = Some(connection.clone());
+        (shared.0, connection)
+    };
+    match tokio::time::timeout(SILENCE, send(connection)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let mut shared = shared.lock().await;
+            if shared.0 == number {
+                shared.1 = None;
+            }
+            Err((ErrorKind::Io, "the connection to the cluster gave no answer").into())
+        }
     }
 }
 
