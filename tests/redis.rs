@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -188,4 +189,26 @@ async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRe
         }
         assert!(asked.elapsed() < Duration::from_secs(60), "nobody took over");
     }
+}
+
+/// Whatever made its connection silent: the client's own recovery may wait for itself for ever.
+#[tokio::test]
+async fn a_connection_that_gives_no_answer_is_made_anew() {
+    let Some(servers) = Servers::cluster(0) else { return };
+    let store = servers.store().await;
+    let key = insert(&store).await;
+    assert!(store.find(&key).await.unwrap().is_some());
+    let master = servers.master_of(&key.project);
+    let connected = || -> BTreeSet<String> {
+        let list = servers.ask_node(master, &["CLIENT", "LIST"]);
+        let others = list.lines().filter(|line| line.starts_with("id=") && !line.contains("cmd=client|list"));
+        others.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let before = connected();
+    servers.ask_node(master, &["CLIENT", "PAUSE", "6000", "ALL"]);
+    assert_eq!(store.find(&key).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(store.find(&key).await.unwrap().is_some());
+    let after = connected();
+    assert!(!before.is_subset(&after), "{before:?} {after:?}");
 }
