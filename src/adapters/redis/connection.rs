@@ -68,10 +68,10 @@ impl Address {
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
         Ok(match self {
             Self::Cluster(client) => {
-                let open = (0, Some(client.get_async_connection().await?));
-                Connection::Cluster { client: client.clone(), open: Mutex::new(open) }
+                let shared = Shared::new(Some(client.get_async_connection().await?));
+                Connection::Cluster { client: client.clone(), shared }
             }
-            Self::Single(client) => Connection::Single { client: Box::new(client.clone()), open: Mutex::default() },
+            Self::Single(client) => Connection::Single { client: Box::new(client.clone()), shared: Shared::new(None) },
         })
     }
 }
@@ -81,20 +81,12 @@ async fn open(client: &Client) -> RedisResult<MultiplexedConnection> {
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// A connection that many calls share, and that is made anew where it was lost.
+/// A connection to what the host has.
 pub(super) enum Connection {
     /// To each node of a cluster. The client follows the cluster's shape.
-    Cluster {
-        client: Box<ClusterClient>,
-        /// As that of a single server.
-        open: Mutex<(u64, Option<ClusterConnection>)>,
-    },
+    Cluster { client: Box<ClusterClient>, shared: Shared<ClusterConnection> },
     /// To one server.
-    Single {
-        client: Box<Client>,
-        /// With its number, so that only who used it says that it is lost.
-        open: Mutex<(u64, Option<MultiplexedConnection>)>,
-    },
+    Single { client: Box<Client>, shared: Shared<MultiplexedConnection> },
 }
 
 impl Connection {
@@ -106,14 +98,14 @@ impl Connection {
             pipeline.add_command(command.clone());
         }
         let answers = match self {
-            Self::Cluster { client, open } => {
+            Self::Cluster { client, shared } => {
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
                 let send = async |mut connection: ClusterConnection| {
                     connection.route_pipeline(pipeline, 0, commands.len(), route).await
                 };
-                send_to_cluster(client, open, send).await?
+                send_to_cluster(client, shared, send).await?
             }
-            Self::Single { client, open } => send_to_one(client, open, &pipeline, commands.len()).await?,
+            Self::Single { client, shared } => send_to_one(client, shared, &pipeline, commands.len()).await?,
         };
         match answers.first() {
             Some(Value::ServerError(error)) => Err(error.clone().into()),
@@ -125,10 +117,10 @@ impl Connection {
     /// Sends a command to each node, replicas too; their answers, each with the node's address.
     pub(super) async fn send_to_all(&self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
         match self {
-            Self::Cluster { client, open } => {
+            Self::Cluster { client, shared } => {
                 let routing = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
                 let send = async |mut connection: ClusterConnection| connection.route_command(command, routing).await;
-                match send_to_cluster(client, open, send).await? {
+                match send_to_cluster(client, shared, send).await? {
                     Value::Map(answers) => {
                         answers.into_iter().map(|(node, answer)| Ok((redis::from_redis_value(node)?, answer))).collect()
                     }
@@ -153,57 +145,60 @@ impl Connection {
 /// for a new one: once every node was away, it may wait for itself for ever.
 async fn send_to_cluster<T>(
     client: &ClusterClient,
-    shared: &Mutex<(u64, Option<ClusterConnection>)>,
+    shared: &Shared<ClusterConnection>,
     send: impl AsyncFnOnce(ClusterConnection) -> RedisResult<T>,
 ) -> RedisResult<T> {
-    let (number, connection) = {
-        let mut shared = shared.lock().await;
-        let connection = match shared.1.take() {
-            Some(connection) => connection,
-            None => {
-                shared.0 += 1;
-                client.get_async_connection().await?
-            }
-        };
-        shared.1 = Some(connection.clone());
-        (shared.0, connection)
-    };
+    let (number, connection) = shared.get_or_open(client.get_async_connection()).await?;
     match tokio::time::timeout(SILENCE, send(connection)).await {
         Ok(answer) => answer,
         Err(_) => {
-            let mut shared = shared.lock().await;
-            if shared.0 == number {
-                shared.1 = None;
-            }
+            shared.give_up(number).await;
             Err((ErrorKind::Io, "the connection to the cluster gave no answer").into())
         }
     }
 }
 
+/// Sends over the connection to the one server, which is given up once it is lost.
 async fn send_to_one(
     client: &Client,
-    shared: &Mutex<(u64, Option<MultiplexedConnection>)>,
+    shared: &Shared<MultiplexedConnection>,
     pipeline: &Pipeline,
     count: usize,
 ) -> RedisResult<Vec<Value>> {
-    let (number, mut connection) = {
-        let mut shared = shared.lock().await;
-        let connection = match shared.1.take() {
-            Some(connection) => connection,
-            None => {
-                shared.0 += 1;
-                open(client).await?
-            }
-        };
-        shared.1 = Some(connection.clone());
-        (shared.0, connection)
-    };
+    let (number, mut connection) = shared.get_or_open(open(client)).await?;
     let answers = connection.req_packed_commands(pipeline, 0, count).await;
     if answers.as_ref().is_err_and(RedisError::is_unrecoverable_error) {
-        let mut shared = shared.lock().await;
-        if shared.0 == number {
-            shared.1 = None;
-        }
+        shared.give_up(number).await;
     }
     answers
+}
+
+/// A connection that many calls share, made anew after one of them gave it up. Each has a number, so that a call gives up only the one
+/// that it used.
+pub(super) struct Shared<C>(Mutex<(u64, Option<C>)>);
+
+impl<C: Clone> Shared<C> {
+    fn new(connection: Option<C>) -> Self {
+        Self(Mutex::new((0, connection)))
+    }
+
+    /// The connection and its number; where there is none, the one that `opening` makes.
+    async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<(u64, C)> {
+        let (number, held) = &mut *self.0.lock().await;
+        if let Some(connection) = held {
+            return Ok((*number, connection.clone()));
+        }
+        let opened = opening.await?;
+        *number += 1;
+        *held = Some(opened.clone());
+        Ok((*number, opened))
+    }
+
+    /// The next call opens a new one, unless one was opened since.
+    async fn give_up(&self, number: u64) {
+        let (current, held) = &mut *self.0.lock().await;
+        if *current == number {
+            *held = None;
+        }
+    }
 }
