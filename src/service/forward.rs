@@ -1,4 +1,5 @@
-//! A reference, an `Arc` and a `Box` of a store are stores; so is an erased one. The calls of each trait are listed once, at the end.
+//! A reference, an `Arc` and a `Box` of a store are stores; so is one of an erased type. The calls of each trait are listed once, at
+//! the end.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -19,19 +20,25 @@ use crate::words::timestamp::Timestamp;
 /// The future of an erased call.
 type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
 
-/// For one trait: the forwards, an object-safe twin with boxed futures, and the erased store that holds one.
-/// A call lists its arguments by reference before the `;`, those by value after it.
+/// A store that can be maintained, as one object.
+pub(super) trait MaintainedObject: StoreObject + MaintenanceObject {}
+
+impl<S: TokenStore + StoreMaintenance> MaintainedObject for S {}
+
+/// A store that can be maintained and imports, as one object.
+pub(super) trait ImportingObject: MaintainedObject + ImportObject {}
+
+impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
+
+/// For one trait: an object-safe twin with boxed futures, the erased store that holds one, and the forwards of it, of pointers and of
+/// objects. A call lists its arguments by reference before the `;`, those by value after it.
 macro_rules! forward {
     (
         $(#[$docs:meta])*
-        $erased:ident($object:ident) for $trait:ident {
+        $erased:ident($object:ident $(, $whole:ident)*) for $trait:ident {
             $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
         }
     ) => {
-        forward!(@pointers $trait [&S] [Arc<S>] [Box<S>] {
-            $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+
-        });
-
         $(#[$docs])*
         #[derive(Clone)]
         pub struct $erased(Arc<dyn $object>);
@@ -49,7 +56,7 @@ macro_rules! forward {
             }
         }
 
-        trait $object: Send + Sync {
+        pub(super) trait $object: Send + Sync {
             $(
                 fn $call<'f>(
                     &'f self,
@@ -71,28 +78,30 @@ macro_rules! forward {
             )+
         }
 
-        #[deny(clippy::missing_trait_methods)]
-        impl $trait for $erased {
-            $(
-                async fn $call(&self, $($by_ref: &$ref_type,)* $($by_value: $type),*) -> Result<$answer, StoreError> {
-                    $object::$call(&*self.0, $($by_ref,)* $($by_value),*).await
-                }
-            )+
-        }
+        forward!(@impls $trait
+            [[S: $trait + ?Sized] &S, $trait(this => &**this)]
+            [[S: $trait + ?Sized] Arc<S>, $trait(this => &**this)]
+            [[S: $trait + ?Sized] Box<S>, $trait(this => &**this)]
+            [[] $erased, $object(this => &*this.0)]
+            [[] dyn $object + '_, $object(this => this)]
+            $([[] dyn $whole + '_, $object(this => this)])*
+            { $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+ }
+        );
     };
-    (@pointers $trait:ident [$pointer:ty] $([$more:ty])* {$($calls:tt)+}) => {
-        forward!(@pointer $trait $pointer { $($calls)+ });
-        forward!(@pointers $trait $([$more])* { $($calls)+ });
+    (@impls $trait:ident [$($one:tt)+] $([$($more:tt)+])* {$($calls:tt)+}) => {
+        forward!(@impl $trait $($one)+ { $($calls)+ });
+        forward!(@impls $trait $([$($more)+])* { $($calls)+ });
     };
-    (@pointers $trait:ident {$($calls:tt)+}) => {};
-    (@pointer $trait:ident $pointer:ty {
-        $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
+    (@impls $trait:ident {$($calls:tt)+}) => {};
+    (@impl $trait:ident [$($generics:tt)*] $type:ty, $through:ident($this:ident => $store:expr) {
+        $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $value_type:ty),*) -> $answer:ty;)+
     }) => {
         #[deny(clippy::missing_trait_methods)]
-        impl<S: $trait + ?Sized> $trait for $pointer {
+        impl<$($generics)*> $trait for $type {
             $(
-                async fn $call(&self, $($by_ref: &$ref_type,)* $($by_value: $type),*) -> Result<$answer, StoreError> {
-                    (**self).$call($($by_ref,)* $($by_value),*).await
+                async fn $call(&self, $($by_ref: &$ref_type,)* $($by_value: $value_type),*) -> Result<$answer, StoreError> {
+                    let $this = self;
+                    $through::$call($store, $($by_ref,)* $($by_value),*).await
                 }
             )+
         }
@@ -101,7 +110,7 @@ macro_rules! forward {
 
 forward! {
     /// A [`TokenStore`] of a type that is chosen at run time. Each call costs one box.
-    ErasedStore(StoreObject) for TokenStore {
+    ErasedStore(StoreObject, MaintainedObject, ImportingObject) for TokenStore {
         fn insert(; record: TokenRecord, limit: Option<OwnerLimit>) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn find_recent(key: &TokenKey;) -> Recent;
@@ -120,7 +129,7 @@ forward! {
 
 forward! {
     /// A [`StoreMaintenance`] of a type that is chosen at run time.
-    ErasedMaintenance(MaintenanceObject) for StoreMaintenance {
+    ErasedMaintenance(MaintenanceObject, MaintainedObject, ImportingObject) for StoreMaintenance {
         fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
         fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> Batch;
         fn claim_notices(
@@ -133,7 +142,7 @@ forward! {
 
 forward! {
     /// An [`ImportStore`] of a type that is chosen at run time.
-    ErasedImport(ImportObject) for ImportStore {
+    ErasedImport(ImportObject, ImportingObject) for ImportStore {
         fn import(; batch: Vec<ImportRow>) -> Vec<ImportOutcome>;
         fn find_imported(import_key: &ImportKey;) -> Option<Arc<TokenRecord>>;
     }
