@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-use super::heads::{AT_ONCE, Behind, Marks};
+use super::heads::{AT_ONCE, Behind, Needles};
 use crate::words::format::{MAX_LEN, TAIL, TokenText};
 use crate::words::ids::Prefix;
 use crate::words::leaked::LeakedToken;
@@ -31,7 +31,7 @@ use crate::words::leaked::LeakedToken;
 /// What is found is handed to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes it if it is one of the service's.
 #[derive(Clone, Debug)]
 pub struct Finder {
-    pub(super) marks: Marks,
+    pub(super) needles: Needles,
 }
 
 /// A token that was found.
@@ -47,7 +47,7 @@ pub struct Found {
 impl Finder {
     /// Finds tokens of these prefixes. A keyring's are [`Keyring::prefixes`](crate::Keyring::prefixes).
     pub fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
-        Self { marks: Marks::new(prefixes) }
+        Self { needles: Needles::new(prefixes) }
     }
 
     /// All tokens in a text.
@@ -77,12 +77,12 @@ impl Finder {
     /// A search of a stream that comes in chunks.
     pub fn search(&self) -> Search {
         Search {
-            marks: self.marks.clone(),
+            needles: self.needles.clone(),
             behind: Behind::nothing(),
             passed: 0,
             // Room for all of it at once: growing would leave copies of the secret behind.
             token: Zeroizing::new(Vec::with_capacity(MAX_LEN)),
-            missing: 0,
+            tail_left: 0,
         }
     }
 }
@@ -101,12 +101,13 @@ impl Finder {
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 pub struct Search {
-    marks: Marks,
+    needles: Needles,
     behind: Behind,
     passed: u64,
-    /// A head, and as much of its tail as was seen; the rest is not there yet.
+    /// A head, and as much of its tail as was seen.
     token: Zeroizing<Vec<u8>>,
-    missing: usize,
+    /// How many characters of the tail are not there yet; none where no head was seen.
+    tail_left: usize,
 }
 
 impl Search {
@@ -114,24 +115,24 @@ impl Search {
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Found)) {
         let mut rest = chunk;
         while !rest.is_empty() {
-            if self.missing > 0 {
-                let tail = tail_in(rest, self.missing);
+            if self.tail_left > 0 {
+                let tail = tail_in(rest, self.tail_left);
                 self.token.extend_from_slice(&rest[..tail]);
-                self.missing -= tail;
-                if self.missing == 0 {
+                self.tail_left -= tail;
+                if self.tail_left == 0 {
                     self.judge(tail, &mut found);
                 } else if tail < rest.len() {
-                    self.missing = 0;
+                    self.tail_left = 0;
                 }
                 rest = self.pass(rest, tail);
                 continue;
             }
             let block = &rest[..rest.len().min(AT_ONCE)];
             let mut end = block.len();
-            if let Some(head) = self.behind.next_head(&self.marks, block) {
+            if let Some(head) = self.behind.next_head(&self.needles, block) {
                 self.token.clear();
                 self.token.extend_from_slice(head.as_bytes());
-                self.missing = TAIL;
+                self.tail_left = TAIL;
                 end = head.end;
             }
             rest = self.pass(rest, end);
@@ -141,7 +142,7 @@ impl Search {
     /// Now that all of it is there, but for the last `fresh` bytes not gone by.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(Found)) {
         let head = &self.token[..self.token.len() - TAIL];
-        for at in self.marks.beginnings(head) {
+        for at in self.needles.beginnings(head) {
             let text = &self.token[at..];
             if TokenText::parse(text).is_ok()
                 && let Ok(token) = LeakedToken::new(text)
@@ -165,7 +166,7 @@ impl fmt::Debug for Search {
     }
 }
 
-/// How many bytes at the start of `text` may be of a tail of which `missing` are not there yet.
-pub(super) fn tail_in(text: &[u8], missing: usize) -> usize {
-    text.iter().take(missing).take_while(|byte| byte.is_ascii_alphanumeric()).count()
+/// How many bytes at the start of `text` may be of a tail of which so many are not there yet.
+pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
+    text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

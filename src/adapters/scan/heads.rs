@@ -13,53 +13,73 @@ use crate::words::ids::{Prefix, ProjectId, TokenId};
 pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
 /// How many bytes are searched at once, so that a stream that is full of heads does not have its rest searched for each.
 pub(super) const AT_ONCE: usize = 32 * 1024;
+/// The same for several prefixes, which are searched one after the other: what looks like one of them is looked at again for each head
+/// of another.
+const IN_TURN: usize = 1024;
 
 /// What every head begins with: each prefix with the `_` behind it.
 #[derive(Clone, Debug)]
-pub(super) struct Marks(Arc<[memmem::Finder<'static>]>);
+pub(super) struct Needles(Arc<[memmem::Finder<'static>]>);
 
-impl Marks {
+impl Needles {
     pub(super) fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
-        let mark = |prefix: Prefix| memmem::Finder::new(format!("{}_", prefix.as_str()).as_bytes()).into_owned();
-        Self(prefixes.into_iter().map(mark).collect())
+        let needle = |prefix: Prefix| memmem::Finder::new(format!("{}_", prefix.as_str()).as_bytes()).into_owned();
+        Self(prefixes.into_iter().map(needle).collect())
     }
 
     /// The head that ends first in `text`, behind its first `behind` bytes.
     fn first(&self, text: &[u8], behind: usize) -> Option<Range<usize>> {
+        let at_once = if self.0.len() == 1 { text.len() } else { IN_TURN };
         let mut first: Option<Range<usize>> = None;
-        for mark in self.0.iter() {
-            let within = first.as_ref().map_or(text.len(), |first| first.end);
-            let mut from = 0;
-            while let Some(hit) = mark.find(&text[from..within]) {
-                let start = from + hit;
-                match end_of_head(text, start + mark.needle().len()) {
-                    // Of one prefix, what begins first ends first. One prefix may end another: of those that end together the longest.
-                    Some(end) if end > behind => {
-                        if first.as_ref().is_none_or(|first| (end, start) < (first.end, first.start)) {
-                            first = Some(start..end);
-                        }
-                        break;
-                    }
-                    _ => from = start + 1,
+        let mut from = 0;
+        // What begins behind the first one may still end before it, if it is of another prefix.
+        while from < first.as_ref().map_or(text.len(), |first| first.end) {
+            let until = from + at_once;
+            for needle in self.0.iter() {
+                let within = first.as_ref().map_or(text.len(), |first| first.end);
+                let hits = &text[..within.min(until + needle.needle().len() - 1)];
+                // One prefix may end another: of those that end together the longest.
+                if let Some(head) = first_of(needle, hits, from, text, behind)
+                    && first.as_ref().is_none_or(|first| (head.end, head.start) < (first.end, first.start))
+                {
+                    first = Some(head);
                 }
             }
+            from = until;
         }
         first
     }
-}
 
-impl Marks {
     /// Where in a head, which ends its text, heads begin: the longest first.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
-            let of = |mark: &memmem::Finder<'_>| {
-                head[*at..].starts_with(mark.needle())
-                    && end_of_head(head, at + mark.needle().len()) == Some(head.len())
+            let of = |needle: &memmem::Finder<'_>| {
+                head[*at..].starts_with(needle.needle())
+                    && end_of_head(head, at + needle.needle().len()) == Some(head.len())
             };
             self.0.iter().any(of)
         };
         (0..head.len()).filter(begins)
     }
+}
+
+/// The first head of one prefix, which is also the one that ends first: its prefix stands in `hits`, the start of `text`, behind
+/// `from`, and it ends behind `behind`.
+fn first_of(
+    needle: &memmem::Finder<'_>,
+    hits: &[u8],
+    mut from: usize,
+    text: &[u8],
+    behind: usize,
+) -> Option<Range<usize>> {
+    while let Some(hit) = needle.find(&hits[from..]) {
+        let start = from + hit;
+        match end_of_head(text, start + needle.needle().len()) {
+            Some(end) if end > behind => return Some(start..end),
+            _ => from = start + 1,
+        }
+    }
+    None
 }
 
 /// Where a head ends whose project begins at `at`.
@@ -78,8 +98,9 @@ pub(super) struct Behind {
     len: usize,
 }
 
-/// A head of which `end` bytes, or all, stand in the block that was looked through.
+/// A head, which may have begun before the block that was looked through.
 pub(super) struct Head {
+    /// Where it ends in the block.
     pub(super) end: usize,
     bytes: [u8; LONGEST],
     len: usize,
@@ -103,18 +124,18 @@ impl Behind {
     }
 
     /// The head that ends first in the block that comes next.
-    pub(super) fn next_head(&self, marks: &Marks, block: &[u8]) -> Option<Head> {
+    pub(super) fn next_head(&self, needles: &Needles, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
             let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);
             let more = block.len().min(LONGEST);
             seam[..self.len].copy_from_slice(&self.bytes[..self.len]);
             seam[self.len..self.len + more].copy_from_slice(&block[..more]);
             let seam = &seam[..self.len + more];
-            if let Some(head) = marks.first(seam, self.len) {
+            if let Some(head) = needles.first(seam, self.len) {
                 return Some(Head::new(&seam[head.clone()], head.end - self.len));
             }
         }
-        marks.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
+        needles.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
     }
 
     /// These have gone by.
@@ -133,16 +154,30 @@ impl Behind {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEAD: &str = "acme_pat_145_00123456789ABCDE_";
 
-    fn marks(prefixes: &[&str]) -> Marks {
-        Marks::new(prefixes.iter().map(|prefix| Prefix::new(prefix).unwrap()))
+    /// Of heads, and of what is nearly one.
+    const PIECES: [&str; 8] = [
+        "acme_pat_",
+        "pat_",
+        "k9_",
+        "145_",
+        "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f_",
+        "00123456789ABCDE_",
+        "0123456789abcdef_",
+        "-",
+    ];
+
+    fn needles(prefixes: &[&str]) -> Needles {
+        Needles::new(prefixes.iter().map(|prefix| Prefix::new(prefix).unwrap()))
     }
 
     fn first(prefixes: &[&str], text: &str) -> Option<Range<usize>> {
-        marks(prefixes).first(text.as_bytes(), 0)
+        needles(prefixes).first(text.as_bytes(), 0)
     }
 
     #[test]
@@ -170,13 +205,42 @@ mod tests {
         let text = "ab_cd_0123456789abcdef_00123456789ABCDE_";
         assert_eq!(first(&["ab_cd", "ab"], text), Some(0..23));
         assert_eq!(first(&["ab", "ab_cd"], text), Some(0..23));
-        assert_eq!(marks(&["ab", "ab_cd"]).first(text.as_bytes(), 23), Some(0..40));
+        assert_eq!(needles(&["ab", "ab_cd"]).first(text.as_bytes(), 23), Some(0..40));
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
+    }
+
+    /// Tries every place.
+    fn by_trying(prefixes: &[&str], text: &str, behind: usize) -> Option<Range<usize>> {
+        let mut heads = Vec::new();
+        for prefix in prefixes {
+            for (start, found) in text.match_indices(&format!("{prefix}_")) {
+                heads.extend(end_of_head(text.as_bytes(), start + found.len()).map(|end| start..end));
+            }
+        }
+        heads.into_iter().filter(|head| head.end > behind).min_by_key(|head| (head.end, head.start))
+    }
+
+    proptest! {
+        /// Through several turns, in any order of the prefixes.
+        #[test]
+        fn of_several_prefixes_the_head_that_ends_first_is_first(
+            prefixes in Just(["acme", "acme_pat", "pat", "k9"]).prop_shuffle(),
+            clean in prop_oneof![Just(0), IN_TURN - 80..IN_TURN + 2, 0..3 * IN_TURN],
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40),
+            behind in 0..80usize,
+        ) {
+            let text = "-".repeat(clean) + &pieces.concat();
+            prop_assert_eq!(
+                needles(&prefixes).first(text.as_bytes(), clean + behind),
+                by_trying(&prefixes, &text, clean + behind)
+            );
+            prop_assert_eq!(first(&prefixes, &text), by_trying(&prefixes, &text, 0));
+        }
     }
 
     #[test]
     fn a_head_is_seen_wherever_the_stream_is_cut() {
-        let marks = marks(&["acme_pat"]);
+        let needles = needles(&["acme_pat"]);
         let text = format!("see {HEAD}AAAA");
         for cut in 0..=text.len() {
             for second in cut..=text.len() {
@@ -186,7 +250,7 @@ mod tests {
                     let mut from = start;
                     while from < end {
                         let block = &text.as_bytes()[from..end];
-                        let head = behind.next_head(&marks, block);
+                        let head = behind.next_head(&needles, block);
                         let to = head.as_ref().map_or(end, |head| from + head.end);
                         if let Some(head) = head {
                             assert_eq!(head.as_bytes(), HEAD.as_bytes());
