@@ -61,7 +61,9 @@ impl<M> RedactedLog<M> {
     }
 }
 
-/// The writer of one event, which is gathered and then written at once, so that the lines of several threads stay apart.
+/// The writer of one event. What comes in one piece, as it does from a layer of `tracing-subscriber`, is written in one piece, so that
+/// the lines of several threads stay apart, and the error of the writer behind it is answered. What comes in several is gathered, and
+/// written when it is flushed or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -81,6 +83,11 @@ impl<W: Write> Write for RedactedLine<W> {
         self.redactor.write(bytes)
     }
 
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.redactor.write_all(bytes)?;
+        self.hand_on()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.hand_on()?;
         self.inner.flush()
@@ -89,7 +96,128 @@ impl<W: Write> Write for RedactedLine<W> {
 
 impl<W: Write> Drop for RedactedLine<W> {
     fn drop(&mut self) {
-        // As tracing-subscriber does with the errors of its writers.
+        // Of what was neither written whole nor flushed, nobody is there to be told.
         let _ = self.hand_on();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tracing::Level;
+    use tracing_subscriber::fmt::{Subscriber, SubscriberBuilder};
+
+    use super::*;
+    use crate::words::ids::Prefix;
+
+    const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
+    const REDACTED: &str = "acme_pat_145_00123456789ABCDE_…";
+
+    /// Each call of a writer, with the level that the writer was made for.
+    #[derive(Clone, Default)]
+    struct Calls(Arc<Mutex<Vec<String>>>);
+
+    struct Writer {
+        calls: Calls,
+        level: Option<Level>,
+    }
+
+    impl Calls {
+        fn taken(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+
+        fn note(&self, call: &str, level: Option<Level>) {
+            self.0.lock().unwrap().push(format!("{call} {}", level.map_or("-".into(), |level| level.to_string())));
+        }
+    }
+
+    impl<'w> MakeWriter<'w> for Calls {
+        type Writer = Writer;
+
+        fn make_writer(&'w self) -> Writer {
+            Writer { calls: self.clone(), level: None }
+        }
+
+        fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Writer {
+            Writer { calls: self.clone(), level: Some(*meta.level()) }
+        }
+    }
+
+    impl Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes == b"full\n" {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.calls.note(std::str::from_utf8(bytes).unwrap().trim_end(), self.level);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.calls.note("flush", self.level);
+            Ok(())
+        }
+    }
+
+    fn log() -> (RedactedLog<Calls>, Calls) {
+        let calls = Calls::default();
+        (RedactedLog::new(&Finder::new([Prefix::new("acme_pat").unwrap()]), calls.clone()), calls)
+    }
+
+    fn subscriber(log: RedactedLog<Calls>) -> impl tracing::Subscriber {
+        let builder: SubscriberBuilder = Subscriber::builder();
+        builder.without_time().with_level(false).with_target(false).with_ansi(false).with_writer(log).finish()
+    }
+
+    #[test]
+    fn an_event_is_written_at_once_without_its_secret_for_its_level() {
+        let (log, calls) = log();
+        tracing::subscriber::with_default(subscriber(log.clone()), || {
+            tracing::warn!(token = TOKEN, "who wrote {TOKEN}, twice");
+            tracing::error!("nobody");
+        });
+        assert_eq!(
+            calls.taken(),
+            [format!("who wrote {REDACTED}, twice token=\"{REDACTED}\" WARN"), "nobody ERROR".to_owned()]
+        );
+        assert_eq!(log.caught(), 2);
+    }
+
+    #[test]
+    fn a_token_ends_with_its_event() {
+        let (log, calls) = log();
+        log.make_writer().write_all(&TOKEN.as_bytes()[..40]).unwrap();
+        log.make_writer().write_all(b"AAAA").unwrap();
+        assert_eq!(calls.taken(), [format!("{REDACTED} -"), "AAAA -".to_owned()]);
+    }
+
+    #[test]
+    fn pieces_are_gathered_until_they_are_flushed_or_dropped() {
+        let (log, calls) = log();
+        let mut line = log.make_writer();
+        // One call takes the head, the next ones some of the tail.
+        let mut rest = TOKEN.as_bytes();
+        while !rest.is_empty() {
+            let taken = line.write(&rest[..rest.len().min(40)]).unwrap();
+            rest = &rest[taken..];
+        }
+        assert!(calls.taken().is_empty());
+        line.flush().unwrap();
+        assert_eq!(calls.taken(), [format!("{REDACTED} -"), "flush -".to_owned()]);
+        assert_eq!(line.write(b"more").unwrap(), 4);
+        drop(line);
+        assert_eq!(calls.taken(), ["more -"]);
+    }
+
+    #[test]
+    fn an_error_of_the_writer_is_answered() {
+        let (log, _calls) = log();
+        let mut line = log.make_writer();
+        assert_eq!(line.write_all(b"full\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        // The line is lost; the next one is not.
+        line.write_all(b"next\n").unwrap();
+        assert_eq!(line.write(b"full\n").unwrap(), 5);
+        assert_eq!(line.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -30,13 +30,13 @@ const MARK: &[u8] = "…".as_bytes();
 /// ```
 ///
 /// Not claimed: text that was changed on its way, such as by base64, by compression or by writing it in capitals; a tail whose front is
-/// cut off or mistyped.
+/// cut off or mistyped; what of a tail stands behind a character that none has, such as the end of a line; the texts of imported tokens.
 pub struct Redactor<W> {
     finder: Finder,
     inner: W,
     behind: Behind,
     /// How many characters may still be of a tail, if this is one.
-    tail: usize,
+    tail_left: usize,
     /// Whether the mark is written for it.
     marked: bool,
     /// Of a mark, what the inner writer has not taken yet.
@@ -52,7 +52,15 @@ impl<W> Redactor<W> {
 
     /// The same, which counts where others do.
     pub(super) fn counting(finder: &Finder, inner: W, caught: Arc<AtomicU64>) -> Self {
-        Self { finder: finder.clone(), inner, behind: Behind::nothing(), tail: 0, marked: false, owed: &[], caught }
+        Self {
+            finder: finder.clone(),
+            inner,
+            behind: Behind::nothing(),
+            tail_left: 0,
+            marked: false,
+            owed: &[],
+            caught,
+        }
     }
 
     /// How many tails it has replaced.
@@ -97,28 +105,28 @@ impl<W: Write> Write for Redactor<W> {
     /// Takes as much as it can tell the nature of at once, as writers may; an error means that nothing was taken.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pay()?;
-        if self.tail > 0 && !bytes.is_empty() {
-            let tail = tail_in(bytes, self.tail);
+        if self.tail_left > 0 && !bytes.is_empty() {
+            let tail = tail_in(bytes, self.tail_left);
             if tail > 0 {
                 if !self.marked {
                     (self.marked, self.owed) = (true, MARK);
                     self.caught.fetch_add(1, Ordering::Relaxed);
                     self.pay()?;
                 }
-                self.tail = if tail < bytes.len() { 0 } else { self.tail - tail };
+                self.tail_left = if tail < bytes.len() { 0 } else { self.tail_left - tail };
                 self.behind.pass(&bytes[..tail]);
                 return Ok(tail);
             }
         }
         let block = &bytes[..bytes.len().min(AT_ONCE)];
-        let head = self.behind.next_head(&self.finder.marks, block);
+        let head = self.behind.next_head(&self.finder.needles, block);
         let end = head.as_ref().map_or(block.len(), |head| head.end);
         let written = self.inner.write(&block[..end])?.min(end);
         self.behind.pass(&block[..written]);
         if head.is_some() && written == end {
-            (self.tail, self.marked) = (TAIL, false);
+            (self.tail_left, self.marked) = (TAIL, false);
         } else if written > 0 {
-            self.tail = 0;
+            self.tail_left = 0;
         }
         Ok(written)
     }
