@@ -12,7 +12,9 @@ use crate::streams::{finder, fresh, token};
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
+        // Where keyfob itself came from the registry: its examples are tokens.
+        let is_own = entry.file_name().as_encoded_bytes().starts_with(b"keyfob-");
+        if kind.is_dir() && !is_own {
             files(&entry.path(), all);
         } else if kind.is_file() {
             all.push(entry.path());

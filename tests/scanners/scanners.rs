@@ -8,7 +8,7 @@ use keyfob::ScannerFormat;
 use serde_json::Value;
 
 use crate::tool::{assert_all_tokens, assert_only_tokens, is_installed, program, read_json, run, texts_at};
-use crate::tree::Tree;
+use crate::tree::{PREFIXES, Tree};
 
 #[test]
 fn kingfisher_finds_the_tokens_alone() {
@@ -38,8 +38,8 @@ fn detect_secrets_finds_the_tokens_alone() {
     let report: Value = serde_json::from_slice(&run(scan, 0).stdout).unwrap();
     let findings = report["results"].as_object().unwrap().values().flat_map(|file| file.as_array().unwrap());
     // Its own plug-ins find strings of high entropy too.
-    let ours: Vec<_> =
-        findings.filter(|finding| finding["type"] == "Access token (acme_pat or acme_test_pat)").collect();
+    let types = PREFIXES.map(|prefix| format!("Access token ({prefix})"));
+    let ours: Vec<_> = findings.filter(|finding| types.iter().any(|own| finding["type"] == **own)).collect();
     let names = by_sha1(&tree);
     let found = ours.iter().map(|finding| {
         let hash = finding["hashed_secret"].as_str().unwrap();

@@ -90,7 +90,7 @@ pub(super) fn git_secrets(prefixes: &[Prefix]) -> String {
 #   git secrets --install
 #   git secrets --scan
 #
-# git-secrets looks for whole words: a token right behind a letter, a digit or a _ is not found.
+# git-secrets looks for whole words: a token right behind or right before a letter, a digit or a _ is not found.
 
 [secrets]
 {patterns}",

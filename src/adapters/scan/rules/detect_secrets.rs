@@ -1,6 +1,6 @@
 //! A plug-in of detect-secrets, which computes the checksum.
 
-use super::{comment, each, list, pattern};
+use super::{comment, each, pattern, title};
 use crate::words::alphabet;
 use crate::words::format::CRC;
 use crate::words::ids::Prefix;
@@ -24,11 +24,7 @@ from detect_secrets.plugins.base import RegexBasedDetector
 BASE62 = '{digits}'
 
 
-class {class}(RegexBasedDetector):
-    secret_type = 'Access token ({prefixes})'
-    denylist = [
-{expressions}    ]
-
+class RightChecksum:
     def analyze_string(self, string):
         return (token for token in super().analyze_string(string) if has_right_checksum(token))
 
@@ -39,21 +35,36 @@ def has_right_checksum(token):
     for digit in digits:
         checksum = checksum * {base} + BASE62.index(digit)
     return checksum == zlib.crc32(body.encode())
-",
+{detectors}",
         comment = comment(prefixes),
-        prefixes = list(prefixes),
-        class = class(prefixes.first()),
-        expressions = each(prefixes, |prefix| format!("        re.compile(r'{}'),\n", pattern::token(prefix))),
         base = digits.len(),
+        detectors = each(prefixes, detector),
+    )
+}
+
+/// One for each prefix: a baseline names what it holds by class and type, which stay as they are when a prefix is added.
+fn detector(prefix: &Prefix) -> String {
+    format!(
+        "
+
+class {class}(RightChecksum, RegexBasedDetector):
+    secret_type = '{title}'
+    denylist = [re.compile(r'{token}')]
+",
+        class = class(prefix),
+        title = title(prefix),
+        token = pattern::token(prefix),
     )
 }
 
 /// detect-secrets tells plug-ins apart by the names of their classes, its own ones too.
-fn class(prefix: Option<&Prefix>) -> String {
-    let words = prefix.map(Prefix::as_str).unwrap_or_default().split('_');
-    let capitalised = words.map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_ascii_uppercase() + rest
+fn class(prefix: &Prefix) -> String {
+    let capitalised = prefix.as_str().split('_').map(|word| match word.split_at_checked(1) {
+        Some((first, rest)) if first.starts_with(|first: char| first.is_ascii_lowercase()) => {
+            first.to_ascii_uppercase() + rest
+        }
+        // What has no capital keeps its `_`, or two prefixes had one name.
+        _ => format!("_{word}"),
     });
     capitalised.collect::<String>() + "AccessTokenDetector"
 }
@@ -63,10 +74,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_class_is_named_by_the_first_prefix() {
-        let named = |prefix| class(Some(&Prefix::new(prefix).unwrap()));
+    fn each_prefix_has_a_class_of_its_name() {
+        let named = |prefix| class(&Prefix::new(prefix).unwrap());
         assert_eq!(named("acme_test_pat"), "AcmeTestPatAccessTokenDetector");
-        assert_eq!(named("k9_0"), "K90AccessTokenDetector");
-        assert_eq!(class(None), "AccessTokenDetector");
+        assert_eq!(named("k90"), "K90AccessTokenDetector");
+        assert_eq!(named("k9_0"), "K9_0AccessTokenDetector");
     }
 }

@@ -10,8 +10,8 @@ pub(super) fn custom_patterns(prefixes: &[Prefix]) -> String {
 {comment}# As custom patterns of GitHub's secret scanning, by shape: it checks no CRC-32.
 #
 # In the settings of the organization or repository, under the security of code: Secret scanning, Custom patterns, New pattern.
-# Before secret and After secret stay as they are, \\A|[^0-9A-Za-z] and \\z|[^0-9A-Za-z]: a token right behind a letter or a
-# digit is not found. As the test string, take a token that you have revoked.
+# Before secret and After secret stay as they are, \\A|[^0-9A-Za-z] and \\z|[^0-9A-Za-z]: a token right behind or right before
+# a letter or a digit is not found. As the test string, take a token that you have revoked.
 ",
         comment = comment(prefixes),
     );

@@ -14,12 +14,7 @@ from detect_secrets.plugins.base import RegexBasedDetector
 BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 
-class AcmePatAccessTokenDetector(RegexBasedDetector):
-    secret_type = 'Access token (acme_pat)'
-    denylist = [
-        re.compile(r'acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}'),
-    ]
-
+class RightChecksum:
     def analyze_string(self, string):
         return (token for token in super().analyze_string(string) if has_right_checksum(token))
 
@@ -30,3 +25,8 @@ def has_right_checksum(token):
     for digit in digits:
         checksum = checksum * 62 + BASE62.index(digit)
     return checksum == zlib.crc32(body.encode())
+
+
+class AcmePatAccessTokenDetector(RightChecksum, RegexBasedDetector):
+    secret_type = 'Access token (acme_pat)'
+    denylist = [re.compile(r'acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}')]
