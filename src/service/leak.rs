@@ -40,13 +40,20 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
     /// one who reports no more than that you thank them, unless they may know, as scanners with feedback do.
     ///
-    /// It may be called again with the same token.
+    /// What the token has made lives on, and whoever found it may have made it. Its successor is its
+    /// [`rotated_to`](TokenView::rotated_to): where its owner did not make that, revoke the [`family`](TokenView::family) by
+    /// [`revoke_group`](Self::revoke_group). Where your tokens may manage tokens, those that it issued have it
+    /// ([`Manager::actor`](crate::Manager::actor)) as their [`created_by`](TokenView::created_by), and may have issued others: to be
+    /// sure, revoke all of its owner.
+    ///
+    /// It may be called again with the same token. Where the answer to a first call was lost, only the repeat tells whose it was,
+    /// as [`RevokedBefore`](LeakOutcome::RevokedBefore): so tell the owner of both, once for each token.
     ///
     /// # Errors
     /// [`StoreError`] where the store fails: it is not known what the token is, or it may live on. Report it again.
     ///
     /// ```
-    /// use keyfob::{Access, Finder, LeakOutcome};
+    /// use keyfob::{Access, Finder};
     /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
@@ -57,7 +64,9 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # let paste = format!("export TOKEN={}", issued.token.expose_secret());
     ///
     /// for found in finder.find_in(paste.as_bytes()) {
-    ///     if let LeakOutcome::Revoked(token) = tokens.report_leak(&Actor::new("scan of pastes")?, &found.token).await? {
+    ///     let outcome = tokens.report_leak(&Actor::new("scan of pastes")?, &found.token).await?;
+    ///     if let Some(token) = outcome.token() {
+    ///         // Once for each token: what was told is yours to note.
     ///         println!("{}: your token {} was found, and is revoked", token.owner, token.name);
     ///     }
     /// }
