@@ -50,9 +50,11 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         Ok(Some((record.view(now), is_first)))
     }
 
-    /// Revokes tokens by their text, for reports of whoever may not learn what they are. The answer is the same for a known token, an unknown one, one
-    /// that was revoked before and a text that is none (RFC 7009 section 2.2), so whoever reports learns nothing; your
+    /// Revokes tokens by their text, for clients that end their own (RFC 7009). The answer is the same for a known token, an unknown
+    /// one, one that was revoked before and a text that is none (section 2.2 there), so it tells nobody what is a token; your
     /// sink hears which were revoked. It may be called again with the same texts.
+    ///
+    /// Where a token was found, [`report_leak`](Self::report_leak) also tells whose it was, and the sink of the leak.
     ///
     /// All are tried, also behind one for which the store failed.
     ///

@@ -23,7 +23,7 @@ use crate::words::timestamp::Timestamp;
 ///
 /// It is glue: what is decided is decided by [`mint`](crate::mint), [`check`](crate::check()), [`rotate`](crate::rotate()) and
 /// [`judge`](crate::TokenRecord::judge), which a host may also call by itself. Any number of them may share a store; put it
-/// into an `Arc` to share it between tasks. All verbs, and what each does to a token, are told in
+/// into an `Arc` to share it between tasks. The verbs, and what each does to a token, are told in
 /// [`lifecycle`](crate::lifecycle).
 ///
 /// ```
