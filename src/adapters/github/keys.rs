@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::report::ReportError;
 
-/// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start
+/// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start,
 /// each day, and when a report names one that is not known or not in use ([`ReportError::is_about_keys`]), but then not more than once in some
-/// minutes: anybody can name one, and GitHub answers 60 such questions in an hour.
+/// minutes: anybody can name one, and GitHub answers 60 such questions in an hour. Until then one that GitHub has withdrawn is believed.
 #[derive(Clone, Debug, Default)]
 pub struct GitHubKeys {
     keys: Vec<Key>,
