@@ -43,15 +43,15 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     Ok(())
 }
 
-/// The address as it may be kept and shown: without the secret that may stand in it, and without what turns text around.
+/// The address as it may be kept and shown: without what is not seen or turns text around, and without the secret that may
+/// stand in it. In this order, as a secret is whole again once nothing stands in its midst.
 fn shown(finder: &Finder, url: &str) -> String {
+    let is_hidden = |letter: char| matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let url: String = url.chars().filter(|letter| !letter.is_control() && !is_hidden(*letter)).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
     // Into memory, which takes all.
     let _ = redactor.write_all(url.as_bytes());
-    let turns =
-        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let url = String::from_utf8_lossy(redactor.get_ref());
-    url.chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(MOST_OF_URL).collect()
+    String::from_utf8_lossy(redactor.get_ref()).chars().take(MOST_OF_URL).collect()
 }
 
 /// What the person has not said to know of, the latest first.
