@@ -1,6 +1,7 @@
 //! What an administrator writes into `config.json` beside the database. Everything may be left out.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -31,7 +32,8 @@ pub struct Config {
     pub upstreams: Upstreams,
     pub models: Vec<ModelEntry>,
     /// Where GitHub publishes the keys of its secret scanning ([`keyfob::GitHubKeys::ADDRESS`]), for a service that is a partner
-    /// of its programme. Where there is none, GitHub's reports are not taken.
+    /// of its programme. Where there is none, GitHub's reports are not taken. By `http://` only on this machine: whoever could alter
+    /// them on their way could report in GitHub's name.
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,
 }
@@ -74,8 +76,18 @@ impl Config {
 
 fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.map(Some).ok_or_else(|| D::Error::custom("github_keys must be http:// or https:// and a host"))
+    let url = text.parse::<Url>().ok().filter(|url| match url.scheme() {
+        "https" => true,
+        "http" => url.host_str().is_some_and(is_this_machine),
+        _ => false,
+    });
+    url.map(Some).ok_or_else(|| D::Error::custom("github_keys must be https:// and a host, or http:// on loopback"))
+}
+
+/// As a parsed address names it.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Scheme, host and port, and nothing behind them.
