@@ -41,8 +41,8 @@ impl fmt::Debug for LeakReport {
 }
 
 impl LeakReport {
-    /// The most bytes of a body: some 10,000 tokens with where they were found, but 300,000 entries of the shortest. Limit their number too
-    /// where others than GitHub may send them.
+    /// The most bytes of a body: some 10,000 tokens with where they were found, but 300,000 entries of the shortest. Limit their
+    /// number too where others than GitHub may send them.
     pub const MAX_BYTES: usize = 4 << 20;
 
     /// Reads a bulk report, a JSON array of `{"token", "type", "url", "source"}` of which only the first must be there. It is

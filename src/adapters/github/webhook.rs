@@ -120,13 +120,13 @@ impl GitHubWebhook {
     /// What to answer, with status 200 and as `application/json`: for each token whether it was a true positive. Tokens are named by
     /// their SHA-256 in hexadecimal digits, which GitHub's programme takes in place of their texts.
     ///
-    /// From then on the same report is refused as a replay. So call it once all that you do about the leaks is done, and where its answer
-    /// is sent: not in a task that goes on when the connection is gone.
+    /// From then on the same report is refused as a replay. So call it once all that you do about the leaks is done, and where its
+    /// answer is sent: not in a task that goes on when the connection is gone.
     ///
     /// # Errors
     /// A [`StoreError`] of one of the tokens: [report it](Tokens::report_leak) again, more than once, and write what it gives into
-    /// [`Handled::leaks`]. Where it goes on failing, answer 503. A report that was not answered is handled like a new one when it is sent
-    /// again; but GitHub does not say that it sends one again.
+    /// [`Handled::leaks`]. Where it goes on failing, answer 503. A report that was not answered is handled like a new one when it is
+    /// sent again; but GitHub does not say that it sends one again.
     pub fn answer<'h>(&self, handled: &'h Handled) -> Result<String, &'h StoreError> {
         let feedback = feedback(&handled.leaks)?;
         self.answered().add(handled.digest);
