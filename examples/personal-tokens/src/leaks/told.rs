@@ -46,7 +46,10 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
 /// The address as it may be kept and shown: without what is not seen or turns text around, and without the secret that may
 /// stand in it. In this order, as a secret is whole again once nothing stands in its midst.
 fn shown(finder: &Finder, url: &str) -> String {
-    let is_hidden = |letter: char| matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let is_hidden = |letter: char| {
+        matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     let url: String = url.chars().filter(|letter| !letter.is_control() && !is_hidden(*letter)).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
     // Into memory, which takes all.
