@@ -44,7 +44,7 @@ pub struct App {
     pub acts: Arc<Acts>,
     pub health: Health,
     /// Where the service is a partner of GitHub's secret scanning.
-    pub github: Option<GitHub>,
+    pub github: Option<Arc<GitHub>>,
     /// Of its own tokens.
     pub finder: Finder,
     pub config: Config,

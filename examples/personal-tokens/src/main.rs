@@ -21,11 +21,12 @@ use tokio::time::timeout;
 /// How long requests under way may take to end once the process is told to, and how long the last writing may take.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Writes last uses every few seconds, and asks each minute which tokens are about to end. A failure is logged; what was
-/// not done waits.
+/// Writes last uses every few seconds, and asks each minute which tokens are about to end, and whether GitHub's keys are of today.
+/// A failure is logged; what was not done waits.
 async fn housekeeping(app: Arc<App>) {
     let mut uses = tokio::time::interval(Duration::from_secs(5));
     let mut ends = tokio::time::interval(Duration::from_secs(60));
+    let mut keys = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
             _ = uses.tick() => if let Err(error) = app.tokens.flush_usage().await {
@@ -33,6 +34,9 @@ async fn housekeeping(app: Arc<App>) {
             },
             _ = ends.tick() => if let Err(error) = notices::gather(&app).await {
                 tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
+            },
+            _ = keys.tick() => if let Some(github) = &app.github {
+                github.keep_keys().await;
             },
         }
     }

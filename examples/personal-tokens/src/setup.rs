@@ -113,6 +113,8 @@ pub async fn open(
     let first = first_sign_in(&pool).await?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
     let acts = Arc::<Acts>::default();
+    let github =
+        config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock))).transpose()?.map(Arc::new);
     let tokens = Tokens::new(keyring, store)
         .with_policy(config.policy.clone())
         .with_clock(clock)
@@ -122,7 +124,6 @@ pub async fn open(
     let projects = Projects::new(pool.clone());
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
-    let github = config.github_keys.take().map(GitHub::new).transpose()?;
     let app = App {
         tokens: Arc::new(tokens),
         accounts,

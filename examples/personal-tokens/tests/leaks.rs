@@ -4,16 +4,21 @@
 
 mod support;
 
-use axum::http::Request;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keyfob::{Clock, SystemClock};
 use p256::PublicKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use personal_tokens::metrics;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use support::upstream::Upstream;
 use support::{Answer, Host, WHOAMI, assert_holds_no_part};
 
@@ -23,9 +28,11 @@ const BY_GITHUB: &str = "/api/v2/leaks/github";
 /// What a stranger writes, who would like it to be more than text.
 const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
 
-/// Found at an address that holds it too.
+/// Found at an address that holds it too, once as it is and twice with what is not shown in its midst.
 fn report(token: &str) -> Vec<u8> {
-    let url = format!("{URL}\u{202e}&t={token}");
+    let (head, tail) = token.split_at(token.len().saturating_sub(25));
+    let (start, rest) = head.split_at(head.len().min(4));
+    let url = format!("{URL}\u{202e}&t={token}&t={start}\n{rest}{tail}&t={head}\u{202e}{tail}&t={head}\u{200b}{tail}");
     json!([{ "token": token, "type": "demo_pat", "url": url, "source": "content" }]).to_string().into_bytes()
 }
 
@@ -48,7 +55,7 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     let page = ada.get(PAGE).await.is(200);
     assert!(page.body.contains("id=\"leaked\"") && page.body.contains("CI of the engine"));
     assert!(page.body.contains("https://paste.example/1?&#60;script&#62;"), "{}", page.body);
-    assert!(!page.body.contains('\u{202e}'));
+    assert!(!page.body.contains(['\u{202e}', '\u{200b}']));
     assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
     assert_holds_no_part(&page.body, token);
 
@@ -81,6 +88,10 @@ async fn the_trail_and_the_metrics_have_it() {
     let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
     let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
     assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
+    let metrics = metrics::page(&host.app);
+    assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
+    // Repeats are told as samples, so they are not counted.
+    send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
 }
@@ -117,6 +128,8 @@ async fn what_is_no_report_is_refused() {
 /// Publishes keys as GitHub does, and signs.
 struct Signer256 {
     key: SigningKey,
+    /// The name under which the key is published now; without one it is away.
+    name: Arc<Mutex<Option<&'static str>>>,
     published: Upstream,
 }
 
@@ -124,9 +137,21 @@ impl Signer256 {
     async fn start() -> Self {
         let key = SigningKey::from_slice(&[7; 32]).unwrap();
         let pem = PublicKey::from(VerifyingKey::from(&key)).to_public_key_pem(LineEnding::LF).unwrap();
-        let keys = json!({ "public_keys": [{ "key_identifier": "k1", "key": pem, "is_current": true }] });
-        let published = Upstream::answering(move |_| axum::Json(keys.clone()).into_response()).await;
-        Self { key, published }
+        let name = Arc::new(Mutex::new(Some("k1")));
+        let present = Arc::clone(&name);
+        let published = Upstream::answering(move |_| match *present.lock().unwrap() {
+            Some(name) => {
+                let keys = json!({ "public_keys": [{ "key_identifier": name, "key": pem, "is_current": true }] });
+                axum::Json(keys).into_response()
+            }
+            None => StatusCode::BAD_GATEWAY.into_response(),
+        })
+        .await;
+        Self { key, name, published }
+    }
+
+    fn publish(&self, name: Option<&'static str>) {
+        *self.name.lock().unwrap() = name;
     }
 
     fn config(&self) -> Value {
@@ -185,6 +210,174 @@ async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
 }
 
 #[tokio::test]
+async fn a_new_key_is_believed_once_it_was_fetched() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let signed = async |key: &str, body: &str| deliver(&host, key, &github.sign(body.as_bytes()), body.into()).await;
+    signed("k1", "[]").await.is(200);
+    github.publish(Some("k2"));
+    // Not asked for again at once, so it is not to be known whose that is.
+    host.clock.advance(Duration::from_secs(10));
+    signed("k2", " []").await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(5 * 60 - 11));
+    signed("k2", " []").await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(1));
+    signed("k2", " []").await.is(200);
+    signed("k1", "  []").await.is_problem(403, "not_signed");
+    assert_eq!(github.published.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_did_not_come_are_asked_for_again_soon() {
+    let github = Signer256::start().await;
+    github.publish(None);
+    let host = Host::start_configured(github.config()).await;
+    let body = || b"[]".to_vec();
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is_problem(503, "unavailable");
+    github.publish(Some("k1"));
+    host.clock.advance(Duration::from_secs(59));
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(1));
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is(200);
+    assert_eq!(github.published.asked().len(), 2);
+}
+
+/// By what `main` calls each minute.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_is_believed_for_a_day_at_most() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let keys = host.app.github.as_ref().unwrap();
+    keys.keep_keys().await;
+    keys.keep_keys().await;
+    github.publish(Some("k2"));
+    host.clock.advance(Duration::from_secs(24 * 60 * 60 - 1));
+    keys.keep_keys().await;
+    assert_eq!(github.published.asked().len(), 1);
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is(200);
+    host.clock.advance(Duration::from_secs(1));
+    keys.keep_keys().await;
+    deliver(&host, "k1", &github.sign(b" []"), b" []".to_vec()).await.is_problem(403, "not_signed");
+    assert_eq!(github.published.asked().len(), 1);
+    // What does not come is asked for in a while, and what is there holds until then.
+    github.publish(None);
+    host.clock.advance(Duration::from_secs(24 * 60 * 60));
+    keys.keep_keys().await;
+    deliver(&host, "k2", &github.sign(b"  []"), b"  []".to_vec()).await.is(200);
+    github.publish(Some("k3"));
+    host.clock.advance(Duration::from_secs(60));
+    keys.keep_keys().await;
+    deliver(&host, "k3", &github.sign(b"   []"), b"   []".to_vec()).await.is(200);
+    assert_eq!(github.published.asked().len(), 2);
+    // A clock that was set back does not stop it.
+    github.publish(Some("k4"));
+    host.clock.set(SystemClock.now().saturating_sub(Duration::from_secs(60)));
+    keys.keep_keys().await;
+    deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
+}
+
+/// The database refuses to end this token.
+async fn refuse_to_end(host: &Host, token: &str) {
+    let id = token.rsplit('_').nth(1).unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER refusing BEFORE UPDATE OF revoked_at ON keyfob_tokens WHEN old.id = '{id}' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    );
+    sqlx::query(AssertSqlSafe(trigger)).execute(&host.app.pool).await.unwrap();
+}
+
+async fn run(host: &Host, sql: &'static str) {
+    sqlx::query(sql).execute(&host.app.pool).await.unwrap();
+}
+
+async fn make_two(host: &Host) -> [String; 2] {
+    let ada = host.ada().await;
+    [ada.make("a", None).await, ada.make("b", None).await].map(|made| made["token"].as_str().unwrap().to_owned())
+}
+
+fn report_of(tokens: &[String]) -> Vec<u8> {
+    json!(tokens.iter().map(|token| json!({ "token": token })).collect::<Vec<_>>()).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn behind_one_that_fails_all_others_end() {
+    let host = Host::start().await;
+    let [a, b] = make_two(&host).await;
+    refuse_to_end(&host, &a).await;
+    let report = || report_of(&[a.clone(), b.clone()]);
+    send(&host, report()).await.is_problem(503, "unavailable");
+    host.with_token(WHOAMI, &a).await.is(200);
+    host.with_token(WHOAMI, &b).await.is_problem(401, "revoked");
+    run(&host, "DROP TRIGGER refusing").await;
+    send(&host, report()).await.is(202);
+    host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
+}
+
+/// Nobody promises to send a report a second time.
+#[tokio::test]
+async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
+    let github = Signer256::start().await;
+    for by_github in [false, true] {
+        let host = Host::start_configured(github.config()).await;
+        let [a, b] = make_two(&host).await;
+        refuse_to_end(&host, &a).await;
+        let body = report_of(&[a.clone(), b.clone()]);
+        let signature = github.sign(&body);
+        let report = async {
+            match by_github {
+                true => deliver(&host, "k1", &signature, body).await.is(200),
+                false => send(&host, body).await.is(202),
+            }
+        };
+        let moment = async {
+            // The first try is over once the second token has ended.
+            while host.with_token(WHOAMI, &b).await.status == 200 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            run(&host, "DROP TRIGGER refusing").await;
+        };
+        let (answer, ()) = tokio::join!(report, moment);
+        host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
+        let label = answer.json()[0]["label"].clone();
+        assert_eq!(label == "true_positive", by_github, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let body = report(made["token"].as_str().unwrap());
+    let signature = github.sign(&body);
+    run(&host, "ALTER TABLE token_leaks RENAME TO away").await;
+    deliver(&host, "k1", &signature, body.clone()).await.is_problem(503, "unavailable");
+    run(&host, "ALTER TABLE away RENAME TO token_leaks").await;
+    deliver(&host, "k1", &signature, body).await.is(200);
+    assert!(ada.get(PAGE).await.body.contains("id=\"leaked\""));
+}
+
+#[tokio::test]
+async fn a_report_whose_answer_nobody_waited_for_is_answered_when_it_comes_again() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let body = report(made["token"].as_str().unwrap());
+    let signature = github.sign(&body);
+    // It is begun, and its connection lost.
+    let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
+    assert!(lost.is_err());
+    while !ada.get(PAGE).await.body.contains("id=\"leaked\"") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let answer = deliver(&host, "k1", &signature, body).await.is(200).json();
+    assert_eq!(answer[0]["label"], "true_positive");
+}
+
+#[tokio::test]
 async fn first_reports_that_come_together_are_all_taken() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
@@ -206,10 +399,19 @@ async fn without_its_keys_a_report_is_to_be_sent_again() {
 
 #[tokio::test]
 async fn the_address_of_the_keys_must_be_one() {
-    for (address, starts) in
-        [("https://api.github.com/meta", true), ("api.github.com", false), ("file:///etc/passwd", false)]
-    {
+    for (address, starts) in [
+        ("https://api.github.com/meta", true),
+        ("http://127.0.0.1:1/", true),
+        ("http://[::1]:1/", true),
+        ("http://localhost/", true),
+        ("api.github.com", false),
+        ("file:///etc/passwd", false),
+        ("http://api.github.com/meta", false),
+        ("http://127.0.0.1.example/", false),
+        ("http://192.168.0.1/", false),
+    ] {
         let refused = Host::refused(&json!({ "github_keys": address }), 0o600).await;
-        assert_eq!(refused.is_empty(), starts, "{refused}");
+        assert_eq!(refused.is_empty(), starts, "{address}: {refused}");
+        assert!(starts || refused.contains("must be https:// and a host, or http:// on loopback"), "{refused}");
     }
 }

@@ -1,19 +1,23 @@
 //! GitHub's secret scanning: the keys that its reports are signed with, fetched where they are published.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{GitHubKeys, GitHubWebhook};
+use keyfob::{Clock, GitHubKeys, GitHubWebhook, Timestamp};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::setup::SetupError;
 
 /// The least time between two fetches, whatever keys reports name: GitHub answers 60 such questions in an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
+/// The same after one that failed: a report waits for the keys, and a minute is as often as GitHub answers.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// For so long nobody asks whether there are newer ones.
 const FRESH: Duration = Duration::from_secs(10);
+/// After so long they are fetched whatever reports name, as GitHub may have withdrawn one.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_BYTES: usize = 64 * 1024;
 
@@ -21,19 +25,28 @@ pub struct GitHub {
     pub webhook: GitHubWebhook,
     address: Url,
     client: Client,
+    clock: Arc<dyn Clock>,
     /// When they were asked for, and whether they came.
-    asked: Mutex<Option<(Instant, bool)>>,
+    asked: Mutex<Option<(Timestamp, bool)>>,
 }
 
 impl GitHub {
-    /// With no key yet: they are fetched for the first report.
-    pub fn new(address: Url) -> Result<Self, SetupError> {
+    /// With no key yet: they are fetched by [`keep_keys`](Self::keep_keys), or for the first report.
+    pub fn new(address: Url, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
             .redirect(Policy::none())
             .user_agent("keyfob-personal-tokens")
             .build()?;
-        Ok(Self { webhook: GitHubWebhook::default(), address, client, asked: Mutex::default() })
+        Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, asked: Mutex::default() })
+    }
+
+    /// Fetches the keys where those that are there are a day old, or did not come. To be called now and then.
+    pub async fn keep_keys(&self) {
+        let asked = *self.asked.lock().await;
+        if !asked.is_some_and(|(at, came)| came && self.is_within(OLD, at)) {
+            self.fetch_keys().await;
+        }
     }
 
     /// Fetches the keys, unless they were asked for a while ago. Says whether those that are there are of this moment.
@@ -41,9 +54,9 @@ impl GitHub {
         // Held for the while, so that reports that come together fetch once.
         let mut asked = self.asked.lock().await;
         if let Some((at, came)) = *asked
-            && at.elapsed() < PAUSE
+            && self.is_within(if came { PAUSE } else { PAUSE_AFTER_FAILURE }, at)
         {
-            return came && at.elapsed() < FRESH;
+            return came && self.is_within(FRESH, at);
         }
         let came = match self.ask().await {
             Ok(keys) => {
@@ -55,8 +68,14 @@ impl GitHub {
                 false
             }
         };
-        *asked = Some((Instant::now(), came));
+        *asked = Some((self.clock.now(), came));
         came
+    }
+
+    /// Whether less than this has gone by since then. A clock that was set back does not tell.
+    fn is_within(&self, time: Duration, since: Timestamp) -> bool {
+        let now = self.clock.now();
+        since <= now && now.saturating_since(since) < time
     }
 
     async fn ask(&self) -> Result<GitHubKeys, SetupError> {
