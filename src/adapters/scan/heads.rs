@@ -209,6 +209,17 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
+    /// Also where what ends first begins in the next turn: of "acme", within what is of "k9_acme_pat".
+    #[test]
+    fn a_turn_does_not_part_heads_that_stand_in_one_another() {
+        for clean in IN_TURN - 60..IN_TURN + 2 {
+            let text = "-".repeat(clean) + "k9_acme_pat_0123456789abcdef_00123456789ABCDE_";
+            for prefixes in [["acme", "k9_acme_pat"], ["k9_acme_pat", "acme"]] {
+                assert_eq!(first(&prefixes, &text), Some(clean + 3..clean + 29), "{clean} {prefixes:?}");
+            }
+        }
+    }
+
     /// Tries every place.
     fn by_trying(prefixes: &[&str], text: &str, behind: usize) -> Option<Range<usize>> {
         let mut heads = Vec::new();
