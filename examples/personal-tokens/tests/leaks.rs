@@ -20,7 +20,7 @@ use personal_tokens::metrics;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use support::upstream::Upstream;
-use support::{Answer, Host, WHOAMI, assert_holds_no_part};
+use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";
@@ -170,15 +170,22 @@ async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answ
     host.send(request.body(body.into()).unwrap()).await
 }
 
+/// A token of ada's, and what GitHub sends and signs once it has found it.
+async fn token_and_report<'h>(host: &'h Host, github: &Signer256) -> (Person<'h>, String, Vec<u8>, String) {
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = made["token"].as_str().unwrap().to_owned();
+    let body = report(&token);
+    let signature = github.sign(&body);
+    (ada, token, body, signature)
+}
+
 #[tokio::test]
 async fn github_is_believed_and_answered() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
-    let ada = host.ada().await;
-    let made = ada.make("CI", None).await;
-    let token = made["token"].as_str().unwrap();
-    let body = report(token);
-    let signature = github.sign(&body);
+    let (ada, token, body, signature) = token_and_report(&host, &github).await;
+    let token = token.as_str();
 
     deliver(&host, "k1", &signature, report("tampered")).await.is_problem(403, "not_signed");
     deliver(&host, "k1", "", body.clone()).await.is_problem(403, "not_signed");
@@ -347,10 +354,7 @@ async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
 async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
-    let ada = host.ada().await;
-    let made = ada.make("CI", None).await;
-    let body = report(made["token"].as_str().unwrap());
-    let signature = github.sign(&body);
+    let (ada, _, body, signature) = token_and_report(&host, &github).await;
     run(&host, "ALTER TABLE token_leaks RENAME TO away").await;
     deliver(&host, "k1", &signature, body.clone()).await.is_problem(503, "unavailable");
     run(&host, "ALTER TABLE away RENAME TO token_leaks").await;
@@ -362,10 +366,7 @@ async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
 async fn a_report_whose_answer_nobody_waited_for_is_answered_when_it_comes_again() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
-    let ada = host.ada().await;
-    let made = ada.make("CI", None).await;
-    let body = report(made["token"].as_str().unwrap());
-    let signature = github.sign(&body);
+    let (ada, _, body, signature) = token_and_report(&host, &github).await;
     // It is begun, and its connection lost.
     let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
     assert!(lost.is_err());
