@@ -50,7 +50,7 @@ fn world() -> World {
     let mut texts = HashMap::with_capacity(RECORDS);
     for at in 0..RECORDS {
         let issued = mint(&keyring, &policy, new_token(project), &actor, NOW).unwrap();
-        ready(store.insert(issued.record, None)).unwrap();
+        ready(store.insert(issued.record, None, None)).unwrap();
         texts.insert(at, <[u8; TEXT]>::try_from(issued.token.expose_secret().as_bytes()).unwrap());
     }
     // A hash map's own order is a shuffle.

@@ -9,10 +9,11 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyfob::StoreErrorKind::{Conflict, Limit, Other};
+use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Life, ListQuery, OwnerLimit, Page, Recent, Revocation, RevocationReason,
-    RevokeMatching, StatusFilter, StoreError, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
+    Batch, Change, CountQuery, Cursor, IssuerCondition, Life, ListQuery, OwnerId, OwnerLimit, Page, PageSize,
+    ProjectId, Recent, Revocation, RevocationReason, RevokeBatch, StatusFilter, StoreError, Timestamp, TokenId,
+    TokenKey, TokenRecord, TokenStore, Touch, conformance,
 };
 
 #[tokio::main]
@@ -39,13 +40,34 @@ fn row<'r>(rows: &'r mut [TokenRecord], key: &TokenKey) -> Option<&'r mut TokenR
     rows.iter_mut().find(|record| record.key() == *key)
 }
 
+/// The issuer of a new token must be as the caller judged it. The lock keeps it so.
+fn check_issuer(
+    rows: &mut [TokenRecord],
+    new: &TokenRecord,
+    issuer: Option<IssuerCondition>,
+) -> Result<(), StoreError> {
+    let Some(condition) = issuer else { return Ok(()) };
+    let found = row(rows, &TokenKey { project: new.project, id: condition.id });
+    if condition.holds(found.as_deref()) { Ok(()) } else { Err(IssuerChanged.into()) }
+}
+
+/// Revokes these rows, and says how many.
+fn revoke_all<'r>(rows: impl Iterator<Item = &'r mut TokenRecord>, revocation: &Revocation) -> u64 {
+    rows.map(|record| u64::from(record.revoke(revocation))).sum()
+}
+
 /// What a call on one row answers: the row as it is now.
 fn answer(record: &TokenRecord) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     Ok(Some(Arc::new(record.clone())))
 }
 
 impl TokenStore for OwnStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.rows();
         if row(&mut rows, &record.key()).is_some() {
             return Err(Conflict.into());
@@ -60,6 +82,7 @@ impl TokenStore for OwnStore {
                 return Err(Limit.into());
             }
         }
+        check_issuer(&mut rows, &record, issuer)?;
         rows.push(record.clone());
         Ok(Arc::new(record))
     }
@@ -124,17 +147,39 @@ impl TokenStore for OwnStore {
         answer(record)
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        let RevokeMatching { project, group, most } = matching;
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
         let mut rows = self.rows();
-        let member = |record: &TokenRecord| record.project == *project && group.contains(record);
+        let of_owner = rows.iter_mut().filter(|record| record.project == *project && record.owner == *owner);
+        Ok(revoke_all(of_owner.filter(|record| record.can_still_work(revocation.at)), revocation))
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let of_family = rows.iter_mut().filter(|record| record.project == *project && record.family == *family);
+        Ok(revoke_all(of_family.filter(|record| record.can_still_work(revocation.at)), revocation))
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let mut rows = self.rows();
+        let member = |record: &TokenRecord| record.project == *project && batch.contains(record);
         let mut left = rows.iter_mut().filter(|record| record.revoked.is_none() && member(record));
-        let most = if group.is_one_act() { usize::MAX } else { most.get() };
-        let mut count = 0;
-        for record in left.by_ref().take(most) {
-            record.revoke(revocation);
-            count += 1;
-        }
+        let count = revoke_all(left.by_ref().take(most.get()), revocation);
         Ok(Batch { count, done: left.next().is_none() })
     }
 
@@ -144,22 +189,20 @@ impl TokenStore for OwnStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.rows();
         // First everything that may refuse, then everything that writes: a refused rotation changes nothing.
         let Some(old) = row(&mut rows, key).cloned() else { return Ok(None) };
-        let exists = row(&mut rows, &successor.key()).is_some();
-        let elsewhere = successor.project != key.project;
-        if old.version != expected_version || old.revoked.is_some() || exists || elsewhere {
+        let mut near = |id: Option<TokenId>| row(&mut rows, &TokenKey { project: key.project, id: id? }).cloned();
+        let (predecessor, earlier) = (near(old.rotated_from), near(old.rotated_to));
+        let may = old.may_rotate(expected_version, &successor, predecessor.as_ref(), earlier.as_ref());
+        if !may || row(&mut rows, &successor.key()).is_some() {
             return Err(Conflict.into());
         }
-        if let Some(id) = old.rotated_to {
-            let first = row(&mut rows, &TokenKey { project: key.project, id }).ok_or(Conflict)?;
-            let waits = first.confirm_by.is_some() && first.revoked.is_none();
-            if !waits || first.request_id.is_none() || first.request_id != successor.request_id {
-                return Err(Conflict.into());
-            }
-            first.revoke(&Revocation {
+        check_issuer(&mut rows, &successor, issuer)?;
+        if let Some(earlier) = earlier.and_then(|earlier| row(&mut rows, &earlier.key())) {
+            earlier.revoke(&Revocation {
                 at: successor.created_at,
                 by: successor.created_by.clone(),
                 reason: RevocationReason::Superseded,

@@ -77,6 +77,7 @@ pub use crate::rules::manager::{Manager, WithinError};
 pub use crate::rules::mint::{Issued, MintError, NewToken, mint, mint_with};
 pub use crate::rules::owner::OwnerState;
 pub use crate::rules::policy::{Lifetime, Lifetimes, Policy, PolicyBreach, PolicyError};
+pub use crate::rules::precondition::IssuerCondition;
 pub use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 pub use crate::rules::rotate::{Rotation, Succession, SuccessionError, rotate};
 pub use crate::rules::scope::{Scope, ScopeSet};
@@ -107,8 +108,8 @@ pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, Pa
 pub use crate::service::revoke::Interrupted;
 pub use crate::service::rotate::{Predecessor, RotateError, Rotated};
 pub use crate::service::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeGroup,
-    RevokeMatching, StoreMaintenance, TokenStore, Touch,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
+    RevokeGroup, StoreMaintenance, TokenStore, Touch,
 };
 pub use crate::service::store_error::{StoreError, StoreErrorKind};
 pub use crate::service::tokens::Tokens;

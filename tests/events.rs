@@ -222,7 +222,7 @@ async fn an_import_is_told_once() {
     let outcomes = world.tokens.import(&actor(), old()).await.unwrap();
     let [Imported::Inserted(key)] = outcomes[..] else { panic!("{outcomes:?}") };
     world.heard(&[Event::Imported { key, actor: &actor() }]);
-    assert_eq!(world.tokens.import(&actor(), old()).await.unwrap(), [Imported::Exists]);
+    assert_eq!(world.tokens.import(&actor(), old()).await.unwrap(), [Imported::Exists(key)]);
     world.heard(&[]);
 }
 
@@ -294,7 +294,7 @@ async fn no_event_shows_four_characters_of_a_secret() {
     let (tokens, ada) = (&world.tokens, actor());
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     let made = mint_with(&mut drawn, tokens.keyring(), tokens.policy(), new_token(), &ada, now()).unwrap();
-    tokens.store().insert(made.record.clone(), None).await.unwrap();
+    tokens.store().insert(made.record.clone(), None, None).await.unwrap();
     let (text, key) = (made.token.expose_secret(), made.record.key());
     let secret = text.rsplit('_').next().unwrap().as_bytes();
     let runs = secret.windows(4).map(|run| std::str::from_utf8(run).unwrap()).collect::<Vec<_>>();

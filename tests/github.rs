@@ -1,8 +1,6 @@
 //! GitHub's webhook: who is believed, what is answered, and what is revoked.
 
 #[macro_use]
-#[path = "support/handed_on.rs"]
-mod handed_on;
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -236,7 +234,7 @@ async fn an_id_alone_ends_nothing() {
     let (issued, forged) = (made("a"), made("b"));
     assert_eq!(issued.record.id, forged.record.id);
     let store = MemoryStore::new();
-    store.insert(issued.record, None).await.unwrap();
+    store.insert(issued.record, None, None).await.unwrap();
     let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now()));
     let report = async |text: &str| tokens.report_leak(&actor(), &LeakedToken::new(text).unwrap()).await.unwrap();
     assert_eq!(report(forged.token.expose_secret()).await, LeakOutcome::NotOurs);
@@ -312,7 +310,7 @@ struct Halting {
 }
 
 impl TokenStore for Halting {
-    handed_on!(store: insert, find, find_recent, list, count, update, revoke_matching, rotate, touch_many);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         if self.calls.fetch_add(1, Ordering::SeqCst) == self.fails_at {

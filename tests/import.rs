@@ -113,8 +113,8 @@ on_both_stores! {
             matches!(outcomes[..], [
                 Imported::Rejected(why),
                 Imported::Inserted(_),
-                Imported::Exists,
-                Imported::Exists,
+                Imported::Exists(_),
+                Imported::Exists(_),
                 Imported::Inserted(_),
             ] if why == bad),
             "{outcomes:?}"
@@ -131,9 +131,10 @@ on_both_stores! {
 
     async fn a_revoked_one_stays_revoked_through_another_import<S>(store: S) {
         let tokens = service(&store, keyring());
-        let key = key_of(imported(&tokens, vec![old(1), old(2)]).await[0]);
+        let keys = imported(&tokens, vec![old(1), old(2)]).await.into_iter().map(key_of).collect::<Vec<_>>();
+        let key = keys[0];
         tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap().unwrap();
-        assert_eq!(imported(&tokens, vec![old(1), old(2)]).await, [Imported::Exists, Imported::Exists]);
+        assert_eq!(imported(&tokens, vec![old(1), old(2)]).await, [Imported::Exists(keys[0]), Imported::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
         assert_eq!(rejection(&tokens, &old_text(2)).await, None);
     }
@@ -152,10 +153,11 @@ on_both_stores! {
         let another = || Pepper::new((100..132).collect()).unwrap();
         let both = || Keyring::builder(prefix()).mint_with(first, pepper()).verify_with(second, another()).build().unwrap();
         let before = service(&store, both());
-        assert_eq!(key_of(imported(&before, vec![old(1)]).await[0]).id.key_number(), first);
+        let key = key_of(imported(&before, vec![old(1)]).await[0]);
+        assert_eq!(key.id.key_number(), first);
 
         let promoted = service(&store, both().promoted(second).unwrap());
-        assert_eq!(imported(&promoted, vec![old(1)]).await, [Imported::Exists]);
+        assert_eq!(imported(&promoted, vec![old(1)]).await, [Imported::Exists(key)]);
         assert_eq!(key_of(imported(&promoted, vec![old(2)]).await[0]).id.key_number(), second);
         for tokens in [&before, &promoted] {
             assert_eq!(rejection(tokens, &old_text(1)).await, None);

@@ -30,7 +30,7 @@ async fn fill(tokens: &Service, place: &str, count: usize) {
     let new = NewToken::new(project(place), ada(), Name::new("CI").unwrap()).with_lifetime(Lifetime::For(10 * DAY));
     for _ in 0..count {
         let made = mint(tokens.keyring(), &Policy::default(), new.clone(), &actor(), now()).unwrap();
-        tokens.store().insert(made.record, None).await.unwrap();
+        tokens.store().insert(made.record, None, None).await.unwrap();
     }
 }
 

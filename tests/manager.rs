@@ -5,9 +5,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "cache")]
+use keyfob::Cached;
 use keyfob::{
-    Access, FixedClock, IssueError, Issued, Lifetime, Manager, MemoryStore, MintError, Name, NewToken, OwnerId, Policy,
-    PolicyError, Rejection, RotateError, Rotation, Scope, ScopeSet, SuccessionError, TokenRecord, Tokens, WithinError,
+    Access, FixedClock, IssueError, Issued, Lifetime, Manager, MemoryStore, Metadata, MintError, Name, Narrowing,
+    NewToken, OwnerId, OwnerState, Owners, OwnersError, Policy, PolicyError, ProjectId, Rejection, RevocationReason,
+    RotateError, Rotation, Scope, ScopeSet, SuccessionError, TokenKind, TokenRecord, TokenStore, Tokens, WithinError,
 };
 use support::{actor, keyring, new_token, now, project};
 
@@ -164,8 +167,10 @@ async fn what_a_token_rotates_is_within_it() {
         let view = tokens.get(&old.record.key()).await.unwrap().unwrap();
         assert_eq!((view.rotated_to, view.version), (None, 1), "nothing was changed");
     }
-    // One that was given thirty days lives on for ten.
+    // Not its owner's others, though they are within it.
     let old = tokens.issue(&actor(), inside().with_scopes(scopes("repo:read"))).await.unwrap();
+    assert_eq!(rotate(&old, grace()).await.unwrap_err(), WithinError::NotIssued);
+    let old = child(&tokens, &manager, inside().with_scopes(scopes("repo:read"))).await.unwrap();
     let longer = grace().with_lifetime(Lifetime::For(10 * DAY + MS));
     assert_eq!(rotate(&old, longer).await.unwrap_err(), WithinError::Expiry);
     let new = rotate(&old, grace()).await.unwrap();
@@ -186,9 +191,114 @@ async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
     let stays = tokens.issue(&actor(), never().with_scopes(scopes("tokens:manage"))).await.unwrap();
     for (parent, expected) in [(&ends, ends.record.expires_at), (&stays, None)] {
         let manager = manager(&tokens, parent).await.unwrap();
-        let old = tokens.issue(&actor(), never()).await.unwrap();
+        // As if the token had issued it when it was wider.
+        let old = tokens.issue(&manager.actor(), never()).await.unwrap();
         let rotation = Rotation::with_grace(Duration::ZERO).within(&manager);
         let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap().unwrap();
         assert_eq!(rotated.issued.record.expires_at, expected);
     }
+}
+
+/// Why the manager issues nothing and rotates nothing, not even itself.
+async fn refused<S: TokenStore>(tokens: &Tokens<S, FixedClock>, manager: &Manager) -> Rejection {
+    let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
+    let IssueError::Mint(MintError::Within(WithinError::Ended(rejection))) = issued else { panic!("{issued}") };
+    let rotation = Rotation::with_grace(Duration::ZERO).within(manager);
+    let rotated = tokens.rotate(&manager.actor(), &manager.key(), rotation).await.unwrap_err();
+    let RotateError::Refused(SuccessionError::Mint(MintError::Within(WithinError::Ended(other)))) = rotated else {
+        panic!("{rotated}")
+    };
+    assert_eq!(rejection, other);
+    rejection
+}
+
+#[tokio::test]
+async fn a_manager_kept_over_what_it_proves_issues_nothing() {
+    let (clock, tokens) = service();
+    let managed = async || {
+        let made = managing(&tokens).await;
+        (made.record.key(), manager(&tokens, &made).await.unwrap())
+    };
+    let (key, kept) = managed().await;
+    tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Revoked);
+
+    let (key, kept) = managed().await;
+    tokens.disable(&actor(), &key).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Disabled);
+
+    let (key, kept) = managed().await;
+    let narrowed = Narrowing { scopes: Some(scopes("repo:*")), ..Narrowing::default() };
+    tokens.narrow(&actor(), &key, narrowed).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Scope);
+
+    let (key, kept) = managed().await;
+    let narrowed = Narrowing { scopes: Some(scopes("tokens:manage")), ..Narrowing::default() };
+    tokens.narrow(&actor(), &key, narrowed).await.unwrap();
+    // It may manage still, but gives no more than it has by now.
+    let wide = child(&tokens, &kept, new_token().with_scopes(scopes("repo:read"))).await.unwrap_err();
+    assert_eq!(wide, MintError::Within(WithinError::Scopes));
+    child(&tokens, &kept, new_token()).await.unwrap();
+
+    let (_, kept) = managed().await;
+    clock.advance(10 * DAY);
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Expired);
+}
+
+/// The proof may come from a cache that has not heard of the revocation.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation() {
+    let (clock, store) = (FixedClock::new(now()), Arc::new(MemoryStore::new()));
+    let first = Tokens::new(keyring(), Arc::clone(&store)).with_clock(clock.clone());
+    let second = Tokens::new(keyring(), Cached::new(store, DAY)).with_clock(clock.clone());
+    let new = new_token().with_scopes(scopes("tokens:manage"));
+    let made = first.issue(&actor(), new).await.unwrap();
+    let access = Access::to(&made.record.project, &[]);
+    let verify = async || second.verify(made.token.expose_secret(), &access).await;
+    verify().await.unwrap();
+    first.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await.unwrap();
+    let kept = verify().await.expect("still in the cache").manager(&Scope::new("tokens:manage").unwrap()).unwrap();
+    assert_eq!(refused(&second, &kept).await, Rejection::Revoked);
+}
+
+#[tokio::test]
+async fn a_suspended_owners_manager_issues_nothing() {
+    struct Suspended;
+    impl Owners for Suspended {
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            Ok(OwnerState::Suspended)
+        }
+    }
+    let (_, tokens) = service();
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let tokens = tokens.with_owners(Suspended);
+    let issued = tokens.issue(&kept.actor(), new_token().within(&kept)).await.unwrap_err();
+    let ended = WithinError::Ended(Rejection::OwnerSuspended);
+    assert!(matches!(issued, IssueError::Mint(MintError::Within(error)) if error == ended), "{issued}");
+}
+
+/// The widest issue that was possible once: a person's token that made a service's, never-expiring, with a role in its metadata.
+#[tokio::test]
+async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
+    let (_, tokens) = service();
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let role = || Metadata::new(r#"{"role": "admin"}"#).unwrap();
+    let service = child(&tokens, &kept, new_token().with_kind(TokenKind::Service)).await.unwrap_err();
+    assert_eq!(service, MintError::Within(WithinError::Kind));
+    let admin = child(&tokens, &kept, new_token().with_metadata(role())).await.unwrap_err();
+    assert_eq!(admin, MintError::Within(WithinError::Metadata));
+    let made = child(&tokens, &kept, new_token()).await.unwrap();
+    assert_eq!(made.record.kind, TokenKind::Human);
+
+    // Where the host allows it.
+    let allowed = kept.allow_kind(TokenKind::Service).allow_metadata();
+    let made = child(&tokens, &allowed, new_token().with_metadata(role())).await.unwrap();
+    assert_eq!((made.record.kind, &made.record.metadata), (TokenKind::Service, &role()));
+    // Its successor keeps them: they were judged when it was issued.
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let made = child(&tokens, &kept.clone().allow_metadata(), new_token().with_metadata(role())).await.unwrap();
+    let rotation = Rotation::with_grace(Duration::ZERO).within(&kept);
+    let rotated = tokens.rotate(&kept.actor(), &made.record.key(), rotation).await.unwrap().unwrap();
+    assert_eq!(rotated.issued.record.metadata, role());
 }

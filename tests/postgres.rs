@@ -6,10 +6,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{
-    PostgresStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind, TokenId, TokenKey,
-    TokenStore, mint,
-};
+use keyfob::{PostgresStore, Revocation, RevocationReason, StoreErrorKind, TokenId, TokenKey, TokenStore, mint};
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 use support::kit::{Erased, keeps_every_law};
@@ -104,7 +101,7 @@ async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
         assert!(store.find(&first.key()).await.unwrap().is_none());
         assert!(store.revoke(&first.key(), &revocation).await.unwrap().is_none());
     }
-    store.insert(first.clone(), None).await.unwrap();
+    store.insert(first.clone(), None, None).await.unwrap();
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
                    family, notice_stage, version";
     let more = format!(
@@ -143,7 +140,7 @@ async fn an_open_transaction_elsewhere_holds_no_find() {
     let store = server.store().await;
     let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
     let key = issued.record.key();
-    store.insert(issued.record, None).await.unwrap();
+    store.insert(issued.record, None, None).await.unwrap();
     let mut other = store.pool().begin().await.unwrap();
     sqlx::query("SELECT 1 FROM keyfob_tokens FOR UPDATE").execute(&mut *other).await.unwrap();
     let found = tokio::time::timeout(Duration::from_secs(2), store.find(&key)).await.unwrap().unwrap();
@@ -152,9 +149,7 @@ async fn an_open_transaction_elsewhere_holds_no_find() {
     // Who waits for that transaction is told so in the end, and nothing is done.
     let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
     assert_eq!(store.revoke(&key, &revocation).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    let group = RevokeGroup::Owner(found.unwrap().owner.clone());
-    let matching = RevokeMatching { project: key.project, group, most: Default::default() };
-    let refused = store.revoke_matching(&matching, &revocation).await.unwrap_err();
+    let refused = store.revoke_owner(&key.project, &found.unwrap().owner, &revocation).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
     drop(other);
     assert!(store.find(&key).await.unwrap().unwrap().revoked.is_none());
@@ -189,7 +184,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     for _ in 0..50 {
         let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
         keys.push(issued.record.key());
-        store.insert(issued.record, None).await.unwrap();
+        store.insert(issued.record, None, None).await.unwrap();
     }
     server.halt("immediate");
     assert_eq!(store.find(&keys[0]).await.unwrap_err().kind(), StoreErrorKind::Unavailable);

@@ -4,10 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use keyfob::{
-    Cached, Feed, PostgresStore, Recent, Revocation, RevocationReason, RevokeGroup, RevokeMatching, TokenKey,
-    TokenStore, Told, mint,
-};
+use keyfob::{Cached, Feed, PostgresStore, Recent, Revocation, RevocationReason, TokenKey, TokenStore, Told, mint};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use support::kit::keeps_every_law;
@@ -62,7 +59,7 @@ impl World {
     async fn insert(&self) -> TokenKey {
         let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
         let key = issued.record.key();
-        self.elsewhere.insert(issued.record, None).await.unwrap();
+        self.elsewhere.insert(issued.record, None, None).await.unwrap();
         key
     }
 }
@@ -146,9 +143,7 @@ async fn what_this_store_has_changed_is_never_answered_as_it_was() {
     let recent = store.find_recent(&single).await.unwrap();
     assert!(recent.record.unwrap().revoked.is_some());
     let owner = store.find(&of_owner).await.unwrap().unwrap().owner.clone();
-    let group = RevokeGroup::Owner(owner);
-    let matching = RevokeMatching { project: of_owner.project, group, most: Default::default() };
-    store.revoke_matching(&matching, &revocation()).await.unwrap();
+    store.revoke_owner(&of_owner.project, &owner, &revocation()).await.unwrap();
     assert!(store.find_recent(&of_owner).await.unwrap().record.unwrap().revoked.is_some());
     world.standby.resume_replay();
 }

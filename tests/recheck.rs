@@ -158,8 +158,8 @@ async fn an_id_with_another_secret_is_unknown() {
     let (old, new) = (minted("a"), minted("b"));
     assert_eq!(old.record.key(), new.record.key());
     let stores = [MemoryStore::new(), MemoryStore::new()];
-    stores[0].insert(old.record.clone(), None).await.unwrap();
-    stores[1].insert(new.record.clone(), None).await.unwrap();
+    stores[0].insert(old.record.clone(), None, None).await.unwrap();
+    stores[1].insert(new.record.clone(), None, None).await.unwrap();
     let tokens =
         stores.map(|store| Tokens::new(Keyring::unkeyed(support::prefix()), store).with_clock(FixedClock::new(now())));
     let access = Access::to(&old.record.project, &[]);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, RevokeGroup, RevokeMatching, StoreErrorKind,
-    TokenKey, TokenRecord, TokenStore, Tokens, conformance, mint,
+    Access, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, StoreErrorKind, TokenKey, TokenRecord,
+    TokenStore, Tokens, conformance, mint,
 };
 use support::kit::keeps_the_laws_of_tokens;
 use support::redis::{Servers, shared_cluster, shared_server};
@@ -47,7 +47,7 @@ async fn on_a_server_erased() {
 async fn insert(store: &RedisStore) -> TokenKey {
     let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let key = issued.record.key();
-    store.insert(issued.record, None).await.unwrap();
+    store.insert(issued.record, None, None).await.unwrap();
     key
 }
 
@@ -69,18 +69,17 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
         if made % 1_000 == 0 {
             texts.push(issued.token.expose_secret().to_owned());
         }
-        store.insert(issued.record, None).await.unwrap();
+        store.insert(issued.record, None, None).await.unwrap();
     }
     servers.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "100000"]);
     servers.ask(&["SLOWLOG", "RESET"]);
     let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
-    let group = RevokeGroup::Owner(record.owner.clone());
-    let matching = RevokeMatching { project: record.project, group, most: Default::default() };
+    let (project, owner) = (record.project, record.owner.clone());
 
     // Its future is dropped as soon as the fence lies: what is left is others' to finish.
     let (revoking, watching) = (store.clone(), store.clone());
-    let mine = matching.clone();
-    let act = tokio::spawn(async move { revoking.revoke_matching(&mine, &revocation()).await });
+    let mine = owner.clone();
+    let act = tokio::spawn(async move { revoking.revoke_owner(&project, &mine, &revocation()).await });
     let access = Access::to(&record.project, &[]);
     let first = Tokens::new(keyring(), watching);
     while first.verify(&texts[0], &access).await.is_ok() {
@@ -93,8 +92,7 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
         let refused = tokens.verify(text, &access).await.unwrap_err();
         assert_eq!(refused.rejection().unwrap().as_str(), "revoked");
     }
-    let left = store.revoke_matching(&matching, &revocation()).await.unwrap();
-    assert!(left.done);
+    store.revoke_owner(&project, &owner, &revocation()).await.unwrap();
     // A new one of theirs is under no fence.
     let fresh = insert(&store).await;
     assert!(store.find(&fresh).await.unwrap().unwrap().revoked.is_none());

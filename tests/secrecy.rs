@@ -73,7 +73,7 @@ fn known_token(keyring: &Keyring) -> keyfob::Issued {
 async fn nothing_shows_four_characters_of_a_secret() {
     let issued = known_token(&keyring());
     let store = MemoryStore::new();
-    store.insert(issued.record.clone(), None).await.unwrap();
+    store.insert(issued.record.clone(), None, None).await.unwrap();
     let tokens = Tokens::new(keyring(), ErasedStore::new(store)).with_clock(FixedClock::new(now()));
     let text = issued.token.expose_secret();
     let digest = printed(issued.record.digest.as_bytes());
@@ -121,7 +121,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
 async fn no_refusal_shows_its_input() {
     let issued = known_token(&keyring());
     let store = MemoryStore::new();
-    store.insert(issued.record.clone(), None).await.unwrap();
+    store.insert(issued.record.clone(), None, None).await.unwrap();
     let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now()));
     let text = issued.token.expose_secret();
     let secrets = Secrets::of(&[tail_of(text)]);

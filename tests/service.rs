@@ -128,6 +128,7 @@ impl TokenStore for Away {
         &self,
         _: keyfob::TokenRecord,
         _: Option<keyfob::OwnerLimit>,
+        _: Option<keyfob::IssuerCondition>,
     ) -> Result<Arc<keyfob::TokenRecord>, keyfob::StoreError> {
         Err(Self::error())
     }
@@ -158,10 +159,28 @@ impl TokenStore for Away {
     ) -> Result<Option<Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
         Err(Self::error())
     }
-    async fn revoke_matching(
+    async fn revoke_owner(
         &self,
-        _: &keyfob::RevokeMatching,
+        _: &keyfob::ProjectId,
+        _: &OwnerId,
         _: &keyfob::Revocation,
+    ) -> Result<u64, keyfob::StoreError> {
+        Err(Self::error())
+    }
+    async fn revoke_family(
+        &self,
+        _: &keyfob::ProjectId,
+        _: &keyfob::TokenId,
+        _: &keyfob::Revocation,
+    ) -> Result<u64, keyfob::StoreError> {
+        Err(Self::error())
+    }
+    async fn revoke_batch(
+        &self,
+        _: &keyfob::ProjectId,
+        _: &keyfob::Revocation,
+        _: keyfob::RevokeBatch,
+        _: keyfob::PageSize,
     ) -> Result<keyfob::Batch, keyfob::StoreError> {
         Err(Self::error())
     }
@@ -171,6 +190,7 @@ impl TokenStore for Away {
         _: u64,
         _: keyfob::TokenRecord,
         _: keyfob::Timestamp,
+        _: Option<keyfob::IssuerCondition>,
     ) -> Result<Option<Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
         Err(Self::error())
     }
@@ -205,7 +225,7 @@ async fn the_same_id_under_two_projects_is_two_tokens() {
         let new = NewToken::new(project(name), OwnerId::new(name).unwrap(), Name::new(name).unwrap());
         let mut drawn = support::Script::of(&format!("{:0>15}{}", 7, name.repeat(11)));
         let issued = keyfob::mint_with(&mut drawn, &ring, &Policy::default(), new, &actor(), now()).unwrap();
-        store.insert(issued.record.clone(), None).await.unwrap();
+        store.insert(issued.record.clone(), None, None).await.unwrap();
         made.push(issued);
     }
     assert_eq!(made[0].record.id, made[1].record.id);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use keyfob::{
     Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, ListQuery, Name, NewToken, NoticeStage, OwnerId,
-    PageSize, Policy, Prefix, ProjectId, Revocation, RevokeGroup, RevokeMatching, SqliteStore, StoreError,
-    StoreErrorKind, StoreMaintenance, SystemClock, TokenRecord, TokenStore, Touch, mint,
+    PageSize, Policy, Prefix, ProjectId, Revocation, RevokeBatch, SqliteStore, StoreError, StoreErrorKind,
+    StoreMaintenance, SystemClock, TokenRecord, TokenStore, Touch, mint,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Row};
@@ -76,7 +76,7 @@ fn told(error: &StoreError) -> String {
 #[tokio::test]
 async fn the_migration_may_run_again() {
     let (store, folder) = opened().await;
-    let record = store.insert(fresh(), None).await.unwrap();
+    let record = store.insert(fresh(), None, None).await.unwrap();
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     let again = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
@@ -92,7 +92,7 @@ async fn an_earlier_file_gets_the_indices_of_today() {
         sqlx::query_scalar::<_, String>(names).fetch_all(store.pool()).await.unwrap()
     };
     let today = indices(&store).await;
-    let record = store.insert(fresh(), None).await.unwrap();
+    let record = store.insert(fresh(), None, None).await.unwrap();
     let earlier = "DROP INDEX keyfob_tokens_owner_created; DROP INDEX keyfob_tokens_owner_name; \
          DROP INDEX keyfob_tokens_owner_expires; \
          CREATE INDEX keyfob_tokens_owner ON keyfob_tokens (owner, project, created_at, id)";
@@ -119,7 +119,7 @@ async fn a_host_brings_its_own_pool_and_tool() {
     transaction.commit().await.unwrap();
 
     let store = SqliteStore::from_pool(pool).await.unwrap();
-    let record = store.insert(fresh(), None).await.unwrap();
+    let record = store.insert(fresh(), None, None).await.unwrap();
     assert_eq!(store.find(&record.key()).await.unwrap(), Some(record));
     store.migrate().await.unwrap();
 }
@@ -129,7 +129,7 @@ async fn from_pool_does_not_migrate() {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
     let store = SqliteStore::from_pool(SqlitePoolOptions::new().connect_with(options).await.unwrap()).await.unwrap();
-    let error = store.insert(fresh(), None).await.unwrap_err();
+    let error = store.insert(fresh(), None, None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Other);
     assert!(told(&error).contains("no such table: keyfob_tokens"), "{}", told(&error));
 }
@@ -171,7 +171,7 @@ async fn a_pool_that_may_lose_acknowledged_acts_is_refused() {
 #[tokio::test]
 async fn a_new_file_is_its_owners_alone() {
     let (store, folder) = opened().await;
-    store.insert(fresh(), None).await.unwrap();
+    store.insert(fresh(), None, None).await.unwrap();
     #[cfg(unix)]
     for name in ["tokens.db", "tokens.db-wal", "tokens.db-shm"] {
         use std::os::unix::fs::PermissionsExt;
@@ -189,7 +189,7 @@ async fn many_may_open_a_new_file_at_once() {
         let opening: Vec<_> = (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone()))).collect();
         for opening in opening {
             let store = opening.await.unwrap().map_err(|error| told(&error)).unwrap();
-            store.insert(fresh(), None).await.unwrap();
+            store.insert(fresh(), None, None).await.unwrap();
         }
     }
 }
@@ -235,7 +235,7 @@ async fn a_row_that_does_not_fit_its_types_is_corrupt() {
         "request_id = ''",
         "metadata = CAST(x'ff' AS TEXT)",
     ] {
-        let record = store.insert(fresh(), None).await.unwrap();
+        let record = store.insert(fresh(), None, None).await.unwrap();
         let sql = format!("UPDATE keyfob_tokens SET {damage} WHERE id = $1");
         sqlx::query(AssertSqlSafe(sql)).bind(record.id.as_str()).execute(store.pool()).await.unwrap();
         let error = store.find(&record.key()).await.unwrap_err();
@@ -265,24 +265,24 @@ async fn what_cannot_be_reached_is_unavailable() {
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
 
     let (store, _folder) = opened().await;
-    let record = store.insert(fresh(), None).await.unwrap();
+    let record = store.insert(fresh(), None, None).await.unwrap();
     store.pool().close().await;
     assert_eq!(store.find(&record.key()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    assert_eq!(store.insert(fresh(), None).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(store.insert(fresh(), None, None).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }
 
 #[tokio::test]
 async fn a_locked_database_is_unavailable_and_still_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.db");
-    let record = SqliteStore::open(&path).await.unwrap().insert(fresh(), None).await.unwrap();
+    let record = SqliteStore::open(&path).await.unwrap().insert(fresh(), None, None).await.unwrap();
     let patient = Duration::from_millis(50);
     let pool = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options(&path).busy_timeout(patient));
     let store = SqliteStore::from_pool(pool.await.unwrap()).await.unwrap();
 
     let other = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options(&path)).await.unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let error = store.insert(fresh(), None).await.unwrap_err();
+    let error = store.insert(fresh(), None, None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
     assert!(told(&error).contains("database is locked"), "{}", told(&error));
     let error = store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap_err();
@@ -296,25 +296,25 @@ async fn a_locked_database_is_unavailable_and_still_read() {
 #[tokio::test]
 async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     let (store, _folder) = opened().await;
-    let record = store.insert(fresh(), None).await.unwrap();
+    let record = store.insert(fresh(), None, None).await.unwrap();
     for act in ["INSERT", "UPDATE", "DELETE"] {
         let sql = format!("CREATE TRIGGER no_{act} BEFORE {act} ON keyfob_tokens BEGIN SELECT RAISE(ABORT, 'no'); END");
         sqlx::query(AssertSqlSafe(sql)).execute(store.pool()).await.unwrap();
     }
     let (key, at, most) = (record.key(), record.created_at, PageSize::MAX);
     let revocation = Revocation { at, by: Actor::new("ada").unwrap(), reason: Default::default() };
-    let group = RevokeGroup::Owner(record.owner.clone());
-    let matching = RevokeMatching { project: record.project, group, most };
     let successor = TokenRecord { family: record.id, rotated_from: Some(record.id), ..fresh() };
-    let import = ImportRow { record: fresh(), import_key: ImportKey::from_bytes([1; 32]) };
+    let import = ImportRow::new(fresh(), ImportKey::from_bytes([1; 32]));
     // Where there is something to purge.
     let late = record.ends_at().unwrap().saturating_add(Duration::from_secs(1));
-    let outcomes: [(&str, Result<(), StoreError>); 9] = [
-        ("insert", store.insert(fresh(), None).await.map(drop)),
+    let before = RevokeBatch::CreatedBefore(late);
+    let outcomes: [(&str, Result<(), StoreError>); 10] = [
+        ("insert", store.insert(fresh(), None, None).await.map(drop)),
         ("update", store.update(&key, 1, keyfob::Change::Confirm).await.map(drop)),
         ("revoke", store.revoke(&key, &revocation).await.map(drop)),
-        ("revoke matching", store.revoke_matching(&matching, &revocation).await.map(drop)),
-        ("rotate", store.rotate(&key, 1, successor, at).await.map(drop)),
+        ("revoke owner", store.revoke_owner(&record.project, &record.owner, &revocation).await.map(drop)),
+        ("revoke batch", store.revoke_batch(&record.project, &revocation, before, most).await.map(drop)),
+        ("rotate", store.rotate(&key, 1, successor, at, None).await.map(drop)),
         ("touch", store.touch_many(&[Touch { key, used_at: at }]).await.map(drop)),
         ("purge", store.purge(&record.project, late, most).await.map(drop)),
         ("acknowledge", store.acknowledge_notice(&key, NoticeStage::Week).await.map(drop)),
@@ -334,11 +334,11 @@ async fn a_dropped_call_leaves_nothing_half_done() {
     let actor = Actor::new("ada").unwrap();
     let (mut done, mut not_done) = (0, 0);
     for round in 0..300u64 {
-        let old = store.insert(fresh(), None).await.unwrap();
+        let old = store.insert(fresh(), None, None).await.unwrap();
         let successor = TokenRecord { family: old.id, rotated_from: Some(old.id), ..fresh() };
         let (new, grace) = (successor.key(), successor.created_at);
         let old = old.key();
-        let mut rotating = Box::pin(store.rotate(&old, 1, successor, grace));
+        let mut rotating = Box::pin(store.rotate(&old, 1, successor, grace, None));
         let mut polls = round % 30;
         poll_fn(|context| match polls.checked_sub(1) {
             Some(left) => {
@@ -350,7 +350,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
         .await;
         drop(rotating);
         // Once another write has gone through, the dropped one is over.
-        let other = store.insert(fresh(), None).await.unwrap().key();
+        let other = store.insert(fresh(), None, None).await.unwrap().key();
         let (old, new) = (store.find(&old).await.unwrap().unwrap(), store.find(&new).await.unwrap());
         assert_eq!(old.rotated_to, new.as_ref().map(|new| new.id));
         assert_eq!(old.grace_until.is_some(), new.is_some());
@@ -365,10 +365,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
 #[tokio::test]
 async fn an_import_that_fails_leaves_nothing() {
     let (store, _folder) = opened().await;
-    let row = |seed, version| ImportRow {
-        record: TokenRecord { version, ..fresh() },
-        import_key: ImportKey::from_bytes([seed; 32]),
-    };
+    let row = |seed, version| ImportRow::new(TokenRecord { version, ..fresh() }, ImportKey::from_bytes([seed; 32]));
     for broken in [0, TokenRecord::MAX_VERSION + 1] {
         let batch = vec![row(1, 1), row(2, broken)];
         assert_eq!(store.import(batch).await.unwrap_err().kind(), StoreErrorKind::Other);

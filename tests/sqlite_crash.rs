@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Actor, Clock, KeyNumber, Keyring, ListQuery, Name, NewToken, OwnerId, PageSize, Pepper, Policy, Prefix, ProjectId,
-    Revocation, RevocationReason, RevokeGroup, RevokeMatching, SqliteStore, SystemClock, TokenId, TokenRecord,
-    TokenStore, Tokens, mint,
+    Revocation, RevocationReason, SqliteStore, SystemClock, TokenId, TokenRecord, TokenStore, Tokens, mint,
 };
 
 const ROUNDS: u64 = 200;
@@ -72,7 +71,7 @@ async fn work(store: SqliteStore, number: u32) {
                 let next = mint(tokens.keyring(), &Policy::default(), new_token("ada", &name), &actor, now).unwrap();
                 let next = TokenRecord { family: issued.id, rotated_from: Some(issued.id), ..next.record };
                 let id = next.id;
-                tokens.store().rotate(&issued.key(), issued.version, next, now).await.unwrap().unwrap();
+                tokens.store().rotate(&issued.key(), issued.version, next, now, None).await.unwrap().unwrap();
                 acknowledge(&format!("rotated {} {id}", issued.id));
             }
             3 => {
@@ -81,15 +80,12 @@ async fn work(store: SqliteStore, number: u32) {
                 for _ in 0..GROUP {
                     tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
                 }
-                let all = RevokeMatching {
-                    project: project(),
-                    group: RevokeGroup::Owner(OwnerId::new(&owner).unwrap()),
-                    most: PageSize::default(),
-                };
                 acknowledge(&format!("ending {owner}"));
                 let revocation =
                     Revocation { at: SystemClock.now(), by: actor.clone(), reason: RevocationReason::default() };
-                assert_eq!(tokens.store().revoke_matching(&all, &revocation).await.unwrap().count, GROUP as u64);
+                let id = OwnerId::new(&owner).unwrap();
+                let count = tokens.store().revoke_owner(&project(), &id, &revocation).await.unwrap();
+                assert_eq!(count, GROUP as u64);
                 acknowledge(&format!("ended {owner}"));
             }
             _ => {}

@@ -5,11 +5,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyfob::{
-    Actor, AddressRanges, Change, CountQuery, Digest, Disabled, ImportKey, ImportRow, ImportStore, KeyNumber, Life,
-    ListOrder, ListQuery, MemoryStore, Metadata, Name, NoticeStage, OwnerId, OwnerLimit, PageSize, Prefix, ProjectId,
-    ProjectsQuery, RequestId, Revocation, RevocationReason, RevokeGroup, RevokeMatching, ScopeSet, SqliteStore, Status,
-    StatusFilter, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord,
-    TokenStore, Touch,
+    Actor, AddressRanges, Change, CountQuery, Digest, Disabled, ImportKey, ImportRow, ImportStore, IssuerCondition,
+    KeyNumber, Life, ListOrder, ListQuery, MemoryStore, Metadata, Name, NoticeStage, OwnerId, OwnerLimit, PageSize,
+    Prefix, ProjectId, ProjectsQuery, RequestId, Revocation, RevocationReason, RevokeBatch, ScopeSet, SqliteStore,
+    Status, StatusFilter, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenKind,
+    TokenRecord, TokenStore, Touch,
 };
 
 /// Reproducible: SplitMix64.
@@ -131,7 +131,19 @@ impl Random {
     }
 
     fn import(&mut self) -> ImportRow {
-        ImportRow { record: self.record(), import_key: self.import_key() }
+        let other_keys = (0..self.below(3)).map(|_| self.import_key()).collect();
+        ImportRow { other_keys, ..ImportRow::new(self.record(), self.import_key()) }
+    }
+
+    /// Of a token that may be there, at the version it has, or of another.
+    async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
+        if self.chance(70) {
+            return None;
+        }
+        let id = self.id();
+        let found = memory.find(&TokenKey { project, id }).await.unwrap();
+        let version = found.filter(|_| self.chance(80)).map_or(1, |found| found.version);
+        Some(IssuerCondition { id, version })
     }
 
     fn status(&mut self) -> StatusFilter {
@@ -182,15 +194,6 @@ impl Random {
             },
         }
     }
-
-    fn group(&mut self) -> RevokeGroup {
-        match self.below(4) {
-            0 => RevokeGroup::Owner(self.owner()),
-            1 => RevokeGroup::Family(self.id()),
-            2 => RevokeGroup::CreatedBefore(self.time()),
-            _ => RevokeGroup::KeyNumber(self.key_number()),
-        }
-    }
 }
 
 struct Twins {
@@ -217,7 +220,9 @@ impl Twins {
             0..=2 => {
                 let record = random.record();
                 let limit = random.maybe(40, |random| OwnerLimit { most: random.below(6) as u64, now: random.time() });
-                same(memory.insert(record.clone(), limit).await, sqlite.insert(record, limit).await).ok();
+                let issuer = random.issuer(record.project, memory).await;
+                same(memory.insert(record.clone(), limit, issuer).await, sqlite.insert(record, limit, issuer).await)
+                    .ok();
             }
             3 => {
                 let (key, change) = (random.key(), random.change());
@@ -236,9 +241,10 @@ impl Twins {
                 let expected = old.as_ref().filter(|_| random.chance(90)).map_or(1, |old| old.version);
                 let successor = TokenRecord { project: key.project, ..random.record() };
                 let grace = random.time();
+                let issuer = random.issuer(key.project, memory).await;
                 same(
-                    memory.rotate(&key, expected, successor.clone(), grace).await,
-                    sqlite.rotate(&key, expected, successor, grace).await,
+                    memory.rotate(&key, expected, successor.clone(), grace, issuer).await,
+                    sqlite.rotate(&key, expected, successor, grace, issuer).await,
                 )
                 .ok();
             }
@@ -249,12 +255,27 @@ impl Twins {
             }
             8 if random.chance(25) => {
                 let most = PageSize::clamped(random.of(&[1, 2, 1000]));
-                let matching = RevokeMatching { project: random.project(), group: random.group(), most };
-                let revocation = random.revocation();
+                let (project, revocation) = (random.project(), random.revocation());
+                let batch = match random.below(4) {
+                    0 => {
+                        let owner = random.owner();
+                        let memory = memory.revoke_owner(&project, &owner, &revocation).await;
+                        same(memory, sqlite.revoke_owner(&project, &owner, &revocation).await).unwrap();
+                        return;
+                    }
+                    1 => {
+                        let family = random.id();
+                        let memory = memory.revoke_family(&project, &family, &revocation).await;
+                        same(memory, sqlite.revoke_family(&project, &family, &revocation).await).unwrap();
+                        return;
+                    }
+                    2 => RevokeBatch::CreatedBefore(random.time()),
+                    _ => RevokeBatch::KeyNumber(random.key_number()),
+                };
                 // Which rows a batch takes is the store's own affair, so only all batches together must be the same.
                 while !same(
-                    memory.revoke_matching(&matching, &revocation).await,
-                    sqlite.revoke_matching(&matching, &revocation).await,
+                    memory.revoke_batch(&project, &revocation, batch, most).await,
+                    sqlite.revoke_batch(&project, &revocation, batch, most).await,
                 )
                 .unwrap()
                 .done

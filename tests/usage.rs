@@ -1,8 +1,6 @@
 //! Last uses: what they cost the store, what becomes of them when it fails, and what the rule on disuse makes of them.
 
 #[macro_use]
-#[path = "support/handed_on.rs"]
-mod handed_on;
 mod support;
 
 use std::collections::HashMap;
@@ -57,7 +55,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: TokenStore> TokenStore for Watched<S> {
-    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_matching, rotate);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate);
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
         self.batches.lock().unwrap().push(touches.len());

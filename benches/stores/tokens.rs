@@ -90,7 +90,7 @@ impl Population {
         let store = MemoryStore::new();
         for project in projects {
             for record in self.records(project) {
-                store.insert(record, None).await.unwrap();
+                store.insert(record, None, None).await.unwrap();
             }
         }
         store

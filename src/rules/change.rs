@@ -79,21 +79,19 @@ impl TokenRecord {
         later
     }
 
-    /// Leases its next notice to one sender, and raises the version.
+    /// Leases its next notice to one sender. The version stays: no rule reads the lease.
     pub fn claim_notice(&mut self, lease_until: Timestamp) {
         self.notice_lease_until = Some(lease_until);
-        self.raise_version();
     }
 
-    /// Marks a notice as sent, if it is a later one, ends the lease and raises the version.
+    /// Marks a notice as sent, if it is a later one, and ends the lease. The version stays: no rule reads either.
     pub fn acknowledge_notice(&mut self, stage: NoticeStage) {
         self.notice_stage = self.notice_stage.max(stage);
         self.notice_lease_until = None;
-        self.raise_version();
     }
 
-    /// Whether a new successor is a repeat of this one: it waits to be confirmed, and both were made by one request. Then
-    /// a rotation ends this one, and the new one takes its place.
+    /// Returns whether `successor` repeats the request that made this one, which has not been confirmed, in time or not, and
+    /// is not revoked. A rotation then revokes this one, and `successor` takes its place.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none();
         waits && self.request_id.is_some() && self.request_id == successor.request_id

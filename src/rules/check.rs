@@ -125,11 +125,7 @@ pub(super) fn limits<P: ProjectDemand>(
     owner: OwnerState,
     access: &Access<'_, P>,
 ) -> impl Iterator<Item = Rejection> {
-    let owner = match owner {
-        OwnerState::Active => None,
-        OwnerState::Suspended => Some(Rejection::OwnerSuspended),
-        OwnerState::OutsideProject => Some(Rejection::OwnerOutsideProject),
-    };
+    let owner = owner.rejection();
     let project = (!access.accepts_project(&record.project)).then_some(Rejection::Project);
     let address = (!record.addresses.allow(access.address())).then_some(Rejection::Address);
     let scope = !access.scopes().iter().all(|scope| record.scopes.allows(scope));
@@ -215,7 +211,7 @@ impl<P> Verified<P> {
     /// # Errors
     /// [`Rejection::Scope`] where it does not.
     pub fn manager(&self, manage: &Scope) -> Result<Manager, Rejection> {
-        self.allows(manage).then(|| Manager::new(Arc::clone(&self.record))).ok_or(Rejection::Scope)
+        self.allows(manage).then(|| Manager::new(Arc::clone(&self.record), manage.clone())).ok_or(Rejection::Scope)
     }
 
     /// Everything it may do. Whether it may do more than the `Access` named: [`allows`](Self::allows).

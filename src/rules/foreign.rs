@@ -1,7 +1,7 @@
 //! A token from before keyfob, as a record.
 
 use super::address::AddressRanges;
-use super::record::{TokenKind, TokenRecord};
+use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
 use super::scope::ScopeSet;
 use super::status::NoticeStage;
 use crate::words::alphabet;
@@ -42,6 +42,11 @@ pub struct ForeignToken {
     pub expires_at: Option<Timestamp>,
     /// When it was used last, where that is known.
     pub last_used_at: Option<Timestamp>,
+    /// Set if it was disabled: since when and by whom.
+    pub disabled: Option<Disabled>,
+    /// Set if it was revoked: since when, by whom and why. A revoked token is imported too, so that a token that was revoked
+    /// can be told from an unknown one, and a repeated import revokes what was revoked since.
+    pub revoked: Option<Revocation>,
 }
 
 impl ForeignToken {
@@ -60,6 +65,8 @@ impl ForeignToken {
             not_before: None,
             expires_at: None,
             last_used_at: None,
+            disabled: None,
+            revoked: None,
         }
     }
 
@@ -92,8 +99,8 @@ impl ForeignToken {
             not_before: self.not_before,
             expires_at: self.expires_at,
             last_used_at: self.last_used_at,
-            disabled: None,
-            revoked: None,
+            disabled: self.disabled,
+            revoked: self.revoked,
             family: id,
             rotated_from: None,
             rotated_to: None,

@@ -5,18 +5,28 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::address::AddressRanges;
-use super::record::TokenRecord;
-use super::scope::ScopeSet;
-use crate::words::ids::ProjectId;
-use crate::words::text::{Actor, OwnerId};
+use super::check::life;
+use super::policy::Policy;
+use super::precondition::IssuerCondition;
+use super::record::{TokenKind, TokenRecord};
+use super::scope::{Scope, ScopeSet};
+use crate::words::error::Rejection;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::text::{Actor, Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 /// Proof that a verified token carries the scope for managing tokens, which the host names. From
 /// [`Verified::manager`](crate::Verified::manager).
 ///
 /// Tokens do not manage tokens otherwise. What one makes or rotates stays within it, when it is given to
-/// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::Rotation::within): the same owner and
-/// project, no scope and no address beyond its own, and an expiry no later than its own end.
+/// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::Rotation::within): the same owner, project
+/// and kind, no scope and no address beyond its own, no metadata, and an expiry no later than its own end. It rotates only itself
+/// and tokens that it issued.
+///
+/// A proof may be kept for longer than what it proves. So [`Tokens::issue`](crate::Tokens::issue) and
+/// [`Tokens::rotate`](crate::Tokens::rotate) read the managing token again and judge by what they read, and the store decides by
+/// its [condition](Self::condition) in the operation that writes. A host that calls [`mint`](crate::mint) or
+/// [`rotate`](crate::rotate()) itself does both: [`renewed`](Self::renewed), then the condition in its own transaction.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,35 +38,108 @@ use crate::words::timestamp::Timestamp;
 /// ```
 ///
 /// A record alone makes none:
-/// ```compile_fail,E0423
+/// ```compile_fail,E0451
 /// use std::sync::Arc;
 /// use keyfob::{Manager, Rejection, Scope, TokenRecord, Verified};
 ///
 /// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
-///     Ok(Manager(record))
+///     Ok(Manager { record })
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Manager(Arc<TokenRecord>);
+pub struct Manager {
+    record: Arc<TokenRecord>,
+    /// The scope that lets it manage.
+    manage: Scope,
+    kind: TokenKind,
+    any_metadata: bool,
+}
 
 impl Manager {
-    pub(super) fn new(record: Arc<TokenRecord>) -> Self {
-        Self(record)
+    pub(super) fn new(record: Arc<TokenRecord>, manage: Scope) -> Self {
+        Self { kind: record.kind, record, manage, any_metadata: false }
+    }
+
+    /// Lets it issue tokens of this kind instead of its own kind.
+    #[must_use]
+    pub fn allow_kind(self, kind: TokenKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Lets it issue tokens with metadata, whichever. Allow it only if the metadata grants nothing.
+    #[must_use]
+    pub fn allow_metadata(self) -> Self {
+        Self { any_metadata: true, ..self }
     }
 
     /// The token as an actor: `token ` and its public part.
     pub fn actor(&self) -> Actor {
-        Actor::of_token(&self.0.public_part())
+        Actor::of_token(&self.record.public_part())
     }
 
     /// The user that it acts for, and that what it makes must belong to.
     pub fn owner(&self) -> &OwnerId {
-        &self.0.owner
+        &self.record.owner
     }
 
     /// The project that it acts in.
     pub fn project(&self) -> &ProjectId {
-        &self.0.project
+        &self.record.project
+    }
+
+    /// Returns the key of the managing token.
+    pub fn key(&self) -> TokenKey {
+        self.record.key()
+    }
+
+    /// Returns the condition under which a store inserts what was judged by this proof.
+    pub fn condition(&self) -> IssuerCondition {
+        IssuerCondition { id: self.record.id, version: self.record.version }
+    }
+
+    /// Judges the managing token again, by the record that the store has of it now.
+    ///
+    /// # Errors
+    /// Returns the [`Rejection`] that a verification would get: [`Unknown`](Rejection::Unknown) if there is no record of that
+    /// token, that of its status or policy if it does not work, [`Scope`](Rejection::Scope) if it may no longer manage. The
+    /// rule on disuse is not applied: the token is being used.
+    pub fn renewed(
+        &self,
+        record: Option<Arc<TokenRecord>>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let same = |record: &Arc<TokenRecord>| record.key() == self.key() && record.digest == self.record.digest;
+        let record = record.filter(same).ok_or(Rejection::Unknown)?;
+        if let Some(rejection) = life(&record, &policy.without_max_unused(), now) {
+            return Err(rejection);
+        }
+        if !record.scopes.allows(&self.manage) {
+            return Err(Rejection::Scope);
+        }
+        Ok(Self { record, ..self.clone() })
+    }
+
+    /// The kind of a new token for which none was asked.
+    pub(super) fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// Whether a new token of these is within it.
+    pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata) -> Result<(), WithinError> {
+        if kind != self.kind {
+            Err(WithinError::Kind)
+        } else if !self.any_metadata && *metadata != Metadata::default() {
+            Err(WithinError::Metadata)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether it may rotate this token.
+    pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), WithinError> {
+        self.admit(&old.project, &old.owner, &old.scopes, &old.addresses)?;
+        if old.id == self.record.id || old.created_by == self.actor() { Ok(()) } else { Err(WithinError::NotIssued) }
     }
 
     /// Whether a token of these is within it.
@@ -67,13 +150,13 @@ impl Manager {
         scopes: &ScopeSet,
         addresses: &AddressRanges,
     ) -> Result<(), WithinError> {
-        if *project != self.0.project {
+        if *project != self.record.project {
             Err(WithinError::Project)
-        } else if *owner != self.0.owner {
+        } else if *owner != self.record.owner {
             Err(WithinError::Owner)
-        } else if !self.0.scopes.covers(scopes) {
+        } else if !self.record.scopes.covers(scopes) {
             Err(WithinError::Scopes)
-        } else if !self.0.addresses.covers(addresses) {
+        } else if !self.record.addresses.covers(addresses) {
             Err(WithinError::Addresses)
         } else {
             Ok(())
@@ -82,7 +165,7 @@ impl Manager {
 
     /// Whether a token that ends then does not outlive it.
     pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), WithinError> {
-        match self.0.ends_at() {
+        match self.record.ends_at() {
             Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(WithinError::Expiry),
             _ => Ok(()),
         }
@@ -90,17 +173,17 @@ impl Manager {
 
     /// The part of a lifetime from `now` on that ends with it.
     pub(super) fn shorten(&self, lifetime: Duration, now: Timestamp) -> Duration {
-        self.0.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
+        self.record.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
     pub(super) fn addresses(&self) -> &AddressRanges {
-        &self.0.addresses
+        &self.record.addresses
     }
 }
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Manager").field(&self.0.public_part()).finish()
+        f.debug_struct("Manager").field("token", &self.record.public_part()).finish_non_exhaustive()
     }
 }
 
@@ -118,11 +201,25 @@ pub enum WithinError {
     Addresses,
     /// It would live longer.
     Expiry,
+    /// Another kind than the managing token's, which was not [allowed](Manager::allow_kind).
+    Kind,
+    /// Metadata, which was not [allowed](Manager::allow_metadata).
+    Metadata,
+    /// The token to be rotated is neither the managing token nor one that it issued.
+    NotIssued,
+    /// The managing token does not work any more, or may not manage.
+    Ended(Rejection),
 }
 
 impl fmt::Display for WithinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Kind => "a token cannot issue tokens of another kind",
+            Self::Metadata => "a token cannot issue tokens with metadata",
+            Self::NotIssued => "a token rotates only itself and tokens that it issued",
+            Self::Ended(rejection) => {
+                return write!(f, "the managing token does not work any more: {}", rejection.as_str());
+            }
             Self::Project => "a token manages tokens of its own project only",
             Self::Owner => "a token manages tokens of its own owner only",
             Self::Scopes => "a token cannot give scopes that it has not",

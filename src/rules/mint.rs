@@ -30,7 +30,7 @@ pub struct NewToken {
     project: ProjectId,
     owner: OwnerId,
     name: Name,
-    kind: TokenKind,
+    kind: Option<TokenKind>,
     scopes: ScopeSet,
     metadata: Metadata,
     addresses: AddressRanges,
@@ -39,6 +39,8 @@ pub struct NewToken {
     confirm_within: Option<Duration>,
     request_id: Option<RequestId>,
     manager: Option<Manager>,
+    /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
+    takes_over: bool,
 }
 
 impl NewToken {
@@ -48,7 +50,7 @@ impl NewToken {
             project,
             owner,
             name,
-            kind: TokenKind::default(),
+            kind: None,
             scopes: ScopeSet::default(),
             metadata: Metadata::default(),
             addresses: AddressRanges::default(),
@@ -57,13 +59,14 @@ impl NewToken {
             confirm_within: None,
             request_id: None,
             manager: None,
+            takes_over: false,
         }
     }
 
     /// As an existing token, which it takes over from.
     pub(super) fn after(old: &TokenRecord) -> Self {
-        Self::new(old.project, old.owner.clone(), old.name.clone())
-            .with_kind(old.kind)
+        let new = Self { takes_over: true, ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
+        new.with_kind(old.kind)
             .with_scopes(old.scopes.clone())
             .with_metadata(old.metadata.clone())
             .with_addresses(old.addresses.clone())
@@ -81,10 +84,10 @@ impl NewToken {
         Self { scopes, ..self }
     }
 
-    /// For a person or a service.
+    /// For a person or a service. If nothing is said, for a person, or of the kind of the managing token.
     #[must_use]
     pub fn with_kind(self, kind: TokenKind) -> Self {
-        Self { kind, ..self }
+        Self { kind: Some(kind), ..self }
     }
 
     /// Text of the host's own, kept beside it.
@@ -118,11 +121,16 @@ impl NewToken {
         Self { request_id: Some(request_id), ..self }
     }
 
-    /// It is made by a token, and stays within it: where nothing else was said, it may be used from the same addresses and
-    /// ends no later.
+    /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
+    /// addresses, is of the same kind and ends no later. Its `created_by` is then the managing token, whoever the actor is.
     #[must_use]
     pub fn within(self, manager: &Manager) -> Self {
         Self { manager: Some(manager.clone()), ..self }
+    }
+
+    /// Returns the token at whose request it is issued, for a store's [condition](Manager::condition).
+    pub fn manager(&self) -> Option<&Manager> {
+        self.manager.as_ref()
     }
 }
 
@@ -130,11 +138,15 @@ impl NewToken {
     /// What was left open, within the managing token.
     fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, WithinError> {
         let Some(manager) = self.manager.take() else { return Ok(self) };
+        let kind = *self.kind.get_or_insert(manager.kind());
+        if !self.takes_over {
+            manager.admit_new(kind, &self.metadata)?;
+        }
         if self.addresses == AddressRanges::default() {
             self.addresses = manager.addresses().clone();
         }
         if self.lifetime == Lifetime::Default {
-            let lifetimes = policy.lifetimes(self.kind);
+            let lifetimes = policy.lifetimes(kind);
             self.lifetime = Lifetime::For(manager.shorten(lifetimes.nearest(lifetimes.default), now));
         }
         manager.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
@@ -189,7 +201,8 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     now: Timestamp,
 ) -> Result<Issued, MintError> {
     let new = new.bounded(policy, now)?;
-    let expires_at = policy.expiry(new.kind, new.lifetime, now)?;
+    let kind = new.kind.unwrap_or(TokenKind::Human);
+    let expires_at = policy.expiry(kind, new.lifetime, now)?;
     if let Some(manager) = &new.manager {
         manager.admit_expiry(expires_at)?;
     }
@@ -218,12 +231,12 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         digest,
         name: new.name,
         owner: new.owner,
-        kind: new.kind,
+        kind,
         scopes: new.scopes,
         metadata: new.metadata,
         addresses: new.addresses,
         created_at: now,
-        created_by: actor.clone(),
+        created_by: new.manager.as_ref().map_or_else(|| actor.clone(), Manager::actor),
         confirm_by,
         not_before: new.not_before,
         expires_at,

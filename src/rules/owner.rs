@@ -1,5 +1,7 @@
 //! Whether the owner of a token still counts.
 
+use crate::words::error::Rejection;
+
 /// What the host knows of a token's owner at the moment of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum OwnerState {
@@ -9,4 +11,15 @@ pub enum OwnerState {
     Suspended,
     /// Not in the token's project any more: this token does not work.
     OutsideProject,
+}
+
+impl OwnerState {
+    /// What a token of such an owner is rejected for, if for anything.
+    pub(crate) fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::Active => None,
+            Self::Suspended => Some(Rejection::OwnerSuspended),
+            Self::OutsideProject => Some(Rejection::OwnerOutsideProject),
+        }
+    }
 }

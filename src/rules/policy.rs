@@ -7,14 +7,17 @@ use super::record::{TokenKind, TokenRecord};
 use crate::words::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest grace of a rotated token unless the policy says otherwise.
+const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What tokens a service allows, as data: how long the tokens of persons and of services may live, how many an
 /// owner may have, and how long one may lie unused.
 ///
-/// The default: 30 days if nobody says otherwise, at most 366, none that never expires, as many as one likes, used or not.
+/// The default: 30 days if nobody says otherwise, at most 366, none that never expires, a grace of at most 30 days after a
+/// rotation, as many as one likes, used or not.
 ///
 /// It is asked when a token is made, and again at each check: a token outside today's policy is refused, not destroyed,
-/// and works again once the policy allows it. Only the number of live tokens is asked at issue alone.
+/// and works again once the policy allows it. Only the number of live tokens is asked at issue alone, and the grace at rotation alone.
 ///
 /// ```
 /// use core::time::Duration;
@@ -30,7 +33,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// With the feature `serde`, it can stand in a configuration file; what is left out is as by default:
 /// `{"human": {"max_seconds": 7776000, "never_expiring": true}, "most_live_per_owner": 50, "max_unused_seconds": 15552000}`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
     human: Lifetimes,
@@ -38,6 +41,20 @@ pub struct Policy {
     most_live_per_owner: Option<u64>,
     #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "in_seconds_or_none"))]
     max_unused: Option<Duration>,
+    #[cfg_attr(feature = "serde", serde(rename = "max_grace_seconds", with = "in_seconds"))]
+    max_grace: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            human: Lifetimes::default(),
+            service: Lifetimes::default(),
+            most_live_per_owner: None,
+            max_unused: None,
+            max_grace: MAX_GRACE,
+        }
+    }
 }
 
 /// How long tokens of one kind may live. A bound itself is allowed.
@@ -143,6 +160,13 @@ impl Policy {
         Self { max_unused: Some(max_unused), ..self }
     }
 
+    /// Sets the longest grace period that a rotation may give the old token, 30 days unless it is set. A rotation that asks
+    /// for a longer one is refused.
+    #[must_use]
+    pub fn with_max_grace(self, max_grace: Duration) -> Self {
+        Self { max_grace, ..self }
+    }
+
     /// How long tokens of a kind may live.
     pub fn lifetimes(&self, kind: TokenKind) -> &Lifetimes {
         match kind {
@@ -159,6 +183,22 @@ impl Policy {
     /// How long a token may lie unused.
     pub fn max_unused(&self) -> Option<Duration> {
         self.max_unused
+    }
+
+    /// Returns the longest grace period that a rotation may give the old token.
+    pub fn max_grace(&self) -> Duration {
+        self.max_grace
+    }
+
+    /// Returns when the grace of a token that is rotated now ends, if nothing ends it sooner.
+    ///
+    /// # Errors
+    /// Returns [`PolicyError::GraceTooLong`] if the grace exceeds [`max_grace`](Self::max_grace).
+    pub(super) fn grace_until(&self, grace: Duration, now: Timestamp) -> Result<Timestamp, PolicyError> {
+        if grace > self.max_grace {
+            return Err(PolicyError::GraceTooLong { max: self.max_grace });
+        }
+        Ok(now.saturating_add(grace))
     }
 
     /// The policy without the rule on disuse, for where last uses are not written.
@@ -267,6 +307,11 @@ pub enum PolicyError {
     NoLifetime,
     /// It would end after year 9999.
     PastEndOfTime,
+    /// The old token of a rotation would work for longer than this.
+    GraceTooLong {
+        /// The longest grace period.
+        max: Duration,
+    },
 }
 
 impl fmt::Display for PolicyError {
@@ -277,6 +322,7 @@ impl fmt::Display for PolicyError {
             Self::PastEndOfTime => return f.write_str("a token must end before the year 10000"),
             Self::TooLong { max } => ("may live for at most", max.as_secs()),
             Self::TooShort { min } => ("must live for at least", min.as_secs()),
+            Self::GraceTooLong { max } => ("may work after its rotation for at most", max.as_secs()),
         };
         // Whole days where it is some, so that a bound is told exactly.
         if lifetime > 0 && lifetime % DAY.as_secs() == 0 {
@@ -375,6 +421,8 @@ mod tests {
         assert_eq!(text(PolicyError::NeverExpires), "a token must expire");
         assert_eq!(text(PolicyError::NoLifetime), "a token must not end before it begins");
         assert_eq!(text(PolicyError::PastEndOfTime), "a token must end before the year 10000");
+        let grace = text(PolicyError::GraceTooLong { max: 30 * DAY });
+        assert_eq!(grace, "a token may work after its rotation for at most 30 days");
     }
 
     #[test]
@@ -390,6 +438,16 @@ mod tests {
         assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2 - MS)), short);
         assert_eq!(expiry(TokenKind::Service, Lifetime::Until(NOW.checked_add(MS).unwrap())), short);
         assert_eq!(expiry(TokenKind::Human, Lifetime::For(3 * DAY)), Ok(days(3)));
+    }
+
+    #[test]
+    fn a_grace_at_its_bound_is_allowed_and_a_longer_one_refused() {
+        let policy = Policy::default();
+        assert_eq!(policy.grace_until(30 * DAY, NOW), Ok(days(30).unwrap()));
+        let refused = Err(PolicyError::GraceTooLong { max: 30 * DAY });
+        assert_eq!(policy.grace_until(30 * DAY + MS, NOW), refused);
+        assert_eq!(policy.grace_until(Duration::MAX, NOW), refused);
+        assert_eq!(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW), Ok(Timestamp::MAX));
     }
 
     #[test]
@@ -410,6 +468,8 @@ mod tests {
         let written = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
+        let grace: Policy = serde_json::from_str(r#"{"max_grace_seconds": 3600}"#).unwrap();
+        assert_eq!(grace, Policy::default().with_max_grace(3_600_000 * MS));
         for bad in [r#"{"humans": {}}"#, r#"{"human": {"max_seconds": -1}}"#, r#"{"human": {"max": 1}}"#] {
             assert!(serde_json::from_str::<Policy>(bad).is_err(), "{bad}");
         }

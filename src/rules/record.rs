@@ -14,7 +14,7 @@ use crate::words::timestamp::Timestamp;
 /// ended stays, as a tombstone, until it is purged: "expired" and "revoked" must be tellable from "unknown".
 ///
 /// It has no order of change of its own: stores change rows only as [`Change`](crate::Change) and
-/// [`Revocation`] say, raising `version` by one each time.
+/// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 // In this order in memory too, so that what a check reads stands together at the front.
@@ -70,7 +70,8 @@ pub struct TokenRecord {
     pub request_id: Option<RequestId>,
     /// While somebody sends its next notice: until when nobody else does.
     pub notice_lease_until: Option<Timestamp>,
-    /// 1 at first, one more with each change but of `last_used_at`. At most [`MAX_VERSION`](Self::MAX_VERSION).
+    /// Counts the changes that a rule reads: 1 at first, at most [`MAX_VERSION`](Self::MAX_VERSION). Last uses and notices do not
+    /// raise it.
     pub version: u64,
 }
 

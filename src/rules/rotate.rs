@@ -22,7 +22,8 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The old token works for this much longer, but never beyond its own expiry. With zero it ends at once.
+    /// Lets the old token work for this much longer, but never beyond its own expiry. With zero it ends immediately. A grace
+    /// beyond [`Policy::max_grace`] is refused.
     ///
     /// The new one lives as long as the old one was given, from now on and within today's policy.
     pub fn with_grace(grace: Duration) -> Self {
@@ -37,16 +38,22 @@ impl Rotation {
 
     /// Safe to repeat where the answer may be lost. The new token does not work until it is
     /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, the same
-    /// call with the same request id ends it and makes another one; the old token's grace is not lengthened by that.
+    /// call with the same request id ends it and makes another one, also after the old token's grace has ended, but not after the
+    /// old token was revoked or disabled or has expired. The old token's grace is not lengthened by that.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
-    /// It is asked for by a token, which must manage the old one: the new one stays within it.
+    /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it.
     #[must_use]
     pub fn within(self, manager: &Manager) -> Self {
         Self { manager: Some(manager.clone()), ..self }
+    }
+
+    /// Returns the token at whose request it is done, for a store's [condition](Manager::condition).
+    pub fn manager(&self) -> Option<&Manager> {
+        self.manager.as_ref()
     }
 }
 
@@ -65,9 +72,13 @@ pub struct Succession {
 ///
 /// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
 ///
+/// The host must decide in that transaction what needs other rows, with [`TokenRecord::may_rotate`]: a token is not rotated
+/// while its own predecessor is in grace. Within a [`Manager`], also the manager's [condition](Manager::condition).
+///
 /// # Errors
-/// [`SuccessionError`]: only an active token is rotated, and only once, but for a repeat as
-/// [`Rotation::with_retry`] has it.
+/// Returns [`SuccessionError::Inactive`] if the token is not active, [`SuccessionError::Superseded`] if it has a successor,
+/// unless the rotation repeats an earlier one as [`Rotation::with_retry`] says, and [`SuccessionError::Mint`] if the policy or
+/// the managing token does not allow it.
 pub fn rotate(
     keyring: &Keyring,
     policy: &Policy,
@@ -77,15 +88,19 @@ pub fn rotate(
     now: Timestamp,
 ) -> Result<Succession, SuccessionError> {
     let Rotation { grace, lifetime, retry, manager } = rotation;
-    match (old.status(now), old.rotated_to, &retry) {
-        (Status::Active, None, _) => {}
-        // It may be a repeat: whether the successor is of the same request and still waits, the store compares.
-        (Status::Active | Status::Rotated, Some(_), Some(_)) => {}
-        (_, Some(_), _) if old.revoked.is_none() => return Err(SuccessionError::Superseded),
-        (status, ..) => return Err(SuccessionError::Inactive(status)),
+    match (old.rotated_to, &retry, stopped(old, now)) {
+        // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
+        (Some(_), Some(_), None) => {}
+        (Some(_), Some(_), Some(status)) => return Err(SuccessionError::Inactive(status)),
+        (Some(_), None, _) if old.revoked.is_none() => return Err(SuccessionError::Superseded),
+        _ => match old.status(now) {
+            Status::Active => {}
+            status => return Err(SuccessionError::Inactive(status)),
+        },
     }
+    let grace_until = policy.grace_until(grace, now).map_err(MintError::from)?;
     if let Some(manager) = &manager {
-        manager.admit(&old.project, &old.owner, &old.scopes, &old.addresses).map_err(MintError::from)?;
+        manager.admit_rotation(old).map_err(MintError::from)?;
     }
     let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, manager.as_ref(), now));
     let mut new = NewToken::after(old).with_lifetime(lifetime);
@@ -99,8 +114,22 @@ pub fn rotate(
     successor.record.family = old.family;
     successor.record.rotated_from = Some(old.id);
     let ends = [old.grace_until, old.expires_at].into_iter().flatten();
-    let grace_until = ends.fold(now.saturating_add(grace), Ord::min);
+    let grace_until = ends.fold(grace_until, Ord::min);
     Ok(Succession { successor, grace_until })
+}
+
+/// What keeps a rotated token from being rotated again by a repeat. Its own grace does not: with a grace of zero it always
+/// has ended by then.
+fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
+    if old.revoked.is_some() {
+        Some(Status::Revoked)
+    } else if old.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        Some(Status::Expired)
+    } else if old.disabled.is_some() {
+        Some(Status::Disabled)
+    } else {
+        None
+    }
 }
 
 /// As long as the old token was given, within today's policy and the managing token.
@@ -125,6 +154,9 @@ pub enum SuccessionError {
     Inactive(Status),
     /// It has a successor.
     Superseded,
+    /// The token that it took over from still works until this time. End that grace first: a chain of rotations has at
+    /// most two working tokens.
+    PredecessorInGrace(Timestamp),
     /// The successor was not made.
     Mint(MintError),
 }
@@ -140,6 +172,9 @@ impl fmt::Display for SuccessionError {
         match self {
             Self::Inactive(status) => write!(f, "only an active token can be rotated; this one is {status}"),
             Self::Superseded => f.write_str("the token was rotated already"),
+            Self::PredecessorInGrace(until) => {
+                write!(f, "the token that this one replaced works until {until}; end its grace first")
+            }
             Self::Mint(error) => error.fmt(f),
         }
     }

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
     StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::StoreError;
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// The future of an erased call.
@@ -111,17 +113,24 @@ macro_rules! forward {
 forward! {
     /// A [`TokenStore`] of a type that is chosen at run time. Each call costs one box.
     ErasedStore(StoreObject, MaintainedObject, ImportingObject) for TokenStore {
-        fn insert(; record: TokenRecord, limit: Option<OwnerLimit>) -> Arc<TokenRecord>;
+        fn insert(;
+            record: TokenRecord, limit: Option<OwnerLimit>, issuer: Option<IssuerCondition>
+        ) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn find_recent(key: &TokenKey;) -> Recent;
         fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
         fn count(query: &CountQuery;) -> u64;
         fn update(key: &TokenKey; expected_version: u64, change: Change) -> Option<Arc<TokenRecord>>;
         fn revoke(key: &TokenKey, revocation: &Revocation;) -> Option<Arc<TokenRecord>>;
-        fn revoke_matching(matching: &RevokeMatching, revocation: &Revocation;) -> Batch;
+        fn revoke_owner(project: &ProjectId, owner: &OwnerId, revocation: &Revocation;) -> u64;
+        fn revoke_family(project: &ProjectId, family: &TokenId, revocation: &Revocation;) -> u64;
+        fn revoke_batch(
+            project: &ProjectId, revocation: &Revocation;
+            batch: RevokeBatch, most: PageSize
+        ) -> Batch;
         fn rotate(
             key: &TokenKey;
-            expected_version: u64, successor: TokenRecord, grace_until: Timestamp
+            expected_version: u64, successor: TokenRecord, grace_until: Timestamp, issuer: Option<IssuerCondition>
         ) -> Option<Arc<TokenRecord>>;
         fn touch_many(touches: &[Touch];) -> u64;
     }

@@ -12,7 +12,6 @@ use super::tokens::Tokens;
 use crate::rules::foreign::ForeignToken;
 use crate::words::clock::Clock;
 use crate::words::error::{Invalid, RngError};
-use crate::words::foreign::ForeignDigest;
 use crate::words::ids::{KeyNumber, TokenKey};
 use crate::words::text::Actor;
 
@@ -29,13 +28,18 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ///
     /// Give them project by project, which a database's indices like better than no order.
     ///
-    /// An import may be run again, from its start: what is there already [`Exists`](Imported::Exists), also where another key of
-    /// the ring minted then. Two things end that: finish an import before another key is made the minting one, for at
-    /// that moment two nodes could take in one token twice; and do not import again what has been purged since, for a purged
-    /// token is forgotten, its revocation too.
+    /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
+    /// interrupted: what is there already [`Exists`](Imported::Exists), also if another key of the keyring minted then, and is
+    /// revoked if it comes as revoked now. Other columns of what exists stay as they are. Do not import again what has been
+    /// purged since: a purged token is forgotten, its revocation too.
+    ///
+    /// Every node that imports must have every key under which tokens were imported; during the promotion of a key, both
+    /// the old and the new one.
     ///
     /// # Errors
-    /// [`ImportError`]. Then none of them was imported; a store that failed without an answer may hold all.
+    /// Returns [`ImportError::Unkeyed`] if the keyring has no pepper, [`ImportError::TooMany`] for more than 1,000 tokens,
+    /// [`ImportError::Rng`] if there is no randomness; then none of them was imported. Returns [`ImportError::Store`] if the
+    /// store fails: it may hold all of them. Run it again.
     ///
     /// ```
     /// # use keyfob::{Keyring, MemoryStore, Pepper, Prefix};
@@ -76,16 +80,19 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
         let now = self.now();
         let mut rows = Vec::with_capacity(tokens.len());
+        let mut revocations = Vec::with_capacity(tokens.len());
         let mut outcomes = Vec::with_capacity(tokens.len());
         for token in tokens {
             outcomes.push(match token {
                 Err(invalid) => Imported::Rejected(invalid),
-                Ok(token) if self.is_under_an_earlier_key(&token.digest).await? => Imported::Exists,
                 Ok(token) => {
-                    let (number, digest) = keyring.import_digests(&token.digest).next().ok_or(ImportError::Unkeyed)?;
+                    let mut digests = keyring.import_digests(&token.digest);
+                    let (number, digest) = digests.next().ok_or(ImportError::Unkeyed)?;
+                    let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
                     let record = token.into_record(keyring.prefix(), number, digest, actor, now)?;
                     let key = record.key();
-                    rows.push(ImportRow { record, import_key: ImportKey::of(&digest) });
+                    revocations.push(record.revoked.clone());
+                    rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
                     // Until the store says otherwise.
                     Imported::Inserted(key)
                 }
@@ -96,25 +103,21 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         if answers.len() != asked {
             return Err(StoreError::with_source(StoreErrorKind::Other, "not one outcome for each row").into());
         }
-        let inserted = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
-        for (outcome, answer) in inserted.zip(answers) {
-            match (answer, &*outcome) {
-                (ImportOutcome::Exists, _) => *outcome = Imported::Exists,
-                (ImportOutcome::Inserted, Imported::Inserted(key)) => self.tell(Event::Imported { key: *key, actor }),
-                (ImportOutcome::Inserted, _) => {}
+        let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
+        for ((outcome, answer), revocation) in asked.zip(answers).zip(revocations) {
+            if let ImportOutcome::Exists(key) = answer {
+                *outcome = Imported::Exists(key);
+                // It was imported while it still worked, and has been revoked where it came from.
+                if let Some(revocation) = revocation
+                    && self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none())
+                {
+                    self.revoke_as(&key, &revocation).await?;
+                }
+            } else if let Imported::Inserted(key) = outcome {
+                self.tell(Event::Imported { key: *key, actor });
             }
         }
         Ok(outcomes)
-    }
-
-    /// Whether it was imported while another key of the ring minted. Where the ring has one key, nobody is asked.
-    async fn is_under_an_earlier_key(&self, foreign: &ForeignDigest) -> Result<bool, StoreError> {
-        for (_, digest) in self.keyring().import_digests(foreign).skip(1) {
-            if self.store().find_imported(&ImportKey::of(&digest)).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 
@@ -123,8 +126,8 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
 pub enum Imported {
     /// It is there now, under this key.
     Inserted(TokenKey),
-    /// It was there before, and stays as it is.
-    Exists,
+    /// It was there before, under this key, and stays as it is, but for a revocation.
+    Exists(TokenKey),
     /// It does not fit.
     Rejected(Invalid),
 }
@@ -146,7 +149,7 @@ impl ImportProgress {
         for outcome in outcomes {
             *match outcome {
                 Imported::Inserted(_) => &mut self.inserted,
-                Imported::Exists => &mut self.exists,
+                Imported::Exists(_) => &mut self.exists,
                 Imported::Rejected(_) => &mut self.rejected,
             } += 1;
         }

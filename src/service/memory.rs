@@ -10,14 +10,16 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::cursor::Cursor;
 use super::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
 use super::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
     StoreMaintenance, TokenStore, Touch,
 };
 use super::store_error::{StoreError, StoreErrorKind};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::NoticeStage;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// A store that forgets everything when it is dropped.
@@ -141,10 +143,13 @@ impl Rows {
     }
 
     fn import(&mut self, row: ImportRow) -> ImportOutcome {
-        let ImportRow { record, import_key } = row;
+        if let Some(existing) = row.keys().find_map(|key| self.by_import_key.get(key)) {
+            return ImportOutcome::Exists(*existing);
+        }
+        let ImportRow { record, import_key, .. } = row;
         let key = record.key();
-        if self.by_import_key.contains_key(&import_key) || self.insert(record).is_err() {
-            return ImportOutcome::Exists;
+        if self.insert(record).is_err() {
+            return ImportOutcome::Exists(key);
         }
         self.by_import_key.insert(import_key, key);
         self.import_keys.insert(key, import_key);
@@ -177,6 +182,22 @@ impl Rows {
         ids.filter_map(move |id| self.get(&TokenKey { project, id: *id }))
     }
 
+    fn check_issuer(&self, project: ProjectId, issuer: Option<IssuerCondition>) -> Result<(), StoreError> {
+        let Some(condition) = issuer else { return Ok(()) };
+        let found = self.get(&TokenKey { project, id: condition.id });
+        if condition.holds(found.map(Arc::as_ref)) { Ok(()) } else { Err(StoreErrorKind::IssuerChanged.into()) }
+    }
+
+    /// Revokes those of these that are not revoked, and says how many.
+    fn revoke_all(&mut self, keys: &[TokenKey], revocation: &Revocation) -> u64 {
+        for key in keys {
+            self.change(key, |record| {
+                record.revoke(revocation);
+            });
+        }
+        keys.len() as u64
+    }
+
     /// Keys of the project's records for which `wanted` holds.
     fn keys(&self, project: ProjectId, wanted: impl Fn(&TokenRecord) -> bool) -> Vec<TokenKey> {
         self.of_project(project).filter(|record| wanted(record)).map(|record| record.key()).collect()
@@ -184,7 +205,12 @@ impl Rows {
 }
 
 impl TokenStore for MemoryStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.write();
         if rows.get(&record.key()).is_some() {
             return Err(StoreErrorKind::Conflict.into());
@@ -199,6 +225,7 @@ impl TokenStore for MemoryStore {
                 return Err(StoreErrorKind::Limit.into());
             }
         }
+        rows.check_issuer(record.project, issuer)?;
         rows.insert(record)
     }
 
@@ -254,17 +281,40 @@ impl TokenStore for MemoryStore {
         }))
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        let RevokeMatching { project, group, most } = matching;
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
         let mut rows = self.write();
-        let keys = rows.keys(*project, |record| record.revoked.is_none() && group.contains(record));
-        let most = if group.is_one_act() { keys.len() } else { most.get().min(keys.len()) };
-        for key in &keys[..most] {
-            rows.change(key, |record| {
-                record.revoke(revocation);
-            });
-        }
-        Ok(Batch { count: most as u64, done: most == keys.len() })
+        let keys = rows.keys(*project, |record| record.owner == *owner && record.can_still_work(revocation.at));
+        Ok(rows.revoke_all(&keys, revocation))
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut rows = self.write();
+        let keys = rows.keys(*project, |record| record.family == *family && record.can_still_work(revocation.at));
+        Ok(rows.revoke_all(&keys, revocation))
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let mut rows = self.write();
+        let keys = rows.keys(*project, |record| record.revoked.is_none() && batch.contains(record));
+        let most = most.get().min(keys.len());
+        let count = rows.revoke_all(&keys[..most], revocation);
+        Ok(Batch { count, done: most == keys.len() })
     }
 
     async fn rotate(
@@ -273,18 +323,18 @@ impl TokenStore for MemoryStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
         let Some(record) = rows.get(key) else { return Ok(None) };
-        let elsewhere = successor.project != key.project;
-        if record.version != expected_version || record.revoked.is_some() || elsewhere {
+        let near = |id: Option<TokenId>| id.map(|id| TokenKey { project: key.project, id });
+        let earlier = near(record.rotated_to);
+        let find = |key: Option<TokenKey>| key.and_then(|key| rows.get(&key)).map(Arc::as_ref);
+        let may = record.may_rotate(expected_version, &successor, find(near(record.rotated_from)), find(earlier));
+        if !may || rows.get(&successor.key()).is_some() {
             return Err(StoreErrorKind::Conflict.into());
         }
-        let earlier = record.rotated_to.map(|id| TokenKey { project: key.project, id });
-        let repeated = |earlier: &TokenKey| rows.get(earlier).is_some_and(|earlier| earlier.is_repeated_by(&successor));
-        if earlier.is_some_and(|earlier| !repeated(&earlier)) {
-            return Err(StoreErrorKind::Conflict.into());
-        }
+        rows.check_issuer(key.project, issuer)?;
         let (id, at, by) = (successor.id, successor.created_at, successor.created_by.clone());
         rows.insert(successor)?;
         if let Some(earlier) = earlier {

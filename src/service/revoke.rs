@@ -2,14 +2,15 @@
 
 use core::error::Error;
 use core::fmt;
+use std::sync::Arc;
 
 use super::events::Event;
 use super::owners::Owners;
 use super::query::PageSize;
-use super::store::{ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore};
+use super::store::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
 use super::tokens::Tokens;
-use crate::rules::record::{Revocation, RevocationReason};
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
 use crate::words::ids::{ProjectId, TokenKey};
@@ -41,13 +42,23 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ) -> Result<Option<(TokenView, bool)>, StoreError> {
         let now = self.clock.now();
         let revocation = Revocation { at: now, by: actor.clone(), reason };
-        let Some(record) = self.store.revoke(key, &revocation).await? else { return Ok(None) };
+        let revoked = self.revoke_as(key, &revocation).await?;
+        Ok(revoked.map(|(record, is_first)| (record.view(now), is_first)))
+    }
+
+    /// The same, at a time that is given.
+    pub(super) async fn revoke_as(
+        &self,
+        key: &TokenKey,
+        revocation: &Revocation,
+    ) -> Result<Option<(Arc<TokenRecord>, bool)>, StoreError> {
+        let Some(record) = self.store.revoke(key, revocation).await? else { return Ok(None) };
         // Another's at the same moment, by the same actor and for the same reason, may be told twice.
-        let is_first = record.revoked.as_ref() == Some(&revocation);
+        let is_first = record.revoked.as_ref() == Some(revocation);
         if is_first {
-            self.tell(Event::Revoked { key: *key, actor, reason });
+            self.tell(Event::Revoked { key: *key, actor: &revocation.by, reason: revocation.reason });
         }
-        Ok(Some((record.view(now), is_first)))
+        Ok(Some((record, is_first)))
     }
 
     /// Revokes tokens by their text, for clients that end their own (RFC 7009). The answer is the same for a known token, an unknown
@@ -84,12 +95,14 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         outcome
     }
 
-    /// Revokes all tokens of a group in one project, dead ones too, and gives how many were not revoked before.
+    /// Revokes all tokens of a group in one project, and returns how many this call revoked.
     ///
-    /// For an owner or a family it is one act; the others go in batches, and may be called again where one fails.
+    /// Once it returns `Ok`, no token of the group that existed before the call works, and none of their successors,
+    /// however many there are. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay
+    /// expired instead of revoked.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails.
+    /// Returns [`StoreError`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_group(
         &self,
         actor: &Actor,
@@ -98,20 +111,38 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         reason: RevocationReason,
     ) -> Result<u64, StoreError> {
         let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
-        let matching = RevokeMatching { project: *project, group: group.clone(), most: PageSize::MAX };
-        let mut count = 0;
-        loop {
-            let batch = self.store.revoke_matching(&matching, &revocation).await?;
-            count += batch.count;
-            // A batch that is told as the last, or that did nothing, ends it.
-            if batch.done || batch.count == 0 {
-                break;
+        let count = match group {
+            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await?,
+            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await?,
+            RevokeGroup::CreatedBefore(time) => {
+                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await?
             }
-        }
+            RevokeGroup::KeyNumber(number) => {
+                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await?
+            }
+        };
         if count > 0 {
             self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
         }
         Ok(count)
+    }
+
+    async fn revoke_batches(
+        &self,
+        project: &ProjectId,
+        batch: RevokeBatch,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        loop {
+            let Batch { count: revoked, done } =
+                self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
+            count += revoked;
+            // A batch that says it is the last, or that did nothing, ends it.
+            if done || revoked == 0 {
+                return Ok(count);
+            }
+        }
     }
 }
 

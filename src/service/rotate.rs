@@ -10,6 +10,7 @@ use super::owners::Owners;
 use super::store::TokenStore;
 use super::store_error::{StoreError, StoreErrorKind};
 use super::tokens::Tokens;
+use crate::rules::manager::Manager;
 use crate::rules::mint::Issued;
 use crate::rules::record::{RevocationReason, TokenRecord};
 use crate::rules::rotate::{Rotation, Succession, SuccessionError, rotate};
@@ -17,6 +18,7 @@ use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
 use crate::words::ids::TokenKey;
 use crate::words::text::Actor;
+use crate::words::timestamp::Timestamp;
 
 /// What came of a rotation.
 #[derive(Debug)]
@@ -42,11 +44,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Makes another token that takes over from this one, in one transaction. The old one works until its grace is over;
     /// whoever uses it later is told so, and your sink hears of a [reuse](Event::Reused).
     ///
-    /// Of two rotations of one token at the same time one wins, and the other is [`SuccessionError::Superseded`].
-    /// The bound on an owner's live tokens is not asked, so that whoever has reached it can rotate still.
+    /// Of two concurrent rotations of one token one wins, and the other is [`SuccessionError::Superseded`].
+    /// The limit on an owner's live tokens is not asked, so that an owner who has reached it can still rotate. But a chain of
+    /// rotations has at most two working tokens: a token is not rotated while the one that it replaced is in its grace period.
     ///
     /// # Errors
-    /// [`RotateError`]; nothing is changed then, unless the store failed without an answer:
+    /// Returns [`RotateError::Refused`] if the token, the policy or the managing token does not allow it, and
+    /// [`RotateError::Store`] if the store fails. Nothing is changed then, unless the store failed without an answer:
     /// see [`Rotation::with_retry`].
     pub async fn rotate(
         &self,
@@ -57,12 +61,26 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         for _ in 0..TRIES {
             let Some(old) = self.store.find(key).await? else { return Ok(None) };
             let now = self.clock.now();
-            let succession = rotate(&self.keyring, self.policy(), &old, rotation.clone(), actor, now)?;
+            let mut rotation = rotation.clone();
+            if let Some(manager) = rotation.manager() {
+                let manager = self.renewed(manager, now).await?.map_err(|error| SuccessionError::Mint(error.into()))?;
+                rotation = rotation.within(&manager);
+            }
+            let issuer = rotation.manager().map(Manager::condition);
+            let succession = rotate(&self.keyring, self.policy(), &old, rotation, actor, now)?;
             let Succession { successor: Issued { token, record }, grace_until } = succession;
-            match self.store.rotate(key, old.version, record.clone(), grace_until).await {
+            match self.store.rotate(key, old.version, record.clone(), grace_until, issuer).await {
+                // Somebody changed the managing token since it was read: judge it anew.
+                Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {
-                    // Unless somebody changed it meanwhile, it was no repeat of the request that made its successor.
+                    // Unless somebody changed it meanwhile, the store refused for another row.
                     let unchanged = self.store.find(key).await?.is_some_and(|now| now.version == old.version);
+                    if let Some(id) = old.rotated_from.filter(|_| unchanged)
+                        && let Some(until) = self.grace_of(&TokenKey { project: key.project, id }, now).await?
+                    {
+                        return Err(SuccessionError::PredecessorInGrace(until).into());
+                    }
+                    // It was no repeat of the request that made its successor.
                     if unchanged && old.rotated_to.is_some() {
                         return Err(SuccessionError::Superseded.into());
                     }
@@ -81,6 +99,12 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
             }
         }
         Err(StoreError::new(StoreErrorKind::Conflict).into())
+    }
+
+    /// Until when a token works after its rotation, if it still does.
+    async fn grace_of(&self, key: &TokenKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let found = self.store.find(key).await?.filter(|record| record.is_in_grace(now));
+        Ok(found.and_then(|record| record.grace_until))
     }
 
     /// The token that this one took over from, and whether anybody uses it still. `None` where this one took over

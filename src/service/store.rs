@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::store_error::StoreError;
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
 use crate::words::digest::Digest;
@@ -21,24 +22,32 @@ use crate::words::timestamp::Timestamp;
 ///
 /// - **A store never judges.** It returns dead rows as they are, compares what it is told to compare, and writes what
 ///   it is given. Every time comes from the caller, never from the database.
-/// - **Each call is one atomic act**: it happens whole or not at all, also when its future is dropped half-way, and it
-///   is durable once it is acknowledged.
+/// - **Each call is one atomic operation**: it happens whole or not at all, also when its future is dropped half-way, and it
+///   is durable once it is acknowledged. The exceptions say so: [`revoke_owner`](Self::revoke_owner),
+///   [`revoke_family`](Self::revoke_family) and [`touch_many`](Self::touch_many).
 /// - **Every call is routable** by the project in its key or query.
-/// - Every change but a touch raises the row's version by one, and the new record is returned.
+/// - Every change raises the row's version by one, except last uses and notices, and the new record is returned.
 /// - A row that is not there is `None`, never an error; a failure is an error, never `None`.
 ///
 /// The sentences of each method are laws. The functions of the `conformance` feature hold a store to them, each case
 /// named after its law.
 pub trait TokenStore: Send + Sync {
-    /// Inserts a new record.
+    /// Inserts a new record. It is never an upsert.
     ///
-    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the key exists, whatever stands there and whatever the limit:
-    /// never an upsert. With a limit, [`Limit`](crate::StoreErrorKind::Limit) where the owner has that many live tokens in the project already;
-    /// decided in the same act, so that two inserts at once cannot both take the last place.
+    /// All conditions are decided in the same operation: two concurrent inserts cannot both take an owner's last place, and
+    /// once a revocation of the issuer is acknowledged, no insert on its condition takes effect any more. A store with several
+    /// connections holds the issuer's row until the commit; a plain `INSERT … WHERE EXISTS` races with the revocation.
+    ///
+    /// # Errors
+    /// Returns [`Conflict`](crate::StoreErrorKind::Conflict) if the key exists, dead or alive, whatever the conditions. Else
+    /// returns [`Limit`](crate::StoreErrorKind::Limit) if the owner has as many live tokens in the project as the limit
+    /// allows; those in their grace period count. Else returns [`IssuerChanged`](crate::StoreErrorKind::IssuerChanged) if the
+    /// issuer condition does not [hold](IssuerCondition::holds).
     fn insert(
         &self,
         record: TokenRecord,
         limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
 
     /// Finds a record by its key, dead or alive, as it is now: whatever anybody was told to be done before this call is in it.
@@ -81,32 +90,61 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Revokes all tokens of one project that are in the group and not revoked yet, dead ones too.
+    /// Revokes the tokens of one owner in one project, and returns how many this call revoked.
     ///
-    /// For an owner or a family it is one act: when it is acknowledged, none that existed before it is left, and the batch
-    /// is done. For the other groups it is at most `most` rows, and at least one while any is left; the caller repeats it
-    /// until the batch is done.
-    fn revoke_matching(
+    /// Once it is acknowledged, no token of the owner that existed before the call works, and none of their successors,
+    /// however many rows there are: it reaches every token that [can still work](TokenRecord::can_still_work) at
+    /// `revocation.at`. Rows that ended earlier may stay as they are.
+    ///
+    /// It may work in steps of at most 1,000 rows, each a transaction of its own that excludes rotations and inserts with an
+    /// issuer condition. It keeps no cursor: it chooses anew until a step finds no such token, and only then acknowledges.
+    /// Each step ends within the store's deadline; a step that fails leaves what was done before, and the caller repeats the
+    /// call.
+    fn revoke_owner(
         &self,
-        matching: &RevokeMatching,
+        project: &ProjectId,
+        owner: &OwnerId,
         revocation: &Revocation,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Revokes the tokens of one chain of rotations, by the id of its first, as [`revoke_owner`](Self::revoke_owner) revokes
+    /// those of an owner.
+    fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Revokes tokens of one project that are of a kind and not revoked, dead ones too: at most `most` rows, and at least one
+    /// if any is left. The caller repeats it until the batch is done.
+    fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
     ) -> impl Future<Output = Result<Batch, StoreError>> + Send;
 
     /// Rotates one token: inserts its successor, and links the old one to it and sets its grace, as
-    /// [`TokenRecord::rotate_to`] does. The record returned is the old one. `None` where there is no such row. The successor
-    /// comes with its own links, `family` and `rotated_from`, and is stored as it is.
+    /// [`TokenRecord::rotate_to`] does. Returns the old one, `None` if there is no such row. The successor comes with its own
+    /// links, `family` and `rotated_from`, and is stored as it is. No owner's limit is asked.
     ///
-    /// [`Conflict`](crate::StoreErrorKind::Conflict) where the version is not the expected one, the token is revoked, the
-    /// successor is of another project or its key exists, or the token has a successor already; but where that successor still waits to be confirmed
-    /// (`confirm_by` is set, past or not, and it is not revoked) and carries the same request id as the new one, it is
-    /// revoked as superseded, at the time and by the actor that made the new one, and the new one takes its place: a retry
-    /// after a lost answer.
+    /// An earlier successor that the new one [repeats](TokenRecord::is_repeated_by) is revoked as superseded, at the time and
+    /// by the actor that made the new one: a retry after a lost answer.
+    ///
+    /// # Errors
+    /// Returns [`Conflict`](crate::StoreErrorKind::Conflict) if the successor's key exists, or if the token
+    /// [may not be rotated](TokenRecord::may_rotate) so; both are decided on the rows as they are in the same operation. Else
+    /// returns [`IssuerChanged`](crate::StoreErrorKind::IssuerChanged) if the issuer condition does not hold, as of
+    /// [`insert`](Self::insert).
     fn rotate(
         &self,
         key: &TokenKey,
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
     /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are not there ignored, no other
@@ -172,8 +210,10 @@ pub trait ImportStore: Send + Sync {
     /// Inserts records with their look-up keys. The batch is one act, as a sync for each of a million rows would take
     /// hours: where it fails, none of it is there.
     ///
-    /// One outcome for each row, in their order: inserted, or exists where its look-up key does, in whichever project, or its
-    /// own key does, before the call or earlier in the batch. What exists is left as it is, and keeps no other row out.
+    /// Returns one outcome for each row, in their order: inserted, or exists if one of its [look-up keys](ImportRow::keys) does,
+    /// in whichever project, or its own key does, before the call or earlier in the batch. A look-up key decides before the
+    /// own one, and the first before the others. What exists is left as it is, and keeps no other row out. All look-up keys
+    /// are decided in the same operation, so that two nodes that mint with different keys do not import one token twice.
     fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportOutcome>, StoreError>> + Send;
 
     /// Finds an imported record, dead or alive. Once it is purged, its look-up key is free.
@@ -203,18 +243,7 @@ pub struct OwnerLimit {
     pub now: Timestamp,
 }
 
-/// Which tokens of a project to revoke.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RevokeMatching {
-    /// The project.
-    pub project: ProjectId,
-    /// The group in it.
-    pub group: RevokeGroup,
-    /// The most rows of one batch, for the groups that come in batches.
-    pub most: PageSize,
-}
-
-/// A group of tokens.
+/// A group of tokens, for [`Tokens::revoke_group`](crate::Tokens::revoke_group).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RevokeGroup {
     /// All of an owner.
@@ -233,14 +262,37 @@ impl RevokeGroup {
         match self {
             Self::Owner(owner) => record.owner == *owner,
             Self::Family(family) => record.family == *family,
+            Self::CreatedBefore(time) => RevokeBatch::CreatedBefore(*time).contains(record),
+            Self::KeyNumber(number) => RevokeBatch::KeyNumber(*number).contains(record),
+        }
+    }
+}
+
+/// Which tokens of a project a store revokes in batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RevokeBatch {
+    /// All created strictly before a time.
+    CreatedBefore(Timestamp),
+    /// All made with a key.
+    KeyNumber(KeyNumber),
+}
+
+impl From<RevokeBatch> for RevokeGroup {
+    fn from(batch: RevokeBatch) -> Self {
+        match batch {
+            RevokeBatch::CreatedBefore(time) => Self::CreatedBefore(time),
+            RevokeBatch::KeyNumber(number) => Self::KeyNumber(number),
+        }
+    }
+}
+
+impl RevokeBatch {
+    /// Returns whether the record is of the kind.
+    pub fn contains(&self, record: &TokenRecord) -> bool {
+        match self {
             Self::CreatedBefore(time) => record.created_at < *time,
             Self::KeyNumber(number) => record.id.key_number() == *number,
         }
-    }
-
-    /// Whether it is revoked in one act.
-    pub fn is_one_act(&self) -> bool {
-        matches!(self, Self::Owner(_) | Self::Family(_))
     }
 }
 
@@ -269,6 +321,20 @@ pub struct ImportRow {
     pub record: TokenRecord,
     /// The key to find it by.
     pub import_key: ImportKey,
+    /// Other keys under which the same token may have been imported, while another key of the keyring was the minting one.
+    pub other_keys: Vec<ImportKey>,
+}
+
+impl ImportRow {
+    /// Returns a row of this look-up key and no others.
+    pub const fn new(record: TokenRecord, import_key: ImportKey) -> Self {
+        Self { record, import_key, other_keys: Vec::new() }
+    }
+
+    /// Returns its look-up key and the others, in the order in which a store looks for them.
+    pub fn keys(&self) -> impl Iterator<Item = &ImportKey> {
+        core::iter::once(&self.import_key).chain(&self.other_keys)
+    }
 }
 
 /// What an import did with a row.
@@ -276,8 +342,8 @@ pub struct ImportRow {
 pub enum ImportOutcome {
     /// It is there now.
     Inserted,
-    /// Its look-up key or its own was there before, and what is there stays.
-    Exists,
+    /// One of its look-up keys or its own was there before, and what is there stays: the token of this key.
+    Exists(TokenKey),
 }
 
 /// The look-up key of an imported token: a MAC of its old hash, so that the old hash is not kept.

@@ -21,6 +21,9 @@ pub enum StoreErrorKind {
     Conflict,
     /// The owner has as many live tokens as the caller allows.
     Limit,
+    /// The issuing token is not as the caller judged it: it is missing, revoked or of another version. Read it again, and judge
+    /// anew.
+    IssuerChanged,
     /// The engine cannot be reached, is busy or timed out. The act may be tried again.
     Unavailable,
     /// A stored row does not fit its type.
@@ -56,6 +59,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             StoreErrorKind::Conflict => "the stored token is not as expected",
+            StoreErrorKind::IssuerChanged => "the issuing token is not as expected",
             StoreErrorKind::Limit => "the owner has too many live tokens",
             StoreErrorKind::Unavailable => "the token store is unavailable",
             StoreErrorKind::Corrupt => "the token store holds a corrupt row",

@@ -197,7 +197,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
     }
 
-    async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
+    pub(super) async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
         let state = self.owners.state(&record.owner, &record.project).await;
         state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
     }

@@ -1,8 +1,6 @@
 //! Guarded routes, from the request to the answer.
 
 #[macro_use]
-#[path = "../support/handed_on.rs"]
-mod handed_on;
 #[path = "../support/mod.rs"]
 mod support;
 

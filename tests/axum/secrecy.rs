@@ -76,7 +76,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     let made = mint_with(&mut drawn, &keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let store = MemoryStore::new();
-    store.insert(made.record.clone(), None).await.unwrap();
+    store.insert(made.record.clone(), None, None).await.unwrap();
     let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now())).with_events(keyfob::TracingSink);
     let text = made.token.expose_secret();
     let tail = text.rsplit('_').next().unwrap();

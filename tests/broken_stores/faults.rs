@@ -40,10 +40,17 @@ faults! {
     LimitCountsOnlyActive => limit_counts_live_tokens,
     /// Where the owner may have none at all.
     LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
+    LimitIgnoresGrace => limit_counts_live_tokens,
     LimitCountsDead => limit_ignores_dead_tokens,
     LimitCountsTheExpiredJustThen => limit_ignores_dead_tokens,
     LimitCountsAllOwners => limit_is_of_one_owner_in_one_project,
     LimitCountsAllProjects => limit_is_of_one_owner_in_one_project,
+    InsertIgnoresAMissingIssuer => insert_needs_its_issuer,
+    InsertFindsItsIssuerElsewhere => insert_needs_its_issuer,
+    InsertTakesARevokedIssuer => insert_refuses_a_revoked_issuer,
+    InsertIgnoresTheIssuersVersion => insert_needs_the_issuers_version,
+    InsertJudgesItsIssuer => insert_takes_its_issuer_as_it_is,
+    InsertAsksTheIssuerFirst => insert_says_conflict_before_its_issuer,
     FindHidesLapsed => find_answers_dead_rows,
     /// What is not in the project is looked for in the others.
     FindFallsBack => find_answers_none_for_the_absent,
@@ -113,15 +120,22 @@ faults! {
     GroupCreatedAtOrBefore => a_group_is_what_was_created_before,
     GroupKeyIgnoresCase => a_group_is_a_key_number,
     GroupCutsTheProject => a_group_stays_in_its_project,
-    GroupOfAnOwnerInBatches => owner_and_family_are_one_act,
-    GroupsIgnoreMost => other_groups_come_in_batches,
-    GroupCountsTheRevoked => revoke_matching_counts_its_rows,
-    GroupIsDoneLate => revoke_matching_is_done_when_none_is_left,
-    GroupIsDoneAtOnce => revoke_matching_is_done_when_none_is_left,
-    GroupForgetsTheReason => revoke_matching_writes_as_revoke_does,
-    GroupKeepsTheVersion => revoke_matching_raises_the_version,
-    GroupRevokesAgain => revoke_matching_leaves_the_revoked,
-    GroupSkipsExpired => revoke_matching_takes_dead_tokens,
+    /// A thousand rows, and no more.
+    GroupOfAnOwnerInOneStep => owner_and_family_are_revoked_in_one_call,
+    GroupSkipsTheEnded => owner_and_family_take_all_that_can_still_work,
+    GroupSkipsDisabled => owner_and_family_take_all_that_can_still_work,
+    /// What ended more than a minute ago.
+    GroupTrustsTheClock => owner_and_family_take_all_that_can_still_work,
+    GroupCountsTheRevoked => a_group_counts_its_rows,
+    BatchIgnoresMost => revoke_batch_revokes_no_more_than_asked,
+    /// The row behind a full batch, by which it knows whether it is done.
+    BatchCountsTheNextRow => revoke_batch_counts_its_rows,
+    BatchIsDoneLate => revoke_batch_is_done_when_none_is_left,
+    BatchIsDoneAtOnce => revoke_batch_is_done_when_none_is_left,
+    BatchSkipsExpired => revoke_batch_takes_dead_tokens,
+    GroupForgetsTheReason => a_group_writes_as_revoke_does,
+    GroupKeepsTheVersion => a_group_raises_the_version,
+    GroupRevokesAgain => a_group_leaves_the_revoked,
 
     RotateForgetsTheGrace => rotate_links_both,
     RotateLosesTheLastUse => rotate_links_both,
@@ -140,6 +154,14 @@ faults! {
     RetriesRevokeAtTheGrace => a_retry_revokes_the_first_successor,
     ConfirmedRetries => a_confirmed_successor_ends_retries,
     RevokedRetries => a_revoked_successor_ends_retries,
+    RotateIgnoresTheGrace => rotate_waits_for_the_grace_of_its_predecessor,
+    RotateWaitsAMillisecond => rotate_waits_for_the_grace_of_its_predecessor,
+    RotateIgnoresADisabledGrace => rotate_waits_for_the_grace_of_its_predecessor,
+    RetriesEndWithTheGrace => a_retry_is_done_after_the_grace,
+    ExpiredRetries => an_expired_token_ends_retries,
+    RetriesEndAMillisecondLate => an_expired_token_ends_retries,
+    DisabledRetries => a_disabled_token_ends_retries,
+    RotateIgnoresTheIssuersVersion => rotate_needs_its_issuer,
     /// The old token is linked before the successor's insert fails.
     RefusedRotationsLink => a_refused_rotation_changes_nothing,
     /// The first successor is revoked before the second one's insert fails.
@@ -165,7 +187,10 @@ faults! {
     RaceOfRotations => one_rotation_at_once_wins,
     /// Revoke writes the row as it was when it was read.
     RaceOfRevokeAndRotate => revoke_and_rotate_come_one_by_one,
-    RaceOfGroupAndRotate => no_rotation_slips_past_revoke_matching,
+    RaceOfGroupAndRotate => no_rotation_slips_past_a_group,
+    /// An insert whose issuer was looked at before a pause: no row lock.
+    RaceOfInsertAndIssuer => no_insert_slips_past_the_revocation_of_its_issuer,
+    RaceOfRotationAndIssuer => no_rotation_slips_past_the_revocation_of_its_issuer,
     /// Touch writes the revocation as it was when it was read.
     RaceOfTouchAndRevoke => touch_and_revoke_at_once_both_hold,
     /// Update writes the row as it was when it was read, if the version still is what it was.
@@ -173,8 +198,8 @@ faults! {
     RaceOfTouches => the_latest_touch_at_once_stays,
     /// The successor is inserted, and after a pause linked.
     RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
-    /// One row is revoked, and after a pause the others.
-    GroupInTwoActs => a_dropped_revoke_matching_is_whole_or_nothing,
+    /// A call goes on where the one before it stopped, which counts a row as done before it writes it.
+    GroupKeepsACursor => a_dropped_revoke_owner_can_be_repeated,
 
     /// The one just behind the cursor.
     ProjectsSkipOne => projects_names_all_that_have_tokens,
@@ -197,12 +222,12 @@ faults! {
     ClaimForgetsTheMilliseconds => claim_respects_a_lease,
     ClaimWaitsAMillisecond => claim_takes_over_when_a_lease_ends,
     ClaimAcknowledges => claim_writes_the_lease,
-    ClaimKeepsTheVersion => claim_raises_the_version,
+    ClaimRaisesTheVersion => claim_leaves_the_version,
     ClaimTakesTheLatestFirst => claim_takes_the_soonest_first,
     ClaimTakesOneMore => claim_takes_no_more_than_asked,
     AcknowledgeKeepsTheLease => acknowledge_sets_the_stage_and_ends_the_lease,
     AcknowledgeGoesBack => acknowledge_never_goes_back,
-    AcknowledgeKeepsTheVersion => acknowledge_raises_the_version,
+    AcknowledgeRaisesTheVersion => acknowledge_leaves_the_version,
     AcknowledgeOfNoneFails => acknowledge_answers_none_for_the_absent,
     RaceOfClaims => one_claim_of_a_notice_wins,
 
@@ -215,6 +240,7 @@ faults! {
     /// What is known is asked once, before the batch.
     ImportAsksBeforeTheBatch => import_knows_the_rows_before,
     ImportKeysAreOfTheProject => import_never_replaces_an_import_key,
+    ImportLooksForTwoKeys => import_knows_a_token_under_another_key,
     ImportReplacesTheToken => import_never_replaces_a_token,
     RefusedImportsKeepTheirKey => import_never_replaces_a_token,
     PurgeKeepsImportKeys => a_purged_import_key_is_free,
@@ -222,4 +248,6 @@ faults! {
     /// One row is inserted, and after a pause the others.
     ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
     RaceOfImports => one_import_of_a_key_wins,
+    /// The other look-up keys are looked for before a pause.
+    RaceOfImportKeys => one_import_under_two_keys_at_once_wins,
 }

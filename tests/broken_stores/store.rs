@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use keyfob::StoreErrorKind::{Conflict, Limit, Other};
+use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportOutcome, ImportRow, ImportStore, Life, ListQuery,
-    Metadata, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent, Revocation, RevocationReason,
-    RevokeGroup, RevokeMatching, SortKey, Status, StatusFilter, StoreError, StoreMaintenance, Timestamp, TokenKey,
-    TokenRecord, TokenStore, Touch,
+    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportOutcome, ImportRow, ImportStore, IssuerCondition, Life,
+    ListQuery, Metadata, NoticeStage, OwnerId, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent,
+    Revocation, RevocationReason, RevokeBatch, RevokeGroup, SortKey, Status, StatusFilter, StoreError,
+    StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Touch,
 };
 use tokio::task::yield_now;
 
@@ -22,12 +22,15 @@ pub struct BrokenStore {
     rows: Mutex<Rows>,
     /// The answers of `find_recent`, where the fault keeps them.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
+    /// How far a revocation of a project's owner is, where the fault keeps that.
+    cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 
 #[derive(Default)]
 struct Rows {
-    // Searched from the end: a case asks for what it has just put there.
     records: Vec<TokenRecord>,
+    /// The place of each key in `records`, the last if a fault puts it there twice.
+    places: HashMap<TokenKey, usize>,
     imported: Vec<(ImportKey, TokenRecord)>,
 }
 
@@ -51,23 +54,30 @@ fn trimmed(metadata: &Metadata) -> Metadata {
 
 impl Rows {
     fn find(&self, key: &TokenKey) -> Option<&TokenRecord> {
-        self.records.iter().rev().find(|record| record.key() == *key)
+        self.places.get(key).map(|place| &self.records[*place])
     }
 
     fn get(&mut self, key: &TokenKey) -> Option<&mut TokenRecord> {
-        self.records.iter_mut().rev().find(|record| record.key() == *key)
+        self.places.get(key).map(|place| &mut self.records[*place])
     }
 
     fn remove(&mut self, key: &TokenKey) {
-        if let Some(at) = self.records.iter().rposition(|record| record.key() == *key) {
-            self.records.remove(at);
+        if let Some(place) = self.places.remove(key) {
+            self.records.remove(place);
+            let places = self.records.iter().enumerate().map(|(place, record)| (record.key(), place));
+            self.places = places.collect();
         }
+    }
+
+    fn push(&mut self, record: TokenRecord) {
+        self.places.insert(record.key(), self.records.len());
+        self.records.push(record);
     }
 }
 
 impl BrokenStore {
     pub fn without_fault() -> Self {
-        Self { fault: None, rows: Mutex::default(), known: Mutex::default() }
+        Self { fault: None, rows: Mutex::default(), known: Mutex::default(), cursor: Mutex::default() }
     }
 
     pub fn new(fault: Fault) -> Self {
@@ -132,6 +142,16 @@ impl BrokenStore {
                 _ => false,
             }
         };
+        let faults = [
+            IdsAreOfTheService,
+            IdsIgnoreCase,
+            InsertReplacesExpired,
+            InsertReplacesRevoked,
+            InsertReplacesUnderALimit,
+        ];
+        if self.fault.is_none_or(|fault| !faults.contains(&fault)) {
+            return rows.find(&record.key()).is_some();
+        }
         rows.records.iter().any(|other| {
             self.same_key(other.key(), record.key()) && !replaced(other)
                 || self.is(IdsAreOfTheService) && other.id == record.id
@@ -144,6 +164,7 @@ impl BrokenStore {
             let status = other.status(now);
             let live = match self.fault {
                 Some(LimitCountsOnlyActive) => status == Status::Active,
+                Some(LimitIgnoresGrace) => status.is_live() && other.rotated_to.is_none(),
                 Some(LimitCountsDead) => true,
                 Some(LimitCountsTheExpiredJustThen) => status.is_live() || other.expires_at == Some(now),
                 _ => status.is_live(),
@@ -152,6 +173,129 @@ impl BrokenStore {
                 && (self.is(LimitCountsAllProjects) || other.project == record.project)
         };
         rows.records.iter().filter(counted).count() as u64 >= most
+    }
+}
+
+// Issuers and groups.
+impl BrokenStore {
+    /// Of a rotation.
+    fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
+        let Some(condition) = issuer else { return true };
+        let found = rows.find(&TokenKey { project, id: condition.id });
+        let version = found.map_or(0, |found| found.version);
+        let condition =
+            if self.is(RotateIgnoresTheIssuersVersion) { IssuerCondition { version, ..condition } } else { condition };
+        condition.holds(found)
+    }
+
+    /// Of an insert.
+    fn holds(&self, rows: &Rows, project: &ProjectId, issuer: Option<IssuerCondition>) -> bool {
+        let Some(IssuerCondition { id, version }) = issuer else { return true };
+        let elsewhere = self.is(InsertFindsItsIssuerElsewhere);
+        let mut found = rows.records.iter().rev();
+        let found = found.find(|record| record.id == id && (elsewhere || record.project == *project));
+        let Some(found) = found else { return self.is(InsertIgnoresAMissingIssuer) };
+        (found.version == version || self.is(InsertIgnoresTheIssuersVersion))
+            && (found.revoked.is_none() || self.is(InsertTakesARevokedIssuer))
+            && !self.skips_expired(InsertJudgesItsIssuer, found)
+    }
+
+    /// A cache would hear of it.
+    fn forget_group(&self) {
+        if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
+            self.known.lock().unwrap().clear();
+        }
+    }
+
+    fn is_of(&self, record: &TokenRecord, project: &ProjectId, group: &RevokeGroup) -> bool {
+        let of_group = match group {
+            RevokeGroup::Owner(owner) => self.same_text(GroupOwnerIgnoresCase, record.owner.as_str(), owner.as_str()),
+            RevokeGroup::Family(family) => {
+                group.contains(record) || (self.is(GroupFamilyByOrigin) && record.rotated_from == Some(*family))
+            }
+            RevokeGroup::CreatedBefore(time) => {
+                group.contains(record) || (self.is(GroupCreatedAtOrBefore) && record.created_at == *time)
+            }
+            RevokeGroup::KeyNumber(number) => {
+                self.same_text(GroupKeyIgnoresCase, &record.id.as_str()[..1], &number.as_char().to_string())
+            }
+        };
+        of_group && self.same_project(GroupCutsTheProject, &record.project, project)
+    }
+
+    /// The keys of a group that are not revoked, if they are wanted.
+    fn members(
+        &self,
+        rows: &Rows,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        wanted: impl Fn(&TokenRecord) -> bool,
+    ) -> Vec<TokenKey> {
+        let of_group = rows.records.iter().filter(|record| self.is_of(record, project, group));
+        of_group.filter(|record| record.revoked.is_none() && wanted(record)).map(TokenRecord::key).collect()
+    }
+
+    /// How many had been revoked before; by a fault they take this revocation.
+    fn revoke_again(&self, rows: &mut Rows, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> u64 {
+        let mut count = 0;
+        for record in &mut rows.records {
+            if record.revoked.is_some() && self.is_of(record, project, group) {
+                count += 1;
+                if self.is(GroupRevokesAgain) {
+                    record.revoked = Some(revocation.clone());
+                }
+            }
+        }
+        count
+    }
+
+    fn revoke_rows(&self, rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) {
+        for key in keys {
+            let Some(record) = rows.get(key) else { continue };
+            let version = record.version;
+            record.revoke(revocation);
+            if self.is(GroupForgetsTheReason) {
+                record.revoked = Some(Revocation { reason: RevocationReason::Unspecified, ..revocation.clone() });
+            }
+            if self.is(GroupKeepsTheVersion) {
+                record.version = version;
+            }
+        }
+    }
+
+    /// An owner's or a family's.
+    async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
+        self.forget_group();
+        let wanted = |record: &TokenRecord| match self.fault {
+            Some(GroupSkipsTheEnded) => record.status(revocation.at).is_live(),
+            Some(GroupSkipsDisabled) => record.disabled.is_none() || record.ends_at().is_some(),
+            Some(GroupTrustsTheClock) => record.ends_at().is_none_or(|end| end >= later(revocation.at, -60_000)),
+            _ => record.can_still_work(revocation.at),
+        };
+        let before = self.members(&self.rows(), project, group, wanted);
+        let start = if self.is(GroupKeepsACursor) {
+            core::mem::replace(&mut *self.cursor.lock().unwrap().entry(*project).or_default(), 1)
+        } else {
+            0
+        };
+        self.pause(GroupKeepsACursor).await;
+        self.pause(RaceOfGroupAndRotate).await;
+        let mut rows = self.rows();
+        let mut keys = self.members(&rows, project, group, wanted);
+        if self.is(RaceOfGroupAndRotate) {
+            keys = before;
+        }
+        if self.is(GroupOfAnOwnerInOneStep) {
+            keys.truncate(PageSize::MAX.get());
+        }
+        keys.drain(..start.min(keys.len()));
+        let again = self.revoke_again(&mut rows, project, group, revocation);
+        self.revoke_rows(&mut rows, &keys, revocation);
+        if self.is(GroupKeepsACursor) {
+            // It came to its end.
+            self.cursor.lock().unwrap().remove(project);
+        }
+        Ok(keys.len() as u64 + if self.is(GroupCountsTheRevoked) { again } else { 0 })
     }
 }
 
@@ -240,19 +384,33 @@ impl BrokenStore {
 }
 
 impl TokenStore for BrokenStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Answer<Row> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Answer<Row> {
         self.forget_absence(&record.key());
-        let (met, full) = {
+        let (met, full, held) = {
             let rows = self.rows();
-            (self.meets(&rows, &record, limit), self.is_full(&rows, &record, limit))
+            let held = self.holds(&rows, &record.project, issuer);
+            (self.meets(&rows, &record, limit), self.is_full(&rows, &record, limit), held)
         };
+        if self.is(InsertAsksTheIssuerFirst) && !held {
+            return Err(IssuerChanged.into());
+        }
         self.pause(RaceOfInserts).await;
+        self.pause(RaceOfInsertAndIssuer).await;
         self.pause(RaceForTheLimit).await;
         let mut rows = self.rows();
         let met = if self.is(RaceOfInserts) { met } else { self.meets(&rows, &record, limit) };
         let full = if self.is(RaceForTheLimit) { full } else { self.is_full(&rows, &record, limit) };
         if met {
             return Err(Conflict.into());
+        }
+        let held = if self.is(RaceOfInsertAndIssuer) { held } else { self.holds(&rows, &record.project, issuer) };
+        if !full && !held {
+            return Err(IssuerChanged.into());
         }
         let mut kept = record.clone();
         match self.fault {
@@ -264,14 +422,17 @@ impl TokenStore for BrokenStore {
         let none = limit.is_some_and(|limit| limit.most == 0);
         if !full || (self.is(LimitOfNoneKeepsTheRefused) && none) {
             rows.remove(&record.key());
-            rows.records.push(kept);
+            rows.push(kept);
         }
         if full { Err(Limit.into()) } else { Ok(Arc::new(record)) }
     }
 
     async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
         let rows = self.rows();
-        let mut found = rows.records.iter().rev().find(|record| self.same_key(record.key(), *key));
+        let mut found = match self.is(IdsIgnoreCase) {
+            true => rows.records.iter().rev().find(|record| self.same_key(record.key(), *key)),
+            false => rows.find(key),
+        };
         if self.is(FindFallsBack) {
             found = found.or_else(|| rows.records.iter().find(|record| record.id == key.id));
         }
@@ -425,75 +586,35 @@ impl TokenStore for BrokenStore {
         Ok(Some(Arc::new(record.clone())))
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Answer<Batch> {
-        let RevokeMatching { project, group, most } = matching;
-        if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
-            self.known.lock().unwrap().clear();
-        }
-        let contains = |record: &TokenRecord| match group {
-            RevokeGroup::Owner(owner) => self.same_text(GroupOwnerIgnoresCase, record.owner.as_str(), owner.as_str()),
-            RevokeGroup::Family(family) => {
-                group.contains(record) || (self.is(GroupFamilyByOrigin) && record.rotated_from == Some(*family))
-            }
-            RevokeGroup::CreatedBefore(time) => {
-                group.contains(record) || (self.is(GroupCreatedAtOrBefore) && record.created_at == *time)
-            }
-            RevokeGroup::KeyNumber(number) => {
-                self.same_text(GroupKeyIgnoresCase, &record.id.as_str()[..1], &number.as_char().to_string())
-            }
-        };
-        let member = |record: &TokenRecord| {
-            self.same_project(GroupCutsTheProject, &record.project, project)
-                && contains(record)
-                && !self.skips_expired(GroupSkipsExpired, record)
-        };
-        let keys = |rows: &Rows| -> Vec<TokenKey> {
-            let alive = rows.records.iter().filter(|record| record.revoked.is_none() && member(record));
-            alive.map(TokenRecord::key).collect()
-        };
-        let before = keys(&self.rows());
-        let mut first_act = 0;
-        if self.is(GroupInTwoActs)
-            && group.is_one_act()
-            && let Some(first) = before.first()
-            && let Some(record) = self.rows().get(first)
-        {
-            record.revoke(revocation);
-            first_act = 1;
-        }
-        self.pause(GroupInTwoActs).await;
-        self.pause(RaceOfGroupAndRotate).await;
+    async fn revoke_owner(&self, project: &ProjectId, owner: &OwnerId, revocation: &Revocation) -> Answer<u64> {
+        self.revoke_all(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+    }
+
+    async fn revoke_family(&self, project: &ProjectId, family: &TokenId, revocation: &Revocation) -> Answer<u64> {
+        self.revoke_all(project, &RevokeGroup::Family(*family), revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Answer<Batch> {
+        self.forget_group();
         let mut rows = self.rows();
-        let now = keys(&rows);
-        let keys = if self.is(RaceOfGroupAndRotate) { before } else { now };
-        let one_act = group.is_one_act() && !self.is(GroupOfAnOwnerInBatches);
-        let size = if one_act || self.is(GroupsIgnoreMost) { keys.len() } else { most.get().min(keys.len()) };
-        let again = rows.records.iter_mut().filter(|record| record.revoked.is_some() && member(record));
-        let again = again.map(|record| {
-            if self.is(GroupRevokesAgain) {
-                record.revoked = Some(revocation.clone());
-            }
-        });
-        let again = again.count() as u64;
-        for key in &keys[..size] {
-            let Some(record) = rows.get(key) else { continue };
-            let version = record.version;
-            record.revoked = None;
-            record.revoke(revocation);
-            if self.is(GroupForgetsTheReason) {
-                record.revoked = Some(Revocation { reason: RevocationReason::Unspecified, ..revocation.clone() });
-            }
-            if self.is(GroupKeepsTheVersion) {
-                record.version = version;
-            }
-        }
-        let count = size as u64 + if self.is(GroupCountsTheRevoked) { again } else { first_act };
+        let group = batch.into();
+        let keys = self.members(&rows, project, &group, |record| !self.skips_expired(BatchSkipsExpired, record));
+        let size = if self.is(BatchIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
+        self.revoke_again(&mut rows, project, &group, revocation);
+        self.revoke_rows(&mut rows, &keys[..size], revocation);
+        let looked = self.is(BatchCountsTheNextRow) && size < keys.len();
         let done = match self.fault {
-            Some(GroupIsDoneLate) => size < most.get(),
-            Some(GroupIsDoneAtOnce) => true,
+            Some(BatchIsDoneLate) => size < most.get(),
+            Some(BatchIsDoneAtOnce) => true,
             _ => size == keys.len(),
         };
-        Ok(Batch { count, done })
+        Ok(Batch { count: size as u64 + u64::from(looked), done })
     }
 
     async fn rotate(
@@ -502,14 +623,17 @@ impl TokenStore for BrokenStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Answer<Option<Row>> {
         let new = successor.key();
         self.forget(key);
         self.forget_absence(&new);
         let judged = self.judge(&self.rows(), key, expected_version, &successor)?;
+        let held = self.still_holds(&self.rows(), new.project, issuer);
         self.pause(RaceOfRotations).await;
+        self.pause(RaceOfRotationAndIssuer).await;
         if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
-            self.rows().records.push(successor.clone());
+            self.rows().push(successor.clone());
             self.pause(RotateInTwoActs).await;
             // What comes last is right again, if it comes.
             self.rows().remove(&new);
@@ -525,7 +649,7 @@ impl TokenStore for BrokenStore {
         };
         let Some(earlier) = judged else {
             if self.is(RotateOfNoneInserts) {
-                rows.records.push(successor);
+                rows.push(successor);
             }
             return Ok(None);
         };
@@ -538,6 +662,10 @@ impl TokenStore for BrokenStore {
             superseded.at = grace_until;
         }
         let there = rows.find(&new).is_some() && !self.is(RotateReplacesTheSuccessor);
+        let raced = self.is(RaceOfRotationAndIssuer);
+        if !there && !(if raced { held } else { self.still_holds(&rows, new.project, issuer) }) {
+            return Err(IssuerChanged.into());
+        }
         if let Some(earlier) = earlier
             && !self.is(RetriesLeaveTheFirst)
             && (!there || self.is(RefusedRetriesRevoke))
@@ -564,7 +692,7 @@ impl TokenStore for BrokenStore {
             Some(RotateTrimsMetadata) => trimmed(&successor.metadata),
             _ => successor.metadata.clone(),
         };
-        rows.records.push(TokenRecord { metadata, ..successor });
+        rows.push(TokenRecord { metadata, ..successor });
         Ok(rows.find(key).cloned().map(Arc::new))
     }
 
@@ -612,7 +740,25 @@ impl BrokenStore {
         if other_version || revoked || elsewhere || self.skips_expired(RotateRefusesExpired, record) {
             return Err(Conflict.into());
         }
+        let now = successor.created_at;
+        let predecessor = record.rotated_from.map(|id| TokenKey { project: key.project, id });
+        let in_grace = predecessor.and_then(|key| rows.find(&key)).is_some_and(|predecessor| match self.fault {
+            Some(RotateIgnoresTheGrace) => false,
+            Some(RotateWaitsAMillisecond) => predecessor.is_in_grace(later(now, -1)),
+            Some(RotateIgnoresADisabledGrace) => predecessor.disabled.is_none() && predecessor.is_in_grace(now),
+            _ => predecessor.is_in_grace(now),
+        });
+        if in_grace {
+            return Err(Conflict.into());
+        }
         let Some(id) = record.rotated_to else { return Ok(Some(None)) };
+        let expired_at = if self.is(RetriesEndAMillisecondLate) { later(now, -1) } else { now };
+        let expired = record.expires_at.is_some_and(|end| end <= expired_at) && !self.is(ExpiredRetries);
+        let disabled = record.disabled.is_some() && !self.is(DisabledRetries);
+        let graceless = self.is(RetriesEndWithTheGrace) && record.grace_until.is_some_and(|end| end <= now);
+        if expired || disabled || graceless {
+            return Err(Conflict.into());
+        }
         let earlier = rows.find(&TokenKey { project: key.project, id }).ok_or(Conflict)?;
         let waits = (earlier.confirm_by.is_some() || self.is(ConfirmedRetries))
             && (earlier.revoked.is_none() || self.is(RevokedRetries));
@@ -621,7 +767,8 @@ impl BrokenStore {
             (None, None) => self.is(NoRequestRetries),
             _ => false,
         };
-        if !waits || !same_request || self.is(RetriesConflict) {
+        let early = record.expires_at.is_none() && record.grace_until.is_none_or(|end| now < end);
+        if !waits || !same_request || self.is(RetriesConflict) && early {
             return Err(Conflict.into());
         }
         Ok(Some(Some(earlier.key())))
@@ -746,7 +893,7 @@ impl StoreMaintenance for BrokenStore {
             record.claim_notice(lease_until);
             match self.fault {
                 Some(ClaimAcknowledges) => record.notice_stage = record.due_notice(now).unwrap_or_default(),
-                Some(ClaimKeepsTheVersion) => record.version = version,
+                Some(ClaimRaisesTheVersion) => record.version = version + 1,
                 _ => {}
             }
             claimed.push(Arc::new(record.clone()));
@@ -764,7 +911,7 @@ impl StoreMaintenance for BrokenStore {
         match self.fault {
             Some(AcknowledgeKeepsTheLease) => record.notice_lease_until = was.notice_lease_until,
             Some(AcknowledgeGoesBack) => record.notice_stage = stage,
-            Some(AcknowledgeKeepsTheVersion) => record.version = was.version,
+            Some(AcknowledgeRaisesTheVersion) => record.version = was.version + 1,
             _ => {}
         }
         Ok(Some(Arc::new(record.clone())))
@@ -773,18 +920,30 @@ impl StoreMaintenance for BrokenStore {
 
 // What an import does with a row.
 impl BrokenStore {
-    fn knows(&self, rows: &Rows, row: &ImportRow) -> bool {
-        let here = |other: &TokenRecord| !self.is(ImportKeysAreOfTheProject) || other.project == row.record.project;
-        rows.imported.iter().any(|(key, other)| *key == row.import_key && here(other))
+    /// The token that has one of the row's look-up keys.
+    fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
+        row.keys()
+            .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })
+            .find_map(|key| self.knows_key(rows, row, key))
     }
 
-    /// Whether it is inserted. `before` is whether its import key was known before the batch, where that is what counts.
-    fn import_row(&self, row: ImportRow, before: Option<bool>) -> bool {
+    fn knows_key(&self, rows: &Rows, row: &ImportRow, key: &ImportKey) -> Option<TokenKey> {
+        let here = |other: &TokenRecord| !self.is(ImportKeysAreOfTheProject) || other.project == row.record.project;
+        rows.imported.iter().find(|(known, other)| known == key && here(other)).map(|(_, other)| other.key())
+    }
+
+    /// The token that is there instead, if it is not inserted. `before` is what was known before the batch, where that is
+    /// what counts.
+    fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
         let rows = &mut *self.rows();
-        if before.unwrap_or_else(|| self.knows(rows, &row)) {
-            return false;
+        let known = before.unwrap_or_else(|| self.knows(rows, &row));
+        // Of a race for the other keys, the own one is still held.
+        if let Some(key) =
+            known.or_else(|| self.is(RaceOfImportKeys).then(|| self.knows_key(rows, &row, &row.import_key))?)
+        {
+            return Some(key);
         }
-        let ImportRow { mut record, import_key } = row;
+        let ImportRow { mut record, import_key, .. } = row;
         if let Some(there) = rows.find(&record.key()).cloned() {
             if self.is(RefusedImportsKeepTheirKey) {
                 rows.imported.push((import_key, there));
@@ -792,33 +951,37 @@ impl BrokenStore {
             if self.is(ImportReplacesTheToken) {
                 rows.get(&record.key()).unwrap().name = record.name.clone();
             }
-            return false;
+            return Some(record.key());
         }
         if self.is(ImportTrimsMetadata) {
             record.metadata = trimmed(&record.metadata);
         }
-        rows.records.push(record.clone());
+        rows.push(record.clone());
         rows.imported.push((import_key, record));
-        true
+        None
     }
 }
 
 impl ImportStore for BrokenStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportOutcome>> {
-        let before: Vec<bool> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
+        let before: Vec<Option<TokenKey>> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
         self.pause(RaceOfImports).await;
+        self.pause(RaceOfImportKeys).await;
         let mut outcomes = Vec::new();
         for (row, before) in batch.into_iter().zip(before) {
             if outcomes.len() == 1 {
                 self.pause(ImportInTwoActs).await;
             }
-            let stopped = self.is(ImportStopsAtWhatExists) && outcomes.last() == Some(&ImportOutcome::Exists);
-            let asked_before = self.is(ImportAsksBeforeTheBatch) || self.is(RaceOfImports) && outcomes.is_empty();
-            let inserts = !stopped && self.import_row(row, asked_before.then_some(before));
-            outcomes.push(if inserts { ImportOutcome::Inserted } else { ImportOutcome::Exists });
+            let exists = |outcome: &ImportOutcome| matches!(outcome, ImportOutcome::Exists(_));
+            let stopped = self.is(ImportStopsAtWhatExists) && outcomes.last().is_some_and(exists);
+            let races = self.is(RaceOfImports) && row.other_keys.is_empty() || self.is(RaceOfImportKeys);
+            let asked_before = self.is(ImportAsksBeforeTheBatch) || races && outcomes.is_empty();
+            let own = row.record.key();
+            let there = if stopped { Some(own) } else { self.import_row(row, asked_before.then_some(before)) };
+            outcomes.push(there.map_or(ImportOutcome::Inserted, ImportOutcome::Exists));
         }
         if self.is(ImportSortsItsAnswer) {
-            outcomes.sort_by_key(|outcome| *outcome == ImportOutcome::Exists);
+            outcomes.sort_by_key(|outcome| matches!(outcome, ImportOutcome::Exists(_)));
         }
         Ok(outcomes)
     }

@@ -96,13 +96,21 @@ impl Model {
     ) -> Result<(), &'static str> {
         let old = self.tokens[place].clone();
         let status = old.status(self.now);
-        // A second time only as a repeat, also when the grace is over.
-        let may_repeat = old.to.is_some() && retry.is_some() && ["active", "rotated"].contains(&status);
-        if old.to.is_some() && old.revoked.is_none() && !may_repeat {
+        // A second time only as a repeat: also when the grace is over, but not when anything else has stopped the token.
+        if old.to.is_some() && retry.is_some() {
+            match () {
+                () if old.revoked.is_some() => return Err("revoked"),
+                () if old.expires.is_some_and(|end| end <= self.now) => return Err("expired"),
+                () if old.disabled.is_some() => return Err("disabled"),
+                () => {}
+            }
+        } else if old.to.is_some() && old.revoked.is_none() {
             return Err("superseded");
-        }
-        if status != "active" && !may_repeat {
+        } else if status != "active" {
             return Err(status);
+        }
+        if grace > 30 * 24 * 60 * 60 * 1000 {
+            return Err("grace_too_long");
         }
         let lives = self.rules.lives(old.service);
         let as_before = match old.expires {
@@ -115,6 +123,11 @@ impl Model {
         let new = New { project, owner, name, service, scopes, ranges, not_before: None, life, confirm_within, key: 1 };
         let successor = self.rules.mint(&new, self.now, self.tokens.len())?;
         let request = retry.map(|(request, _)| request);
+        // At most two of a chain work.
+        let in_grace = |t: &Token| t.grace.is_some() && t.live(self.now);
+        if old.from.is_some_and(|from| self.kept[from] && in_grace(&self.tokens[from])) {
+            return Err("predecessor_in_grace");
+        }
         if let Some(earlier) = old.to {
             let same = self.tokens[earlier].request == request && self.tokens[earlier].confirm_by.is_some();
             if !same || !self.kept[earlier] || self.tokens[earlier].revoked.is_some() {
@@ -195,7 +208,6 @@ impl Model {
             due.truncate(most - claimed.len());
             for place in &due {
                 self.tokens[*place].lease = Some(self.now + lease);
-                self.tokens[*place].version += 1;
             }
             claimed.extend(due);
         }
@@ -281,9 +293,14 @@ impl Model {
                 told(Ok(()))
             }
             Act::RevokeGroup { project, group } => {
+                // What ended by itself more than a day ago may stay as it is.
+                let day_before = self.now - 24 * 60 * 60 * 1000;
+                let works = |token: &Token| {
+                    [token.grace, token.confirm_by, token.expires].into_iter().flatten().all(|end| end >= day_before)
+                };
                 let in_group = |token: &Token| match *group {
-                    Group::Owner(owner) => token.owner == owner,
-                    Group::Family(first) => token.family == first,
+                    Group::Owner(owner) => token.owner == owner && works(token),
+                    Group::Family(first) => token.family == first && works(token),
                     Group::CreatedBefore(time) => token.created < time,
                     Group::Key(key) => token.key == key,
                 };
@@ -301,7 +318,6 @@ impl Model {
                     let token = &mut self.tokens[*token];
                     token.stage = token.stage.max(*stage);
                     token.lease = None;
-                    token.version += 1;
                 }
                 self.kept[*token].to_string()
             }

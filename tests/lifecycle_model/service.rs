@@ -71,6 +71,7 @@ fn mint_error(error: MintError) -> String {
         MintError::Policy(PolicyError::NeverExpires) => "never_expires".to_owned(),
         MintError::Policy(PolicyError::TooLong { .. }) => "too_long".to_owned(),
         MintError::Policy(PolicyError::TooShort { .. }) => "too_short".to_owned(),
+        MintError::Policy(PolicyError::GraceTooLong { .. }) => "grace_too_long".to_owned(),
         MintError::Policy(PolicyError::NoLifetime) => "no_lifetime".to_owned(),
         other => format!("{other:?}"),
     }
@@ -149,6 +150,7 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
             Ok(None) => "none".to_owned(),
             Err(RotateError::Refused(SuccessionError::Inactive(status))) => status.to_string(),
             Err(RotateError::Refused(SuccessionError::Superseded)) => "superseded".to_owned(),
+            Err(RotateError::Refused(SuccessionError::PredecessorInGrace(_))) => "predecessor_in_grace".to_owned(),
             Err(RotateError::Refused(SuccessionError::Mint(error))) => mint_error(error),
             Err(other) => format!("{other:?}"),
         }

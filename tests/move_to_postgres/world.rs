@@ -59,7 +59,7 @@ impl World {
             let mut import_key = [0; 32];
             import_key[..8].copy_from_slice(&(number as u64).to_be_bytes());
             self.texts.push((minted.token.expose_secret().to_owned(), minted.record.key()));
-            batch.push(ImportRow { record: minted.record, import_key: ImportKey::from_bytes(import_key) });
+            batch.push(ImportRow::new(minted.record, ImportKey::from_bytes(import_key)));
         }
         self.store.import(batch).await.unwrap();
     }
@@ -105,7 +105,7 @@ impl World {
         };
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
-        self.store.import(vec![ImportRow { record, import_key }]).await.unwrap();
+        self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
         self.store.touch_many(&[Touch { key, used_at: second.created_at }]).await.unwrap();
         let disabled = keyfob::Disabled { at: second.created_at, by: actor() };
         self.store.update(&key, 1, keyfob::Change::Disable(disabled)).await.unwrap().unwrap();

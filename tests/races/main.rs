@@ -95,7 +95,7 @@ async fn perform(store: &ErasedStore, line: &str) -> String {
             let new = new_token(on, who.as_str());
             let mut script = Script::of(on);
             let made = mint_with(&mut script, &keyring(), &Policy::default(), new, &who, SystemClock.now()).unwrap();
-            match store.insert(made.record, None).await {
+            match store.insert(made.record, None, None).await {
                 Ok(_) => "done".to_owned(),
                 Err(error) if error.kind() == StoreErrorKind::Conflict => "conflict".to_owned(),
                 Err(other) => format!("{other:?}"),

@@ -187,7 +187,7 @@ async fn a_new_token_is_known_at_once_though_its_standby_lags() {
 
 async fn insert(store: &PostgresStore) -> TokenKey {
     let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
-    store.insert(record, None).await.unwrap().key()
+    store.insert(record, None, None).await.unwrap().key()
 }
 
 /// How many the server at this address has answered.

@@ -8,8 +8,9 @@ macro_rules! handed_on {
             &self,
             record: keyfob::TokenRecord,
             limit: Option<keyfob::OwnerLimit>,
+            issuer: Option<keyfob::IssuerCondition>,
         ) -> Result<std::sync::Arc<keyfob::TokenRecord>, keyfob::StoreError> {
-            self.$store.insert(record, limit).await
+            self.$store.insert(record, limit, issuer).await
         }
     };
     (@find $store:ident) => {
@@ -57,13 +58,35 @@ macro_rules! handed_on {
             self.$store.revoke(key, revocation).await
         }
     };
-    (@revoke_matching $store:ident) => {
-        async fn revoke_matching(
+    (@revoke_owner $store:ident) => {
+        async fn revoke_owner(
             &self,
-            matching: &keyfob::RevokeMatching,
+            project: &keyfob::ProjectId,
+            owner: &keyfob::OwnerId,
             revocation: &keyfob::Revocation,
+        ) -> Result<u64, keyfob::StoreError> {
+            self.$store.revoke_owner(project, owner, revocation).await
+        }
+    };
+    (@revoke_family $store:ident) => {
+        async fn revoke_family(
+            &self,
+            project: &keyfob::ProjectId,
+            family: &keyfob::TokenId,
+            revocation: &keyfob::Revocation,
+        ) -> Result<u64, keyfob::StoreError> {
+            self.$store.revoke_family(project, family, revocation).await
+        }
+    };
+    (@revoke_batch $store:ident) => {
+        async fn revoke_batch(
+            &self,
+            project: &keyfob::ProjectId,
+            revocation: &keyfob::Revocation,
+            batch: keyfob::RevokeBatch,
+            most: keyfob::PageSize,
         ) -> Result<keyfob::Batch, keyfob::StoreError> {
-            self.$store.revoke_matching(matching, revocation).await
+            self.$store.revoke_batch(project, revocation, batch, most).await
         }
     };
     (@rotate $store:ident) => {
@@ -73,8 +96,9 @@ macro_rules! handed_on {
             version: u64,
             successor: keyfob::TokenRecord,
             grace_until: keyfob::Timestamp,
+            issuer: Option<keyfob::IssuerCondition>,
         ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
-            self.$store.rotate(key, version, successor, grace_until).await
+            self.$store.rotate(key, version, successor, grace_until, issuer).await
         }
     };
     (@touch_many $store:ident) => {

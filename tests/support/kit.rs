@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use keyfob::{
-    Batch, Change, CountQuery, ErasedImport, ErasedMaintenance, ErasedStore, ImportKey, ImportOutcome, ImportRow,
-    ImportStore, ListQuery, NoticeStage, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent, Revocation,
-    RevokeMatching, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch, conformance,
+    Batch, ErasedImport, ErasedMaintenance, ErasedStore, ImportKey, ImportOutcome, ImportRow, ImportStore, NoticeStage,
+    PageSize, ProjectId, ProjectsQuery, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore,
+    conformance,
 };
 
 pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(store: S) {
@@ -41,51 +41,10 @@ type Answer<T> = Result<T, StoreError>;
 type Row = Arc<TokenRecord>;
 
 impl TokenStore for Erased {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Answer<Row> {
-        self.tokens.insert(record, limit).await
-    }
-
-    async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
-        self.tokens.find(key).await
-    }
-
-    async fn find_recent(&self, key: &TokenKey) -> Answer<Recent> {
-        self.tokens.find_recent(key).await
-    }
-
-    async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {
-        self.tokens.list(query).await
-    }
-
-    async fn count(&self, query: &CountQuery) -> Answer<u64> {
-        self.tokens.count(query).await
-    }
-
-    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Answer<Option<Row>> {
-        self.tokens.update(key, expected_version, change).await
-    }
-
-    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Answer<Option<Row>> {
-        self.tokens.revoke(key, revocation).await
-    }
-
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Answer<Batch> {
-        self.tokens.revoke_matching(matching, revocation).await
-    }
-
-    async fn rotate(
-        &self,
-        key: &TokenKey,
-        expected_version: u64,
-        successor: TokenRecord,
-        grace_until: Timestamp,
-    ) -> Answer<Option<Row>> {
-        self.tokens.rotate(key, expected_version, successor, grace_until).await
-    }
-
-    async fn touch_many(&self, touches: &[Touch]) -> Answer<u64> {
-        self.tokens.touch_many(touches).await
-    }
+    handed_on!(
+        tokens: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch,
+        rotate, touch_many
+    );
 }
 
 impl StoreMaintenance for Erased {

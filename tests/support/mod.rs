@@ -1,5 +1,8 @@
 //! What several tests need.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
+
+#[macro_use]
+pub mod handed_on;
 
 #[cfg(feature = "conformance")]
 pub mod kit;
@@ -13,9 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyfob::{
-    Actor, Batch, Change, CountQuery, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId, OwnerLimit, Page,
-    Pepper, Prefix, ProjectId, Recent, Revocation, RevokeMatching, StoreError, Timestamp, TokenKey, TokenRecord,
-    TokenStore, Touch,
+    Actor, Batch, Change, CountQuery, IssuerCondition, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId,
+    OwnerLimit, Page, PageSize, Pepper, Prefix, ProjectId, Recent, Revocation, RevokeBatch, StoreError, Timestamp,
+    TokenId, TokenKey, TokenRecord, TokenStore, Touch,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -114,8 +117,13 @@ impl CountingStore {
 }
 
 impl TokenStore for CountingStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.counted().insert(record, limit).await
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        self.counted().insert(record, limit, issuer).await
     }
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.counted().find(key).await
@@ -140,8 +148,30 @@ impl TokenStore for CountingStore {
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.counted().revoke(key, revocation).await
     }
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.counted().revoke_matching(matching, revocation).await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.counted().revoke_owner(project, owner, revocation).await
+    }
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.counted().revoke_family(project, family, revocation).await
+    }
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.counted().revoke_batch(project, revocation, batch, most).await
     }
     async fn rotate(
         &self,
@@ -149,8 +179,9 @@ impl TokenStore for CountingStore {
         version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.counted().rotate(key, version, successor, grace_until).await
+        self.counted().rotate(key, version, successor, grace_until, issuer).await
     }
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
         self.counted().touch_many(touches).await

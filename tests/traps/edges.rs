@@ -23,7 +23,8 @@ pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut wo
     assert!(world.tokens.issue(&actor(), pending).await.is_err());
     let made = world.make(world.new_token().with_lifetime(Lifetime::For(HOUR))).await;
     assert_eq!(made.record.expires_at, Some(Timestamp::MAX));
-    world.tokens = world.tokens.with_policy(Policy::default().with_max_unused(Duration::MAX));
+    let policy = Policy::default().with_max_unused(Duration::MAX).with_max_grace(Duration::MAX);
+    world.tokens = world.tokens.with_policy(policy);
     assert_eq!(world.outcome(&made).await, "ok");
     // Nobody has lived past the end of time: a successor cannot, and the old token stays as it is.
     assert!(world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::MAX)).await.is_ok());

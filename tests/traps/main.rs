@@ -1,8 +1,6 @@
 //! The traps that token services fall into, each a test of its own, on every shipped store.
 
 #[macro_use]
-#[path = "../support/handed_on.rs"]
-mod handed_on;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -76,7 +74,11 @@ traps! {
         retry_after_a_lost_response_without_grace,
         a_never_expiring_token_rotated,
         notices_after_rotation,
-        a_revoked_family_has_no_successor;
+        a_revoked_family_has_no_successor,
+        repeat_a_rotation_of_an_expired_token,
+        repeat_a_rotation_of_a_disabled_token,
+        owners_limit_by_rotation,
+        grace_longer_than_the_policy_allows;
     together:
         revoke_during_a_verification,
         revoke_matching_during_a_verification,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use keyfob::{
-    Lifetime, NoticeStage, PageSize, Policy, RequestId, RevocationReason, RevokeGroup, RotateError, Rotated, Rotation,
-    Status, StoreMaintenance, SuccessionError, TokenStore,
+    IssueError, Lifetime, MintError, NoticeStage, PageSize, Policy, PolicyError, RequestId, RevocationReason,
+    RevokeGroup, RotateError, Rotated, Rotation, Status, StoreMaintenance, SuccessionError, TokenStore,
 };
 
 use crate::support::actor;
@@ -151,6 +151,7 @@ pub async fn notices_after_rotation<S: TokenStore + StoreMaintenance>(world: Wor
 pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let first = world.issue().await;
     let second = rotate(&world, &first, Rotation::with_grace(HOUR)).await.unwrap().issued;
+    world.clock.advance(HOUR);
     let third = rotate(&world, &second, Rotation::with_grace(HOUR)).await.unwrap().issued;
     let family = RevokeGroup::Family(first.record.id);
     let reason = RevocationReason::KeyCompromise;
@@ -159,4 +160,64 @@ pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>
         assert_eq!(world.outcome(made).await, "revoked");
         assert!(rotate(&world, made, Rotation::with_grace(HOUR)).await.is_err());
     }
+}
+
+/// The answer to the first call was lost, and it is repeated after the token has expired.
+pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
+    let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
+    let first = rotate(&world, &old, repeat()).await.unwrap();
+    world.clock.advance(DAY - MS);
+    // Just before, with the grace and the first successor long ended, it still is a repeat.
+    let second = rotate(&world, &old, repeat()).await.unwrap();
+    world.clock.advance(MS);
+    let refused = rotate(&world, &old, repeat()).await.unwrap_err();
+    assert_eq!(refused, SuccessionError::Inactive(Status::Expired));
+    assert_eq!(world.outcome(&old).await, "rotated");
+    assert_eq!(world.outcome(&first.issued).await, "revoked");
+    assert_eq!(world.outcome(&second.issued).await, "pending", "a refused repeat ends nothing");
+}
+
+/// An administrator disables a token in its grace; the repeat must not undo that.
+pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.issue().await;
+    let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), DAY);
+    rotate(&world, &old, repeat()).await.unwrap();
+    world.tokens.disable(&actor(), &old.record.key()).await.unwrap();
+    for elapsed in [Duration::ZERO, HOUR] {
+        world.clock.advance(elapsed);
+        let refused = rotate(&world, &old, repeat()).await.unwrap_err();
+        assert_eq!(refused, SuccessionError::Inactive(Status::Disabled));
+    }
+}
+
+/// With a limit of one, a chain of rotations has two working tokens at most, and its owner gets no other.
+pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let World { clock, tokens, project } = world;
+    let world = World { clock, tokens: tokens.with_policy(Policy::default().with_most_live_per_owner(1)), project };
+    let first = world.issue().await;
+    let second = rotate(&world, &first, Rotation::with_grace(DAY)).await.unwrap().issued;
+    let until = world.tokens.now().checked_add(DAY).unwrap();
+    for grace in [Duration::ZERO, DAY] {
+        let refused = rotate(&world, &second, Rotation::with_grace(grace)).await.unwrap_err();
+        assert_eq!(refused, SuccessionError::PredecessorInGrace(until));
+    }
+    assert!(matches!(world.tokens.issue(&actor(), world.new_token()).await, Err(IssueError::Limit)));
+    world.clock.advance(DAY - MS);
+    assert!(rotate(&world, &second, Rotation::with_grace(DAY)).await.is_err());
+    world.clock.advance(MS);
+    let third = rotate(&world, &second, Rotation::with_grace(DAY)).await.unwrap().issued;
+    // Whoever cannot wait ends the grace.
+    world.tokens.end_grace(&actor(), &second.record.key()).await.unwrap();
+    rotate(&world, &third, Rotation::with_grace(DAY)).await.unwrap();
+}
+
+pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.issue().await;
+    for grace in [30 * DAY + MS, Duration::MAX] {
+        let refused = rotate(&world, &old, Rotation::with_grace(grace)).await.unwrap_err();
+        let too_long = PolicyError::GraceTooLong { max: 30 * DAY };
+        assert_eq!(refused, SuccessionError::Mint(MintError::Policy(too_long)));
+    }
+    rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }

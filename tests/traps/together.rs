@@ -77,7 +77,7 @@ pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: 
     let made = mint(world.tokens.policy()).unwrap();
     let verify = async || world.tokens.verify(made.token.expose_secret(), &Access::to(&world.project, &[])).await;
     assert_eq!(verify().await.unwrap_err().rejection().unwrap().as_str(), "unknown");
-    world.tokens.store().insert(made.record.clone(), None).await.unwrap();
+    world.tokens.store().insert(made.record.clone(), None, None).await.unwrap();
     assert!(verify().await.is_ok());
 }
 
@@ -93,7 +93,7 @@ pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world:
     assert_eq!(first.record.id, second.record.id);
     let tokens = Tokens::new(Keyring::unkeyed(prefix()), world.tokens.store()).with_clock(world.clock.clone());
     for made in [&first, &second] {
-        tokens.store().insert(made.record.clone(), None).await.unwrap();
+        tokens.store().insert(made.record.clone(), None, None).await.unwrap();
     }
     tokens.revoke(&actor(), &first.record.key(), LEAK).await.unwrap();
     let verify = async |made: &keyfob::Issued| {

@@ -92,7 +92,7 @@ enum Fault {
 }
 
 impl<S: TokenStore> TokenStore for Between<S> {
-    handed_on!(store: insert, list, count, update, revoke, revoke_matching, rotate, touch_many);
+    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
 
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
         self.find(key).await.map(Recent::now)

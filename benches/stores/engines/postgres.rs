@@ -151,7 +151,7 @@ async fn is_filled_as_by_inserts(server: &Server) {
     let records = Population::new(200).records(0);
     let (inserted, filled) = (server.store().await, server.store().await);
     for record in records.clone() {
-        inserted.insert(record, None).await.unwrap();
+        inserted.insert(record, None, None).await.unwrap();
     }
     fill(filled.pool(), [records].into_iter()).await;
     let rows = async |store: &PostgresStore| -> Vec<String> {

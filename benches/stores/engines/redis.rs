@@ -83,7 +83,7 @@ impl Engine for Redis {
                     if number >= end {
                         return;
                     }
-                    store.insert(population.token(number).record, None).await.unwrap();
+                    store.insert(population.token(number).record, None, None).await.unwrap();
                 }
             })
         };

@@ -159,7 +159,7 @@ async fn is_filled_as_by_inserts() {
     let (one, other) = (folder.path().join("inserted.db"), folder.path().join("filled.db"));
     let inserted = SqliteStore::open(&one).await.unwrap();
     for record in records.clone() {
-        inserted.insert(record, None).await.unwrap();
+        inserted.insert(record, None, None).await.unwrap();
     }
     SqliteStore::open(&other).await.unwrap().pool().close().await;
     fill(&other, [records].into_iter()).await;

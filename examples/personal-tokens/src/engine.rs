@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Batch, Cached, Change, CountQuery, ErasedMaintenance, ErasedStore, Feed, ListQuery, NoticeStage, OwnerLimit, Page,
-    PageSize, PostgresFeed, PostgresStore, ProjectId, ProjectsQuery, Recent, RedisStore, Revocation, RevokeMatching,
-    SqliteStore, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Touch,
+    Batch, Cached, Change, CountQuery, ErasedMaintenance, ErasedStore, Feed, IssuerCondition, ListQuery, NoticeStage,
+    OwnerId, OwnerLimit, Page, PageSize, PostgresFeed, PostgresStore, ProjectId, ProjectsQuery, Recent, RedisStore,
+    Revocation, RevokeBatch, SqliteStore, StoreError, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord,
+    TokenStore, Touch,
 };
 
 /// An engine behind a cache. A bound of zero is no cache: every call asks the engine.
@@ -102,8 +103,13 @@ type Found = Option<Arc<TokenRecord>>;
 
 #[deny(clippy::missing_trait_methods)]
 impl TokenStore for Engine {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.store.insert(record, limit).await
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        self.store.insert(record, limit, issuer).await
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
@@ -130,8 +136,32 @@ impl TokenStore for Engine {
         self.store.revoke(key, revocation).await
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.store.revoke_matching(matching, revocation).await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.store.revoke_owner(project, owner, revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.store.revoke_family(project, family, revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.store.revoke_batch(project, revocation, batch, most).await
     }
 
     async fn rotate(
@@ -140,8 +170,9 @@ impl TokenStore for Engine {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Found, StoreError> {
-        self.store.rotate(key, expected_version, successor, grace_until).await
+        self.store.rotate(key, expected_version, successor, grace_until, issuer).await
     }
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {

@@ -98,7 +98,7 @@ async fn fill(host: &Host, project: i64, count: usize) {
         let new = NewToken::new(project, ada.clone(), Name::new(&format!("Token {number:05}")).unwrap())
             .with_lifetime(Lifetime::For(Duration::from_secs(30 * 24 * 60 * 60)));
         let issued = mint(&keyring, &policy, new, &Actor::from(&ada), now).unwrap();
-        host.app.tokens.store().insert(issued.record, None).await.unwrap();
+        host.app.tokens.store().insert(issued.record, None, None).await.unwrap();
     }
     host.clock.advance(Duration::from_secs(60));
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use sqlx::PgConnection;
+
 use super::failure::failed;
 use super::store::execute;
 use super::{Changed, PostgresStore, in_time};
@@ -20,18 +22,8 @@ impl ImportStore for PostgresStore {
         let mut outcomes = Vec::with_capacity(batch.len());
         // With the turn, so that two batches with the same rows do not wait for each other.
         let mut transaction = in_time(self.begin_turn(IMPORTS)).await?;
-        for ImportRow { record, import_key } in &batch {
-            let mut sql = Statement::new("WITH token AS (");
-            sql.append(row::insert(record, None)?);
-            sql.push(" WHERE NOT EXISTS (SELECT 1 FROM keyfob_imports WHERE import_key = ");
-            sql.bind(import_key.as_bytes().as_slice());
-            sql.push(") ON CONFLICT DO NOTHING RETURNING project, id) ");
-            sql.push("INSERT INTO keyfob_imports (import_key, project, id) SELECT ");
-            sql.bind(import_key.as_bytes().as_slice()).push(", project, id FROM token");
-            outcomes.push(match in_time(execute(sql, &mut transaction)).await? {
-                0 => ImportOutcome::Exists,
-                _ => ImportOutcome::Inserted,
-            });
+        for row in &batch {
+            outcomes.push(in_time(import(row, &mut transaction)).await?);
         }
         let projects: BTreeSet<_> = batch.iter().map(|row| &row.record.project).collect();
         let changed: Vec<_> = projects.into_iter().map(Changed::Project).collect();
@@ -49,4 +41,24 @@ impl ImportStore for PostgresStore {
         let row = in_time(async { row.await.map_err(failed) }).await?;
         Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
     }
+}
+
+/// Imports one row, in a transaction that has the turn of imports.
+async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportOutcome, StoreError> {
+    const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
+    for key in row.keys() {
+        let found = sqlx::query(FIND).bind(key.as_bytes().as_slice()).fetch_optional(&mut *connection).await;
+        if let Some(found) = found.map_err(failed)? {
+            return row::key(&found).map(ImportOutcome::Exists);
+        }
+    }
+    let mut sql = Statement::new("WITH token AS (");
+    sql.append(row::insert(&row.record, None)?);
+    sql.push(" WHERE true ON CONFLICT DO NOTHING RETURNING project, id) ");
+    sql.push("INSERT INTO keyfob_imports (import_key, project, id) SELECT ");
+    sql.bind(row.import_key.as_bytes().as_slice()).push(", project, id FROM token");
+    Ok(match execute(sql, connection).await? {
+        0 => ImportOutcome::Exists(row.record.key()),
+        _ => ImportOutcome::Inserted,
+    })
 }

@@ -9,7 +9,7 @@ use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_ended, raised_version};
+use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
 use crate::service::query::PageSize;
@@ -63,7 +63,7 @@ impl StoreMaintenance for PostgresStore {
             sql.push("), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ");
             due(&mut sql);
             sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET notice_lease_until = ");
-            sql.bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " FROM chosen WHERE "));
+            sql.bind(lease_until.as_unix_millis()).push(" FROM chosen WHERE ");
             and_chosen(&mut sql, project);
             sql.push(concat!(" RETURNING ", columns!()));
             let mut transaction = self.begin_turn(project.as_str()).await?;

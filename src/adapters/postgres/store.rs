@@ -16,22 +16,30 @@ use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project, and_status};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_key, and_left, push_revoked};
+use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, push_revoked};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
+use crate::service::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 impl TokenStore for PostgresStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         in_time(async {
             let mut sql = row::insert(&record, None)?;
             let mut transaction = match limit {
-                None => self.begin().await?,
+                None if issuer.is_none() => self.begin().await?,
+                None => self.begin_turn(record.project.as_str()).await?,
                 Some(OwnerLimit { most, now }) => {
                     // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
                     sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
@@ -47,6 +55,9 @@ impl TokenStore for PostgresStore {
             match execute(sql, &mut transaction).await {
                 Ok(0) => refused(transaction, Err(StoreErrorKind::Limit.into())).await,
                 Ok(_) => {
+                    if !holds(&record.project, issuer, &mut transaction).await? {
+                        return refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await;
+                    }
                     self.commit(transaction, &[Changed::Token(&record.key())]).await?;
                     Ok(Arc::new(record))
                 }
@@ -120,26 +131,33 @@ impl TokenStore for PostgresStore {
         .await
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        let RevokeMatching { project, group, most } = matching;
-        in_time(async {
-            let mut sql = Statement::new(CHOOSE);
-            and_left(&mut sql, project, group);
-            sql.push(" ORDER BY id");
-            if !group.is_one_act() {
-                sql.push(" LIMIT ").bind(most.get() as i64);
-            }
-            sql.push(" FOR UPDATE) UPDATE keyfob_tokens SET ");
-            push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
-            and_chosen(&mut sql, project);
-            let mut transaction = self.begin_turn(project.as_str()).await?;
-            let count = execute(sql, &mut transaction).await?;
-            // An insert needs no turn: one may have come since, but whoever asked for one act asked before it.
-            let done = group.is_one_act() || none_left(|sql| and_left(sql, project, group), &mut transaction).await?;
-            self.commit(transaction, &[Changed::Project(project)]).await?;
-            Ok(Batch { count, done })
-        })
-        .await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &RevokeGroup::Family(*family), revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let group = batch.into();
+        self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
     }
 
     async fn rotate(
@@ -148,12 +166,16 @@ impl TokenStore for PostgresStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
             // With the turn, no group is revoked between the look at the old token and the new one's insert.
             let mut transaction = self.begin_turn(key.project.as_str()).await?;
             match rotate(key, expected_version, &successor, grace_until, &mut transaction).await {
                 Ok(Some((record, changed))) => {
+                    if !holds(&key.project, issuer, &mut transaction).await? {
+                        return refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await;
+                    }
                     let changed: Vec<_> = changed.iter().map(Changed::Token).collect();
                     self.commit(transaction, &changed).await?;
                     Ok(Some(record))
@@ -202,6 +224,53 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
 }
 
 impl PostgresStore {
+    /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work.
+    async fn revoke_in_steps(
+        &self,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let left = |sql: &mut Statement| and_can_still_work(sql, project, group, revocation.at);
+        let mut count = 0;
+        loop {
+            let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;
+            count += step.count;
+            if step.done {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Revokes some of the rows that meet the conditions, with the project's turn.
+    async fn revoke_some(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        most: PageSize,
+        left: impl Fn(&mut Statement),
+    ) -> Result<Batch, StoreError> {
+        in_time(async {
+            // Some are chosen as an index gives them, then locked by ascending id.
+            let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
+            left(&mut sql);
+            sql.push(" LIMIT ").bind(most.get() as i64);
+            sql.push(
+                "), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ",
+            );
+            left(&mut sql);
+            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET ");
+            push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
+            and_chosen(&mut sql, project);
+            let mut transaction = self.begin_turn(project.as_str()).await?;
+            let count = execute(sql, &mut transaction).await?;
+            let done = none_left(&left, &mut transaction).await?;
+            self.commit(transaction, &[Changed::Project(project)]).await?;
+            Ok(Batch { count, done })
+        })
+        .await
+    }
+
     async fn find_on_primary(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
             for _ in 0..self.pool.size() {
@@ -255,17 +324,15 @@ async fn rotate(
     grace_until: Timestamp,
     connection: &mut PgConnection,
 ) -> Result<Option<(Arc<TokenRecord>, Vec<TokenKey>)>, StoreError> {
-    let (old, earlier) = chain(key, connection).await?;
-    let Some(old) = old else { return Ok(None) };
-    let elsewhere = successor.project != key.project;
-    if old.version != expected_version || old.revoked.is_some() || elsewhere {
+    let chain = chain(key, connection).await?;
+    let near = |id: TokenId| chain.iter().find(|record| record.id == id);
+    let Some(old) = near(key.id) else { return Ok(None) };
+    let earlier = old.rotated_to.and_then(near);
+    if !old.may_rotate(expected_version, successor, old.rotated_from.and_then(near), earlier) {
         return Err(StoreErrorKind::Conflict.into());
     }
     let mut keys = vec![*key, successor.key()];
-    if old.rotated_to.is_some() {
-        let Some(earlier) = earlier.filter(|earlier| earlier.is_repeated_by(successor)) else {
-            return Err(StoreErrorKind::Conflict.into());
-        };
+    if let Some(earlier) = earlier {
         let (at, by) = (successor.created_at, successor.created_by.clone());
         let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
         and_key(&mut sql, &earlier.key());
@@ -287,26 +354,32 @@ async fn refused<T>(
     outcome
 }
 
-/// A token and its successor, both locked.
-async fn chain(
-    key: &TokenKey,
+/// Whether the issuer is as the caller judged it. Its row stays locked until the transaction ends, so that nobody is told
+/// meanwhile that it is revoked.
+async fn holds(
+    project: &ProjectId,
+    issuer: Option<IssuerCondition>,
     connection: &mut PgConnection,
-) -> Result<(Option<TokenRecord>, Option<TokenRecord>), StoreError> {
+) -> Result<bool, StoreError> {
+    const ISSUER: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2 FOR SHARE");
+    let Some(condition) = issuer else { return Ok(true) };
+    let query = sqlx::query(ISSUER).bind(project.as_str()).bind(condition.id.as_str());
+    let row = query.fetch_optional(connection).await.map_err(failed)?;
+    Ok(condition.holds(row.as_ref().map(row::record).transpose()?.as_ref()))
+}
+
+/// A token, its predecessor and its successor, all locked.
+async fn chain(key: &TokenKey, connection: &mut PgConnection) -> Result<Vec<TokenRecord>, StoreError> {
     const CHAIN: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM keyfob_tokens WHERE project = $1 AND id IN ($2, \
-         (SELECT rotated_to FROM keyfob_tokens WHERE project = $1 AND id = $2)) ORDER BY id FOR UPDATE"
+         (SELECT rotated_to FROM keyfob_tokens WHERE project = $1 AND id = $2), \
+         (SELECT rotated_from FROM keyfob_tokens WHERE project = $1 AND id = $2)) ORDER BY id FOR UPDATE"
     );
     let query = sqlx::query(CHAIN).bind(key.project.as_str()).bind(key.id.as_str());
     let rows = query.fetch_all(connection).await.map_err(failed)?;
-    let (mut token, mut successor) = (None, None);
-    for row in &rows {
-        let record = row::record(row)?;
-        let place = if record.id == key.id { &mut token } else { &mut successor };
-        *place = Some(record);
-    }
-    Ok((token, successor))
+    rows.iter().map(row::record).collect()
 }
 
 /// Runs a statement; how many rows it changed.

@@ -7,7 +7,7 @@ use super::script::{Act, Answer, BATCH, FINISH, GROUP, Word};
 use super::store::{refused, with_revocation};
 use crate::rules::record::Revocation;
 use crate::service::query::PageSize;
-use crate::service::store::{Batch, RevokeGroup, RevokeMatching};
+use crate::service::store::{Batch, RevokeBatch};
 use crate::service::store_error::StoreError;
 use crate::words::ids::ProjectId;
 
@@ -16,36 +16,13 @@ use crate::words::ids::ProjectId;
 pub(super) const ROWS: usize = 250;
 
 impl RedisStore {
+    /// Revokes an owner or a family: a fence over the rows is the revocation, which is then written into them.
     pub(super) async fn revoke_group(
-        &self,
-        matching: &RevokeMatching,
-        revocation: &Revocation,
-    ) -> Result<Batch, StoreError> {
-        let RevokeMatching { project, group, most } = matching;
-        match group {
-            RevokeGroup::Owner(owner) => self.revoke_at_once(project, &format!("owner:{owner}"), revocation).await,
-            RevokeGroup::Family(id) => self.revoke_at_once(project, &format!("family:{id}"), revocation).await,
-            RevokeGroup::CreatedBefore(time) => {
-                let to = format!("({}", sortable(time.as_unix_millis()));
-                let act = self.act(&BATCH, project).arg("standing:created").arg("-").arg(to);
-                self.revoke_some(project, act, revocation, *most).await
-            }
-            RevokeGroup::KeyNumber(number) => {
-                let first = number.as_char();
-                let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
-                let act = self.act(&BATCH, project).arg("standing:id");
-                let act = act.arg(format!("[{first}")).arg(format!("({behind}"));
-                self.revoke_some(project, act, revocation, *most).await
-            }
-        }
-    }
-
-    async fn revoke_at_once(
         &self,
         project: &ProjectId,
         group: &str,
         revocation: &Revocation,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<u64, StoreError> {
         let act = with_revocation(self.act(&GROUP, project).arg(group), revocation).number(ROWS);
         let mut answer = self.write_behind_fences(project, &act).await?;
         let count = answer.number()?;
@@ -55,18 +32,29 @@ impl RedisStore {
             Word::Laid => self.finish(project, group).await.unwrap_or_default(),
             word => return Err(refused(word)),
         }
-        Ok(Batch { count, done: true })
+        Ok(count)
     }
 
-    async fn revoke_some(
+    pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
-        act: Act,
+        batch: RevokeBatch,
         revocation: &Revocation,
         most: PageSize,
     ) -> Result<Batch, StoreError> {
+        let act = self.act(&BATCH, project);
+        let act = match batch {
+            RevokeBatch::CreatedBefore(time) => {
+                act.arg("standing:created").arg("-").arg(format!("({}", sortable(time.as_unix_millis())))
+            }
+            RevokeBatch::KeyNumber(number) => {
+                let first = number.as_char();
+                let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
+                act.arg("standing:id").arg(format!("[{first}")).arg(format!("({behind}"))
+            }
+        };
         let act = with_revocation(act, revocation).number(most.get().min(ROWS));
-        batch(self.write_behind_fences(project, &act).await?)
+        counted(self.write_behind_fences(project, &act).await?)
     }
 
     /// Does an act before which some fences have to be gone. There are seldom any.
@@ -92,7 +80,7 @@ impl RedisStore {
 }
 
 /// How many rows were changed, and whether any is left.
-pub(super) fn batch(mut answer: Answer) -> Result<Batch, StoreError> {
+pub(super) fn counted(mut answer: Answer) -> Result<Batch, StoreError> {
     match answer.word {
         Word::Done => Ok(Batch { count: answer.number()?, done: answer.number()? == 0 }),
         word => Err(refused(word)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::RedisStore;
 use super::failure::corrupt;
-use super::group::{ROWS, batch};
+use super::group::{ROWS, counted};
 use super::list::{Walk, placed, sortable};
 use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, Word};
 use super::store::{projects_key, record_if_any, refused};
@@ -29,7 +29,7 @@ impl StoreMaintenance for RedisStore {
 
     async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
         let act = self.act(&PURGE, project).number(ended_before.as_unix_millis()).number(most.get().min(ROWS));
-        batch(self.write_behind_fences(project, &act).await?)
+        counted(self.write_behind_fences(project, &act).await?)
     }
 
     async fn claim_notices(
@@ -52,7 +52,10 @@ impl StoreMaintenance for RedisStore {
             }
             // Judged here, and claimed as they were judged: what another has claimed or changed meanwhile is left out.
             let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
-            let act = due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version));
+            let act = due.iter().fold(act, |act, due| {
+                let lease = due.notice_lease_until.map_or(String::new(), |lease| lease.as_unix_millis().to_string());
+                act.arg(due.id.as_str()).number(due.version).arg(lease)
+            });
             let answer = self.servers.write(&act).await?;
             if answer.word != Word::Done {
                 return Err(refused(answer.word));

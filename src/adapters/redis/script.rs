@@ -114,6 +114,8 @@ pub(super) enum Word {
     Conflict,
     /// The owner has too many.
     Limit,
+    /// The issuing token is not as expected.
+    Issuer,
     /// The fences of these groups are to be finished first.
     Fenced,
     /// A fence was laid over the group.
@@ -134,6 +136,7 @@ impl Answer {
                 b"none" => Word::None,
                 b"conflict" => Word::Conflict,
                 b"limit" => Word::Limit,
+                b"issuer" => Word::Issuer,
                 b"fenced" => Word::Fenced,
                 b"laid" => Word::Laid,
                 b"more" => Word::More,

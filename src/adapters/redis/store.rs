@@ -8,25 +8,32 @@ use super::failure::corrupt;
 use super::row::{self, Field};
 use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::service::query::{CountQuery, ListQuery, Page};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
+use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// How many last uses one script writes.
 const TOUCHES: usize = 500;
 
 impl TokenStore for RedisStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         let key = record.key();
         let act = self.act(&INSERT, &key.project).arg(key.id.as_str());
         let act = match limit {
             Some(OwnerLimit { most, now }) => act.number(most).number(now.as_unix_millis()),
             None => act.arg("").arg(""),
         };
-        let act = with_fields(act, row::fields(&record)?);
+        let act = with_fields(with_issuer(act, issuer), row::fields(&record)?);
         self.name_project(&record).await?;
         let answer = self.write_behind_fences(&key.project, &act).await?;
         match answer.word {
@@ -68,8 +75,32 @@ impl TokenStore for RedisStore {
         record_if_any(key, self.servers.write(&act).await?)
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.revoke_group(matching, revocation).await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_group(project, &format!("owner:{owner}"), revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_group(project, &format!("family:{family}"), revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.revoke_some(project, batch, revocation, most).await
     }
 
     async fn rotate(
@@ -78,6 +109,7 @@ impl TokenStore for RedisStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         if successor.project != key.project {
             // A script sees one project only.
@@ -88,7 +120,7 @@ impl TokenStore for RedisStore {
         }
         let act = self.act(&ROTATE, &key.project).arg(key.id.as_str()).number(expected_version);
         let act = act.number(grace_until.as_unix_millis()).arg(successor.id.as_str());
-        let act = with_fields(act, row::fields(&successor)?);
+        let act = with_fields(with_issuer(act, issuer), row::fields(&successor)?);
         // It may have another owner than the one it takes over from.
         self.name_project(&successor).await?;
         record_if_any(key, self.servers.write(&act).await?)
@@ -135,6 +167,13 @@ fn with_fields(act: Act, fields: impl IntoIterator<Item = Field>) -> Act {
     fields.into_iter().fold(act, |act, (name, value)| act.arg(name).arg(value))
 }
 
+fn with_issuer(act: Act, issuer: Option<IssuerCondition>) -> Act {
+    match issuer {
+        Some(IssuerCondition { id, version }) => act.arg(id.as_str()).number(version),
+        None => act.arg("").arg(""),
+    }
+}
+
 /// What a change sets, and what it clears: that has no value.
 fn changed_fields(change: &Change) -> Vec<Field> {
     match change {
@@ -170,6 +209,7 @@ pub(super) fn refused(word: Word) -> StoreError {
     match word {
         Word::Conflict => StoreErrorKind::Conflict.into(),
         Word::Limit => StoreErrorKind::Limit.into(),
+        Word::Issuer => StoreErrorKind::IssuerChanged.into(),
         _ => corrupt("a script answered another word than it should"),
     }
 }

@@ -13,7 +13,7 @@ use crate::service::store::ImportKey;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::digest::Digest;
 use crate::words::error::Invalid;
-use crate::words::ids::{Prefix, ProjectId, TokenId};
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
@@ -135,6 +135,16 @@ where
     Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
 {
     Values { row, next: 0 }.text(ProjectId::new)
+}
+
+/// The key of a row of project and id.
+pub(in crate::adapters) fn key<'r, R: Row>(row: &'r R) -> Result<TokenKey, StoreError>
+where
+    usize: ColumnIndex<R>,
+    Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let mut row = Values { row, next: 0 };
+    Ok(TokenKey { project: row.text(ProjectId::new)?, id: row.text(TokenId::new)? })
 }
 
 /// The values of a row, one after the other.

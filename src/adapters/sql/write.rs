@@ -4,7 +4,7 @@ use super::query::{and_group, and_project};
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::change::Change;
-use crate::rules::record::Revocation;
+use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
 use crate::service::store::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -15,15 +15,6 @@ macro_rules! raised_version {
     () => {
         "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
     };
-}
-pub(in crate::adapters) use raised_version;
-
-/// ` … WHERE <the row> RETURNING …`: an update of one row gives it back.
-fn of_row(mut sql: Statement, key: &TokenKey) -> Statement {
-    sql.push(concat!(", ", raised_version!(), " WHERE "));
-    and_key(&mut sql, key);
-    sql.push(concat!(" RETURNING ", columns!()));
-    sql
 }
 
 pub(in crate::adapters) fn and_key(sql: &mut Statement, key: &TokenKey) {
@@ -99,11 +90,29 @@ pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, gr
     sql.push(" AND revoked_at IS NULL");
 }
 
+/// The rows of an owner or a family that [can still work](crate::TokenRecord::can_still_work).
+pub(in crate::adapters) fn and_can_still_work(
+    sql: &mut Statement,
+    project: &ProjectId,
+    group: &RevokeGroup,
+    now: Timestamp,
+) {
+    let cut = now.saturating_sub(TokenRecord::REVOCATION_MARGIN).as_unix_millis();
+    and_left(sql, project, group);
+    for end in [" AND (grace_until IS NULL OR grace_until >= ", " AND (confirm_by IS NULL OR confirm_by >= "] {
+        sql.push(end).bind(cut).push(")");
+    }
+    sql.push(" AND (expires_at IS NULL OR expires_at >= ").bind(cut).push(")");
+}
+
 /// Links a token to its successor.
 pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_until: Timestamp) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET rotated_to = ");
     sql.bind(successor.as_str()).push(", grace_until = ").bind(grace_until.as_unix_millis());
-    of_row(sql, key)
+    sql.push(concat!(", ", raised_version!(), " WHERE "));
+    and_key(&mut sql, key);
+    sql.push(concat!(" RETURNING ", columns!()));
+    sql
 }
 
 /// The rows that ended before a time.
@@ -119,8 +128,10 @@ pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, stage: NoticeStage
     let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_stage = ");
     let not_later = NoticeStage::ALL.iter().filter(|earlier| **earlier <= stage);
     sql.push("CASE WHEN notice_stage IN (").bind_all(not_later.map(|earlier| earlier.as_str()));
-    sql.push(") THEN ").bind(stage.as_str()).push(" ELSE notice_stage END");
-    of_row(sql, key)
+    sql.push(") THEN ").bind(stage.as_str()).push(" ELSE notice_stage END WHERE ");
+    and_key(&mut sql, key);
+    sql.push(concat!(" RETURNING ", columns!()));
+    sql
 }
 
 /// Whether no row meets the conditions any more.

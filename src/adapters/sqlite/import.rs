@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sqlx::SqliteConnection;
+
 use super::SqliteStore;
 use super::failure::failed;
 use super::store::execute;
@@ -14,14 +16,8 @@ impl ImportStore for SqliteStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut writing = self.begin().await?;
-        for ImportRow { record, import_key } in &batch {
-            let mut sql = row::insert(record, Some(import_key))?;
-            // Either unique key, and no other constraint. Without the WHERE, SQLite takes ON for that of a join.
-            sql.push(" WHERE true ON CONFLICT DO NOTHING");
-            outcomes.push(match execute(sql, &mut writing.within).await? {
-                0 => ImportOutcome::Exists,
-                _ => ImportOutcome::Inserted,
-            });
+        for row in &batch {
+            outcomes.push(import(row, &mut writing.within).await?);
         }
         writing.commit().await?;
         Ok(outcomes)
@@ -33,4 +29,22 @@ impl ImportStore for SqliteStore {
         let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
         Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
     }
+}
+
+/// Imports one row, in a transaction that nobody else writes beside.
+async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportOutcome, StoreError> {
+    const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = $1";
+    for key in row.keys() {
+        let found = sqlx::query(FIND).bind(key.as_bytes().as_slice()).fetch_optional(&mut *connection).await;
+        if let Some(found) = found.map_err(failed)? {
+            return row::key(&found).map(ImportOutcome::Exists);
+        }
+    }
+    let mut sql = row::insert(&row.record, Some(&row.import_key))?;
+    // The unique key that is left is its own. Without the WHERE, SQLite takes ON for that of a join.
+    sql.push(" WHERE true ON CONFLICT DO NOTHING");
+    Ok(match execute(sql, connection).await? {
+        0 => ImportOutcome::Exists(row.record.key()),
+        _ => ImportOutcome::Inserted,
+    })
 }

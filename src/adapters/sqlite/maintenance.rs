@@ -11,7 +11,7 @@ use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_ended, raised_version};
+use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
 use crate::service::query::PageSize;
@@ -48,7 +48,7 @@ impl StoreMaintenance for SqliteStore {
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = ");
-        sql.bind(lease_until.as_unix_millis()).push(concat!(", ", raised_version!(), " WHERE "));
+        sql.bind(lease_until.as_unix_millis()).push(" WHERE ");
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);

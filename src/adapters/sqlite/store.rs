@@ -8,24 +8,31 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
+use super::SqliteStore;
 use super::failure::failed;
-use super::{SqliteStore, Writing};
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_project, and_status};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_key, and_left};
+use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
+use crate::service::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
-use crate::words::ids::TokenKey;
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 impl TokenStore for SqliteStore {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut sql = row::insert(&record, None)?;
         if let Some(OwnerLimit { most, now }) = limit {
             // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
@@ -37,11 +44,24 @@ impl TokenStore for SqliteStore {
             and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
             sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
         }
-        let mut writer = self.writer().await?;
-        match execute(sql, &mut writer.within).await? {
-            0 => Err(StoreErrorKind::Limit.into()),
-            _ => Ok(Arc::new(record)),
+        let Some(condition) = issuer else {
+            let mut writer = self.writer().await?;
+            return match execute(sql, &mut writer.within).await? {
+                0 => Err(StoreErrorKind::Limit.into()),
+                _ => Ok(Arc::new(record)),
+            };
+        };
+        // The one writer's transaction: nobody revokes the issuer before it ends.
+        let mut writing = self.begin().await?;
+        let holds = holds(&record.project, condition, &mut writing.within).await?;
+        if execute(sql, &mut writing.within).await? == 0 {
+            return Err(StoreErrorKind::Limit.into());
         }
+        if !holds {
+            return Err(StoreErrorKind::IssuerChanged.into());
+        }
+        writing.commit().await?;
+        Ok(Arc::new(record))
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -87,24 +107,33 @@ impl TokenStore for SqliteStore {
         changed(write::revoke(key, revocation), &mut writer.within).await
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        let RevokeMatching { project, group, most } = matching;
-        let left = |sql: &mut Statement| and_left(sql, project, group);
-        let mut sql = write::set_revoked(revocation);
-        if group.is_one_act() {
-            left(&mut sql);
-            let mut writer = self.writer().await?;
-            return Ok(Batch { count: execute(sql, &mut writer.within).await?, done: true });
-        }
-        and_project(&mut sql, project);
-        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
-        left(&mut sql);
-        sql.push(" LIMIT ").bind(most.get() as i64).push(")");
-        let mut writing = self.begin().await?;
-        let count = execute(sql, &mut writing.within).await?;
-        let done = none_left(left, &mut writing.within).await?;
-        writing.commit().await?;
-        Ok(Batch { count, done })
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &RevokeGroup::Family(*family), revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let group = batch.into();
+        self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
     }
 
     async fn rotate(
@@ -113,19 +142,32 @@ impl TokenStore for SqliteStore {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writing = self.begin().await?;
         let Some(old) = find(key, &mut writing.within).await? else { return Ok(None) };
-        let elsewhere = successor.project != key.project;
-        if old.version != expected_version || old.revoked.is_some() || elsewhere {
+        let mut near = async |id: Option<TokenId>| match id {
+            Some(id) => find(&TokenKey { project: key.project, id }, &mut writing.within).await,
+            None => Ok(None),
+        };
+        let (predecessor, earlier) = (near(old.rotated_from).await?, near(old.rotated_to).await?);
+        if !old.may_rotate(expected_version, &successor, predecessor.as_ref(), earlier.as_ref()) {
             return Err(StoreErrorKind::Conflict.into());
         }
-        if let Some(id) = old.rotated_to {
-            let earlier = TokenKey { project: key.project, id };
-            supersede(&earlier, &successor, &mut writing).await?;
+        let holds = match issuer {
+            Some(condition) => holds(&key.project, condition, &mut writing.within).await?,
+            None => true,
+        };
+        if let Some(earlier) = earlier {
+            let (at, by) = (successor.created_at, successor.created_by.clone());
+            let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+            and_key(&mut sql, &earlier.key());
+            execute(sql, &mut writing.within).await?;
         }
         execute(row::insert(&successor, None)?, &mut writing.within).await?;
-
+        if !holds {
+            return Err(StoreErrorKind::IssuerChanged.into());
+        }
         let record = changed(write::rotate_to(key, &successor.id, grace_until), &mut writing.within).await?;
         writing.commit().await?;
         Ok(record)
@@ -149,20 +191,55 @@ impl TokenStore for SqliteStore {
     }
 }
 
-/// Revokes an earlier successor that waits to be confirmed and was made by the same request as the new one.
-async fn supersede(
-    earlier: &TokenKey,
-    successor: &TokenRecord,
-    writing: &mut Writing<sqlx::Transaction<'static, Sqlite>>,
-) -> Result<(), StoreError> {
-    if !find(earlier, &mut writing.within).await?.is_some_and(|earlier| earlier.is_repeated_by(successor)) {
-        return Err(StoreErrorKind::Conflict.into());
+impl SqliteStore {
+    /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work. Between two steps
+    /// other writers have their turn.
+    async fn revoke_in_steps(
+        &self,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let left = |sql: &mut Statement| and_can_still_work(sql, project, group, revocation.at);
+        let mut count = 0;
+        loop {
+            let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;
+            count += step.count;
+            if step.done {
+                return Ok(count);
+            }
+        }
     }
-    let (at, by) = (successor.created_at, successor.created_by.clone());
-    let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
-    and_key(&mut sql, earlier);
-    execute(sql, &mut writing.within).await?;
-    Ok(())
+
+    /// Revokes some of the rows that meet the conditions.
+    async fn revoke_some(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        most: PageSize,
+        left: impl Fn(&mut Statement),
+    ) -> Result<Batch, StoreError> {
+        let mut sql = write::set_revoked(revocation);
+        and_project(&mut sql, project);
+        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
+        left(&mut sql);
+        sql.push(" LIMIT ").bind(most.get() as i64).push(")");
+        let mut writing = self.begin().await?;
+        let count = execute(sql, &mut writing.within).await?;
+        let done = none_left(left, &mut writing.within).await?;
+        writing.commit().await?;
+        Ok(Batch { count, done })
+    }
+}
+
+/// Whether the issuer is as the caller judged it, in a transaction that nobody else writes beside.
+async fn holds(
+    project: &ProjectId,
+    condition: IssuerCondition,
+    connection: &mut SqliteConnection,
+) -> Result<bool, StoreError> {
+    let issuer = find(&TokenKey { project: *project, id: condition.id }, connection).await?;
+    Ok(condition.holds(issuer.as_ref()))
 }
 
 /// The hot path of every verification: static text, prepared once for each connection.

@@ -10,15 +10,17 @@ use super::feed::{Feed, Told};
 use super::protocol::Since;
 use super::shards::{Answer, Flight, Found, Looked, Shards};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
 use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::service::store::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeMatching,
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
     StoreMaintenance, TokenStore, Touch,
 };
 use crate::service::store_error::{StoreError, StoreErrorKind};
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// A store whose answers to [`find_recent`](TokenStore::find_recent), which verifications ask for, are kept in memory and
@@ -235,10 +237,15 @@ impl fmt::Display for TooOld {
 impl core::error::Error for TooOld {}
 
 impl<S: TokenStore> TokenStore for Cached<S> {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
         let keys = [record.key()];
         let _writing = self.writing(&keys);
-        self.store.insert(record, limit).await
+        self.store.insert(record, limit, issuer).await
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
@@ -303,9 +310,35 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         Ok(found)
     }
 
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        let _writing = self.writing_in(&matching.project);
-        self.store.revoke_matching(matching, revocation).await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_owner(project, owner, revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_family(project, family, revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_batch(project, revocation, batch, most).await
     }
 
     async fn rotate(
@@ -314,10 +347,11 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         expected_version: u64,
         successor: TokenRecord,
         grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
     ) -> Result<Found, StoreError> {
         // The successor of an earlier try may be ended too, and only the store knows its id.
         let _writing = self.writing_in(&key.project);
-        self.store.rotate(key, expected_version, successor, grace_until).await
+        self.store.rotate(key, expected_version, successor, grace_until, issuer).await
     }
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {

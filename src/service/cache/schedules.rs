@@ -13,12 +13,13 @@ use super::feed::{Feed, Told};
 use crate::rules::change::Change;
 use crate::rules::mint::{NewToken, mint};
 use crate::rules::policy::Policy;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::memory::MemoryStore;
 use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeGroup, RevokeMatching, TokenStore, Touch};
+use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
 use crate::service::store_error::StoreError;
-use crate::words::ids::{Prefix, ProjectId, TokenKey};
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::keyring::Keyring;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
@@ -42,8 +43,13 @@ impl Far {
 }
 
 impl TokenStore for Far {
-    async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
-        self.exchange(self.0.insert(record, limit)).await
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        self.exchange(self.0.insert(record, limit, issuer)).await
     }
     async fn find(&self, key: &TokenKey) -> Found {
         self.exchange(self.0.find(key)).await
@@ -63,11 +69,40 @@ impl TokenStore for Far {
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Found {
         self.exchange(self.0.revoke(key, revocation)).await
     }
-    async fn revoke_matching(&self, matching: &RevokeMatching, revocation: &Revocation) -> Result<Batch, StoreError> {
-        self.exchange(self.0.revoke_matching(matching, revocation)).await
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.exchange(self.0.revoke_owner(project, owner, revocation)).await
     }
-    async fn rotate(&self, key: &TokenKey, version: u64, successor: TokenRecord, grace_until: Timestamp) -> Found {
-        self.exchange(self.0.rotate(key, version, successor, grace_until)).await
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.exchange(self.0.revoke_family(project, family, revocation)).await
+    }
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.exchange(self.0.revoke_batch(project, revocation, batch, most)).await
+    }
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
+    ) -> Found {
+        self.exchange(self.0.rotate(key, version, successor, grace_until, issuer)).await
     }
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
         self.exchange(self.0.touch_many(touches)).await
@@ -109,7 +144,7 @@ impl World {
         let new = NewToken::new(project, owner, Name::new("CI").unwrap());
         let record = mint(&keyring, &Policy::default(), new, &by, now).unwrap().record;
         let store = MemoryStore::new();
-        block_on(store.insert(record.clone(), None)).unwrap();
+        block_on(store.insert(record.clone(), None, None)).unwrap();
         let cached = Cached::new(Arc::new(Far(store)), BOUND).with_entries(1);
         let revocation = Revocation { at: now, by, reason: RevocationReason::KeyCompromise };
         let revoked: Arc<AtomicBool> = Arc::default();
@@ -145,11 +180,6 @@ impl World {
         });
     }
 
-    fn matching(&self) -> RevokeMatching {
-        let group = RevokeGroup::Owner(self.record.owner.clone());
-        RevokeMatching { project: self.record.project, group, most: PageSize::MAX }
-    }
-
     fn tell(&self, told: Told) {
         self.feed.as_ref().unwrap().send(told).unwrap();
     }
@@ -173,7 +203,8 @@ fn what_this_process_revokes_in_a_group_is_not_accepted_again() {
     shuttle::check_random(
         || {
             World::new().run(async |world| {
-                world.cached.revoke_matching(&world.matching(), &world.revocation).await.unwrap();
+                let (project, owner) = (world.record.project, world.record.owner.clone());
+                world.cached.revoke_owner(&project, &owner, &world.revocation).await.unwrap();
                 world.revoked.store(true, Ordering::SeqCst);
             });
         },

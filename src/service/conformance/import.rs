@@ -21,7 +21,7 @@ pub(super) async fn import_one<S: ImportStore>(
     record: &TokenRecord,
     import_key: ImportKey,
 ) -> Result<Vec<ImportOutcome>, Broken> {
-    Ok(store.import(vec![ImportRow { record: record.clone(), import_key }]).await?)
+    Ok(store.import(vec![ImportRow::new(record.clone(), import_key)]).await?)
 }
 
 pub(super) async fn import_keeps_every_column<S: TokenStore + ImportStore>(store: &S) -> Verdict {
@@ -35,13 +35,18 @@ pub(super) async fn import_keeps_every_column<S: TokenStore + ImportStore>(store
 pub(super) async fn import_answers_each_row_in_order<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     ensure_eq!(store.import(Vec::new()).await?, [], "the outcomes of an import of no row");
     let project = project()?;
-    let known = put_imported(store, &record(project)?).await?;
+    let there = record(project)?;
+    let known = put_imported(store, &there).await?;
     let mut batch = Vec::new();
     for import_key in [import_key()?, known, import_key()?] {
-        batch.push(ImportRow { record: record(project)?, import_key });
+        batch.push(ImportRow::new(record(project)?, import_key));
     }
     let outcomes = store.import(batch.clone()).await?;
-    ensure_eq!(outcomes, [Inserted, Exists, Inserted], "the outcomes of an import whose second row exists");
+    ensure_eq!(
+        outcomes,
+        [Inserted, Exists(there.key()), Inserted],
+        "the outcomes of an import whose second row exists"
+    );
     stored(store, &batch[0].record.key()).await?;
     stored(store, &batch[2].record.key()).await?;
     Ok(())
@@ -52,12 +57,16 @@ pub(super) async fn import_knows_the_rows_before<S: TokenStore + ImportStore>(st
     let key = import_key()?;
     let same_import_key = record(first.project)?;
     let batch = vec![
-        ImportRow { record: first.clone(), import_key: key },
-        ImportRow { record: same_import_key.clone(), import_key: key },
-        ImportRow { record: first.clone(), import_key: import_key()? },
+        ImportRow::new(first.clone(), key),
+        ImportRow::new(same_import_key.clone(), key),
+        ImportRow::new(first.clone(), import_key()?),
     ];
     let outcomes = store.import(batch).await?;
-    ensure_eq!(outcomes, [Inserted, Exists, Exists], "the outcomes where the first row has the keys of the others");
+    ensure_eq!(
+        outcomes,
+        [Inserted, Exists(first.key()), Exists(first.key())],
+        "the outcomes where the first row has the keys of the others"
+    );
     ensure_absent(store, &same_import_key.key(), "after an import of one import key twice").await?;
     same(&*stored(store, &first.key()).await?, &first, "the first of two rows of one key")
 }
@@ -88,11 +97,30 @@ pub(super) async fn import_never_replaces_an_import_key<S: TokenStore + ImportSt
     let key = put_imported(store, &first).await?;
     // An old hash is unique in the whole service, so its key is so over all projects.
     for second in [record(first.project)?, record(project()?)?] {
-        ensure_eq!(import_one(store, &second, key).await?, [Exists], "the outcome under an import key that exists");
+        ensure_eq!(
+            import_one(store, &second, key).await?,
+            [Exists(first.key())],
+            "the outcome under an import key that exists"
+        );
         ensure_absent(store, &second.key(), "after an import under an import key that exists").await?;
     }
     let found = some(store.find_imported(&key).await?, "find_imported")?;
     ensure_eq!(found.key(), first.key(), "what is found by the import key");
+    Ok(())
+}
+
+pub(super) async fn import_knows_a_token_under_another_key<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+    let first = record(project()?)?;
+    let there = put_imported(store, &first).await?;
+    let second = record(first.project)?;
+    let row = ImportRow { other_keys: vec![import_key()?, there], ..ImportRow::new(second.clone(), import_key()?) };
+    let key = row.import_key;
+    ensure_eq!(store.import(vec![row]).await?, [Exists(first.key())], "the outcome where another look-up key exists");
+    ensure_absent(store, &second.key(), "after an import of which another look-up key exists").await?;
+    ensure!(
+        store.find_imported(&key).await?.is_none(),
+        "the look-up key of a row that was not inserted finds a record"
+    );
     Ok(())
 }
 
@@ -101,7 +129,11 @@ pub(super) async fn import_never_replaces_a_token<S: TokenStore + ImportStore>(s
     put(store, &first).await?;
     let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
     let key = import_key()?;
-    ensure_eq!(import_one(store, &second, key).await?, [Exists], "the outcome of a record whose key exists");
+    ensure_eq!(
+        import_one(store, &second, key).await?,
+        [Exists(first.key())],
+        "the outcome of a record whose key exists"
+    );
     same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
     let found = store.find_imported(&key).await?;
     ensure!(found.is_none(), "the import key of a row that was not inserted finds a record");

@@ -6,11 +6,12 @@ use super::sample::{
     revocation, sibling, some, stored, successor,
 };
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::TokenRecord;
 use crate::service::query::{Life, StatusFilter};
 use crate::service::store::{OwnerLimit, TokenStore, Touch};
-use crate::service::store_error::StoreErrorKind::{Conflict, Limit};
-use crate::words::ids::TokenId;
+use crate::service::store_error::StoreErrorKind::{Conflict, IssuerChanged, Limit};
+use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
 pub(super) async fn insert_never_replaces<S: TokenStore>(store: &S) -> Verdict {
@@ -18,7 +19,7 @@ pub(super) async fn insert_never_replaces<S: TokenStore>(store: &S) -> Verdict {
     put(store, &first).await?;
     for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
         let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
-        refused(store.insert(second, limit).await, Conflict, "insert over a live row")?;
+        refused(store.insert(second, limit, None).await, Conflict, "insert over a live row")?;
         same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
     }
     Ok(())
@@ -32,7 +33,7 @@ pub(super) async fn insert_never_replaces_a_dead_row<S: TokenStore>(store: &S) -
         put(store, &first).await?;
         for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
             let second = TokenRecord { id: first.id, ..record(project)? };
-            refused(store.insert(second, limit).await, Conflict, "insert over a dead row")?;
+            refused(store.insert(second, limit, None).await, Conflict, "insert over a dead row")?;
             same(&*stored(store, &first.key()).await?, &first, "the dead row")?;
         }
     }
@@ -70,7 +71,7 @@ pub(super) async fn insert_keeps_every_column<S: TokenStore>(store: &S) -> Verdi
     };
     for sample in [record(project)?, full, earliest, latest] {
         let sample = TokenRecord { id: id('1')?, ..sample };
-        let inserted = store.insert(sample.clone(), None).await?;
+        let inserted = store.insert(sample.clone(), None, None).await?;
         same(&inserted, &sample, "the record that insert answered")?;
         same(&*stored(store, &sample.key()).await?, &sample, "the record found")?;
     }
@@ -104,7 +105,7 @@ pub(super) async fn one_id_in_two_projects_is_two_tokens<S: TokenStore>(store: &
     some(store.update(&here.key(), version, Change::Rename(name("here")?)).await?, "update")?;
     untouched("update").await?;
     let version = stored(store, &here.key()).await?.version;
-    some(store.rotate(&here.key(), version, successor(&here)?, at(5)).await?, "rotate")?;
+    some(store.rotate(&here.key(), version, successor(&here)?, at(5), None).await?, "rotate")?;
     untouched("rotate").await?;
     some(store.revoke(&here.key(), &revocation("ada", 9)?).await?, "revoke")?;
     untouched("revoke").await
@@ -114,6 +115,7 @@ pub(super) async fn limit_counts_live_tokens<S: TokenStore>(store: &S) -> Verdic
     let project = project()?;
     let live = [
         record(project)?,
+        TokenRecord { grace_until: Some(at(1)), rotated_to: Some(id('1')?), ..record(project)? },
         TokenRecord { disabled: Some(disabled("root", 0)?), ..record(project)? },
         TokenRecord { confirm_by: Some(at(1)), ..record(project)? },
         TokenRecord { not_before: Some(at(1)), ..record(project)? },
@@ -121,10 +123,10 @@ pub(super) async fn limit_counts_live_tokens<S: TokenStore>(store: &S) -> Verdic
     for (count, sample) in live.iter().enumerate() {
         let refusing = OwnerLimit { most: count as u64, now: at(0) };
         let what = format!("insert with {count} live tokens, at most {count}");
-        refused(store.insert(sample.clone(), Some(refusing)).await, Limit, &what)?;
+        refused(store.insert(sample.clone(), Some(refusing), None).await, Limit, &what)?;
         ensure_absent(store, &sample.key(), "after an insert that the limit refused").await?;
         let allowing = OwnerLimit { most: count as u64 + 1, now: at(0) };
-        store.insert(sample.clone(), Some(allowing)).await?;
+        store.insert(sample.clone(), Some(allowing), None).await?;
     }
     Ok(())
 }
@@ -138,7 +140,7 @@ pub(super) async fn limit_ignores_dead_tokens<S: TokenStore>(store: &S) -> Verdi
         let live = StatusFilter { life: Life::Live, at: now };
         let count = present.iter().filter(|record| live.matches(record)).count() as u64;
         let new = record(project)?;
-        if store.insert(new.clone(), Some(OwnerLimit { most: count + 1, now })).await.is_err() {
+        if store.insert(new.clone(), Some(OwnerLimit { most: count + 1, now }), None).await.is_err() {
             ensure!(false, "insert with {count} live tokens, at most {}, refused for dead ones", count + 1);
         }
         present.push(new);
@@ -151,7 +153,7 @@ pub(super) async fn limit_is_of_one_owner_in_one_project<S: TokenStore>(store: &
     let theirs = TokenRecord { owner: owner(mine.project, "Ada")?, ..record(mine.project)? };
     let elsewhere = TokenRecord { owner: mine.owner.clone(), ..record(sibling(mine.project, '6')?)? };
     put_all(store, &[theirs, elsewhere]).await?;
-    let inserted = store.insert(mine, Some(OwnerLimit { most: 1, now: at(0) })).await;
+    let inserted = store.insert(mine, Some(OwnerLimit { most: 1, now: at(0) }), None).await;
     ensure!(inserted.is_ok(), "insert of an owner's first token, at most 1, refused for those of others or elsewhere");
     Ok(())
 }
@@ -176,4 +178,59 @@ pub(super) async fn find_answers_none_for_the_absent<S: TokenStore>(store: &S) -
         ensure_eq!(found?.map(|record| record.key()), None, "find of no row");
     }
     Ok(())
+}
+
+/// Inserts on a condition that must not hold, and nothing is there then.
+async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: IssuerCondition, what: &str) -> Verdict {
+    let new = record(project)?;
+    for limit in [None, Some(OwnerLimit { most: 1000, now: at(0) })] {
+        let answer = store.insert(new.clone(), limit, Some(condition)).await;
+        refused(answer, IssuerChanged, &format!("insert whose issuer {what}"))?;
+    }
+    ensure_absent(store, &new.key(), "after an insert that its issuer condition refused").await
+}
+
+pub(super) async fn insert_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict {
+    let issuer = record(project()?)?;
+    let condition = IssuerCondition { id: issuer.id, version: issuer.version };
+    refuses(store, issuer.project, condition, "is not there").await?;
+    let elsewhere = TokenRecord { project: sibling(issuer.project, '6')?, ..issuer.clone() };
+    put(store, &elsewhere).await?;
+    refuses(store, issuer.project, condition, "is in another project").await
+}
+
+pub(super) async fn insert_refuses_a_revoked_issuer<S: TokenStore>(store: &S) -> Verdict {
+    let issuer = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(project()?)? };
+    put(store, &issuer).await?;
+    refuses(store, issuer.project, IssuerCondition { id: issuer.id, version: issuer.version }, "is revoked").await
+}
+
+pub(super) async fn insert_needs_the_issuers_version<S: TokenStore>(store: &S) -> Verdict {
+    let issuer = TokenRecord { version: 41, ..record(project()?)? };
+    put(store, &issuer).await?;
+    for version in [40, 42, 0, TokenRecord::MAX_VERSION] {
+        refuses(store, issuer.project, IssuerCondition { id: issuer.id, version }, "is of another version").await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    // Whether it works is not the store's to judge. A use changes nothing that was judged.
+    for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
+        put(store, &issuer).await?;
+        store.touch_many(&[Touch { key: issuer.key(), used_at: at(3) }]).await?;
+        let condition = IssuerCondition { id: issuer.id, version: issuer.version };
+        let answer = store.insert(record(project)?, None, Some(condition)).await;
+        ensure!(answer.is_ok(), "insert whose issuer is {} at {}: refused", issuer.status(at(1)), at(1));
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_says_conflict_before_its_issuer<S: TokenStore>(store: &S) -> Verdict {
+    let first = record(project()?)?;
+    put(store, &first).await?;
+    let missing = IssuerCondition { id: id('1')?, version: 1 };
+    let again = TokenRecord { name: name("another")?, ..first.clone() };
+    refused(store.insert(again, None, Some(missing)).await, Conflict, "insert over a row, without its issuer")
 }

@@ -108,12 +108,22 @@ laws! {
             /// The same id under two projects is two tokens; no call on one changes the other.
             one_id_in_two_projects_is_two_tokens;
             /// An owner who has as many live tokens as allowed gets no more: disabled, pending and not yet valid ones
-            /// count. What was refused is not there.
+            /// count, and those in their grace period. What was refused is not there.
             limit_counts_live_tokens;
             /// Tokens that are dead at the given time do not count towards the limit.
             limit_ignores_dead_tokens;
             /// Tokens of other owners, or in other projects, do not count towards the limit.
             limit_is_of_one_owner_in_one_project;
+            /// The issuing token must be there, in the same project. What was refused is not there.
+            insert_needs_its_issuer;
+            /// A revoked issuer is refused.
+            insert_refuses_a_revoked_issuer;
+            /// An issuer of another version than the one that was judged is refused.
+            insert_needs_the_issuers_version;
+            /// Whether the issuer works is not the store's to judge, and its last use does not count.
+            insert_takes_its_issuer_as_it_is;
+            /// A key that exists is a conflict, whatever the issuer.
+            insert_says_conflict_before_its_issuer;
             /// Find answers dead rows as it does live ones.
             find_answers_dead_rows;
             /// Find of no row is `None`, not an error.
@@ -217,22 +227,27 @@ laws! {
             a_group_is_a_key_number;
             /// Revoking a group leaves other projects alone.
             a_group_stays_in_its_project;
-            /// For an owner or a family one call revokes all, whatever `most` says.
-            owner_and_family_are_one_act;
-            /// For the other groups one call revokes at most `most` and at least one, until none is left.
-            other_groups_come_in_batches;
+            /// For an owner or a family one call revokes all, also if there are more rows than one step takes.
+            owner_and_family_are_revoked_in_one_call;
+            /// For an owner or a family every token is revoked that can still work: also a disabled, pending or not yet valid
+            /// one, one in its grace period, and one that ended less than a day before.
+            owner_and_family_take_all_that_can_still_work;
+            /// The count of a group is that of the rows that the call revoked.
+            a_group_counts_its_rows;
+            /// A batch revokes at most `most` rows and at least one, until none is left.
+            revoke_batch_revokes_no_more_than_asked;
             /// The count of a batch is that of the rows it revoked.
-            revoke_matching_counts_its_rows;
+            revoke_batch_counts_its_rows;
             /// A batch is done just when it leaves none: also when it was full.
-            revoke_matching_is_done_when_none_is_left;
+            revoke_batch_is_done_when_none_is_left;
+            /// A batch takes tokens that ended otherwise too.
+            revoke_batch_takes_dead_tokens;
             /// Each row takes the revocation, and nothing else but the version.
-            revoke_matching_writes_as_revoke_does;
+            a_group_writes_as_revoke_does;
             /// Each row's version is raised by one.
-            revoke_matching_raises_the_version;
+            a_group_raises_the_version;
             /// Rows that are revoked already keep their revocation and version.
-            revoke_matching_leaves_the_revoked;
-            /// Tokens that ended otherwise are revoked too.
-            revoke_matching_takes_dead_tokens;
+            a_group_leaves_the_revoked;
         }
         rotate {
             /// The successor is there, the old token is linked to it and has its grace, and is the answer.
@@ -265,6 +280,16 @@ laws! {
             a_confirmed_successor_ends_retries;
             /// A retry behind the revocation of the successor is a conflict.
             a_revoked_successor_ends_retries;
+            /// A token is not rotated while its predecessor is in grace: until the end of it, also if that one is disabled.
+            rotate_waits_for_the_grace_of_its_predecessor;
+            /// A retry after the grace of the old token is done: with a grace of zero it always comes after it.
+            a_retry_is_done_after_the_grace;
+            /// A retry after the old token has expired is a conflict.
+            an_expired_token_ends_retries;
+            /// A retry after the old token was disabled is a conflict.
+            a_disabled_token_ends_retries;
+            /// The issuing token must be there, of the version that was judged, and not revoked; it may be the old token itself.
+            rotate_needs_its_issuer;
             /// A rotation that is refused, for whichever reason, changes no row and leaves none.
             a_refused_rotation_changes_nothing;
         }
@@ -302,7 +327,11 @@ laws! {
             /// A revoke and a rotation at once: either both are done, or the rotation is refused and left no successor.
             revoke_and_rotate_come_one_by_one;
             /// A rotation at once with revoking its owner or family leaves nothing alive.
-            no_rotation_slips_past_revoke_matching;
+            no_rotation_slips_past_a_group;
+            /// Once the revocation of an issuer is acknowledged, no insert on its condition takes effect.
+            no_insert_slips_past_the_revocation_of_its_issuer;
+            /// Once the revocation of an issuer is acknowledged, no rotation on its condition takes effect.
+            no_rotation_slips_past_the_revocation_of_its_issuer;
             /// A touch and a revoke at once are both kept.
             touch_and_revoke_at_once_both_hold;
             /// A touch and a rename at once are both kept.
@@ -313,8 +342,8 @@ laws! {
         dropped {
             /// A rotation whose future is dropped half-way happened whole or not at all.
             a_dropped_rotation_is_whole_or_nothing;
-            /// Revoking an owner, dropped half-way, happened whole or not at all.
-            a_dropped_revoke_matching_is_whole_or_nothing;
+            /// Revoking an owner, dropped half-way, can be repeated and then reaches all.
+            a_dropped_revoke_owner_can_be_repeated;
         }
     }
 }
@@ -359,20 +388,20 @@ laws! {
             claim_respects_a_lease;
             /// From the end of a lease on it is claimed again: at the end itself, too.
             claim_takes_over_when_a_lease_ends;
-            /// A claim writes the lease, and nothing else but the version.
+            /// A claim writes the lease, and nothing else.
             claim_writes_the_lease;
-            /// A claim raises the version by one.
-            claim_raises_the_version;
+            /// A claim leaves the version: no rule reads a lease.
+            claim_leaves_the_version;
             /// Those that expire first are claimed first.
             claim_takes_the_soonest_first;
             /// One call claims at most as many as asked for, and leases no others.
             claim_takes_no_more_than_asked;
-            /// An acknowledgement sets the stage, clears the lease, and changes nothing else but the version.
+            /// An acknowledgement sets the stage, clears the lease, and changes nothing else.
             acknowledge_sets_the_stage_and_ends_the_lease;
             /// The stage never goes back.
             acknowledge_never_goes_back;
-            /// An acknowledgement raises the version by one.
-            acknowledge_raises_the_version;
+            /// An acknowledgement leaves the version.
+            acknowledge_leaves_the_version;
             /// An acknowledgement of no row is `None`, and makes none.
             acknowledge_answers_none_for_the_absent;
         }
@@ -400,6 +429,8 @@ laws! {
             find_imported_answers_none_for_the_absent;
             /// A row whose import key exists, in whichever project, exists, and is not inserted.
             import_never_replaces_an_import_key;
+            /// A row of which another look-up key exists, exists under the key of that row.
+            import_knows_a_token_under_another_key;
             /// A row whose own key exists does so too: what is there stays as it is, and the import key unknown.
             import_never_replaces_a_token;
             /// What is found by its import key is the row as it is now.
@@ -414,6 +445,8 @@ laws! {
         races {
             /// Of several imports under one import key at once one is done, and only its row is there.
             one_import_of_a_key_wins;
+            /// Two nodes that mint with different keys do not both import one token.
+            one_import_under_two_keys_at_once_wins;
         }
     }
 }

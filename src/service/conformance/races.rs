@@ -1,5 +1,6 @@
 //! The laws of calls at once: one of them comes first, and neither sees half of the other.
 
+use super::group::revoke_group;
 use super::imported::import_one;
 use super::report::{Broken, Verdict, ensure, ensure_eq, refused};
 use super::sample::{
@@ -7,13 +8,14 @@ use super::sample::{
 };
 use super::together::{ROUNDS, all, both};
 use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::TokenRecord;
 use crate::service::query::{CountQuery, PageSize};
 use crate::service::store::{
-    ImportOutcome, ImportStore, OwnerLimit, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore, Touch,
+    ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, RevokeGroup, StoreMaintenance, TokenStore, Touch,
 };
 use crate::service::store_error::StoreError;
-use crate::service::store_error::StoreErrorKind::{self, Conflict, Limit};
+use crate::service::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 
 /// Just this many calls were done, and the others refused with this kind.
 fn done<T>(
@@ -42,7 +44,7 @@ pub(super) async fn one_insert_of_a_key_wins<S: TokenStore>(store: &S) -> Verdic
         for text in ["a", "b", "c"] {
             samples.push(TokenRecord { id: first.id, name: name(text)?, ..record(project)? });
         }
-        let answers = all(samples.into_iter().map(|sample| store.insert(sample, None))).await;
+        let answers = all(samples.into_iter().map(|sample| store.insert(sample, None, None))).await;
         let winner = done(answers, 1, Conflict, "inserts of one key")?;
         let found = stored(store, &first.key()).await?;
         ensure!(
@@ -62,7 +64,7 @@ pub(super) async fn inserts_at_once_keep_the_limit<S: TokenStore>(store: &S) -> 
             samples.push(record(first.project)?);
         }
         let limit = Some(OwnerLimit { most: 3, now: at(0) });
-        let answers = all(samples.into_iter().map(|sample| store.insert(sample, limit))).await;
+        let answers = all(samples.into_iter().map(|sample| store.insert(sample, limit, None))).await;
         done(answers, 2, Limit, "inserts with two places left")?;
         let rows = store.count(&CountQuery::new(first.project)).await?;
         ensure_eq!(rows, 3, "tokens of an owner who may have 3");
@@ -112,7 +114,7 @@ pub(super) async fn one_rotation_at_once_wins<S: TokenStore>(store: &S) -> Verdi
         let before = kept(store, &record(project)?).await?;
         let key = before.key();
         let new = [successor(&before)?, successor(&before)?, successor(&before)?];
-        let calls = new.iter().map(|new| store.rotate(&key, before.version, new.clone(), at(20)));
+        let calls = new.iter().map(|new| store.rotate(&key, before.version, new.clone(), at(20), None));
         let answers = all(calls).await;
         done(answers, 1, Conflict, "rotations of one token")?;
         let found = stored(store, &key).await?;
@@ -131,7 +133,7 @@ pub(super) async fn revoke_and_rotate_come_one_by_one<S: TokenStore>(store: &S) 
         let (key, new) = (before.key(), successor(&before)?);
         let revocation = revocation("root", 1)?;
         let revoke = store.revoke(&key, &revocation);
-        let rotate = store.rotate(&key, before.version, new.clone(), at(20));
+        let rotate = store.rotate(&key, before.version, new.clone(), at(20), None);
         let (revoked, rotated) = both(round, revoke, rotate).await;
         some(revoked?, "revoke")?;
         let found = stored(store, &key).await?;
@@ -152,7 +154,7 @@ pub(super) async fn revoke_and_rotate_come_one_by_one<S: TokenStore>(store: &S) 
     Ok(())
 }
 
-pub(super) async fn no_rotation_slips_past_revoke_matching<S: TokenStore>(store: &S) -> Verdict {
+pub(super) async fn no_rotation_slips_past_a_group<S: TokenStore>(store: &S) -> Verdict {
     for round in 0..ROUNDS {
         let before = kept(store, &record(project()?)?).await?;
         let new = TokenRecord { owner: before.owner.clone(), ..successor(&before)? };
@@ -160,20 +162,66 @@ pub(super) async fn no_rotation_slips_past_revoke_matching<S: TokenStore>(store:
             0 | 1 => RevokeGroup::Owner(before.owner.clone()),
             _ => RevokeGroup::Family(before.family),
         };
-        let matching = RevokeMatching { project: before.project, group, most: PageSize::MAX };
         let (key, revocation) = (before.key(), revocation("root", 1)?);
-        let revoke = store.revoke_matching(&matching, &revocation);
-        let rotate = store.rotate(&key, before.version, new.clone(), at(20));
+        let revoke = revoke_group(store, before.project, &group, &revocation);
+        let rotate = store.rotate(&key, before.version, new.clone(), at(20), None);
         let (revoked, rotated) = both(round, revoke, rotate).await;
         revoked?;
         if rotated.is_err() {
-            refused(rotated, Conflict, "a rotation behind revoke_matching")?;
+            refused(rotated, Conflict, "a rotation after the revocation of its group")?;
         }
-        ensure!(stored(store, &key).await?.revoked.is_some(), "{:?} left the old token alive", matching.group);
+        ensure!(stored(store, &key).await?.revoked.is_some(), "{group:?} left the old token alive");
         if let Some(new) = store.find(&new.key()).await? {
-            ensure!(new.revoked.is_some(), "{:?} left the successor of a rotation at once alive", matching.group);
+            ensure!(new.revoked.is_some(), "{group:?} left the successor of a concurrent rotation alive");
         }
     }
+    Ok(())
+}
+
+pub(super) async fn no_insert_slips_past_the_revocation_of_its_issuer<S: TokenStore>(store: &S) -> Verdict {
+    for round in 0..ROUNDS {
+        let issuer = kept(store, &record(project()?)?).await?;
+        let new = record(issuer.project)?;
+        let condition = IssuerCondition { id: issuer.id, version: issuer.version };
+        let insert = store.insert(new.clone(), None, Some(condition));
+        let (before, issued) = both(round, revoke_and_look(store, &issuer, &new), insert).await;
+        no_token_after(store, &new, before?, issued).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: TokenStore>(store: &S) -> Verdict {
+    for round in 0..ROUNDS {
+        let issuer = kept(store, &record(project()?)?).await?;
+        let old = kept(store, &record(issuer.project)?).await?;
+        let new = successor(&old)?;
+        let condition = IssuerCondition { id: issuer.id, version: issuer.version };
+        let key = old.key();
+        let rotate = store.rotate(&key, old.version, new.clone(), at(20), Some(condition));
+        let (before, issued) = both(round, revoke_and_look(store, &issuer, &new), rotate).await;
+        no_token_after(store, &new, before?, issued).await?;
+    }
+    Ok(())
+}
+
+/// Revokes an issuer, and says whether the token that it issues meanwhile is there once the revocation is acknowledged.
+async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &TokenRecord) -> Result<bool, Broken> {
+    some(store.revoke(&issuer.key(), &revocation("root", 1)?).await?, "revoke")?;
+    Ok(store.find(&new.key()).await?.is_some())
+}
+
+/// A token is there now only if it was so once the revocation of its issuer was acknowledged.
+async fn no_token_after<S: TokenStore, T>(
+    store: &S,
+    new: &TokenRecord,
+    before: bool,
+    issued: Result<T, StoreError>,
+) -> Verdict {
+    if issued.is_err() {
+        refused(issued, IssuerChanged, "a token issued beside the revocation of its issuer")?;
+    }
+    let after = store.find(&new.key()).await?.is_some();
+    ensure!(before || !after, "a token came to be after the revocation of its issuer was acknowledged");
     Ok(())
 }
 
@@ -251,11 +299,30 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
         let found = some(store.find_imported(&key).await?, "find_imported")?;
         for (sample, answer) in samples.iter().zip(answers) {
             let won = found.id == sample.id;
-            let outcome = if won { ImportOutcome::Inserted } else { ImportOutcome::Exists };
+            let outcome = if won { ImportOutcome::Inserted } else { ImportOutcome::Exists(found.key()) };
             ensure_eq!(answer?, [outcome], "the outcome, of imports under one import key at once");
             let there = store.find(&sample.key()).await?.is_some();
             ensure_eq!(there, won, "a row, of imports under one import key at once");
         }
+    }
+    Ok(())
+}
+
+pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+    let project = project()?;
+    for _ in 0..ROUNDS {
+        // Two nodes of which each mints with another key: either knows the other's.
+        let keys = [import_key()?, import_key()?];
+        let rows = [(record(project)?, keys[0], keys[1]), (record(project)?, keys[1], keys[0])];
+        let import = |(record, import_key, other): &(TokenRecord, ImportKey, ImportKey)| {
+            let row = ImportRow { record: record.clone(), import_key: *import_key, other_keys: vec![*other] };
+            store.import(vec![row])
+        };
+        let mut inserted = 0;
+        for answer in all(rows.iter().map(import)).await {
+            inserted += answer?.iter().filter(|outcome| **outcome == ImportOutcome::Inserted).count();
+        }
+        ensure_eq!(inserted, 1, "imports of one token under two keys at once that inserted it");
     }
     Ok(())
 }

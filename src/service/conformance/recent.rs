@@ -3,8 +3,7 @@
 use super::report::{Verdict, ensure_eq};
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
 use crate::rules::change::Change;
-use crate::service::query::PageSize;
-use crate::service::store::{RevokeGroup, RevokeMatching, TokenStore};
+use crate::service::store::TokenStore;
 use crate::words::ids::TokenKey;
 
 /// What is shown of a key is what is there, of whichever age it says it is: nobody but this store has changed it.
@@ -24,7 +23,7 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
     }
     put(store, &sample).await?;
     shows_what_is_there(store, &sample.key(), "an insert").await?;
-    store.rotate(&old.key(), old.version, new.clone(), at(20)).await?;
+    store.rotate(&old.key(), old.version, new.clone(), at(20), None).await?;
     shows_what_is_there(store, &new.key(), "the rotation that it came of").await
 }
 
@@ -40,10 +39,9 @@ pub(super) async fn find_recent_shows_what_was_changed<S: TokenStore>(store: &S)
     shows_what_is_there(store, &renamed.key(), "an update").await?;
     store.revoke(&revoked.key(), &revocation("root", 1)?).await?;
     shows_what_is_there(store, &revoked.key(), "a revocation").await?;
-    store.rotate(&rotated.key(), rotated.version, successor(&rotated)?, at(20)).await?;
+    store.rotate(&rotated.key(), rotated.version, successor(&rotated)?, at(20), None).await?;
     shows_what_is_there(store, &rotated.key(), "a rotation").await?;
-    let matching = RevokeMatching { project, group: RevokeGroup::Owner(of_owner.owner.clone()), most: PageSize::MAX };
-    store.revoke_matching(&matching, &revocation("root", 2)?).await?;
+    store.revoke_owner(&project, &of_owner.owner, &revocation("root", 2)?).await?;
     for sample in &all {
         shows_what_is_there(store, &sample.key(), "the revocation of a group").await?;
     }

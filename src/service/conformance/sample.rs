@@ -176,7 +176,7 @@ pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
 
 /// Inserts a record without a limit.
 pub(super) async fn put<S: TokenStore>(store: &S, record: &TokenRecord) -> Verdict {
-    store.insert(record.clone(), None).await?;
+    store.insert(record.clone(), None, None).await?;
     Ok(())
 }
 

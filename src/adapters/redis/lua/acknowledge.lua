@@ -10,6 +10,6 @@ for at = 4, #ARGV do
     fields.ns = stage
   end
 end
-change(id, row, fields)
+note(id, fields)
 tell(id)
 return { 'done', reply(id) }

@@ -130,6 +130,27 @@ local function load(id)
   return read(id)
 end
 
+-- Whether the issuing token is not as the caller judged it: it is missing, revoked or of another version. An empty id asks
+-- nothing. A script runs alone, so nobody revokes it before the script ends.
+local function issuer_changed(id, version)
+  if id == '' then
+    return false
+  end
+  local row = load(id)
+  return not row or row.ra or row.ve ~= version
+end
+
+-- Sets fields that no rule reads, or clears those that are set to an empty text: the version stays.
+local function note(id, fields)
+  for field, value in pairs(fields) do
+    if value == '' then
+      redis.call('HDEL', token(id), field)
+    else
+      redis.call('HSET', token(id), field, value)
+    end
+  end
+end
+
 -- A row from fields and values by turns, as a caller gives them.
 local function given(values, first)
   local row = {}

@@ -1,9 +1,10 @@
--- A new row. ARGV: feed, its id, the most live tokens of the owner or nothing, the time to judge them at, the row.
+-- A new row. ARGV: feed, its id, the most live tokens of the owner or nothing, the time to judge them at, the issuer's id and
+-- version or nothing, the row.
 local id, most, now = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', token(id)) == 1 then
   return { 'conflict' }
 end
-local row = given(ARGV, 5)
+local row = given(ARGV, 7)
 if most ~= '' then
   -- The owner's own fence has taken its rows out of the count; a family's has not.
   for _, group in ipairs(redis.call('HKEYS', P .. 'fences')) do
@@ -14,6 +15,9 @@ if most ~= '' then
   if redis.call('ZCOUNT', P .. 'standing:owner:' .. row.ow, '(' .. now, '+inf') >= tonumber(most) then
     return { 'limit' }
   end
+end
+if issuer_changed(ARGV[5], ARGV[6]) then
+  return { 'issuer' }
 end
 add(id, row)
 tell(id)

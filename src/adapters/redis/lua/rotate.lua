@@ -1,5 +1,6 @@
--- Rotates one row. ARGV: feed, its id, the version that it must have, the end of its grace, the successor's id and row.
-local id, version, grace, new_id, new = ARGV[2], ARGV[3], ARGV[4], ARGV[5], given(ARGV, 6)
+-- Rotates one row. ARGV: feed, its id, the version that it must have, the end of its grace, the successor's id, the issuer's id
+-- and version or nothing, the successor's row. The rule is TokenRecord::may_rotate, restated.
+local id, version, grace, new_id, new = ARGV[2], ARGV[3], ARGV[4], ARGV[5], given(ARGV, 8)
 local row = load(id)
 if not row then
   return { 'none' }
@@ -7,15 +8,34 @@ end
 if row.ve ~= version or row.ra or redis.call('EXISTS', token(new_id)) == 1 then
   return { 'conflict' }
 end
-if row.rt then
-  -- Only a retry of the request that made it may put another in the place of a successor that waits.
-  local waits = load(row.rt)
-  if not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
+local now = tonumber(new.ca)
+local function ended(time)
+  return time and tonumber(time) <= now
+end
+if row.rf then
+  local old = load(row.rf)
+  if old and old.gr and not (old.ra or ended(old.gr) or ended(old.co) or ended(old.ex)) then
     return { 'conflict' }
   end
+end
+local waits
+if row.rt then
+  -- Only a retry of the request that made it may put another in the place of a successor that is not confirmed, and only
+  -- while nothing but its grace has ended the token.
+  waits = load(row.rt)
+  if row.da or ended(row.ex) or not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
+    return { 'conflict' }
+  end
+end
+if issuer_changed(ARGV[6], ARGV[7]) then
+  return { 'issuer' }
+end
+if waits then
   revoke(row.rt, waits, new.ca, 'superseded', new.cb)
   tell(row.rt)
 end
+-- Read again: the issuer may be one of these rows, with a fence written into it.
+row = read(id)
 add(new_id, new)
 change(id, row, { rt = new_id, gr = grace })
 tell(new_id)
