@@ -50,7 +50,7 @@ pub use crate::adapters::postgres::PostgresStore;
 #[cfg(all(feature = "postgres", feature = "cache"))]
 pub use crate::adapters::postgres::feed::PostgresFeed;
 #[cfg(feature = "redis")]
-pub use crate::adapters::redis::RedisStore;
+pub use crate::adapters::redis::{RedisStore, durability::Durability};
 #[cfg(all(feature = "redis", feature = "cache"))]
 pub use crate::adapters::redis::feed::RedisFeed;
 #[cfg(feature = "tracing-subscriber")]

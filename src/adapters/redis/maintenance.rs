@@ -53,7 +53,7 @@ impl StoreMaintenance for RedisStore {
             // Judged here, and claimed as they were judged: what another has claimed or changed meanwhile is left out.
             let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
             let act = due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version));
-            let answer = self.servers.write(&act).await?;
+            let answer = self.servers.write_to_master(&act).await?.answer;
             if answer.word != Word::Done {
                 return Err(refused(answer.word));
             }
@@ -73,7 +73,7 @@ impl StoreMaintenance for RedisStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let not_later = NoticeStage::ALL.iter().filter(|other| **other <= stage).map(NoticeStage::as_str);
         let act = self.act(&ACKNOWLEDGE, &key.project).arg(key.id.as_str()).arg(stage.as_str()).args(not_later);
-        record_if_any(key, self.servers.write(&act).await?)
+        record_if_any(key, self.servers.write(&act, self.durability).await?)
     }
 }
 
