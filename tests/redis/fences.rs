@@ -7,13 +7,15 @@ use keyfob::{
 };
 
 use crate::support::redis::Servers;
-use crate::support::now;
+use crate::support::{now, size};
 use crate::{insert, revocation, support};
 
 /// As much as the documentation allows a call, and a little more.
 const DEADLINE: Duration = Duration::from_millis(5_500);
 /// Many scripts' worth, each of which takes some ten milliseconds.
-const MANY: usize = 250_000;
+fn many() -> usize {
+    if size::is_full() { 250_000 } else { 60_000 }
+}
 
 fn owner() -> RevokeMatching {
     RevokeMatching { project: project(), group: RevokeGroup::Owner(owner_id()), most: Default::default() }
@@ -51,13 +53,13 @@ async fn a_large_group_is_revoked_and_purged_within_the_deadline() {
     let Some(servers) = Servers::one() else { return };
     let store = servers.store().await;
     let key = insert(&store).await;
-    give_rows(&servers, MANY);
+    give_rows(&servers, many());
 
     let asked = Instant::now();
     let batch = store.revoke_matching(&owner(), &revocation()).await.unwrap();
     println!("{} tokens revoked after {:?}", batch.count, asked.elapsed());
     assert!(asked.elapsed() < DEADLINE / 2, "{:?}", asked.elapsed());
-    assert_eq!(batch.count, MANY as u64 + 1);
+    assert_eq!(batch.count, many() as u64 + 1);
     assert!(is_revoked(&store, &key).await);
 
     // A purge has to write the rest first. What it cannot do in time, the next one does.
@@ -74,7 +76,7 @@ async fn a_large_group_is_revoked_and_purged_within_the_deadline() {
         }
         assert!(purges < 100);
     }
-    assert!(purges > 1, "all was written in time, so this shows nothing");
+    assert!(purges > 1 || !size::is_full(), "all was written in time, so this shows nothing");
     assert!(is_revoked(&store, &key).await);
     assert_eq!(store.background_faults(), 0);
 }

@@ -198,7 +198,8 @@ impl Servers {
 
     pub fn ask_node(&self, number: usize, command: &[&str]) -> String {
         let Node { host, port, .. } = &self.nodes[number];
-        let told = Command::new("redis-cli").args(["-h", host, "-p", &port.to_string()]).args(command).output().unwrap();
+        let told =
+            Command::new("redis-cli").args(["-h", host, "-p", &port.to_string()]).args(command).output().unwrap();
         String::from_utf8_lossy(&told.stdout).into_owned()
     }
 

@@ -121,7 +121,10 @@ impl Connection {
     /// [`RedisError`] if there is no answer, or if the server refused the command.
     pub(super) async fn send_one(&self, slot: Slot, command: Cmd) -> RedisResult<Value> {
         let mut answers = self.send(slot, &[command]).await?;
-        answers.pop().ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer to a command")))?.extract_error()
+        answers
+            .pop()
+            .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer to a command")))?
+            .extract_error()
     }
 
     /// Sends a command to each node, replicas too; their answers, each with the node's address.

@@ -65,9 +65,9 @@ pub(super) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreEr
 /// An operation that is applied on its master, and that a fail-over may undo.
 #[derive(Clone, Debug)]
 pub(super) enum NotReplicated {
-    /// The replica at this address is not connected to its master, or still takes its first copy.
+    /// The replica at this address is not connected to its master.
     Disconnected(String),
-    /// The replica at this address is connected, but has not acknowledged the operation.
+    /// The replica at this address is connected, but has not acknowledged the operation. It may be taking its first copy.
     Silent(String),
     /// The server that did the operation is no longer the master, or no longer has the history with the operation.
     Succeeded,
@@ -78,9 +78,10 @@ pub(super) enum NotReplicated {
 impl NotReplicated {
     /// This replica of a master lacks the operation.
     pub(super) fn of(replica: &str, master: &Master) -> Self {
-        match master.acknowledged(replica) {
-            Some(_) => Self::Silent(replica.to_owned()),
-            None => Self::Disconnected(replica.to_owned()),
+        if master.is_connected(replica) {
+            Self::Silent(replica.to_owned())
+        } else {
+            Self::Disconnected(replica.to_owned())
         }
     }
 }

@@ -21,8 +21,15 @@ pub(super) struct Master {
     pub(super) offset: u64,
     /// The addresses of the replicas that count.
     pub(super) replicas: Vec<String>,
-    /// The addresses of the replicas that are connected, and the offset that each has acknowledged.
-    connected: Vec<(String, u64)>,
+    connected: Vec<Connected>,
+}
+
+/// A replica that is connected.
+#[derive(PartialEq, Eq, Debug)]
+struct Connected {
+    address: String,
+    /// What it has acknowledged. `None` if it still takes its first copy.
+    offset: Option<u64>,
 }
 
 /// The question of which history a server writes.
@@ -52,26 +59,38 @@ impl Master {
     pub(super) fn of(answers: Vec<Value>) -> RedisResult<Option<Self>> {
         let mut answers = answers.into_iter().map(redis::from_redis_value::<String>);
         let info = answers.next().ok_or_else(|| unexpected("no answer to INFO"))??;
-        let Some(Replication { history, offset, promoted, connected }) = Replication::of(&info)? else { return Ok(None) };
+        let Some(Replication { history, offset, promoted, connected }) = Replication::of(&info)? else {
+            return Ok(None);
+        };
         let replicas = match answers.next().transpose()? {
             Some(nodes) => match listed(&nodes, promoted)? {
                 Some(replicas) => replicas,
                 None => return Ok(None),
             },
             // Nobody but an operator promotes a replica of a single server.
-            None => connected.iter().map(|(address, _)| address.clone()).collect(),
+            None => connected
+                .iter()
+                .filter(|replica| replica.offset.is_some())
+                .map(|replica| replica.address.clone())
+                .collect(),
         };
         Ok(Some(Self { history, offset, replicas, connected }))
     }
 
-    /// The offset that a replica has acknowledged. `None` if it is not connected.
-    pub(super) fn acknowledged(&self, replica: &str) -> Option<u64> {
-        self.connected.iter().find(|(address, _)| address == replica).map(|(_, offset)| *offset)
+    /// Whether a replica is connected, be it that it still takes its first copy.
+    pub(super) fn is_connected(&self, replica: &str) -> bool {
+        self.connected.iter().any(|connected| connected.address == replica)
     }
 
-    /// Returns a replica whose acknowledgement is missing for this durability, if each must have acknowledged its offset.
-    pub(super) fn lacking(&self, durability: Durability, offset: impl Fn(&str) -> u64) -> Option<&str> {
-        let has_it = |replica: &&String| self.acknowledged(replica).is_some_and(|has| has >= offset(replica));
+    /// Whether a replica has all up to an offset.
+    pub(super) fn has(&self, replica: &str, offset: u64) -> bool {
+        let is_it = |connected: &&Connected| connected.address == replica;
+        self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
+    }
+
+    /// Returns a replica that does not do what this durability asks of it, or of one of them.
+    pub(super) fn lacking(&self, durability: Durability, does: impl Fn(&str) -> bool) -> Option<&str> {
+        let has_it = |replica: &&String| does(replica);
         let lacking = self.replicas.iter().find(|replica| !has_it(replica));
         match durability {
             Durability::OneReplica if self.replicas.iter().any(|replica| has_it(&replica)) => None,
@@ -81,7 +100,7 @@ impl Master {
 
     /// How many replicas `WAIT` must wait for. It counts any that are connected, also such that do not count here.
     pub(super) fn most_to_wait_for(&self, durability: Durability) -> usize {
-        let strange = self.connected.iter().filter(|(address, _)| !self.replicas.contains(address)).count();
+        let strange = self.connected.iter().filter(|connected| !self.replicas.contains(&connected.address)).count();
         match durability {
             Durability::EveryReplica => self.connected.len(),
             Durability::OneReplica => strange + 1,
@@ -95,7 +114,7 @@ struct Replication {
     offset: u64,
     /// Whether it was a replica before.
     promoted: bool,
-    connected: Vec<(String, u64)>,
+    connected: Vec<Connected>,
 }
 
 impl Replication {
@@ -106,30 +125,31 @@ impl Replication {
         if required("role")? != "master" {
             return Ok(None);
         }
-        let is_replica = |field: &str| field.strip_prefix("slave").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let is_replica =
+            |field: &str| field.strip_prefix("slave").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
         Ok(Some(Self {
             history: required("master_replid")?.to_owned(),
             offset: number(required("master_repl_offset")?)?,
             promoted: required("master_replid2")?.bytes().any(|digit| digit != b'0'),
             connected: lines()
                 .filter(|(field, _)| is_replica(field))
-                .filter_map(|(_, replica)| online(replica).transpose())
+                .map(|(_, replica)| Connected::of(replica))
                 .collect::<RedisResult<_>>()?,
         }))
     }
 }
 
-/// The address and the offset of a replica: `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`. `None` if it still takes its
-/// first copy.
-fn online(replica: &str) -> RedisResult<Option<(String, u64)>> {
-    let field = |name| {
-        let found = replica.split(',').filter_map(|part| part.split_once('=')).find(|(field, _)| *field == name);
-        found.map(|(_, value)| value).ok_or_else(|| unexpected("INFO replication lacks a field of a replica"))
-    };
-    if field("state")? != "online" {
-        return Ok(None);
+impl Connected {
+    /// `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`.
+    fn of(replica: &str) -> RedisResult<Self> {
+        let field = |name| {
+            let found = replica.split(',').filter_map(|part| part.split_once('=')).find(|(field, _)| *field == name);
+            found.map(|(_, value)| value).ok_or_else(|| unexpected("INFO replication lacks a field of a replica"))
+        };
+        let offset = number(field("offset")?)?;
+        let offset = (field("state")? == "online").then_some(offset);
+        Ok(Self { address: format!("{}:{}", field("ip")?, field("port")?), offset })
     }
-    Ok(Some((format!("{}:{}", field("ip")?, field("port")?), number(field("offset")?)?)))
 }
 
 /// The addresses of the replicas that may be elected in place of the server that gave this list, failed ones too:
@@ -143,9 +163,8 @@ fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
     let is_asked = |node: &&Node<'_>| node.has_flag("myself") && node.has_flag("master");
     let Some(asked) = nodes.iter().find(is_asked) else { return Ok(None) };
     let has_failed = |node: &Node<'_>| node.has_flag("fail") || node.has_flag("fail?");
-    let is_succeeded = |node: &&Node<'_>| {
-        node.has_flag("master") && has_failed(node) && !node.has_slots && node.epoch < asked.epoch
-    };
+    let is_succeeded =
+        |node: &&Node<'_>| node.has_flag("master") && has_failed(node) && !node.has_slots && node.epoch < asked.epoch;
     let mut masters = vec![asked.id];
     if promoted {
         masters.extend(nodes.iter().filter(is_succeeded).map(|node| node.id));
@@ -172,7 +191,8 @@ impl<'l> Node<'l> {
         let [id, address, flags, master, _, _, epoch, _, slots @ ..] = &parts[..] else {
             return Err(unexpected("CLUSTER NODES has a line that is too short"));
         };
-        let (address, _) = address.split_once('@').ok_or_else(|| unexpected("CLUSTER NODES has a node without address"))?;
+        let (address, _) =
+            address.split_once('@').ok_or_else(|| unexpected("CLUSTER NODES has a node without address"))?;
         Ok(Self { id, address, flags, master, epoch: number(epoch)?, has_slots: !slots.is_empty() })
     }
 
@@ -224,7 +244,8 @@ mod tests {
 
     #[test]
     fn replicas_of_a_failed_master_count_for_its_successor() {
-        let failed = "ff 10.0.0.9:6379@16379 master,fail - 0 0 1 connected\ngg 10.0.0.10:6379@16379 slave ff 0 0 1 connected\n";
+        let failed =
+            "ff 10.0.0.9:6379@16379 master,fail - 0 0 1 connected\ngg 10.0.0.10:6379@16379 slave ff 0 0 1 connected\n";
         let promoted = INFO.replace("replid2:0000", "replid2:bbbb");
         let counted = |info, failed: &str| {
             let nodes = format!("{NODES}{failed}");
@@ -244,7 +265,7 @@ mod tests {
     fn what_is_lacking_depends_on_the_durability() {
         let lacking = |durability, nodes: &str, offset| {
             let master = master(INFO, nodes).unwrap();
-            master.lacking(durability, |_| offset).map(str::to_owned)
+            master.lacking(durability, |replica| master.has(replica, offset)).map(str::to_owned)
         };
         let disconnected = Some("10.0.0.7:6379".to_owned());
         assert_eq!(lacking(Durability::EveryReplica, NODES, 100), disconnected);
@@ -263,8 +284,9 @@ mod tests {
     #[test]
     fn a_connected_replica_that_is_not_listed_does_not_count_for_a_listed_one() {
         let master = master(INFO, NODES).unwrap();
-        assert_eq!(master.most_to_wait_for(Durability::OneReplica), 2);
-        assert_eq!(master.most_to_wait_for(Durability::EveryReplica), 2);
+        assert!(master.is_connected("10.0.0.6:6379") && !master.has("10.0.0.6:6379", 0));
+        assert_eq!(master.most_to_wait_for(Durability::OneReplica), 3);
+        assert_eq!(master.most_to_wait_for(Durability::EveryReplica), 3);
     }
 
     #[test]

@@ -42,7 +42,7 @@ struct State {
     covered: u64,
     /// How that went. `None` if every replica that counts has what was written before it.
     failure: Option<NotReplicated>,
-    /// The replicas that missed an acknowledgement, and its offset. Nothing waits for one of them before it has caught up.
+    /// The connected replicas that did not acknowledge an offset in time. Nothing waits for one of them before it has that.
     missed: HashMap<String, u64>,
 }
 
@@ -92,13 +92,13 @@ impl Rounds {
         missed: &mut HashMap<String, u64>,
     ) -> Result<(), NotReplicated> {
         // All that is waited for was answered before this, so the master's offset lies behind it.
-        let before = self.look_patiently(slot, history).await?;
-        let returned = |replica: &str| missed.get(replica).copied().unwrap_or(0);
-        if let Some(replica) = before.lacking(durability, returned) {
+        let before = self.look_patiently(slot, near, history).await?;
+        missed.retain(|replica, offset| before.is_connected(replica) && !before.has(replica, *offset));
+        let is_awaited = |replica: &str| before.is_connected(replica) && !missed.contains_key(replica);
+        if let Some(replica) = before.lacking(durability, is_awaited) {
             return Err(NotReplicated::of(replica, &before));
         }
         if before.replicas.is_empty() {
-            missed.clear();
             return Ok(());
         }
         // WAIT waits for the last write of its own connection. This one is there to be waited for.
@@ -110,25 +110,25 @@ impl Rounds {
         let mut after = in_history(after, history)?;
         if !self.connection.is_clustered() {
             // A single server lists only those that are connected, and so not one that was lost meanwhile.
-            let lost = before.replicas.into_iter().filter(|replica| after.acknowledged(replica).is_none());
+            let lost = before.replicas.into_iter().filter(|replica| !after.replicas.contains(replica));
             let lost: Vec<String> = lost.collect();
             after.replicas.extend(lost);
         }
-        let Some(replica) = after.lacking(durability, |_| before.offset) else {
-            missed.clear();
-            return Ok(());
-        };
-        let lags = |replica: &&String| after.acknowledged(replica).is_none_or(|has| has < before.offset);
-        *missed = after.replicas.iter().filter(lags).map(|replica| (replica.clone(), before.offset)).collect();
-        Err(NotReplicated::of(replica, &after))
+        let lags = |replica: &&String| after.is_connected(replica) && !after.has(replica, before.offset);
+        missed.extend(after.replicas.iter().filter(lags).map(|replica| (replica.clone(), before.offset)));
+        let lacking = after.lacking(durability, |replica| after.has(replica, before.offset));
+        lacking.map_or(Ok(()), |replica| Err(NotReplicated::of(replica, &after)))
     }
 
     /// Asks the master of a slot. It changes nothing, and so is asked again if its connection is lost or another node has
     /// become the master of the slot.
-    async fn look_patiently(&self, slot: Slot, history: &str) -> Result<Master, NotReplicated> {
+    async fn look_patiently(&self, slot: Slot, near: &str, history: &str) -> Result<Master, NotReplicated> {
         let mut lost = false;
         loop {
-            match self.look(slot, Vec::new()).await {
+            // Any server answers the questions. Only one that has the slot answers this, and another one says who has it.
+            let mut is_there = cmd("EXISTS");
+            is_there.arg(near);
+            match self.look(slot, vec![is_there]).await {
                 Ok(master) => return in_history(master, history),
                 Err(error) if is_misrouted(&error) || (error.is_io_error() && !lost) => {
                     lost |= error.is_io_error();

@@ -182,8 +182,13 @@ mod tests {
         let project = ProjectId::new("145").unwrap();
         let act = FIND.on(&project);
         assert_eq!(act.near(), "keyfob:{145}:waited");
-        for key in ["keyfob:projects", "keyfob:projects:ada", "keyfob:projects:{x}y", "keyfob:projects:{}", "keyfob:projects:}"]
-        {
+        for key in [
+            "keyfob:projects",
+            "keyfob:projects:ada",
+            "keyfob:projects:{x}y",
+            "keyfob:projects:{}",
+            "keyfob:projects:}",
+        ] {
             let act = Act::plain("ZADD", key);
             assert_eq!(Slot::for_key(act.near()), act.slot, "{key}");
             assert_ne!(act.near(), key);
