@@ -49,10 +49,10 @@ pub use crate::adapters::github::{
 pub use crate::adapters::postgres::PostgresStore;
 #[cfg(all(feature = "postgres", feature = "cache"))]
 pub use crate::adapters::postgres::feed::PostgresFeed;
-#[cfg(feature = "redis")]
-pub use crate::adapters::redis::RedisStore;
 #[cfg(all(feature = "redis", feature = "cache"))]
 pub use crate::adapters::redis::feed::RedisFeed;
+#[cfg(feature = "redis")]
+pub use crate::adapters::redis::{RedisStore, durability::Durability};
 #[cfg(feature = "tracing-subscriber")]
 pub use crate::adapters::scan::log::{RedactedLine, RedactedLog};
 #[cfg(feature = "scan")]

@@ -1,14 +1,19 @@
 //! The Redis store: every law of the contract, on a cluster and on one server, and what is its own.
 
+#[path = "redis/fences.rs"]
+mod fences;
+#[path = "redis/partition.rs"]
+mod partition;
 mod support;
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, StoreErrorKind, TokenKey, TokenRecord,
-    TokenStore, Tokens, conformance, mint,
+    Access, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, StoreErrorKind,
+    StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
 };
 use support::kit::keeps_the_laws_of_tokens;
 use support::redis::{Servers, shared_cluster, shared_server};
@@ -53,6 +58,17 @@ async fn insert(store: &RedisStore) -> TokenKey {
 
 fn revocation() -> Revocation {
     Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
+}
+
+/// An error's cause, and the causes of that.
+fn cause(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!("{error}; ");
+        cause = error.source();
+    }
+    text
 }
 
 /// One act, though too much for one script: no script of it keeps the server from others for long, and none of the tokens
@@ -141,6 +157,138 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     for key in &keys {
         assert!(store.find(key).await.unwrap().is_some());
     }
+}
+
+/// The caller vouches for settings that cannot be read.
+#[tokio::test]
+async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
+    let Some(servers) = Servers::one() else { return };
+    servers.ask(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-config"]);
+    let urls = || servers.urls().into_iter().map(|url| url.replace("redis://", "redis://app:secret@"));
+    let error = RedisStore::connect(urls()).await.unwrap_err();
+    assert!(cause(&error).contains("no permissions"), "{}", cause(&error));
+    let store = RedisStore::connect_unchecked(urls()).await.unwrap();
+    let key = insert(&store).await;
+    assert!(store.revoke(&key, &revocation()).await.unwrap().unwrap().revoked.is_some());
+}
+
+#[tokio::test]
+async fn a_cluster_that_may_elect_a_replica_without_a_copy_is_refused() {
+    let Some(servers) = Servers::cluster(0) else { return };
+    servers.ask_node(1, &["CONFIG", "SET", "cluster-replica-validity-factor", "0"]);
+    let error = RedisStore::connect(servers.urls()).await.unwrap_err();
+    assert!(cause(&error).contains("cluster-replica-validity-factor 0"), "{}", cause(&error));
+}
+
+/// An operation that is done, and whose replicas cannot be asked for: the caller is told why.
+#[tokio::test]
+async fn the_cause_of_an_unknown_durability_is_told() {
+    let Some(servers) = Servers::one() else { return };
+    servers.ask(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"]);
+    let urls = servers.urls().into_iter().map(|url| url.replace("redis://", "redis://app:secret@"));
+    let store = RedisStore::connect(urls).await.unwrap();
+    let key = insert(&store).await;
+    servers.ask(&["ACL", "SETUSER", "app", "-role", "-info"]);
+    let error = store.revoke(&key, &revocation()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(cause(&error).contains("no permissions"), "{}", cause(&error));
+    servers.ask(&["ACL", "SETUSER", "app", "+role", "+info"]);
+    assert!(store.find(&key).await.unwrap().unwrap().revoked.is_some());
+}
+
+/// With one replica killed or suspended, verification goes on, each revocation is answered in time, and its repeat is
+/// acknowledged after the replica is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_away_holds_up_nobody() {
+    const REVOKED: usize = 20;
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let store = servers.store().await;
+    let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+    let (text, project) = (issued.token.expose_secret().to_owned(), issued.record.project);
+    store.insert(issued.record, None, None).await.unwrap();
+    let master = servers.master_of(&project);
+    let replica = servers.replica_of(master);
+    for is_killed in [true, false] {
+        let mut keys = Vec::new();
+        for _ in 0..REVOKED {
+            keys.push(insert(&store).await);
+        }
+        if is_killed {
+            servers.kill(replica);
+        } else {
+            servers.suspend(replica);
+        }
+        let (verifying, text) = (store.clone(), text.clone());
+        let verifier = tokio::spawn(async move {
+            let tokens = Tokens::new(keyring(), verifying);
+            let (mut slowest, mut count) = (Duration::ZERO, 0);
+            let access = Access::to(&project, &[]);
+            loop {
+                let asked = Instant::now();
+                tokens.verify(&text, &access).await.expect("verification goes on");
+                slowest = slowest.max(asked.elapsed());
+                count += 1;
+                if asked.elapsed() > Duration::from_secs(1) || count % 10_000 == 0 {
+                    println!("{count} verifications, the slowest {slowest:?}");
+                }
+                assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        // All at the same time, and then one more.
+        let revoked = keys.iter().map(|key| {
+            let (store, key) = (store.clone(), *key);
+            tokio::spawn(async move {
+                let asked = Instant::now();
+                (store.revoke(&key, &revocation()).await, asked.elapsed())
+            })
+        });
+        let mut slowest = Duration::ZERO;
+        for revoked in revoked.collect::<Vec<_>>() {
+            let (revoked, took) = revoked.await.unwrap();
+            let error = revoked.expect_err("a replica lacks it");
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+            let why = cause(&error);
+            assert!(why.contains("applied on the master, may be lost in a fail-over; repeat"), "{why}");
+            slowest = slowest.max(took);
+        }
+        println!("killed: {is_killed}; the slowest of {REVOKED} revocations was answered after {slowest:?}");
+        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+        let asked = Instant::now();
+        store.revoke(&keys[0], &revocation()).await.expect_err("a replica lacks it");
+        assert!(asked.elapsed() < Duration::from_millis(500), "its absence is known: {:?}", asked.elapsed());
+        let weaker = store.clone().with_durability(Durability::OneReplica);
+        weaker.revoke(&keys[0], &revocation()).await.expect_err("the only replica lacks it");
+        if is_killed {
+            servers.go(replica);
+        } else {
+            servers.resume(replica);
+        }
+        let back = Instant::now();
+        for key in &keys {
+            while let Err(error) = store.revoke(key, &revocation()).await {
+                assert!(back.elapsed() < Duration::from_secs(15), "{}", cause(&error));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        println!("killed: {is_killed}; all repeats were acknowledged after {:?}", back.elapsed());
+        verifier.abort();
+        assert!(verifier.await.unwrap_err().is_cancelled(), "verification failed");
+    }
+}
+
+/// Last uses and leases of notices wait for no replica.
+#[tokio::test]
+async fn last_uses_do_not_wait_for_replicas() {
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let store = servers.store().await;
+    let key = insert(&store).await;
+    let replica = servers.replica_of(servers.master_of(&key.project));
+    servers.kill(replica);
+    let touched = store.touch_many(&[Touch { key, used_at: now() }]).await;
+    assert_eq!(touched.unwrap(), 1);
+    let claimed = store.claim_notices(&key.project, now(), now(), Default::default()).await;
+    assert!(claimed.unwrap().is_empty());
 }
 
 /// What a replica does not have, a fail-over loses: it is not acknowledged.

@@ -24,7 +24,11 @@ pub struct Servers {
     settings: Vec<String>,
 }
 
+/// Which nodes stand on one side of a [partition](Servers::cut).
+pub type Side = [usize];
+
 struct Node {
+    host: String,
     port: u16,
     process: Option<Child>,
 }
@@ -64,7 +68,7 @@ impl Servers {
 
     /// Where a node keeps its data.
     pub fn folder(&self, number: usize) -> PathBuf {
-        self.folder.path().join(self.nodes[number].port.to_string())
+        self.folder.path().join(self.nodes[number].address())
     }
 
     /// A cluster of three masters, each with so many replicas.
@@ -72,7 +76,7 @@ impl Servers {
         let servers = Self::start(MASTERS * (1 + replicas), true)?;
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]);
-        create.args(servers.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
+        create.args(servers.nodes.iter().map(Node::address));
         create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
         let created = create.output().unwrap();
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
@@ -85,20 +89,10 @@ impl Servers {
     }
 
     fn start(count: usize, clustered: bool) -> Option<Self> {
-        // Where a sync costs nothing, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
-        Self::start_in(parent, &[], count, clustered)
+        Self::start_in(memory(), &[], count, clustered)
     }
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
-        if Command::new("redis-server").arg("--version").output().is_err() {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
-            println!("skipped: Redis is not installed");
-            return None;
-        }
-        let folder = tempfile::tempdir_in(parent).unwrap();
-        let settings = settings.iter().map(ToString::to_string).collect();
         // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
         let mut held = Vec::new();
         let mut nodes = Vec::new();
@@ -106,11 +100,23 @@ impl Servers {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
             if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-                nodes.push(Node { port, process: None });
+                nodes.push(Node { host: "127.0.0.1".to_owned(), port, process: None });
             }
             held.push(listener);
         }
         drop(held);
+        Self::start_nodes(parent, settings, nodes, clustered)
+    }
+
+    fn start_nodes(parent: impl AsRef<Path>, settings: &[&str], nodes: Vec<Node>, clustered: bool) -> Option<Self> {
+        if Command::new("redis-server").arg("--version").output().is_err() {
+            assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
+            println!("skipped: Redis is not installed");
+            return None;
+        }
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let settings = settings.iter().map(ToString::to_string).collect();
+        let count = nodes.len();
         let mut servers = Self { folder, nodes, clustered, settings };
         for node in 0..count {
             servers.go(node);
@@ -120,20 +126,38 @@ impl Servers {
 
     /// Starts a node, again where it was killed.
     pub fn go(&mut self, number: usize) {
-        let port = self.nodes[number].port.to_string();
+        let Node { host, port, .. } = &self.nodes[number];
+        let (host, port) = (host.clone(), port.to_string());
         let folder = self.folder(number);
         std::fs::create_dir_all(&folder).unwrap();
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]).arg("--dir").arg(&folder);
+        command.args(["--port", &port, "--bind", &host, "--bind-source-addr", &host, "--save", ""]);
+        command.args(["--protected-mode", "no"]).arg("--dir").arg(&folder);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]);
         command.args(&self.settings);
         if self.clustered {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
+            command.args(["--cluster-allow-replica-migration", "no"]);
         }
         let process = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.nodes[number].process = Some(process);
         self.wait_for(number, &["PING"], |told| told.trim() == "PONG");
+    }
+
+    /// Stops a node as a machine does that hangs: its connections stay open.
+    pub fn suspend(&self, number: usize) {
+        self.signal(number, "-STOP");
+    }
+
+    /// Lets a suspended node go on.
+    pub fn resume(&self, number: usize) {
+        self.signal(number, "-CONT");
+    }
+
+    fn signal(&self, number: usize, signal: &str) {
+        let process = self.nodes[number].process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
     }
 
     /// As a crash does.
@@ -145,7 +169,7 @@ impl Servers {
     }
 
     pub fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| format!("redis://127.0.0.1:{}", node.port)).collect()
+        self.nodes.iter().map(|node| format!("redis://{}", node.address())).collect()
     }
 
     pub async fn store(&self) -> RedisStore {
@@ -165,7 +189,7 @@ impl Servers {
 
     /// Empties all masters.
     pub fn flush(&self) {
-        let first = format!("127.0.0.1:{}", self.nodes[0].port);
+        let first = self.nodes[0].address();
         let mut flush = Command::new("redis-cli");
         flush.args(["--cluster", "call", &first, "FLUSHALL", "--cluster-only-masters"]);
         let flushed = flush.output().unwrap();
@@ -173,8 +197,9 @@ impl Servers {
     }
 
     pub fn ask_node(&self, number: usize, command: &[&str]) -> String {
-        let port = self.nodes[number].port.to_string();
-        let told = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+        let Node { host, port, .. } = &self.nodes[number];
+        let told =
+            Command::new("redis-cli").args(["-h", host, "-p", &port.to_string()]).args(command).output().unwrap();
         String::from_utf8_lossy(&told.stdout).into_owned()
     }
 
@@ -244,9 +269,82 @@ impl Servers {
 
     /// Of a line of the cluster's list.
     fn number(&self, line: &str) -> usize {
-        let is_named = |node: &Node| line.contains(&format!("127.0.0.1:{}@", node.port));
+        let is_named = |node: &Node| line.contains(&format!("{}@", node.address()));
         self.nodes.iter().position(is_named).unwrap()
     }
+}
+
+/// For a network namespace of the test's own: nodes with an address each, which can be cut off from each other.
+impl Servers {
+    /// A cluster of three masters, of which the first has nearly all slots and two replicas: nodes 3 and 4.
+    pub fn cluster_of_addresses() -> Option<Self> {
+        let nodes = (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, process: None });
+        let servers = Self::start_nodes(memory(), &[], nodes.collect(), true)?;
+        let slots = [["0", "16381"], ["16382", "16382"], ["16383", "16383"]];
+        for (node, [first, last]) in slots.into_iter().enumerate() {
+            servers.order(node, &["CLUSTER", "ADDSLOTSRANGE", first, last]);
+            servers.order(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(node + 1).to_string()]);
+        }
+        let ids: Vec<String> = (0..5).map(|node| servers.ask_node(node, &["CLUSTER", "MYID"])).collect();
+        for node in &servers.nodes[1..] {
+            servers.order(0, &["CLUSTER", "MEET", &node.host, "7000"]);
+        }
+        for node in 0..5 {
+            servers.wait_for(node, &["CLUSTER", "NODES"], |told| ids.iter().all(|id| told.contains(id.trim())));
+            servers.wait_until_served(node);
+        }
+        for replica in [3, 4] {
+            servers.order(replica, &["CLUSTER", "REPLICATE", ids[0].trim()]);
+        }
+        for replica in [3, 4] {
+            servers.wait_until_it_follows(replica);
+        }
+        for node in 0..5 {
+            servers.wait_for(node, &["CLUSTER", "NODES"], |told| told.matches("slave").count() == 2);
+        }
+        Some(servers)
+    }
+
+    fn order(&self, number: usize, command: &[&str]) {
+        assert_eq!(self.ask_node(number, command).trim(), "OK", "{command:?}");
+    }
+
+    /// Cuts the nodes of two sides off from each other. Nothing is told of it: what they send is lost.
+    pub fn cut(&self, one: &Side, other: &Side) {
+        for (from, to) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
+            for (from, to) in [(from, to), (to, from)] {
+                let (from, to) = (&self.nodes[from].host, &self.nodes[to].host);
+                run("iptables", &["-A", "INPUT", "-s", from, "-d", to, "-j", "DROP"]);
+            }
+        }
+    }
+
+    /// Ends all partitions.
+    pub fn heal(&self) {
+        run("iptables", &["-F"]);
+    }
+
+    /// Until a replica has taken over.
+    pub fn wait_until_master(&self, number: usize) {
+        self.wait_for(number, &["INFO", "replication"], |told| told.contains("role:master"));
+    }
+}
+
+impl Node {
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let run = Command::new(program).args(arguments).output().unwrap();
+    assert!(run.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// Where a sync costs nothing, if there is such a place.
+fn memory() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }
 
 impl Drop for Servers {

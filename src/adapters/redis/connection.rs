@@ -17,6 +17,9 @@ use super::PATIENCE;
 /// How long one try to reach a node may take.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
+/// How long to wait before a command is sent again.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
 /// After how long a connection to a cluster that gives no answer is made anew: before the exchange as a whole is over.
 const SILENCE: Duration = Duration::from_secs(4);
 
@@ -90,28 +93,38 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Sends commands together to the master of a slot: nothing of the same connection comes between them. The first is the
-    /// act; where it is refused, that is the error.
+    /// Sends commands together to the master of a slot: nothing of the same connection comes between them. An answer may be
+    /// that the server refused the command.
+    ///
+    /// # Errors
+    /// [`RedisError`] if there is no answer, or if one command was sent to the wrong server.
     pub(super) async fn send(&self, slot: Slot, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(command.clone());
         }
-        let answers = match self {
+        match self {
             Self::Cluster { client, shared } => {
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
                 let send = async |mut connection: ClusterConnection| {
                     connection.route_pipeline(pipeline, 0, commands.len(), route).await
                 };
-                send_to_cluster(client, shared, send).await?
+                send_to_cluster(client, shared, send).await
             }
-            Self::Single { client, shared } => send_to_one(client, shared, &pipeline, commands.len()).await?,
-        };
-        match answers.first() {
-            Some(Value::ServerError(error)) => Err(error.clone().into()),
-            Some(_) => Ok(answers),
-            None => Err((ErrorKind::UnexpectedReturnType, "no answer to a command").into()),
+            Self::Single { client, shared } => send_to_one(client, shared, &pipeline, commands.len()).await,
         }
+    }
+
+    /// Sends one command to the master of a slot.
+    ///
+    /// # Errors
+    /// [`RedisError`] if there is no answer, or if the server refused the command.
+    pub(super) async fn send_one(&self, slot: Slot, command: Cmd) -> RedisResult<Value> {
+        let mut answers = self.send(slot, &[command]).await?;
+        answers
+            .pop()
+            .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer to a command")))?
+            .extract_error()
     }
 
     /// Sends a command to each node, replicas too; their answers, each with the node's address.

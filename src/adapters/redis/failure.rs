@@ -5,6 +5,7 @@ use core::fmt;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::replicas::Master;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 
 /// What a script raises where a row is not as it must be.
@@ -61,14 +62,53 @@ pub(super) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreEr
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }
 
-/// An act that a fail-over might undo.
-#[derive(Debug)]
-pub(super) struct NotReplicated;
+/// An operation that is applied on its master, and that a fail-over may undo.
+#[derive(Clone, Debug)]
+pub(super) enum NotReplicated {
+    /// The replica at this address is not connected to its master.
+    Disconnected(String),
+    /// The replica at this address is connected, but has not acknowledged the operation. It may be taking its first copy.
+    Silent(String),
+    /// The server that did the operation is no longer the master, or no longer has the history with the operation.
+    Succeeded,
+    /// The master did not say which replicas there are, or how far they have come.
+    Unasked(RedisError),
+}
 
-impl fmt::Display for NotReplicated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no replica has acknowledged the act, which may be lost with its master")
+impl NotReplicated {
+    /// This replica of a master lacks the operation.
+    pub(super) fn of(replica: &str, master: &Master) -> Self {
+        if master.is_connected(replica) {
+            Self::Silent(replica.to_owned())
+        } else {
+            Self::Disconnected(replica.to_owned())
+        }
     }
 }
 
-impl Error for NotReplicated {}
+impl From<NotReplicated> for StoreError {
+    fn from(error: NotReplicated) -> Self {
+        Self::with_source(StoreErrorKind::Unavailable, error)
+    }
+}
+
+impl fmt::Display for NotReplicated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("applied on the master, may be lost in a fail-over; repeat: ")?;
+        match self {
+            Self::Disconnected(replica) => write!(f, "the replica {replica} is not connected to its master"),
+            Self::Silent(replica) => write!(f, "the replica {replica} has not acknowledged it"),
+            Self::Succeeded => f.write_str("another server became the master meanwhile"),
+            Self::Unasked(_) => f.write_str("the master did not say what its replicas have"),
+        }
+    }
+}
+
+impl Error for NotReplicated {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unasked(error) => Some(error),
+            Self::Disconnected(_) | Self::Silent(_) | Self::Succeeded => None,
+        }
+    }
+}

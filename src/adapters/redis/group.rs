@@ -1,10 +1,15 @@
 //! Revoking groups, and finishing what one call left to others.
 
-use super::RedisStore;
+use core::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
 use super::failure::corrupt;
 use super::list::sortable;
 use super::script::{Act, Answer, BATCH, FINISH, GROUP, Word};
+use super::servers::in_time;
 use super::store::{refused, with_revocation};
+use super::{PATIENCE, RedisStore};
 use crate::rules::record::Revocation;
 use crate::service::query::PageSize;
 use crate::service::store::{Batch, RevokeBatch};
@@ -15,6 +20,9 @@ use crate::words::ids::ProjectId;
 /// meanwhile, and one that is silent for too long is taken for dead by its cluster.
 pub(super) const ROWS: usize = 250;
 
+/// How long a revocation goes on writing its fence into rows.
+const FINISHING: Duration = Duration::from_secs(2);
+
 impl RedisStore {
     /// Revokes an owner or a family: a fence over the rows is the revocation, which is then written into them.
     pub(super) async fn revoke_group(
@@ -23,16 +31,25 @@ impl RedisStore {
         group: &str,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
+        let end = Instant::now() + PATIENCE;
         let act = with_revocation(self.act(&GROUP, project).arg(group), revocation).number(ROWS);
         let mut answer = self.write_behind_fences(project, &act).await?;
         let count = answer.number()?;
         match answer.word {
             Word::Done => {}
-            // The act is done. Where this fails, somebody else will finish it, and until then every call honours the fence.
-            Word::Laid => self.finish(project, group).await.unwrap_or_default(),
+            Word::Laid => self.finish_for_a_while(project, group, end).await,
             word => return Err(refused(word)),
         }
         Ok(count)
+    }
+
+    /// Writes a fence into the rows under it, as many as there is time for. The fence itself is acknowledged, and every call
+    /// honours it. What is left is finished by the next call that the fence is in the way of: a purge of the project, for one.
+    async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
+        let end = end.min(Instant::now() + FINISHING);
+        if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {
+            self.servers.faults.note("cannot finish the revocation of a group, which is in force", &error);
+        }
     }
 
     pub(super) async fn revoke_some(
@@ -57,24 +74,30 @@ impl RedisStore {
         counted(self.write_behind_fences(project, &act).await?)
     }
 
-    /// Does an act before which some fences have to be gone. There are seldom any.
+    /// Does an operation before which some fences have to be gone. There are seldom any. If there is not time enough to finish
+    /// them, a repeat goes on where this one ended.
     pub(super) async fn write_behind_fences(&self, project: &ProjectId, act: &Act) -> Result<Answer, StoreError> {
-        loop {
-            let answer = self.servers.write(act).await?;
-            if answer.word != Word::Fenced {
-                return Ok(answer);
+        in_time(async {
+            loop {
+                let applied = self.servers.write_to_master(act).await?;
+                if applied.answer.word != Word::Fenced {
+                    return self.servers.confirm(act, applied, self.durability).await;
+                }
+                for group in applied.answer.values() {
+                    let group: String = redis::from_redis_value(group).map_err(corrupt)?;
+                    self.finish(project, &group).await?;
+                }
             }
-            for group in answer.values() {
-                let group: String = redis::from_redis_value(group).map_err(corrupt)?;
-                self.finish(project, &group).await?;
-            }
-        }
+        })
+        .await
     }
 
     /// Writes a fence into all rows under it, and takes it away.
+    ///
+    /// It waits for no replica: on one that lacks the last of these writes, the fence is still there.
     async fn finish(&self, project: &ProjectId, group: &str) -> Result<(), StoreError> {
         let act = self.act(&FINISH, project).arg(group).number(ROWS);
-        while self.servers.write(&act).await?.word == Word::More {}
+        while self.servers.write_to_master(&act).await?.answer.word == Word::More {}
         Ok(())
     }
 }

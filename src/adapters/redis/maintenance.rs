@@ -56,7 +56,7 @@ impl StoreMaintenance for RedisStore {
                 let lease = due.notice_lease_until.map_or(String::new(), |lease| lease.as_unix_millis().to_string());
                 act.arg(due.id.as_str()).number(due.version).arg(lease)
             });
-            let answer = self.servers.write(&act).await?;
+            let answer = self.servers.write_to_master(&act).await?.answer;
             if answer.word != Word::Done {
                 return Err(refused(answer.word));
             }
@@ -76,7 +76,7 @@ impl StoreMaintenance for RedisStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let not_later = NoticeStage::ALL.iter().filter(|other| **other <= stage).map(NoticeStage::as_str);
         let act = self.act(&ACKNOWLEDGE, &key.project).arg(key.id.as_str()).arg(stage.as_str()).args(not_later);
-        record_if_any(key, self.servers.write(&act).await?)
+        record_if_any(key, self.servers.write(&act, self.durability).await?)
     }
 }
 

@@ -1,145 +1,301 @@
-//! Whether an act has reached a replica, where its master has one: what a fail-over must not undo.
+//! What a master says of its replicas: which there are, and how far each has come.
 //!
-//! Of a cluster's master it is the cluster's own list that counts, with replicas that cannot be reached: one that comes back
-//! may be elected. Of a single server it is the replicas that are connected, as nobody elects them but its operator.
+//! A cluster's master lists in `CLUSTER NODES` who may be elected in its place, replicas that cannot be reached with the others.
+//! `INFO replication` says how far each connected replica has come. The two name a replica by the same address, unless only one
+//! of `cluster-announce-ip` and `replica-announce-ip` is set: such a replica counts as not connected.
+//!
+//! A history is the stream of writes that a master gives its replicas, named by `master_replid`. A server that is demoted or
+//! promoted goes on with another one, and never returns to one that it left. So if a server names the same history before an
+//! operation and after it, it did not lose the operation in between.
 
-use core::time::Duration;
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, cmd};
 
-use redis::cluster_routing::Slot;
-use redis::{Cmd, RedisResult, Value, cmd};
+use super::durability::Durability;
 
-use super::connection::Connection;
-
-/// How long a master waits for its replica. Those that write to the same master wait behind each other.
-const WAIT: Duration = Duration::from_secs(1);
-
-/// What is known of the masters, until an answer says otherwise.
-#[derive(Debug, Default)]
-pub(super) struct Replicas {
-    known: Mutex<HashMap<Slot, Master>>,
-}
-
-/// The master of a slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What a master says of itself, at one time.
+#[derive(PartialEq, Eq, Debug)]
 pub(super) struct Master {
-    /// Its id in the cluster; empty for a single server.
-    id: String,
-    /// Whether it has replicas.
-    replicated: bool,
+    /// The history that it writes.
+    pub(super) history: String,
+    /// How far that has come, in bytes.
+    pub(super) offset: u64,
+    /// The addresses of the replicas that count.
+    pub(super) replicas: Vec<String>,
+    connected: Vec<Connected>,
 }
 
-impl Replicas {
-    /// The master of a slot.
-    pub(super) async fn of(&self, slot: Slot, connection: &Connection) -> RedisResult<Master> {
-        let known = self.known().get(&slot).cloned();
-        match known {
-            Some(master) => Ok(master),
-            None => self.learn(slot, connection).await,
-        }
-    }
+/// A replica that is connected.
+#[derive(PartialEq, Eq, Debug)]
+struct Connected {
+    address: String,
+    /// What it has acknowledged. `None` if it still takes its first copy.
+    offset: Option<u64>,
+}
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Slot, Master>> {
-        // No code panics while it holds the lock.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The question of which history a server writes.
+pub(super) fn history_question() -> Cmd {
+    let mut info = cmd("INFO");
+    info.arg("replication");
+    info
+}
 
-    async fn learn(&self, slot: Slot, connection: &Connection) -> RedisResult<Master> {
-        let mut nodes = cmd("CLUSTER");
-        nodes.arg("NODES");
-        let question = if connection.is_clustered() { nodes } else { cmd("ROLE") };
-        let master = match connection.send(slot, &[question]).await?.swap_remove(0) {
-            Value::Array(role) => Some(Master { id: String::new(), replicated: has_replicas(&role) }),
-            nodes => Master::among(&redis::from_redis_value::<String>(nodes)?),
-        };
-        match master {
-            Some(master) => {
-                self.known().insert(slot, master.clone());
-                Ok(master)
-            }
-            // A replica was asked, as its master cannot be reached: it will refuse the act, unless it is elected just now.
-            None => Ok(Master { id: "unknown".to_owned(), replicated: true }),
-        }
-    }
-
-    /// Whether an act outlives its master, from the answers to [`Master::questions`].
-    pub(super) async fn outlives(
-        &self,
-        slot: Slot,
-        master: &Master,
-        answers: &[Value],
-        connection: &Connection,
-    ) -> RedisResult<bool> {
-        match (master.replicated, answers) {
-            (true, [Value::Int(1..), ..]) => return Ok(true),
-            (false, [Value::Array(role)]) if !has_replicas(role) => return Ok(true),
-            (false, [id, Value::Array(replicas)]) if master.is(id) && replicas.is_empty() => return Ok(true),
-            _ => {}
-        }
-        // Another master than was thought, or other replicas, and then in other slots too. It outlives it nevertheless if the
-        // one that did the act turns out to have none.
-        self.known().clear();
-        let known = self.learn(slot, connection).await?;
-        Ok(!known.replicated && answers.get(usize::from(master.replicated)).is_some_and(|id| known.is(id)))
-    }
+/// Returns the history that a server writes. `None` if the server is not a master.
+pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
+    Ok(Replication::of(&redis::from_redis_value::<String>(info)?)?.map(|replication| replication.history))
 }
 
 impl Master {
-    /// The one that gave this list of the cluster's nodes, if it is a master: <https://redis.io/commands/cluster-nodes>.
-    fn among(nodes: &str) -> Option<Self> {
-        // An id, an address, flags, and of a replica its master.
-        let nodes = || nodes.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let is_asked = |node: &Vec<&str>| node.get(2).is_some_and(|flags| flags.starts_with("myself,master"));
-        let id = nodes().find(is_asked)?.first().copied()?.to_owned();
-        let replicated = nodes().any(|node| node.get(3).is_some_and(|master| *master == id));
-        Some(Self { id, replicated })
+    /// The questions that [`of`](Self::of) reads the answers of. The list of the nodes comes last: a replica that is listed
+    /// only after this has taken its copy from a master that had the operation.
+    pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
+        let mut nodes = cmd("CLUSTER");
+        nodes.arg("NODES");
+        let mut questions = vec![history_question()];
+        questions.extend(is_clustered.then_some(nodes));
+        questions
     }
 
-    /// What is asked behind an act, on the same connection: that a replica has it, or else that there is none; and who did it.
-    pub(super) fn questions(&self) -> Vec<Cmd> {
-        let mut wait = cmd("WAIT");
-        wait.arg(1).arg(WAIT.as_millis() as u64);
-        let mut who = cmd("CLUSTER");
-        who.arg("MYID");
-        let mut replicas = cmd("CLUSTER");
-        replicas.arg("REPLICAS").arg(&self.id);
-        match (self.replicated, self.id.is_empty()) {
-            (true, false) => vec![wait, who],
-            (false, false) => vec![who, replicas],
-            (true, true) => vec![wait, cmd("ROLE")],
-            (false, true) => vec![cmd("ROLE")],
+    /// Reads what a server answered. `None` if the server is not a master.
+    pub(super) fn of(answers: Vec<Value>) -> RedisResult<Option<Self>> {
+        let mut answers = answers.into_iter().map(redis::from_redis_value::<String>);
+        let info = answers.next().ok_or_else(|| unexpected("no answer to INFO"))??;
+        let Some(Replication { history, offset, promoted, connected }) = Replication::of(&info)? else {
+            return Ok(None);
+        };
+        let replicas = match answers.next().transpose()? {
+            Some(nodes) => match listed(&nodes, promoted)? {
+                Some(replicas) => replicas,
+                None => return Ok(None),
+            },
+            // Nobody but an operator promotes a replica of a single server.
+            None => connected
+                .iter()
+                .filter(|replica| replica.offset.is_some())
+                .map(|replica| replica.address.clone())
+                .collect(),
+        };
+        Ok(Some(Self { history, offset, replicas, connected }))
+    }
+
+    /// Whether a replica is connected, be it that it still takes its first copy.
+    pub(super) fn is_connected(&self, replica: &str) -> bool {
+        self.connected.iter().any(|connected| connected.address == replica)
+    }
+
+    /// Whether a replica has all up to an offset.
+    pub(super) fn has(&self, replica: &str, offset: u64) -> bool {
+        let is_it = |connected: &&Connected| connected.address == replica;
+        self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
+    }
+
+    /// Returns a replica that does not do what this durability asks of it, or of one of them.
+    pub(super) fn lacking(&self, durability: Durability, does: impl Fn(&str) -> bool) -> Option<&str> {
+        let has_it = |replica: &&String| does(replica);
+        let lacking = self.replicas.iter().find(|replica| !has_it(replica));
+        match durability {
+            Durability::OneReplica if self.replicas.iter().any(|replica| has_it(&replica)) => None,
+            Durability::EveryReplica | Durability::OneReplica => lacking.map(String::as_str),
         }
     }
 
-    /// Whether this is what it says it is called, or what role it says it has.
-    fn is(&self, told: &Value) -> bool {
-        match told {
-            Value::BulkString(id) => *id == self.id.as_bytes(),
-            Value::Array(role) => self.id.is_empty() && !has_replicas(role),
-            _ => false,
+    /// How many replicas `WAIT` must wait for. It counts any that are connected, also such that do not count here.
+    pub(super) fn most_to_wait_for(&self, durability: Durability) -> usize {
+        let strange = self.connected.iter().filter(|connected| !self.replicas.contains(&connected.address)).count();
+        match durability {
+            Durability::EveryReplica => self.connected.len(),
+            Durability::OneReplica => strange + 1,
         }
     }
 }
 
-/// Of the answer to ROLE: `master`, an offset, and the replicas that are connected. What is no master has none to count on.
-fn has_replicas(role: &[Value]) -> bool {
-    !matches!(role, [Value::BulkString(master), _, Value::Array(replicas)] if master == b"master" && replicas.is_empty())
+/// The answer to `INFO replication` of a master.
+struct Replication {
+    history: String,
+    offset: u64,
+    /// Whether it was a replica before.
+    promoted: bool,
+    connected: Vec<Connected>,
+}
+
+impl Replication {
+    fn of(info: &str) -> RedisResult<Option<Self>> {
+        let lines = || info.lines().filter_map(|line| line.trim_end().split_once(':'));
+        let field = |name| lines().find(|(field, _)| *field == name).map(|(_, value)| value);
+        let required = |name| field(name).ok_or_else(|| unexpected("INFO replication lacks a field"));
+        if required("role")? != "master" {
+            return Ok(None);
+        }
+        let is_replica =
+            |field: &str| field.strip_prefix("slave").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        Ok(Some(Self {
+            history: required("master_replid")?.to_owned(),
+            offset: number(required("master_repl_offset")?)?,
+            promoted: required("master_replid2")?.bytes().any(|digit| digit != b'0'),
+            connected: lines()
+                .filter(|(field, _)| is_replica(field))
+                .map(|(_, replica)| Connected::of(replica))
+                .collect::<RedisResult<_>>()?,
+        }))
+    }
+}
+
+impl Connected {
+    /// `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`.
+    fn of(replica: &str) -> RedisResult<Self> {
+        let field = |name| {
+            let found = replica.split(',').filter_map(|part| part.split_once('=')).find(|(field, _)| *field == name);
+            found.map(|(_, value)| value).ok_or_else(|| unexpected("INFO replication lacks a field of a replica"))
+        };
+        let offset = number(field("offset")?)?;
+        let offset = (field("state")? == "online").then_some(offset);
+        Ok(Self { address: format!("{}:{}", field("ip")?, field("port")?), offset })
+    }
+}
+
+/// The addresses of the replicas that may be elected in place of the server that gave this list, failed ones too:
+/// <https://redis.io/commands/cluster-nodes>. `None` if that server is not a master.
+///
+/// After a fail-over, the other replicas of the failed master follow the new one as soon as they hear of it. Until then they are
+/// listed under the failed one, which has no slots left. The list does not say whose slots these were: a promoted master counts
+/// the replicas of every such one that it may have succeeded.
+fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
+    let nodes = nodes.lines().map(Node::of).collect::<RedisResult<Vec<_>>>()?;
+    let is_asked = |node: &&Node<'_>| node.has_flag("myself") && node.has_flag("master");
+    let Some(asked) = nodes.iter().find(is_asked) else { return Ok(None) };
+    let has_failed = |node: &Node<'_>| node.has_flag("fail") || node.has_flag("fail?");
+    let is_succeeded =
+        |node: &&Node<'_>| node.has_flag("master") && has_failed(node) && !node.has_slots && node.epoch < asked.epoch;
+    let mut masters = vec![asked.id];
+    if promoted {
+        masters.extend(nodes.iter().filter(is_succeeded).map(|node| node.id));
+    }
+    let replicas = nodes.iter().filter(|node| !node.has_flag("myself") && masters.contains(&node.master));
+    Ok(Some(replicas.map(|node| node.address.to_owned()).collect()))
+}
+
+/// A line of `CLUSTER NODES`.
+struct Node<'l> {
+    id: &'l str,
+    address: &'l str,
+    flags: &'l str,
+    /// The id of its master, `-` of a master.
+    master: &'l str,
+    epoch: u64,
+    has_slots: bool,
+}
+
+impl<'l> Node<'l> {
+    /// An id, an address, flags, the master, two times, an epoch, the state of the link, and the slots.
+    fn of(line: &'l str) -> RedisResult<Self> {
+        let parts: Vec<&str> = line.split(' ').collect();
+        let [id, address, flags, master, _, _, epoch, _, slots @ ..] = &parts[..] else {
+            return Err(unexpected("CLUSTER NODES has a line that is too short"));
+        };
+        let (address, _) =
+            address.split_once('@').ok_or_else(|| unexpected("CLUSTER NODES has a node without address"))?;
+        Ok(Self { id, address, flags, master, epoch: number(epoch)?, has_slots: !slots.is_empty() })
+    }
+
+    fn has_flag(&self, flag: &str) -> bool {
+        self.flags.split(',').any(|other| other == flag)
+    }
+}
+
+fn number(text: &str) -> RedisResult<u64> {
+    text.parse().map_err(|_| unexpected("the server answered something else for a number"))
+}
+
+fn unexpected(what: &'static str) -> RedisError {
+    (ErrorKind::UnexpectedReturnType, what).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const INFO: &str = "# Replication\r\nrole:master\r\nconnected_slaves:3\r\n\
+        slave0:ip=10.0.0.4,port=6379,state=online,offset=100,lag=0\r\n\
+        slave1:ip=10.0.0.5,port=6379,state=online,offset=70,lag=1\r\n\
+        slave2:ip=10.0.0.6,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
+        master_failover_state:no-failover\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\nmaster_repl_offset:100\r\n";
+
+    /// The first has the second and the third for replicas.
+    const NODES: &str = "aa 10.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-8191\n\
+        bb 10.0.0.2:6379@16379,host.b master - 0 0 2 connected 8192-16383\n\
+        cc 10.0.0.4:6379@16379,host.c slave aa 0 0 3 connected\n\
+        dd 10.0.0.7:6379@16379 slave,fail aa 0 0 3 disconnected\n\
+        ee 10.0.0.8:6379@16379 slave bb 0 0 2 connected\n";
+
+    fn master(info: &str, nodes: &str) -> Option<Master> {
+        let answers = [info, nodes].map(|text| Value::BulkString(text.into()));
+        Master::of(answers.into()).unwrap()
+    }
+
     #[test]
-    fn a_replica_counts_also_where_it_has_failed() {
-        let nodes = "aa 127.0.0.1:1@11 myself,master - 0 0 1 connected 0-8191\n\
-             bb 127.0.0.1:2@12 master - 0 0 2 connected 8192-16383\n\
-             cc 127.0.0.1:3@13 slave,fail aa 0 0 1 disconnected\n";
-        assert_eq!(Master::among(nodes), Some(Master { id: "aa".into(), replicated: true }));
-        let elsewhere = nodes.replace("slave,fail aa", "slave bb");
-        assert_eq!(Master::among(&elsewhere), Some(Master { id: "aa".into(), replicated: false }));
-        let asked = nodes.replace("myself,", "").replace("slave,fail", "myself,slave");
-        assert_eq!(Master::among(&asked), None);
+    fn a_replica_counts_also_if_it_has_failed() {
+        assert_eq!(master(INFO, NODES).unwrap().replicas, ["10.0.0.4:6379", "10.0.0.7:6379"]);
+    }
+
+    #[test]
+    fn a_replica_says_nothing_of_its_own_replicas() {
+        assert_eq!(master(&INFO.replace("role:master", "role:slave"), NODES), None);
+        assert_eq!(master(INFO, &NODES.replace("myself,master", "myself,slave")), None);
+    }
+
+    #[test]
+    fn replicas_of_a_failed_master_count_for_its_successor() {
+        let failed =
+            "ff 10.0.0.9:6379@16379 master,fail - 0 0 1 connected\ngg 10.0.0.10:6379@16379 slave ff 0 0 1 connected\n";
+        let promoted = INFO.replace("replid2:0000", "replid2:bbbb");
+        let counted = |info, failed: &str| {
+            let nodes = format!("{NODES}{failed}");
+            master(info, &nodes).unwrap().replicas.contains(&"10.0.0.10:6379".to_owned())
+        };
+        assert!(counted(&promoted, failed));
+        assert!(!counted(INFO, failed), "a server that never was a replica has succeeded nobody");
+        let with_slots = failed.replacen("connected\n", "connected 5\n", 1);
+        assert!(!counted(&promoted, &with_slots), "a master that has slots was not succeeded");
+        let later = failed.replacen("0 0 1 connected", "0 0 4 connected", 1);
+        assert!(!counted(&promoted, &later), "a master of a later epoch was not succeeded by one of an earlier epoch");
+        let healthy = failed.replace("master,fail", "master");
+        assert!(!counted(&promoted, &healthy), "a new master waits for slots");
+    }
+
+    #[test]
+    fn what_is_lacking_depends_on_the_durability() {
+        let lacking = |durability, nodes: &str, offset| {
+            let master = master(INFO, nodes).unwrap();
+            master.lacking(durability, |replica| master.has(replica, offset)).map(str::to_owned)
+        };
+        let disconnected = Some("10.0.0.7:6379".to_owned());
+        assert_eq!(lacking(Durability::EveryReplica, NODES, 100), disconnected);
+        assert_eq!(lacking(Durability::OneReplica, NODES, 100), None);
+        assert_eq!(lacking(Durability::OneReplica, NODES, 101), Some("10.0.0.4:6379".to_owned()));
+        let behind = NODES.replace("10.0.0.7", "10.0.0.5");
+        assert_eq!(lacking(Durability::EveryReplica, &behind, 71), Some("10.0.0.5:6379".to_owned()));
+        assert_eq!(lacking(Durability::EveryReplica, &behind, 70), None);
+        let copying = NODES.replace("10.0.0.7", "10.0.0.6");
+        assert_eq!(lacking(Durability::EveryReplica, &copying, 0), Some("10.0.0.6:6379".to_owned()));
+        let alone = NODES.replace(" aa ", " bb ");
+        assert_eq!(lacking(Durability::EveryReplica, &alone, 101), None);
+        assert_eq!(lacking(Durability::OneReplica, &alone, 101), None);
+    }
+
+    #[test]
+    fn a_connected_replica_that_is_not_listed_does_not_count_for_a_listed_one() {
+        let master = master(INFO, NODES).unwrap();
+        assert!(master.is_connected("10.0.0.6:6379") && !master.has("10.0.0.6:6379", 0));
+        assert_eq!(master.most_to_wait_for(Durability::OneReplica), 3);
+        assert_eq!(master.most_to_wait_for(Durability::EveryReplica), 3);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_is_an_error() {
+        let answers = |info: &str, nodes: &str| [info, nodes].map(|text| Value::BulkString(text.into())).into();
+        for missing in ["master_replid:", "master_repl_offset:", "master_replid2:", "state=", "role:"] {
+            assert!(Master::of(answers(&INFO.replace(missing, "x:"), NODES)).is_err(), "{missing}");
+        }
+        assert!(Master::of(answers(INFO, &NODES.replace("@16379", ""))).is_err());
+        assert!(Master::of(answers(INFO, "aa 10.0.0.1:6379@16379 myself,master -")).is_err());
     }
 }

@@ -81,6 +81,16 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
+    /// A key that is in the same slot, and of no other use.
+    pub(super) fn near(&self) -> String {
+        // Of a script, it stands behind the number of keys; of a command, behind its name.
+        let key = String::from_utf8_lossy(&self.args[1]);
+        let near = [format!("{key}waited"), format!("{{{key}}}waited")].into_iter();
+        // A key of an odd name may have a hash tag of its own, or none that can be repeated.
+        let mut any = near.chain((0_u64..).map(|number| format!("keyfob:waited:{number}")));
+        any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
+    }
+
     /// As it is sent. A server that does not know the script by its hash is sent the text.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = Cmd::new();
@@ -163,5 +173,28 @@ impl Answer {
     /// All values that are left.
     pub(super) fn values(self) -> impl Iterator<Item = Value> {
         self.rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_near_an_operation_is_in_its_slot() {
+        let project = ProjectId::new("145").unwrap();
+        let act = FIND.on(&project);
+        assert_eq!(act.near(), "keyfob:{145}:waited");
+        for key in [
+            "keyfob:projects",
+            "keyfob:projects:ada",
+            "keyfob:projects:{x}y",
+            "keyfob:projects:{}",
+            "keyfob:projects:}",
+        ] {
+            let act = Act::plain("ZADD", key);
+            assert_eq!(Slot::for_key(act.near()), act.slot, "{key}");
+            assert_ne!(act.near(), key);
+        }
     }
 }

@@ -20,12 +20,19 @@ const DEMANDS: [Demand; 3] = [
     ("maxmemory-policy", "noeviction", |value| !value.starts_with("allkeys")),
 ];
 
-/// Looks at every node, for a replica may be the master of tomorrow.
+/// What each node of a cluster must have besides.
+const DEMANDS_OF_A_CLUSTER: [Demand; 1] = [
+    // With 0, a replica may be elected that never had a copy, or only an old one.
+    ("cluster-replica-validity-factor", "a positive number", |value| value != "0"),
+];
+
+/// Looks at every node, because a replica may be the master of tomorrow.
 ///
 /// # Errors
-/// [`Other`](StoreErrorKind::Other) where a node may lose what it has acknowledged, or does not tell.
+/// [`Other`](StoreErrorKind::Other) if a node may lose what it has acknowledged, or does not let its settings be read.
 pub(super) async fn check(connection: &Connection) -> Result<(), StoreError> {
-    for (setting, wanted, will_do) in DEMANDS {
+    let of_a_cluster = DEMANDS_OF_A_CLUSTER.into_iter().filter(|_| connection.is_clustered());
+    for (setting, wanted, will_do) in DEMANDS.into_iter().chain(of_a_cluster) {
         let mut question = redis::cmd("CONFIG");
         question.arg("GET").arg(setting);
         for (node, answer) in connection.send_to_all(question).await.map_err(failed)? {

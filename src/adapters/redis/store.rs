@@ -7,6 +7,7 @@ use super::RedisStore;
 use super::failure::corrupt;
 use super::row::{self, Field};
 use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
+use super::servers::in_time;
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
@@ -34,8 +35,11 @@ impl TokenStore for RedisStore {
             None => act.arg("").arg(""),
         };
         let act = with_fields(with_issuer(act, issuer), row::fields(&record)?);
-        self.name_project(&record).await?;
-        let answer = self.write_behind_fences(&key.project, &act).await?;
+        let insert = async {
+            self.name_project(&record).await?;
+            self.write_behind_fences(&key.project, &act).await
+        };
+        let answer = in_time(insert).await?;
         match answer.word {
             Word::Done => Ok(Arc::new(record)),
             word => Err(refused(word)),
@@ -67,12 +71,12 @@ impl TokenStore for RedisStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let act = self.act(&UPDATE, &key.project).arg(key.id.as_str()).number(expected_version);
         let act = with_fields(act, changed_fields(&change));
-        record_if_any(key, self.servers.write(&act).await?)
+        record_if_any(key, self.servers.write(&act, self.durability).await?)
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let act = with_revocation(self.act(&REVOKE, &key.project).arg(key.id.as_str()), revocation);
-        record_if_any(key, self.servers.write(&act).await?)
+        record_if_any(key, self.servers.write(&act, self.durability).await?)
     }
 
     async fn revoke_owner(
@@ -122,8 +126,11 @@ impl TokenStore for RedisStore {
         let act = act.number(grace_until.as_unix_millis()).arg(successor.id.as_str());
         let act = with_fields(with_issuer(act, issuer), row::fields(&successor)?);
         // It may have another owner than the one it takes over from.
-        self.name_project(&successor).await?;
-        record_if_any(key, self.servers.write(&act).await?)
+        let rotate = async {
+            self.name_project(&successor).await?;
+            self.servers.write(&act, self.durability).await
+        };
+        record_if_any(key, in_time(rotate).await?)
     }
 
     async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
@@ -138,7 +145,7 @@ impl TokenStore for RedisStore {
             for touches in touches.chunks(TOUCHES) {
                 let act = self.act(&TOUCH, &project);
                 let act = touches.iter().fold(act, |act, (id, at)| act.arg(id.as_str()).number(at.as_unix_millis()));
-                moved += self.servers.write(&act).await?.number()?;
+                moved += self.servers.write_to_master(&act).await?.answer.number()?;
             }
         }
         Ok(moved)
@@ -149,7 +156,8 @@ impl RedisStore {
     /// Writes down that the owner has tokens in the project, before it has one: a fall in between names a project too many.
     async fn name_project(&self, record: &TokenRecord) -> Result<(), StoreError> {
         for key in [projects_key(None), projects_key(Some(record.owner.as_str()))] {
-            self.servers.change(&Act::plain("ZADD", &key).arg("0").arg(record.project.as_str())).await?;
+            let act = Act::plain("ZADD", &key).arg("0").arg(record.project.as_str());
+            self.servers.change(&act, self.durability).await?;
         }
         Ok(())
     }

@@ -13,9 +13,7 @@ end
 for id, row in pairs(rows) do
   revoke(id, row, at, reason, by)
 end
-if #places == 0 then
-  vouch()
-else
+if #places > 0 then
   tell()
 end
 local left = redis.call('ZRANGEBYLEX', index_key, from, to, 'LIMIT', 0, 1)

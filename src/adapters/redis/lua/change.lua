@@ -176,13 +176,6 @@ local function fenced()
   return { 'fenced', unpack(groups) }
 end
 
--- A write that changes nothing. An act that finds itself done already acknowledges what somebody else wrote: the servers
--- must wait for a replica to have that too, and they wait for the caller's own last write.
-local function vouch()
-  redis.call('HSET', P .. 'vouched', 'for', '1')
-  redis.call('DEL', P .. 'vouched')
-end
-
 -- Publishes the project, and the token where the change is one token's.
 local function tell(id)
   if FEED then

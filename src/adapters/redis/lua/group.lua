@@ -31,9 +31,7 @@ for id in pairs(rows) do
     revoked = revoked + 1
   end
 end
-if revoked == 0 then
-  vouch()
-else
+if revoked > 0 then
   tell()
 end
 return { 'done', revoked }

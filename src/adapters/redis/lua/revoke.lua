@@ -4,9 +4,7 @@ local row = load(id)
 if not row then
   return { 'none' }
 end
-if row.ra then
-  vouch()
-else
+if not row.ra then
   revoke(id, row, ARGV[3], ARGV[4], ARGV[5])
   tell(id)
 end
