@@ -2,6 +2,8 @@
 
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
 #[cfg(feature = "postgres")]

@@ -1,0 +1,69 @@
+//! Failures of work in the background, for which no caller waits.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::service::store_error::StoreError;
+
+/// Counts what failed outside any call of the caller, and logs it if the feature `tracing` is on.
+#[derive(Debug, Default)]
+pub(super) struct Faults(AtomicU64);
+
+impl Faults {
+    /// Counts one failure. `what` says what failed, as in "cannot write a beat".
+    pub(super) fn note(&self, what: &'static str, error: &StoreError) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "tracing")]
+        tracing::warn!(target: "keyfob", error = %causes::Causes(error), "{what}");
+        #[cfg(not(feature = "tracing"))]
+        let (_, _) = (what, error);
+    }
+
+    /// Returns how many failures were noted.
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(feature = "tracing")]
+mod causes {
+    use core::error::Error;
+    use core::fmt;
+
+    /// An error with all its causes, because the text of a `StoreError` names its kind only.
+    pub(super) struct Causes<'e>(pub(super) &'e dyn Error);
+
+    impl fmt::Display for Causes<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            let mut cause = self.0.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::store_error::StoreErrorKind;
+
+    #[test]
+    fn each_failure_is_counted() {
+        let faults = Faults::default();
+        for noted in 0..3 {
+            assert_eq!(faults.count(), noted);
+            faults.note("cannot write a beat", &StoreErrorKind::Unavailable.into());
+        }
+        assert_eq!(faults.count(), 3);
+    }
+
+    #[cfg(feature = "tracing")]
+    #[test]
+    fn the_causes_of_a_failure_are_logged() {
+        let error = StoreError::with_source(StoreErrorKind::Unavailable, "connection refused");
+        assert_eq!(causes::Causes(&error).to_string(), "the token store is unavailable: connection refused");
+    }
+}
