@@ -10,12 +10,11 @@ pub(super) struct Faults(AtomicU64);
 
 impl Faults {
     /// Counts one failure. `what` says what failed, as in "cannot write a beat".
+    #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "only the log names them"))]
     pub(super) fn note(&self, what: &'static str, error: &StoreError) {
         self.0.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "tracing")]
         tracing::warn!(target: "keyfob", error = %causes::Causes(error), "{what}");
-        #[cfg(not(feature = "tracing"))]
-        let (_, _) = (what, error);
     }
 
     /// Returns how many failures were noted.
