@@ -79,11 +79,16 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
 ;
 
 -- An owner's tokens in one project, an index for each order of a list.
--- The first also serves the limit, revoking all, counts and the projects of an owner.
+-- The first also serves revoking all, counts and the projects of an owner.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_created ON keyfob_tokens (owner, project, created_at, id);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name ON keyfob_tokens (owner, project, name_folded, id);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
     ON keyfob_tokens (owner, project, (coalesce(expires_at, 253402300800000)), id);
+-- An owner's tokens that are not revoked, by the time at which each ends by itself, never last: for the limit, which counts
+-- those that have not ended, however many have.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_ends
+    ON keyfob_tokens (owner, project, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
+    WHERE revoked_at IS NULL;
 
 -- Lists by creation; revoking what was created before a time.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_created ON keyfob_tokens (project, created_at, id);

@@ -11,14 +11,14 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use super::failure::failed;
 use super::{SqliteStore, Writing};
 use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_key, and_left};
+use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
+use crate::service::query::{CountQuery, ListQuery, Page};
 use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::TokenKey;
@@ -27,15 +27,8 @@ use crate::words::timestamp::Timestamp;
 impl TokenStore for SqliteStore {
     async fn insert(&self, record: TokenRecord, limit: Option<OwnerLimit>) -> Result<Arc<TokenRecord>, StoreError> {
         let mut sql = row::insert(&record, None)?;
-        if let Some(OwnerLimit { most, now }) = limit {
-            // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
-            sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
-            and_key(&mut sql, &record.key());
-            sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
-            and_project(&mut sql, &record.project);
-            sql.push(" AND owner = ").bind(record.owner.as_str());
-            and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
-            sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+        if let Some(limit) = limit {
+            and_limit(&SQLITE, &mut sql, &record, limit);
         }
         let mut writer = self.writer().await?;
         match execute(sql, &mut writer.within).await? {
