@@ -8,6 +8,7 @@ pub mod other;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod size;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

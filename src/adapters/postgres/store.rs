@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Row};
 
-use super::failure::{failed, is_lost};
+use super::failure::failed;
+use super::lease::Lease;
+use super::read::is_there;
 use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
-use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_key, and_left, push_revoked};
+use crate::adapters::sql::write::{self, and_key, and_left, and_limit, push_revoked};
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, StatusFilter};
+use crate::service::query::{CountQuery, ListQuery, Page};
 use crate::service::store::{Batch, OwnerLimit, Recent, RevokeMatching, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -31,16 +33,10 @@ impl TokenStore for PostgresStore {
         in_time(async {
             let mut sql = row::insert(&record, None)?;
             let mut transaction = match limit {
-                None => self.begin().await?,
-                Some(OwnerLimit { most, now }) => {
-                    // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
-                    sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
-                    and_key(&mut sql, &record.key());
-                    sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
-                    and_project(&mut sql, &record.project);
-                    sql.push(" AND owner = ").bind(record.owner.as_str());
-                    and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
-                    sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+                None => self.begin(&record.project).await?,
+                Some(limit) => {
+                    self.refuse_by_count(&record, limit).await?;
+                    and_limit(&POSTGRES, &mut sql, &record, limit);
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
@@ -76,8 +72,7 @@ impl TokenStore for PostgresStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
-        let rows = planned(query::list(&POSTGRES, query, after)).fetch_all(&self.pool);
-        let rows = in_time(async { rows.await.map_err(failed) }).await?;
+        let rows = self.rows(|| planned(query::list(&POSTGRES, query, after))).await?;
         let more = rows.len() > query.most.get();
         let items = records(rows.iter().take(query.most.get()))?;
         let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
@@ -85,8 +80,8 @@ impl TokenStore for PostgresStore {
     }
 
     async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        let row = planned(query::count(query)).fetch_one(&self.pool);
-        let row = in_time(async { row.await.map_err(failed) }).await?;
+        let rows = self.rows(|| planned(query::count(query))).await?;
+        let row = rows.first().expect("a count has one row");
         u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).map_err(row::corrupt)
     }
 
@@ -97,11 +92,14 @@ impl TokenStore for PostgresStore {
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.begin(&key.project).await?;
             let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
             if record.is_none() {
-                let there = find(key, &mut transaction).await.map_err(failed)?.is_some();
-                let outcome = if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
+                let outcome = if is_there(key, &mut transaction).await? {
+                    Err(StoreErrorKind::Conflict.into())
+                } else {
+                    Ok(None)
+                };
                 return refused(transaction, outcome).await;
             }
             self.commit(transaction, &[Changed::Token(key)]).await?;
@@ -112,7 +110,7 @@ impl TokenStore for PostgresStore {
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.begin(&key.project).await?;
             let record = changed(write::revoke(key, revocation), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)
@@ -182,7 +180,7 @@ impl TokenStore for PostgresStore {
             let ids: Vec<&str> = uses.keys().map(TokenId::as_str).collect();
             let times: Vec<i64> = uses.values().copied().collect();
             moved += in_time(async {
-                let mut transaction = self.begin().await?;
+                let mut transaction = self.begin(project).await?;
                 let touch = sqlx::query(TOUCH).persistent(false).bind(project.as_str()).bind(ids).bind(times);
                 let touched = touch.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
                 self.commit(transaction, &[]).await.map(|()| touched)
@@ -201,50 +199,10 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-impl PostgresStore {
-    async fn find_on_primary(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            for _ in 0..self.pool.size() {
-                match self.look_up(key).await {
-                    // The server has ended this connection, and the next may live.
-                    Err(error) if is_lost(&error) => {}
-                    row => return record_if_any(row),
-                }
-            }
-            record_if_any(self.look_up(key).await)
-        })
-        .await
-    }
-
-    async fn look_up(&self, key: &TokenKey) -> sqlx::Result<Option<PgRow>> {
-        find(key, &mut *self.pool.acquire().await?).await
-    }
-}
-
 /// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
 /// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
 pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
     sql.query::<Postgres>().persistent(false)
-}
-
-/// `… WHERE <the row>`, for a statement whose plan is kept. The order costs nothing where a row is found by the primary key, and
-/// would cost a sorting by any other index that begins with the project: so none of these is taken, however empty the
-/// table was when the plan was made.
-macro_rules! by_primary_key {
-    () => {
-        " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
-    };
-}
-pub(super) use by_primary_key;
-
-/// The hot path of every verification: static text, prepared once for each connection.
-async fn find(key: &TokenKey, connection: &mut PgConnection) -> sqlx::Result<Option<PgRow>> {
-    const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
-    sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).fetch_optional(connection).await
-}
-
-fn record_if_any(row: sqlx::Result<Option<PgRow>>) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    Ok(row.map_err(failed)?.as_ref().map(row::record).transpose()?.map(Arc::new))
 }
 
 /// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.
@@ -279,10 +237,7 @@ async fn rotate(
 
 /// Rolls back before it is told: by then nobody waits for what the transaction had locked. Where only a drop rolled back, the
 /// locks would last until the runtime comes to it.
-async fn refused<T>(
-    transaction: Transaction<'static, Postgres>,
-    outcome: Result<T, StoreError>,
-) -> Result<T, StoreError> {
+async fn refused<T>(transaction: Lease, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
     transaction.rollback().await.map_err(failed)?;
     outcome
 }
