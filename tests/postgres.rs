@@ -1,5 +1,9 @@
 //! The PostgreSQL store: every law of the contract, in each form of the schema, and what is its own.
 
+#[path = "postgres/connections.rs"]
+mod connections;
+#[path = "postgres/one_slow_project.rs"]
+mod one_slow_project;
 mod support;
 
 use std::num::NonZeroU16;

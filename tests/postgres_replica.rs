@@ -178,6 +178,36 @@ async fn without_beats_or_without_its_standby_the_primary_is_asked() {
     until(&store, &key, known_to_standby).await;
 }
 
+/// Verification goes on by the primary meanwhile, which nobody would notice otherwise.
+#[tokio::test]
+async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
+    let Some(world) = World::new().await else { return };
+    let (store, key) = (world.store(LAG).await, world.insert().await);
+    until(&store, &key, known_to_standby).await;
+    let counted_from = async |before: u64| {
+        let asked = Instant::now();
+        while store.background_faults() == before {
+            assert!(asked.elapsed() < PATIENCE, "no fault was counted");
+            let recent = store.find_recent(&key).await.unwrap();
+            assert!(recent.record.is_some());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let away = "ALTER TABLE keyfob_beats RENAME TO keyfob_beats_away";
+    let before = store.background_faults();
+    sqlx::raw_sql(away).execute(store.pool()).await.unwrap();
+    counted_from(before).await;
+    // One that was counted is not forgotten once beats are written again.
+    let back = "ALTER TABLE keyfob_beats_away RENAME TO keyfob_beats";
+    sqlx::raw_sql(back).execute(store.pool()).await.unwrap();
+    until(&store, &key, known_to_standby).await;
+    assert!(store.clone().background_faults() > before);
+
+    let before = store.background_faults();
+    world.standby.halt("immediate");
+    counted_from(before).await;
+}
+
 /// The age of what a standby says counts into the bound of a cache before it.
 #[tokio::test]
 async fn a_cache_counts_the_age_of_what_a_standby_says() {

@@ -94,7 +94,9 @@ async fn an_earlier_file_gets_the_indices_of_today() {
     let today = indices(&store).await;
     let record = store.insert(fresh(), None, None).await.unwrap();
     let earlier = "DROP INDEX keyfob_tokens_owner_created; DROP INDEX keyfob_tokens_owner_name; \
-         DROP INDEX keyfob_tokens_owner_expires; \
+         DROP INDEX keyfob_tokens_owner_expires; DROP INDEX keyfob_tokens_owner_ends; \
+         DROP INDEX keyfob_tokens_family_ends; \
+         CREATE INDEX keyfob_tokens_family ON keyfob_tokens (project, family); \
          CREATE INDEX keyfob_tokens_owner ON keyfob_tokens (owner, project, created_at, id)";
     sqlx::raw_sql(earlier).execute(store.pool()).await.unwrap();
     store.pool().close().await;

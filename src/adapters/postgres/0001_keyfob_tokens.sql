@@ -79,11 +79,16 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
 ;
 
 -- An owner's tokens in one project, an index for each order of a list.
--- The first also serves the limit, revoking all, counts and the projects of an owner.
+-- The first also serves revoking all, counts and the projects of an owner.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_created ON keyfob_tokens (owner, project, created_at, id);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name ON keyfob_tokens (owner, project, name_folded, id);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
     ON keyfob_tokens (owner, project, (coalesce(expires_at, 253402300800000)), id);
+-- An owner's tokens that are not revoked, by the time at which each ends by itself, never last: for the limit and for revoking
+-- all, which look at those that have not ended, however many have.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_ends
+    ON keyfob_tokens (owner, project, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
+    WHERE revoked_at IS NULL;
 
 -- Lists by creation; revoking what was created before a time.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_created ON keyfob_tokens (project, created_at, id);
@@ -95,8 +100,10 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_name ON keyfob_tokens (project, name_fo
 CREATE INDEX IF NOT EXISTS keyfob_tokens_expires
     ON keyfob_tokens (project, (coalesce(expires_at, 253402300800000)), id);
 
--- A chain of rotations.
-CREATE INDEX IF NOT EXISTS keyfob_tokens_family ON keyfob_tokens (project, family);
+-- A chain of rotations, in the same way.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends
+    ON keyfob_tokens (project, family, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
+    WHERE revoked_at IS NULL;
 
 -- Whose turn it is: an act on several rows of a project, or one that must count them first, locks the project's row here.
 -- The row of the empty name, which no project has, is the turn of imports.

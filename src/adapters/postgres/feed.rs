@@ -7,7 +7,8 @@ use std::sync::Arc;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 use super::replica::Replica;
-use super::{CHANNEL, PATIENCE, PostgresStore};
+use super::{CHANNEL, PATIENCE, PostgresStore, within};
+use crate::adapters::fault::Faults;
 use crate::service::cache::feed::{Feed, Told};
 use crate::words::ids::TokenKey;
 
@@ -23,6 +24,7 @@ pub struct PostgresFeed {
     options: PgConnectOptions,
     /// What is told of, its standbys may not know yet.
     replica: Option<Arc<Replica>>,
+    faults: Arc<Faults>,
     listener: Option<PgListener>,
     /// Whether it waits for its own word.
     asked: bool,
@@ -32,7 +34,8 @@ impl PostgresStore {
     /// The changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
         let options = self.pool.connect_options().as_ref().clone();
-        PostgresFeed { options, replica: self.replica.clone(), listener: None, asked: false }
+        let (replica, faults) = (self.replica.clone(), Arc::clone(&self.faults));
+        PostgresFeed { options, replica, faults, listener: None, asked: false }
     }
 }
 
@@ -60,9 +63,12 @@ impl PostgresFeed {
     async fn hear(&mut self) -> Told {
         loop {
             let Some(listener) = &mut self.listener else {
-                match tokio::time::timeout(PATIENCE, listen(&self.options)).await {
-                    Ok(Ok(listener)) => self.listener = Some(listener),
-                    _ => tokio::time::sleep(PAUSE).await,
+                match within(listen(&self.options)).await {
+                    Ok(listener) => self.listener = Some(listener),
+                    Err(error) => {
+                        self.faults.note("cannot listen for changes", &error);
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
                 self.asked = false;
                 return Told::Lost;

@@ -37,9 +37,8 @@ impl ImportStore for PostgresStore {
             columns!(),
             " FROM keyfob_tokens WHERE (project, id) = (SELECT project, id FROM keyfob_imports WHERE import_key = $1)"
         );
-        let row = sqlx::query(FIND).bind(import_key.as_bytes().as_slice()).fetch_optional(&self.pool);
-        let row = in_time(async { row.await.map_err(failed) }).await?;
-        Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
+        let rows = self.rows(|| sqlx::query(FIND).bind(import_key.as_bytes().as_slice())).await?;
+        Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
     }
 }
 

@@ -20,8 +20,7 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for PostgresStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let rows = planned(query::projects(query)).fetch_all(&self.pool);
-        let rows = in_time(async { rows.await.map_err(failed) }).await?;
+        let rows = self.rows(|| planned(query::projects(query))).await?;
         rows.iter().map(row::project).collect()
     }
 
@@ -85,7 +84,7 @@ impl StoreMaintenance for PostgresStore {
         stage: NoticeStage,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.begin(&key.project).await?;
             let record = changed(write::acknowledge_notice(key, stage), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)

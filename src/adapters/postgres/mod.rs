@@ -3,8 +3,12 @@
 mod failure;
 #[cfg(feature = "cache")]
 pub(crate) mod feed;
+mod gate;
+mod groups;
 mod import;
+mod lease;
 mod maintenance;
+mod read;
 mod replica;
 mod store;
 
@@ -16,10 +20,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool};
 
 use self::failure::{failed, is_lost};
+use self::gate::{Gate, Pass};
+use self::lease::Lease;
 use self::replica::Replica;
+use super::fault::Faults;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenKey};
 
@@ -43,8 +50,15 @@ const CHANNEL: &str = "keyfob";
 /// carried out is not known, as after any lost answer. Statements are prepared: behind a pooler that hands on
 /// connections by the transaction, it must carry prepared statements (PgBouncer from 1.21).
 ///
+/// One slow project never starves another. Of this process's calls, one at a time takes a project's turn; the others wait
+/// without a connection, at most 1,000 for a project, and are [`Unavailable`](StoreErrorKind::Unavailable) beyond that.
+/// All turns together hold at most half of the pool's connections, other writes in one project two fifths, and all that
+/// write leave a fifth to reads. A pool of fewer than 6 connections is too small for that, and two stores on one pool do
+/// not know of each other: clone one. An insert that has no place left under its owner's limit is refused by a count, and
+/// takes no turn. A process that stops in the middle of a call holds what it has locked for 10 seconds at most.
+///
 /// A clone shares the pool. It needs a Tokio runtime with its time driver that keeps running between calls: what a call had
-/// locked that was dropped half-way is released behind it.
+/// locked that was dropped half-way is released behind it, or its connection is closed within 2 seconds.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,6 +73,8 @@ const CHANNEL: &str = "keyfob";
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    gate: Arc<Gate>,
+    faults: Arc<Faults>,
     tells: bool,
     replica: Option<Arc<Replica>>,
 }
@@ -116,8 +132,11 @@ impl PostgresStore {
     /// A store on the host's own pool. It does not migrate. sqlx asks a connection whether it lives before each use, unless
     /// the pool is made with `test_before_acquire(false)`: a look-up then takes one round trip instead of two.
     ///
+    /// The pool's connections may differ, or come to: each transaction that writes sets `synchronous_commit` to `on` for
+    /// itself if it is off on its connection.
+    ///
     /// # Errors
-    /// [`Other`](StoreErrorKind::Other) where the connection that is asked would acknowledge what is not on disk
+    /// [`Other`](StoreErrorKind::Other) where the connection that is asked now would acknowledge what is not on disk
     /// (`synchronous_commit = off`, `fsync = off`); the source says which.
     pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
         let setting = async |name: &str| {
@@ -128,7 +147,8 @@ impl PostgresStore {
         if synchronous_commit == "off" || fsync == "off" {
             return Err(StoreError::with_source(StoreErrorKind::Other, WeakSettings { synchronous_commit, fsync }));
         }
-        Ok(Self { pool, tells: false, replica: None })
+        let gate = Arc::new(Gate::new(pool.options().get_max_connections()));
+        Ok(Self { pool, gate, faults: Arc::default(), tells: false, replica: None })
     }
 
     /// The same, telling every change on the channel `keyfob` (`NOTIFY`, in the same transaction), for caches of other
@@ -159,24 +179,40 @@ impl PostgresStore {
         &self.pool
     }
 
-    /// A transaction in which each statement sees what was committed before it. Dropped, it is rolled back.
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-        for _ in 0..self.pool.size() {
-            match self.pool.begin_with(BEGIN).await {
-                // Nothing was done, and the next connection may live.
-                Err(error) if is_lost(&error) => {}
-                begun => return begun.map_err(failed),
-            }
-        }
-        self.pool.begin_with(BEGIN).await.map_err(failed)
+    /// Returns how often something failed outside any call of this store and its clones: a beat was not written, a standby
+    /// did not answer or a feed could not listen, so that the primary or the cache's bound served instead, or a connection
+    /// could not be given back and was closed. Each one is counted, also if the next try succeeds, and with the feature
+    /// `tracing` logged as a warning. A number that grows steadily says that a standby or a feed is never used.
+    pub fn background_faults(&self) -> u64 {
+        self.faults.count()
     }
 
-    /// A transaction that has the project's turn, until its end.
-    async fn begin_turn(&self, project: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
+    /// Begins a transaction in the project, without its turn.
+    async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
+        self.begin_with(self.gate.write(project.as_str()).await?).await
+    }
+
+    async fn begin_with(&self, mut pass: Pass) -> Result<Lease, StoreError> {
+        for left in (0..=self.pool.size()).rev() {
+            let connection = match self.pool.acquire().await {
+                Err(error) if left > 0 && is_lost(&error) => continue,
+                connection => connection.map_err(failed)?,
+            };
+            let mut lease = Lease::new(connection, pass, &self.faults);
+            match lease.begin().await {
+                // Nothing was done, and the next connection may live.
+                Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
+                begun => return begun.map(|()| lease).map_err(failed),
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// Begins a transaction that has the project's turn, until its end.
+    async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
         const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
         const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_with(self.gate.turn(project).await?).await?;
         let lock = async |connection: &mut PgConnection| {
             sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
         };
@@ -188,11 +224,7 @@ impl PostgresStore {
     }
 
     /// Commits, and tells of what was changed where that is wanted.
-    async fn commit(
-        &self,
-        mut transaction: Transaction<'static, Postgres>,
-        changed: &[Changed<'_>],
-    ) -> Result<(), StoreError> {
+    async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
             for changed in changed {
                 let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(changed.to_string());

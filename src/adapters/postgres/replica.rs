@@ -12,13 +12,19 @@ use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use sqlx::{PgPool, Row};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres, Row};
 
-use super::store::by_primary_key;
-use super::{PostgresStore, within};
+use super::failure::failed;
+use super::gate::Pass;
+use super::lease::Lease;
+use super::read::by_primary_key;
+use super::{PostgresStore, in_time};
+use crate::adapters::fault::Faults;
 use crate::adapters::sql::row::{self, columns};
 use crate::service::store::Recent;
-use crate::service::store_error::StoreError;
+use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 
@@ -53,6 +59,7 @@ pub(super) struct Replica {
     /// The same, on any.
     mark_of_all: AtomicU64,
     hasher: RandomState,
+    faults: Arc<Faults>,
 }
 
 impl PostgresStore {
@@ -67,20 +74,22 @@ impl PostgresStore {
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         // Nothing that a standby answers is of now.
-        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag)));
+        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag, &self.faults)));
         Self { replica, ..self }
     }
 
     /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed and once a second
     /// at least, for ever: in a task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it
-    /// does nothing.
+    /// does nothing. A beat that fails is counted in [`background_faults`](Self::background_faults), and the next one is tried.
     pub async fn beat(&self) {
         let Some(replica) = &self.replica else { return core::future::pending().await };
         let pause = (replica.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
             let begun = replica.now();
             // Where either does not answer, no standby is believed for as long as that lasts: the primary is asked.
-            let _ = replica.write_beat(begun, &self.pool).await;
+            if let Err(error) = replica.write_beat(begun, &self.pool).await {
+                self.faults.note("cannot write a beat", &error);
+            }
             replica.see_beat().await;
             tokio::time::sleep(pause.saturating_sub(replica.now().saturating_sub(begun))).await;
         }
@@ -88,7 +97,7 @@ impl PostgresStore {
 }
 
 impl Replica {
-    fn new(pool: PgPool, most_lag: Duration) -> Self {
+    fn new(pool: PgPool, most_lag: Duration, faults: &Arc<Faults>) -> Self {
         let hasher = RandomState::new();
         Self {
             pool,
@@ -101,6 +110,7 @@ impl Replica {
             marks: (0..MARKS).map(|_| AtomicU64::new(0)).collect(),
             mark_of_all: AtomicU64::new(0),
             hasher,
+            faults: Arc::clone(faults),
         }
     }
 
@@ -145,20 +155,39 @@ impl Replica {
             return None;
         }
         let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
-        let answer = tokio::time::timeout(self.most_lag.min(REACH), query.fetch_optional(&self.pool)).await;
-        let Ok(Ok(row)) = answer else {
+        let Some(row) = self.ask(query).await else {
             // Nobody else waits for it before the next beat says that it is well.
             self.shown.store(0, Ordering::SeqCst);
             return None;
         };
         // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
         let row = row?;
-        let as_of = self.begun(row.try_get("beat").ok()?)?;
+        let as_of = self.begun(self.noted(row.try_get("beat").map_err(failed))?)?;
         let age = self.now().saturating_sub(as_of);
         if as_of < asked_for || age > self.most_lag {
             return None;
         }
-        Some(Recent { record: Some(Arc::new(row::record(&row).ok()?)), age })
+        Some(Recent { record: Some(Arc::new(self.noted(row::record(&row))?)), age })
+    }
+
+    /// Asks a standby. One that fails or does not answer in time is noted, because the primary answers in its place.
+    async fn ask(&self, query: Query<'_, Postgres, PgArguments>) -> Option<Option<PgRow>> {
+        let answer = tokio::time::timeout(self.most_lag.min(REACH), async {
+            let mut standby = Lease::new(self.pool.acquire().await?, Pass::default(), &self.faults);
+            query.fetch_optional(&mut *standby).await
+        });
+        let answer = answer.await.map_err(|waited| StoreError::with_source(StoreErrorKind::Unavailable, waited));
+        self.noted(answer.and_then(|answer| answer.map_err(failed)))
+    }
+
+    fn noted<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.faults.note("cannot read from a standby", &error);
+                None
+            }
+        }
     }
 
     fn beats(&self) -> MutexGuard<'_, VecDeque<(i64, Duration)>> {
@@ -176,27 +205,32 @@ impl Replica {
                             ON CONFLICT (store) DO UPDATE SET beat = excluded.beat, written_at = excluded.written_at";
         const CLEAR: &str = "DELETE FROM keyfob_beats WHERE written_at < $1";
         let (number, now) = (self.next.fetch_add(1, Ordering::SeqCst), SystemClock.now().as_unix_millis());
-        if number == 0 {
-            let clear = sqlx::query(CLEAR).bind(now - LEFT_OVER.as_millis() as i64);
-            within(clear.execute(primary)).await?;
-        }
-        {
-            // Before it is written: one whose answer is lost may be seen too.
-            let mut beats = self.beats();
-            beats.push_back((number, begun));
-            let old = beats.len().saturating_sub(REMEMBERED);
-            beats.drain(..old);
-        }
-        within(sqlx::query(BEAT).bind(self.store).bind(number).bind(now).execute(primary)).await?;
-        Ok(())
+        in_time(async {
+            let connection = primary.acquire().await.map_err(failed)?;
+            let mut primary = Lease::new(connection, Pass::default(), &self.faults);
+            if number == 0 {
+                let clear = sqlx::query(CLEAR).bind(now - LEFT_OVER.as_millis() as i64);
+                clear.execute(&mut *primary).await.map_err(failed)?;
+            }
+            {
+                // Before it is written: one whose answer is lost may be seen too.
+                let mut beats = self.beats();
+                beats.push_back((number, begun));
+                let old = beats.len().saturating_sub(REMEMBERED);
+                beats.drain(..old);
+            }
+            let beat = sqlx::query(BEAT).bind(self.store).bind(number).bind(now);
+            beat.execute(&mut *primary).await.map(drop).map_err(failed)
+        })
+        .await
     }
 
     /// Looks which beat a standby has.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
-        let see = sqlx::query_scalar(SEE).bind(self.store).fetch_optional(&self.pool);
-        let seen = tokio::time::timeout(self.most_lag.min(REACH), see).await;
-        let as_of = seen.ok().and_then(Result::ok).and_then(|beat| self.begun(beat));
+        let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.flatten();
+        let beat = seen.and_then(|row| self.noted(row.try_get(0).map_err(failed)));
+        let as_of = beat.and_then(|beat| self.begun(beat));
         self.shown.store(as_of.map_or(0, nanos), Ordering::SeqCst);
     }
 }

@@ -8,20 +8,22 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Row};
 
-use super::failure::{failed, is_lost};
+use super::failure::failed;
+use super::lease::Lease;
+use super::read::is_there;
 use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
-use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, push_revoked};
+use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
+use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -38,26 +40,23 @@ impl TokenStore for PostgresStore {
         in_time(async {
             let mut sql = row::insert(&record, None)?;
             let mut transaction = match limit {
-                None if issuer.is_none() => self.begin().await?,
+                None if issuer.is_none() => self.begin(&record.project).await?,
                 None => self.begin_turn(record.project.as_str()).await?,
-                Some(OwnerLimit { most, now }) => {
-                    // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
-                    sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
-                    and_key(&mut sql, &record.key());
-                    sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
-                    and_project(&mut sql, &record.project);
-                    sql.push(" AND owner = ").bind(record.owner.as_str());
-                    and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
-                    sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+                Some(limit) => {
+                    self.refuse_by_count(&record, limit).await?;
+                    and_limit(&POSTGRES, &mut sql, &record, limit);
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
+            // Locked before the insert, and until the commit: nobody is told meanwhile that the issuer is revoked.
+            let holds = match issuer {
+                Some(condition) => holds(&record.project, condition, &mut transaction).await?,
+                None => true,
+            };
             match execute(sql, &mut transaction).await {
                 Ok(0) => refused(transaction, Err(StoreErrorKind::Limit.into())).await,
+                Ok(_) if !holds => refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await,
                 Ok(_) => {
-                    if !holds(&record.project, issuer, &mut transaction).await? {
-                        return refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await;
-                    }
                     self.commit(transaction, &[Changed::Token(&record.key())]).await?;
                     Ok(Arc::new(record))
                 }
@@ -87,8 +86,7 @@ impl TokenStore for PostgresStore {
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
-        let rows = planned(query::list(&POSTGRES, query, after)).fetch_all(&self.pool);
-        let rows = in_time(async { rows.await.map_err(failed) }).await?;
+        let rows = self.rows(|| planned(query::list(&POSTGRES, query, after))).await?;
         let more = rows.len() > query.most.get();
         let items = records(rows.iter().take(query.most.get()))?;
         let next = items.last().filter(|_| more).map(|last| Cursor::of(last, query.order));
@@ -96,8 +94,8 @@ impl TokenStore for PostgresStore {
     }
 
     async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        let row = planned(query::count(query)).fetch_one(&self.pool);
-        let row = in_time(async { row.await.map_err(failed) }).await?;
+        let rows = self.rows(|| planned(query::count(query))).await?;
+        let row = rows.first().expect("a count has one row");
         u64::try_from(row.try_get::<i64, _>(0).map_err(failed)?).map_err(row::corrupt)
     }
 
@@ -108,11 +106,14 @@ impl TokenStore for PostgresStore {
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.begin(&key.project).await?;
             let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
             if record.is_none() {
-                let there = find(key, &mut transaction).await.map_err(failed)?.is_some();
-                let outcome = if there { Err(StoreErrorKind::Conflict.into()) } else { Ok(None) };
+                let outcome = if is_there(key, &mut transaction).await? {
+                    Err(StoreErrorKind::Conflict.into())
+                } else {
+                    Ok(None)
+                };
                 return refused(transaction, outcome).await;
             }
             self.commit(transaction, &[Changed::Token(key)]).await?;
@@ -123,7 +124,7 @@ impl TokenStore for PostgresStore {
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin().await?;
+            let mut transaction = self.begin(&key.project).await?;
             let record = changed(write::revoke(key, revocation), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)
@@ -171,11 +172,8 @@ impl TokenStore for PostgresStore {
         in_time(async {
             // With the turn, no group is revoked between the look at the old token and the new one's insert.
             let mut transaction = self.begin_turn(key.project.as_str()).await?;
-            match rotate(key, expected_version, &successor, grace_until, &mut transaction).await {
+            match rotate(key, expected_version, &successor, grace_until, issuer, &mut transaction).await {
                 Ok(Some((record, changed))) => {
-                    if !holds(&key.project, issuer, &mut transaction).await? {
-                        return refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await;
-                    }
                     let changed: Vec<_> = changed.iter().map(Changed::Token).collect();
                     self.commit(transaction, &changed).await?;
                     Ok(Some(record))
@@ -204,7 +202,7 @@ impl TokenStore for PostgresStore {
             let ids: Vec<&str> = uses.keys().map(TokenId::as_str).collect();
             let times: Vec<i64> = uses.values().copied().collect();
             moved += in_time(async {
-                let mut transaction = self.begin().await?;
+                let mut transaction = self.begin(project).await?;
                 let touch = sqlx::query(TOUCH).persistent(false).bind(project.as_str()).bind(ids).bind(times);
                 let touched = touch.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
                 self.commit(transaction, &[]).await.map(|()| touched)
@@ -223,97 +221,10 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-impl PostgresStore {
-    /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work.
-    async fn revoke_in_steps(
-        &self,
-        project: &ProjectId,
-        group: &RevokeGroup,
-        revocation: &Revocation,
-    ) -> Result<u64, StoreError> {
-        let left = |sql: &mut Statement| and_can_still_work(sql, project, group, revocation.at);
-        let mut count = 0;
-        loop {
-            let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;
-            count += step.count;
-            if step.done {
-                return Ok(count);
-            }
-        }
-    }
-
-    /// Revokes some of the rows that meet the conditions, with the project's turn.
-    async fn revoke_some(
-        &self,
-        project: &ProjectId,
-        revocation: &Revocation,
-        most: PageSize,
-        left: impl Fn(&mut Statement),
-    ) -> Result<Batch, StoreError> {
-        in_time(async {
-            // Some are chosen as an index gives them, then locked by ascending id.
-            let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
-            left(&mut sql);
-            sql.push(" LIMIT ").bind(most.get() as i64);
-            sql.push(
-                "), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ",
-            );
-            left(&mut sql);
-            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET ");
-            push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
-            and_chosen(&mut sql, project);
-            let mut transaction = self.begin_turn(project.as_str()).await?;
-            let count = execute(sql, &mut transaction).await?;
-            let done = none_left(&left, &mut transaction).await?;
-            self.commit(transaction, &[Changed::Project(project)]).await?;
-            Ok(Batch { count, done })
-        })
-        .await
-    }
-
-    async fn find_on_primary(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            for _ in 0..self.pool.size() {
-                match self.look_up(key).await {
-                    // The server has ended this connection, and the next may live.
-                    Err(error) if is_lost(&error) => {}
-                    row => return record_if_any(row),
-                }
-            }
-            record_if_any(self.look_up(key).await)
-        })
-        .await
-    }
-
-    async fn look_up(&self, key: &TokenKey) -> sqlx::Result<Option<PgRow>> {
-        find(key, &mut *self.pool.acquire().await?).await
-    }
-}
-
 /// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
 /// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
 pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
     sql.query::<Postgres>().persistent(false)
-}
-
-/// `… WHERE <the row>`, for a statement whose plan is kept. The order costs nothing where a row is found by the primary key, and
-/// would cost a sorting by any other index that begins with the project: so none of these is taken, however empty the
-/// table was when the plan was made.
-macro_rules! by_primary_key {
-    () => {
-        " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
-    };
-}
-pub(super) use by_primary_key;
-
-/// The hot path of every verification: static text, prepared once for each connection.
-async fn find(key: &TokenKey, connection: &mut PgConnection) -> sqlx::Result<Option<PgRow>> {
-    const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
-    sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).fetch_optional(connection).await
-}
-
-fn record_if_any(row: sqlx::Result<Option<PgRow>>) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    Ok(row.map_err(failed)?.as_ref().map(row::record).transpose()?.map(Arc::new))
 }
 
 /// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.
@@ -322,15 +233,17 @@ async fn rotate(
     expected_version: u64,
     successor: &TokenRecord,
     grace_until: Timestamp,
+    issuer: Option<IssuerCondition>,
     connection: &mut PgConnection,
 ) -> Result<Option<(Arc<TokenRecord>, Vec<TokenKey>)>, StoreError> {
-    let chain = chain(key, connection).await?;
+    let chain = chain(key, issuer, connection).await?;
     let near = |id: TokenId| chain.iter().find(|record| record.id == id);
     let Some(old) = near(key.id) else { return Ok(None) };
     let earlier = old.rotated_to.and_then(near);
     if !old.may_rotate(expected_version, successor, old.rotated_from.and_then(near), earlier) {
         return Err(StoreErrorKind::Conflict.into());
     }
+    let judged = issuer.is_none_or(|condition| condition.holds(near(condition.id)));
     let mut keys = vec![*key, successor.key()];
     if let Some(earlier) = earlier {
         let (at, by) = (successor.created_at, successor.created_by.clone());
@@ -339,45 +252,49 @@ async fn rotate(
         execute(sql, connection).await?;
         keys.push(earlier.key());
     }
+    // A key that exists is a conflict, whatever the issuer.
     execute(row::insert(successor, None)?, connection).await?;
+    if !judged {
+        return Err(StoreErrorKind::IssuerChanged.into());
+    }
     let record = changed(write::rotate_to(key, &successor.id, grace_until), connection).await?;
     Ok(record.map(|record| (record, keys)))
 }
 
 /// Rolls back before it is told: by then nobody waits for what the transaction had locked. Where only a drop rolled back, the
 /// locks would last until the runtime comes to it.
-async fn refused<T>(
-    transaction: Transaction<'static, Postgres>,
-    outcome: Result<T, StoreError>,
-) -> Result<T, StoreError> {
+async fn refused<T>(transaction: Lease, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
     transaction.rollback().await.map_err(failed)?;
     outcome
 }
 
-/// Whether the issuer is as the caller judged it. Its row stays locked until the transaction ends, so that nobody is told
-/// meanwhile that it is revoked.
+/// Whether the issuer is as the caller judged it. Its row stays locked until the transaction ends.
 async fn holds(
     project: &ProjectId,
-    issuer: Option<IssuerCondition>,
+    condition: IssuerCondition,
     connection: &mut PgConnection,
 ) -> Result<bool, StoreError> {
     const ISSUER: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2 FOR SHARE");
-    let Some(condition) = issuer else { return Ok(true) };
     let query = sqlx::query(ISSUER).bind(project.as_str()).bind(condition.id.as_str());
     let row = query.fetch_optional(connection).await.map_err(failed)?;
     Ok(condition.holds(row.as_ref().map(row::record).transpose()?.as_ref()))
 }
 
-/// A token, its predecessor and its successor, all locked.
-async fn chain(key: &TokenKey, connection: &mut PgConnection) -> Result<Vec<TokenRecord>, StoreError> {
+/// A token, its predecessor, its successor and the issuer, all locked.
+async fn chain(
+    key: &TokenKey,
+    issuer: Option<IssuerCondition>,
+    connection: &mut PgConnection,
+) -> Result<Vec<TokenRecord>, StoreError> {
     const CHAIN: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM keyfob_tokens WHERE project = $1 AND id IN ($2, \
+        " FROM keyfob_tokens WHERE project = $1 AND id IN ($2, $3, \
          (SELECT rotated_to FROM keyfob_tokens WHERE project = $1 AND id = $2), \
          (SELECT rotated_from FROM keyfob_tokens WHERE project = $1 AND id = $2)) ORDER BY id FOR UPDATE"
     );
     let query = sqlx::query(CHAIN).bind(key.project.as_str()).bind(key.id.as_str());
+    let query = query.bind(issuer.map(|condition| condition.id.as_str().to_owned()));
     let rows = query.fetch_all(connection).await.map_err(failed)?;
     rows.iter().map(row::record).collect()
 }

@@ -95,7 +95,13 @@ pub(in crate::adapters) fn and_group(sql: &mut Statement, group: &RevokeGroup) {
     }
 }
 
-fn and_owner(sql: &mut Statement, owner: Option<&OwnerId>) {
+/// Rows that are not revoked and end by themselves after a time. After `now`, these are the live ones
+/// ([`Status::is_live`]). The index of an owner's rows by their ends finds them, however many have ended.
+pub(in crate::adapters) fn and_ends_after(dialect: &Dialect, sql: &mut Statement, time: Timestamp) {
+    sql.push(" AND revoked_at IS NULL AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
+}
+
+pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId>) {
     if let Some(owner) = owner {
         sql.push(" AND owner = ").bind(owner.as_str());
     }

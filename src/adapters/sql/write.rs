@@ -1,12 +1,15 @@
 //! The statements that write.
 
-use super::query::{and_group, and_project};
+use core::time::Duration;
+
+use super::Dialect;
+use super::query::{and_ends_after, and_group, and_owner, and_project};
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
-use crate::service::store::RevokeGroup;
+use crate::service::store::{OwnerLimit, RevokeGroup};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 
@@ -15,6 +18,37 @@ macro_rules! raised_version {
     () => {
         "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
     };
+}
+
+/// `INSERT … SELECT … WHERE`: only if the owner has a place left. If the key exists, the insert is let through to fail as a
+/// conflict, because that comes before the limit.
+pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: OwnerLimit) {
+    sql.push(" WHERE ");
+    key_exists(sql, &record.key());
+    sql.push(" OR ");
+    place_is_left(dialect, sql, record, limit);
+}
+
+pub(in crate::adapters) fn key_exists(sql: &mut Statement, key: &TokenKey) {
+    sql.push("EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+    and_key(sql, key);
+    sql.push(")");
+}
+
+/// Whether the record's owner has fewer live tokens than the limit. No more than that are counted.
+pub(in crate::adapters) fn place_is_left(
+    dialect: &Dialect,
+    sql: &mut Statement,
+    record: &TokenRecord,
+    OwnerLimit { most, now }: OwnerLimit,
+) {
+    // No table has more rows than that.
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    sql.push("(SELECT count(*) FROM (SELECT 1 FROM keyfob_tokens WHERE ");
+    and_project(sql, &record.project);
+    and_owner(sql, Some(&record.owner));
+    and_ends_after(dialect, sql, now);
+    sql.push(" LIMIT ").bind(most).push(") AS live) < ").bind(most);
 }
 
 pub(in crate::adapters) fn and_key(sql: &mut Statement, key: &TokenKey) {
@@ -92,17 +126,17 @@ pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, gr
 
 /// The rows of an owner or a family that [can still work](crate::TokenRecord::can_still_work).
 pub(in crate::adapters) fn and_can_still_work(
+    dialect: &Dialect,
     sql: &mut Statement,
     project: &ProjectId,
     group: &RevokeGroup,
     now: Timestamp,
 ) {
-    let cut = now.saturating_sub(TokenRecord::REVOCATION_MARGIN).as_unix_millis();
-    and_left(sql, project, group);
-    for end in [" AND (grace_until IS NULL OR grace_until >= ", " AND (confirm_by IS NULL OR confirm_by >= "] {
-        sql.push(end).bind(cut).push(")");
-    }
-    sql.push(" AND (expires_at IS NULL OR expires_at >= ").bind(cut).push(")");
+    and_project(sql, project);
+    and_group(sql, group);
+    // What ended at the margin itself is within it.
+    let cut = now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1));
+    and_ends_after(dialect, sql, cut);
 }
 
 /// Links a token to its successor.

@@ -83,13 +83,18 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
 -- An owner's tokens in one project, an index for each order of a list: a page is read from its place on, however many tokens
 -- the owner or the project has. The revocation and the name stand in each, so that a search, or a page without the
 -- revoked, passes over the others in the index and reads no row that it does not return.
--- The first also serves the limit, revoking all, counts and the projects of an owner.
+-- The first also serves revoking all, counts and the projects of an owner.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_created
     ON keyfob_tokens (owner, project, created_at, id, revoked_at, name_folded);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name
     ON keyfob_tokens (owner, project, name_folded, id, revoked_at);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
     ON keyfob_tokens (owner, project, expires_order, id, revoked_at, name_folded);
+-- An owner's tokens that are not revoked, by the time at which each ends by itself, never last: for the limit and for revoking
+-- all, which look at those that have not ended, however many have.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_ends ON keyfob_tokens (owner, project,
+    min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
+    WHERE revoked_at IS NULL;
 -- What they replace, in files made before there was a release.
 DROP INDEX IF EXISTS keyfob_tokens_owner;
 
@@ -102,8 +107,12 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_name ON keyfob_tokens (project, name_fo
 -- Lists by expiry; notices that are due.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_expires ON keyfob_tokens (project, expires_order, id);
 
--- A chain of rotations.
-CREATE INDEX IF NOT EXISTS keyfob_tokens_family ON keyfob_tokens (project, family);
+-- A chain of rotations, in the same way.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (project, family,
+    min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
+    WHERE revoked_at IS NULL;
+-- What it replaces, in files made before there was a release.
+DROP INDEX IF EXISTS keyfob_tokens_family;
 
 -- Imported tokens by their old hash; tokens that were not imported take no room in it.
 CREATE UNIQUE INDEX IF NOT EXISTS keyfob_tokens_import ON keyfob_tokens (import_key) WHERE import_key IS NOT NULL;

@@ -4,18 +4,28 @@ use sqlx::{Row, Sqlite, SqlitePool};
 
 use super::SqliteStore;
 use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{NEVER, and_due, and_project, count, list};
+use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, list};
+use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::and_limit;
+use crate::rules::mint::{NewToken, mint};
+use crate::rules::policy::Policy;
+use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
 use crate::service::cursor::{Cursor, Expiry, SortKey};
 use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, StatusFilter};
-use crate::words::ids::{KeyNumber, ProjectId, TokenId};
-use crate::words::text::OwnerId;
+use crate::service::store::OwnerLimit;
+use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use crate::words::keyring::Keyring;
+use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 #[test]
 fn never_is_what_the_schema_says() {
     assert!(SqliteStore::MIGRATION.contains(&format!("coalesce(expires_at, {NEVER})")));
+    for column in ["grace_until", "confirm_by", "expires_at"] {
+        assert!(SQLITE.ends.contains(&format!("coalesce({column}, {NEVER})")));
+    }
 }
 
 /// What SQLite says it does.
@@ -66,6 +76,58 @@ async fn lists_walk_along_an_index_from_the_cursor_on() {
     and_due(&SQLITE, &mut due, time);
     let due = plan(&database, due).await;
     assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
+}
+
+/// However many tokens of the owner have ended.
+#[tokio::test]
+async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() {
+    let database = migrated().await;
+    let record = record();
+    let mut limited = row::insert(&record, None).unwrap();
+    and_limit(&SQLITE, &mut limited, &record, OwnerLimit { most: 50, now: Timestamp::UNIX_EPOCH });
+    let limited = plan(&database, limited).await;
+    let walk = "SEARCH keyfob_tokens USING INDEX keyfob_tokens_owner_ends (owner=? AND project=? AND <expr>>?)";
+    assert!(limited.contains(walk), "{limited}");
+}
+
+/// Just before, at and after each time.
+#[tokio::test]
+async fn what_ends_after_now_is_what_is_live_now() {
+    let database = migrated().await;
+    let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+    let ms = core::time::Duration::from_millis(1);
+    let times = [None, Some(now.saturating_sub(ms)), Some(now), Some(now.saturating_add(ms))];
+    let by = || Actor::new("ada").unwrap();
+    let mut live = Vec::new();
+    for number in 0..4 * 4 * 4 * 8 {
+        let mut record = record();
+        record.id = TokenId::new(&format!("1{number:015}")).unwrap();
+        (record.grace_until, record.confirm_by) = (times[number % 4], times[number / 4 % 4]);
+        record.expires_at = times[number / 16 % 4];
+        let flags = number / 64;
+        record.not_before = (flags & 1 != 0).then_some(Timestamp::MAX);
+        record.disabled = (flags & 2 != 0).then(|| Disabled { at: now, by: by() });
+        let reason = RevocationReason::KeyCompromise;
+        record.revoked = (flags & 4 != 0).then(|| Revocation { at: now, by: by(), reason });
+        if record.status(now).is_live() {
+            live.push(record.id.as_str().to_owned());
+        }
+        row::insert(&record, None).unwrap().query::<Sqlite>().execute(&database).await.unwrap();
+    }
+    let mut sql = Statement::new("SELECT id FROM keyfob_tokens WHERE ");
+    and_project(&mut sql, &record().project);
+    and_ends_after(&SQLITE, &mut sql, now);
+    sql.push(" ORDER BY id");
+    let found = sql.query::<Sqlite>().fetch_all(&database).await.unwrap();
+    let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, live);
+}
+
+fn record() -> TokenRecord {
+    let keyring = Keyring::unkeyed(Prefix::new("acme_pat").unwrap());
+    let (project, owner) = (ProjectId::new("145").unwrap(), OwnerId::new("ada").unwrap());
+    let new = NewToken::new(project, owner, Name::new("CI").unwrap());
+    mint(&keyring, &Policy::default(), new, &Actor::new("ada").unwrap(), Timestamp::UNIX_EPOCH).unwrap().record
 }
 
 /// No plan sorts, and none walks through the tokens of others.

@@ -11,15 +11,15 @@ use sqlx::{Row, Sqlite, SqliteConnection};
 use super::SqliteStore;
 use super::failure::failed;
 use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{self, and_project, and_status};
+use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left};
+use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, and_limit};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
+use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -34,15 +34,8 @@ impl TokenStore for SqliteStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut sql = row::insert(&record, None)?;
-        if let Some(OwnerLimit { most, now }) = limit {
-            // Where the key exists, the insert is let through to fail as a conflict: that comes before the limit.
-            sql.push(" WHERE EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
-            and_key(&mut sql, &record.key());
-            sql.push(") OR (SELECT count(*) FROM keyfob_tokens WHERE ");
-            and_project(&mut sql, &record.project);
-            sql.push(" AND owner = ").bind(record.owner.as_str());
-            and_status(&mut sql, Some(StatusFilter { life: Life::Live, at: now }));
-            sql.push(") < ").bind(i64::try_from(most).unwrap_or(i64::MAX));
+        if let Some(limit) = limit {
+            and_limit(&SQLITE, &mut sql, &record, limit);
         }
         let Some(condition) = issuer else {
             let mut writer = self.writer().await?;
@@ -200,7 +193,7 @@ impl SqliteStore {
         group: &RevokeGroup,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let left = |sql: &mut Statement| and_can_still_work(sql, project, group, revocation.at);
+        let left = |sql: &mut Statement| and_can_still_work(&SQLITE, sql, project, group, revocation.at);
         let mut count = 0;
         loop {
             let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;

@@ -1,0 +1,253 @@
+//! Which calls of this process may hold a connection, and which wait without one.
+//!
+//! A call that waits for a project's turn waits for other calls, perhaps of other processes. If each held a connection
+//! meanwhile, one busy project would take them all, and no project could verify. So calls wait here, in a line for each
+//! project, and all lines together have a share of the pool. The database orders processes, this gate the calls of one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::service::store_error::{StoreError, StoreErrorKind};
+
+/// The most calls in one line, the first with them. At 2 ms each, the last of more would wait longer than its patience.
+const IN_LINE: usize = 1_000;
+
+/// How many calls of a project count at the same time: while the answer to one is on its way, the server works for another.
+const COUNTING: usize = 2;
+
+pub(super) struct Gate {
+    /// Calls that want a project's turn.
+    turns: Lines,
+    /// Limited inserts that count before they want the turn.
+    counts: Lines,
+    /// Other calls that write. They may wait too: for a row that another call has locked.
+    writes: Lines,
+    /// Connections for calls of each kind. The last bounds the other two as well.
+    of_turns: Arc<Semaphore>,
+    of_counts: Arc<Semaphore>,
+    of_writers: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// For a pool of this many connections. A fifth is kept for reads, half of the others is the most that one project's
+    /// plain writes hold, and half of all may serve turns. From 6 connections on, one project cannot take all that may
+    /// write.
+    pub(super) fn new(connections: u32) -> Self {
+        let connections = connections as usize;
+        let fifth = (connections / 5).max(1);
+        let writers = connections.saturating_sub(fifth);
+        let share = |most: usize| Arc::new(Semaphore::new(most.max(1)));
+        Self {
+            turns: Lines::new(1),
+            counts: Lines::new(COUNTING),
+            writes: Lines::new((writers / 2).max(1)),
+            of_turns: share(connections / 2),
+            of_counts: share(fifth),
+            of_writers: share(writers),
+        }
+    }
+
+    /// Waits until this call may write without a turn.
+    pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
+        self.pass(&self.writes, None, project).await
+    }
+
+    /// Waits until this call is the only one of this process that takes the project's turn.
+    pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
+        self.pass(&self.turns, Some(&self.of_turns), project).await
+    }
+
+    /// Waits until this call is one of the few of this process that count in the project before an insert.
+    pub(super) async fn count(&self, project: &str) -> Result<Pass, StoreError> {
+        self.pass(&self.counts, Some(&self.of_counts), project).await
+    }
+
+    async fn pass(&self, lines: &Lines, share: Option<&Arc<Semaphore>>, project: &str) -> Result<Pass, StoreError> {
+        let place = Some(lines.wait(project).await?);
+        let of_kind = match share {
+            Some(share) => Some(permit(share).await),
+            None => None,
+        };
+        Ok(Pass { place, _shares: [of_kind, Some(permit(&self.of_writers).await)] })
+    }
+}
+
+async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(of).acquire_owned().await.expect("no semaphore of a gate is ever closed")
+}
+
+/// What entitles a call to a connection, to be held until the connection is back in its pool.
+#[derive(Default)]
+pub(super) struct Pass {
+    place: Option<Place>,
+    _shares: [Option<OwnedSemaphorePermit>; 2],
+}
+
+impl Pass {
+    /// Lets the next in line proceed, because the turn is over in the database, or the count is known.
+    pub(super) fn leave_line(&mut self) {
+        self.place = None;
+    }
+}
+
+/// A line for each project in which a call waits or proceeds, and none for the others.
+#[derive(Clone)]
+struct Lines {
+    lines: Arc<Mutex<HashMap<Box<str>, Line>>>,
+    /// How many calls in a line proceed at a time.
+    proceed: usize,
+}
+
+struct Line {
+    first: Arc<Semaphore>,
+    calls: usize,
+}
+
+/// A place at the head of a line. It is left first, and then no longer counted, so that a line ends after its calls.
+struct Place {
+    _first: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// A call that is counted in its line, wherever it stands.
+struct Counted {
+    lines: Lines,
+    project: Box<str>,
+}
+
+impl Lines {
+    fn new(proceed: usize) -> Self {
+        Self { lines: Arc::default(), proceed }
+    }
+
+    async fn wait(&self, project: &str) -> Result<Place, StoreError> {
+        let (counted, line) = self.enter(project)?;
+        Ok(Place { _first: permit(&line).await, _counted: counted })
+    }
+
+    fn enter(&self, project: &str) -> Result<(Counted, Arc<Semaphore>), StoreError> {
+        let mut lines = self.lock();
+        let line = lines.entry(project.into());
+        let line = line.or_insert_with(|| Line { first: Arc::new(Semaphore::new(self.proceed)), calls: 0 });
+        if line.calls >= IN_LINE {
+            let why = "too many calls wait to write in one project";
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, why));
+        }
+        line.calls += 1;
+        Ok((Counted { lines: self.clone(), project: project.into() }, Arc::clone(&line.first)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Line>> {
+        // No code panics while it holds the lock.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut lines = self.lines.lock();
+        let line = lines.get_mut(&self.project).expect("a line stays as long as a call is counted in it");
+        line.calls -= 1;
+        if line.calls == 0 {
+            lines.remove(&self.project);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// What the future gives without waiting.
+    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    fn turn(gate: &Gate, project: &str) -> Option<Pass> {
+        now(gate.turn(project)).map(|pass| pass.unwrap())
+    }
+
+    fn write(gate: &Gate, project: &str) -> Option<Pass> {
+        now(gate.write(project)).map(|pass| pass.unwrap())
+    }
+
+    fn count(gate: &Gate, project: &str) -> Option<Pass> {
+        now(gate.count(project)).map(|pass| pass.unwrap())
+    }
+
+    #[test]
+    fn one_project_never_takes_all_connections_that_may_write() {
+        for connections in 6..=200 {
+            let gate = Gate::new(connections);
+            let mut held = Vec::new();
+            for take in [turn, count, write] {
+                held.extend((0..connections).map_while(|_| take(&gate, "145")));
+            }
+            assert!(turn(&gate, "146").is_some(), "{connections} connections");
+            assert!(write(&gate, "146").is_some(), "{connections} connections");
+        }
+    }
+
+    #[test]
+    fn one_call_of_a_project_proceeds_at_a_time() {
+        let gate = Gate::new(10);
+        let mut first = turn(&gate, "145").unwrap();
+        assert!(turn(&gate, "145").is_none());
+        assert!(turn(&gate, "146").is_some());
+        first.leave_line();
+        assert!(turn(&gate, "145").is_some(), "its turn is over, though its connection is not back yet");
+        drop(first);
+        assert!(gate.turns.lock().is_empty(), "no line is kept for nobody");
+    }
+
+    #[test]
+    fn turns_of_all_projects_leave_connections_for_writes_and_reads() {
+        for (connections, turns, writes) in [(1, 1, 1), (2, 1, 1), (3, 1, 2), (5, 2, 4), (10, 5, 8), (100, 50, 80)] {
+            let gate = Gate::new(connections);
+            let mut held: Vec<_> = (0..200).map_while(|project| turn(&gate, &project.to_string())).collect();
+            assert_eq!(held.len(), turns, "{connections} connections");
+            held.extend((0..200).map_while(|project| write(&gate, &project.to_string())));
+            assert_eq!(held.len(), writes, "{connections} connections");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_while_it_waits_leaves_nothing_behind() {
+        let gate = Gate::new(10);
+        let first = turn(&gate, "145").unwrap();
+        {
+            let mut waiting: Vec<_> = (1..IN_LINE).map(|_| Box::pin(gate.turn("145"))).collect();
+            for waiting in &mut waiting {
+                assert!(now(waiting.as_mut()).is_none());
+            }
+            let refused = now(gate.turn("145")).unwrap().err().unwrap();
+            assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+            assert!(turn(&gate, "146").is_some(), "another line is not full");
+        }
+        assert_eq!(gate.turns.lock()["145"].calls, 1);
+        drop(first);
+        assert!(gate.turns.lock().is_empty());
+        assert_eq!(gate.of_turns.available_permits(), 5);
+        assert_eq!(gate.of_writers.available_permits(), 8);
+    }
+
+    #[test]
+    fn counting_waits_for_no_turn() {
+        let gate = Gate::new(10);
+        let _turn = turn(&gate, "145").unwrap();
+        let mut counts: Vec<_> = (0..10).map_while(|_| count(&gate, "145")).collect();
+        assert_eq!(counts.len(), COUNTING);
+        assert!(count(&gate, "146").is_none(), "the share of all projects is taken");
+        counts.pop();
+        assert!(count(&gate, "146").is_some());
+    }
+}

@@ -1,0 +1,97 @@
+//! Reads, each tried again on another connection if the server has ended the one that it was given.
+
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres};
+
+use super::failure::{failed, is_lost};
+use super::gate::Pass;
+use super::lease::Lease;
+use super::store::planned;
+use super::{PostgresStore, in_time};
+use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::write::{key_exists, place_is_left};
+use crate::rules::record::TokenRecord;
+use crate::service::store::OwnerLimit;
+use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::ids::TokenKey;
+
+impl PostgresStore {
+    /// Returns the rows of a query, which is made anew for each try.
+    pub(super) async fn rows<'q>(
+        &self,
+        query: impl Fn() -> Query<'q, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        in_time(self.rows_with(Pass::default(), query)).await
+    }
+
+    async fn rows_with<'q>(
+        &self,
+        mut pass: Pass,
+        query: impl Fn() -> Query<'q, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        for left in (0..=self.pool.size()).rev() {
+            let connection = match self.pool.acquire().await {
+                Err(error) if left > 0 && is_lost(&error) => continue,
+                connection => connection.map_err(failed)?,
+            };
+            let mut lease = Lease::new(connection, pass, &self.faults);
+            match query().fetch_all(&mut *lease).await {
+                // The next connection may live.
+                Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
+                rows => {
+                    lease.leave_line();
+                    return rows.map_err(failed);
+                }
+            }
+        }
+        unreachable!("the last try returns")
+    }
+
+    pub(super) async fn find_on_primary(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let rows = self.rows(|| find(key)).await?;
+        Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
+    }
+
+    /// Refuses a limited insert that has no place left already, without the project's turn.
+    pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: OwnerLimit) -> Result<(), StoreError> {
+        let mut sql = Statement::new("SELECT ");
+        key_exists(&mut sql, &record.key());
+        sql.push(", ");
+        place_is_left(&POSTGRES, &mut sql, record, limit);
+        let pass = self.gate.count(record.project.as_str()).await?;
+        let rows = self.rows_with(pass, || planned(sql.clone())).await?;
+        let row = rows.first().expect("a SELECT without FROM has one row");
+        match (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?) {
+            (true, _) => Err(StoreErrorKind::Conflict.into()),
+            (_, false) => Err(StoreErrorKind::Limit.into()),
+            (false, true) => Ok(()),
+        }
+    }
+}
+
+/// The row of a key, with its place for the conditions of a statement whose plan is kept. The order costs nothing where a
+/// row is found by the primary key, and would cost a sorting by any other index that begins with the project: so none
+/// of these is taken, however empty the table was when the plan was made.
+macro_rules! by_primary_key {
+    () => {
+        " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
+    };
+}
+pub(super) use by_primary_key;
+
+/// The hot path of every verification: static text, prepared once for each connection.
+fn find(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
+    const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
+    sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str())
+}
+
+/// Whether the key has a row, within a transaction.
+pub(super) async fn is_there(key: &TokenKey, connection: &mut PgConnection) -> Result<bool, StoreError> {
+    find(key).fetch_optional(connection).await.map(|row| row.is_some()).map_err(failed)
+}
