@@ -117,6 +117,7 @@ pub use crate::service::verify::VerifyError;
 pub use crate::words::clock::{Clock, FixedClock, SystemClock};
 pub use crate::words::digest::Digest;
 pub use crate::words::error::{Field, Flaw, Invalid, Rejection, RngError};
+pub use crate::words::folded::FoldedName;
 pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
