@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::events::Shown;
+use super::emit::Shown;
 use super::owners::Owners;
 use super::store::{Recent, TokenStore};
 use super::store_error::{StoreError, StoreErrorKind};

@@ -1,0 +1,222 @@
+//! Which events are emitted, and how many like them were left out: bounded in number and in memory, whatever is sent.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::events::Event;
+use crate::words::ids::TokenKey;
+use crate::words::timestamp::Timestamp;
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The second that a time is in.
+fn second_of(now: Timestamp) -> u64 {
+    (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
+}
+
+/// Counts all events of one kind, and picks the first few of each second, whatever tokens they are of. Three words,
+/// however much is counted.
+#[derive(Default)]
+pub(super) struct Sampler {
+    total: AtomicU64,
+    left_out: AtomicU64,
+    /// The second, and how many were picked in it.
+    window: AtomicU64,
+}
+
+impl Sampler {
+    const PICKED_BITS: u32 = 8;
+
+    /// Counts one. If it is to be emitted: how many were left out since the last one that was.
+    pub(super) fn count(&self, now: Timestamp) -> Option<u64> {
+        self.count_only();
+        let second = second_of(now) << Self::PICKED_BITS;
+        let pick = |window: u64| {
+            let picked = window & ((1 << Self::PICKED_BITS) - 1);
+            match window - picked == second {
+                true => (picked < Event::SAMPLES).then_some(window + 1),
+                false => Some(second + 1),
+            }
+        };
+        match self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pick) {
+            Ok(_) => Some(self.left_out.swap(0, Ordering::Relaxed)),
+            Err(_) => {
+                self.left_out.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// Counts one that is picked elsewhere.
+    pub(super) fn count_only(&self) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Picks events of one kind for each token by itself, so that nobody hides another's token behind events of their own.
+///
+/// The first event of a token in a second is emitted. All are limited together: once [`Event::REPEATS`] were emitted in a
+/// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So whoever wants to
+/// hide a token's first event needs more tokens of their own than are remembered, each used in that very second.
+///
+/// At most [`Event::TOKENS`] are remembered. If there is no room, those that were not emitted in this second are forgotten,
+/// first those with no count: their next event is emitted as a first one, and its count begins at 0.
+#[derive(Default)]
+pub(super) struct ByToken(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    second: u64,
+    /// How many were emitted in it.
+    emitted: usize,
+    tokens: HashMap<TokenKey, Told>,
+}
+
+struct Told {
+    /// The second of the last event that was emitted.
+    second: u64,
+    /// How many were left out since.
+    left_out: u64,
+}
+
+impl ByToken {
+    /// If the event is to be emitted: how many of this token were left out since the last one that was.
+    pub(super) fn pick(&self, key: TokenKey, now: Timestamp) -> Option<u64> {
+        let second = second_of(now);
+        let mut seen = self.seen();
+        if seen.second != second {
+            (seen.second, seen.emitted) = (second, 0);
+        }
+        let emitted = seen.emitted;
+        let left_out = match seen.tokens.get_mut(&key) {
+            Some(told) if told.second == second || emitted >= Event::REPEATS => {
+                told.left_out += 1;
+                return None;
+            }
+            Some(told) => {
+                told.second = second;
+                core::mem::take(&mut told.left_out)
+            }
+            None if emitted >= Event::TOKENS => return None,
+            None => {
+                seen.make_room(second);
+                seen.tokens.insert(key, Told { second, left_out: 0 });
+                0
+            }
+        };
+        seen.emitted += 1;
+        Some(left_out)
+    }
+
+    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Forgets tokens if there are too many. Half of the room is made at once if it can be, so that a flood of tokens does
+    /// not go through all of them for each.
+    fn make_room(&mut self, second: u64) {
+        if self.tokens.len() < Event::TOKENS {
+            return;
+        }
+        self.tokens.retain(|_, told| told.second == second || told.left_out > 0);
+        if self.tokens.len() > Event::TOKENS / 2 {
+            self.tokens.retain(|_, told| told.second == second);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::ids::{ProjectId, TokenId};
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn after(seconds: u64) -> Timestamp {
+        START.saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn key(number: usize) -> TokenKey {
+        TokenKey { project: ProjectId::new("1").unwrap(), id: TokenId::new(&format!("1{number:015}")).unwrap() }
+    }
+
+    #[test]
+    fn ten_a_second_are_told_and_the_others_counted() {
+        let (sampler, start) = (Sampler::default(), START);
+        let told = (0..1_000_000).filter_map(|_| sampler.count(start)).collect::<Vec<_>>();
+        assert_eq!(told, [0; Event::SAMPLES as usize]);
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_millis(999))), None);
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(1_000_001 - Event::SAMPLES));
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(0));
+        assert_eq!(sampler.total(), 1_000_003);
+    }
+
+    #[test]
+    fn each_token_is_emitted_once_a_second_with_its_own_count() {
+        let picked = ByToken::default();
+        for seconds in 0..3 {
+            for (token, left_out) in [(1, if seconds == 0 { 0 } else { 99 }), (2, if seconds == 0 { 0 } else { 4 })] {
+                let uses = if token == 1 { 100 } else { 5 };
+                let told: Vec<_> = (0..uses).filter_map(|_| picked.pick(key(token), after(seconds))).collect();
+                assert_eq!(told, [left_out], "token {token}, second {seconds}");
+            }
+        }
+        assert_eq!(picked.pick(key(1), after(2).saturating_add(Duration::from_millis(999))), None);
+        // A clock that was set back silences nobody.
+        assert_eq!(picked.pick(key(1), START), Some(100));
+    }
+
+    #[test]
+    fn a_flood_of_tokens_is_bounded_and_hides_no_new_one() {
+        let picked = ByToken::default();
+        let flood = |count: usize, seconds| {
+            (0..count).filter(|token| picked.pick(key(*token), after(seconds)).is_some()).count()
+        };
+        let own = Event::TOKENS - 1;
+        assert_eq!(flood(own, 0), own);
+        // From the next second on they are known, and only so many of them are emitted.
+        for seconds in 1..4 {
+            assert_eq!(flood(own, seconds), Event::REPEATS);
+            assert_eq!(
+                picked.pick(key(1_000_000 + seconds as usize), after(seconds)),
+                Some(0),
+                "one that was not seen before"
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_are_emitted_or_remembered_than_stated() {
+        let picked = ByToken::default();
+        for seconds in 0..5 {
+            let first = seconds as usize * 3 * Event::TOKENS;
+            let told =
+                (first..first + 3 * Event::TOKENS).filter(|token| picked.pick(key(*token), after(seconds)).is_some());
+            assert_eq!(told.count(), Event::TOKENS);
+            assert!(picked.seen().tokens.len() <= Event::TOKENS);
+        }
+    }
+
+    #[test]
+    fn those_without_a_count_are_forgotten_first() {
+        let picked = ByToken::default();
+        for token in 0..Event::TOKENS {
+            assert_eq!(picked.pick(key(token), START), Some(0));
+        }
+        for _ in 0..7 {
+            assert_eq!(picked.pick(key(5), START), None);
+        }
+        assert_eq!(picked.pick(key(Event::TOKENS), after(1)), Some(0));
+        assert_eq!(picked.seen().tokens.len(), 2);
+        assert_eq!(picked.pick(key(5), after(1)), Some(7));
+    }
+}
