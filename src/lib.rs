@@ -42,9 +42,10 @@ pub use crate::adapters::axum::{
 #[cfg(feature = "github")]
 pub use crate::adapters::github::{
     keys::{GitHubKeys, GitHubKeysError},
-    report::{LeakReport, ReportError},
     webhook::{Delivery, GitHubWebhook, Handled},
 };
+#[cfg(feature = "leak")]
+pub use crate::adapters::leak::report::{LeakReport, ReportError};
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
 #[cfg(all(feature = "postgres", feature = "cache"))]

@@ -9,6 +9,7 @@ use super::query::PageSize;
 use super::store::{ProjectsQuery, RevokeGroup, RevokeMatching, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
 use super::tokens::Tokens;
+use crate::rules::header::Credential;
 use crate::rules::record::{Revocation, RevocationReason};
 use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
@@ -54,6 +55,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// one, one that was revoked before and a text that is none (section 2.2 there), so it tells nobody what is a token; your
     /// sink hears which were revoked. It may be called again with the same texts.
     ///
+    /// What a paste leaves around a text is dropped, and so is the scheme of a header, as [`Credential`] reads it.
+    ///
     /// Where a token was found, [`report_leak`](Self::report_leak) also tells whose it was, and the sink of the leak.
     ///
     /// All are tried, also behind one for which the store failed.
@@ -71,7 +74,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     {
         let mut outcome = Ok(());
         for token in tokens {
-            match self.held(token.as_ref()).await {
+            match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
                 Ok(Some(record)) => {
                     if let Err(error) = self.revoke(actor, &record.key(), reason).await {
                         outcome = Err(error);
