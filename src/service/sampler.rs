@@ -62,8 +62,8 @@ impl Sampler {
 /// Picks events of one kind for each token by itself, so that nobody hides another's token behind events of their own.
 ///
 /// The first event of a token in a second is emitted. All are limited together: once [`Event::REPEATS`] were emitted in a
-/// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So whoever wants to
-/// hide a token's first event needs more tokens of their own than are remembered, each used in that very second.
+/// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So to hide the first
+/// event of another's token takes more tokens than are remembered, used in that very second.
 ///
 /// At most [`Event::TOKENS`] are remembered. If there is no room, those that were not emitted in this second are forgotten,
 /// first those with no count: their next event is emitted as a first one, and its count begins at 0.
