@@ -35,7 +35,8 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   hides another's token behind events of their own. This is so for `Reused`, `PolicyBlocked`, repeated reports of a leak,
 ///   and `Failed` with a [`Rejection`] that [is after the proof](Rejection::is_after_proof). In a second and of a kind, at most
 ///   [`Event::TOKENS`] tokens have an event, and at most the first [`Event::REPEATS`] events are of tokens that had one
-///   before. Of so many tokens of a kind the counts are kept; if there are more, the count of a token may begin again.
+///   before. Counts of at most [`Event::TOKENS`] tokens of a kind are kept; events of further ones are all emitted within
+///   these bounds, without a count.
 /// - **Of a kind.** `Verified`, `Unavailable` and `Failed` before the proof, whose text anybody may make up: at most
 ///   [`Event::SAMPLES`] of a kind are emitted in a second, and `left_out` counts the events of this kind since its last one,
 ///   whatever tokens they were of.

@@ -10,6 +10,8 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
+/// For how many seconds a token is remembered if there is no room.
+const REMEMBERED: u64 = 60;
 
 /// The second that a time is in.
 fn second_of(now: Timestamp) -> u64 {
@@ -65,8 +67,8 @@ impl Sampler {
 /// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So to hide the first
 /// event of another's token takes more tokens than are remembered, used in that very second.
 ///
-/// At most [`Event::TOKENS`] are remembered. If there is no room, those that were not emitted in this second are forgotten,
-/// first those with no count: their next event is emitted as a first one, and its count begins at 0.
+/// At most [`Event::TOKENS`] are remembered, for a minute after their latest event at least. If there is no room for another,
+/// it is not remembered: all of its events are emitted within the bound of the second, and none has a count.
 #[derive(Default)]
 pub(super) struct ByToken(Mutex<Seen>);
 
@@ -75,13 +77,17 @@ struct Seen {
     second: u64,
     /// How many were emitted in it.
     emitted: usize,
+    /// The second in which tokens were forgotten last.
+    swept: u64,
     tokens: HashMap<TokenKey, Told>,
 }
 
 struct Told {
     /// The second of the last event that was emitted.
     second: u64,
-    /// How many were left out since.
+    /// The second of the last event.
+    seen: u64,
+    /// How many were left out since the last one that was emitted.
     left_out: u64,
 }
 
@@ -96,17 +102,19 @@ impl ByToken {
         let emitted = seen.emitted;
         let left_out = match seen.tokens.get_mut(&key) {
             Some(told) if told.second == second || emitted >= Event::REPEATS => {
+                told.seen = second;
                 told.left_out += 1;
                 return None;
             }
             Some(told) => {
-                told.second = second;
+                (told.second, told.seen) = (second, second);
                 core::mem::take(&mut told.left_out)
             }
             None if emitted >= Event::TOKENS => return None,
             None => {
-                seen.make_room(second);
-                seen.tokens.insert(key, Told { second, left_out: 0 });
+                if seen.has_room(second) {
+                    seen.tokens.insert(key, Told { second, seen: second, left_out: 0 });
+                }
                 0
             }
         };
@@ -121,16 +129,13 @@ impl ByToken {
 }
 
 impl Seen {
-    /// Forgets tokens if there are too many. Half of the room is made at once if it can be, so that a flood of tokens does
-    /// not go through all of them for each.
-    fn make_room(&mut self, second: u64) {
-        if self.tokens.len() < Event::TOKENS {
-            return;
+    /// Tells whether another token may be remembered. At most once in a second, it forgets those of long ago for it.
+    fn has_room(&mut self, second: u64) -> bool {
+        if self.tokens.len() >= Event::TOKENS && self.swept != second {
+            self.swept = second;
+            self.tokens.retain(|_, told| told.seen.abs_diff(second) < REMEMBERED);
         }
-        self.tokens.retain(|_, told| told.second == second || told.left_out > 0);
-        if self.tokens.len() > Event::TOKENS / 2 {
-            self.tokens.retain(|_, told| told.second == second);
-        }
+        self.tokens.len() < Event::TOKENS
     }
 }
 
@@ -181,7 +186,7 @@ mod tests {
         let flood = |count: usize, seconds| {
             (0..count).filter(|token| picked.pick(key(*token), after(seconds)).is_some()).count()
         };
-        let own = Event::TOKENS - 1;
+        let own = Event::TOKENS;
         assert_eq!(flood(own, 0), own);
         // From the next second on they are known, and only so many of them are emitted.
         for seconds in 1..4 {
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn those_without_a_count_are_forgotten_first() {
+    fn without_room_a_token_is_emitted_each_time_and_the_counts_of_others_stay() {
         let picked = ByToken::default();
         for token in 0..Event::TOKENS {
             assert_eq!(picked.pick(key(token), START), Some(0));
@@ -215,8 +220,13 @@ mod tests {
         for _ in 0..7 {
             assert_eq!(picked.pick(key(5), START), None);
         }
-        assert_eq!(picked.pick(key(Event::TOKENS), after(1)), Some(0));
+        let another = key(Event::TOKENS);
+        for _ in 0..3 {
+            assert_eq!(picked.pick(another, after(59)), Some(0));
+        }
+        assert_eq!(picked.pick(key(5), after(59)), Some(7));
+        assert_eq!(picked.pick(another, after(60)), Some(0));
+        assert_eq!(picked.pick(another, after(60)), None, "those of a minute ago are forgotten for it");
         assert_eq!(picked.seen().tokens.len(), 2);
-        assert_eq!(picked.pick(key(5), after(1)), Some(7));
     }
 }
