@@ -42,9 +42,10 @@ pub use crate::adapters::axum::{
 #[cfg(feature = "github")]
 pub use crate::adapters::github::{
     keys::{GitHubKeys, GitHubKeysError},
-    report::{LeakReport, ReportError},
     webhook::{Delivery, GitHubWebhook, Handled},
 };
+#[cfg(feature = "leak")]
+pub use crate::adapters::leak::report::{LeakReport, ReportError};
 #[cfg(feature = "postgres")]
 pub use crate::adapters::postgres::PostgresStore;
 #[cfg(all(feature = "postgres", feature = "cache"))]
@@ -118,6 +119,7 @@ pub use crate::service::verify::VerifyError;
 pub use crate::words::clock::{Clock, FixedClock, SystemClock};
 pub use crate::words::digest::Digest;
 pub use crate::words::error::{Field, Flaw, Invalid, Rejection, RngError};
+pub use crate::words::folded::FoldedName;
 pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};

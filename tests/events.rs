@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, Changed, Event, EventSink, FixedClock, ForeignDigest, ForeignHash, ForeignToken, Imported, Issued,
-    Lifetime, MemoryStore, Name, Narrowing, NewToken, NoticeStage, OwnerId, OwnerState, Owners, OwnersError, PageSize,
-    Policy, ProjectId, Rejection, RequestId, RevocationReason, RevokeGroup, Rotation, ScopeSet, TokenRecord,
-    TokenStore, Tokens, mint_with,
+    Access, Actor, Changed, Clock, Event, EventSink, FixedClock, ForeignDigest, ForeignHash, ForeignToken, Imported,
+    Issued, LeakedToken, Lifetime, MemoryStore, Name, Narrowing, NewToken, NoticeStage, OwnerId, OwnerState, Owners,
+    OwnersError, PageSize, Policy, ProjectId, Rejection, RequestId, RevocationReason, RevokeGroup, Rotation, ScopeSet,
+    TokenRecord, TokenStore, Tokens, mint_with,
 };
 use support::{Script, actor, keyring, new_token, now, project};
 
@@ -284,6 +284,106 @@ async fn verifications_are_sampled_and_all_counted() {
     assert_eq!(world.outcome(&made).await, Ok(()));
     world.heard(&[Event::Verified { key, left_out: 25 - Event::SAMPLES }]);
     assert_eq!(world.tokens.counts().unwrap().verified, 26);
+}
+
+/// Rotates a token without a grace, so that its text is an old one from now on.
+async fn rotated(world: &World) -> Made {
+    let made = world.issue(new_token()).await;
+    world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();
+    world.heard.since();
+    made
+}
+
+#[tokio::test]
+async fn uses_of_one_old_token_do_not_hide_those_of_another() {
+    let world = World::new();
+    let (own, stolen) = (rotated(&world).await, rotated(&world).await);
+    let start = world.clock.now();
+    for _ in 0..600 {
+        assert_eq!(world.outcome(&own).await, Err(Some(Rejection::Rotated)));
+    }
+    for _ in 0..300 {
+        assert_eq!(world.outcome(&stolen).await, Err(Some(Rejection::Rotated)));
+    }
+    let about = |told: &str, made: &Made| told.starts_with("Reused") && told.contains(made.record.id.as_str());
+    let told = world.heard.since();
+    assert!(told.iter().any(|told| about(told, &own)), "{told:?}");
+    assert!(told.iter().any(|told| about(told, &stolen)), "{told:?}");
+    assert!(told.len() <= 2 * Event::SAMPLES as usize, "{told:?}");
+
+    // The counts are of the very token.
+    world.clock.set(start.saturating_add(Duration::from_secs(1)));
+    for (made, uses) in [(&stolen, 300), (&own, 600)] {
+        let before = told.iter().filter(|told| about(told, made)).count();
+        assert_eq!(world.outcome(made).await, Err(Some(Rejection::Rotated)));
+        let told = world.heard.since();
+        assert!(told[0].ends_with(&format!("left_out: {} }}", uses - before)), "{told:?}");
+    }
+    assert_eq!(world.tokens.counts().unwrap().rejected(Rejection::Rotated), 902);
+}
+
+#[tokio::test]
+async fn a_recheck_does_not_hide_a_reuse() {
+    let world = World::new();
+    let made = world.issue(new_token()).await;
+    let access = Access::to(&made.record.project, &[]);
+    let proof = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap();
+    world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();
+    for _ in 0..100 {
+        assert!(world.tokens.recheck(&proof, &access).await.is_err());
+    }
+    world.heard.since();
+    assert_eq!(world.outcome(&made).await, Err(Some(Rejection::Rotated)));
+    assert!(world.heard.since()[0].starts_with("Reused"));
+}
+
+#[tokio::test]
+async fn refusals_and_repeated_reports_of_one_token_do_not_hide_those_of_another() {
+    let world = World::new();
+    let (own, other) = (world.issue(new_token()).await, world.issue(new_token()).await);
+    for made in [&own, &other] {
+        world.tokens.revoke(&actor(), &made.record.key(), LEAK).await.unwrap();
+    }
+    world.heard.since();
+    for (made, uses) in [(&own, 100), (&other, 1)] {
+        for _ in 0..uses {
+            assert_eq!(world.outcome(made).await, Err(Some(Rejection::Revoked)));
+            let leaked = LeakedToken::new(made.token.expose_secret()).unwrap();
+            world.tokens.report_leak(&actor(), &leaked).await.unwrap();
+        }
+    }
+    let told = world.heard.since();
+    for name in ["Failed", "Leaked"] {
+        let about = |told: &&String| told.starts_with(name) && told.contains(other.record.id.as_str());
+        assert_eq!(told.iter().filter(about).count(), 1, "{name} of {told:?}");
+    }
+}
+
+/// A sink that panics at each event, and so would lose the caller what the store has done.
+struct Panicking;
+
+impl EventSink for Panicking {
+    fn record(&self, _: &Event<'_>) {
+        panic!("a sink of the test's own");
+    }
+}
+
+#[tokio::test]
+async fn a_panicking_sink_does_not_undo_or_hide_what_was_done() {
+    let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now())).with_events(Panicking);
+    let issued = tokens.issue(&actor(), new_token()).await.unwrap();
+    let key = issued.record.key();
+    let access = Access::to(&key.project, &[]);
+    assert!(tokens.verify(issued.token.expose_secret(), &access).await.is_ok());
+    let rotated = tokens.rotate(&actor(), &key, Rotation::with_grace(Duration::ZERO)).await.unwrap().unwrap();
+    assert!(tokens.verify(issued.token.expose_secret(), &access).await.is_err());
+    let successor = rotated.issued.record.key();
+    assert!(tokens.revoke(&actor(), &successor, LEAK).await.unwrap().unwrap().revoked.is_some());
+    let error = tokens.verify(rotated.issued.token.expose_secret(), &access).await.unwrap_err();
+    assert_eq!(error.rejection(), Some(Rejection::Revoked));
+    // Each event was lost, and is counted: issued, verified, rotated, reused, revoked, failed.
+    let counts = tokens.counts().unwrap();
+    assert_eq!((counts.sink_panics, counts.verified, counts.all_rejected()), (6, 1, 2));
 }
 
 /// A token whose every digit is known, since a random one would hold a run of some word once in a hundred times. The events

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
-    Access, Delivery, Event, EventSink, FixedClock, GitHubKeys, GitHubWebhook, Handled, LeakOutcome, LeakReport,
-    MemoryStore, Rejection, ReportError, Revocation, RevocationReason, StoreError, StoreErrorKind, TokenKey,
-    TokenRecord, TokenStore, Tokens,
+    Access, Delivery, Event, EventSink, Finder, FixedClock, GitHubKeys, GitHubWebhook, Handled, LeakOutcome,
+    LeakReport, MemoryStore, Rejection, ReportError, Revocation, RevocationReason, StoreError, StoreErrorKind,
+    TokenKey, TokenRecord, TokenStore, Tokens,
 };
 use keyfob::{LeakedToken, Policy, mint_with};
 use p256::PublicKey;
@@ -127,6 +127,64 @@ async fn what_github_reports_is_revoked_and_labelled() {
         { "token_hash": hash(&unknown), "token_type": "acme_pat", "label": "false_positive" },
     ]);
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+}
+
+/// What may stand before and behind a token where it was found.
+const AROUND: [(&str, &str); 24] = [
+    (" ", " "),
+    ("\t", "\t"),
+    ("\r\n", "\r\n"),
+    ("\n\n", "\n"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("`", "`"),
+    ("```\n", "\n```"),
+    ("\u{201c}", "\u{201d}"),
+    ("\u{2018}", "\u{2019}"),
+    ("\u{ab}", "\u{bb}"),
+    ("<", ">"),
+    ("(", ")"),
+    ("Bearer ", ""),
+    ("bearer  '", "'"),
+    ("Authorization: Bearer ", "\r\n"),
+    ("token=", "&x=1"),
+    ("TOKEN=\"", "\";"),
+    ("https://ada:", "@example.com/repo.git"),
+    ("\u{200b}", "\u{200b}"),
+    ("\u{200d}", "\u{200c}"),
+    ("\u{2060}", "\u{2060}"),
+    ("\u{feff}", "\u{feff}"),
+    ("\u{a0}", "\u{a0}"),
+];
+
+#[tokio::test]
+async fn a_reported_token_ends_whatever_stands_around_it() {
+    let (tokens, webhook) = (service(), webhook());
+    for (before, behind) in AROUND {
+        for (before, behind) in [(before, ""), ("", behind), (before, behind)] {
+            let text = issue(&tokens).await;
+            let reported = format!("{before}{text}{behind}");
+            let (_, body) = deliver(&tokens, &webhook, CURRENT, &report(&[&reported])).await.unwrap();
+            assert!(is_revoked(&tokens, &text).await, "{before:?} {behind:?}");
+            let expected =
+                json!([{ "token_hash": hash(&reported), "token_type": "acme_pat", "label": "true_positive" }]);
+            assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_tokens_of_one_reported_text_end() {
+    let (tokens, webhook) = (service(), webhook());
+    let all = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
+    let text = format!("A={} B='{}'\n{}{}", all[0], all[1], "x".repeat(100_000), all[2]);
+    let (handled, body) = deliver(&tokens, &webhook, CURRENT, &report(&[text])).await.unwrap();
+    for text in &all {
+        assert!(is_revoked(&tokens, text).await);
+    }
+    assert_eq!(handled.leaks.len(), 3);
+    // GitHub hears of the one text that it reported.
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -351,14 +409,15 @@ async fn nothing_shows_what_was_reported() {
     let text = issue(&tokens).await;
     let secret = &text[text.rfind('_').unwrap() + 1..];
     let url = format!("https://paste.example/?t={text}");
+    let finder = Finder::new([support::prefix()]);
     let body = json!([{ "token": text, "url": url, "source": null }]).to_string().into_bytes();
-    let reports = LeakReport::read_all(&body).unwrap();
+    let reports = LeakReport::read_all(&body, &finder).unwrap();
     let signature = sign(CURRENT, &body);
     let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
     let mut shown = vec![format!("{delivery:?}"), format!("{reports:?}")];
     let (handled, told) = answer(&tokens, &webhook, delivery).await.unwrap();
     shown.extend([told, format!("{handled:?}"), format!("{webhook:?}")]);
-    let broken = LeakReport::read_all(&body[..body.len() - 1]).unwrap_err();
+    let broken = LeakReport::read_all(&body[..body.len() - 1], &finder).unwrap_err();
     shown.extend([broken.to_string(), format!("{broken:?}")]);
     for shown in shown {
         // Four characters of it may stand in the hexadecimal digits of a hash by chance, but not eight.

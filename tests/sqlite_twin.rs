@@ -161,7 +161,7 @@ impl Random {
             project: self.project(),
             owner: self.maybe(25, Self::owner),
             status: self.maybe(40, Self::status),
-            name_contains: self.of(&["", "", "", "CI", "ä", "_", "%", "'", "\0", "Σ", "i̇", "前"]).to_owned(),
+            name_contains: self.of(&["", "", "", "CI", "ä", "_", "%", "'", "\\", "Σ", "i̇", "前"]).parse().ok(),
             expires_before: self.maybe(20, Self::time),
             last_used_before: self.maybe(20, Self::time),
             order: self.of(ListOrder::ALL),

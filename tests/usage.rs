@@ -322,7 +322,9 @@ async fn a_refused_token_is_not_used() {
 #[tokio::test]
 async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_changes() {
     let policy = Policy::default().with_max_unused(10 * DAY);
-    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    // What is written lies behind by nothing.
+    let usage = Usage::default().with_resolution(Duration::ZERO).with_flush_interval(Duration::ZERO);
+    let (clock, tokens) = service(MemoryStore::new(), usage);
     let tokens = tokens.with_policy(policy.clone());
     let (unused, used) = (issue(&tokens).await, issue(&tokens).await);
     let later = make(&tokens, new_token().with_not_before(now().checked_add(20 * DAY).unwrap())).await;
@@ -341,12 +343,17 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     clock.set(on(15).saturating_sub(MS));
     assert_eq!(outcome(&tokens, &used).await, Ok(()));
     clock.set(on(15));
-    assert_eq!(outcome(&tokens, &used).await, refused, "ten days from its last use that is written");
+    assert_eq!(
+        outcome(&tokens, &used).await,
+        Ok(()),
+        "ten days from its last use that is written, not from the last one"
+    );
     assert_eq!(tokens.flush_usage().await.unwrap(), 1);
-    assert_eq!(outcome(&tokens, &used).await, Ok(()), "and now the one before that is");
+    assert_eq!(outcome(&tokens, &used).await, Ok(()));
 
     clock.set(on(30).saturating_sub(MS));
-    assert_eq!(outcome(&tokens, &later).await, Ok(()));
+    // Asked without a use, which would count from then on.
+    assert_eq!(tokens.explain(later.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
     clock.set(on(30));
     assert_eq!(outcome(&tokens, &later).await, refused, "ten days from when it began");
     assert_eq!(outcome(&tokens, &used).await, refused);
@@ -354,6 +361,57 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     for made in [&unused, &used, &later] {
         assert_eq!(outcome(&tokens, made).await, Ok(()));
     }
+}
+
+#[tokio::test]
+async fn a_token_that_was_used_just_before_the_limit_works_on_before_its_use_is_written() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let tokens = tokens.with_policy(Policy::default().with_max_unused(10 * DAY));
+    let made = issue(&tokens).await;
+    clock.set(now().saturating_add(10 * DAY).saturating_sub(20 * SECOND));
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    for _ in 0..10 {
+        clock.advance(20 * SECOND);
+        assert_eq!(outcome(&tokens, &made).await, Ok(()));
+    }
+    // Long after the limit, while nothing was written.
+    clock.advance(9 * DAY);
+    assert_eq!(last_use(&tokens, &made).await, None);
+    assert_eq!(outcome(&tokens, &made).await, Ok(()));
+}
+
+/// Two processes on one store: what one has noted, the other learns when it is written.
+#[tokio::test]
+async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
+    let usage = || Usage::default().with_resolution(60 * SECOND).with_flush_interval(90 * SECOND);
+    assert_eq!(usage().lag(), 150 * SECOND);
+    let store = std::sync::Arc::new(MemoryStore::new());
+    let (clock, one) = service(std::sync::Arc::clone(&store), usage());
+    let policy = Policy::default().with_max_unused(10 * DAY);
+    let other = Tokens::new(keyring(), Watched::new(store)).with_clock(clock.clone()).with_usage(usage());
+    let (one, other) = (one.with_policy(policy.clone()), other.with_policy(policy));
+    let (busy, unused) = (issue(&one).await, issue(&one).await);
+    let refused = Err(Some(Rejection::Policy));
+    let explained = async |made: &Made| {
+        other.explain(made.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().breach
+    };
+
+    clock.set(now().saturating_add(10 * DAY).saturating_sub(MS));
+    assert_eq!(outcome(&one, &busy).await, Ok(()));
+    // The other process knows of no use, and the token works there for the lag; one that nobody used does no longer.
+    clock.set(now().saturating_add(10 * DAY + 150 * SECOND).saturating_sub(MS));
+    for made in [&busy, &unused] {
+        assert_eq!(explained(made).await, None);
+    }
+    clock.advance(MS);
+    for made in [&busy, &unused] {
+        assert_eq!(explained(made).await, Some(PolicyBreach::Unused));
+    }
+    assert_eq!(outcome(&other, &unused).await, refused);
+    assert_eq!(outcome(&one, &unused).await, refused);
+    // By then it is written, if the process keeps the interval.
+    assert_eq!(one.flush_usage().await.unwrap(), 1);
+    assert_eq!(outcome(&other, &busy).await, Ok(()));
 }
 
 /// Without last uses the rule would stop every token that is older than it.
@@ -367,5 +425,11 @@ async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     clock.advance(10 * DAY);
     assert_eq!(outcome(&without, &made).await, Ok(()));
     let with = without.with_usage(Usage::default());
-    assert_eq!(outcome(&with, &made).await, Err(Some(Rejection::Policy)));
+    assert_eq!(outcome(&with, &made).await, Ok(()), "within the lag of what is written");
+    let with = Tokens::new(keyring(), with.store()).with_clock(clock.clone()).with_policy(with.policy().clone());
+    clock.advance(10 * DAY + Usage::default().lag());
+    let with = with.with_usage(Usage::default());
+    let access = Access::to(&made.record.project, &[]);
+    let error = with.verify(made.token.expose_secret(), &access).await.unwrap_err();
+    assert_eq!(error.rejection(), Some(Rejection::Policy));
 }

@@ -6,6 +6,8 @@ pub(crate) mod axum;
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "leak")]
+pub(crate) mod leak;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]

@@ -9,7 +9,7 @@ use super::access::{Access, InProject, ProjectDemand};
 use super::address::AddressRanges;
 use super::manager::Manager;
 use super::owner::OwnerState;
-use super::policy::Policy;
+use super::policy::{LaterUses, Policy};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
 use super::status::Status;
@@ -55,7 +55,7 @@ pub fn check<P: ProjectDemand>(
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
     prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?
-        .live(policy, now)?
+        .live(policy, now, |_| LaterUses::default())?
         .permit(OwnerState::Active, access, Duration::ZERO)
 }
 
@@ -79,8 +79,13 @@ pub(crate) fn prove(
 
 impl Proven {
     /// The second part: status and policy.
-    pub(crate) fn live(self, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
-        match life(&self.0, policy, now) {
+    pub(crate) fn live(
+        self,
+        policy: &Policy,
+        now: Timestamp,
+        later: impl FnOnce(&TokenRecord) -> LaterUses,
+    ) -> Result<Self, Rejection> {
+        match life(&self.0, policy, now, later) {
             Some(rejection) => Err(rejection),
             None => Ok(self),
         }
@@ -106,9 +111,14 @@ impl Proven {
 }
 
 /// What keeps a record's token from working at `now`, if anything does.
-pub(super) fn life(record: &TokenRecord, policy: &Policy, now: Timestamp) -> Option<Rejection> {
+pub(super) fn life(
+    record: &TokenRecord,
+    policy: &Policy,
+    now: Timestamp,
+    later: impl FnOnce(&TokenRecord) -> LaterUses,
+) -> Option<Rejection> {
     match record.status(now) {
-        Status::Active => policy.breach(record, now).map(|_| Rejection::Policy),
+        Status::Active => policy.breach_with(record, now, later).map(|_| Rejection::Policy),
         Status::Revoked => Some(Rejection::Revoked),
         Status::Rotated => Some(Rejection::Rotated),
         Status::Lapsed => Some(Rejection::Lapsed),

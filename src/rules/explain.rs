@@ -5,7 +5,8 @@ use core::fmt;
 use super::access::{Access, ProjectDemand};
 use super::check::{Proven, life, limits};
 use super::owner::OwnerState;
-use super::policy::{Policy, PolicyBreach};
+use super::policy::{LaterUses, Policy, PolicyBreach};
+use super::record::TokenRecord;
 use super::view::TokenView;
 use crate::words::error::Rejection;
 use crate::words::timestamp::Timestamp;
@@ -39,10 +40,11 @@ impl Explanation {
         access: &Access<'_, P>,
         policy: &Policy,
         now: Timestamp,
+        later: impl Fn(&TokenRecord) -> LaterUses,
     ) -> Self {
         let record = proven.record();
-        let breach = policy.breach(record, now);
-        let mut fails: Vec<Rejection> = life(record, policy, now).into_iter().collect();
+        let breach = policy.breach_with(record, now, &later);
+        let mut fails: Vec<Rejection> = life(record, policy, now, later).into_iter().collect();
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
             fails.push(Rejection::Policy);
         }

@@ -82,6 +82,17 @@ impl<'h> Credential<'h> {
         credential
     }
 
+    /// Reads a token that was pasted or sent in another place than a header: by itself, or as a header's value with its
+    /// scheme, and with what a paste leaves around it.
+    pub(crate) fn pasted(text: &'h [u8]) -> Self {
+        let text = trim_paste(text);
+        match Self::read_authorization(text) {
+            Ok(credential) => credential,
+            // It has no scheme, or no token behind one.
+            Err(_) => Self(Source::Header(text)),
+        }
+    }
+
     fn read_authorization(value: &'h [u8]) -> Result<Self, HeaderError> {
         let value = value.trim_ascii();
         let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
@@ -235,6 +246,19 @@ mod tests {
         assert_eq!(read(&basic(":password")), Err(HeaderError::Malformed));
         assert_eq!(read(&basic(&format!("{}:", "t".repeat(192)))), Err(HeaderError::Malformed));
         assert_eq!(read("Basic %%%"), Err(HeaderError::Malformed));
+    }
+
+    #[test]
+    fn a_paste_is_read_with_and_without_its_scheme() {
+        let basic = basic("token:x");
+        for text in
+            ["token", " token\r\n", "'token'", "Bearer token", "\"bearer  'token'\"", "\u{feff}Bearer token;", &basic]
+        {
+            assert_eq!(Credential::pasted(text.as_bytes()).as_ref(), b"token", "{text:?}");
+        }
+        for (text, read) in [("", ""), ("Bearer", "Bearer"), ("Basic %%%", "Basic %%%"), ("a b", "a b")] {
+            assert_eq!(Credential::pasted(text.as_bytes()).as_ref(), read.as_bytes(), "{text:?}");
+        }
     }
 
     #[test]

@@ -152,9 +152,14 @@ impl Policy {
         Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// A token that was not used for this long is refused. It counts from the latest of its creation, its `not_before` and its
+    /// Refuses a token that was not used for this long. It counts from the latest of its creation, its `not_before` and its
     /// last use, so last uses must be written: see [`Tokens::with_usage`](crate::Tokens::with_usage), without which
     /// [`Tokens`](crate::Tokens) leaves this rule out.
+    ///
+    /// A record may lie behind: a token that is in use must not be refused because its latest use is not written yet. So
+    /// [`Tokens`](crate::Tokens) counts the uses that it has noted itself as well, and refuses the token only
+    /// [`Usage::lag`](crate::Usage::lag) later, which covers uses that other processes have noted.
+    /// [`check`](crate::check()), [`breach`](Self::breach) and [`outside_from`](Self::outside_from) judge by the record alone.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
         Self { max_unused: Some(max_unused), ..self }
@@ -254,16 +259,45 @@ impl Policy {
         self.lifetime_breach(record).or_else(unused)
     }
 
+    /// The same, where uses may be known that are not in the record. They are asked for only if it looks unused.
+    pub(crate) fn breach_with(
+        &self,
+        record: &TokenRecord,
+        now: Timestamp,
+        later: impl FnOnce(&TokenRecord) -> LaterUses,
+    ) -> Option<PolicyBreach> {
+        let breach = self.breach(record, now)?;
+        if let (PolicyBreach::Unused, Some(most)) = (breach, self.max_unused) {
+            let LaterUses { noted, lag } = later(record);
+            let last = noted.map_or(Self::counted_from(record), |noted| noted.max(Self::counted_from(record)));
+            if now.saturating_since(last) < most.saturating_add(lag) {
+                return None;
+            }
+        }
+        Some(breach)
+    }
+
     fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
         let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
         self.lifetimes(record.kind).breach(lifetime)
     }
 
     fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
-        let counted_from =
-            [Some(record.created_at), record.not_before, record.last_used_at].into_iter().flatten().max();
-        counted_from?.checked_add(self.max_unused?)
+        Self::counted_from(record).checked_add(self.max_unused?)
     }
+
+    fn counted_from(record: &TokenRecord) -> Timestamp {
+        [record.not_before, record.last_used_at].into_iter().flatten().fold(record.created_at, Ord::max)
+    }
+}
+
+/// What may be known of a token's uses beyond its record.
+#[derive(Default)]
+pub(crate) struct LaterUses {
+    /// A use that is not written yet.
+    pub(crate) noted: Option<Timestamp>,
+    /// For how long a use elsewhere may not be in the record.
+    pub(crate) lag: Duration,
 }
 
 /// What puts an existing token outside a policy.

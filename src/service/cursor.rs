@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::query::ListOrder;
 use crate::rules::record::TokenRecord;
 use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::folded::FoldedName;
 use crate::words::ids::TokenId;
 use crate::words::timestamp::Timestamp;
 
@@ -30,7 +31,7 @@ pub enum SortKey {
     /// When it was created.
     Created(Timestamp),
     /// Its folded name.
-    Name(String),
+    Name(FoldedName),
     /// When it expires; never is the end of time plus one.
     Expires(Expiry),
 }
@@ -49,7 +50,7 @@ impl SortKey {
     pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
         match order {
             ListOrder::Created => Self::Created(record.created_at),
-            ListOrder::Name => Self::Name(record.name.folded()),
+            ListOrder::Name => Self::Name(FoldedName::from(&record.name)),
             ListOrder::Expires => Self::Expires(record.expires_at.map_or(Expiry::Never, Expiry::At)),
         }
     }
@@ -111,7 +112,7 @@ impl Cursor {
         let (kind, value) = key.split_at_checked(1)?;
         let key = match (kind, value) {
             ("c", millis) => SortKey::Created(time(millis)?),
-            ("n", name) => SortKey::Name(name.to_owned()),
+            ("n", name) => SortKey::Name(FoldedName::read(name)?),
             ("e", "") => SortKey::Expires(Expiry::Never),
             ("e", millis) => SortKey::Expires(Expiry::At(time(millis)?)),
             _ => return None,
@@ -129,7 +130,7 @@ mod tests {
         let id = TokenId::new("1abcdefghijklmno").unwrap();
         for key in [
             SortKey::Created(Timestamp::MIN),
-            SortKey::Name("ein Änd\"erung & 名".into()),
+            SortKey::Name(FoldedName::new("ein Änd\"erung & 名").unwrap()),
             SortKey::Expires(Expiry::At(Timestamp::MAX)),
             SortKey::Expires(Expiry::Never),
         ] {
@@ -153,6 +154,12 @@ mod tests {
             encode("1abcdefghijklmnoc99999999999999999999"),
             encode("1abcdefghijklm-oc1"),
             encode("1abcdefghijklmnä"),
+            encode("1abcdefghijklmnon"),
+            encode("1abcdefghijklmnon\0"),
+            encode("1abcdefghijklmnona\0b"),
+            encode("1abcdefghijklmnona\u{202e}b"),
+            encode("1abcdefghijklmnonCI"),
+            encode("1abcdefghijklmnon ci"),
             "A".repeat(8 * 1024 + 1),
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");

@@ -1,9 +1,6 @@
 //! What happened, told to a sink of the host's: for logs, metrics and an audit trail.
 
-use core::fmt;
-use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::store::RevokeGroup;
 use crate::rules::record::RevocationReason;
@@ -13,8 +10,11 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// Where events go. It is called in the midst of requests: it must be quick, not wait, and not panic. A sink that writes to a
+/// Where events go. It is called in the midst of requests: it must be quick, and not wait. A sink that writes to a
 /// database puts them into a bounded queue.
+///
+/// What an event tells has happened when the sink is called. A sink that panics loses the event and nothing else: the panic
+/// is caught if the program unwinds, counted in [`Counts::sink_panics`], and the operation goes on.
 pub trait EventSink: Send + Sync {
     /// Takes an event.
     fn record(&self, event: &Event<'_>);
@@ -28,8 +28,20 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 
 /// Something that happened. It holds ids, and no part of a secret or of a rejected text.
 ///
-/// What requests cause is sampled: of each kind of outcome at most [`Event::SAMPLES`] in a second are told, each with the
-/// number of its kind that were left out before it, whatever an attacker sends. Everything else is told each time.
+/// What requests cause is sampled, so that no attacker floods the sink. Everything else is emitted each time.
+///
+/// - **Of one token.** If the presenter holds the token, its events are sampled for this token and kind alone: the first
+///   in each second is emitted, and `left_out` counts the events of this very token and kind since its last one. So nobody
+///   hides another's token behind events of their own. This is so for `Reused`, `PolicyBlocked`, repeated reports of a leak,
+///   and `Failed` with a [`Rejection`] that [is after the proof](Rejection::is_after_proof). In a second and of a kind, at most
+///   [`Event::TOKENS`] tokens have an event, and at most the first [`Event::REPEATS`] events are of tokens that had one
+///   before. Counts of at most [`Event::TOKENS`] tokens of a kind are kept; events of further ones are all emitted within
+///   these bounds, without a count.
+/// - **Of a kind.** `Verified`, `Unavailable` and `Failed` before the proof, whose text anybody may make up: at most
+///   [`Event::SAMPLES`] of a kind are emitted in a second, and `left_out` counts the events of this kind since its last one,
+///   whatever tokens they were of.
+///
+/// [`Counts`] has all, sampled or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -44,39 +56,39 @@ pub enum Event<'a> {
     Verified {
         /// The token.
         key: TokenKey,
-        /// Verifications before it that were not told.
+        /// Verifications, of any token, since the last event of this kind.
         left_out: u64,
     },
-    /// A token was refused. Sampled, each [`Rejection`] by itself.
+    /// A token was refused. Sampled, each [`Rejection`] by itself: of one token after the proof, of the kind before it.
     Failed {
         /// The token, where its text was right.
         key: Option<TokenKey>,
         /// Why.
         rejection: Rejection,
-        /// Refusals of this kind before it that were not told.
+        /// Refusals for this reason since the last event: of this token after the proof, of any before it.
         left_out: u64,
     },
-    /// A token was used after it was rotated and its grace was over: somebody holds an old secret. Sampled.
+    /// A token was used after it was rotated and its grace was over: somebody holds an old secret. Sampled of one token.
     Reused {
         /// The token.
         key: TokenKey,
         /// What took over from it.
         successor: Option<TokenId>,
-        /// Such uses before it that were not told.
+        /// Such uses of this token since its last event.
         left_out: u64,
     },
-    /// A token that is otherwise alive was refused for today's policy. Sampled.
+    /// A token that is otherwise alive was refused for today's policy. Sampled of one token.
     PolicyBlocked {
         /// The token.
         key: TokenKey,
-        /// Such refusals before it that were not told.
+        /// Such refusals of this token since its last event.
         left_out: u64,
     },
     /// A token could not be checked, since the store or the question for its owner failed. Sampled.
     Unavailable {
         /// The token, where its text tells.
         key: Option<TokenKey>,
-        /// Such failures before it that were not told.
+        /// Such failures, of any token, since the last event of this kind.
         left_out: u64,
     },
     /// A token was rotated.
@@ -108,7 +120,8 @@ pub enum Event<'a> {
         /// Why.
         reason: RevocationReason,
     },
-    /// A token was reported as leaked by somebody who has its text. Where it was revoked before, the reports are sampled.
+    /// A token was reported as leaked by somebody who has its text. If it was revoked before, the reports are sampled of one
+    /// token.
     Leaked {
         /// The token.
         key: TokenKey,
@@ -116,7 +129,7 @@ pub enum Event<'a> {
         actor: &'a Actor,
         /// Whether it was revoked for this report.
         is_first: bool,
-        /// Reports of revoked tokens before it that were not told.
+        /// Repeated reports of this token since its last event.
         left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
@@ -149,8 +162,13 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The most events of one sampled kind in a second.
+    /// The most events of one kind in a second, if they are sampled by kind.
     pub const SAMPLES: u64 = 10;
+    /// The most tokens of one kind that have an event in a second, and of which the counts are kept, if they are sampled by
+    /// token: some 400 KiB for each kind that is seen.
+    pub const TOKENS: usize = 4096;
+    /// After so many events of one kind in a second, only tokens without an earlier event have one.
+    pub const REPEATS: usize = 1000;
 
     /// Its name in snake case, for log fields and metrics.
     pub const fn name(&self) -> &'static str {
@@ -207,7 +225,9 @@ pub struct Counts {
     pub verified: u64,
     /// Not checked, since the store or the question for the owner failed.
     pub unavailable: u64,
-    rejected: [u64; Rejection::ALL.len()],
+    /// Events, of any kind, that were lost because the sink panicked.
+    pub sink_panics: u64,
+    pub(super) rejected: [u64; Rejection::ALL.len()],
 }
 
 impl Counts {
@@ -219,143 +239,5 @@ impl Counts {
     /// Refused for any reason.
     pub fn all_rejected(&self) -> u64 {
         self.rejected.iter().sum()
-    }
-}
-
-/// When somebody has shown that they hold the token.
-#[derive(Clone, Copy)]
-pub(super) enum Shown {
-    /// At this verification.
-    Presented,
-    /// At an earlier one, which is checked again.
-    Before,
-}
-
-/// The sink, and what is counted and sampled before it.
-pub(super) struct Events {
-    sink: Arc<dyn EventSink>,
-    verified: Sampler,
-    unavailable: Sampler,
-    rejected: [Sampler; Rejection::ALL.len()],
-    reported_again: Sampler,
-}
-
-impl Events {
-    pub(super) fn new(sink: Arc<dyn EventSink>) -> Self {
-        Self {
-            sink,
-            verified: Sampler::default(),
-            unavailable: Sampler::default(),
-            rejected: core::array::from_fn(|_| Sampler::default()),
-            reported_again: Sampler::default(),
-        }
-    }
-
-    pub(super) fn tell(&self, event: &Event<'_>) {
-        self.sink.record(event);
-    }
-
-    pub(super) fn verified(&self, key: TokenKey, now: Timestamp) {
-        if let Some(left_out) = self.verified.count(now) {
-            self.tell(&Event::Verified { key, left_out });
-        }
-    }
-
-    pub(super) fn unavailable(&self, key: Option<TokenKey>, now: Timestamp) {
-        if let Some(left_out) = self.unavailable.count(now) {
-            self.tell(&Event::Unavailable { key, left_out });
-        }
-    }
-
-    /// Whoever has the text of a revoked token may report it as often as they like.
-    pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
-        if let Some(left_out) = self.reported_again.count(now) {
-            self.tell(&Event::Leaked { key, actor, is_first: false, left_out });
-        }
-    }
-
-    pub(super) fn failed(
-        &self,
-        rejection: Rejection,
-        key: Option<TokenKey>,
-        successor: Option<TokenId>,
-        shown: Shown,
-        now: Timestamp,
-    ) {
-        let Some(left_out) = self.rejected[rejection as usize].count(now) else { return };
-        self.tell(&match (rejection, key, shown) {
-            (Rejection::Rotated, Some(key), Shown::Presented) => Event::Reused { key, successor, left_out },
-            (Rejection::Policy, Some(key), _) => Event::PolicyBlocked { key, left_out },
-            _ => Event::Failed { key, rejection, left_out },
-        });
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        Counts {
-            verified: self.verified.total(),
-            unavailable: self.unavailable.total(),
-            rejected: core::array::from_fn(|at| self.rejected[at].total()),
-        }
-    }
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("counts", &self.counts()).finish_non_exhaustive()
-    }
-}
-
-/// Counts all, and picks the first few of each second. Three words, however much is counted.
-#[derive(Default)]
-struct Sampler {
-    total: AtomicU64,
-    left_out: AtomicU64,
-    /// The second, and how many were picked in it.
-    window: AtomicU64,
-}
-
-impl Sampler {
-    const WINDOW: Duration = Duration::from_secs(1);
-    const PICKED_BITS: u32 = 8;
-
-    /// Counts one. Where it is to be told: how many were left out since the one before that was.
-    fn count(&self, now: Timestamp) -> Option<u64> {
-        self.total.fetch_add(1, Ordering::Relaxed);
-        let second = now.saturating_since(Timestamp::MIN).as_millis() / Self::WINDOW.as_millis();
-        let second = (second as u64) << Self::PICKED_BITS;
-        let pick = |window: u64| {
-            let picked = window & ((1 << Self::PICKED_BITS) - 1);
-            match window - picked == second {
-                true => (picked < Event::SAMPLES).then_some(window + 1),
-                false => Some(second + 1),
-            }
-        };
-        match self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pick) {
-            Ok(_) => Some(self.left_out.swap(0, Ordering::Relaxed)),
-            Err(_) => {
-                self.left_out.fetch_add(1, Ordering::Relaxed);
-                None
-            }
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ten_a_second_are_told_and_the_others_counted() {
-        let (sampler, start) = (Sampler::default(), Timestamp::UNIX_EPOCH);
-        let told = (0..1_000_000).filter_map(|_| sampler.count(start)).collect::<Vec<_>>();
-        assert_eq!(told, [0; Event::SAMPLES as usize]);
-        assert_eq!(sampler.count(start.saturating_add(Duration::from_millis(999))), None);
-        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(1_000_001 - Event::SAMPLES));
-        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(0));
-        assert_eq!(sampler.total(), 1_000_003);
     }
 }

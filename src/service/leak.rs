@@ -5,6 +5,7 @@ use super::owners::Owners;
 use super::store::TokenStore;
 use super::store_error::StoreError;
 use super::tokens::Tokens;
+use crate::rules::header::Credential;
 use crate::rules::record::RevocationReason;
 use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
@@ -35,6 +36,10 @@ impl LeakOutcome {
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Revokes a token that was found, if it is one of this service's, and says what it was. The reason is
     /// [`KeyCompromise`](RevocationReason::KeyCompromise), and the event [`Event::Leaked`] tells your sink of it.
+    ///
+    /// What a paste leaves around the token is dropped, and so is the scheme of a header, as [`Credential`] reads it. A text
+    /// that holds more than the token is searched with a `Finder`, as below, or read by `LeakReport::read_all`: this verb does not
+    /// look for tokens within a text.
     ///
     /// The token's secret is checked, so that nobody can end another's token by an id alone. It is revoked whatever its state,
     /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
@@ -77,7 +82,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
-        let Some(record) = self.held(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let credential = Credential::pasted(leaked.as_bytes());
+        let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
         let (view, is_first) = if record.revoked.is_some() {
             (record.view(now), false)

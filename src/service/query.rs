@@ -4,8 +4,9 @@ use super::cursor::Cursor;
 use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
 use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::folded::FoldedName;
 use crate::words::ids::{KeyNumber, ProjectId};
-use crate::words::text::{OwnerId, fold};
+use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// One page of one project's tokens.
@@ -19,8 +20,8 @@ pub struct ListQuery {
     pub owner: Option<OwnerId>,
     /// Only those that are so at a time.
     pub status: Option<StatusFilter>,
-    /// Only those whose name contains this, in any case ([`Name::folded`](crate::Name::folded)); empty is no filter.
-    pub name_contains: String,
+    /// Only those whose name contains this, in any case ([`Name::folded`](crate::Name::folded)).
+    pub name_contains: Option<FoldedName>,
     /// Only those that expire strictly before this time; never-expiring ones do not.
     pub expires_before: Option<Timestamp>,
     /// Only those last used strictly before this time, or never used and created strictly before it.
@@ -42,7 +43,7 @@ impl ListQuery {
             project,
             owner: None,
             status: None,
-            name_contains: String::new(),
+            name_contains: None,
             expires_before: None,
             last_used_before: None,
             order: ListOrder::Created,
@@ -58,14 +59,9 @@ impl ListQuery {
         record.project == self.project
             && self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
             && self.status.as_ref().is_none_or(|filter| filter.matches(record))
-            && (self.name_contains.is_empty() || record.name.folded().contains(&self.folded_name()))
+            && self.name_contains.as_ref().is_none_or(|part| record.name.folded().contains(part.as_str()))
             && self.expires_before.is_none_or(|time| record.expires_at.is_some_and(|end| end < time))
             && self.last_used_before.is_none_or(|time| last_used < time)
-    }
-
-    /// The searched name as names are folded.
-    pub fn folded_name(&self) -> String {
-        fold(&self.name_contains)
     }
 
     /// Whether the cursor, where there is one, was made under the query's order.

@@ -10,6 +10,7 @@ use super::query::PageSize;
 use super::store::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
 use super::tokens::Tokens;
+use crate::rules::header::Credential;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
@@ -65,6 +66,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// one, one that was revoked before and a text that is none (section 2.2 there), so it tells nobody what is a token; your
     /// sink hears which were revoked. It may be called again with the same texts.
     ///
+    /// What a paste leaves around a text is dropped, and so is the scheme of a header, as [`Credential`] reads it.
+    ///
     /// Where a token was found, [`report_leak`](Self::report_leak) also tells whose it was, and the sink of the leak.
     ///
     /// All are tried, also behind one for which the store failed.
@@ -82,7 +85,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     {
         let mut outcome = Ok(());
         for token in tokens {
-            match self.held(token.as_ref()).await {
+            match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
                 Ok(Some(record)) => {
                     if let Err(error) = self.revoke(actor, &record.key(), reason).await {
                         outcome = Err(error);

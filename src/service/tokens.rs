@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::events::{Counts, Event, EventSink, Events};
+use super::emit::Events;
+use super::events::{Counts, Event, EventSink};
 use super::forward::ErasedImport;
 use super::imported::Imports;
 use super::owners::{AllActive, Owners};

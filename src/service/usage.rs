@@ -16,11 +16,17 @@ use crate::words::timestamp::Timestamp;
 /// Gathers the last uses of tokens, so that a verified request writes nothing.
 ///
 /// A token that is used all the time is written once in each resolution, and many tokens in one call. What is written may lie
-/// behind the truth by the resolution and the time between two flushes; a process that dies loses no more than that.
-/// At most `capacity` tokens are remembered: beyond it, uses are not noted until a flush makes room, and nothing else happens.
+/// behind the truth by the resolution and the time between two flushes, together the [`lag`](Self::lag); a process that dies
+/// loses no more than that. At most `capacity` tokens are remembered: beyond it, uses are not noted until a flush makes room.
+///
+/// The rule on disuse ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) stands on this. A token whose use this process
+/// has noted counts as used, whether or not the use is written. Of the uses in other processes only what they have written is
+/// known, so a token is refused the lag later than the policy says. If no process flushes for longer than the stated
+/// interval, or more tokens are used between two flushes than the capacity holds, a token in use may be refused.
 #[derive(Debug)]
 pub struct Usage {
     resolution: Duration,
+    flush_interval: Duration,
     capacity: usize,
     noted: Mutex<HashMap<TokenKey, Noted>>,
 }
@@ -34,9 +40,10 @@ struct Noted {
 }
 
 impl Default for Usage {
-    /// A resolution of 60 seconds, at most 100,000 tokens (some 10 MiB).
+    /// A resolution of 60 seconds, a flush each 60 seconds, at most 100,000 tokens (some 10 MiB).
     fn default() -> Self {
-        Self { resolution: Duration::from_secs(60), capacity: 100_000, noted: Mutex::default() }
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, noted: Mutex::default() }
     }
 }
 
@@ -45,6 +52,18 @@ impl Usage {
     #[must_use]
     pub fn with_resolution(self, resolution: Duration) -> Self {
         Self { resolution, ..self }
+    }
+
+    /// States the longest time between two calls of [`flush_usage`](crate::Tokens::flush_usage) in any process on the store. It
+    /// makes no process flush.
+    #[must_use]
+    pub fn with_flush_interval(self, flush_interval: Duration) -> Self {
+        Self { flush_interval, ..self }
+    }
+
+    /// Returns how far a written last use may lie behind the truth: the resolution and the time between two flushes.
+    pub fn lag(&self) -> Duration {
+        self.resolution.saturating_add(self.flush_interval)
     }
 
     /// The same with room for so many tokens.
@@ -72,6 +91,11 @@ impl Usage {
                 }
             }
         }
+    }
+
+    /// The last use of a token that this process remembers.
+    pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
+        self.noted().get(key).map(|noted| noted.at)
     }
 
     /// All uses that wait, which count as written from now on.

@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::events::Shown;
+use super::emit::Shown;
 use super::owners::Owners;
 use super::store::{Recent, TokenStore};
 use super::store_error::{StoreError, StoreErrorKind};
@@ -15,6 +15,7 @@ use crate::rules::challenge::Challenge;
 use crate::rules::check::{Proven, Verified, prove};
 use crate::rules::explain::Explanation;
 use crate::rules::owner::OwnerState;
+use crate::rules::policy::LaterUses;
 use crate::rules::record::TokenRecord;
 use crate::words::clock::Clock;
 use crate::words::digest::Digest;
@@ -135,12 +136,19 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let successor = proven.record().rotated_to;
         let ended = |rejection: Rejection| VerifyError { successor, ..failed(rejection.into()) };
         // The clock is read behind whatever may take its time: that must not make an ended token live.
-        let mut live = proven.live(&self.applied, self.clock.now()).map_err(ended)?;
+        let later = |record: &TokenRecord| self.later_uses(record, age);
+        let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
         let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
         if self.asks_owners {
-            live = live.live(&self.applied, self.clock.now()).map_err(ended)?;
+            live = live.live(&self.applied, self.clock.now(), later).map_err(ended)?;
         }
         live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
+    }
+
+    /// What is known of a token's uses beyond its record, which was so old when it was answered.
+    fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
+        let Some(usage) = &self.usage else { return LaterUses::default() };
+        LaterUses { noted: usage.last_noted(&record.key()), lag: usage.lag().saturating_add(age) }
     }
 
     /// Notes the use, and tells of the outcome.
@@ -238,7 +246,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
             Err(rejection) => return Ok(Explanation::of_text(rejection)),
         };
         let owner = self.owner_state(proven.record()).await?;
-        Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now()))
+        let later = |record: &TokenRecord| self.later_uses(record, Duration::ZERO);
+        Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now(), later))
     }
 }
 

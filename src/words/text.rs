@@ -1,6 +1,8 @@
 //! Bounded text of the host's own: names, owners, actors, metadata, request ids.
 
 use super::error::{Field, Flaw, Invalid};
+use super::folded::fold;
+use super::visible::is_visible;
 
 /// Conversions and serde for a type that is text: it has a `new` and an `as_str`.
 macro_rules! text_conversions {
@@ -101,7 +103,10 @@ macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
         ///
-        /// 1 to 255 characters after trimming white space at both ends, no control characters.
+        /// It has 1 to 255 characters after white space is trimmed at both ends. It is shown to people, so a character that hides
+        /// or deceives is refused: control characters, line and paragraph separators, format characters (Unicode's
+        /// general category Cf, and so every bidirectional override and every zero-width character), and whatever else
+        /// shows nothing, such as fillers, tags and variation selectors.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
@@ -109,12 +114,13 @@ macro_rules! host_text {
             /// The most characters.
             pub const MAX_CHARS: usize = 255;
 
-            /// This text, trimmed.
+            /// Takes a text, trimmed.
             ///
             /// # Errors
-            /// [`Invalid`] where nothing is left, or it is too long or holds a control character.
+            /// Returns [`Invalid`] if nothing is left of the text, if it is longer than 255 characters, or if it holds a
+            /// character that is not shown.
             pub fn new(text: &str) -> Result<Self, Invalid> {
-                bounded(text, Field::$field).map(|text| Self(text.into()))
+                bounded(text, Field::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
             }
 
             /// As text.
@@ -129,6 +135,10 @@ macro_rules! host_text {
 
 host_text!(
     /// What a token is for, in its owner's words: "VS Code integration".
+    ///
+    /// An emoji may carry its variation selector, as keyboards write it (`☁️`). Joiners are format characters: emoji that are
+    /// joined of several by U+200D, and words that are written with U+200C or U+200D, as in Persian, are refused,
+    /// because with and without a joiner two names may look the same. Write a space, or the emoji side by side.
     Name, Name
 );
 host_text!(
@@ -165,12 +175,6 @@ impl Name {
     }
 }
 
-/// Lower case, as [`Name::folded`] has it.
-pub(crate) fn fold(text: &str) -> String {
-    // A final sigma is another letter than one inside a word, so what is found would depend on what stands behind it.
-    text.to_lowercase().replace('ς', "σ")
-}
-
 /// Text of the host's own beside a token, often JSON. At most 4,096 bytes, no NUL; keyfob never reads it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Metadata(Box<str>);
@@ -201,17 +205,17 @@ impl Metadata {
 
 text_type!(Metadata);
 
-fn bounded(text: &str, field: Field) -> Result<&str, Invalid> {
-    const MAX: usize = 255;
+/// Trims a text that is shown, and refuses what is not to be.
+pub(super) fn bounded(text: &str, field: Field, max: usize) -> Result<&str, Invalid> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Invalid::new(field, Flaw::Empty));
     }
     // The byte count first: a huge text is refused without being walked.
-    if text.len() > 4 * MAX || text.chars().count() > MAX {
-        return Err(Invalid::new(field, Flaw::TooLong { max: MAX }));
+    if text.len() > 4 * max || text.chars().count() > max {
+        return Err(Invalid::new(field, Flaw::TooLong { max }));
     }
-    if text.chars().any(char::is_control) {
+    if !is_visible(text) {
         return Err(Invalid::new(field, Flaw::Character));
     }
     Ok(text)

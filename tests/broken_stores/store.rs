@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Expiry, ImportKey, ImportOutcome, ImportRow, ImportStore, IssuerCondition, Life,
-    ListQuery, Metadata, NoticeStage, OwnerId, OwnerLimit, Page, PageSize, ProjectId, ProjectsQuery, Recent,
-    Revocation, RevocationReason, RevokeBatch, RevokeGroup, SortKey, Status, StatusFilter, StoreError,
-    StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Touch,
+    Batch, Change, CountQuery, Cursor, Expiry, FoldedName, ImportKey, ImportOutcome, ImportRow, ImportStore,
+    IssuerCondition, Life, ListQuery, Metadata, NoticeStage, OwnerId, OwnerLimit, Page, PageSize, ProjectId,
+    ProjectsQuery, Recent, Revocation, RevocationReason, RevokeBatch, RevokeGroup, SortKey, Status, StatusFilter,
+    StoreError, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Touch,
 };
 use tokio::task::yield_now;
 
@@ -324,13 +324,12 @@ impl BrokenStore {
     }
 
     fn has_name(&self, query: &ListQuery, record: &TokenRecord) -> bool {
-        let (name, search) = match self.fault {
-            Some(ListFoldsAsciiOnly) => {
-                (record.name.as_str().to_ascii_lowercase(), query.name_contains.to_ascii_lowercase())
-            }
-            _ => (record.name.folded(), query.folded_name()),
+        let Some(part) = query.name_contains.as_ref().map(FoldedName::as_str) else { return true };
+        let name = match self.fault {
+            Some(ListFoldsAsciiOnly) => record.name.as_str().to_ascii_lowercase(),
+            _ => record.name.folded(),
         };
-        name.contains(&search) || (self.is(ListSearchIsALike) && search == "%")
+        name.contains(part) || (self.is(ListSearchIsALike) && part == "%")
     }
 
     fn lists(&self, query: &ListQuery, record: &TokenRecord) -> bool {
@@ -341,7 +340,7 @@ impl BrokenStore {
         let same_owner = |owner| self.same_text(ListOwnerIgnoresCase, record.owner.as_str(), owner);
         let owner = query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()));
         let name = self.has_name(query, record);
-        let both = self.is(ListOwnerOrName) && query.owner.is_some() && !query.name_contains.is_empty();
+        let both = self.is(ListOwnerOrName) && query.owner.is_some() && query.name_contains.is_some();
         let expires = |before: Timestamp| match record.expires_at {
             Some(end) => end < before || (self.is(ListExpiresAtOrBefore) && end == before),
             None => self.is(ListNeverExpiresBefore),
@@ -364,8 +363,8 @@ impl BrokenStore {
         };
         let key = match key {
             SortKey::Created(time) => vec![unsigned(ListCreatedUnsigned, *time)],
-            SortKey::Name(name) if self.is(ListNameByUnit) => name.encode_utf16().map(u64::from).collect(),
-            SortKey::Name(name) => name.chars().map(u64::from).collect(),
+            SortKey::Name(name) if self.is(ListNameByUnit) => name.as_str().encode_utf16().map(u64::from).collect(),
+            SortKey::Name(name) => name.as_str().chars().map(u64::from).collect(),
             SortKey::Expires(Expiry::At(time)) => vec![0, unsigned(ListExpiresUnsigned, *time)],
             SortKey::Expires(Expiry::Never) => vec![1],
         };

@@ -82,6 +82,11 @@ pub fn page(app: &App) -> String {
         for (outcome, count) in outcomes(&counts) {
             page.labelled("keyfob_verifications_total", "outcome", outcome, count);
         }
+        page.counter(
+            "keyfob_event_sink_panics_total",
+            "Events that were lost as the sink panicked.",
+            counts.sink_panics,
+        );
     }
     page.metric("keyfob_acts_total", "counter", "What was done to tokens; a group that was revoked is one act.");
     for (act, told) in ACTS.iter().zip(&app.acts.told) {

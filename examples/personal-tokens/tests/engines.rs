@@ -14,6 +14,8 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
@@ -37,6 +39,15 @@ async fn is_an_engine(url: &str) {
     let file = SqliteStore::open(host.dir().join("personal-tokens.db")).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(file.pool()).await.unwrap();
     assert_eq!(rows, 0, "{url}");
+
+    // A search and a place that hold a NUL, which no name does, reach no engine.
+    let refused = ada.get("/settings/tokens?q=%00").await.is(400);
+    assert!(refused.body.contains("The search holds a character that is not allowed."), "{}", refused.body);
+    let place = URL_SAFE_NO_PAD.encode("1abcdefghijklmnon\0");
+    for parameter in ["after", "before"] {
+        let start = ada.get(&format!("/settings/tokens?sort=name&{parameter}={place}")).await.is(200);
+        assert!(start.body.contains("<tr id=\"token-"), "{}", start.body);
+    }
 
     // Another process, which makes no first person again, ends one; the other works on.
     let (app, first) = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.unwrap();

@@ -77,6 +77,23 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
 }
 
 #[tokio::test]
+async fn a_reported_token_ends_whatever_stands_around_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for (before, behind) in [(" ", "\r\n"), ("\"", "\""), ("Bearer ", ""), ("token=", ";"), ("\u{200b}", "\u{feff}")] {
+        let made = ada.make("CI", None).await;
+        let token = made["token"].as_str().unwrap();
+        send(&host, report_of(&[format!("{before}{token}{behind}")])).await.is(202);
+        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    }
+    // As the header of a request that was logged.
+    let made = ada.make("CI", None).await;
+    let token = made["token"].as_str().unwrap();
+    send(&host, report_of(&[format!("Basic {}", STANDARD.encode(format!("{token}:x")))])).await.is(202);
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+}
+
+#[tokio::test]
 async fn the_trail_and_the_metrics_have_it() {
     let host = Host::start().await;
     let ada = host.ada().await;

@@ -10,7 +10,7 @@ use p256::ecdsa::{DerSignature, VerifyingKey};
 use p256::pkcs8::DecodePublicKey;
 use serde::Deserialize;
 
-use super::report::ReportError;
+use crate::adapters::leak::report::ReportError;
 
 /// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start,
 /// each day, and when a report names one that is not known or not in use ([`ReportError::is_about_keys`]), but then not more than once in some

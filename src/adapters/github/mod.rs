@@ -3,5 +3,4 @@
 //! The protocol is GitHub's "Secret scanning partner program".
 
 pub(crate) mod keys;
-pub(crate) mod report;
 pub(crate) mod webhook;

@@ -1,20 +1,22 @@
 //! One delivery of GitHub's, from its headers to the answer.
 
 use core::fmt;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::keys::GitHubKeys;
-use super::report::{LeakReport, ReportError};
+use crate::adapters::leak::report::{LeakReport, ReportError};
+use crate::adapters::scan::finder::Finder;
 use crate::service::leak::LeakOutcome;
 use crate::service::owners::Owners;
 use crate::service::store::TokenStore;
 use crate::service::store_error::StoreError;
 use crate::service::tokens::Tokens;
 use crate::words::clock::Clock;
+use crate::words::ids::Prefix;
 use crate::words::text::Actor;
 
 /// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: give it what was sent, and answer what it says.
@@ -83,7 +85,7 @@ impl fmt::Debug for Delivery<'_> {
 #[must_use = "GitHub waits for what `GitHubWebhook::answer` says"]
 #[non_exhaustive]
 pub struct Handled {
-    /// Each token, and what it was.
+    /// Each token that was found in a reported text, and what it was.
     pub leaks: Vec<(LeakReport, Result<LeakOutcome, StoreError>)>,
     digest: [u8; 32],
 }
@@ -104,7 +106,7 @@ impl GitHubWebhook {
     }
 
     /// What a delivery reports, where it is GitHub's and was not handled before.
-    fn open(&self, delivery: &Delivery<'_>) -> Result<(Vec<LeakReport>, [u8; 32]), ReportError> {
+    fn open(&self, delivery: &Delivery<'_>, prefixes: &[Prefix]) -> Result<(Vec<LeakReport>, [u8; 32]), ReportError> {
         let Delivery { key_id, signature, body } = *delivery;
         if body.len() > LeakReport::MAX_BYTES {
             return Err(ReportError::TooLarge);
@@ -114,11 +116,13 @@ impl GitHubWebhook {
         if self.answered().known.contains(&digest) {
             return Err(ReportError::Replayed);
         }
-        Ok((LeakReport::read_all(body)?, digest))
+        let finder = Finder::new(prefixes.iter().copied());
+        Ok((LeakReport::read_all(body, &finder)?, digest))
     }
 
-    /// What to answer, with status 200 and as `application/json`: for each token whether it was a true positive. Tokens are named by
-    /// their SHA-256 in hexadecimal digits, which GitHub's programme takes in place of their texts.
+    /// What to answer, with status 200 and as `application/json`: for each reported text whether it was a true positive, that is,
+    /// whether any token in it was one of the service's. Texts are named by their SHA-256 in hexadecimal digits, which GitHub's
+    /// programme takes in their place.
     ///
     /// From then on the same report is refused as a replay. So call it once all that you do about the leaks is done, and where its
     /// answer is sent: not in a task that goes on when the connection is gone.
@@ -153,7 +157,7 @@ impl Answered {
 }
 
 impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Revokes what GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. All are tried, also behind one for which
+    /// Revokes each token in the texts that GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. All are tried, also behind one for which
     /// the store failed. What to answer is said by [`GitHubWebhook::answer`].
     ///
     /// # Errors
@@ -164,7 +168,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         actor: &Actor,
         delivery: Delivery<'_>,
     ) -> Result<Handled, ReportError> {
-        let (reports, digest) = webhook.open(&delivery)?;
+        let (reports, digest) = webhook.open(&delivery, self.keyring().prefixes())?;
         let mut leaks = Vec::with_capacity(reports.len());
         for report in reports {
             let outcome = self.report_leak(actor, &report.token).await;
@@ -175,13 +179,16 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
 }
 
 fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, StoreError>)]) -> Result<String, &StoreError> {
-    let mut feedback = Vec::with_capacity(leaks.len());
+    let mut texts = BTreeMap::new();
     for (report, outcome) in leaks {
-        let label = if outcome.as_ref()?.token().is_some() { "true_positive" } else { "false_positive" };
-        let hash = hex(&Sha256::digest(report.token.as_bytes()));
-        feedback.push(json!({ "token_hash": hash, "token_type": report.kind, "label": label }));
+        let is_ours = outcome.as_ref()?.token().is_some();
+        texts.entry(report.entry).or_insert((report, false)).1 |= is_ours;
     }
-    Ok(Value::Array(feedback).to_string())
+    let label = |(report, is_ours): &(&LeakReport, bool)| {
+        let label = if *is_ours { "true_positive" } else { "false_positive" };
+        json!({ "token_hash": hex(&report.text_hash), "token_type": report.kind, "label": label })
+    };
+    Ok(texts.values().map(label).collect::<Value>().to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

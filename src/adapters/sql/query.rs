@@ -21,8 +21,8 @@ pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Opt
     and_project(&mut sql, &query.project);
     and_owner(&mut sql, query.owner.as_ref());
     and_status(&mut sql, query.status);
-    if !query.name_contains.is_empty() {
-        sql.push(" AND ").push(dialect.place_of).push("(name_folded, ").bind(query.folded_name()).push(") > 0");
+    if let Some(part) = &query.name_contains {
+        sql.push(" AND ").push(dialect.place_of).push("(name_folded, ").bind(part.as_str()).push(") > 0");
     }
     if let Some(time) = query.expires_before {
         sql.push(" AND ").push(dialect.expires_order).push(" < ").bind(time.as_unix_millis());

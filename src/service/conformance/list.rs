@@ -2,8 +2,8 @@
 
 use super::report::{Broken, Verdict, ensure_eq, same};
 use super::sample::{
-    at, every_status, full, id, ids, name, owner, project, put, put_all, record, revocation, sibling, status_filters,
-    stored,
+    at, every_status, folded, full, id, ids, name, owner, project, put, put_all, record, revocation, sibling,
+    status_filters, stored,
 };
 use crate::rules::record::TokenRecord;
 use crate::service::cursor::Cursor;
@@ -100,7 +100,8 @@ async fn searched<S: TokenStore>(store: &S, names: &[&str], searches: &[&str]) -
     }
     put_all(store, &records).await?;
     for search in searches {
-        let query = ListQuery { name_contains: (*search).to_owned(), ..all_of(project) };
+        let name_contains = if search.is_empty() { None } else { Some(folded(search)?) };
+        let query = ListQuery { name_contains, ..all_of(project) };
         filtered(store, &query, &records, &format!("with {search:?} in the name, of {names:?}")).await?;
     }
     Ok(())
@@ -173,7 +174,7 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
         let on = |bit: u8| bits & bit != 0;
         let query = ListQuery {
             owner: if on(1) { Some(owner(project, "ada")?) } else { None },
-            name_contains: if on(2) { "want".into() } else { String::new() },
+            name_contains: if on(2) { Some(folded("want")?) } else { None },
             status: on(4).then_some(live),
             expires_before: on(8).then(|| at(10)),
             last_used_before: on(16).then(|| at(0)),

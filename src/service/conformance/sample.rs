@@ -13,6 +13,7 @@ use crate::service::query::{Life, StatusFilter};
 use crate::service::store::{ImportKey, TokenStore};
 use crate::words::alphabet;
 use crate::words::digest::Digest;
+use crate::words::folded::FoldedName;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
@@ -53,6 +54,10 @@ pub(super) fn id(first: char) -> Result<TokenId, Broken> {
 /// The key of no token.
 pub(super) fn absent(project: ProjectId) -> Result<TokenKey, Broken> {
     Ok(TokenKey { project, id: id('1')? })
+}
+
+pub(super) fn folded(part: &str) -> Result<FoldedName, Broken> {
+    Ok(FoldedName::new(part)?)
 }
 
 pub(super) fn owner(project: ProjectId, name: &str) -> Result<OwnerId, Broken> {
@@ -115,7 +120,7 @@ pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
 /// A record with every column filled but `last_used_at` and `revoked`, which some calls must leave alone.
 pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord {
-        name: name("Ünï \u{202e}code 名 \u{1f511} 'quoted' \"%_\\")?,
+        name: name("Ünï \u{301}code 名 \u{1f511} 'quoted' \"%_\\")?,
         kind: TokenKind::Service,
         scopes: ScopeSet::new("repo:* user:read ~!#$%&'()*+,-./")?,
         metadata: Metadata::new(" {\"a\": \"\u{10ffff}\r\n\t\u{1}\"} ")?,

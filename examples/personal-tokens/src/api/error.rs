@@ -61,6 +61,7 @@ impl IntoResponse for ApiError {
                     Refused::State(_) | Refused::Conflict => (StatusCode::CONFLICT, json!(message)),
                     Refused::Failed => (StatusCode::SERVICE_UNAVAILABLE, json!(message)),
                     Refused::Name(_)
+                    | Refused::Search(_)
                     | Refused::Expiry(_)
                     | Refused::Grace(_)
                     | Refused::Policy(_)

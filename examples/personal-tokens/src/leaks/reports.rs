@@ -36,11 +36,12 @@ type Leak = (LeakReport, Result<LeakOutcome, StoreError>);
 
 /// `POST /api/v2/leaks`.
 pub async fn by_anybody(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Response {
-    let reports = match body.map_err(|_| ReportError::TooLarge).and_then(|body| LeakReport::read_all(&body)) {
-        Ok(reports) if reports.len() > MOST_TOKENS => return refused(ReportError::TooLarge),
-        Ok(reports) => reports,
-        Err(error) => return refused(error),
-    };
+    let reports =
+        match body.map_err(|_| ReportError::TooLarge).and_then(|body| LeakReport::read_all(&body, &app.finder)) {
+            Ok(reports) if reports.len() > MOST_TOKENS => return refused(ReportError::TooMany),
+            Ok(reports) => reports,
+            Err(error) => return refused(error),
+        };
     let received = reports.len();
     match tokio::spawn(async move { revoke(&app, reports).await }).await {
         Ok(Ok(())) => (StatusCode::ACCEPTED, Json(json!({ "received": received }))).into_response(),
@@ -148,7 +149,7 @@ async fn handle(app: &App, github: &GitHub, headers: &HeaderMap, body: &[u8]) ->
 fn refused(error: ReportError) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let reason = match error {
-        ReportError::TooLarge => "too_large",
+        ReportError::TooLarge | ReportError::TooMany => "too_large",
         ReportError::Replayed => "replayed",
         ReportError::Malformed => "malformed",
         _ => "not_signed",

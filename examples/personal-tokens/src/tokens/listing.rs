@@ -1,6 +1,6 @@
 //! A person's tokens in a project: a page of them, or all. Those they deleted are not among them.
 
-use keyfob::{Cursor, Life, ListOrder, ListQuery, PageSize, Status, StatusFilter, TokenView};
+use keyfob::{Cursor, FoldedName, Life, ListOrder, ListQuery, PageSize, Status, StatusFilter, TokenView};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -9,8 +9,8 @@ use crate::tokens::own::{OwnToken, Refused, write_uses};
 
 /// Which page.
 pub struct Listing {
-    /// Empty for all names.
-    pub name_contains: String,
+    /// `None` for all names.
+    pub name_contains: Option<FoldedName>,
     pub order: ListOrder,
     pub descending: bool,
     pub size: usize,

@@ -28,6 +28,7 @@ pub struct OwnToken {
 #[derive(Debug)]
 pub enum Refused {
     Name(Invalid),
+    Search(Invalid),
     Expiry(ExpiryError),
     Grace(ExpiryError),
     Policy(PolicyError),
@@ -64,7 +65,7 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(invalid) => invalid.fmt(f),
+            Self::Name(invalid) | Self::Search(invalid) => invalid.fmt(f),
             Self::Expiry(error) => write!(f, "expires: {error}"),
             Self::Grace(error) => write!(f, "grace: {error}"),
             Self::Policy(error) => error.fmt(f),

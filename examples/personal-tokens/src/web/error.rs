@@ -73,6 +73,10 @@ pub fn in_words(refused: &Refused) -> String {
             keyfob::Flaw::TooLong { max } => format!("The name may have at most {max} characters."),
             _ => "The name holds a character that is not allowed.".into(),
         },
+        Refused::Search(invalid) => match invalid.flaw() {
+            keyfob::Flaw::TooLong { max } => format!("The search may have at most {max} characters."),
+            _ => "The search holds a character that is not allowed.".into(),
+        },
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
         Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
         Refused::Expiry(_) => "Choose a unit for the expiration.".into(),

@@ -168,7 +168,8 @@ pub async fn draw(
     said: Option<&'static str>,
 ) -> Result<Html<String>, PageError> {
     let Scene { project, view, models } = scene;
-    let page = listing::page(app, &signed_in.user, project, view.listing()).await?;
+    let listing = view.listing().map_err(Refused::Search)?;
+    let page = listing::page(app, &signed_in.user, project, listing).await?;
     let now = app.tokens.now();
     let link = |turn: fn(&View, &keyfob::TokenView) -> View, row: Option<&OwnToken>| {
         row.map(|row| turn(view, &row.view).link())

@@ -1,6 +1,6 @@
 //! What of the list a person looks at, as it stands in the page's address: project, search, order, page, integration.
 
-use keyfob::{Cursor, Expiry, ListOrder, ProjectId, SortKey, TokenView};
+use keyfob::{Cursor, Expiry, FoldedName, Invalid, ListOrder, ProjectId, SortKey, TokenView};
 use serde::{Deserialize, Serialize};
 
 use crate::tokens::listing::{Listing, Place};
@@ -78,7 +78,11 @@ impl View {
     }
 
     /// What the list is asked for.
-    pub fn listing(&self) -> Listing {
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if the search is too long or holds a character that no name holds. A place that cannot be read
+    /// is the start instead: a stale link still leads to the list.
+    pub fn listing(&self) -> Result<Listing, Invalid> {
         let (order, descending) = self.order();
         let place = |text: &str| text.parse::<Cursor>().ok().filter(|cursor| cursor.key.order() == order);
         let place = match (place(&self.after), place(&self.before)) {
@@ -86,7 +90,9 @@ impl View {
             (None, Some(before)) => Place::Before(before),
             (None, None) => Place::Start,
         };
-        Listing { name_contains: self.q.trim().into(), order, descending, size: self.size(), place }
+        let search = self.q.trim();
+        let name_contains = if search.is_empty() { None } else { Some(FoldedName::new(search)?) };
+        Ok(Listing { name_contains, order, descending, size: self.size(), place })
     }
 
     /// The head of a column: where a press on it leads, and how the list is sorted by it now (a word of `aria-sort`).
@@ -128,7 +134,7 @@ impl View {
     fn place_of(&self, row: &TokenView) -> Cursor {
         let key = match self.order().0 {
             ListOrder::Created => SortKey::Created(row.created_at),
-            ListOrder::Name => SortKey::Name(row.name.folded()),
+            ListOrder::Name => SortKey::Name(FoldedName::from(&row.name)),
             ListOrder::Expires => SortKey::Expires(row.expires_at.map_or(Expiry::Never, Expiry::At)),
         };
         Cursor { key, id: row.id }
@@ -157,7 +163,7 @@ mod tests {
     fn what_cannot_be_read_is_as_usual() {
         let view = View::parse("project=3&size=7&sort=owner&after=%00");
         assert_eq!((view.size(), view.order()), (10, (ListOrder::Created, true)));
-        assert!(matches!(view.listing().place, Place::Start));
+        assert!(matches!(view.listing().expect("no search").place, Place::Start));
         assert!(View::parse("project=x").project.is_none());
     }
 

@@ -1,0 +1,3 @@
+//! Reports of leaked tokens, by whomever.
+
+pub(crate) mod report;

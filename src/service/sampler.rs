@@ -1,0 +1,232 @@
+//! Which events are emitted, and how many like them were left out: bounded in number and in memory, whatever is sent.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::events::Event;
+use crate::words::ids::TokenKey;
+use crate::words::timestamp::Timestamp;
+
+const WINDOW: Duration = Duration::from_secs(1);
+/// For how many seconds a token is remembered if there is no room.
+const REMEMBERED: u64 = 60;
+
+/// The second that a time is in.
+fn second_of(now: Timestamp) -> u64 {
+    (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
+}
+
+/// Counts all events of one kind, and picks the first few of each second, whatever tokens they are of. Three words,
+/// however much is counted.
+#[derive(Default)]
+pub(super) struct Sampler {
+    total: AtomicU64,
+    left_out: AtomicU64,
+    /// The second, and how many were picked in it.
+    window: AtomicU64,
+}
+
+impl Sampler {
+    const PICKED_BITS: u32 = 8;
+
+    /// Counts one. If it is to be emitted: how many were left out since the last one that was.
+    pub(super) fn count(&self, now: Timestamp) -> Option<u64> {
+        self.count_only();
+        let second = second_of(now) << Self::PICKED_BITS;
+        let pick = |window: u64| {
+            let picked = window & ((1 << Self::PICKED_BITS) - 1);
+            match window - picked == second {
+                true => (picked < Event::SAMPLES).then_some(window + 1),
+                false => Some(second + 1),
+            }
+        };
+        match self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pick) {
+            Ok(_) => Some(self.left_out.swap(0, Ordering::Relaxed)),
+            Err(_) => {
+                self.left_out.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// Counts one that is picked elsewhere.
+    pub(super) fn count_only(&self) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Picks events of one kind for each token by itself, so that nobody hides another's token behind events of their own.
+///
+/// The first event of a token in a second is emitted. All are limited together: once [`Event::REPEATS`] were emitted in a
+/// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So to hide the first
+/// event of another's token takes more tokens than are remembered, used in that very second.
+///
+/// At most [`Event::TOKENS`] are remembered, for a minute after their latest event at least. If there is no room for another,
+/// it is not remembered: all of its events are emitted within the bound of the second, and none has a count.
+#[derive(Default)]
+pub(super) struct ByToken(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    second: u64,
+    /// How many were emitted in it.
+    emitted: usize,
+    /// The second in which tokens were forgotten last.
+    swept: u64,
+    tokens: HashMap<TokenKey, Told>,
+}
+
+struct Told {
+    /// The second of the last event that was emitted.
+    second: u64,
+    /// The second of the last event.
+    seen: u64,
+    /// How many were left out since the last one that was emitted.
+    left_out: u64,
+}
+
+impl ByToken {
+    /// If the event is to be emitted: how many of this token were left out since the last one that was.
+    pub(super) fn pick(&self, key: TokenKey, now: Timestamp) -> Option<u64> {
+        let second = second_of(now);
+        let mut seen = self.seen();
+        if seen.second != second {
+            (seen.second, seen.emitted) = (second, 0);
+        }
+        let emitted = seen.emitted;
+        let left_out = match seen.tokens.get_mut(&key) {
+            Some(told) if told.second == second || emitted >= Event::REPEATS => {
+                told.seen = second;
+                told.left_out += 1;
+                return None;
+            }
+            Some(told) => {
+                (told.second, told.seen) = (second, second);
+                core::mem::take(&mut told.left_out)
+            }
+            None if emitted >= Event::TOKENS => return None,
+            None => {
+                if seen.has_room(second) {
+                    seen.tokens.insert(key, Told { second, seen: second, left_out: 0 });
+                }
+                0
+            }
+        };
+        seen.emitted += 1;
+        Some(left_out)
+    }
+
+    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Tells whether another token may be remembered. At most once in a second, it forgets those of long ago for it.
+    fn has_room(&mut self, second: u64) -> bool {
+        if self.tokens.len() >= Event::TOKENS && self.swept != second {
+            self.swept = second;
+            self.tokens.retain(|_, told| told.seen.abs_diff(second) < REMEMBERED);
+        }
+        self.tokens.len() < Event::TOKENS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::ids::{ProjectId, TokenId};
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn after(seconds: u64) -> Timestamp {
+        START.saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn key(number: usize) -> TokenKey {
+        TokenKey { project: ProjectId::new("1").unwrap(), id: TokenId::new(&format!("1{number:015}")).unwrap() }
+    }
+
+    #[test]
+    fn ten_a_second_are_told_and_the_others_counted() {
+        let (sampler, start) = (Sampler::default(), START);
+        let told = (0..1_000_000).filter_map(|_| sampler.count(start)).collect::<Vec<_>>();
+        assert_eq!(told, [0; Event::SAMPLES as usize]);
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_millis(999))), None);
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(1_000_001 - Event::SAMPLES));
+        assert_eq!(sampler.count(start.saturating_add(Duration::from_secs(1))), Some(0));
+        assert_eq!(sampler.total(), 1_000_003);
+    }
+
+    #[test]
+    fn each_token_is_emitted_once_a_second_with_its_own_count() {
+        let picked = ByToken::default();
+        for seconds in 0..3 {
+            for (token, left_out) in [(1, if seconds == 0 { 0 } else { 99 }), (2, if seconds == 0 { 0 } else { 4 })] {
+                let uses = if token == 1 { 100 } else { 5 };
+                let told: Vec<_> = (0..uses).filter_map(|_| picked.pick(key(token), after(seconds))).collect();
+                assert_eq!(told, [left_out], "token {token}, second {seconds}");
+            }
+        }
+        assert_eq!(picked.pick(key(1), after(2).saturating_add(Duration::from_millis(999))), None);
+        // A clock that was set back silences nobody.
+        assert_eq!(picked.pick(key(1), START), Some(100));
+    }
+
+    #[test]
+    fn a_flood_of_tokens_is_bounded_and_hides_no_new_one() {
+        let picked = ByToken::default();
+        let flood = |count: usize, seconds| {
+            (0..count).filter(|token| picked.pick(key(*token), after(seconds)).is_some()).count()
+        };
+        let own = Event::TOKENS;
+        assert_eq!(flood(own, 0), own);
+        // From the next second on they are known, and only so many of them are emitted.
+        for seconds in 1..4 {
+            assert_eq!(flood(own, seconds), Event::REPEATS);
+            assert_eq!(
+                picked.pick(key(1_000_000 + seconds as usize), after(seconds)),
+                Some(0),
+                "one that was not seen before"
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_are_emitted_or_remembered_than_stated() {
+        let picked = ByToken::default();
+        for seconds in 0..5 {
+            let first = seconds as usize * 3 * Event::TOKENS;
+            let told =
+                (first..first + 3 * Event::TOKENS).filter(|token| picked.pick(key(*token), after(seconds)).is_some());
+            assert_eq!(told.count(), Event::TOKENS);
+            assert!(picked.seen().tokens.len() <= Event::TOKENS);
+        }
+    }
+
+    #[test]
+    fn without_room_a_token_is_emitted_each_time_and_the_counts_of_others_stay() {
+        let picked = ByToken::default();
+        for token in 0..Event::TOKENS {
+            assert_eq!(picked.pick(key(token), START), Some(0));
+        }
+        for _ in 0..7 {
+            assert_eq!(picked.pick(key(5), START), None);
+        }
+        let another = key(Event::TOKENS);
+        for _ in 0..3 {
+            assert_eq!(picked.pick(another, after(59)), Some(0));
+        }
+        assert_eq!(picked.pick(key(5), after(59)), Some(7));
+        assert_eq!(picked.pick(another, after(60)), Some(0));
+        assert_eq!(picked.pick(another, after(60)), None, "those of a minute ago are forgotten for it");
+        assert_eq!(picked.seen().tokens.len(), 2);
+    }
+}

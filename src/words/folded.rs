@@ -1,0 +1,103 @@
+//! Names as they are searched and sorted.
+
+use super::error::{Field, Flaw, Invalid};
+use super::text::{Name, bounded};
+
+/// A name, or a part of one, as names are searched and sorted: Unicode lower case, and one sigma. It is the same in every
+/// store, and holds nothing that a [`Name`] does not hold.
+///
+/// ```
+/// use keyfob::{FoldedName, ListQuery, ProjectId};
+///
+/// let mut query = ListQuery::new(ProjectId::new("145")?);
+/// query.name_contains = Some(FoldedName::new("VS C")?);
+/// assert_eq!(query.name_contains.as_ref().map(FoldedName::as_str), Some("vs c"));
+/// // No name holds a NUL, and PostgreSQL cannot be asked for one.
+/// assert!(FoldedName::new("\0").is_err());
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FoldedName(Box<str>);
+
+impl FoldedName {
+    /// The most characters, which the longest name has if each of them folds to two.
+    pub const MAX_CHARS: usize = 2 * Name::MAX_CHARS;
+
+    /// Trims a text and folds it.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if nothing is left of the text, if it is longer than [`MAX_CHARS`](Self::MAX_CHARS), or if it holds
+    /// a character that a [`Name`] may not hold.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let folded = fold(bounded(text, Field::FoldedName, Self::MAX_CHARS)?);
+        if folded.chars().count() > Self::MAX_CHARS {
+            return Err(Invalid::new(Field::FoldedName, Flaw::TooLong { max: Self::MAX_CHARS }));
+        }
+        Ok(Self(folded.into()))
+    }
+
+    /// Returns it as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a text that was folded before. `None` if it is of no folded name.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Self::new(text).ok().filter(|folded| *folded.0 == *text)
+    }
+}
+
+impl From<&Name> for FoldedName {
+    fn from(name: &Name) -> Self {
+        Self(name.folded().into())
+    }
+}
+
+text_type!(FoldedName);
+
+/// Lower case, as [`Name::folded`] has it.
+pub(super) fn fold(text: &str) -> String {
+    // A final sigma is another letter than one inside a word, so what is found would depend on what stands behind it.
+    text.to_lowercase().replace('ς', "σ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_name_reads_back_as_itself() {
+        for letter in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let Ok(name) = Name::new(&letter.to_string()) else { continue };
+            let folded = FoldedName::from(&name);
+            assert!(folded.as_str().chars().count() <= 2, "{letter:?}");
+            assert_eq!(FoldedName::read(folded.as_str()), Some(folded), "{letter:?}");
+        }
+        let longest = Name::new(&"İ".repeat(Name::MAX_CHARS)).unwrap();
+        let folded = FoldedName::from(&longest);
+        assert_eq!(folded.as_str().chars().count(), FoldedName::MAX_CHARS);
+        assert_eq!(FoldedName::read(folded.as_str()), Some(folded));
+    }
+
+    #[test]
+    fn what_was_not_folded_is_not_read() {
+        for text in ["", " a", "a ", "A", "ς", "\0", "a\0", "a\u{202e}"] {
+            assert_eq!(FoldedName::read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_is_trimmed_and_bounded() {
+        assert_eq!(FoldedName::new(" VS  Code\n").unwrap().as_str(), "vs  code");
+        assert!(FoldedName::new(&"ж".repeat(510)).is_ok());
+        let flaw = |text: &str| FoldedName::new(text).unwrap_err().flaw();
+        assert_eq!(flaw(&"ж".repeat(511)), Flaw::TooLong { max: 510 });
+        assert_eq!(flaw(&"İ".repeat(256)), Flaw::TooLong { max: 510 });
+        assert_eq!(flaw(" \n"), Flaw::Empty);
+        assert_eq!(flaw("a\0"), Flaw::Character);
+        assert_eq!(
+            FoldedName::new("\0").unwrap_err().to_string(),
+            "searched name: a character that is not allowed there"
+        );
+    }
+}

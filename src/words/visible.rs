@@ -1,0 +1,85 @@
+//! Which text can be shown: every character of it is seen, and none turns what stands around it.
+
+/// Characters that show nothing or reorder others: the general categories Cf (format), Zl and Zp, the property
+/// `Default_Ignorable_Code_Point` (all of Unicode 16.0), and six characters that are blank by their names. Sorted.
+#[rustfmt::skip]
+const HIDDEN: [(char, char); 29] = [
+    ('\u{ad}', '\u{ad}'), ('\u{34f}', '\u{34f}'), ('\u{600}', '\u{605}'), ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'), ('\u{70f}', '\u{70f}'), ('\u{890}', '\u{891}'), ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'), ('\u{17b4}', '\u{17b5}'), ('\u{180b}', '\u{180f}'), ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'), ('\u{2060}', '\u{206f}'), ('\u{2800}', '\u{2800}'), ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'), ('\u{feff}', '\u{feff}'), ('\u{ffa0}', '\u{ffa0}'), ('\u{fff0}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'), ('\u{110cd}', '\u{110cd}'), ('\u{13430}', '\u{1343f}'), ('\u{13441}', '\u{13442}'),
+    ('\u{16fe4}', '\u{16fe4}'), ('\u{1bca0}', '\u{1bca3}'), ('\u{1d159}', '\u{1d159}'), ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+/// Pictographs, which a variation selector turns into an emoji: `Extended_Pictographic` of Unicode 16.0 up to U+FFFF, and
+/// the blocks of pictographs beyond. Sorted.
+#[rustfmt::skip]
+const PICTOGRAPHS: [(char, char); 51] = [
+    ('\u{a9}', '\u{a9}'), ('\u{ae}', '\u{ae}'), ('\u{203c}', '\u{203c}'), ('\u{2049}', '\u{2049}'),
+    ('\u{2122}', '\u{2122}'), ('\u{2139}', '\u{2139}'), ('\u{2194}', '\u{2199}'), ('\u{21a9}', '\u{21aa}'),
+    ('\u{231a}', '\u{231b}'), ('\u{2328}', '\u{2328}'), ('\u{2388}', '\u{2388}'), ('\u{23cf}', '\u{23cf}'),
+    ('\u{23e9}', '\u{23f3}'), ('\u{23f8}', '\u{23fa}'), ('\u{24c2}', '\u{24c2}'), ('\u{25aa}', '\u{25ab}'),
+    ('\u{25b6}', '\u{25b6}'), ('\u{25c0}', '\u{25c0}'), ('\u{25fb}', '\u{25fe}'), ('\u{2600}', '\u{2605}'),
+    ('\u{2607}', '\u{2612}'), ('\u{2614}', '\u{2685}'), ('\u{2690}', '\u{2705}'), ('\u{2708}', '\u{2712}'),
+    ('\u{2714}', '\u{2714}'), ('\u{2716}', '\u{2716}'), ('\u{271d}', '\u{271d}'), ('\u{2721}', '\u{2721}'),
+    ('\u{2728}', '\u{2728}'), ('\u{2733}', '\u{2734}'), ('\u{2744}', '\u{2744}'), ('\u{2747}', '\u{2747}'),
+    ('\u{274c}', '\u{274c}'), ('\u{274e}', '\u{274e}'), ('\u{2753}', '\u{2755}'), ('\u{2757}', '\u{2757}'),
+    ('\u{2763}', '\u{2767}'), ('\u{2795}', '\u{2797}'), ('\u{27a1}', '\u{27a1}'), ('\u{27b0}', '\u{27b0}'),
+    ('\u{27bf}', '\u{27bf}'), ('\u{2934}', '\u{2935}'), ('\u{2b05}', '\u{2b07}'), ('\u{2b1b}', '\u{2b1c}'),
+    ('\u{2b50}', '\u{2b50}'), ('\u{2b55}', '\u{2b55}'), ('\u{3030}', '\u{3030}'), ('\u{303d}', '\u{303d}'),
+    ('\u{3297}', '\u{3297}'), ('\u{3299}', '\u{3299}'), ('\u{1f000}', '\u{1faff}'),
+];
+
+/// Tells whether each character of a text may be shown: none is a control character, and none is hidden, except a
+/// selector of an emoji directly after its pictograph or within a keycap.
+pub(super) fn is_visible(text: &str) -> bool {
+    let mut before = None;
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        if letter.is_control() || (is_in(&HIDDEN, letter) && !selects(before, letter, rest.clone().next())) {
+            return false;
+        }
+        before = Some(letter);
+    }
+    true
+}
+
+/// Tells whether a character is U+FE0E or U+FE0F where it chooses how the one before it is shown.
+fn selects(before: Option<char>, letter: char, after: Option<char>) -> bool {
+    let is_keycap = |before| matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
+    matches!(letter, '\u{fe0e}' | '\u{fe0f}')
+        && before.is_some_and(|before| is_in(&PICTOGRAPHS, before) || is_keycap(before))
+}
+
+fn is_in(table: &[(char, char)], letter: char) -> bool {
+    let next = table.partition_point(|(_, last)| *last < letter);
+    table.get(next).is_some_and(|(first, _)| *first <= letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted() {
+        for table in [&HIDDEN[..], &PICTOGRAPHS[..]] {
+            assert!(table.iter().all(|(first, last)| first <= last));
+            assert!(table.windows(2).all(|two| two[0].1 < two[1].0));
+        }
+    }
+
+    #[test]
+    fn a_selector_is_visible_only_after_what_it_selects() {
+        for emoji in ["\u{2601}\u{fe0f} backup", "\u{1f5a5}\u{fe0f}", "\u{2764}\u{fe0e}", "1\u{fe0f}\u{20e3} prod"] {
+            assert!(is_visible(emoji), "{emoji:?}");
+        }
+        for hidden in
+            ["\u{fe0f}", "CI\u{fe0f}", "1\u{fe0f}", "\u{2764}\u{fe0f}\u{fe0f}", "\u{2764}\u{fe0d}", "か\u{fe0f}"]
+        {
+            assert!(!is_visible(hidden), "{hidden:?}");
+        }
+    }
+}
