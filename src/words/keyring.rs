@@ -251,7 +251,7 @@ impl KeyringBuilder {
             }
             // HMAC pads with zeros, so peppers are compared by what they derive.
             let derived = subkey(pepper.expose_secret(), first);
-            if seen.iter().any(|other| Digest::from_bytes(**other) == Digest::from_bytes(*derived)) {
+            if seen.iter().any(|other| Digest::from_bytes(**other).ct_eq(&Digest::from_bytes(*derived))) {
                 return Err(Invalid::new(Field::Pepper, Flaw::Duplicate));
             }
             seen.push(derived);
@@ -370,7 +370,9 @@ mod tests {
         assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
         // Under a pepper the MAC stays what it was, whichever mints.
         let before = Keyring::new(prefix(), pepper(1)).unwrap();
-        assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        let (of_one, of_three) = (before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        let ((one, digest), (other, same)) = (of_one.unwrap(), of_three.unwrap());
+        assert!(one == other && digest.ct_eq(&same));
         let promoted = promoted.promoted(key(3)).unwrap();
         assert_eq!(numbers(&promoted), [key(3), key(2), key(1)]);
         assert_eq!(numbers(&promoted.without(RetiredKey::new(key(2))).unwrap()), [key(3), key(1)]);
