@@ -120,6 +120,7 @@ pub use crate::words::error::{Field, Flaw, Invalid, Rejection, RngError};
 pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
+pub use crate::words::key_check::{ComparedKeys, KeyCheck, WrongPepper};
 pub use crate::words::keyring::{Keyring, KeyringBuilder, RetiredKey};
 pub use crate::words::leaked::LeakedToken;
 pub use crate::words::pepper::Pepper;

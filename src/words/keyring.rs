@@ -11,6 +11,7 @@ use super::foreign::{ForeignDigest, ImportMac};
 use super::format::TokenText;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use super::key_check::KeyCheck;
 use super::pepper::Pepper;
 
 /// One minting key and any number of verify-only ones, each with its number, for one or more prefixes.
@@ -39,6 +40,8 @@ pub struct Keyring {
     verifying: Vec<Subkey>,
     /// One for each pepper, the minting one first.
     importing: Vec<ImportMac>,
+    /// One for each pepper, the lowest number first.
+    pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
 #[derive(Clone)]
@@ -72,7 +75,8 @@ impl Keyring {
     /// and whoever can write to the store can mint.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
-        Self { prefixes: vec![prefix], verifying: vec![minting.clone()], minting, importing: Vec::new() }
+        let verifying = vec![minting.clone()];
+        Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
     /// All choices: several peppers, several prefixes, a way in for unkeyed tokens.
@@ -122,6 +126,7 @@ impl Keyring {
         }
         self.verifying.retain(|subkey| subkey.number != retired.0);
         self.importing.retain(|mac| mac.number() != retired.0);
+        self.checks.retain(|(number, _)| *number != retired.0);
         Ok(self)
     }
 
@@ -263,6 +268,8 @@ impl KeyringBuilder {
         }
         let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
         importing.sort_by_key(|mac| mac.number() != self.minting);
+        let mut checks: Vec<_> = peppers.iter().map(|(number, pepper)| (*number, KeyCheck::of(pepper))).collect();
+        checks.sort_by_key(|(number, _)| *number);
         if self.unkeyed || peppers.is_empty() {
             peppers.push((KeyNumber::UNKEYED, &[]));
         }
@@ -276,7 +283,7 @@ impl KeyringBuilder {
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
         let minting = minting.ok_or(Invalid::new(Field::Pepper, Flaw::Empty))?;
-        Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing })
+        Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing, checks })
     }
 }
 
