@@ -138,8 +138,8 @@ async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
     assert_eq!(store.calls() - before, 1);
 }
 
-/// Two threads drop the last two waiters for one call, again and again. What they left behind would be joined by the next
-/// one to ask.
+/// Two threads drop the last two waiters for one call, again and again. What they left behind would
+/// be joined by the next one to ask.
 #[test]
 fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     // It was 1 of 30 rounds in which the two saw each other, on two quiet cores.

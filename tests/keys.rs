@@ -1,4 +1,5 @@
-//! The keys of a ring: when one may be retired and what is refused then, and whether its peppers are the right ones.
+//! The keys of a ring: when one may be retired and what is refused then, and whether its peppers
+//! are the right ones.
 
 mod support;
 

@@ -121,7 +121,8 @@ const SILENCERS: [&str; 9] = [
     "unwrap_or(&[",
 ];
 
-/// The places where one is right: the file, which, how often, why. What cannot happen is an `expect` with its reason instead.
+/// The places where one is right: the file, which, how often, why. What cannot happen is an
+/// `expect` with its reason instead.
 const SILENCED: [(&str, &str, usize, &str); 21] = [
     ("words/leaked.rs", ".ok()", 1, "a text that is no token has no public part"),
     ("words/timestamp.rs", ".ok()", 2, "a sum past the year 9999 is None, as the name says"),
@@ -151,7 +152,8 @@ const SILENCED: [(&str, &str, usize, &str); 21] = [
     ("adapters/sqlite/mod.rs", "unwrap_or_else(|_", 1, "an empty path is no file, and is refused when it is opened"),
 ];
 
-/// A new one fails here until somebody has decided it; so does a line of the table whose place is gone.
+/// A new one fails here until somebody has decided it; so does a line of the table whose place is
+/// gone.
 #[test]
 fn no_error_passes_in_silence() {
     let mut files = Vec::new();
@@ -174,7 +176,8 @@ fn no_error_passes_in_silence() {
     }
 }
 
-/// The places of variants are no rule: one that is put between others would move what is told to whom.
+/// The places of variants are no rule: one that is put between others would move what is told to
+/// whom.
 #[test]
 fn nothing_is_decided_by_the_place_of_a_variant() {
     let mut files = Vec::new();

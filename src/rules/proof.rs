@@ -1,6 +1,6 @@
-//! The stages before [`Verified`](super::check::Verified). Each is a type that only the stage before it leads to, so that a
-//! check that leaves one out does not compile: `Proven`, by [`prove`]; `Live`, by status and policy; then what the request
-//! needs.
+//! The stages before [`Verified`](super::check::Verified). Each is a type that only the stage
+//! before it leads to, so that a check that leaves one out does not compile: `Proven`, by
+//! [`prove`]; `Live`, by status and policy; then what the request needs.
 
 use std::sync::Arc;
 
@@ -11,13 +11,15 @@ use crate::words::digest::Digest;
 use crate::words::error::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// A record whose token was presented: the presenter has proved to hold it, and nothing else is known yet.
+/// A record whose token was presented: the presenter has proved to hold it, and nothing else is
+/// known yet.
 pub(crate) struct Proven(Arc<TokenRecord>);
 
 /// The record of a proven token that status and policy let work when they were asked.
 pub(crate) struct Live(Arc<TokenRecord>);
 
-/// The first part of a check: the digest, in constant time, an unknown token at the same cost as a known one.
+/// The first part of a check: the digest, in constant time, an unknown token at the same cost as a
+/// known one.
 pub(crate) fn prove(
     presented: &Digest,
     record: Option<Arc<TokenRecord>>,
@@ -89,7 +91,8 @@ mod tests {
     use crate::words::keyring::Keyring;
     use crate::words::text::Actor;
 
-    /// A method of this name that `Proven` had itself would come before this one, and its call below would not compile.
+    /// A method of this name that `Proven` had itself would come before this one, and its call
+    /// below would not compile.
     trait NotYet {
         fn permit(&self) -> &'static str {
             "nobody has judged its status"
@@ -98,7 +101,8 @@ mod tests {
 
     impl NotYet for Proven {}
 
-    /// A doc test could not name these types, which are the crate's own; so this one compiles only while the order holds.
+    /// A doc test could not name these types, which are the crate's own; so this one compiles only
+    /// while the order holds.
     #[test]
     fn only_what_is_live_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;

@@ -10,7 +10,8 @@ use super::error::{Field, Flaw, Invalid};
 
 /// The stored MAC of a token. Whoever reads it gets no token; with a pepper, whoever writes it can mint none.
 ///
-/// Debug shows nothing of the bytes. Two digests are compared by [`ct_eq`](Self::ct_eq), in constant time:
+/// Debug shows nothing of the bytes. Two digests are compared by [`ct_eq`](Self::ct_eq), in
+/// constant time:
 /// ```
 /// use keyfob::Digest;
 ///

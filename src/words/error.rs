@@ -199,12 +199,14 @@ impl Rejection {
         matches!(self.reached(), Reached::Text)
     }
 
-    /// Returns true if the presenter has proved to hold the token, so that the reason may be told to it.
+    /// Returns true if the presenter has proved to hold the token, so that the reason may be told
+    /// to it.
     pub const fn is_after_proof(self) -> bool {
         matches!(self.reached(), Reached::Proof)
     }
 
-    /// Names every variant, so that a new one does not compile until it is decided what the outside may learn of it.
+    /// Names every variant, so that a new one does not compile until it is decided what the outside
+    /// may learn of it.
     const fn reached(self) -> Reached {
         match self {
             Self::Length

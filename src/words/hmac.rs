@@ -12,7 +12,8 @@ const INITIAL: [u32; 8] =
 
 /// The general HMAC-SHA-256, for what is made once and for texts of any length.
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // The error belongs to the general signature. Any other key in its place would be one that everybody knows.
+    // The error belongs to the general signature. Any other key in its place would be one that
+    // everybody knows.
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
 }
 

@@ -212,7 +212,8 @@ impl KeyNumber {
         alphabet::digit(self.0) as char
     }
 
-    /// Returns the character after [`as_char`](Self::as_char) in ASCII: every id of this key is below it.
+    /// Returns the character after [`as_char`](Self::as_char) in ASCII: every id of this key is
+    /// below it.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) const fn char_behind(self) -> char {
         (alphabet::digit(self.0) + 1) as char

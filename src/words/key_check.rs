@@ -10,12 +10,14 @@ use super::hmac::keyed;
 use super::ids::KeyNumber;
 use super::keyring::Keyring;
 
-/// What a pepper is known by without being shown: the first 16 bytes of `HMAC-SHA-256(pepper, "keyfob/1 key check")`.
+/// What a pepper is known by without being shown: the first 16 bytes of `HMAC-SHA-256(pepper,
+/// "keyfob/1 key check")`.
 ///
-/// A service that starts with another pepper than before refuses every token it has issued, each with the answer that a
-/// forged one gets. So store the value of each key beside the tokens, and have the ring
-/// [compare](Keyring::compare_key_checks) at each start. The value tells nothing of a pepper from the generator; yet keep it out
-/// of logs, as whoever guesses at peppers could test them against it. Debug shows nothing of it, and there is no Display:
+/// A service that starts with another pepper than before refuses every token it has issued, each
+/// with the answer that a forged one gets. So store the value of each key beside the tokens, and
+/// have the ring [compare](Keyring::compare_key_checks) at each start. The value tells nothing of a
+/// pepper from the generator; yet keep it out of logs, as whoever guesses at peppers could test
+/// them against it. Debug shows nothing of it, and there is no Display:
 /// ```compile_fail,E0277
 /// # use keyfob::KeyCheck;
 /// println!("{}", KeyCheck::from_bytes([7; 16]));
@@ -32,7 +34,8 @@ impl KeyCheck {
     /// Computes the value of a pepper.
     pub(super) fn of(pepper: &[u8]) -> Self {
         let mut mac = keyed(pepper);
-        // The second space keeps it apart from the subkey of every prefix, "keyfob/1 " and the prefix.
+        // The second space keeps it apart from the subkey of every prefix, "keyfob/1 " and the
+        // prefix.
         mac.update(b"keyfob/1 key check");
         let mac = mac.finalize().into_bytes();
         Self(core::array::from_fn(|at| mac[at]))
@@ -74,18 +77,19 @@ impl TryFrom<&[u8]> for KeyCheck {
 }
 
 impl Keyring {
-    /// Returns the check value of each pepper of the ring with its key number, the lowest number first. Key 0 has none.
+    /// Returns the check value of each pepper of the ring with its key number, the lowest number
+    /// first. Key 0 has none.
     pub fn key_checks(&self) -> impl Iterator<Item = (KeyNumber, KeyCheck)> {
         self.checks.iter().copied()
     }
 
-    /// Compares the check values that the host has stored with those of this ring. Call it before the service accepts its
-    /// first request.
+    /// Compares the check values that the host has stored with those of this ring. Call it before
+    /// the service accepts its first request.
     ///
     /// 1. Read what is stored, and compare. On an error do not start.
     /// 2. Insert what is [new](ComparedKeys::new), and **never overwrite** a value that is there.
-    /// 3. If anything was inserted, read and compare again: of two processes that start for the first time with different
-    ///    peppers, one inserts, and the other finds out here.
+    /// 3. If anything was inserted, read and compare again: of two processes that start for the
+    ///    first time with different peppers, one inserts, and the other finds out here.
     ///
     /// # Errors
     /// Returns [`WrongPepper`] if the value of a key in the ring differs from the stored one.
@@ -139,11 +143,12 @@ impl Keyring {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComparedKeys {
-    /// Keys of the ring that no value is stored for, each with the value to store. Beside tokens that were made with such a key
-    /// before, this start could not be checked.
+    /// Keys of the ring that no value is stored for, each with the value to store. Beside tokens
+    /// that were made with such a key before, this start could not be checked.
     pub new: Vec<(KeyNumber, KeyCheck)>,
-    /// Keys that a value is stored for and that the ring lacks. Their tokens are refused by this process. A key that was
-    /// [retired](crate::Tokens::retire_key) may lack; delete its value then.
+    /// Keys that a value is stored for and that the ring lacks. Their tokens are refused by this
+    /// process. A key that was [retired](crate::Tokens::retire_key) may lack; delete its value
+    /// then.
     pub absent: Vec<KeyNumber>,
 }
 

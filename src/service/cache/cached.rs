@@ -25,11 +25,12 @@ use crate::words::timestamp::Timestamp;
 /// A store whose answers to [`find_recent`](TokenStore::find_recent), which verifications ask for, are kept in memory and
 /// given again for a stated time at most.
 ///
-/// No answer is older than the bound, and each says how old it is: what another process has changed is seen here after that
-/// time at the latest, and what this one has changed at once. An answer that took longer than the bound to come is none:
-/// [`Unavailable`](StoreErrorKind::Unavailable). Concurrent calls for one token are one call of the store; none waits for it
-/// longer than the [patience](Self::with_patience). Only records are kept, never tokens, so that each use still proves its
-/// secret. What is judged to be changed is always asked of the store.
+/// No answer is older than the bound, and each says how old it is: what another process has changed
+/// is seen here after that time at the latest, and what this one has changed at once. An answer
+/// that took longer than the bound to come is none: [`Unavailable`](StoreErrorKind::Unavailable).
+/// Concurrent calls for one token are one call of the store; none waits for it longer than the
+/// [patience](Self::with_patience). Only records are kept, never tokens, so that each use still
+/// proves its secret. What is judged to be changed is always asked of the store.
 ///
 /// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
 pub struct Cached<S> {
@@ -63,8 +64,9 @@ impl<S> Cached<S> {
     /// How many tokens are held unless [`with_entries`](Self::with_entries) says otherwise.
     pub const ENTRIES: usize = 100_000;
 
-    /// How long a caller waits for the store unless [`with_patience`](Self::with_patience) says otherwise: 10 seconds. The
-    /// stores of this crate answer or fail within 5, and where a standby is behind, the primary is asked after it.
+    /// How long a caller waits for the store unless [`with_patience`](Self::with_patience) says
+    /// otherwise: 10 seconds. The stores of this crate answer or fail within 5, and where a standby
+    /// is behind, the primary is asked after it.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
     /// The store behind a cache whose answers are at most this old. Zero asks the store each time.
@@ -78,12 +80,13 @@ impl<S> Cached<S> {
         Self { cache: Cache::new(self.cache.bound, entries), ..self }
     }
 
-    /// Sets how long a caller of [`find_recent`](TokenStore::find_recent) waits for the store. After that time the call fails
-    /// with [`Unavailable`](StoreErrorKind::Unavailable) and the store's call is given up, so that the next caller asks the
-    /// store anew. Several callers may wait for one call of the store, which therefore must not be able to keep them all.
+    /// Sets how long a caller of [`find_recent`](TokenStore::find_recent) waits for the store.
+    /// After that time the call fails with [`Unavailable`](StoreErrorKind::Unavailable) and the
+    /// store's call is given up, so that the next caller asks the store anew. Several callers may
+    /// wait for one call of the store, which therefore must not be able to keep them all.
     ///
-    /// The time is measured by tokio's timer, which the runtime must have enabled. Outside a tokio runtime nothing measures
-    /// it, and the wait is as long as the store's.
+    /// The time is measured by tokio's timer, which the runtime must have enabled. Outside a tokio
+    /// runtime nothing measures it, and the wait is as long as the store's.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }

@@ -23,7 +23,8 @@ pub(super) async fn within<T>(patience: Duration, wait: impl Future<Output = T>)
 
 #[cfg(not(test))]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
-    // Outside a runtime tokio's timer would panic. A host on another one measures the patience by none.
+    // Outside a runtime tokio's timer would panic. A host on another one measures the patience by
+    // none.
     if tokio::runtime::Handle::try_current().is_err() {
         return Some(wait.await);
     }
@@ -33,7 +34,8 @@ async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T
     }
 }
 
-/// In the crate's own tests chance ends a patience of zero, at any poll, and nothing ends another one.
+/// In the crate's own tests chance ends a patience of zero, at any poll, and nothing ends another
+/// one.
 #[cfg(test)]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     use shuttle::rand::Rng;

@@ -65,8 +65,9 @@ struct Shard {
     under_way: HashMap<TokenKey, UnderWay>,
 }
 
-/// A call that is under way, and how many wait for it. The count is changed under the shard's lock only: the number of the
-/// flight's `Arc`s is not, and two that leave at the same time would each see the other one's.
+/// A call that is under way, and how many wait for it. The count is changed under the shard's lock
+/// only: the number of the flight's `Arc`s is not, and two that leave at the same time would each
+/// see the other one's.
 struct UnderWay {
     flight: Arc<Flight>,
     waiting: usize,
@@ -228,8 +229,8 @@ impl Shards {
         }
     }
 
-    /// A call takes too long. The next one to ask begins another; what this one still answers is not kept, as no act of the
-    /// key finds it any more.
+    /// A call takes too long. The next one to ask begins another; what this one still answers is
+    /// not kept, as no act of the key finds it any more.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         if shard.of(key, flight).is_some() {

@@ -1,4 +1,5 @@
-//! Waiters for one call of the store that are dropped, and calls that are given up, under many thousand schedules.
+//! Waiters for one call of the store that are dropped, and calls that are given up, under many
+//! thousand schedules.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -38,7 +39,8 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     );
 }
 
-/// A call that was given up goes on if somebody else waits for it still, and no act of the key finds it any more.
+/// A call that was given up goes on if somebody else waits for it still, and no act of the key
+/// finds it any more.
 #[test]
 fn the_answer_of_a_call_that_was_given_up_is_not_kept_over_a_revocation() {
     shuttle::check_random(
