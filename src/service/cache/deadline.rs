@@ -28,10 +28,7 @@ async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T
     if tokio::runtime::Handle::try_current().is_err() {
         return Some(wait.await);
     }
-    match tokio::time::timeout(patience, wait).await {
-        Ok(answer) => Some(answer),
-        Err(_elapsed) => None,
-    }
+    tokio::time::timeout(patience, wait).await.ok()
 }
 
 /// In the crate's own tests chance ends a patience of zero, at any poll, and nothing ends another
