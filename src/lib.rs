@@ -123,6 +123,7 @@ pub use crate::words::folded::FoldedName;
 pub use crate::words::foreign::{ForeignDigest, ForeignHash};
 pub use crate::words::format::TokenText;
 pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
+pub use crate::words::key_check::{ComparedKeys, KeyCheck, WrongPepper};
 pub use crate::words::keyring::{Keyring, KeyringBuilder, RetiredKey};
 pub use crate::words::leaked::LeakedToken;
 pub use crate::words::pepper::Pepper;

@@ -2,12 +2,18 @@
 
 mod support;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use keyfob::{Access, Cached, MemoryStore, RevocationReason, RevokeGroup, Tokens};
+use keyfob::{
+    Access, Cached, MemoryStore, RevocationReason, RevokeGroup, StoreErrorKind, TokenId, TokenKey, TokenStore, Tokens,
+};
 use support::kit::keeps_every_law;
-use support::{CountingStore, actor, keyring, new_token};
+use support::{CountingStore, actor, keyring, new_token, project};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -100,4 +106,88 @@ async fn what_is_changed_is_judged_by_what_is_there() {
     elsewhere.enable(&actor(), &key).await.unwrap();
     here.disable(&actor(), &key).await.unwrap();
     assert_eq!(elsewhere.verify(text, &access).await.unwrap_err().rejection(), Some(keyfob::Rejection::Disabled));
+}
+
+/// The waiters share one call of the store, so that none of them can be kept by it alone.
+#[tokio::test]
+async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
+    const PATIENCE: Duration = Duration::from_millis(100);
+    let store = Arc::new(CountingStore::default());
+    let cached = Cached::new(Arc::clone(&store), LONG).with_patience(PATIENCE);
+    let tokens = Tokens::new(keyring(), cached.clone());
+    let key = tokens.issue(&actor(), new_token()).await.unwrap().record.key();
+    store.hang(true);
+    let began = Instant::now();
+    let waiters: Vec<_> = (0..3)
+        .map(|_| {
+            let cached = cached.clone();
+            tokio::spawn(async move { cached.find_recent(&key).await.map(|recent| recent.record) })
+        })
+        .collect();
+    for waiter in waiters {
+        let waited = tokio::time::timeout(Duration::from_secs(15), waiter);
+        let answer = waited.await.expect("held for longer than the patience").unwrap();
+        assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+    assert!(began.elapsed() >= PATIENCE);
+    assert_eq!(cached.counts().given_up, 3);
+    // The call was given up, so that the next one to ask is answered by a call of its own.
+    store.hang(false);
+    let before = store.calls();
+    assert_eq!(cached.find_recent(&key).await.unwrap().record.unwrap().key(), key);
+    assert_eq!(store.calls() - before, 1);
+}
+
+/// Two threads drop the last two waiters for one call, again and again. What they left behind would
+/// be joined by the next one to ask.
+#[test]
+fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
+    // It was 1 of 30 rounds in which the two saw each other, on two quiet cores.
+    const ROUNDS: usize = 1000;
+    let store = Arc::new(CountingStore::default());
+    store.hang(true);
+    let cached = Cached::new(store, LONG);
+    let (hand_over, handed_over) = std::sync::mpsc::sync_channel::<Wait>(0);
+    let meeting = Arc::new(AtomicUsize::new(0));
+    let meet = |meeting: &AtomicUsize, round: usize| {
+        meeting.fetch_add(1, Ordering::SeqCst);
+        while meeting.load(Ordering::SeqCst) < 2 * round {
+            std::thread::yield_now();
+        }
+    };
+    let dropping = {
+        let meeting = Arc::clone(&meeting);
+        std::thread::spawn(move || {
+            for (round, wait) in handed_over.iter().enumerate() {
+                meet(&meeting, 2 * round + 1);
+                drop(wait);
+                meet(&meeting, 2 * round + 2);
+            }
+        })
+    };
+    let mut left = 0;
+    for round in 0..ROUNDS {
+        let key = TokenKey { project: project("145"), id: TokenId::new(&format!("1{round:015}")).unwrap() };
+        let (one, other) = (waiter(&cached, key), waiter(&cached, key));
+        hand_over.send(other).unwrap();
+        meet(&meeting, 2 * round + 1);
+        drop(one);
+        meet(&meeting, 2 * round + 2);
+        let joined = cached.counts().joined;
+        drop(waiter(&cached, key));
+        left += cached.counts().joined - joined;
+    }
+    drop(hand_over);
+    dropping.join().unwrap();
+    assert_eq!(left, 0, "of {ROUNDS} calls that nobody waited for any more");
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A waiter that has begun to wait.
+fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
+    let cached = cached.clone();
+    let mut wait: Wait = Box::pin(async move { drop(cached.find_recent(&key).await) });
+    assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    wait
 }

@@ -7,9 +7,9 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use keyfob::{
-    Access, Challenge, Credential, Digest, ErasedStore, FixedClock, Keyring, ListQuery, MemoryStore, PlaintextToken,
-    Policy, PresentedToken, Rejection, RevocationReason, StoreError, StoreErrorKind, TokenStore, TokenText, Tokens,
-    mint, mint_with,
+    Access, Challenge, Credential, Digest, ErasedStore, FixedClock, Keyring, ListQuery, MemoryStore, Pepper,
+    PlaintextToken, Policy, PresentedToken, Rejection, RevocationReason, StoreError, StoreErrorKind, TokenStore,
+    TokenText, Tokens, mint, mint_with,
 };
 use rand_core::{TryCryptoRng, TryRng};
 use support::{Script, actor, keyring, new_token, now, pepper, project, with_checksum};
@@ -174,6 +174,26 @@ async fn no_refusal_shows_its_input() {
         Digest::try_from(text.as_bytes()).unwrap_err(),
     ] {
         secrets.absent_from_error(&invalid);
+    }
+}
+
+/// A key check value is no secret of a token, but guesses at peppers could be tested against it.
+#[test]
+fn nothing_shows_four_characters_of_a_key_check() {
+    let (ring, other) = (keyring(), Keyring::new(support::prefix(), Pepper::new((7..39).collect()).unwrap()).unwrap());
+    let checks: Vec<_> = ring.key_checks().collect();
+    let shown = printed(checks[0].1.as_bytes());
+    // Of a list of numbers, runs such as ", 25" would be met by chance.
+    let secrets = Secrets::of(&[shown[0].as_bytes(), shown[1].as_bytes()]);
+    let new = ring.compare_key_checks([]).unwrap();
+    let wrong = other.compare_key_checks(checks.clone()).unwrap_err();
+    secrets.absent_from_debug(&checks);
+    secrets.absent_from_debug(&ring);
+    secrets.absent_from_debug(&new);
+    secrets.absent_from_error(&wrong);
+    assert_eq!(format!("{:?}", checks[0].1), "KeyCheck(..)");
+    for text in [format!("{checks:?}"), format!("{ring:?}"), format!("{new:?}"), format!("{wrong:?} {wrong}")] {
+        assert!(!text.contains(shown[2].trim_matches(['[', ']'])), "{text}");
     }
 }
 

@@ -374,3 +374,12 @@ async fn an_import_that_fails_leaves_nothing() {
         assert_eq!(store.find_imported(&ImportKey::from_bytes([1; 32])).await.unwrap(), None);
     }
 }
+
+/// SQLite takes an empty path for a database of its own that vanishes with the connection.
+#[tokio::test]
+async fn an_empty_path_is_no_store() {
+    let opened = SqliteStore::open("").await;
+    assert_eq!(opened.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let pool = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options("")).await.unwrap();
+    assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
+}

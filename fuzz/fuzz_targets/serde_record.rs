@@ -15,6 +15,10 @@ fuzz_target!(|data: &[u8]| {
 fn made(u: &mut Unstructured<'_>) -> Result<()> {
     let record = record(u)?;
     let mut json = serde_json::to_value(&record).unwrap();
+    // No store could keep it, whichever else it is.
+    json["version"] = u.int_in_range(TokenRecord::MAX_VERSION + 1..=u64::MAX)?.into();
+    assert!(serde_json::from_value::<TokenRecord>(json.clone()).is_err());
+    json["version"] = record.version.into();
     assert_eq!(serde_json::from_value::<TokenRecord>(json.clone()).unwrap(), record);
     // JSON text has borrowed strings, a JSON value has owned ones.
     let text = serde_json::to_string(&record).unwrap();
@@ -44,6 +48,7 @@ fn made(u: &mut Unstructured<'_>) -> Result<()> {
 /// What was accepted is written in one way, and read again is the same.
 fn reread(read: serde_json::Result<TokenRecord>) {
     let Ok(record) = read else { return };
+    assert!((1..=TokenRecord::MAX_VERSION).contains(&record.version));
     let text = serde_json::to_string(&record).unwrap();
     let again: TokenRecord = serde_json::from_str(&text).unwrap();
     assert_eq!(again, record);

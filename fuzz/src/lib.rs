@@ -152,7 +152,7 @@ pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A record of anything that its types can hold.
+/// A record of anything that its types, and a store, can hold.
 pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
     Ok(TokenRecord {
         prefix: any(u, "acme_pat")?,
@@ -182,7 +182,7 @@ pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
         request_id: maybe(u, |u| any(u, "request"))?,
         notice_stage: *u.choose(NoticeStage::ALL)?,
         notice_lease_until: maybe(u, time)?,
-        version: u.arbitrary()?,
+        version: u.int_in_range(1..=TokenRecord::MAX_VERSION)?,
     })
 }
 

@@ -34,12 +34,12 @@ fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {
             let shift = 32u32.checked_sub(bits)?;
-            let mask = u32::MAX.checked_shl(shift).unwrap_or(0);
+            let mask = u32::MAX.unbounded_shl(shift);
             Some(IpAddr::V4((v4.to_bits() & mask).into()))
         }
         IpAddr::V6(v6) => {
             let shift = 128u32.checked_sub(bits)?;
-            let mask = u128::MAX.checked_shl(shift).unwrap_or(0);
+            let mask = u128::MAX.unbounded_shl(shift);
             Some(IpAddr::V6((v6.to_bits() & mask).into()))
         }
     }

@@ -1,7 +1,5 @@
 //! What to answer, as RFC 6750 section 3 has it.
 
-use core::fmt::Write;
-
 use super::header::HeaderError;
 use super::scope::Scope;
 use crate::words::error::Rejection;
@@ -86,12 +84,11 @@ impl Challenge {
         }
         value.push('"');
         if let Some(error) = self.error {
-            // Writing to a String does not fail.
-            let _ = write!(value, ", error=\"{error}\", error_description=\"{}\"", self.description);
+            value.extend([", error=\"", error, "\", error_description=\"", self.description, "\""]);
         }
         if self.reason == INSUFFICIENT_SCOPE && !scopes.is_empty() {
             let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-            let _ = write!(value, ", scope=\"{}\"", scopes.join(" "));
+            value.extend([", scope=\"", &scopes.join(" "), "\""]);
         }
         Some(value)
     }

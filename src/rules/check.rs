@@ -10,11 +10,10 @@ use super::address::AddressRanges;
 use super::manager::Manager;
 use super::owner::OwnerState;
 use super::policy::{LaterUses, Policy};
+use super::proof::{Live, prove};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
-use super::status::Status;
 use super::view::TokenView;
-use crate::words::digest::Digest;
 use crate::words::error::Rejection;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::presented::PresentedToken;
@@ -24,7 +23,7 @@ use crate::words::timestamp::Timestamp;
 /// Judges a presented token: `record` is what the store has under [`PresentedToken::key`], dead or alive.
 ///
 /// The order: digest (in constant time, against a dummy where there is no record), the ends of
-/// [`Status`], policy, project, addresses, scopes. Nothing is allocated.
+/// [`Status`](crate::Status), policy, project, addresses, scopes. Nothing is allocated.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -59,73 +58,20 @@ pub fn check<P: ProjectDemand>(
         .permit(OwnerState::Active, access, Duration::ZERO)
 }
 
-/// A record whose token was presented: the presenter has proved to hold it, and nothing else is known yet.
-pub(crate) struct Proven(Arc<TokenRecord>);
-
-/// The first part of a check: the digest, in constant time, an unknown token at the same cost as a known one.
-pub(crate) fn prove(
-    presented: &Digest,
-    record: Option<Arc<TokenRecord>>,
-    fits: impl FnOnce(&TokenRecord) -> bool,
-) -> Result<Proven, Rejection> {
-    let stored = record.as_ref().map_or(Digest::from_bytes([0; 32]), |record| record.digest);
-    let matches = *presented == stored;
-    let record = record.ok_or(Rejection::Unknown)?;
-    if !matches || !fits(&record) {
-        return Err(Rejection::Digest);
-    }
-    Ok(Proven(record))
-}
-
-impl Proven {
-    /// The second part: status and policy.
-    pub(crate) fn live(
-        self,
-        policy: &Policy,
-        now: Timestamp,
-        later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Self, Rejection> {
-        match life(&self.0, policy, now, later) {
-            Some(rejection) => Err(rejection),
-            None => Ok(self),
-        }
-    }
-
-    /// The last part: what the host knows of the owner, and what the request needs. `age` is the record's.
+/// The last part of a check.
+impl Live {
+    /// Judges what the host knows of the owner, and what the request needs. `age` is the record's.
     pub(crate) fn permit<P: ProjectDemand>(
         self,
         owner: OwnerState,
         access: &Access<'_, P>,
         age: Duration,
     ) -> Result<Verified<P>, Rejection> {
-        let first = limits(&self.0, owner, access).next();
+        let first = limits(self.record(), owner, access).next();
         match first {
             Some(rejection) => Err(rejection),
-            None => Ok(Verified { record: self.0, age, demand: PhantomData }),
+            None => Ok(Verified { record: self.into_record(), age, demand: PhantomData }),
         }
-    }
-
-    pub(crate) fn record(&self) -> &Arc<TokenRecord> {
-        &self.0
-    }
-}
-
-/// What keeps a record's token from working at `now`, if anything does.
-pub(super) fn life(
-    record: &TokenRecord,
-    policy: &Policy,
-    now: Timestamp,
-    later: impl FnOnce(&TokenRecord) -> LaterUses,
-) -> Option<Rejection> {
-    match record.status(now) {
-        Status::Active => policy.breach_with(record, now, later).map(|_| Rejection::Policy),
-        Status::Revoked => Some(Rejection::Revoked),
-        Status::Rotated => Some(Rejection::Rotated),
-        Status::Lapsed => Some(Rejection::Lapsed),
-        Status::Expired => Some(Rejection::Expired),
-        Status::Disabled => Some(Rejection::Disabled),
-        Status::Pending => Some(Rejection::Pending),
-        Status::NotYetValid => Some(Rejection::NotYetValid),
     }
 }
 

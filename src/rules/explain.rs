@@ -3,9 +3,10 @@
 use core::fmt;
 
 use super::access::{Access, ProjectDemand};
-use super::check::{Proven, life, limits};
+use super::check::limits;
 use super::owner::OwnerState;
 use super::policy::{LaterUses, Policy, PolicyBreach};
+use super::proof::{Proven, life};
 use super::record::TokenRecord;
 use super::view::TokenView;
 use crate::words::error::Rejection;

@@ -5,9 +5,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::address::AddressRanges;
-use super::check::life;
-use super::policy::Policy;
+use super::policy::{LaterUses, Policy};
 use super::precondition::IssuerCondition;
+use super::proof::life;
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
 use crate::words::error::Rejection;
@@ -109,9 +109,9 @@ impl Manager {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Self, Rejection> {
-        let same = |record: &Arc<TokenRecord>| record.key() == self.key() && record.digest == self.record.digest;
+        let same = |record: &Arc<TokenRecord>| record.key() == self.key() && record.digest.ct_eq(&self.record.digest);
         let record = record.filter(same).ok_or(Rejection::Unknown)?;
-        if let Some(rejection) = life(&record, &policy.without_max_unused(), now) {
+        if let Some(rejection) = life(&record, &policy.without_max_unused(), now, |_| LaterUses::default()) {
             return Err(rejection);
         }
         if !record.scopes.allows(&self.manage) {

@@ -215,12 +215,11 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
 
     let mut digits = Zeroizing::new([0; 15 + 33]);
     alphabet::random(rng, digits.as_mut_slice())?;
-    let (public, secret) = digits.split_at(15);
+    let (public, secret) = digits.split_first_chunk::<15>().expect("48 digits were drawn");
     let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
     handle[1..].copy_from_slice(public);
     let id = TokenId::from_checked(handle);
-    // 33 digits are left, so this error never comes.
-    let secret: &[u8; 33] = secret.try_into().map_err(|_| RngError)?;
+    let secret: &[u8; 33] = secret.try_into().expect("33 of 48 digits are left");
 
     let digest = keyring.minting_digest(&new.project, &id, secret);
     let text = format::render(keyring.prefix(), &new.project, &id, secret, &digest.tag());

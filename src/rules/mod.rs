@@ -13,6 +13,7 @@ pub(crate) mod mint;
 pub(crate) mod owner;
 pub(crate) mod policy;
 pub(crate) mod precondition;
+pub(crate) mod proof;
 pub(crate) mod record;
 pub(crate) mod rotate;
 pub(crate) mod scope;

@@ -15,7 +15,7 @@ use crate::words::timestamp::Timestamp;
 ///
 /// It has no order of change of its own: stores change rows only as [`Change`](crate::Change) and
 /// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 // In this order in memory too, so that what a check reads stands together at the front.
 #[repr(C)]
@@ -72,6 +72,7 @@ pub struct TokenRecord {
     pub notice_lease_until: Option<Timestamp>,
     /// Counts the changes that a rule reads: 1 at first, at most [`MAX_VERSION`](Self::MAX_VERSION). Last uses and notices do not
     /// raise it.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "version"))]
     pub version: u64,
 }
 
@@ -87,6 +88,77 @@ impl TokenRecord {
     /// All left of the last `_` of the token's text: what may be logged and shown.
     pub fn public_part(&self) -> String {
         format!("{}_{}_{}", self.prefix, self.project, self.id)
+    }
+}
+
+impl Eq for TokenRecord {}
+
+impl PartialEq for TokenRecord {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a field that is added does not compile until it is compared too.
+        let Self {
+            project,
+            id,
+            prefix,
+            kind,
+            notice_stage,
+            digest,
+            created_at,
+            confirm_by,
+            not_before,
+            expires_at,
+            grace_until,
+            revoked,
+            disabled,
+            addresses,
+            scopes,
+            name,
+            owner,
+            metadata,
+            created_by,
+            last_used_at,
+            family,
+            rotated_from,
+            rotated_to,
+            request_id,
+            notice_lease_until,
+            version,
+        } = other;
+        let same_token = self.project == *project && self.id == *id && self.prefix == *prefix;
+        let same_origin = self.created_at == *created_at
+            && self.created_by == *created_by
+            && self.request_id == *request_id
+            && self.family == *family
+            && self.rotated_from == *rotated_from;
+        let same_use = self.kind == *kind
+            && self.name == *name
+            && self.owner == *owner
+            && self.metadata == *metadata
+            && self.scopes == *scopes
+            && self.addresses == *addresses
+            && self.last_used_at == *last_used_at;
+        let same_end = self.confirm_by == *confirm_by
+            && self.not_before == *not_before
+            && self.expires_at == *expires_at
+            && self.grace_until == *grace_until
+            && self.rotated_to == *rotated_to
+            && self.revoked == *revoked
+            && self.disabled == *disabled;
+        let same_notices = self.notice_stage == *notice_stage && self.notice_lease_until == *notice_lease_until;
+        let same = same_token && same_origin && same_use && same_end && same_notices && self.version == *version;
+        same && self.digest.ct_eq(digest)
+    }
+}
+
+/// Reads a version that a store can keep, a signed column of 64 bits too.
+#[cfg(feature = "serde")]
+fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match serde::Deserialize::deserialize(deserializer)? {
+        version @ 1..=TokenRecord::MAX_VERSION => Ok(version),
+        _ => {
+            let most = TokenRecord::MAX_VERSION;
+            Err(serde::de::Error::custom(format_args!("version: out of range: must be from 1 to {most}")))
+        }
     }
 }
 
@@ -151,3 +223,24 @@ word_type!(RevocationReason {
     CessationOfOperation = "cessation_of_operation",
     PrivilegeWithdrawn = "privilege_withdrawn",
 });
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = include_str!("../../fuzz/seeds/serde_record/record.json");
+
+    fn of_version(version: &str) -> serde_json::Result<TokenRecord> {
+        serde_json::from_str(&RECORD.replace("\"version\":1", &format!("\"version\":{version}")))
+    }
+
+    #[test]
+    fn a_version_that_no_store_can_keep_is_refused() {
+        assert_eq!(of_version("1").unwrap().version, 1);
+        assert_eq!(of_version("9223372036854775807").unwrap().version, TokenRecord::MAX_VERSION);
+        for version in ["0", "9223372036854775808", "18446744073709551615"] {
+            let error = of_version(version).unwrap_err().to_string();
+            assert!(error.starts_with("version: out of range: must be from 1 to 9223372036854775807"), "{error}");
+        }
+    }
+}

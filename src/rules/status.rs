@@ -83,7 +83,7 @@ impl NoticeStage {
             let begins = stage.ahead().zip(expires_at).map(|(ahead, end)| end.saturating_sub(ahead));
             begins.is_some_and(|begins| begins <= now)
         };
-        Self::ALL.iter().copied().rfind(begun).unwrap_or_default()
+        Self::ALL.iter().copied().rfind(begun).unwrap_or(Self::None)
     }
 }
 

@@ -10,7 +10,7 @@ use super::store::TokenStore;
 use super::store_error::{StoreError, StoreErrorKind};
 use super::tokens::Tokens;
 use crate::rules::change::Change;
-use crate::rules::check::prove;
+use crate::rules::proof::prove;
 use crate::rules::record::TokenRecord;
 use crate::rules::transition::{Narrowing, Transition, TransitionError};
 use crate::rules::view::TokenView;

@@ -12,10 +12,11 @@ use super::store_error::{StoreError, StoreErrorKind};
 use super::tokens::Tokens;
 use crate::rules::access::{Access, ProjectDemand};
 use crate::rules::challenge::Challenge;
-use crate::rules::check::{Proven, Verified, prove};
+use crate::rules::check::Verified;
 use crate::rules::explain::Explanation;
 use crate::rules::owner::OwnerState;
 use crate::rules::policy::LaterUses;
+use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
 use crate::words::clock::Clock;
 use crate::words::digest::Digest;
@@ -114,7 +115,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let outcome = match self.store.find_recent(&key).await {
             Ok(Recent { record, age }) => {
                 // An id that was purged and given again is not the token that was verified.
-                let same = record.filter(|record| record.digest == *digest);
+                let same = record.filter(|record| record.digest.ct_eq(digest));
                 self.judged(Some(key), prove(digest, same, |_| true), age, access).await
             }
             Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),
@@ -140,7 +141,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
         let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
         if self.asks_owners {
-            live = live.live(&self.applied, self.clock.now(), later).map_err(ended)?;
+            live = live.still(&self.applied, self.clock.now(), later).map_err(ended)?;
         }
         live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
     }
@@ -187,7 +188,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// A text that is none of ours may be one of an earlier system.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
         // Whose checksum is right, is ours: forged ones reach no store.
-        let ours = rejection as u8 > Rejection::Checksum as u8;
+        let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.keyring, text).await {
             Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: Recent::now(record) }),

@@ -108,6 +108,17 @@ const fn undigit(digit: u8) -> u8 {
     digit.wrapping_sub(b'0').wrapping_sub(above_nine).wrapping_sub(above_upper)
 }
 
+/// Returns checked characters of a token as text: base62 digits, or a prefix or project, and the
+/// `_` between them.
+///
+/// # Panics
+/// Panics if the text is not ASCII, which no part of a token is. The message holds no part of the
+/// text.
+#[inline]
+pub(crate) fn as_str(checked: &[u8]) -> &str {
+    str::from_utf8(checked).expect("the parts of a token are ASCII")
+}
+
 /// The value of a digit, for public digits only: it branches.
 pub(crate) const fn value(digit: u8) -> Option<u8> {
     match digit {

@@ -41,6 +41,7 @@ impl fmt::Display for Invalid {
             Field::ProjectId => "project id",
             Field::TokenId => "token id",
             Field::KeyNumber => "key number",
+            Field::KeyCheck => "key check value",
             Field::Pepper => "pepper",
             Field::Digest => "digest",
             Field::Name => "name",
@@ -83,6 +84,7 @@ pub enum Field {
     ProjectId,
     TokenId,
     KeyNumber,
+    KeyCheck,
     Pepper,
     Digest,
     Name,
@@ -186,15 +188,52 @@ pub enum Rejection {
     Scope,
 }
 
+/// How far a token came before it was refused.
+enum Reached {
+    Text,
+    Store,
+    Proof,
+}
+
 impl Rejection {
-    /// True where the text alone decided, before any store was asked.
+    /// Returns true if the text alone decided, before any store was asked.
     pub const fn is_before_store(self) -> bool {
-        (self as u8) <= (Self::Tag as u8)
+        matches!(self.reached(), Reached::Text)
     }
 
-    /// True where the presenter has proved to hold the token, so that the reason may be told to it.
+    /// Returns true if the presenter has proved to hold the token, so that the reason may be told
+    /// to it.
     pub const fn is_after_proof(self) -> bool {
-        (self as u8) > (Self::Digest as u8)
+        matches!(self.reached(), Reached::Proof)
+    }
+
+    /// Names every variant, so that a new one does not compile until it is decided what the outside
+    /// may learn of it.
+    const fn reached(self) -> Reached {
+        match self {
+            Self::Length
+            | Self::NotAscii
+            | Self::Prefix
+            | Self::Shape
+            | Self::Checksum
+            | Self::Unkeyed
+            | Self::UnknownKey
+            | Self::Tag => Reached::Text,
+            Self::Unknown | Self::Digest => Reached::Store,
+            Self::Revoked
+            | Self::Expired
+            | Self::Rotated
+            | Self::Lapsed
+            | Self::Disabled
+            | Self::Pending
+            | Self::NotYetValid
+            | Self::Policy
+            | Self::OwnerSuspended
+            | Self::OwnerOutsideProject
+            | Self::Project
+            | Self::Address
+            | Self::Scope => Reached::Proof,
+        }
     }
 }
 

@@ -154,7 +154,7 @@ impl<'a> TokenText<'a> {
 
     /// All left of the last `_`: what may be logged and shown.
     pub fn public_part(&self) -> &'a str {
-        str::from_utf8(&self.text[..self.text.len() - TAIL - 1]).unwrap_or_default()
+        alphabet::as_str(&self.text[..self.text.len() - TAIL - 1])
     }
 
     pub(crate) fn prefix_bytes(&self) -> &'a [u8] {
@@ -182,9 +182,9 @@ impl<'a> TokenText<'a> {
     }
 }
 
-/// The first `N` bytes of a text that is known to be long enough.
+/// Returns the first `N` bytes of a text that is known to be long enough.
 fn first<const N: usize>(text: &[u8]) -> &[u8; N] {
-    text.first_chunk().unwrap_or(&[0; N])
+    text.first_chunk().expect("a parsed token is at least MIN_LEN bytes long")
 }
 
 impl fmt::Debug for TokenText<'_> {
@@ -202,16 +202,16 @@ pub(crate) fn render(
     tag: &[u8; TAG],
 ) -> String {
     // Room for all of it at once: growing would leave copies of the secret behind.
-    let mut text = Vec::with_capacity(MAX_LEN);
-    for part in [prefix.as_bytes(), project.as_bytes(), id.as_bytes()] {
-        text.extend_from_slice(part);
-        text.push(b'_');
+    let mut text = String::with_capacity(MAX_LEN);
+    for part in [prefix.as_str(), project.as_str(), id.as_str()] {
+        text.push_str(part);
+        text.push('_');
     }
-    text.extend_from_slice(secret);
-    text.extend_from_slice(tag);
-    let crc = crc32fast::hash(&text);
-    text.extend_from_slice(&alphabet::encode_u32(crc));
-    String::from_utf8(text).unwrap_or_default()
+    text.push_str(alphabet::as_str(secret));
+    text.push_str(alphabet::as_str(tag));
+    let crc = crc32fast::hash(text.as_bytes());
+    text.push_str(alphabet::as_str(&alphabet::encode_u32(crc)));
+    text
 }
 
 fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {

@@ -12,8 +12,9 @@ const INITIAL: [u32; 8] =
 
 /// The general HMAC-SHA-256, for what is made once and for texts of any length.
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length, so the error of the general signature never comes; an empty key is the same type.
-    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()))
+    // The error belongs to the general signature. Any other key in its place would be one that
+    // everybody knows.
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
 }
 
 /// HMAC-SHA-256 (RFC 2104) of up to 119 bytes, with the key's two blocks hashed in advance.

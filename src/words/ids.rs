@@ -27,7 +27,7 @@ impl<const N: usize> Inline<N> {
     }
 
     fn as_str(&self) -> &str {
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
+        alphabet::as_str(self.as_bytes())
     }
 }
 
@@ -161,7 +161,7 @@ impl TokenId {
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        alphabet::as_str(&self.0)
     }
 
     /// The key under which this token's digest was made, for its whole life.
@@ -197,9 +197,9 @@ impl KeyNumber {
         Ok(Self(number))
     }
 
-    /// That of a base62 digit.
-    pub(crate) fn of_digit(digit: u8) -> Self {
-        Self(alphabet::value(digit).unwrap_or_default())
+    /// Returns the number that a base62 digit stands for. The caller has checked that it is one.
+    pub(crate) const fn of_digit(digit: u8) -> Self {
+        Self(alphabet::value(digit).expect("a token id is made of base62 digits alone"))
     }
 
     /// As a number.
@@ -210,6 +210,13 @@ impl KeyNumber {
     /// The character that stands first in each [`TokenId`] made with this key.
     pub const fn as_char(self) -> char {
         alphabet::digit(self.0) as char
+    }
+
+    /// Returns the character after [`as_char`](Self::as_char) in ASCII: every id of this key is
+    /// below it.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    pub(crate) const fn char_behind(self) -> char {
+        (alphabet::digit(self.0) + 1) as char
     }
 }
 

@@ -11,6 +11,7 @@ use super::foreign::{ForeignDigest, ImportMac};
 use super::format::TokenText;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use super::key_check::KeyCheck;
 use super::pepper::Pepper;
 
 /// One minting key and any number of verify-only ones, each with its number, for one or more prefixes.
@@ -39,6 +40,8 @@ pub struct Keyring {
     verifying: Vec<Subkey>,
     /// One for each pepper, the minting one first.
     importing: Vec<ImportMac>,
+    /// One for each pepper, the lowest number first.
+    pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
 #[derive(Clone)]
@@ -72,7 +75,8 @@ impl Keyring {
     /// and whoever can write to the store can mint.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
-        Self { prefixes: vec![prefix], verifying: vec![minting.clone()], minting, importing: Vec::new() }
+        let verifying = vec![minting.clone()];
+        Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
     /// All choices: several peppers, several prefixes, a way in for unkeyed tokens.
@@ -122,6 +126,7 @@ impl Keyring {
         }
         self.verifying.retain(|subkey| subkey.number != retired.0);
         self.importing.retain(|mac| mac.number() != retired.0);
+        self.checks.retain(|(number, _)| *number != retired.0);
         Ok(self)
     }
 
@@ -251,7 +256,7 @@ impl KeyringBuilder {
             }
             // HMAC pads with zeros, so peppers are compared by what they derive.
             let derived = subkey(pepper.expose_secret(), first);
-            if seen.iter().any(|other| Digest::from_bytes(**other) == Digest::from_bytes(*derived)) {
+            if seen.iter().any(|other| Digest::from_bytes(**other).ct_eq(&Digest::from_bytes(*derived))) {
                 return Err(Invalid::new(Field::Pepper, Flaw::Duplicate));
             }
             seen.push(derived);
@@ -263,6 +268,8 @@ impl KeyringBuilder {
         }
         let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
         importing.sort_by_key(|mac| mac.number() != self.minting);
+        let mut checks: Vec<_> = peppers.iter().map(|(number, pepper)| (*number, KeyCheck::of(pepper))).collect();
+        checks.sort_by_key(|(number, _)| *number);
         if self.unkeyed || peppers.is_empty() {
             peppers.push((KeyNumber::UNKEYED, &[]));
         }
@@ -276,7 +283,7 @@ impl KeyringBuilder {
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
         let minting = minting.ok_or(Invalid::new(Field::Pepper, Flaw::Empty))?;
-        Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing })
+        Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing, checks })
     }
 }
 
@@ -370,7 +377,9 @@ mod tests {
         assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
         // Under a pepper the MAC stays what it was, whichever mints.
         let before = Keyring::new(prefix(), pepper(1)).unwrap();
-        assert_eq!(before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        let (of_one, of_three) = (before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
+        let ((one, digest), (other, same)) = (of_one.unwrap(), of_three.unwrap());
+        assert!(one == other && digest.ct_eq(&same));
         let promoted = promoted.promoted(key(3)).unwrap();
         assert_eq!(numbers(&promoted), [key(3), key(2), key(1)]);
         assert_eq!(numbers(&promoted.without(RetiredKey::new(key(2))).unwrap()), [key(3), key(1)]);

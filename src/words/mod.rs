@@ -12,6 +12,7 @@ pub(crate) mod foreign;
 pub(crate) mod format;
 pub(crate) mod hmac;
 pub(crate) mod ids;
+pub(crate) mod key_check;
 pub(crate) mod keyring;
 pub(crate) mod leaked;
 pub(crate) mod pepper;

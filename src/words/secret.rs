@@ -35,27 +35,22 @@ use super::format::{self, TokenText};
 /// println!("made {}", serde_json::json!({ "token": token }));
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
-pub struct PlaintextToken {
-    text: Zeroizing<String>,
-    public: usize,
-}
+pub struct PlaintextToken(Zeroizing<String>);
 
 impl PlaintextToken {
-    /// `text` comes from [`format::render`].
+    /// `text` comes from [`format::render`], and so ends in a tail.
     pub(crate) fn rendered(text: String) -> Self {
-        let text = Zeroizing::new(text);
-        let public = text.rfind('_').unwrap_or_default();
-        Self { text, public }
+        Self(Zeroizing::new(text))
     }
 
     /// The whole token. It is a secret: keep it out of logs, URLs and pages other than the one that shows it.
     pub fn expose_secret(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// All left of the last `_`: what may be logged and shown for ever.
     pub fn public_part(&self) -> &str {
-        &self.text[..self.public]
+        &self.0[..self.0.len() - format::TAIL - 1]
     }
 }
 

@@ -58,10 +58,7 @@ impl Timestamp {
         } else {
             millis
         };
-        match NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1) {
-            Some(value) => Self(value),
-            None => Self(NonZeroU64::MIN),
-        }
+        Self(NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1).expect("it is at least 1"))
     }
 
     /// Milliseconds since 1970, negative before.
@@ -112,7 +109,7 @@ impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
-        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a timestamp is of year 1 to 9999");
         let ((year, month, day), (hour, minute, second, milli)) =
             ((time.year(), u8::from(time.month()), time.day()), time.time().as_hms_milli());
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")

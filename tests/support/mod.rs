@@ -14,7 +14,7 @@ pub mod redis;
 pub mod size;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyfob::{
     Actor, Batch, Change, CountQuery, IssuerCondition, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId,
@@ -104,11 +104,17 @@ impl TryCryptoRng for Script {}
 pub struct CountingStore {
     store: MemoryStore,
     calls: AtomicU64,
+    hangs: AtomicBool,
 }
 
 impl CountingStore {
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Whether `find_recent` never returns from now on.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
     }
 
     fn counted(&self) -> &MemoryStore {
@@ -130,7 +136,11 @@ impl TokenStore for CountingStore {
         self.counted().find(key).await
     }
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.counted().find_recent(key).await
+        let store = self.counted();
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        store.find_recent(key).await
     }
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         self.counted().list(query).await

@@ -1,7 +1,7 @@
 //! Refusals as JSON problems (RFC 9457).
 
 use core::error::Error;
-use core::fmt::{self, Write};
+use core::fmt;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -79,10 +79,12 @@ impl Refusal {
     fn of_challenge(challenge: Challenge, realm: &str, scopes: &[Scope]) -> Self {
         let www_authenticate = challenge.www_authenticate_with_scopes(realm, scopes);
         Self {
-            status: StatusCode::from_u16(challenge.status()).unwrap_or(StatusCode::UNAUTHORIZED),
+            status: StatusCode::from_u16(challenge.status()).expect("a challenge has a status of HTTP"),
             reason: challenge.reason(),
             detail: challenge.description().into(),
-            www_authenticate: www_authenticate.and_then(|value| HeaderValue::try_from(value).ok()),
+            // Without it a client would not learn that it has to present a token.
+            www_authenticate: www_authenticate
+                .map(|value| HeaderValue::try_from(value).expect("a challenge is printable ASCII")),
             cause: None,
         }
     }
@@ -121,8 +123,7 @@ fn json_text(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
-            // Writing to a String does not fail.
-            '\0'..='\x1f' => drop(write!(quoted, "\\u{:04x}", u32::from(character))),
+            '\0'..='\x1f' => quoted += &format!("\\u{:04x}", u32::from(character)),
             _ => quoted.push(character),
         }
     }
@@ -165,6 +166,19 @@ mod tests {
         assert_eq!(json_text("a\"b\\c\n\0\u{7f}"), "\"a\\\"b\\\\c\\u000a\\u0000\u{7f}\"");
         for text in ["", "\u{1f}\u{20}", "\t\r", "\\u0041", "𝄞"] {
             assert_eq!(serde_json::from_str::<String>(&json_text(text)).unwrap(), text);
+        }
+    }
+
+    /// What is written into a header fits into one, whatever the realm is.
+    #[test]
+    fn every_challenge_of_401_and_403_is_in_the_header() {
+        use crate::words::error::Rejection;
+
+        for rejection in Rejection::ALL {
+            for realm in ["acme", "", "é\"\\\n\u{7f}\0"] {
+                let refusal = Refusal::challenge(*rejection, realm);
+                assert!(refusal.www_authenticate.is_some(), "{rejection}");
+            }
         }
     }
 

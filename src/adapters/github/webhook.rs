@@ -102,6 +102,7 @@ impl GitHubWebhook {
 
     /// Goes on with these keys.
     pub fn set_keys(&self, keys: GitHubKeys) {
+        // No code panics while it holds this lock to write.
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
@@ -111,6 +112,7 @@ impl GitHubWebhook {
         if body.len() > LeakReport::MAX_BYTES {
             return Err(ReportError::TooLarge);
         }
+        // As in `set_keys`.
         self.keys.read().unwrap_or_else(PoisonError::into_inner).check(key_id, signature, body)?;
         let digest = Sha256::digest(body).into();
         if self.answered().known.contains(&digest) {

@@ -16,7 +16,6 @@ use core::fmt;
 use core::future::Future;
 use core::num::NonZeroU16;
 use core::time::Duration;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -96,11 +95,9 @@ impl PostgresStore {
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
         for part in 0..partitions.get() {
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                parts,
+            parts += &format!(
                 "CREATE TABLE IF NOT EXISTS keyfob_tokens_{part} PARTITION OF keyfob_tokens \
-                 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});"
+                 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});\n"
             );
         }
         Self::MIGRATION.replace("-- PARTITION BY HASH (project)\n;\n", &parts)

@@ -1,6 +1,5 @@
 //! Maintenance: projects, purge, notices.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use super::RedisStore;
@@ -82,7 +81,7 @@ impl StoreMaintenance for RedisStore {
 
 /// Those that expire soon enough for a notice, the soonest first.
 fn expiring(project: ProjectId, now: Timestamp) -> Walk {
-    let furthest = NoticeStage::ALL.iter().filter_map(|stage| stage.ahead()).max().unwrap_or(Duration::ZERO);
+    let furthest = NoticeStage::ALL.iter().filter_map(|stage| stage.ahead()).max().expect("there are stages");
     let until = now.as_unix_millis() + furthest.as_millis() as i64;
     let mut walk = Walk::along(project, None, ListOrder::Expires);
     walk.from = format!("[{}", sortable(now.as_unix_millis() + 1)).into_bytes();

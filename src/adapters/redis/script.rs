@@ -165,9 +165,12 @@ impl Answer {
         }
     }
 
-    /// The next value, whatever it is.
-    pub(super) fn value(&mut self) -> Value {
-        self.rest.next().unwrap_or_default()
+    /// Returns the next value, whatever it is.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) if the script answered no more values.
+    pub(super) fn value(&mut self) -> Result<Value, StoreError> {
+        self.rest.next().ok_or_else(|| corrupt("a script answered too few values"))
     }
 
     /// All values that are left.

@@ -206,7 +206,7 @@ pub(super) fn with_revocation(act: Act, revocation: &Revocation) -> Act {
 /// The record of an answer that has one.
 pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     match answer.word {
-        Word::Done => Ok(Some(Arc::new(row::record(key, answer.value())?))),
+        Word::Done => Ok(Some(Arc::new(row::record(key, answer.value()?)?))),
         Word::None => Ok(None),
         word => Err(refused(word)),
     }

@@ -110,7 +110,7 @@ pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId
 /// As a range of ids, which the primary key finds: from the number's character to the one behind it.
 fn and_key_number(sql: &mut Statement, number: KeyNumber) {
     let first = number.as_char();
-    let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
+    let behind = number.char_behind();
     sql.push(" AND id >= ").bind(first.to_string()).push(" AND id < ").bind(behind.to_string());
 }
 
@@ -150,7 +150,7 @@ pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, now: 
     }
     sql.push(" END AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
     // Said again as a range, for the index: from now to the furthest horizon.
-    let furthest = NoticeStage::ALL.iter().map(|stage| horizon(now, *stage)).max().unwrap_or(NEVER);
+    let furthest = NoticeStage::ALL.iter().map(|stage| horizon(now, *stage)).max().expect("there are stages");
     sql.push(") AND ").push(dialect.expires_order).push(" > ").bind(now.as_unix_millis());
     sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest);
 }

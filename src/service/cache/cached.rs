@@ -2,10 +2,11 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::counts::{CacheCounts, Counters};
+use super::deadline::within;
 use super::feed::{Feed, Told};
 use super::protocol::Since;
 use super::shards::{Answer, Flight, Found, Looked, Shards};
@@ -26,15 +27,18 @@ use crate::words::timestamp::Timestamp;
 /// A store whose answers to [`find_recent`](TokenStore::find_recent), which verifications ask for, are kept in memory and
 /// given again for a stated time at most.
 ///
-/// No answer is older than the bound, and each says how old it is: what another process has changed is seen here after that
-/// time at the latest, and what this one has changed at once. An answer that took longer than the bound to come is none:
-/// [`Unavailable`](StoreErrorKind::Unavailable). Calls for one token at once are one call of the store. Only records are
-/// kept, never tokens, so that each use still proves its secret. What is judged to be changed is always asked of the store.
+/// No answer is older than the bound, and each says how old it is: what another process has changed
+/// is seen here after that time at the latest, and what this one has changed at once. An answer
+/// that took longer than the bound to come is none: [`Unavailable`](StoreErrorKind::Unavailable).
+/// Concurrent calls for one token are one call of the store; none waits for it longer than the
+/// [patience](Self::with_patience). Only records are kept, never tokens, so that each use still
+/// proves its secret. What is judged to be changed is always asked of the store.
 ///
 /// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
 pub struct Cached<S> {
     store: S,
     cache: Arc<Cache>,
+    patience: Duration,
 }
 
 struct Cache {
@@ -48,7 +52,7 @@ struct Cache {
 
 impl<S: Clone> Clone for Cached<S> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), cache: Arc::clone(&self.cache) }
+        Self { store: self.store.clone(), cache: Arc::clone(&self.cache), patience: self.patience }
     }
 }
 
@@ -62,15 +66,32 @@ impl<S> Cached<S> {
     /// How many tokens are held unless [`with_entries`](Self::with_entries) says otherwise.
     pub const ENTRIES: usize = 100_000;
 
+    /// How long a caller waits for the store unless [`with_patience`](Self::with_patience) says
+    /// otherwise: 10 seconds. The stores of this crate answer or fail within 5, and where a standby
+    /// is behind, the primary is asked after it.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
     /// The store behind a cache whose answers are at most this old. Zero asks the store each time.
     pub fn new(store: S, max_staleness: Duration) -> Self {
-        Self { store, cache: Cache::new(max_staleness, Self::ENTRIES) }
+        Self { store, cache: Cache::new(max_staleness, Self::ENTRIES), patience: Self::PATIENCE }
     }
 
     /// The same, empty, holding about this many tokens at most. One takes about a kilobyte.
     #[must_use]
     pub fn with_entries(self, entries: usize) -> Self {
         Self { cache: Cache::new(self.cache.bound, entries), ..self }
+    }
+
+    /// Sets how long a caller of [`find_recent`](TokenStore::find_recent) waits for the store.
+    /// After that time the call fails with [`Unavailable`](StoreErrorKind::Unavailable) and the
+    /// store's call is given up, so that the next caller asks the store anew. Several callers may
+    /// wait for one call of the store, which therefore must not be able to keep them all.
+    ///
+    /// The time is measured by tokio's timer, which the runtime must have enabled. Outside a tokio
+    /// runtime nothing measures it, and the wait is as long as the store's.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The store behind it. What is changed there is not known here before the bound is over, or a feed tells.
@@ -85,9 +106,15 @@ impl<S> Cached<S> {
 
     /// What it did.
     pub fn counts(&self) -> CacheCounts {
-        let told_at = *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let told_at = *self.cache.told_at();
         let feed_age = told_at.map(|told_at| told_at.elapsed());
         CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
+    }
+
+    /// How many calls are under way.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.cache.shards.under_way()
     }
 
     /// Follows a feed, for ever: in a task of its own, which the host ends when it stops.
@@ -104,7 +131,7 @@ impl<S> Cached<S> {
                 }
             }
             let told_at = (told != Told::Lost).then(Instant::now);
-            *self.cache.told_at.lock().unwrap_or_else(PoisonError::into_inner) = told_at;
+            *self.cache.told_at() = told_at;
         }
     }
 
@@ -139,6 +166,11 @@ impl Cache {
     /// How old what is from then is by now.
     fn age(&self, since: Since) -> Duration {
         self.now().saturating_sub(since.asked_at)
+    }
+
+    // No code panics while it holds the lock.
+    fn told_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.told_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn since(&self, project: &ProjectId) -> Since {
@@ -176,7 +208,7 @@ impl Drop for Writing<'_> {
     }
 }
 
-/// Somebody who waits for a call. The last to go takes it along.
+/// A caller that waits for a call of the store. The last one to leave takes the call along.
 struct Waiting<'c> {
     cache: &'c Cache,
     key: &'c TokenKey,
@@ -186,7 +218,7 @@ struct Waiting<'c> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.flight.answer.get().is_none() {
-            self.cache.shards.end_if_last(self.key, &self.flight);
+            self.cache.shards.leave(self.key, &self.flight);
         }
     }
 }
@@ -236,6 +268,18 @@ impl fmt::Display for TooOld {
 
 impl core::error::Error for TooOld {}
 
+/// An answer that did not come in time.
+#[derive(Debug)]
+struct NoAnswer;
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store did not answer within the patience of the cache")
+    }
+}
+
+impl core::error::Error for NoAnswer {}
+
 impl<S: TokenStore> TokenStore for Cached<S> {
     async fn insert(
         &self,
@@ -263,18 +307,24 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         if cache.bound.is_zero() {
             return self.store.find(key).await.map(Recent::now);
         }
-        let (flight, begun) = match cache.shards.look(key, cache.now()) {
+        let flight = match cache.shards.look(key, cache.now()) {
             Looked::Held { found, age } => {
                 Counters::add(&cache.counters.hits);
                 return Ok(Recent { record: found, age });
             }
-            Looked::Asked { flight, begun } => (flight, begun),
+            Looked::Join(flight) => {
+                Counters::add(&cache.counters.joined);
+                flight
+            }
+            Looked::Start(flight) => flight,
         };
-        if begun {
-            Counters::add(&cache.counters.joined);
-        }
         let waiting = Waiting { cache, key, flight };
-        let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight)).await;
+        let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight));
+        let Some(answer) = within(self.patience, answer).await else {
+            Counters::add(&cache.counters.given_up);
+            cache.shards.give_up(key, &waiting.flight);
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, NoAnswer));
+        };
         let Answer { since, found } = answer.clone();
         let found = found.map_err(|error| StoreError::with_source(error.kind(), error))?;
         let age = cache.age(since);

@@ -15,6 +15,8 @@ pub struct CacheCounts {
     pub joined: u64,
     /// Answers of the store that were not kept, as something had changed meanwhile.
     pub fills_lost: u64,
+    /// Waits that were given up, because the store had not answered within the patience.
+    pub given_up: u64,
     /// How often the feed was lost, its start with it.
     pub feed_losses: u64,
     /// How many tokens are held, too old ones too.
@@ -30,6 +32,7 @@ pub(super) struct Counters {
     pub(super) misses: AtomicU64,
     pub(super) joined: AtomicU64,
     pub(super) fills_lost: AtomicU64,
+    pub(super) given_up: AtomicU64,
     pub(super) feed_losses: AtomicU64,
 }
 
@@ -45,6 +48,7 @@ impl Counters {
             misses: read(&self.misses),
             joined: read(&self.joined),
             fills_lost: read(&self.fills_lost),
+            given_up: read(&self.given_up),
             feed_losses: read(&self.feed_losses),
             entries: 0,
             feed_age: None,

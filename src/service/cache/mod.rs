@@ -2,6 +2,7 @@
 
 pub(crate) mod cached;
 pub(crate) mod counts;
+mod deadline;
 pub(crate) mod feed;
 #[cfg(test)]
 mod interleavings;
@@ -9,3 +10,5 @@ mod protocol;
 #[cfg(test)]
 mod schedules;
 mod shards;
+#[cfg(test)]
+mod waits;

@@ -62,7 +62,15 @@ pub(super) struct Answer {
 
 struct Shard {
     held: Cache<Place, Kept, UnitWeighter, BuildHasherDefault<Hashed>>,
-    flights: HashMap<TokenKey, Arc<Flight>>,
+    under_way: HashMap<TokenKey, UnderWay>,
+}
+
+/// A call that is under way, and how many wait for it. The count is changed under the shard's lock
+/// only: the number of the flight's `Arc`s is not, and two that leave at the same time would each
+/// see the other one's.
+struct UnderWay {
+    flight: Arc<Flight>,
+    waiting: usize,
 }
 
 /// A key with its hash, which is made once for all that is looked up by it.
@@ -118,18 +126,17 @@ pub(super) enum Looked {
         found: Found,
         age: Duration,
     },
-    /// A call that somebody has begun, or that is now to be begun.
-    Asked {
-        flight: Arc<Flight>,
-        begun: bool,
-    },
+    /// A call that is under way. The caller waits for it too, until it [leaves](Shards::leave).
+    Join(Arc<Flight>),
+    /// A call that the caller is to begin, and waits for in the same way.
+    Start(Arc<Flight>),
 }
 
 impl Shards {
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
         let held = || Cache::with(each, each as u64, UnitWeighter, Default::default(), Default::default());
-        let shard = || Mutex::new(Shard { held: held(), flights: HashMap::new() });
+        let shard = || Mutex::new(Shard { held: held(), under_way: HashMap::new() });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
@@ -181,15 +188,15 @@ impl Shards {
             return Looked::Held { found: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
         }
         let epoch = self.epoch(&key.project);
-        if let Some(flight) = shard.flights.get(key).filter(|flight| flight.epoch == epoch) {
-            return Looked::Asked { flight: Arc::clone(flight), begun: true };
+        if let Some(under_way) = shard.under_way.get_mut(key).filter(|under_way| under_way.flight.epoch == epoch) {
+            under_way.waiting += 1;
+            return Looked::Join(Arc::clone(&under_way.flight));
         }
-        let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
         // A call of an earlier epoch goes on by itself, and no act of this key would find it any more.
-        if let Some(earlier) = shard.flights.insert(*key, Arc::clone(&flight)) {
-            earlier.overtaken.store(true, Ordering::SeqCst);
-        }
-        Looked::Asked { flight, begun: false }
+        shard.overtake(key);
+        let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
+        shard.under_way.insert(*key, UnderWay { flight: Arc::clone(&flight), waiting: 1 });
+        Looked::Start(flight)
     }
 
     /// A call has come back. Says whether its answer is kept.
@@ -207,16 +214,27 @@ impl Shards {
         !landed.lost
     }
 
-    /// A call has failed, or nobody waits for it any more.
+    /// A call has failed.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
         self.shard(&self.place(key)).end(key, flight);
     }
 
-    /// Nobody else holds it: only the shard and who asks.
-    pub(super) fn end_if_last(&self, key: &TokenKey, flight: &Arc<Flight>) {
+    /// One that waited for a call does not any more. The last to leave ends it.
+    pub(super) fn leave(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
-        if Arc::strong_count(flight) <= 2 {
+        let Some(under_way) = shard.of(key, flight) else { return };
+        under_way.waiting -= 1;
+        if under_way.waiting == 0 {
             shard.end(key, flight);
+        }
+    }
+
+    /// A call takes too long. The next one to ask begins another; what this one still answers is
+    /// not kept, as no act of the key finds it any more.
+    pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
+        let mut shard = self.shard(&self.place(key));
+        if shard.of(key, flight).is_some() {
+            shard.overtake(key);
         }
     }
 
@@ -239,7 +257,14 @@ impl Shards {
         shard.held.remove(&place);
     }
 
+    /// How many calls are under way.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap().under_way.len()).sum()
+    }
+
     pub(super) fn len(&self) -> u64 {
+        // As in `shard`.
         let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).held.len() as u64;
         self.shards.iter().map(len).sum()
     }
@@ -248,14 +273,19 @@ impl Shards {
 impl Shard {
     /// A call that is under way comes too late: who asks from now on does not wait for it.
     fn overtake(&mut self, key: &TokenKey) {
-        if let Some(flight) = self.flights.remove(key) {
+        if let Some(UnderWay { flight, .. }) = self.under_way.remove(key) {
             flight.overtaken.store(true, Ordering::SeqCst);
         }
     }
 
     fn end(&mut self, key: &TokenKey, flight: &Arc<Flight>) {
-        if self.flights.get(key).is_some_and(|there| Arc::ptr_eq(there, flight)) {
-            self.flights.remove(key);
+        if self.of(key, flight).is_some() {
+            self.under_way.remove(key);
         }
+    }
+
+    /// The call of this flight, unless it has ended or another one has taken its place.
+    fn of(&mut self, key: &TokenKey, flight: &Arc<Flight>) -> Option<&mut UnderWay> {
+        self.under_way.get_mut(key).filter(|under_way| Arc::ptr_eq(&under_way.flight, flight))
     }
 }

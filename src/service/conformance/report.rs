@@ -132,8 +132,11 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
     // Taken apart without `..`, so that a new column is one here as well.
     macro_rules! differing {
         ($($column:ident),+ $(,)?) => {{
-            let TokenRecord { $($column),+ } = is;
+            let TokenRecord { digest, $($column),+ } = is;
             let mut differing = Vec::new();
+            if !digest.ct_eq(&should.digest) {
+                differing.push("digest is another".to_owned());
+            }
             $(if *$column != should.$column {
                 differing.push(format!("{} is {:?}, not {:?}", stringify!($column), $column, should.$column));
             })+
@@ -144,7 +147,6 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
         prefix,
         project,
         id,
-        digest,
         name,
         owner,
         kind,

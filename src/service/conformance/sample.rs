@@ -21,7 +21,7 @@ use crate::words::timestamp::Timestamp;
 /// A time, in milliseconds from the noon at which all cases play. What has an end in a record ends at `at(0)`.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
-    Timestamp::from_unix_millis(NOON + millis).unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
 }
 
 /// A day, for times around notices.
