@@ -3,11 +3,13 @@
 
 #[cfg(feature = "conformance")]
 pub mod kit;
+pub mod notes;
 pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod size;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
