@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Access, ChangeError, ErasedStore, IssueError, Name, NewToken, OwnerId, Rejection, RevocationReason, RotateError,
-    Rotation, StoreError, StoreErrorKind, TokenId, TokenKey, TokenStore, Tokens, Usage,
+    Rotation, StoreError, StoreErrorKind, SuccessionError, TokenId, TokenKey, TokenStore, Tokens, Usage,
 };
 
 use crate::support::notes::Notes;
@@ -357,20 +357,33 @@ impl Stage {
                     }
                 }
                 "rotate" => {
+                    // An answer that did not come in time may be one of an act that was done.
+                    let unanswered = AtomicBool::new(false);
                     let rotate = async |tokens: Arc<Service>| {
                         let rotation = Rotation::with_grace(Duration::from_secs(3600));
-                        tokens.rotate(&actor(), key, rotation).await.map_err(|error| match error {
-                            RotateError::Store(error) => error.kind(),
-                            error => panic!("{error}"),
-                        })
+                        match tokens.rotate(&actor(), key, rotation).await {
+                            Ok(rotated) => Ok(rotated.map(Some)),
+                            Err(RotateError::Store(error)) => {
+                                unanswered.store(true, Ordering::SeqCst);
+                                Err(error.kind())
+                            }
+                            Err(RotateError::Refused(SuccessionError::Superseded))
+                                if unanswered.load(Ordering::SeqCst) =>
+                            {
+                                Ok(Some(None))
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
                     };
                     match self.insist(act, rotate).await {
-                        Some(Some(rotated)) => {
+                        Some(Some(Some(rotated))) => {
                             let issued = rotated.issued;
                             let text = issued.token.expose_secret().to_owned();
                             self.known(key, |known| known.successor = Some(issued.record.id));
                             self.made(issued.record.key(), Known { text, ..Known::default() });
                         }
+                        // Nobody knows the text of its successor.
+                        Some(Some(None)) => {}
                         Some(None) => self.astray(),
                         None => return,
                     }

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
     let world = World::new();
     match step.as_str() {
         "parse" => repeat(&|| {
-            black_box(PresentedToken::parse(black_box(&world.text), &world.keyring).expect("it was minted by this ring"));
+            black_box(
+                PresentedToken::parse(black_box(&world.text), &world.keyring).expect("it was minted by this ring"),
+            );
         }),
         "check" => {
             let token = PresentedToken::parse(&world.text, &world.keyring).expect("it was minted by this ring");
