@@ -154,12 +154,14 @@ async fn what_the_feed_has_told_is_never_answered_as_it_was() {
     let store = world.store(Duration::from_secs(3600)).await;
     let mut feed = store.feed();
     // A feed begins with a loss, behind which no answer from before it counts.
-    while feed.next().await == Told::Lost {}
+    let told_something = async { while feed.next().await == Told::Lost {} };
+    tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is well");
     let key = world.insert().await;
     until(&store, &key, known_to_standby).await;
     world.standby.pause_replay();
     world.elsewhere.clone().telling_changes().revoke(&key, &revocation()).await.unwrap();
-    while feed.next().await != Told::Token(key) {}
+    let told_of_it = async { while feed.next().await != Told::Token(key) {} };
+    tokio::time::timeout(PATIENCE, told_of_it).await.expect("the feed tells of the revocation");
     assert!(store.find_recent(&key).await.unwrap().record.unwrap().revoked.is_some());
     world.standby.resume_replay();
 }

@@ -1,19 +1,25 @@
-//! A process that issues, revokes and rotates on SQLite is killed 200 times: every acknowledged act is there, and no act
-//! is there by half.
+//! A process that issues, revokes and rotates on SQLite is killed 200 times, or 1,000 times with `KEYFOB_TEST_SIZE=full`:
+//! every acknowledged act is there, and no act is there by half.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
+
+#[path = "support/size.rs"]
+mod size;
 
 use keyfob::{
     Actor, Clock, KeyNumber, Keyring, ListQuery, Name, NewToken, OwnerId, PageSize, Pepper, Policy, Prefix, ProjectId,
     Revocation, RevocationReason, SqliteStore, SystemClock, TokenId, TokenRecord, TokenStore, Tokens, mint,
 };
 
-const ROUNDS: u64 = 200;
+/// A worker that is at work says something long before.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many tokens are ended in one act.
 const GROUP: usize = 4;
 /// Names the database to the worker, which is this same test binary.
@@ -118,6 +124,12 @@ impl Acknowledged {
     }
 }
 
+/// How many workers are killed at least, and at most if a busy machine gives them little time to work.
+fn rounds() -> (usize, usize) {
+    let least = if size::is_full() { 1_000 } else { 200 };
+    (least, 3 * least)
+}
+
 /// Runs a worker until some time after its first acknowledgements, kills it with SIGKILL, and gives what it said.
 fn run_and_kill(database: &Path, lives: Duration) -> Vec<String> {
     let mut worker = Command::new(env::current_exe().unwrap())
@@ -129,28 +141,37 @@ fn run_and_kill(database: &Path, lives: Duration) -> Vec<String> {
         .spawn()
         .unwrap();
     let mut out = BufReader::new(worker.stdout.take().unwrap());
-    let mut lines = Vec::new();
-    // As many as there are tasks, so that a slow disk does not make the test an idle one.
-    while lines.iter().filter(|line: &&String| line.starts_with("issued ")).count() < 3 {
+    let (says, said) = channel();
+    let reads = thread::spawn(move || {
         let mut line = String::new();
-        if out.read_line(&mut line).unwrap() == 0 {
-            let mut error = String::new();
-            worker.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-            panic!("the worker ended by itself: {error}");
+        // A last line without its end was never acknowledged.
+        while out.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
+            says.send(line.trim_end().to_owned()).unwrap();
+            line.clear();
         }
-        lines.push(line.trim_end().to_owned());
+    });
+    let mut lines: Vec<String> = Vec::new();
+    // As many as there are tasks, so that a slow disk does not make the test an idle one.
+    while lines.iter().filter(|line| line.starts_with("issued ")).count() < 3 {
+        match said.recv_timeout(PATIENCE) {
+            Ok(line) => lines.push(line),
+            Err(why) => {
+                worker.kill().unwrap();
+                let mut error = String::new();
+                worker.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+                let what = if why == RecvTimeoutError::Timeout { "hangs" } else { "ended by itself" };
+                panic!("the worker {what} after it said {lines:?}: {error}");
+            }
+        }
     }
-    std::thread::sleep(lives);
+    thread::sleep(lives);
     assert_eq!(worker.try_wait().unwrap(), None, "it was at work when it was killed");
     worker.kill().unwrap();
     let status = worker.wait().unwrap();
     #[cfg(unix)]
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    // A last line without its end was never acknowledged.
-    let whole = rest.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    lines.extend(whole.lines().map(str::to_owned));
+    reads.join().unwrap();
+    lines.extend(said);
     lines
 }
 
@@ -217,38 +238,45 @@ async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
     let database = folder.path().join("tokens.db");
     let began = Instant::now();
     let mut acknowledged = Acknowledged::default();
-    for round in 0..ROUNDS {
+    let ((least, most), mut kills, mut late, mut count) = (rounds(), 0, 0, 0);
+    // So that this test can fail: enough acts of each kind, and kills that fell into the middle of some.
+    // About half of what a busy machine with two cores did.
+    let enough = |acknowledged: &Acknowledged, late: usize| {
+        let Acknowledged { issued, revoked, rotated, ended, .. } = acknowledged;
+        issued.len() > 3 * least
+            && revoked.len() > least / 2
+            && rotated.len() > least / 2
+            && ended.len() > least / 20
+            && late > 10
+    };
+    while kills < least || kills < most && !enough(&acknowledged, late) {
         // 5 to 40 ms, spread over the rounds.
-        let lives = Duration::from_micros(5_000 + (round * 7_919) % 35_001);
+        let lives = Duration::from_micros(5_000 + (kills as u64 * 7_919) % 35_001);
         for line in run_and_kill(&database, lives) {
             acknowledged.take(&line);
         }
         let store = SqliteStore::open(&database).await.unwrap();
-        check(&acknowledged, &rows(&store).await);
+        let rows = rows(&store).await;
+        check(&acknowledged, &rows);
         store.pool().close().await;
+        let first = |row: &&TokenRecord| row.owner.as_str() == "ada" && row.rotated_from.is_none();
+        late = rows.values().filter(first).filter(|row| !acknowledged.issued.contains_key(row.id.as_str())).count();
+        (kills, count) = (kills + 1, rows.len());
     }
 
     let store = SqliteStore::open(&database).await.unwrap();
     let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
     assert_eq!(whole, "ok");
-    let rows = rows(&store).await;
     let Acknowledged { issued, revoked, rotated, ending, ended } = &acknowledged;
-    let first = |row: &&TokenRecord| row.owner.as_str() == "ada" && row.rotated_from.is_none();
-    let late = rows.values().filter(first).filter(|row| !issued.contains_key(row.id.as_str())).count();
     println!(
-        "{ROUNDS} kills in {:?}: acknowledged {} issued, {} revoked, {} rotated, {} groups ended of {} begun; \
-         {} rows, {late} of them issued but not acknowledged",
+        "{kills} kills in {:?}: acknowledged {} issued, {} revoked, {} rotated, {} groups ended of {} begun; \
+         {count} rows, {late} of them issued but not acknowledged",
         began.elapsed(),
         issued.len(),
         revoked.len(),
         rotated.len(),
         ended.len(),
         ending.len(),
-        rows.len()
     );
-    // So that this test can fail: enough acts of each kind, and kills that fell into the middle of some.
-    // About half of what a busy machine with two cores did.
-    let rounds = ROUNDS as usize;
-    assert!(issued.len() > 3 * rounds && revoked.len() > rounds / 2 && rotated.len() > rounds / 2);
-    assert!(late > 10 && ended.len() > rounds / 20);
+    assert!(enough(&acknowledged, late));
 }

@@ -1,7 +1,7 @@
 //! Random histories of all verbs of `Tokens`, against a model that tells the same laws in plain words: each verb must give what
 //! the model says, and leave every token as the model has it. A history that does not is shrunk to the few acts that matter.
 //!
-//! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more.
+//! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more. `KEYFOB_TEST_SIZE=full` runs 20 times as many.
 
 mod act;
 mod model;
@@ -116,7 +116,8 @@ fn run(history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
     println!("KEYFOB_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: HISTORIES, failure_persistence: None, ..Config::default() };
+    let cases = if support::size::is_full() { 20 * HISTORIES } else { HISTORIES };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let tally = RefCell::new(Tally::new());
     let outcome = runner.run(&vec((0..100u8, any::<[u8; 6]>()), 0..=150), |steps| {

@@ -11,7 +11,7 @@ pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
 /// One that goes by its feed alone.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
 /// For what is a matter of moments.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The bound holds, whatever happens in the midst of each of these rounds, and the feed comes back. What happens says how
 /// often it cut the feed. Gives what the other process did, and how many acts were to be repeated.
@@ -62,7 +62,13 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
         if counts.feed_is_well && counts.feed_losses >= losses {
             return;
         }
-        assert!(asked.elapsed() < PATIENCE, "the feed never came back");
+        assert!(
+            asked.elapsed() < PATIENCE,
+            "the feed never came back: lost {} times of {losses}, well: {}, verifications without an answer: {}",
+            counts.feed_losses,
+            counts.feed_is_well,
+            counts.unanswered
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

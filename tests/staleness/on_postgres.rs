@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyfob::{Policy, PostgresStore, TokenKey, TokenStore, mint};
 use sqlx::PgPool;
 
 use crate::faults::{
-    FEED_ONLY, SOUND, has_no_answer_while_it_is_down, is_bounded_amid, only_the_bound_holds_while_the_feed_is_silent,
+    FEED_ONLY, PATIENCE, SOUND, has_no_answer_while_it_is_down, is_bounded_amid,
+    only_the_bound_holds_while_the_feed_is_silent,
 };
 use crate::proxy::{Proxy, Side};
 use crate::revoker::Revoker;
@@ -175,7 +176,9 @@ async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let beating = tokio::spawn(async move { beating.beat().await });
     let known = insert(&elsewhere).await;
     // The standby is near enough to be asked, and has the one.
+    let asked = Instant::now();
     while here.find_recent(&known).await.unwrap().age.is_zero() {
+        assert!(asked.elapsed() < PATIENCE, "the standby is never asked");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     standby.pause_replay();

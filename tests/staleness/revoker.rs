@@ -1,7 +1,7 @@
 //! This process: it makes tokens, revokes them, and judges by the bound what the other says of them.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keyfob::{
     IssueError, Name, NewToken, OwnerId, RevocationReason, RevokeGroup, StoreError, StoreErrorKind, TokenKey,
@@ -18,8 +18,11 @@ const OWNERS: usize = 2;
 /// Between two acts while something fails, and between the tries of one.
 const PACE: Duration = Duration::from_millis(5);
 
+/// No act is without an answer for so long, whatever fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// An act of revoking, by the number of the token, or of the owner.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Act {
     One(usize),
     Owner(usize),
@@ -109,6 +112,7 @@ impl Revoker {
     pub async fn issue(&mut self) -> Round {
         let mut round = Round { number: self.rounds, keys: Vec::new(), revoked: vec![None; TOKENS] };
         self.rounds += 1;
+        let began = Instant::now();
         while round.keys.len() < TOKENS {
             let number = round.keys.len();
             // The first half of the tokens are each one's own, the others of some owners.
@@ -119,7 +123,10 @@ impl Revoker {
                     self.other.tell(issued.token.expose_secret());
                     round.keys.push(issued.record.key());
                 }
-                Err(IssueError::Store(error)) => assert_lost(&error),
+                Err(IssueError::Store(error)) => {
+                    assert_lost(&error);
+                    assert!(began.elapsed() < PATIENCE, "token {number} of {TOKENS} is not issued: {error:?}");
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -166,7 +173,7 @@ impl Revoker {
     async fn act(&mut self, round: &mut Round, acts: &[Act]) {
         let reason = RevocationReason::KeyCompromise;
         for act in acts {
-            let began = nanos();
+            let (began, since) = (nanos(), Instant::now());
             // How many it revokes is known of one that nothing came before.
             let mut first = !round.is_done(act);
             loop {
@@ -184,7 +191,10 @@ impl Revoker {
                 match acknowledged {
                     Ok(()) => break,
                     // It may have been done or not.
-                    Err(error) => assert_lost(&error),
+                    Err(error) => {
+                        assert_lost(&error);
+                        assert!(since.elapsed() < PATIENCE, "{act:?} is not acknowledged: {error:?}");
+                    }
                 }
                 self.seen.repeated += 1;
                 first = false;

@@ -14,6 +14,8 @@ use crate::support::{keyring, project};
 use crate::{BOUND, DATABASE, FEED, FORGETS, STANDBY};
 
 const TASKS: usize = 8;
+/// For what is a matter of moments, or of an engine's restart. The process that asks waits longer.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How many verifications a task makes between two pauses of a millisecond.
 const BURST: usize = 48;
 
@@ -29,6 +31,7 @@ struct Watched {
 struct Verifier {
     tokens: Service,
     watched: RwLock<Vec<Arc<Watched>>>,
+    verified: AtomicU64,
     /// How many verifications had no answer of the store, and when the last of them ended.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
@@ -45,6 +48,7 @@ impl Verifier {
             Ok(_) => "ok",
             Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
         };
+        self.verified.fetch_add(1, Ordering::SeqCst);
         self.longest.fetch_max(since.elapsed().as_nanos() as u64, Ordering::SeqCst);
         match outcome {
             "ok" => token.accepted.fetch_max(began, Ordering::SeqCst),
@@ -59,6 +63,17 @@ impl Verifier {
             }
         };
         outcome
+    }
+
+    /// What its tasks met, for a wait that fails.
+    fn doing(&self) -> String {
+        let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
+        let (verified, unanswered, longest) = (load(&self.verified), load(&self.unanswered), load(&self.longest));
+        format!(
+            "{verified} verifications, {unanswered} without an answer, the longest {:?}, strange: {}",
+            Duration::from_nanos(longest),
+            self.strange.get().unwrap_or(&"none")
+        )
     }
 
     /// Verifies one token after the other, for ever.
@@ -85,8 +100,9 @@ impl Verifier {
         for token in self.watched.read().unwrap().iter() {
             let (verifier, token) = (Arc::clone(self), Arc::clone(token));
             tries.push(tokio::spawn(async move {
+                let asked = Instant::now();
                 let mut outcome = verifier.outcome(&token).await;
-                while persists && outcome == "unavailable" {
+                while persists && outcome == "unavailable" && asked.elapsed() < PATIENCE {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     outcome = verifier.outcome(&token).await;
                 }
@@ -110,6 +126,7 @@ fn other_process() {
     let verifier = Arc::new(Verifier {
         tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, follows, standby.as_deref()))),
         watched: RwLock::default(),
+        verified: AtomicU64::new(0),
         unanswered: AtomicU64::new(0),
         unanswered_at: AtomicU64::new(0),
         strange: OnceLock::new(),
@@ -125,11 +142,19 @@ fn other_process() {
             // All are accepted before the first is revoked.
             "watch" => {
                 *verifier.watched.write().unwrap() = std::mem::take(&mut heard);
-                let accepted = |token: &Arc<Watched>| token.accepted.load(Ordering::SeqCst) > 0;
-                while !verifier.watched.read().unwrap().iter().all(accepted) {
+                let open = |token: &&Arc<Watched>| token.accepted.load(Ordering::SeqCst) == 0;
+                let asked = Instant::now();
+                let open = loop {
+                    let open = verifier.watched.read().unwrap().iter().filter(open).count();
+                    if open == 0 || asked.elapsed() > PATIENCE {
+                        break open;
+                    }
                     std::thread::sleep(Duration::from_millis(1));
+                };
+                match open {
+                    0 => say("all accepted"),
+                    open => say(format_args!("{open} never accepted, {}", verifier.doing())),
                 }
-                say("all accepted");
             }
             "try" => runtime.block_on(verifier.try_all(false)),
             "end" => {

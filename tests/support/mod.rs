@@ -6,6 +6,7 @@ pub mod handed_on;
 
 #[cfg(feature = "conformance")]
 pub mod kit;
+pub mod notes;
 pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -104,7 +104,9 @@ impl Server {
     /// As a standby, it takes in nothing more for now.
     pub fn pause_replay(&self) {
         self.ask("SELECT pg_wal_replay_pause()");
+        let asked = Instant::now();
         while self.ask("SELECT pg_get_wal_replay_pause_state()") != "paused" {
+            assert!(asked.elapsed() < Duration::from_secs(60), "the standby takes in changes all the time");
             sleep(Duration::from_millis(5));
         }
     }

@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
-use support::{Host, WHOAMI};
+use support::{Host, WHOAMI, until};
 
 /// Longer than an engine takes for an answer on a busy machine.
 const CACHE: Duration = Duration::from_secs(2);
@@ -108,9 +108,7 @@ async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() 
     host.with_headers("/health/live", &[]).await.is(200);
 
     server.go();
-    while host.with_headers("/health/ready", &[]).await.status != 200 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("it is ready again", async || host.with_headers("/health/ready", &[]).await.status == 200).await;
     host.with_token(WHOAMI, &token).await.is(200);
 }
 

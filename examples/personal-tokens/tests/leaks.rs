@@ -20,7 +20,7 @@ use personal_tokens::metrics;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use support::upstream::Upstream;
-use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part};
+use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";
@@ -355,9 +355,7 @@ async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
         };
         let moment = async {
             // The first try is over once the second token has ended.
-            while host.with_token(WHOAMI, &b).await.status == 200 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            until("the second ends", async || host.with_token(WHOAMI, &b).await.status != 200).await;
             run(&host, "DROP TRIGGER refusing").await;
         };
         let (answer, ()) = tokio::join!(report, moment);
@@ -387,9 +385,7 @@ async fn a_report_whose_answer_nobody_waited_for_is_answered_when_it_comes_again
     // It is begun, and its connection lost.
     let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
     assert!(lost.is_err());
-    while !ada.get(PAGE).await.body.contains("id=\"leaked\"") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("its owner is told", async || ada.get(PAGE).await.body.contains("id=\"leaked\"")).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let answer = deliver(&host, "k1", &signature, body).await.is(200).json();
     assert_eq!(answer[0]["label"], "true_positive");

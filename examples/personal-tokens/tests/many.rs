@@ -1,11 +1,13 @@
 //! A person with ten thousand tokens in one project: pages, search and order are the server's, and what a page costs
-//! follows its rows, not the list. The costs are printed beside those of a list of ten; `--nocapture` shows them.
+//! follows its rows, not the list. The costs are printed beside those of a list of ten; `--nocapture` shows them, and
+//! they stand in `target/tmp/many.txt`.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, TokenStore, mint};
@@ -64,6 +66,7 @@ async fn ten_thousand_tokens_page_by_page() {
     let page = ada.get(&format!("/settings/tokens?project={many}&q=nothing")).await.is(200).body;
     assert!(page.contains("id=\"no-hits\""));
 
+    let mut costs = String::new();
     for ask in
         ["", "&sort=name", "&sort=-name", "&sort=expires", "&sort=-expires", "&q=token", "&q=00042", "&q=nothing"]
     {
@@ -74,11 +77,11 @@ async fn ten_thousand_tokens_page_by_page() {
             slow = slow.min(cost(&ada, &of_many).await);
             fast = fast.min(cost(&ada, &of_few).await);
         }
-        println!(
-            "{MANY} beside 10, {ask:14} {slow:>9.1?} / {fast:>9.1?} = {:.2}",
-            slow.as_secs_f64() / fast.as_secs_f64()
-        );
+        let ratio = slow.as_secs_f64() / fast.as_secs_f64();
+        costs += &format!("{MANY} beside 10, {ask:14} {slow:>9.1?} / {fast:>9.1?} = {ratio:.2}\n");
     }
+    println!("{costs}");
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("many.txt"), costs).unwrap();
 }
 
 async fn cost(ada: &Person<'_>, path: &str) -> Duration {

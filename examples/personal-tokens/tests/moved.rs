@@ -10,15 +10,19 @@ mod support;
 #[path = "../../move_to_postgres/moving/mod.rs"]
 mod moving;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../../tests/support/notes.rs"]
+mod notes;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moving::Move;
+use notes::Notes;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use support::TOKENS;
@@ -29,6 +33,8 @@ use tokio::net::{TcpListener, TcpStream};
 /// How many acts there are of each kind, and how many requests of each outcome, before the move goes on.
 const MORE: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
+/// For what never comes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Leads each connection to the process that serves.
 struct Balancer {
@@ -73,7 +79,7 @@ struct Token {
 }
 
 /// What was seen since the phase began.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     accepted: AtomicUsize,
     refused: AtomicUsize,
@@ -88,6 +94,18 @@ struct World {
     seen: Mutex<Arc<Seen>>,
     faults: Mutex<Vec<String>>,
     over: AtomicBool,
+    notes: Notes,
+}
+
+/// A task that panics is a fault: nobody else would know before the end.
+struct Panicking<'w>(&'w World);
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fault("a task panicked".into());
+        }
+    }
 }
 
 impl World {
@@ -108,16 +126,19 @@ impl World {
         let seen = Arc::new(Seen::default());
         *self.seen.lock().unwrap() = Arc::clone(&seen);
         let enough = |count: &AtomicUsize| count.load(Ordering::SeqCst) >= MORE;
+        let began = Instant::now();
         while !(enough(acts(&seen)) && enough(&seen.accepted) && enough(&seen.refused)) {
             let faults = self.faults.lock().unwrap().clone();
-            assert!(faults.is_empty(), "{faults:#?}");
+            assert!(faults.is_empty(), "{faults:#?}\n{}", self.notes);
+            assert!(began.elapsed() < PATIENCE, "waited in vain for {MORE} of each: {seen:?}\n{}", self.notes);
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Sends a request until it is not answered as one to be tried again.
-    async fn insist(&self, expected: u16, request: RequestBuilder) -> Option<Value> {
+    async fn insist(&self, task: &str, expected: u16, request: RequestBuilder) -> Option<Value> {
         while !self.is_over() {
+            self.notes.set(task, format!("asks for what is answered {expected}"));
             let answer = self.visitor.of(request.try_clone().unwrap()).send().await.unwrap();
             match answer.status().as_u16() {
                 503 => {
@@ -138,12 +159,13 @@ impl World {
     }
 
     /// Makes tokens, and ends every other.
-    async fn act(&self) {
+    async fn act(&self, task: &str) {
+        let _panicking = Panicking(self);
         let url = format!("{}{TOKENS}", self.url);
         for turn in 0.. {
             let make =
                 self.visitor.client.post(&url).header("content-type", "application/json").body(r#"{"name": "n"}"#);
-            let Some(made) = self.insist(200, make).await else { return };
+            let Some(made) = self.insist(task, 200, make).await else { return };
             let number = {
                 let mut tokens = self.tokens.lock().unwrap();
                 let text = made["token"].as_str().unwrap().to_owned();
@@ -154,7 +176,7 @@ impl World {
                 self.tokens.lock().unwrap()[number].asked = true;
                 let id = made["uuid"].as_str().unwrap();
                 let delete = self.visitor.client.delete(format!("{url}{id}"));
-                if self.insist(204, delete).await.is_none() {
+                if self.insist(task, 204, delete).await.is_none() {
                     return;
                 }
                 self.tokens.lock().unwrap()[number].ended = true;
@@ -183,12 +205,14 @@ impl World {
     }
 
     /// Presents the latest, for as long as the test runs.
-    async fn try_all(&self) {
+    async fn try_all(&self, task: &str) {
+        let _panicking = Panicking(self);
         const LATEST: usize = 20;
         let client = client();
         while !self.is_over() {
             let count = self.tokens.lock().unwrap().len();
             for number in count.saturating_sub(LATEST)..count {
+                self.notes.set(task, format!("presents token {number}"));
                 self.try_token(&client, number).await;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -218,12 +242,13 @@ async fn a_service_moves_and_nobody_is_refused_for_it() {
         seen: Mutex::default(),
         faults: Mutex::default(),
         over: AtomicBool::new(false),
+        notes: Notes::default(),
     });
     let mut tasks = Vec::new();
-    for _ in 0..2 {
+    for number in 0..2 {
         let (acting, trying) = (Arc::clone(&world), Arc::clone(&world));
-        tasks.push(tokio::spawn(async move { acting.act().await }));
-        tasks.push(tokio::spawn(async move { trying.try_all().await }));
+        tasks.push(tokio::spawn(async move { acting.act(&format!("actor {number}")).await }));
+        tasks.push(tokio::spawn(async move { trying.try_all(&format!("verifier {number}")).await }));
     }
 
     world.watch(|seen| &seen.done).await;

@@ -5,12 +5,11 @@
 mod support;
 
 use std::path::Path;
-use std::time::Duration;
 
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::Value;
-use support::TOKENS;
 use support::process::{Process, Visitor, client, command, whoami};
+use support::{TOKENS, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -76,14 +75,11 @@ async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
     let mut under_way = begin(&visitor, &process.address()).await;
     process.terminate();
     // Told by the signal, which takes its moment.
-    while ready().await.0 == 200 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("told by the signal", async || ready().await.0 != 200).await;
     assert_eq!(ready().await, (503, r#"{"status":"stopping"}"#.into()));
     let address = process.address();
-    while TcpStream::connect(address.trim_start_matches("http://")).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let refuses = async || TcpStream::connect(address.trim_start_matches("http://")).await.is_err();
+    until("no more connections", refuses).await;
 
     under_way.write_all(REST).await.unwrap();
     let mut answer = String::new();

@@ -7,6 +7,9 @@
 mod support;
 
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../../tests/support/notes.rs"]
+mod notes;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 
@@ -17,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use notes::Notes;
 use serde_json::{Value, json};
 use support::TOKENS;
 use support::process::{Process, Visitor, client, command, json, whoami};
@@ -30,6 +34,8 @@ const ROUNDS: usize = 5;
 const ACTS: usize = 6;
 /// Between two tries, where a process is away.
 const PAUSE: Duration = Duration::from_millis(10);
+/// For what never comes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is known of a token.
 struct Token {
@@ -54,6 +60,18 @@ struct World {
     refused: AtomicUsize,
     faults: Mutex<Vec<String>>,
     over: AtomicBool,
+    notes: Notes,
+}
+
+/// A task that panics is a fault: nobody else would know before the end.
+struct Panicking<'w>(&'w World);
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fault("a task panicked".into());
+        }
+    }
 }
 
 impl World {
@@ -181,10 +199,12 @@ impl World {
 
 /// Acts through one process for as long as the test runs.
 async fn act_on(world: Arc<World>, host: usize) {
+    let (task, _panicking) = (format!("actor on {host}"), Panicking(&world));
     for turn in 1.. {
         if world.is_over() {
             break;
         }
+        world.notes.set(&task, format!("act {turn}"));
         // Whoever gets no answer does not know what came of it.
         if world.act(host, turn).await.is_err() {
             tokio::time::sleep(PAUSE).await;
@@ -196,9 +216,11 @@ async fn act_on(world: Arc<World>, host: usize) {
 async fn try_on(world: Arc<World>, host: usize) {
     const LATEST: usize = 48;
     let client = client();
+    let (task, _panicking) = (format!("verifier on {host}"), Panicking(&world));
     while !world.is_over() {
         let count = world.tokens.lock().unwrap().len();
         for number in count.saturating_sub(LATEST)..count {
+            world.notes.set(&task, format!("presents token {number}"));
             if world.try_token(&client, host, number).await.is_err() {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -250,8 +272,14 @@ fn start(data: &Path, database: &str, lines: usize) -> Process {
 /// Waits until so many acts more of both are acknowledged.
 async fn acted(world: &World) {
     let count = |host: usize| world.acts[host].load(Ordering::SeqCst);
-    let before = [count(0), count(1)];
+    let (before, began) = ([count(0), count(1)], Instant::now());
     while (0..2).any(|host| count(host) < before[host] + ACTS) && world.faults.lock().unwrap().is_empty() {
+        let acts = [count(0), count(1)];
+        assert!(
+            began.elapsed() < PATIENCE,
+            "waited in vain for {ACTS} more than {before:?}: {acts:?}\n{}",
+            world.notes
+        );
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -290,6 +318,7 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
         refused: AtomicUsize::new(0),
         faults: Mutex::default(),
         over: AtomicBool::new(false),
+        notes: Notes::default(),
     });
     let mut tasks = Vec::new();
     for host in 0..2 {
@@ -328,7 +357,10 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
     let (mut live, mut ended, mut unknown) = (0, 0, 0);
     for number in 0..count {
         for host in 0..2 {
-            while !world.try_token(&world.visitor.client, host, number).await.unwrap() {}
+            let began = Instant::now();
+            while !world.try_token(&world.visitor.client, host, number).await.unwrap() {
+                assert!(began.elapsed() < PATIENCE, "{host} judges token {number} never");
+            }
         }
         match &world.tokens.lock().unwrap()[number] {
             Token { ended: Some(_), .. } => ended += 1,

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -28,6 +29,15 @@ pub mod upstream;
 pub const TOKENS: &str = "/api/v2/auth/token/";
 pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
 pub const WHOAMI: &str = "/api/v2/auth/whoami";
+
+/// Asks until it is so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
 pub struct Host {
     pub app: Arc<App>,

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Counts the instructions of what every request goes through, and fails if a figure is above its line in `baseline`: by more
+# than 5 %, or by more than 30 instructions. What the figures mean stands at the head of src/main.rs.
+#
+# `run.sh --update "reason"` measures and writes the figures that changed, with the reason beside each. A commit that moves
+# a figure and keeps its old reason fails the gate too.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+baseline=tests/hot-path/baseline
+
+fail() { echo "hot-path: $*" >&2; exit 1; }
+
+if ! command -v valgrind > /dev/null || [ "$(uname -m)" != x86_64 ]; then
+    echo "hot-path: needs valgrind on x86_64; nothing was checked"
+    if [ "${CI:-}" = true ]; then exit 1; fi
+    exit 0
+fi
+
+# Whether a count is above what a baseline allows.
+is_above() { local count=$1 base=$2; [ "$count" -gt $((base + 30)) ] || [ $((count * 100)) -gt $((base * 105)) ]; }
+
+# Both sides of both bounds: 30 instructions end above 600, 5 % below.
+for bound in '1000 1030' '600 630' '400 420' '0 0'; do
+    read -r base most <<< "$bound"
+    if is_above "$most" "$base" || ! is_above $((most + 1)) "$base"; then fail "the comparison at $base is wrong"; fi
+done
+
+# The lines whose figure moved between two versions of the baseline while the reason stayed.
+unexplained() {
+    awk '/^#/ || NF == 0 { next }
+        { name = $1; figure = $2; reason = $0; sub(/^[^ ]+ +[^ ]+ +/, "", reason) }
+        NF < 3 { print "  " $0 " (no reason)" }
+        FNR == NR { figures[name] = figure; reasons[name] = reason; next }
+        name in figures && figures[name] != figure && reasons[name] == reason { print "  " $0 }' "$1" "$2"
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# Debug builds count other things. The optimizer sees the crate as a host's release build does.
+cargo build --quiet --locked --release --package hot-path
+program="${CARGO_TARGET_DIR:-target}/release/hot-path"
+
+# The instructions of one call, without those of the crate sha2. Functions are numbered where they are named first; the line
+# behind `calls=` repeats the cost of what was called.
+instructions() {
+    local step=$1 counts=$scratch/counts said
+    # The C library's memcpy and memcmp for AVX2 count less than those for SSE2: all machines take the latter.
+    said=$(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS valgrind --tool=callgrind --callgrind-out-file="$counts" \
+        --toggle-collect='hot_path::counted' "$program" "$step" 2>"$scratch/log") || { cat "$scratch/log" >&2; return 1; }
+    awk -v calls="${said//[^0-9]/}" '
+        /^c?fn=\(/ {
+            id = $1; sub(/^[^(]*/, "", id)
+            if (NF > 1) { name = $0; sub(/^[^)]*\) /, "", name); names[id] = name }
+            if (/^fn/) current = id
+            next
+        }
+        /^calls=/ { called = 1; next }
+        called { called = 0; next }
+        /^[0-9+*-]+ [0-9]+$/ { cost[current] += $2; total += $2 }
+        END {
+            for (id in cost) if (names[id] ~ /^sha2::/) hash += cost[id]
+            if (total == 0 || hash % calls || total % calls) { print "not a whole number: " total " " hash; exit 1 }
+            print (total - hash) / calls, hash / calls
+        }' "$counts"
+}
+
+measured=()
+for step in parse check verify verify-observed verify-cached; do
+    counts=$(instructions "$step") || fail "$step was not counted: $counts"
+    read -r count hash <<< "$counts"
+    # A check hashes nothing, and everything else something: what is left out is what is meant to be.
+    if [ "$step" = check ] && [ "$hash" -ne 0 ] || [ "$step" != check ] && [ "$hash" -lt 1000 ]; then
+        fail "$step: $hash instructions in the crate sha2"
+    fi
+    measured+=("$step $count")
+done
+
+if [ "${1:-}" = --update ]; then
+    reason=${2:-}
+    [ -n "$reason" ] || fail 'say why the figures move: run.sh --update "reason"'
+    {
+        cat <<'HEAD'
+# Instructions of one call without SHA-256, and why the figure is what it is. Written by `run.sh --update "reason"`.
+HEAD
+        printf '# %s\n' "$(rustc --version)"
+        for line in "${measured[@]}"; do
+            step=${line% *} count=${line#* }
+            old=$(awk -v step="$step" '$1 == step' "$baseline" 2>/dev/null || true)
+            if [ "$(awk '{ print $2 }' <<< "$old")" = "$count" ]; then echo "$old"; else echo "$step $count $reason"; fi
+        done
+    } > "$scratch/new"
+    if [ -f "$baseline" ] && same=$(unexplained "$baseline" "$scratch/new") && [ -n "$same" ]; then
+        fail "the reason is the one that stands there already:"$'\n'"$same"
+    fi
+    cp "$scratch/new" "$baseline"
+    cat "$baseline"
+    exit 0
+fi
+
+failed=0
+for line in "${measured[@]}"; do
+    step=${line% *} count=${line#* }
+    base=$(awk -v step="$step" '$1 == step { print $2 }' "$baseline")
+    [ -n "$base" ] || fail "$step has no line in $baseline"
+    word=ok
+    if is_above "$count" "$base"; then word='TOO MANY' failed=1; fi
+    if is_above "$base" "$count"; then word='fewer: keep it by --update'; fi
+    printf '%-16s %5d instructions, baseline %5d (%+d): %s\n' "$step" "$count" "$base" $((count - base)) "$word"
+done
+
+# Each commit that moved a figure, and what is not committed yet.
+if git rev-parse --git-dir > /dev/null 2>&1; then
+    while read -r new old; do
+        if [ "$new" = . ]; then cp "$baseline" "$scratch/new"; else git show "$new:$baseline" > "$scratch/new" 2>/dev/null || continue; fi
+        git show "$old:$baseline" > "$scratch/old" 2>/dev/null || continue
+        lines=$(unexplained "$scratch/old" "$scratch/new")
+        if [ -n "$lines" ]; then echo "moved without a reason in $new:"$'\n'"$lines"; failed=1; fi
+    done < <(echo '. HEAD'; git log --format='%h %h^' -- "$baseline")
+fi
+
+if [ "$failed" -ne 0 ]; then
+    fail "see above. Baseline: $(sed -n 's/^# rustc/rustc/p' "$baseline"); here: $(rustc --version). If the cost is worth it:" \
+        'run.sh --update "reason"'
+fi

@@ -1,0 +1,142 @@
+//! What every request goes through, called often enough that callgrind can count its instructions.
+//!
+//! `hot-path NAME` calls one step [`WARM`] times and then [`CALLS`] times more through [`counted`], the only function whose
+//! instructions `run.sh` has callgrind collect. `run.sh` divides by [`CALLS`], leaves out the functions of the crate `sha2`
+//! and compares each figure with `baseline`.
+//!
+//! SHA-256 is left out because valgrind offers no SHA instructions: its portable code would be nine tenths of each figure.
+//! What the figures do not show:
+//! - time: an instruction that waits for memory or for another one counts as much as one that does not;
+//! - the hash itself, so a second HMAC in a verification shows only in its frame (`cargo bench --bench token` shows it);
+//! - a store's own work beyond `MemoryStore`, and contention between threads.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use keyfob::{
+    Access, Actor, Cached, Clock, Event, EventSink, FixedClock, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper,
+    Policy, Prefix, PresentedToken, ProjectId, Scope, ScopeSet, TokenRecord, TokenStore, Tokens, Usage, check, mint,
+};
+
+/// Before the count: what is done once per process (the dynamic linker, allocations that grow) is over after these.
+const WARM: u32 = 10;
+const CALLS: u32 = 100;
+const STEPS: [&str; 5] = ["parse", "check", "verify", "verify-observed", "verify-cached"];
+
+fn main() -> ExitCode {
+    let step = std::env::args().nth(1).unwrap_or_default();
+    let world = World::new();
+    match step.as_str() {
+        "parse" => repeat(&|| {
+            black_box(
+                PresentedToken::parse(black_box(&world.text), &world.keyring).expect("it was minted by this ring"),
+            );
+        }),
+        "check" => {
+            let token = PresentedToken::parse(&world.text, &world.keyring).expect("it was minted by this ring");
+            let (access, policy, now) = (world.access(), Policy::default(), world.clock.now());
+            repeat(&|| {
+                let record = Some(Arc::clone(&world.record));
+                black_box(check(black_box(&token), record, &access, &policy, now).expect("it is live"));
+            });
+        }
+        "verify" => world.verify(&world.tokens(MemoryStore::new())),
+        "verify-observed" => {
+            let tokens = world.tokens(MemoryStore::new()).with_usage(Usage::default()).with_events(Ignored);
+            world.verify(&tokens);
+        }
+        "verify-cached" => {
+            let tokens = world.tokens(Cached::new(MemoryStore::new(), Duration::from_secs(3600)));
+            world.verify(&tokens);
+            assert_eq!(tokens.store().counts().misses, 1, "all but the first verification are answered by the cache");
+        }
+        _ => {
+            eprintln!("usage: hot-path {}", STEPS.join("|"));
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("{step}: {CALLS} calls");
+    ExitCode::SUCCESS
+}
+
+fn repeat(call: &dyn Fn()) {
+    (0..WARM).for_each(|_| call());
+    (0..CALLS).for_each(|_| counted(call));
+}
+
+/// The name by which callgrind starts to collect; `run.sh` repeats it.
+#[inline(never)]
+fn counted(call: &dyn Fn()) {
+    call();
+}
+
+fn keyring() -> Keyring {
+    let pepper = Pepper::new((0..32).collect()).expect("32 bytes are a pepper");
+    Keyring::new(Prefix::new("acme_pat").expect("valid"), pepper).expect("one key")
+}
+
+/// A token, and what a request shows of it.
+struct World {
+    keyring: Keyring,
+    clock: FixedClock,
+    record: Arc<TokenRecord>,
+    text: String,
+    needs: [Scope; 1],
+}
+
+impl World {
+    fn new() -> Self {
+        let keyring = keyring();
+        let clock = FixedClock::new("2026-11-23T12:00:00Z".parse().expect("valid"));
+        let (project, owner) = (ProjectId::new("145").expect("valid"), OwnerId::new("ada").expect("valid"));
+        let new = NewToken::new(project, owner, Name::new("CI").expect("valid"))
+            .with_scopes(ScopeSet::new("repo:read repo:write").expect("valid"));
+        let actor = Actor::new("ada").expect("valid");
+        let issued = mint(&keyring, &Policy::default(), new, &actor, clock.now()).expect("the policy allows it");
+        Self {
+            keyring,
+            clock,
+            record: Arc::new(issued.record),
+            text: issued.token.expose_secret().to_owned(),
+            needs: [Scope::new("repo:write").expect("valid")],
+        }
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access::to(&self.record.project, &self.needs)
+    }
+
+    /// With this token alone in the store, so that a look-up meets no collision.
+    fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S, FixedClock> {
+        ready(store.insert((*self.record).clone(), None)).expect("the store is empty");
+        Tokens::new(keyring(), store).with_clock(self.clock.clone())
+    }
+
+    fn verify<S: TokenStore>(&self, tokens: &Tokens<S, FixedClock>) {
+        let access = self.access();
+        repeat(&|| {
+            black_box(ready(tokens.verify(black_box(&self.text), &access)).expect("it is live"));
+        });
+    }
+}
+
+struct Ignored;
+
+impl EventSink for Ignored {
+    fn record(&self, event: &Event<'_>) {
+        black_box(event);
+    }
+}
+
+/// The answer of a future that never waits, as those of `MemoryStore`.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a store in memory does not wait"),
+    }
+}
