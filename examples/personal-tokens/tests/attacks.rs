@@ -30,6 +30,7 @@ async fn a_form_of_another_site() {
         (format!("{PAGE}/{uuid}/disable"), String::new()),
         (format!("{PAGE}/{uuid}/connect"), "tool=vscode&do=download".into()),
         ("/sign-out".into(), String::new()),
+        ("/settings/password".into(), "present=p&new=n&again=n".into()),
         ("/admin/people/1/revoke-all".into(), "typed=ada".into()),
         ("/admin/people/2/suspend".into(), String::new()),
         ("/admin/projects/1/revoke-all".into(), "typed=Personal+(ada)".into()),
