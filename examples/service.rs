@@ -24,6 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/projects/{project}/repo", get(read_repo).layer(guard.project_in_path("project", "repo:read")?))
         .route("/whoami", get(whoami).layer(guard.own_project("")?));
+    // For a proxy on this machine: by itself it waits for a request for as long as that takes.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     Ok(axum::serve(listener, app).await?)
 }

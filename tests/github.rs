@@ -249,6 +249,27 @@ async fn a_replay_is_refused_also_under_another_signature() {
 }
 
 #[tokio::test]
+async fn remembered_replay_is_refused() {
+    let (tokens, webhook) = (service(), webhook());
+    let body = report(&[issue(&tokens).await]);
+    let signature = sign(CURRENT, &body);
+    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    let digest: [u8; 32] = Sha256::digest(&body).into();
+    assert_eq!(delivery.digest(), digest);
+    webhook.remember(digest);
+    refused(answer(&tokens, &webhook, delivery).await, ReportError::Replayed, 409);
+    // A stranger's is told by its signature, and learns nothing of what was handled.
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
+    assert!(deliver(&tokens, &webhook, CURRENT, &report(&["another"])).await.is_ok());
+}
+
+#[test]
+fn current_ids_names_the_keys_that_github_signs_with() {
+    let keys = GitHubKeys::from_json(&published()).unwrap();
+    assert_eq!(keys.current_ids().collect::<Vec<_>>(), ["current"]);
+}
+
+#[tokio::test]
 async fn a_report_that_was_not_answered_is_handled_again() {
     let (tokens, webhook) = (service(), webhook());
     let body = report(&[issue(&tokens).await]);

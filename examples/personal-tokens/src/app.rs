@@ -16,10 +16,12 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::api::{guard, routes};
+use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::Store;
 use crate::health::Health;
 use crate::leaks::github::GitHub;
+use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
 use crate::metrics::Acts;
@@ -30,7 +32,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page, pane, sign_in};
+use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page, pane, password, sign_in};
 
 /// What every handler is given.
 pub struct App {
@@ -45,6 +47,9 @@ pub struct App {
     pub health: Health,
     /// Where the service is a partner of GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
+    pub doors: Doors,
+    /// Room for questions to models, by the person's id.
+    pub questions: Arc<Bodies<i64>>,
     /// Of its own tokens.
     pub finder: Finder,
     pub config: Config,
@@ -75,6 +80,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/", get(|| async { Redirect::to("/settings/tokens") }))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/settings/password", get(password::show).post(password::change))
         .route("/settings/tokens", get(page::show).post(forms::create))
         .route("/settings/tokens/{uuid}/delete", post(forms::delete))
         .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
@@ -135,7 +141,7 @@ async fn method_not_allowed(uri: Uri) -> Response {
 }
 
 /// On every answer, the refusals too.
-async fn with_fixed_headers(mut response: Response) -> Response {
+pub(crate) async fn with_fixed_headers(mut response: Response) -> Response {
     const FIXED: [(HeaderName, &str); 6] = [
         (header::CACHE_CONTROL, "no-store"),
         (

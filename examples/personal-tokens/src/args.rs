@@ -20,7 +20,9 @@ personal-tokens: a small service with personal access tokens
                           mostly moments, as the engine tells. Without it, each request asks the engine
   --metrics-addr ADDRESS  where operators read /metrics (Prometheus) and /health; nobody signs in there
   --no-never              no tokens that never expire
-  --behind-tls            a proxy in front speaks HTTPS: send the cookie by that only
+  --behind-tls            a proxy in front speaks HTTPS: send the cookie by that only, and believe the last address
+                          of its X-Forwarded-For
+  --reset-password NAME   print a new password for this person, end their sessions, and end: the service may run
 
 People, projects, sessions, models and the audit trail stay in the data directory, whatever the engine of the tokens.
 Several processes on one machine may share a data directory and an engine; each has an address of its own.
@@ -35,6 +37,8 @@ pub struct Args {
     pub metrics_addr: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub settings: Settings,
+    /// The person whose password is replaced. If there is one, the process does not serve.
+    pub reset_password: Option<String>,
 }
 
 impl Args {
@@ -51,6 +55,7 @@ impl Args {
             metrics_addr: None,
             data_dir: "personal-tokens-data".into(),
             settings: Settings::default(),
+            reset_password: None,
         };
         let mut database_url = database_url.filter(|url| !url.is_empty());
         let mut given = args.into_iter();
@@ -62,6 +67,10 @@ impl Args {
                 Some("--data-dir") => parsed.data_dir = value()?.into(),
                 Some("--database-url") => database_url = Some(value()?),
                 Some("--cache") => parsed.settings.cache = time(&value()?.to_string_lossy())?,
+                Some("--reset-password") => {
+                    let name = value()?.into_string().map_err(|_| "the name of a person is not UTF-8")?;
+                    parsed.reset_password = Some(name);
+                }
                 Some("--no-never") => parsed.settings.allow_never = false,
                 Some("--behind-tls") => parsed.settings.behind_tls = true,
                 Some("--help" | "-h") => return Ok(None),

@@ -12,6 +12,7 @@
 pub mod api;
 pub mod app;
 pub mod args;
+pub mod bodies;
 pub mod config;
 pub mod connect;
 pub mod engine;
@@ -20,7 +21,9 @@ pub mod leaks;
 pub mod llm;
 pub mod metrics;
 pub mod people;
+pub mod printed;
 pub mod random;
+pub mod serve;
 pub mod setup;
 pub mod tokens;
 pub mod web;

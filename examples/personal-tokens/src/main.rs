@@ -2,7 +2,7 @@
 
 use std::env;
 use std::error::Error;
-use std::future::IntoFuture;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,34 +12,39 @@ use keyfob::{Finder, Prefix, RedactedLog, SystemClock};
 use personal_tokens::app::{App, router};
 use personal_tokens::args::{Args, DATABASE_URL, HELP};
 use personal_tokens::metrics;
-use personal_tokens::setup::{self, PREFIX, SetupError};
+use personal_tokens::printed;
+use personal_tokens::serve::{Limits, serve};
+use personal_tokens::setup::{self, FirstSignIn, PREFIX, SetupError};
 use personal_tokens::tokens::notices;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How long requests under way may take to end once the process is told to, and how long the last writing may take.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Writes last uses every few seconds, and asks each minute which tokens are about to end, and whether GitHub's keys are of today.
-/// A failure is logged; what was not done waits.
-async fn housekeeping(app: Arc<App>) {
-    let mut uses = tokio::time::interval(Duration::from_secs(5));
-    let mut ends = tokio::time::interval(Duration::from_secs(60));
-    let mut keys = tokio::time::interval(Duration::from_secs(60));
-    loop {
-        tokio::select! {
-            _ = uses.tick() => if let Err(error) = app.tokens.flush_usage().await {
-                tracing::warn!(error = &error as &dyn Error, "last uses are not written");
-            },
-            _ = ends.tick() => if let Err(error) = notices::gather(&app).await {
-                tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
-            },
-            _ = keys.tick() => if let Some(github) = &app.github {
-                github.keep_keys().await;
-            },
+/// Starts what the process does on its own: it writes last uses every five seconds, and looks every
+/// minute for tokens that are about to end and for GitHub's current keys. Each is a task of its
+/// own, so that none waits for another. A failure is logged and retried.
+fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(5), async move || {
+        if let Err(error) = one.tokens.flush_usage().await {
+            tracing::warn!(error = &error as &dyn Error, "last uses are not written");
         }
+    }));
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(60), async move || {
+        if let Err(error) = notices::gather(&one).await {
+            tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
+        }
+    }));
+    if let Some(github) = app.github.clone() {
+        tasks.spawn(every(Duration::from_secs(60), async move || github.keep_keys().await));
     }
+    tasks
 }
 
 #[tokio::main]
@@ -61,7 +66,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), SetupError> {
     let args = Args::parse(env::args_os().skip(1), env::var_os(DATABASE_URL))?;
-    let Some(Args { addr, metrics_addr, data_dir, settings }) = args else {
+    let Some(Args { addr, metrics_addr, data_dir, settings, reset_password }) = args else {
         print!("{HELP}");
         return Ok(());
     };
@@ -70,6 +75,13 @@ async fn run() -> Result<(), SetupError> {
     let log = RedactedLog::new(&Finder::new([Prefix::new(PREFIX)?]), std::io::stderr);
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(log).init();
 
+    if let Some(name) = reset_password {
+        return setup::reset_password(&data_dir, &name, |new| {
+            let line = format!("new password, shown this once: name {} password {}\n", new.name, new.password);
+            printed::secret("the new password", &line)
+        })
+        .await;
+    }
     // The addresses first: a start that fails for a taken port must not have used up the first sign-in.
     let (listener, addr) = bind(addr).await?;
     let metrics_listener = match metrics_addr {
@@ -77,16 +89,24 @@ async fn run() -> Result<(), SetupError> {
         None => None,
     };
     let behind_tls = settings.behind_tls;
-    let (app, first) = setup::open(&data_dir, settings, Arc::new(SystemClock)).await?;
     // Before the address is told: whoever reads it may also stop the service at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    println!("personal-tokens: http://{addr}/");
-    if let Some(first) = first {
-        println!("first sign-in, shown this once: name {} password {}", first.name, first.password);
+    let address = format!("personal-tokens: http://{addr}/\n");
+    let tell = |first: &FirstSignIn| {
+        let line = format!("first sign-in, shown this once: name {} password {}\n", first.name, first.password);
+        // The password is in the first line, and both lines are one write, so that `| head -1`
+        // shows it.
+        printed::secret("the first sign-in", &(line + &address))
+    };
+    let (app, first) = setup::open_telling(&data_dir, settings, Arc::new(SystemClock), tell).await?;
+    if first.is_none() {
+        printed::line(&address)?;
     }
     if let Some((listener, addr)) = metrics_listener {
-        println!("metrics: http://{addr}/metrics");
-        tokio::spawn(axum::serve(listener, metrics::router(Arc::clone(&app))).into_future());
+        printed::line(&format!("metrics: http://{addr}/metrics\n"))?;
+        let limits = Limits { connections: 32, ..Limits::default() };
+        // Operators get answers until the process ends.
+        tokio::spawn(serve(listener, metrics::router(Arc::clone(&app)), limits, pending()));
     }
     if !addr.ip().is_loopback() && !behind_tls {
         eprintln!("personal-tokens: {addr} is not loopback; put TLS in front and say --behind-tls");
@@ -99,12 +119,20 @@ async fn run() -> Result<(), SetupError> {
         }
         stopped.health.stop();
     });
-    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
-    serve(listener, &app).await?;
+    let mut housekeeping = housekeeping(&app);
+    serve_until_told(listener, &app).await?;
     // Awaited too: what it was writing waits again only once it has ended.
-    housekeeping.abort();
-    let _ = housekeeping.await;
+    housekeeping.shutdown().await;
     timeout(GRACE, write_last(&app)).await.map_err(|_| "last uses and audit trail are not written in time")?
+}
+
+/// Calls `act` now and then once per interval.
+async fn every(time: Duration, act: impl AsyncFn()) {
+    let mut times = tokio::time::interval(time);
+    loop {
+        times.tick().await;
+        act().await;
+    }
 }
 
 async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError> {
@@ -114,16 +142,16 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError>
 }
 
 /// Until the process is told to end, and then for as long as requests under way take, within the grace.
-async fn serve(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
+async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
     let told = Arc::clone(app);
-    let serving = axum::serve(listener, router(Arc::clone(app))?)
-        .with_graceful_shutdown(async move { told.health.stopped().await });
+    let serving =
+        serve(listener, router(Arc::clone(app))?, Limits::default(), async move { told.health.stopped().await });
     let cut = async {
         app.health.stopped().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = serving.into_future() => served?,
+        () = serving => {}
         () = cut => tracing::warn!("requests under way are cut off"),
     }
     Ok(())

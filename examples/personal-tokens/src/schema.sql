@@ -59,6 +59,19 @@ CREATE TABLE IF NOT EXISTS token_events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
 
+-- Groups of tokens that were revoked. The trail of each token of a group tells that it ended with the others.
+CREATE TABLE IF NOT EXISTS group_revocations (
+    id INTEGER PRIMARY KEY,
+    -- Milliseconds since 1970, after the whole group was revoked.
+    at INTEGER NOT NULL,
+    project TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('owner', 'family', 'created_before', 'key')),
+    value TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS group_revocations_of_project ON group_revocations (project, at);
+
 -- Tokens whose owner is to be told that they end within a day. A row goes once it is true no more.
 CREATE TABLE IF NOT EXISTS token_notices (
     project TEXT NOT NULL,
@@ -83,6 +96,12 @@ CREATE TABLE IF NOT EXISTS token_leaks (
     PRIMARY KEY (project, token_id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_leaks_of_owner ON token_leaks (owner, at) WHERE seen = 0;
+
+-- Reports of GitHub's that were answered, by the SHA-256 of their bodies. A row is deleted when GitHub no longer uses its key.
+CREATE TABLE IF NOT EXISTS github_deliveries (
+    digest BLOB PRIMARY KEY,
+    key_id TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The models that administrators added by the form.
 CREATE TABLE IF NOT EXISTS models (

@@ -15,11 +15,13 @@ use keyfob::{
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::app::App;
+use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::{Database, Engine};
 use crate::health::Health;
 use crate::leaks::github::GitHub;
-use crate::llm::models::Models;
+use crate::leaks::reports::Doors;
+use crate::llm::models::{ModelEntry, Models};
 use crate::llm::upstream::Asker;
 use crate::metrics::{Acts, Counted};
 use crate::people::accounts::{self, Accounts};
@@ -33,6 +35,9 @@ pub type SetupError = Box<dyn Error + Send + Sync>;
 
 /// Stands in every token: a service of your own chooses its own, once.
 pub const PREFIX: &str = "demo_pat";
+
+/// The host's own database in the data directory.
+const DATABASE: &str = "personal-tokens.db";
 
 /// What an administrator chooses.
 #[derive(Clone, Debug)]
@@ -52,7 +57,8 @@ impl Default for Settings {
     }
 }
 
-/// The person that the first start makes. Debug shows no password.
+/// A name and its new password, such as of the person that the first start makes. Debug shows no
+/// password.
 pub struct FirstSignIn {
     pub name: String,
     pub password: String,
@@ -70,13 +76,25 @@ pub async fn open(
     settings: Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
+    open_telling(data, settings, clock, |_| Ok(())).await
+}
+
+/// Opens the data directory as [`open`] does, and calls `tell` with the first sign-in before its
+/// account is committed, after everything else that may fail. If `tell` fails, there is no account,
+/// and a later start makes one with another password.
+pub async fn open_telling(
+    data: &Path,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
+) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     let mut config = Config::read(data)?;
     // An option of the command line can only forbid.
     if !settings.allow_never {
         config.policy = config.policy.with_never_expiring(false);
     }
-    let file = data.join("personal-tokens.db");
+    let file = data.join(DATABASE);
     // In this order: another process that is at its first start writes the pepper before the file; and the engine may be this
     // very file.
     let had_file = file.exists();
@@ -105,36 +123,37 @@ pub async fn open(
     let (engine, store) =
         tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
 
-    // Before the first sign-in: once that exists, nothing may fail until its password is printed.
     let accounts = Accounts::new(pool.clone()).await?;
     let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
     let finder = Finder::new(keyring.prefixes().iter().copied());
     let health = Health::new(engine, pool.clone())?;
-    let first = first_sign_in(&pool).await?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
     let acts = Arc::<Acts>::default();
-    let github =
-        config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock))).transpose()?.map(Arc::new);
+    let github = config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock), pool.clone()));
+    let github = github.transpose()?.map(Arc::new);
+    let asker = Asker::new()?;
     let tokens = Tokens::new(keyring, store)
         .with_policy(config.policy.clone())
         .with_clock(clock)
         .with_owners(TokenOwners::new(pool.clone()))
         .with_usage(Usage::default())
         .with_events(Counted { acts: Arc::clone(&acts), sink: audit.clone() });
-    let projects = Projects::new(pool.clone());
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
-    let models = Models::open(pool.clone(), &projects, entries, upstreams).await?;
+    let (models, first) = first_sign_in(&pool, Models::new(pool.clone(), upstreams), entries, tell).await?;
     let app = App {
         tokens: Arc::new(tokens),
         accounts,
-        projects,
+        projects: Projects::new(pool.clone()),
         models,
-        asker: Asker::new()?,
+        asker,
         names: TokenNames::new(pool.clone()),
         audit,
         acts,
         health,
         github,
+        doors: Doors::default(),
+        // A question may have 4 MiB.
+        questions: Bodies::new(16, 4),
         finder,
         config,
         pool,
@@ -179,28 +198,73 @@ fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     Ok(pepper)
 }
 
-/// One person, their own project, two shared ones and a public one, where the database has nobody yet. Of several processes
-/// that start at once, one makes them.
-async fn first_sign_in(pool: &SqlitePool) -> Result<Option<FirstSignIn>, SetupError> {
-    if has_people(pool).await? {
-        return Ok(None);
+/// Makes one person, their own project, two shared ones and a public one if the database has no
+/// person yet, and checks the models of the configuration, which may name these projects. If
+/// several processes start at the same time, one of them makes these rows.
+async fn first_sign_in(
+    pool: &SqlitePool,
+    mut models: Models,
+    entries: Vec<ModelEntry>,
+    tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
+) -> Result<(Models, Option<FirstSignIn>), SetupError> {
+    let is_first = !has_people(pool).await?;
+    let first = FirstSignIn { name: "ada".into(), password: random::hex128()? };
+    let hash = if is_first { accounts::hash(first.password.clone()).await? } else { String::new() };
+    // A first start takes the write lock before it looks, so that no other process makes the same
+    // rows.
+    let mut transaction = match is_first {
+        true => pool.begin_with("BEGIN IMMEDIATE").await?,
+        false => pool.begin().await?,
+    };
+    let is_first = is_first && !has_people(&mut *transaction).await?;
+    if is_first {
+        make_first(&mut transaction, &first.name, &hash).await?;
     }
-    let (name, password) = ("ada", random::hex128()?);
-    let hash = accounts::hash(password.clone()).await?;
-    // It holds the write lock from its start, so that nobody else comes between the look and what follows.
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if has_people(&mut *transaction).await? {
-        return Ok(None);
+    models.configure(&projects::all(&mut *transaction).await?, entries)?;
+    if !is_first {
+        return Ok((models, None));
     }
-    let user = insert_user(&mut transaction, name, &hash).await?;
-    accounts::appoint(&mut *transaction, user).await?;
+    tell(&first)?;
+    transaction
+        .commit()
+        .await
+        .map_err(|error| format!("the sign-in that was printed is void, start again: {error}"))?;
+    Ok((models, Some(first)))
+}
+
+async fn make_first(connection: &mut SqliteConnection, name: &str, hash: &str) -> sqlx::Result<()> {
+    let user = insert_user(&mut *connection, name, hash).await?;
+    accounts::appoint(&mut *connection, user).await?;
     for shared in ["Difference engine", "Weather station"] {
-        let project = projects::insert(&mut *transaction, shared, Kind::Shared, None).await?;
-        projects::join(&mut *transaction, project, user).await?;
+        let project = projects::insert(&mut *connection, shared, Kind::Shared, None).await?;
+        projects::join(&mut *connection, project, user).await?;
     }
-    projects::insert(&mut *transaction, "Open library", Kind::Public, None).await?;
-    transaction.commit().await?;
-    Ok(Some(FirstSignIn { name: name.into(), password }))
+    projects::insert(&mut *connection, "Open library", Kind::Public, None).await?;
+    Ok(())
+}
+
+/// Replaces a person's password, and calls `tell` with the new one before it is committed. Their
+/// sessions end in every process.
+pub async fn reset_password(
+    data: &Path,
+    name: &str,
+    tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
+) -> Result<(), SetupError> {
+    let file = data.join(DATABASE);
+    if !file.try_exists()? {
+        return Err(format!("there is no database {}: name its directory with --data-dir", file.display()).into());
+    }
+    let pool = SqliteStore::open(&file).await?.pool().clone();
+    let new = FirstSignIn { name: name.into(), password: random::hex128()? };
+    let hash = accounts::hash(new.password.clone()).await?;
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    if !accounts::set_password(&mut *transaction, name, &hash).await? {
+        return Err(format!("there is nobody named {name:?}").into());
+    }
+    tell(&new)?;
+    transaction.commit().await.map_err(|error| format!("the password that was printed is void, try again: {error}"))?;
+    pool.close().await;
+    Ok(())
 }
 
 async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {

@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::Value;
-use support::{Host, WHOAMI};
+use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -100,4 +102,50 @@ async fn an_administrator_ends_all_tokens_of_a_project() {
     eve.get("/admin").await.is(404);
     let csrf = eve.get(PAGE).await.field("csrf");
     eve.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(404);
+}
+
+#[tokio::test]
+async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let trail_of = async |token: &str, project: i64| {
+        host.app.audit.written().await;
+        ada.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
+    };
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+
+    // An administrator revokes all tokens of an owner, who has revoked one of them before.
+    let ended = eve.make("before", Some(shared)).await;
+    eve.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
+    host.clock.advance(Duration::from_secs(60));
+    let hers = [text(&eve.make("a", Some(shared)).await), text(&eve.make("b", Some(shared)).await)];
+    let mine = text(&ada.make("c", Some(shared)).await);
+    ada.post_form("/admin/people/2/revoke-all", &format!("csrf={csrf}&typed=eve")).await.is(303);
+    for token in &hers {
+        let trail = trail_of(token, shared).await;
+        let line = trail.split("<tr>").find(|row| row.contains("\"What\">revoked<")).expect(&trail);
+        assert!(line.contains("privilege withdrawn, with all tokens of its owner") && line.contains(">you<"), "{line}");
+    }
+    let trail = trail_of(&text(&ended), shared).await;
+    assert_eq!(trail.matches("\"What\">revoked<").count(), 1, "{trail}");
+    assert!(trail.contains(">eve<") && !trail.contains("with all tokens"), "{trail}");
+    assert!(!trail_of(&mine, shared).await.contains("\"What\">revoked<"));
+
+    // The administrator revokes all tokens of a project, and an owner all of her own.
+    host.clock.advance(Duration::from_secs(60));
+    ada.post_form(&format!("/admin/projects/{shared}/revoke-all"), &format!("csrf={csrf}&typed=Open+library"))
+        .await
+        .is(303);
+    let trail = trail_of(&mine, shared).await;
+    assert!(trail.contains("cessation of operation, with all tokens of the project"), "{trail}");
+    let own = text(&eve.make("own", None).await);
+    host.clock.advance(Duration::from_secs(60));
+    eve.post_to(REVOKE_ALL, "").await.is(200);
+    let eves = host.app.projects.personal(2).await.unwrap().unwrap().id;
+    let trail = trail_of(&own, eves).await;
+    assert!(
+        trail.contains("cessation of operation, with all tokens of its owner") && trail.contains(">eve<"),
+        "{trail}"
+    );
 }

@@ -7,7 +7,7 @@ mod support;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+use support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -30,6 +30,7 @@ async fn a_form_of_another_site() {
         (format!("{PAGE}/{uuid}/disable"), String::new()),
         (format!("{PAGE}/{uuid}/connect"), "tool=vscode&do=download".into()),
         ("/sign-out".into(), String::new()),
+        ("/settings/password".into(), "present=p&new=n&again=n".into()),
         ("/admin/people/1/revoke-all".into(), "typed=ada".into()),
         ("/admin/people/2/suspend".into(), String::new()),
         ("/admin/projects/1/revoke-all".into(), "typed=Personal+(ada)".into()),
@@ -100,7 +101,8 @@ async fn a_session_that_was_planted() {
     host.send(request.body(Body::empty()).unwrap()).await.is(303);
 }
 
-/// Somebody who knows the id of another person's token, by all doors that name one.
+/// Tries the id of another person's token on every route that takes one. Each answers byte by byte
+/// as for an id of no token.
 #[tokio::test]
 async fn another_persons_token_by_its_id() {
     let host = Host::start().await;
@@ -110,12 +112,29 @@ async fn another_persons_token_by_its_id() {
     let (uuid, token) = (made["uuid"].as_str().unwrap(), made["token"].as_str().unwrap());
     let page = eve.get("/settings/tokens?new=1").await;
     let (csrf, form) = (page.field("csrf"), page.field("form"));
-    let at = format!("{PAGE}/{uuid}");
+    // An id of no token, one of a token that its owner has deleted, and a text that is no id.
+    let deleted = ada.make("gone", Some(shared)).await["uuid"].as_str().unwrap().to_owned();
+    ada.delete(&format!("{TOKENS}{deleted}")).await.is(204);
+    let absent = ["00000000-0000-4000-8000-000000000000", &deleted, "x"];
+    let same = async |status: u16, method: &str, path: &str, body: &str| {
+        let kind = if path.starts_with("/api/") { "application/json" } else { "application/x-www-form-urlencoded" };
+        let ask = async |uuid: &str| {
+            let request = eve.request(method, &path.replace("{uuid}", uuid)).header("content-type", kind);
+            host.send(request.body(body.to_owned().into()).unwrap()).await.is(status)
+        };
+        let anothers = ask(uuid).await;
+        for uuid in absent {
+            let none = ask(uuid).await;
+            let parts = |answer: &Answer| (answer.status, answer.headers.clone(), answer.body.clone());
+            assert_eq!(parts(&anothers), parts(&none), "{method} {path}");
+        }
+    };
     for query in ["delete", "rotate", "settings"] {
-        eve.get(&format!("{PAGE}?{query}={uuid}")).await.is(403);
+        same(404, "GET", &format!("{PAGE}?{query}={{uuid}}"), "").await;
     }
-    eve.get(&at).await.is(403);
-    eve.get(&format!("{at}/connect/vscode")).await.is(403);
+    let at = format!("{PAGE}/{{uuid}}");
+    same(404, "GET", &at, "").await;
+    same(404, "GET", &format!("{at}/connect/vscode"), "").await;
     for (door, fields) in [
         ("delete", "typed=CI".into()),
         ("rotate", format!("form={form}&grace=0")),
@@ -125,20 +144,33 @@ async fn another_persons_token_by_its_id() {
         ("connect", "tool=vscode&do=download".into()),
         ("connect", format!("tool=vscode&do=download&token={token}")),
     ] {
-        eve.post_form(&format!("{at}/{door}"), &format!("csrf={csrf}&{fields}")).await.is(403);
+        same(404, "POST", &format!("{at}/{door}"), &format!("csrf={csrf}&{fields}")).await;
     }
-    let at = format!("{TOKENS}{uuid}");
-    eve.get(&at).await.is(403);
-    eve.delete(&at).await.is(403);
+    let at = format!("{TOKENS}{{uuid}}");
+    same(404, "GET", &at, "").await;
+    same(400, "DELETE", &at, "").await;
     for verb in ["rotate", "disable", "enable"] {
-        let request = eve.request("POST", &format!("{at}/{verb}")).body(Body::empty()).unwrap();
-        host.send(request).await.is(403);
+        same(404, "POST", &format!("{at}/{verb}"), "").await;
+    }
+    // By project and public id.
+    let id = token.rsplit('_').nth(1).unwrap();
+    for door in ["settings/leaks/{shared}/{id}/seen", "admin/tokens/{shared}/{id}/revoke"] {
+        let ask = async |id: &str| {
+            let path = door.replace("{shared}", &shared.to_string()).replace("{id}", id);
+            eve.post_form(&format!("/{path}"), &format!("csrf={csrf}")).await
+        };
+        let (anothers, none) = (ask(id).await, ask("0123456789abcdef").await);
+        assert_eq!(
+            (anothers.status, anothers.headers, anothers.body),
+            (none.status, none.headers, none.body),
+            "{door}"
+        );
     }
     let request = eve.request("POST", REVOKE_ALL).body(Body::empty()).unwrap();
     assert_eq!(host.send(request).await.is(200).json(), json!({ "revoked": 0 }));
     assert!(!eve.get(TOKENS).await.body.contains(uuid));
     host.with_token(WHOAMI, token).await.is(200);
-    let after = ada.get(&at).await.is(200).json();
+    let after = ada.get(&format!("{TOKENS}{uuid}")).await.is(200).json();
     assert_eq!((&after["status"], &after["name"]), (&json!("active"), &json!("CI")));
 }
 

@@ -29,8 +29,8 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
 
     let first = printed(&data, 2);
     assert_eq!(first.len(), 2);
-    assert!(first[0].starts_with("personal-tokens: http://127.0.0.1:"));
-    assert!(first[1].starts_with("first sign-in, shown this once: name ada password "));
+    assert!(first[0].starts_with("first sign-in, shown this once: name ada password "));
+    assert!(first[1].starts_with("personal-tokens: http://127.0.0.1:"));
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("pepper"), mode("personal-tokens.db")), (0o700, 0o600, 0o600));
     let pepper = fs::read(data.join("pepper")).unwrap();
@@ -114,7 +114,7 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     let data = dir.path().join("data");
     let start = || {
         let data = data.clone();
-        std::thread::spawn(move || Process::start(&mut command(&data), 1))
+        std::thread::spawn(move || Process::start_to_address(&mut command(&data)))
     };
     let (one, other) = (start(), start());
     let mut both = [one.join().unwrap(), other.join().unwrap()];

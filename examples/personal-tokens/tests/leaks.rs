@@ -4,9 +4,14 @@
 
 mod support;
 
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../tests/support/postgres.rs"]
+mod postgres;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine;
@@ -17,10 +22,12 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use personal_tokens::metrics;
+use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use support::upstream::Upstream;
 use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
+use tower::ServiceExt;
 
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";
@@ -181,10 +188,14 @@ impl Signer256 {
     }
 }
 
-async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answer {
+fn delivery(key: &str, signature: &str, body: Vec<u8>) -> Request<Body> {
     let request = Request::post(BY_GITHUB).header("content-type", "application/json");
     let request = request.header("github-public-key-identifier", key).header("github-public-key-signature", signature);
-    host.send(request.body(body.into()).unwrap()).await
+    request.body(body.into()).unwrap()
+}
+
+async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answer {
+    host.send(delivery(key, signature, body)).await
 }
 
 /// A token of ada's, and what GitHub sends and signs once it has found it.
@@ -428,4 +439,133 @@ async fn the_address_of_the_keys_must_be_one() {
         assert_eq!(refused.is_empty(), starts, "{address}: {refused}");
         assert!(starts || refused.contains("must be https:// and a host, or http:// on loopback"), "{refused}");
     }
+}
+
+/// Tries another process of the data directory and a restarted one, with the tokens in SQLite and
+/// in PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replay_is_known_to_other_processes_and_after_a_restart() {
+    let server = postgres::Server::start();
+    let github = Signer256::start().await;
+    for database in [None, server.as_ref().map(|server| server.database().parse().unwrap())] {
+        let settings = Settings { database, ..Settings::default() };
+        let host = Host::start_configured_with(github.config(), settings.clone()).await;
+        let other = host.another(settings.clone()).await;
+        let (_, token, body, signature) = token_and_report(&host, &github).await;
+        deliver(&host, "k1", &signature, body.clone()).await.is(200);
+        host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
+        let restarted = host.another(settings).await;
+        for router in [&other, &restarted] {
+            let answer = host.send_to(router, delivery("k1", &signature, body.clone())).await;
+            answer.is_problem(409, "replayed");
+            // A stranger learns nothing of what was handled.
+            host.send_to(router, delivery("k1", "AAAA", body.clone())).await.is_problem(403, "not_signed");
+        }
+    }
+}
+
+/// Adds the address that a proxy names.
+fn sent_by(address: &str, request: Request<Body>) -> Request<Body> {
+    let mut request = request;
+    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    request
+}
+
+fn small_report() -> Request<Body> {
+    Request::post(LEAKS).header("content-type", "application/json").body("[]".into()).unwrap()
+}
+
+/// Seconds to wait.
+fn retry_after(answer: &Answer) -> u64 {
+    answer.header("retry-after").parse().unwrap()
+}
+
+#[tokio::test]
+async fn flood_of_one_reporter_delays_neither_others_nor_github() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    let flooder = "198.51.100.1";
+    let mut taken = 0;
+    let refused = loop {
+        let answer = host.send(sent_by(flooder, small_report())).await;
+        match answer.status.as_u16() {
+            202 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
+    // An address that the client itself wrote, before the one that the proxy adds, does not count.
+    host.send(sent_by(&format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
+    host.send(sent_by("198.51.100.2", small_report())).await.is(202);
+
+    // Neither do false signatures delay GitHub.
+    let sign = |body: &[u8]| delivery("k1", &github.sign(body), body.to_vec());
+    host.send(sent_by("192.0.2.1", sign(b"[]"))).await.is(200);
+    let mut falsely = 0;
+    let refused = loop {
+        let answer = host.send(sent_by(flooder, delivery("k1", "AAAA", b"[]".to_vec()))).await;
+        match answer.status.as_u16() {
+            403 => falsely += 1,
+            _ => break answer,
+        }
+        assert!(falsely < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=6).contains(&retry_after(&refused)));
+    for number in 0..50 {
+        let body = " ".repeat(number + 1) + "[]";
+        host.send(sent_by("192.0.2.1", sign(body.as_bytes()))).await.is(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endless_bodies_of_one_sender_leave_room_for_github() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    let endless = || {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>());
+        let mut request = delivery("k1", "AAAA", Vec::new());
+        *request.body_mut() = body;
+        sent_by("198.51.100.1", request)
+    };
+    let router = host.router.clone();
+    let held: Vec<_> = (0..8).map(|_| tokio::spawn(router.clone().oneshot(endless()))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let body = b"[]".to_vec();
+    let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(&body), body));
+    tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await.expect("there is room").is(200);
+    let refused = host.send(endless()).await;
+    refused.is_problem(503, "busy");
+    assert!(retry_after(&refused) > 0);
+    for task in held {
+        task.abort();
+    }
+    // Without a signature, no room is needed and no byte is read.
+    let unsigned = Request::post(BY_GITHUB)
+        .body(Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>()));
+    host.send(unsigned.unwrap()).await.is_problem(403, "not_signed");
+}
+
+#[tokio::test]
+async fn reports_of_a_withdrawn_key_are_forgotten() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is(200);
+    let remembered = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM github_deliveries").fetch_one(&host.app.pool).await.unwrap()
+    };
+    let keys = host.app.github.as_ref().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    host.clock.advance(day);
+    keys.keep_keys().await;
+    assert_eq!(remembered().await, 1);
+    github.publish(Some("k2"));
+    host.clock.advance(day);
+    keys.keep_keys().await;
+    assert_eq!(remembered().await, 0);
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
 }

@@ -56,6 +56,12 @@ impl GitHubKeys {
         if keys.is_empty() { Err(GitHubKeysError) } else { Ok(Self { keys }) }
     }
 
+    /// Returns the ids of the keys that GitHub signs with. Deliveries signed by any other key are
+    /// refused, so their digests need not be stored.
+    pub fn current_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(|key| key.is_current).map(|key| key.id.as_str())
+    }
+
     /// Whether a body was signed by the current key of this id.
     pub(super) fn check(&self, key_id: &str, signature: &str, body: &[u8]) -> Result<(), ReportError> {
         let key = self.keys.iter().find(|key| key.id == key_id).ok_or(ReportError::UnknownKey)?;

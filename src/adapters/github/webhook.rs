@@ -73,6 +73,15 @@ pub struct Delivery<'d> {
     pub body: &'d [u8],
 }
 
+impl Delivery<'_> {
+    /// Returns the SHA-256 of the body, which identifies a delivery: one body has several valid
+    /// signatures. Store it when you answer the delivery, and pass it to
+    /// [`GitHubWebhook::remember`] in other processes and after a restart.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.body).into()
+    }
+}
+
 /// The body holds tokens.
 impl fmt::Debug for Delivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,8 +100,9 @@ pub struct Handled {
 }
 
 impl GitHubWebhook {
-    /// How many answered reports are remembered, so that a replay is told from a new one. Across processes and restarts a repeat is handled once more,
-    /// which changes nothing.
+    /// The most answered reports that are remembered, so that a replay is refused. Another process,
+    /// and this one after a restart, handles a repeat once more, which changes nothing, unless you
+    /// call [`remember`](Self::remember).
     pub const REMEMBERED: usize = 10_000;
 
     /// For reports that these keys sign.
@@ -106,6 +116,12 @@ impl GitHubWebhook {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
+    /// Records that another process, or this one before a restart, answered the delivery with this
+    /// [`digest`](Delivery::digest). It is refused as a replay from then on.
+    pub fn remember(&self, digest: [u8; 32]) {
+        self.answered().add(digest);
+    }
+
     /// What a delivery reports, where it is GitHub's and was not handled before.
     fn open(&self, delivery: &Delivery<'_>, prefixes: &[Prefix]) -> Result<(Vec<LeakReport>, [u8; 32]), ReportError> {
         let Delivery { key_id, signature, body } = *delivery;
@@ -114,7 +130,7 @@ impl GitHubWebhook {
         }
         // As in `set_keys`.
         self.keys.read().unwrap_or_else(PoisonError::into_inner).check(key_id, signature, body)?;
-        let digest = Sha256::digest(body).into();
+        let digest = delivery.digest();
         if self.answered().known.contains(&digest) {
             return Err(ReportError::Replayed);
         }

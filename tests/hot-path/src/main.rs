@@ -113,7 +113,7 @@ impl World {
 
     /// With this token alone in the store, so that a look-up meets no collision.
     fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S, FixedClock> {
-        ready(store.insert((*self.record).clone(), None)).expect("the store is empty");
+        ready(store.insert((*self.record).clone(), None, None)).expect("the store is empty");
         Tokens::new(keyring(), store).with_clock(self.clock.clone())
     }
 

@@ -57,7 +57,6 @@ impl IntoResponse for ApiError {
                         StatusCode::FORBIDDEN,
                         json!({"message": message, "type": "permission_error", "code": "project_forbidden"}),
                     ),
-                    Refused::NotYours => (StatusCode::FORBIDDEN, json!(message)),
                     Refused::State(_) | Refused::Conflict => (StatusCode::CONFLICT, json!(message)),
                     Refused::Failed => (StatusCode::SERVICE_UNAVAILABLE, json!(message)),
                     Refused::Name(_)

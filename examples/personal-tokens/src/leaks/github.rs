@@ -6,8 +6,10 @@ use std::time::Duration;
 use keyfob::{Clock, GitHubKeys, GitHubWebhook, Timestamp};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
+use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
 /// The least time between two fetches, whatever keys reports name: GitHub answers 60 such questions in an hour.
@@ -26,19 +28,20 @@ pub struct GitHub {
     address: Url,
     client: Client,
     clock: Arc<dyn Clock>,
+    pool: SqlitePool,
     /// When they were asked for, and whether they came.
     asked: Mutex<Option<(Timestamp, bool)>>,
 }
 
 impl GitHub {
     /// With no key yet: they are fetched by [`keep_keys`](Self::keep_keys), or for the first report.
-    pub fn new(address: Url, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    pub fn new(address: Url, clock: Arc<dyn Clock>, pool: SqlitePool) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
             .redirect(Policy::none())
             .user_agent("keyfob-personal-tokens")
             .build()?;
-        Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, asked: Mutex::default() })
+        Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, pool, asked: Mutex::default() })
     }
 
     /// Fetches the keys where those that are there are a day old, or did not come. To be called now and then.
@@ -60,6 +63,14 @@ impl GitHub {
         }
         let came = match self.ask().await {
             Ok(keys) => {
+                let current: Vec<&str> = keys.current_ids().collect();
+                if let Err(error) = deliveries::keep_of(&self.pool, &current).await {
+                    // They take room, and no harm is done.
+                    tracing::warn!(
+                        error = &*error as &dyn std::error::Error,
+                        "old reports of GitHub are not forgotten"
+                    );
+                }
                 self.webhook.set_keys(keys);
                 true
             }

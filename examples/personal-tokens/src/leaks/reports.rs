@@ -9,20 +9,21 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use keyfob::{Actor, Delivery, Handled, LeakOutcome, LeakReport, Refusal, ReportError, StoreError};
 use serde_json::json;
 
 use crate::app::App;
+use crate::bodies::{self, Bodies};
 use crate::leaks::github::GitHub;
-use crate::leaks::told;
+use crate::leaks::reporter::{Rates, Reporter};
+use crate::leaks::{deliveries, told};
 use crate::setup::SetupError;
 
 /// The most bytes of a report by anybody, enough for 1,000 tokens with where they were found.
@@ -34,20 +35,52 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis
 
 type Leak = (LeakReport, Result<LeakOutcome, StoreError>);
 
+/// The bounds of reports in memory. Unsigned reports and GitHub's have separate room.
+pub struct Doors {
+    by_anybody: Arc<Bodies<Reporter>>,
+    by_github: Arc<Bodies<Reporter>>,
+    rates: Rates,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self { by_anybody: Bodies::new(16, 4), by_github: Bodies::new(4, 2), rates: Rates::default() }
+    }
+}
+
 /// `POST /api/v2/leaks`.
-pub async fn by_anybody(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Response {
-    let reports =
-        match body.map_err(|_| ReportError::TooLarge).and_then(|body| LeakReport::read_all(&body, &app.finder)) {
-            Ok(reports) if reports.len() > MOST_TOKENS => return refused(ReportError::TooMany),
-            Ok(reports) => reports,
-            Err(error) => return refused(error),
-        };
+pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
+    let reporter = Reporter::of(&request, app.behind_tls);
+    if request.body().size_hint().lower() > MOST_BYTES as u64 {
+        return refused(ReportError::TooLarge);
+    }
+    if let Err(wait) = app.doors.rates.take(reporter, Instant::now()) {
+        return too_many(wait);
+    }
+    let Some(room) = app.doors.by_anybody.take(reporter).await else { return busy() };
+    let reports = match read(request).await.and_then(|body| LeakReport::read_all(&body, &app.finder)) {
+        Ok(reports) if reports.len() > MOST_TOKENS => return refused(ReportError::TooMany),
+        Ok(reports) => reports,
+        Err(error) => return refused(error),
+    };
     let received = reports.len();
-    match tokio::spawn(async move { revoke(&app, reports).await }).await {
+    let revoked = tokio::spawn(async move {
+        let _room = room;
+        revoke(&app, reports).await
+    });
+    match revoked.await {
         Ok(Ok(())) => (StatusCode::ACCEPTED, Json(json!({ "received": received }))).into_response(),
         Ok(Err(error)) => unavailable(&*error),
         Err(error) => unavailable(&error),
     }
+}
+
+async fn read(request: Request) -> Result<Bytes, ReportError> {
+    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ReportError::TooLarge,
+        // The connection failed.
+        _ => ReportError::Malformed,
+    })
 }
 
 /// All are tried, also behind one that fails.
@@ -98,39 +131,108 @@ async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupEr
     noted
 }
 
-/// `POST /api/v2/leaks/github`: the webhook of GitHub's secret scanning.
-pub async fn by_github(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let Ok(body) = body else { return refused(ReportError::TooLarge) };
+/// `POST /api/v2/leaks/github`: the webhook of GitHub's secret scanning. The headers are checked
+/// before the body is read, and few bodies are read at a time: each may have 4 MiB, and only all of
+/// it shows whether GitHub has signed it.
+pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(github) = &app.github else {
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", "this service is no partner of GitHub's");
         return refusal.into_response();
     };
+    let reporter = Reporter::of(&request, app.behind_tls);
+    let Some(signed) = Signed::of(request.headers()) else { return refused(ReportError::Signature) };
+    if request.body().size_hint().lower() > LeakReport::MAX_BYTES as u64 {
+        return refused(ReportError::TooLarge);
+    }
+    if let Err(wait) = app.doors.rates.may_be_github(reporter, Instant::now()) {
+        return too_many(wait);
+    }
+    let Some(room) = app.doors.by_github.take(reporter).await else { return busy() };
+    let body = match read(request).await {
+        Ok(body) => body,
+        Err(error) => return refused(error),
+    };
+    let key_id = signed.key_id.clone();
     let (handling, by) = (Arc::clone(&app), Arc::clone(github));
-    let handled = match tokio::spawn(async move { handle(&handling, &by, &headers, &body).await }).await {
+    let handled = tokio::spawn(async move {
+        let _room = room;
+        let delivery = Delivery { key_id: &signed.key_id, signature: &signed.signature, body: &body };
+        let handled = handle(&handling, &by, delivery).await;
+        if let Err(NotHandled::Refused(error)) = &handled
+            && error.status() == StatusCode::FORBIDDEN
+        {
+            handling.doors.rates.is_not_github(reporter, Instant::now());
+        }
+        handled.map(|handled| (handled, delivery.digest()))
+    });
+    let (handled, digest) = match handled.await {
         Ok(Ok(handled)) => handled,
-        Ok(Err(response)) => return response,
+        Ok(Err(NotHandled::Refused(error))) => return refused(error),
+        Ok(Err(NotHandled::Later)) => return not_now(),
         Err(error) => return unavailable(&error),
     };
-    // Here and not in the task: this is not reached where nobody waits for the answer, and so the report may be sent again.
-    match github.webhook.answer(&handled) {
-        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => unavailable(error),
+    // Here and not in the task: if the connection is lost, this is not reached, and the report may
+    // be sent again.
+    let answer = match github.webhook.answer(&handled) {
+        Ok(answer) => answer,
+        Err(error) => return unavailable(error),
+    };
+    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id).await {
+        // Answered all the same: a replay changes nothing, and GitHub may not send the report a
+        // second time.
+        tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");
+    }
+    ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+/// The headers that GitHub signs with.
+struct Signed {
+    key_id: String,
+    signature: String,
+}
+
+impl Signed {
+    /// More characters than any signature by the curve has, and than GitHub's key ids, which are
+    /// digests.
+    const MOST: usize = 256;
+
+    /// Returns `None` if a header is missing, occurs twice, or cannot be what GitHub sends.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let only = |name: &str| {
+            let mut values = headers.get_all(name).iter();
+            let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+            (1..=Self::MOST).contains(&value.len()).then(|| value.to_owned())
+        };
+        let (key_id, signature) = (only("github-public-key-identifier")?, only("github-public-key-signature")?);
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        signature.bytes().all(is_base64).then_some(Self { key_id, signature })
     }
 }
 
-/// Revokes what is reported and tells the owners, or says what to answer.
-async fn handle(app: &App, github: &GitHub, headers: &HeaderMap, body: &[u8]) -> Result<Handled, Response> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let delivery = Delivery {
-        key_id: header("github-public-key-identifier"),
-        signature: header("github-public-key-signature"),
-        body,
-    };
-    let reporter = Actor::new("GitHub secret scanning").map_err(|error| unavailable(&error))?;
+/// Why a report was not handled.
+enum NotHandled {
+    Refused(ReportError),
+    /// It has to be sent again; the log says why.
+    Later,
+}
+
+impl NotHandled {
+    fn failed(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error, "a leak report waits to be sent again");
+        Self::Later
+    }
+}
+
+/// Revokes the reported tokens and notes them for their owners.
+async fn handle(app: &App, github: &GitHub, delivery: Delivery<'_>) -> Result<Handled, NotHandled> {
+    // A stranger does not learn of it: the signature is checked first.
+    let digest = delivery.digest();
+    match deliveries::is_answered(&app.pool, &digest).await {
+        Ok(true) => github.webhook.remember(digest),
+        Ok(false) => {}
+        Err(error) => return Err(NotHandled::failed(&error)),
+    }
+    let reporter = Actor::new("GitHub secret scanning").map_err(|error| NotHandled::failed(&error))?;
     let mut handled = app.tokens.handle_github(&github.webhook, &reporter, delivery).await;
     if handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
         let are_fresh = github.fetch_keys().await;
@@ -138,11 +240,11 @@ async fn handle(app: &App, github: &GitHub, headers: &HeaderMap, body: &[u8]) ->
         if !are_fresh && handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
             // Anybody can name a key, as often as they like: nothing for the log.
             tracing::debug!("whether a report's key is GitHub's is not to be known now");
-            return Err(not_now());
+            return Err(NotHandled::Later);
         }
     }
-    let mut handled = handled.map_err(refused)?;
-    finish(app, &reporter, &mut handled.leaks).await.map_err(|error| unavailable(&*error))?;
+    let mut handled = handled.map_err(NotHandled::Refused)?;
+    finish(app, &reporter, &mut handled.leaks).await.map_err(|error| NotHandled::failed(&*error))?;
     Ok(handled)
 }
 
@@ -165,4 +267,22 @@ fn unavailable(error: &(dyn Error + 'static)) -> Response {
 fn not_now() -> Response {
     let detail = "the report could not be handled: send it again";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
+}
+
+/// Answers a report for which there was no room.
+fn busy() -> Response {
+    let detail = "too many reports are being read: send it again";
+    after(bodies::PATIENCE, Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))
+}
+
+fn too_many(wait: Duration) -> Response {
+    after(wait, Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many reports have come: send it later"))
+}
+
+fn after(wait: Duration, refusal: Refusal) -> Response {
+    let mut response = refusal.into_response();
+    // Rounded up, so that the next try is not too early.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }

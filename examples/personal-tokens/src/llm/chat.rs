@@ -49,8 +49,13 @@ pub async fn completions(
 ) -> Result<Response, ChatError> {
     let models = models_of(&app, &caller).await?;
     let accept = request.headers().get(ACCEPT).cloned();
+    // Only while the body comes: how many questions are with upstreams is bounded there. One person
+    // gets only a part of the room.
+    let room = app.questions.take(Some(caller.user.id)).await;
+    let room = room.ok_or(ChatError::Ask(AskError::Busy))?;
     DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
+    drop(room);
     ask(&app, &models, body, accept.as_ref()).await
 }
 

@@ -88,18 +88,21 @@ pub struct Models {
 type Row = (i64, i64, String, String, Option<String>, bool);
 
 impl Models {
-    /// What the configuration says, and what the table holds.
+    /// Returns the models of the table; [`configure`](Self::configure) adds those of the
+    /// configuration.
+    pub fn new(pool: SqlitePool, upstreams: Upstreams) -> Self {
+        Self { pool, configured: Vec::new(), upstreams }
+    }
+
+    /// Adds the models of the configuration.
     ///
     /// # Errors
-    /// [`ModelError`] for a model of the configuration that could not work.
-    pub async fn open(
-        pool: SqlitePool,
-        projects: &Projects,
+    /// Returns an error with the [`ModelError`] of the first model that could not work.
+    pub fn configure(
+        &mut self,
+        projects: &[Project],
         entries: Vec<ModelEntry>,
-        upstreams: Upstreams,
-    ) -> Result<Self, crate::setup::SetupError> {
-        let mut models = Self { pool, configured: Vec::new(), upstreams };
-        let all = projects.all().await?;
+    ) -> Result<(), crate::setup::SetupError> {
         for entry in entries {
             let model = Model {
                 id: None,
@@ -110,14 +113,14 @@ impl Models {
                 upstream_model: entry.upstream_model,
             };
             let is_default = |other: &Model| other.project_id == model.project_id && other.default && model.default;
-            let checked = models.check(&model, &all).and_then(|()| match models.configured.iter().any(is_default) {
+            let checked = self.check(&model, projects).and_then(|()| match self.configured.iter().any(is_default) {
                 true => Err(ModelError::Defaults),
                 false => Ok(()),
             });
             checked.map_err(|error| format!("config.json: model {:?}: {error}", model.name))?;
-            models.configured.push(model);
+            self.configured.push(model);
         }
-        Ok(models)
+        Ok(())
     }
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {

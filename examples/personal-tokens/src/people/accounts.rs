@@ -5,6 +5,7 @@ use std::sync::Arc;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Argon2, password_hash};
 use keyfob::OwnerId;
+use sha2::{Digest, Sha256};
 use sqlx::{SqliteExecutor, SqlitePool};
 use tokio::sync::Semaphore;
 
@@ -18,14 +19,26 @@ pub struct User {
     pub suspended: bool,
     /// May see and end everybody's tokens.
     pub admin: bool,
+    /// Changes with the password, so that sessions of an earlier one end. It is a digest of the
+    /// salted hash, and so reveals nothing of the password.
+    pub password_mark: u64,
 }
 
-type Row = (i64, String, bool, bool);
+type Row = (i64, String, bool, bool, String);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin): Row) -> Self {
-        Self { id, name, suspended, admin }
+    fn from((id, name, suspended, admin, password_hash): Row) -> Self {
+        let digest = Sha256::digest(password_hash);
+        let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
+        Self { id, name, suspended, admin, password_mark: u64::from_be_bytes(*first) }
     }
+}
+
+/// Writes the query of a [`Row`].
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
+    };
 }
 
 impl User {
@@ -55,16 +68,15 @@ impl Accounts {
 
     /// The user of this name, if the password is theirs.
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
-        let row: Option<(i64, String, bool, bool, String)> = sqlx::query_as(
-            "SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users WHERE name = ?",
-        )
-        .bind(name.trim())
-        .fetch_optional(&self.pool)
-        .await?;
-        let (user, stored) = match row {
-            Some((id, name, suspended, admin, stored)) => (Some(User { id, name, suspended, admin }), stored),
-            None => (None, self.decoy.clone()),
-        };
+        let row: Option<Row> =
+            sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
+        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
+        let fits = self.fits(password, stored).await?;
+        Ok(row.filter(|_| fits).map(User::from))
+    }
+
+    /// Returns whether this hash was made of this password.
+    async fn fits(&self, password: String, stored: String) -> Result<bool, SetupError> {
         let turn = Arc::clone(&self.gate).acquire_owned().await?;
         let fits = tokio::task::spawn_blocking(move || {
             // Kept by the hash itself: a client that goes away drops the request, and not the work.
@@ -76,14 +88,33 @@ impl Accounts {
                 Err(error) => Err(error),
             }
         });
-        let fits = fits.await?.map_err(|error| error.to_string())?;
-        Ok(user.filter(|_| fits))
+        Ok(fits.await?.map_err(|error| error.to_string())?)
+    }
+
+    /// Replaces a person's password if `present` is the current one. Returns the person with the
+    /// new mark, by which their earlier sessions have ended, or `None` if `present` is wrong.
+    pub async fn change_password(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
+        let stored: String =
+            sqlx::query_scalar("SELECT password_hash FROM users WHERE id = ?").bind(user).fetch_one(&self.pool).await?;
+        if !self.fits(present, stored.clone()).await? {
+            return Ok(None);
+        }
+        let turn = self.gate.acquire().await?;
+        let hash = hash(new).await?;
+        drop(turn);
+        // If it was changed at the same time, `present` is no longer the current one.
+        let changed = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+            .bind(&hash)
+            .bind(user)
+            .bind(&stored)
+            .execute(&self.pool)
+            .await?;
+        if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
     /// Everybody, by name.
     pub async fn all(&self) -> sqlx::Result<Vec<User>> {
-        let sql = "SELECT id, name, suspended, id IN (SELECT user_id FROM admins) FROM users ORDER BY name, id";
-        let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(User::from).collect())
     }
 
@@ -95,8 +126,7 @@ impl Accounts {
 
 /// The person of this number.
 pub async fn find(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<User>> {
-    let sql = "SELECT id, name, suspended, id IN (SELECT user_id FROM admins) FROM users WHERE id = ?";
-    let row: Option<Row> = sqlx::query_as(sql).bind(id).fetch_optional(pool).await?;
+    let row: Option<Row> = sqlx::query_as(select_users!("WHERE id = ?")).bind(id).fetch_optional(pool).await?;
     Ok(row.map(User::from))
 }
 
@@ -108,6 +138,13 @@ pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str
         .execute(db)
         .await?;
     Ok(done.last_insert_rowid())
+}
+
+/// Replaces the password of the person of this name. Returns whether there is such a person.
+pub async fn set_password(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("UPDATE users SET password_hash = ? WHERE name = ?").bind(password_hash).bind(name).execute(db);
+    Ok(done.await?.rows_affected() > 0)
 }
 
 /// Makes somebody an administrator.

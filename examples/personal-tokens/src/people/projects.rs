@@ -96,9 +96,7 @@ impl Projects {
 
     /// Every project there is, by name.
     pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
-        let rows: Vec<Row> =
-            sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Project::from).collect())
+        all(&self.pool).await
     }
 
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
@@ -109,6 +107,12 @@ impl Projects {
             .await?;
         Ok(())
     }
+}
+
+/// Returns all projects, by name.
+pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
+    let rows: Vec<Row> = sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(db).await?;
+    Ok(rows.into_iter().map(Project::from).collect())
 }
 
 pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, kind: Kind, owner: Option<i64>) -> sqlx::Result<i64> {

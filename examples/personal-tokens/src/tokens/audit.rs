@@ -3,11 +3,13 @@
 //! keyfob tells its events in the midst of requests, so they go through a bounded queue to one writer. Where it is full, events are
 //! dropped, counted and logged: a request never waits for its own trail.
 
-use keyfob::{Actor, Clock, Event, EventSink, TokenKey};
+use keyfob::{Actor, Clock, Event, EventSink, RevocationReason, TokenKey, TokenView};
 use sqlx::SqlitePool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::tokens::groups::{self, Group};
 
 /// How many events may wait to be written.
 const QUEUE: usize = 1024;
@@ -24,6 +26,7 @@ pub struct Entry {
 
 enum Message {
     Write { key: TokenKey, entry: Entry },
+    Group(Group),
     Written(oneshot::Sender<()>),
 }
 
@@ -44,7 +47,8 @@ impl Audit {
         tokio::spawn(async move {
             while let Some(message) = waiting.recv().await {
                 match message {
-                    Message::Write { key, entry } => write(&writer, &key, &entry).await,
+                    Message::Write { key, entry } => log(write(&writer, &key, &entry).await),
+                    Message::Group(group) => log(group.write(&writer).await),
                     // Whoever asked may have gone.
                     Message::Written(done) => drop(done.send(())),
                 }
@@ -67,13 +71,32 @@ impl Audit {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// What happened to a token, the latest first, at most 100.
-    pub async fn of(&self, key: &TokenKey) -> sqlx::Result<Vec<Entry>> {
+    /// Returns what happened to a token, the latest first, at most 100 entries.
+    ///
+    /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
+    /// from the token itself, which holds when, by whom and why it was revoked.
+    pub async fn of(&self, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
+        let (project, id) = (view.project.as_str(), view.id.as_str());
         let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
                    ORDER BY id DESC LIMIT 100";
         let rows: Vec<(i64, String, String, String)> =
-            sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|(at, event, actor, detail)| Entry { at, event, actor, detail }).collect())
+            sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
+        let entry = |(at, event, actor, detail)| Entry { at, event, actor, detail };
+        let mut entries: Vec<Entry> = rows.into_iter().map(entry).collect();
+        if let Some(revoked) = &view.revoked {
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
+            let has_own: bool = sqlx::query_scalar(sql).bind(project).bind(id).fetch_one(&self.pool).await?;
+            if !has_own {
+                let with = groups::of(&self.pool, view, revoked).await?;
+                let reason = words(revoked.reason);
+                let detail = with.map_or_else(|| reason.clone(), |with| format!("{reason}, {with}"));
+                let (at, event, actor) = (revoked.at.as_unix_millis(), "revoked".into(), revoked.by.as_str().into());
+                let place = entries.partition_point(|entry| entry.at > at);
+                entries.insert(place, Entry { at, event, actor, detail });
+            }
+        }
+        Ok(entries)
     }
 }
 
@@ -89,14 +112,18 @@ impl EventSink for Audit {
             Event::Rotated { key, successor, grace_until, actor } => {
                 (Some(*key), Some(*actor), format!("to {successor}, works until {grace_until}"))
             }
-            Event::Revoked { key, actor, reason } => (Some(*key), Some(*actor), reason.to_string()),
+            Event::Revoked { key, actor, reason } => (Some(*key), Some(*actor), words(*reason)),
             Event::Leaked { key, actor, .. } => (Some(*key), Some(*actor), String::new()),
             Event::Failed { key, rejection, left_out } => (*key, None, format!("{rejection}, {left_out} more before")),
             Event::Reused { key, left_out, .. } | Event::PolicyBlocked { key, left_out } => {
                 (Some(*key), None, format!("{left_out} more before"))
             }
             Event::Expiring { key, stage } => (Some(*key), None, stage.to_string()),
-            // Of a whole project, or of none: the log has them.
+            Event::GroupRevoked { project, group, actor, reason, .. } => {
+                let at = self.clock.now().as_unix_millis();
+                return self.send(Message::Group(Group::new(at, project, group, actor, *reason)));
+            }
+            // Of no token: the log has them.
             _ => return,
         };
         let Some(key) = key else { return };
@@ -113,7 +140,11 @@ impl Audit {
     fn push(&self, key: TokenKey, event: &str, actor: Option<&Actor>, detail: String) {
         let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
         let entry = Entry { at: self.clock.now().as_unix_millis(), event: event.into(), actor, detail };
-        if self.queue.try_send(Message::Write { key, entry }).is_err() {
+        self.send(Message::Write { key, entry });
+    }
+
+    fn send(&self, message: Message) {
+        if self.queue.try_send(message).is_err() {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "the audit trail is behind, and loses events");
@@ -122,11 +153,19 @@ impl Audit {
     }
 }
 
-async fn write(pool: &SqlitePool, key: &TokenKey, entry: &Entry) {
-    let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
-    let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
-    let row = row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail);
-    if let Err(error) = row.execute(pool).await {
+fn words(reason: RevocationReason) -> String {
+    reason.as_str().replace('_', " ")
+}
+
+fn log(written: sqlx::Result<()>) {
+    if let Err(error) = written {
         tracing::error!(error = &error as &dyn std::error::Error, "an event is not written");
     }
+}
+
+async fn write(pool: &SqlitePool, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
+    let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
+    let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
+    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(pool).await?;
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod expiry;
+pub mod groups;
 pub mod listing;
 pub mod names;
 pub mod notices;

@@ -77,11 +77,13 @@ impl TokenNames {
             .collect()
     }
 
-    /// The token that has this name.
-    pub async fn find(&self, uuid: Uuid) -> Result<Option<(TokenName, TokenKey)>, SetupError> {
+    /// Finds the user's token of this name. The query is the same for another user's token and for
+    /// none, so its time tells nothing.
+    pub async fn find(&self, uuid: Uuid, user: i64) -> Result<Option<(TokenName, TokenKey)>, SetupError> {
         let row: Option<(i64, String, String)> =
-            sqlx::query_as("SELECT id, project, token_id FROM token_names WHERE uuid = ?")
+            sqlx::query_as("SELECT id, project, token_id FROM token_names WHERE uuid = ? AND user_id = ?")
                 .bind(uuid.to_string())
+                .bind(user)
                 .fetch_optional(&self.pool)
                 .await?;
         let Some((id, project, token)) = row else { return Ok(None) };

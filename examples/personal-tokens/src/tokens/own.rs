@@ -40,8 +40,8 @@ pub enum Refused {
     Conflict,
     InvalidProject,
     ForbiddenProject,
+    /// There is no such token, or it is another person's. The answer does not tell which.
     Unknown,
-    NotYours,
     Failed,
 }
 
@@ -76,7 +76,6 @@ impl fmt::Display for Refused {
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
             Self::ForbiddenProject => f.write_str("you are not in this project"),
             Self::Unknown => f.write_str("there is no such token"),
-            Self::NotYours => f.write_str("the token is another person's"),
             Self::Failed => f.write_str("something went wrong on our side; please try again"),
         }
     }
@@ -169,15 +168,12 @@ pub async fn write_uses(app: &App) {
 /// One of the person's tokens, unless they deleted it.
 pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
     let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
-    let found = app.names.find(uuid).await.map_err(Refused::failed)?;
+    let found = app.names.find(uuid, user.id).await.map_err(Refused::failed)?;
     let (name, key) = found.ok_or(Refused::Unknown)?;
     write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
     // The record says whose it is, not the row of its name.
-    if view.owner != user.owner_id() {
-        return Err(Refused::NotYours);
-    }
-    if view.status == Status::Revoked {
+    if view.owner != user.owner_id() || view.status == Status::Revoked {
         return Err(Refused::Unknown);
     }
     Ok(OwnToken { name, view })

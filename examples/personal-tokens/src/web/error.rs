@@ -50,7 +50,7 @@ impl IntoResponse for PageError {
             Self::Refused(Refused::Unknown) => {
                 (StatusCode::NOT_FOUND, "No such token", "It may have been deleted meanwhile.".into())
             }
-            Self::Refused(refused @ (Refused::ForbiddenProject | Refused::NotYours)) => {
+            Self::Refused(refused @ Refused::ForbiddenProject) => {
                 (StatusCode::FORBIDDEN, "Not yours", in_words(&refused))
             }
             Self::Refused(refused @ Refused::Failed) => {

@@ -1,5 +1,6 @@
 //! The page of one token: what happened to it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -45,16 +46,32 @@ pub async fn draw(app: &App, signed_in: SignedIn, view: TokenView, back: String)
     app.audit.written().await;
     let now = app.tokens.now();
     let me = Actor::from(&signed_in.user.owner_id());
+    let mut names = HashMap::new();
     let mut entries = Vec::new();
-    for entry in app.audit.of(&view.key()).await.map_err(Refused::failed)? {
+    for entry in app.audit.of(&view).await.map_err(Refused::failed)? {
         let at = Timestamp::from_unix_millis(entry.at).map_err(Refused::failed)?;
         let who = match entry.actor.as_str() {
             "" => "a request with the token".into(),
             actor if actor == me.as_str() => "you".into(),
-            actor => format!("person {actor}"),
+            actor => match names.get(actor) {
+                Some(name) => String::clone(name),
+                None => {
+                    let name = name_of(app, actor).await?;
+                    names.insert(actor.to_owned(), name.clone());
+                    name
+                }
+            },
         };
         let at = Time::ago(at, now);
         entries.push(Line { at, event: entry.event.replace('_', " "), who, detail: entry.detail });
     }
     render(&HistoryPage { signed_in, back, view, entries })
+}
+
+/// Returns the name of a person. An actor that is no person, such as a leak report, is its own
+/// name.
+async fn name_of(app: &App, actor: &str) -> Result<String, Refused> {
+    let Ok(id) = actor.parse() else { return Ok(actor.into()) };
+    let person = app.accounts.find(id).await.map_err(Refused::failed)?;
+    Ok(person.map_or_else(|| format!("person {actor}"), |person| person.name))
 }

@@ -10,6 +10,7 @@ pub mod history;
 pub mod models;
 pub mod page;
 pub mod pane;
+pub mod password;
 pub mod rows;
 pub mod sessions;
 pub mod sign_in;

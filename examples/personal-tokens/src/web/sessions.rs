@@ -27,6 +27,9 @@ use crate::web::error::PageError;
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
+    /// The [`User::password_mark`] at the sign-in. The session ends when the mark changes.
+    #[serde(default)]
+    password_mark: u64,
     csrf: String,
     /// Forms that made a token, newest last. Sent again (a reload of the page with the token), they make no second one.
     spent_forms: Vec<String>,
@@ -39,7 +42,8 @@ const MOST_SPENT_FORMS: usize = 32;
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
-    let visit = Visit { user: user.id, csrf: random::hex128()?, spent_forms: Vec::new() };
+    let visit =
+        Visit { user: user.id, password_mark: user.password_mark, csrf: random::hex128()?, spent_forms: Vec::new() };
     session.insert(VISIT, visit).await?;
     Ok(())
 }
@@ -80,6 +84,11 @@ impl SignedIn {
         Ok(())
     }
 
+    /// Renews the session under another id and with the person's current password mark.
+    pub async fn renew(&self, user: &User) -> Result<(), SetupError> {
+        begin(&self.session, user).await
+    }
+
     pub async fn end(self) -> Result<(), SetupError> {
         Ok(self.session.flush().await?)
     }
@@ -101,7 +110,9 @@ impl FromRequestParts<Arc<App>> for SignedIn {
             None => None,
         };
         match (user, visit) {
-            (Some(user), Some(visit)) if !user.suspended => Ok(Self { user, visit, session }),
+            (Some(user), Some(visit)) if !user.suspended && visit.password_mark == user.password_mark => {
+                Ok(Self { user, visit, session })
+            }
             _ if api => Err(ApiError::NotSignedIn.into_response()),
             _ => Err(Redirect::to("/sign-in").into_response()),
         }

@@ -105,6 +105,7 @@ async fn in_scheme(scheme: Scheme) {
     check("refused").await;
     for (path, name) in [
         (format!("/settings/tokens/{well}"), "history"),
+        ("/settings/password".into(), "password"),
         ("/admin".into(), "admin"),
         ("/admin/projects/1".into(), "admin-project"),
         ("/admin/people/1".into(), "admin-person"),

@@ -12,3 +12,4 @@ mod administration;
 mod driver;
 mod guide;
 mod list;
+mod password;

@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
 
 use std::fs::Permissions;
-use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,6 +16,7 @@ use http_body_util::BodyExt;
 use keyfob::{Clock, FixedClock, SystemClock};
 use personal_tokens::api::openapi;
 use personal_tokens::app::{App, router};
+use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::{self, FirstSignIn, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -107,7 +107,18 @@ impl Host {
 
     /// With this `config.json`.
     pub async fn start_configured(config: Value) -> Self {
-        Self::start_in(configured(&config, 0o600), Settings::default()).await
+        Self::start_configured_with(config, Settings::default()).await
+    }
+
+    pub async fn start_configured_with(config: Value, settings: Settings) -> Self {
+        Self::start_in(configured(&config, 0o600), settings).await
+    }
+
+    /// Returns the router of another process of the same data directory.
+    pub async fn another(&self, settings: Settings) -> Router {
+        let (app, first) = setup::open(self.dir.path(), settings, Arc::new(self.clock.clone())).await.unwrap();
+        assert!(first.is_none());
+        router(app).unwrap()
     }
 
     /// Why it does not start with this `config.json`; empty if it does.
@@ -132,8 +143,13 @@ impl Host {
     /// Sends a request as our own pages' script does. Every answer must carry the headers that all carry, and one of the
     /// API must be one that the OpenAPI document describes.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_to(&self.router, request).await
+    }
+
+    /// Sends it to another process.
+    pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         *self.answered.lock().unwrap() += &format!("{:?}\n{body}\n", parts.headers);
@@ -148,12 +164,16 @@ impl Host {
         answer
     }
 
-    pub async fn sign_in(&self, name: &str, password: &str) -> Person<'_> {
+    pub async fn try_sign_in(&self, name: &str, password: &str) -> Answer {
         let form = format!("name={name}&password={password}");
         let request = Request::post("/sign-in")
             .header("sec-fetch-site", "same-origin")
             .header("content-type", "application/x-www-form-urlencoded");
-        let answer = self.send(request.body(form.into()).unwrap()).await.is(303);
+        self.send(request.body(form.into()).unwrap()).await
+    }
+
+    pub async fn sign_in(&self, name: &str, password: &str) -> Person<'_> {
+        let answer = self.try_sign_in(name, password).await.is(303);
         let cookie = answer.header("set-cookie");
         Person { host: self, cookie: cookie.split(';').next().unwrap().into() }
     }
@@ -178,9 +198,13 @@ impl Host {
 
     /// Answers on a free loopback port too, for as long as the test runs.
     pub async fn serve(&self) -> SocketAddr {
+        self.serve_within(Limits::default()).await
+    }
+
+    pub async fn serve_within(&self, limits: Limits) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(axum::serve(listener, self.router.clone()).into_future());
+        tokio::spawn(serve(listener, self.router.clone(), limits, std::future::pending()));
         address
     }
 

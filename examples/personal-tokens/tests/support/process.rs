@@ -37,14 +37,32 @@ impl Process {
         process
     }
 
+    /// Starts it, and waits for its address, which follows the first sign-in if there is one.
+    pub fn start_to_address(command: &mut Command) -> Self {
+        let mut process = Self::start(command, 1);
+        if !process.printed[0].starts_with("personal-tokens: ") {
+            process.printed.extend(process.out.next().map(Result::unwrap));
+        }
+        process
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn line(&self, start: &str) -> &str {
+        let line = self.printed.iter().find_map(|line| line.strip_prefix(start));
+        line.unwrap_or_else(|| panic!("no line {start}: {:?}", self.printed))
+    }
+
     /// `http://HOST:PORT`
     pub fn address(&self) -> String {
-        self.printed[0].strip_prefix("personal-tokens: ").unwrap().trim_end_matches('/').to_owned()
+        self.line("personal-tokens: ").trim_end_matches('/').to_owned()
     }
 
     /// The name and the password that a first start prints.
     pub fn first(&self) -> (String, String) {
-        let said = self.printed[1].strip_prefix("first sign-in, shown this once: name ").unwrap();
+        let said = self.line("first sign-in, shown this once: name ");
         let (name, password) = said.split_once(" password ").unwrap();
         (name.into(), password.into())
     }

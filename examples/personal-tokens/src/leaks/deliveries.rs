@@ -1,0 +1,32 @@
+//! Stores which of GitHub's reports were answered, so that every process of the data directory
+//! knows a replay, also after a restart.
+
+use sqlx::SqlitePool;
+
+/// Returns whether a report with this digest was answered.
+pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM github_deliveries WHERE digest = ?)")
+        .bind(digest.as_slice())
+        .fetch_one(pool)
+        .await
+}
+
+/// Stores a report as answered, with the key that signed it.
+pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO github_deliveries (digest, key_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        .bind(digest.as_slice())
+        .bind(key_id)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the reports that none of these keys signed. They cannot be replayed, because no other
+/// key is accepted.
+pub async fn keep_of(pool: &SqlitePool, key_ids: &[&str]) -> Result<(), crate::setup::SetupError> {
+    sqlx::query("DELETE FROM github_deliveries WHERE key_id NOT IN (SELECT value FROM json_each(?))")
+        .bind(serde_json::to_string(key_ids)?)
+        .execute(pool)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! The address of a reporter, as far as it is known, and the rate of its reports.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderMap;
+
+/// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client has all
+/// addresses of that network.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Reporter(IpAddr);
+
+impl Reporter {
+    /// Returns the client's address: behind a proxy, the one that the proxy names, otherwise the
+    /// peer's. A loopback peer is unknown: it is a person who tries the service, or a proxy that
+    /// `--behind-tls` does not announce.
+    pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
+        let address = if behind_proxy {
+            forwarded_for(request.headers())?
+        } else {
+            let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+            Some(peer.ip().to_canonical()).filter(|address| !address.is_loopback())?
+        };
+        Some(Self(match address {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+            address => address,
+        }))
+    }
+}
+
+/// Returns the last address of the header, which the proxy has added. The client may have written
+/// those before it.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    let address: IpAddr = last.rsplit(',').next()?.trim().parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// A burst, and then one report per interval.
+#[derive(Clone, Copy)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+/// The rate of one reporter.
+const OF_ONE: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
+/// The rate of all reporters together: that of five.
+const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
+/// The rate at which one address may present false signatures.
+const FALSE: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
+/// The most addresses whose false signatures are counted.
+const MOST_FALSE: usize = 4096;
+
+impl Rate {
+    /// Returns how long to wait for the next report; zero means none. `spent` is the time at which
+    /// the whole burst is free again.
+    fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
+        let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
+        debt.saturating_sub(self.every * (self.burst - 1))
+    }
+
+    fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
+        spent.map_or(now, |spent| spent.max(now)) + self.every
+    }
+}
+
+/// The rates of reports. GitHub's signed reports are not counted, and no report of others delays
+/// them.
+#[derive(Default)]
+pub struct Rates {
+    spent: Mutex<Spent>,
+}
+
+#[derive(Default)]
+struct Spent {
+    by_all: Option<Instant>,
+    by_one: HashMap<Option<Reporter>, Instant>,
+    falsely: HashMap<Reporter, Instant>,
+}
+
+impl Rates {
+    /// Counts an unsigned report.
+    ///
+    /// # Errors
+    /// Returns the time to wait if this reporter, or all of them together, have sent too many. Then
+    /// it is not counted.
+    pub fn take(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
+        let mut spent = self.spent();
+        let by_one = spent.by_one.get(&reporter).copied();
+        let wait = OF_ONE.wait(by_one, now).max(OF_ALL.wait(spent.by_all, now));
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        spent.by_all = Some(OF_ALL.spend(spent.by_all, now));
+        // A burst that is free again need not be kept. Few entries remain, because all together are
+        // bounded.
+        spent.by_one.retain(|_, spent| *spent > now);
+        spent.by_one.insert(reporter, OF_ONE.spend(by_one, now));
+        Ok(())
+    }
+
+    /// Checks that this address has not presented too many false signatures.
+    ///
+    /// # Errors
+    /// Returns the time to wait if it has.
+    pub fn may_be_github(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
+        let falsely = reporter.and_then(|reporter| self.spent().falsely.get(&reporter).copied());
+        match FALSE.wait(falsely, now) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
+        }
+    }
+
+    /// Counts a false signature.
+    pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
+        let Some(reporter) = reporter else { return };
+        let mut spent = self.spent();
+        if spent.falsely.len() >= MOST_FALSE {
+            spent.falsely.retain(|_, spent| *spent > now);
+        }
+        let known = spent.falsely.get(&reporter).copied();
+        // An attacker with more addresses than this is bounded by the number of bodies only.
+        if known.is_some() || spent.falsely.len() < MOST_FALSE {
+            spent.falsely.insert(reporter, FALSE.spend(known, now));
+        }
+    }
+
+    // No code here panics while it holds the lock.
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reporter(number: u8) -> Option<Reporter> {
+        Some(Reporter(IpAddr::from([198, 51, 100, number])))
+    }
+
+    #[test]
+    fn reporter_may_send_a_burst_and_then_one_per_interval() {
+        let (rates, start) = (Rates::default(), Instant::now());
+        let one = reporter(1);
+        for _ in 0..OF_ONE.burst {
+            assert_eq!(rates.take(one, start), Ok(()));
+        }
+        assert_eq!(rates.take(one, start), Err(OF_ONE.every));
+        let almost = start + OF_ONE.every - Duration::from_nanos(1);
+        assert_eq!(rates.take(one, almost), Err(Duration::from_nanos(1)));
+        assert_eq!(rates.take(one, start + OF_ONE.every), Ok(()));
+        assert_eq!(rates.take(one, start + OF_ONE.every), Err(OF_ONE.every));
+        // Other reporters are not delayed, and a refusal is not counted.
+        assert_eq!(rates.take(reporter(2), start + OF_ONE.every), Ok(()));
+        let later = start + OF_ONE.every * 100;
+        assert!((0..OF_ONE.burst).all(|_| rates.take(one, later).is_ok()));
+        assert_eq!(rates.spent().by_one.len(), 1, "a reporter whose burst is free again is not kept");
+    }
+
+    #[test]
+    fn all_together_are_bounded() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let taken = (0..=255).filter(|number| rates.take(reporter(*number), now).is_ok()).count();
+        assert_eq!(taken, OF_ALL.burst as usize);
+        assert_eq!(rates.take(reporter(0), now), Err(OF_ALL.every));
+        assert_eq!(rates.take(reporter(255), now + OF_ALL.every), Ok(()));
+    }
+
+    #[test]
+    fn false_signatures_of_one_address_delay_no_other() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        for _ in 0..FALSE.burst {
+            assert_eq!(rates.may_be_github(reporter(1), now), Ok(()));
+            rates.is_not_github(reporter(1), now);
+            rates.is_not_github(None, now);
+        }
+        assert_eq!(rates.may_be_github(reporter(1), now), Err(FALSE.every));
+        assert_eq!(rates.may_be_github(reporter(1), now + FALSE.every), Ok(()));
+        assert_eq!((rates.may_be_github(reporter(2), now), rates.may_be_github(None, now)), (Ok(()), Ok(())));
+        // The memory for them is bounded.
+        for number in 0..=MOST_FALSE as u32 {
+            rates.is_not_github(Some(Reporter(IpAddr::from(number.to_be_bytes()))), now);
+        }
+        assert_eq!(rates.spent().falsely.len(), MOST_FALSE);
+    }
+
+    #[test]
+    fn reporter_is_the_peer_or_the_last_forwarded_address() {
+        let of = |peer: &str, headers: &[&str], behind_proxy: bool| {
+            let mut request = Request::new(axum::body::Body::empty());
+            let peer: SocketAddr = peer.parse().expect("an address");
+            request.extensions_mut().insert(ConnectInfo(peer));
+            for value in headers {
+                request.headers_mut().append("x-forwarded-for", value.parse().expect("a header"));
+            }
+            Reporter::of(&request, behind_proxy).map(|reporter| reporter.0.to_string())
+        };
+        let some = |address: &str| Some(address.to_owned());
+        assert_eq!(of("198.51.100.1:5", &[], false), some("198.51.100.1"));
+        assert_eq!(of("[::ffff:198.51.100.1]:5", &[], false), some("198.51.100.1"));
+        assert_eq!(of("[2001:db8:1:2:3:4:5:6]:5", &[], false), some("2001:db8:1:2::"));
+        // Without a proxy, the header is the client's own.
+        assert_eq!(of("198.51.100.1:5", &["198.51.100.2"], false), some("198.51.100.1"));
+        for peer in ["127.0.0.1:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
+            assert_eq!(of(peer, &["198.51.100.2"], false), None, "{peer}");
+        }
+        let behind = |headers: &[&str]| of("127.0.0.1:5", headers, true);
+        assert_eq!(behind(&["198.51.100.2"]), some("198.51.100.2"));
+        assert_eq!(behind(&["192.0.2.1, 198.51.100.2"]), some("198.51.100.2"));
+        assert_eq!(behind(&["192.0.2.1", "198.51.100.2"]), some("198.51.100.2"));
+        assert_eq!(behind(&["192.0.2.1, unknown"]), None);
+        assert_eq!(behind(&[]), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! Serves connections within bounds, so that a client cannot stop the service by holding
+//! connections.
+//!
+//! `axum::serve` has no timeouts and no limit of connections, so this calls hyper directly, as
+//! axum's own examples do.
+
+mod body;
+mod seats;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use keyfob::Refusal;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
+
+use crate::app::with_fixed_headers;
+use body::{Answer, Coming, Late};
+use seats::{Seat, Seats};
+
+/// The bounds of connections. Each time is counted on its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most connections. At the limit, the connection that has waited longest for its headers
+    /// is closed for a new one. If none waits for its headers, it is the one that has waited
+    /// longest for a body.
+    pub connections: usize,
+    /// The least time that a connection may wait before it is closed for another.
+    pub at_least: Duration,
+    /// The most time until the headers of the first request are complete.
+    pub headers: Duration,
+    /// The most time until the headers of the next request are complete, from the end of the one
+    /// before. A proxy keeps idle connections for a minute, and must not meet one that is closing.
+    pub idle: Duration,
+    /// The most time until the body of a request is complete, from its headers.
+    pub body: Duration,
+    /// The most time in which a client reads no byte of an answer.
+    pub write: Duration,
+    /// The most bytes that are read ahead, and so the most bytes of headers.
+    pub read_ahead: usize,
+}
+
+impl Default for Limits {
+    /// Returns the bounds for a process that may open 1,024 files, the usual limit. Half of them
+    /// are for connections.
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            at_least: Duration::from_millis(100),
+            headers: Duration::from_secs(15),
+            idle: Duration::from_secs(75),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            read_ahead: 32 * 1024,
+        }
+    }
+}
+
+/// Serves until `stop` completes, and then until the requests in progress have ended.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+    let seats = Arc::new(Seats::new(limits.connections, limits.at_least));
+    // Each connection holds a receiver, so `closed` returns when the last connection has ended.
+    let (stopping, stopped) = watch::channel(false);
+    let mut stop = pin!(stop);
+    loop {
+        let accept = async {
+            let (stream, peer) = accept(&listener, &seats).await;
+            (stream, peer, seats.take().await)
+        };
+        let (stream, peer, seat) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut stop => break,
+        };
+        tokio::spawn(attend(stream, peer, seat, router.clone(), limits, stopped.clone()));
+    }
+    drop((listener, stopped));
+    stopping.send_replace(true);
+    stopping.closed().await;
+}
+
+/// Accepts the next connection. If the process cannot open more files, it closes a connection that
+/// waits.
+async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr) {
+    loop {
+        let error = match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => error,
+        };
+        // The client left before it was accepted.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            continue;
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "cannot accept a connection");
+        seats.make_room(Instant::now());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Serves one connection from its first byte to its last.
+async fn attend(
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Seat,
+    router: Router,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let seat = Arc::new(seat);
+    let service = {
+        let seat = Arc::clone(&seat);
+        service_fn(move |request| respond(request, peer, Arc::clone(&seat), router.clone(), limits.body))
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.read_ahead)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = first_request_is_late(&seat, limits.headers) => return,
+        () = seat.cut() => {
+            tracing::debug!(%peer, "connection closed to make room for another");
+            return;
+        }
+        // An error means that the server is gone, so the connection ends too.
+        () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // The client has mostly caused it, and an operator cannot mend it: not a warning.
+        tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
+    }
+}
+
+/// Completes if the connection has begun no request by then.
+async fn first_request_is_late(seat: &Seat, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    if seat.has_begun() {
+        pending::<()>().await;
+    }
+}
+
+/// The connection is being closed to make room for another.
+#[derive(Debug)]
+struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is closed to make room for another")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+async fn respond(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    seat: Arc<Seat>,
+    router: Router,
+    patience: Duration,
+) -> Result<Response<Body>, Cut> {
+    // The client of a connection that is being closed would not get the answer.
+    let turn = seat.begin().ok_or(Cut)?;
+    let late = Late::default();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(ConnectInfo(peer));
+    let body = Coming::new(body, Arc::clone(&seat), Instant::now() + patience, late.clone());
+    let response =
+        router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|error: Infallible| match error {});
+    let response = if late.is_set() { too_late().await } else { response };
+    Ok(response.map(|body| Body::new(Answer::new(body, turn))))
+}
+
+async fn too_late() -> Response<Body> {
+    let detail = "the body of the request did not come in time";
+    let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail).into_response();
+    let mut response = with_fixed_headers(refusal).await;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

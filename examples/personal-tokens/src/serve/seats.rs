@@ -1,0 +1,274 @@
+//! Counts connections, and chooses the one that is closed to make room for another.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// What a connection is doing.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Phase {
+    /// It waits for the headers of a request, since then.
+    Headers(Instant),
+    /// Its request waits for its body, since then.
+    Body(Instant),
+    /// Its request is handled, or the answer is sent.
+    Working,
+    /// It is being closed.
+    Cut,
+}
+
+/// A bounded number of seats, one for each connection.
+pub(super) struct Seats {
+    most: usize,
+    at_least: Duration,
+    taken: Mutex<Taken>,
+    /// Notified when a seat is freed or begins to wait.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    by_number: BTreeMap<u64, Holder>,
+}
+
+struct Holder {
+    phase: Phase,
+    cut: Arc<Notify>,
+}
+
+/// When to look again for a free seat.
+enum Room {
+    /// At this time a connection has waited long enough to be closed.
+    At(Instant),
+    /// When a seat has changed: a connection is being closed, or all of them are working.
+    Later,
+}
+
+impl Taken {
+    /// Cuts the connection that has waited longest, unless another is already being closed.
+    fn make_room(&mut self, now: Instant, at_least: Duration) -> Room {
+        let holders = || self.by_number.values().map(|holder| holder.phase);
+        if holders().any(|phase| phase == Phase::Cut) {
+            return Room::Later;
+        }
+        let longest = |since: fn(Phase) -> Option<Instant>| {
+            let waiting = self.by_number.iter().filter_map(|(number, holder)| Some((since(holder.phase)?, *number)));
+            waiting.min()
+        };
+        let for_headers = longest(|phase| if let Phase::Headers(since) = phase { Some(since) } else { None });
+        let for_body = || longest(|phase| if let Phase::Body(since) = phase { Some(since) } else { None });
+        let Some((since, number)) = for_headers.or_else(for_body) else { return Room::Later };
+        if since + at_least > now {
+            return Room::At(since + at_least);
+        }
+        let holder = self.by_number.get_mut(&number).expect("the number is of this map, which is locked");
+        holder.phase = Phase::Cut;
+        holder.cut.notify_one();
+        Room::Later
+    }
+}
+
+impl Seats {
+    pub(super) fn new(most: usize, at_least: Duration) -> Self {
+        Self { most: most.max(1), at_least, taken: Mutex::default(), changed: Notify::new() }
+    }
+
+    // No code here panics while it holds the lock.
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a seat. If there is none, makes room and waits for it. Only one task may call this at
+    /// a time.
+    pub(super) async fn take(self: &Arc<Self>) -> Seat {
+        loop {
+            let room = {
+                let mut taken = self.taken();
+                if taken.by_number.len() < self.most {
+                    return self.seat(&mut taken);
+                }
+                taken.make_room(Instant::now(), self.at_least)
+            };
+            match room {
+                Room::Later => self.changed.notified().await,
+                Room::At(time) => tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = sleep_until(time) => {}
+                },
+            }
+        }
+    }
+
+    fn seat(self: &Arc<Self>, taken: &mut Taken) -> Seat {
+        let (number, cut) = (taken.next, Arc::new(Notify::new()));
+        taken.next += 1;
+        taken.by_number.insert(number, Holder { phase: Phase::Headers(Instant::now()), cut: Arc::clone(&cut) });
+        Seat { seats: Arc::clone(self), number, cut, has_begun: AtomicBool::new(false) }
+    }
+
+    /// Cuts the connection that has waited longest.
+    pub(super) fn make_room(&self, now: Instant) {
+        self.taken().make_room(now, self.at_least);
+    }
+
+    /// Moves a seat to another phase if its current one satisfies `before`. Returns whether it did.
+    fn go_on(&self, number: u64, before: fn(Phase) -> bool, phase: Phase) -> bool {
+        let mut taken = self.taken();
+        let is_full = taken.by_number.len() >= self.most;
+        let holder = taken.by_number.get_mut(&number).expect("a seat is in the map until it is dropped");
+        if !before(holder.phase) {
+            return false;
+        }
+        holder.phase = phase;
+        drop(taken);
+        // It may be the one that `take` waits for.
+        if is_full && phase != Phase::Working {
+            self.changed.notify_one();
+        }
+        true
+    }
+}
+
+/// The seat of one connection. Dropping it frees the seat.
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    cut: Arc<Notify>,
+    has_begun: AtomicBool,
+}
+
+impl Seat {
+    /// Returns whether the connection has ever begun a request.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection has to be closed.
+    pub(super) async fn cut(&self) {
+        self.cut.notified().await;
+    }
+
+    /// Marks that the headers of a request are complete. Returns `None` if the connection is being
+    /// closed.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Turn> {
+        self.has_begun.store(true, Ordering::Relaxed);
+        let is_free = |phase| matches!(phase, Phase::Headers(_));
+        self.seats.go_on(self.number, is_free, Phase::Working).then(|| Turn(Arc::clone(self)))
+    }
+
+    /// Marks that the request waits for its body since then.
+    pub(super) fn wait_for_body(&self, since: Instant) {
+        self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Body(since));
+    }
+
+    /// Marks that the body is complete, or no longer needed.
+    pub(super) fn work(&self) {
+        self.seats.go_on(self.number, |phase| matches!(phase, Phase::Body(_)), Phase::Working);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.taken().by_number.remove(&self.number);
+        self.seats.changed.notify_one();
+    }
+}
+
+/// A request in progress. Dropping it marks that the connection waits for the next one.
+pub(super) struct Turn(Arc<Seat>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.seats.go_on(self.0.number, |phase| phase != Phase::Cut, Phase::Headers(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_LEAST: Duration = Duration::from_millis(50);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn seats(most: usize) -> Arc<Seats> {
+        Arc::new(Seats::new(most, AT_LEAST))
+    }
+
+    /// Returns whether the connection has to be closed.
+    async fn is_cut(seat: &Seat) -> bool {
+        tokio::time::timeout(MS, seat.cut()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn connection_that_waited_longest_for_headers_is_cut() {
+        let seats = seats(3);
+        let first = Arc::new(seats.take().await);
+        tokio::time::sleep(MS).await;
+        let second = seats.take().await;
+        tokio::time::sleep(MS).await;
+        let third = Arc::new(seats.take().await);
+        // The first is working, so the second has waited longest.
+        let turn = first.begin().expect("it is not cut");
+        let taking = tokio::spawn({
+            let seats = Arc::clone(&seats);
+            async move { seats.take().await }
+        });
+        second.cut().await;
+        assert!(!is_cut(&first).await && !is_cut(&third).await && !taking.is_finished());
+        // One at a time.
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(!is_cut(&third).await);
+        drop(second);
+        let fourth = taking.await.expect("it does not panic");
+        // The first waits for its next request only since now.
+        drop(turn);
+        assert_eq!(seats.taken().by_number.len(), 3);
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(is_cut(&third).await && !is_cut(&first).await && !is_cut(&fourth).await);
+        // A connection that is being closed begins no request.
+        assert!(third.begin().is_none());
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_cut_before_the_least_time() {
+        let seats = seats(1);
+        let before = Instant::now();
+        let seat = seats.take().await;
+        seats.make_room(before + AT_LEAST - MS);
+        assert!(!is_cut(&seat).await);
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(is_cut(&seat).await);
+    }
+
+    #[tokio::test]
+    async fn connection_that_waits_for_a_body_is_cut_only_if_none_waits_for_headers() {
+        let seats = seats(2);
+        let (uploading, idle) = (Arc::new(seats.take().await), seats.take().await);
+        let _turn = uploading.begin().expect("it is not cut");
+        uploading.wait_for_body(Instant::now());
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(is_cut(&idle).await && !is_cut(&uploading).await);
+        drop(idle);
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(is_cut(&uploading).await);
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_cut_while_all_are_working() {
+        let seats = seats(1);
+        let seat = Arc::new(seats.take().await);
+        let turn = seat.begin().expect("it is not cut");
+        let mut taking = std::pin::pin!(seats.take());
+        assert!(tokio::time::timeout(2 * AT_LEAST, &mut taking).await.is_err() && !is_cut(&seat).await);
+        drop(turn);
+        assert!(tokio::time::timeout(2 * AT_LEAST, &mut taking).await.is_err());
+        assert!(is_cut(&seat).await);
+        drop(seat);
+        assert!(tokio::time::timeout(2 * AT_LEAST, &mut taking).await.is_ok());
+    }
+}

@@ -1,0 +1,68 @@
+//! Stores the groups of tokens that were revoked, one row each, for the audit trail.
+
+use keyfob::{Actor, ProjectId, Revocation, RevocationReason, RevokeGroup, TokenView};
+use sqlx::SqlitePool;
+
+/// A group of tokens that was revoked in one project.
+pub struct Group {
+    at: i64,
+    project: ProjectId,
+    kind: &'static str,
+    value: String,
+    actor: String,
+    reason: &'static str,
+}
+
+impl Group {
+    pub fn new(at: i64, project: &ProjectId, group: &RevokeGroup, actor: &Actor, reason: RevocationReason) -> Self {
+        let (kind, value) = match group {
+            RevokeGroup::Owner(owner) => ("owner", owner.as_str().into()),
+            RevokeGroup::Family(first) => ("family", first.as_str().into()),
+            RevokeGroup::CreatedBefore(time) => ("created_before", time.as_unix_millis().to_string()),
+            RevokeGroup::KeyNumber(number) => ("key", number.to_string()),
+        };
+        Self { at, project: *project, kind, value, actor: actor.as_str().into(), reason: reason.as_str() }
+    }
+
+    pub async fn write(&self, pool: &SqlitePool) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO group_revocations (at, project, kind, value, actor, reason) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(self.at)
+        .bind(self.project.as_str())
+        .bind(self.kind)
+        .bind(&self.value)
+        .bind(&self.actor)
+        .bind(self.reason)
+        .execute(pool)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Returns in words the group that a token was revoked with. The row is written after the whole
+/// group has been revoked, so it is the first one that fits after the token's own revocation.
+pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<&'static str>> {
+    let kind: Option<String> = sqlx::query_scalar(
+        "SELECT kind FROM group_revocations WHERE project = ?1 AND at >= ?2 AND actor = ?3 AND reason = ?4 AND CASE kind \
+         WHEN 'owner' THEN value = ?5 WHEN 'family' THEN value = ?6 \
+         WHEN 'created_before' THEN CAST(value AS INTEGER) > ?7 ELSE value = ?8 END \
+         ORDER BY at, id LIMIT 1",
+    )
+    .bind(view.project.as_str())
+    .bind(revoked.at.as_unix_millis())
+    .bind(revoked.by.as_str())
+    .bind(revoked.reason.as_str())
+    .bind(view.owner.as_str())
+    .bind(view.family.as_str())
+    .bind(view.created_at.as_unix_millis())
+    .bind(view.id.key_number().to_string())
+    .fetch_optional(pool)
+    .await?;
+    Ok(kind.map(|kind| match kind.as_str() {
+        "owner" => "with all tokens of its owner",
+        "family" => "with all tokens of its rotations",
+        "created_before" => "with all tokens of the project",
+        _ => "with all tokens made with its key",
+    }))
+}

@@ -1,0 +1,103 @@
+//! The page on which a person changes their own password.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::web::error::{PageError, render};
+use crate::web::sessions::SignedIn;
+
+/// The least length of NIST SP 800-63B-4 (section 3.1.1.2) for a password that is the only factor.
+const SHORTEST: usize = 15;
+/// The most that the sign-in accepts.
+const LONGEST: usize = 1024;
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'a> {
+    signed_in: &'a SignedIn,
+    said: Option<&'static str>,
+    errors: Errors,
+}
+
+/// The error of each field.
+#[derive(Default)]
+struct Errors {
+    present: Option<String>,
+    new: Option<String>,
+    again: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    said: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordForm {
+    csrf: String,
+    present: String,
+    new: String,
+    again: String,
+}
+
+impl PasswordForm {
+    /// Returns the errors that need no look at the stored password.
+    fn errors(&self) -> Errors {
+        let (length, mut errors) = (self.new.chars().count(), Errors::default());
+        if self.present.is_empty() {
+            errors.present = Some("Enter your current password.".into());
+        }
+        errors.new = match length {
+            0 => Some("Enter a new password.".into()),
+            _ if length < SHORTEST => Some(format!("Use at least {SHORTEST} characters. A few words will do.")),
+            _ if length > LONGEST => Some(format!("Use at most {LONGEST} characters.")),
+            _ if self.new == self.present => Some("This is your current password. Choose another one.".into()),
+            _ => None,
+        };
+        if errors.new.is_none() && self.again != self.new {
+            errors.again = Some("The two new passwords are not the same.".into());
+        }
+        errors
+    }
+}
+
+impl Errors {
+    /// Returns the name of the first field with an error, which gets the focus.
+    fn first(&self) -> Option<&'static str> {
+        let fields = [("present", &self.present), ("new", &self.new), ("again", &self.again)];
+        fields.into_iter().find_map(|(name, error)| error.is_some().then_some(name))
+    }
+}
+
+pub async fn show(signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Html<String>, PageError> {
+    let said = (asked.said.as_deref() == Some("changed"))
+        .then_some("Your password is changed. All your other sessions have ended.");
+    render(&PasswordPage { signed_in: &signed_in, said, errors: Errors::default() })
+}
+
+pub async fn change(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let mut errors = form.errors();
+    if errors.first().is_none() {
+        let changed = app.accounts.change_password(signed_in.user.id, form.present, form.new).await;
+        if let Some(user) = changed.map_err(PageError::failed)? {
+            signed_in.renew(&user).await.map_err(PageError::failed)?;
+            return Ok(Redirect::to("/settings/password?said=changed").into_response());
+        }
+        errors.present = Some("This is not your current password.".into());
+    }
+    let page = render(&PasswordPage { signed_in: &signed_in, said: None, errors })?;
+    Ok((StatusCode::BAD_REQUEST, page).into_response())
+}

@@ -1,0 +1,216 @@
+//! The service answers while strangers hold half-open requests, idle connections and bodies that
+//! never end.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use personal_tokens::serve::Limits;
+use support::Host;
+use support::process::{Process, client, command};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+const HALF_OPEN: usize = 2000;
+const POSTS: usize = 200;
+const A_POST: usize = 4 << 20;
+const MOST_GROWTH: u64 = 100 << 20;
+
+/// Returns a line of `/proc/PID/status`, in bytes.
+fn memory(process: &Process, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    loop {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return stream,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Sends all of a report except its last byte, as far as the service reads it, and holds the
+/// connection.
+async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
+    let mut stream = connect(address).await;
+    let signature = match signed {
+        true => "github-public-key-identifier: k1\r\ngithub-public-key-signature: AAAA\r\n",
+        false => "",
+    };
+    let head = format!("POST /api/v2/leaks/github HTTP/1.1\r\nhost: h\r\n{signature}content-length: {A_POST}\r\n\r\n");
+    let body = vec![b' '; A_POST - 1];
+    // It may be refused before all of it is read.
+    let sent = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(5), sent).await;
+    stream
+}
+
+async fn hold_half_open(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address).await;
+    let _ = stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n").await;
+    stream
+}
+
+/// Returns whether the service has closed the connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut byte = [0];
+    !matches!(tokio::time::timeout(Duration::from_millis(1), stream.read(&mut byte)).await, Ok(Ok(1)) | Err(_))
+}
+
+async fn is_live(address: SocketAddr) -> Result<(), String> {
+    let request = client().get(format!("http://{address}/health/live")).timeout(Duration::from_secs(10));
+    match request.send().await {
+        Ok(answer) if answer.status() == 200 => Ok(()),
+        Ok(answer) => Err(answer.status().to_string()),
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
+    // The connections are this process's too.
+    let own = rlimit::increase_nofile_limit(4096).unwrap();
+    assert!(own > (HALF_OPEN + POSTS + 100) as u64, "this test may open {own} files only");
+    let plain = command(dir.path());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    let process = Process::start(&mut limited, 2);
+    let address: SocketAddr = process.address().trim_start_matches("http://").parse().unwrap();
+    is_live(address).await.unwrap();
+    let before = memory(&process, "VmRSS:");
+
+    let mut posting = JoinSet::new();
+    for number in 0..POSTS {
+        posting.spawn(hold_post(address, number % 2 == 0));
+    }
+    let mut half_open = Vec::new();
+    while half_open.len() < HALF_OPEN {
+        let opening: JoinSet<_> = (0..100).map(|_| hold_half_open(address)).collect();
+        half_open.extend(opening.join_all().await);
+    }
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.push(is_live(address).await);
+    }
+    let posts = posting.join_all().await;
+    answers.push(is_live(address).await);
+    let most = memory(&process, "VmHWM:");
+    println!(
+        "{} half-open and {} posts held; resident {} MB before, {} MB at most",
+        half_open.len(),
+        posts.len(),
+        before >> 20,
+        most >> 20
+    );
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
+
+    // Those that waited longest were closed, and the latest are still open.
+    let (mut oldest, mut latest) = (0, 0);
+    for stream in &mut half_open[..100] {
+        oldest += usize::from(is_closed(stream).await);
+    }
+    for stream in half_open.iter_mut().rev().take(100) {
+        latest += usize::from(is_closed(stream).await);
+    }
+    assert_eq!((oldest, latest), (100, 0));
+}
+
+const SOON: Duration = Duration::from_millis(300);
+
+/// Reads until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    // A reset is an end too.
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
+    assert!(read.is_ok(), "it is held for ever");
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_bodies_and_idle_connections_time_out() {
+    let host = Host::start().await;
+    let limits = Limits { headers: SOON, idle: SOON, body: SOON, ..Limits::default() };
+    let address = host.serve_within(limits).await;
+    // A connection that sends nothing, one that sends a part of the headers, and one that sends no
+    // second request.
+    let mut silent = connect(address).await;
+    assert_eq!(rest(&mut silent).await, "");
+    let mut half_open = hold_half_open(address).await;
+    let begun = std::time::Instant::now();
+    assert_eq!(rest(&mut half_open).await, "");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let mut idle = connect(address).await;
+    idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200 "));
+
+    // A body that does not come, and one that comes byte by byte.
+    let head = "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\n\
+                content-type: application/x-www-form-urlencoded\r\ncontent-length: 9000\r\n\r\n";
+    let mut slow = connect(address).await;
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let answer = rest(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"reason\":\"too_slow\""), "{answer}");
+    assert!(answer.contains("cache-control: no-store") && answer.contains("connection: close"), "{answer}");
+    let (mut reading, mut writing) = connect(address).await.into_split();
+    writing.write_all(head.as_bytes()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        while writing.write_all(b"n").await.is_ok() {
+            tokio::time::sleep(SOON / 10).await;
+        }
+    });
+    let mut answer = [0; 12];
+    tokio::time::timeout(Duration::from_secs(20), reading.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    trickle.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_connection_takes_the_place_of_the_one_that_waited_longest() {
+    let host = Host::start().await;
+    let address = host.serve_within(Limits { connections: 3, ..Limits::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(hold_half_open(address).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    is_live(address).await.unwrap();
+    assert_eq!(rest(&mut held[0]).await, "");
+    // The other two are still open, and complete their requests.
+    for stream in &mut held[1..] {
+        stream.write_all(b"connection: close\r\n\r\n").await.unwrap();
+        assert!(rest(stream).await.starts_with("HTTP/1.1 200 "));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_whose_client_reads_nothing_is_closed() {
+    let host = Host::start().await;
+    let limits = Limits { connections: 1, write: SOON, idle: SOON, ..Limits::default() };
+    let address = host.serve_within(limits).await;
+    let stream = connect(address).await;
+    // Until the service reads no more, because the answers fill all buffers on their way.
+    let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
+    let (_unread, mut writing) = stream.into_split();
+    let asking = async { while writing.write_all(request.as_bytes()).await.is_ok() {} };
+    assert!(tokio::time::timeout(Duration::from_secs(20), asking).await.is_ok(), "it is held for ever");
+    is_live(address).await.unwrap();
+}
