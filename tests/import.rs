@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyfob::{
-    Access, ErasedImport, FixedClock, ForeignHash, ForeignToken, ImportError, ImportKey, ImportOutcome, ImportProgress,
-    ImportRow, ImportStore, Imported, Invalid, KeyNumber, Keyring, MemoryStore, Pepper, Rejection, RevocationReason,
-    Rotation, SqliteStore, StoreError, Timestamp, TokenRecord, TokenStore, Tokens,
+    Access, Disabled, ErasedImport, FixedClock, ForeignHash, ForeignToken, ImportError, ImportKey, ImportOutcome,
+    ImportProgress, ImportRow, ImportStore, Imported, Invalid, KeyNumber, Keyring, MemoryStore, Pepper, Rejection,
+    Revocation, RevocationReason, Rotation, SqliteStore, StoreError, Timestamp, TokenRecord, TokenStore, Tokens,
 };
 use old_tokens::{digest_in_hex, old_text, shape, stored_hash};
 use support::{actor, keyring, new_token, now, pepper, prefix, project};
@@ -146,6 +146,40 @@ on_both_stores! {
         let rotated = tokens.rotate(&actor(), &key, rotation).await.unwrap().unwrap();
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Rotated));
         assert_eq!(rejection(&tokens, rotated.issued.token.expose_secret()).await, None);
+    }
+
+    async fn a_stopped_import_ends_as_one_that_was_not<S>(store: S) {
+        let tokens = service(&store, keyring());
+        let (at, by) = (now(), actor());
+        let revoked = || {
+            let mut token = old(2)?;
+            token.revoked = Some(Revocation { at, by: by.clone(), reason: RevocationReason::KeyCompromise });
+            Ok::<_, Invalid>(token)
+        };
+        let disabled = || {
+            let mut token = old(3)?;
+            token.disabled = Some(Disabled { at, by: by.clone() });
+            Ok::<_, Invalid>(token)
+        };
+        let all = || vec![old(1), revoked(), disabled()];
+        // It stops after the second row, each of which came with its state.
+        let begun = imported(&tokens, all().into_iter().take(2).collect()).await;
+        assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
+        let keys = begun.into_iter().map(key_of).collect::<Vec<_>>();
+        let again = imported(&tokens, all()).await;
+        assert_eq!(again[..2], [Imported::Exists(keys[0]), Imported::Exists(keys[1])]);
+        assert_eq!(rejection(&tokens, &old_text(1)).await, None);
+        assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
+        assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Disabled));
+
+        // It was imported while it worked, and has been revoked since in the old table.
+        let mut since = old(1).unwrap();
+        since.revoked = revoked().unwrap().revoked;
+        assert_eq!(imported(&tokens, vec![Ok(since)]).await, [Imported::Exists(keys[0])]);
+        assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
+        // Not the other way round: what was revoked here stays so.
+        assert_eq!(imported(&tokens, vec![old(2)]).await, [Imported::Exists(keys[1])]);
+        assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
     }
 
     async fn a_key_stays_needed_for_what_it_took_in<S>(store: S) {

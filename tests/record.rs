@@ -253,3 +253,74 @@ fn what_has_ended_takes_no_change_but_the_end_of_its_grace() {
         assert_eq!(judge(&record, wish), Err(TransitionError::Ended(Status::Revoked)));
     }
 }
+
+/// What a store asks of the rows before it rotates: just before, at and after each time.
+#[test]
+fn a_chain_has_at_most_two_working_tokens() {
+    let (first, mut second, mut third) = (record(), record(), record());
+    second.rotated_from = Some(first.id);
+    third.created_at = later(DAY);
+    let may = |first: &TokenRecord| second.may_rotate(1, &third, Some(first), None);
+    for (grace_until, works) in [(later(DAY + MS), true), (later(DAY), false), (later(DAY - MS), false)] {
+        let mut first = first.clone();
+        first.rotate_to(second.id, grace_until);
+        assert_eq!(may(&first), !works, "{grace_until}");
+        first.apply(Change::Disable(Disabled { at: now(), by: actor() }));
+        assert_eq!(may(&first), !works, "it may be enabled again");
+        first.revoke(&revocation());
+        assert!(may(&first));
+    }
+    let mut expired = TokenRecord { expires_at: Some(later(DAY)), ..first.clone() };
+    expired.rotate_to(second.id, later(2 * DAY));
+    assert!(may(&expired));
+    assert!(may(&first), "a token without a grace was not rotated");
+    assert!(second.may_rotate(1, &third, None, None), "a purged one neither");
+    assert!(!second.may_rotate(2, &third, None, None), "of another version");
+}
+
+#[test]
+fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
+    let policy = Policy::default();
+    let how = || Rotation::with_grace(Duration::ZERO).with_retry(request("r"), DAY);
+    let mut old = TokenRecord { expires_at: Some(later(10 * DAY)), ..record() };
+    let first = rotated(&policy, &old, how()).unwrap().successor.record;
+    old.rotate_to(first.id, now());
+    let at = |old: &TokenRecord, now: Timestamp| {
+        let repeat = rotate(&keyring(), &policy, old, how(), &actor(), now);
+        // The store, which is asked with a successor of that time, says the same.
+        let second = TokenRecord { created_at: now, request_id: Some(request("r")), ..record() };
+        assert_eq!(old.may_rotate(old.version, &second, None, Some(&first)), repeat.is_ok());
+        repeat.map(|made| made.grace_until)
+    };
+    // Its own grace is over, and the successor may have lapsed.
+    for elapsed in [Duration::ZERO, DAY, 10 * DAY - MS] {
+        assert_eq!(at(&old, later(elapsed)), Ok(now()));
+    }
+    for elapsed in [10 * DAY, 100 * DAY] {
+        assert_eq!(at(&old, later(elapsed)), Err(SuccessionError::Inactive(Status::Expired)));
+    }
+    let mut disabled = old.clone();
+    disabled.apply(Change::Disable(Disabled { at: now(), by: actor() }));
+    assert_eq!(at(&disabled, now()), Err(SuccessionError::Inactive(Status::Disabled)));
+    old.revoke(&revocation());
+    assert_eq!(at(&old, now()), Err(SuccessionError::Inactive(Status::Revoked)));
+}
+
+#[test]
+fn a_token_that_ended_within_a_day_can_still_work() {
+    let ended = |by: Duration| later(DAY).saturating_sub(by);
+    for (end, works) in [(ended(Duration::ZERO), true), (ended(DAY), true), (ended(DAY + MS), false)] {
+        for record in [
+            TokenRecord { expires_at: Some(end), ..record() },
+            TokenRecord { confirm_by: Some(end), ..record() },
+            TokenRecord { grace_until: Some(end), ..record() },
+        ] {
+            assert_eq!(record.can_still_work(later(DAY)), works, "{end}");
+        }
+    }
+    let mut record = TokenRecord { expires_at: None, not_before: Some(later(3 * DAY)), ..record() };
+    record.apply(Change::Disable(Disabled { at: now(), by: actor() }));
+    assert!(record.can_still_work(later(DAY)));
+    record.revoke(&revocation());
+    assert!(!record.can_still_work(later(DAY)));
+}
