@@ -101,7 +101,7 @@ async fn what_hides_its_content_says_what_it_is() {
 
     assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {public_part:?}, .. }}"));
     let manager = verified.manager(&managing[0]).unwrap();
-    assert_eq!(format!("{manager:?}"), format!("Manager({public_part:?})"));
+    assert_eq!(format!("{manager:?}"), format!("Manager {{ token: {public_part:?}, .. }}"));
     let presented = format!("{:?}", PresentedToken::parse(text, tokens.keyring()).unwrap());
     assert!(presented.starts_with("PresentedToken") && presented.contains(issued.record.id.as_str()), "{presented}");
     let header = format!("Bearer {text}");

@@ -66,7 +66,7 @@ impl RedisStore {
             }
             RevokeBatch::KeyNumber(number) => {
                 let first = number.as_char();
-                let behind = char::from_u32(u32::from(first) + 1).unwrap_or(char::MAX);
+                let behind = number.char_behind();
                 act.arg("standing:id").arg(format!("[{first}")).arg(format!("({behind}"))
             }
         };
