@@ -126,7 +126,8 @@ mod tests {
         held.remove(0);
         assert!(waiting.await.expect("it does not panic"));
         held.clear();
-        assert_eq!((bodies.held().all, bodies.held().by_sender.len()), (0, 0));
+        let held = bodies.held();
+        assert_eq!((held.all, held.by_sender.len()), (0, 0));
     }
 
     #[tokio::test]
