@@ -17,6 +17,7 @@ pub mod config;
 pub mod connect;
 pub mod engine;
 pub mod health;
+pub mod key_checks;
 pub mod leaks;
 pub mod llm;
 pub mod metrics;

@@ -115,3 +115,9 @@ CREATE TABLE IF NOT EXISTS models (
     UNIQUE (project_id, name)
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS models_default ON models (project_id) WHERE is_default;
+
+-- The check value of each key of the pepper. A start with another pepper is refused; a row is never overwritten.
+CREATE TABLE IF NOT EXISTS key_checks (
+    number INTEGER PRIMARY KEY,
+    value BLOB NOT NULL CHECK (length(value) = 16)
+) STRICT;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use keyfob::{
     Clock, Finder, Keyring, Pepper, PostgresFeed, Prefix, ProjectsQuery, SqliteStore, StoreMaintenance, Tokens, Usage,
+    WrongPepper,
 };
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
@@ -19,6 +20,7 @@ use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::{Database, Engine};
 use crate::health::Health;
+use crate::key_checks;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::{ModelEntry, Models};
@@ -97,13 +99,21 @@ pub async fn open_telling(
     let file = data.join(DATABASE);
     // In this order: another process that is at its first start writes the pepper before the file; and the engine may be this
     // very file.
-    let had_file = file.exists();
+    let had_file = file.try_exists()?;
+    let pepper_file = data.join("pepper");
+    let keyring = |pepper: Pepper| Keyring::new(Prefix::new(PREFIX)?, pepper);
+    let of_file = read_pepper(&pepper_file)?.map(keyring).transpose()?;
+    if let Some(keyring) = &of_file
+        && had_file
+    {
+        key_checks::compare_in(&file, keyring).await.map_err(|error| in_place(error, &pepper_file))?;
+    }
     let tokens_elsewhere = match &settings.database {
         Some(database) => Some(database.open(settings.cache).await?),
         None => None,
     };
-    let pepper = match read_pepper(&data.join("pepper"))? {
-        Some(pepper) => pepper,
+    let keyring = match of_file {
+        Some(keyring) => keyring,
         // A new pepper would stop every token there is, and would look like a theft of all of them.
         None if had_file => return Err("the database is there but its pepper file is not: restore it".into()),
         None => {
@@ -112,7 +122,7 @@ pub async fn open_telling(
             {
                 return Err("the database holds tokens but the data directory has no pepper: restore it".into());
             }
-            make_pepper(&data.join("pepper"))?
+            keyring(make_pepper(&pepper_file)?)?
         }
     };
     // What the host keeps is beside the pepper, wherever the tokens are; by default they are in the same file, so that there is
@@ -122,9 +132,9 @@ pub async fn open_telling(
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
     let (engine, store) =
         tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
+    key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file))?;
 
     let accounts = Accounts::new(pool.clone()).await?;
-    let keyring = Keyring::new(Prefix::new(PREFIX)?, pepper)?;
     let finder = Finder::new(keyring.prefixes().iter().copied());
     let health = Health::new(engine, pool.clone())?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
@@ -160,6 +170,11 @@ pub async fn open_telling(
         behind_tls: settings.behind_tls,
     };
     Ok((Arc::new(app), first))
+}
+
+/// Says where the right pepper belongs.
+fn in_place(error: SetupError, pepper_file: &Path) -> SetupError {
+    if error.is::<WrongPepper>() { format!("{error} as {}", pepper_file.display()).into() } else { error }
 }
 
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {

@@ -71,6 +71,33 @@ async fn the_grace_ends_when_it_was_said() {
 }
 
 #[tokio::test]
+async fn the_policy_bounds_the_grace() {
+    let host = Host::start_configured(json!({ "policy": { "max_grace_seconds": 7200 } })).await;
+    let ada = host.ada().await;
+    let old = ada.make("n", None).await;
+    let rotate = path_of(&old, "/rotate");
+    let span = |value: u64| json!({ "grace": { "measure": "seconds", "value": value } }).to_string();
+    for value in [7_201, u64::from(u32::MAX), i64::MAX as u64, u64::MAX] {
+        let refused = ada.post_to(&rotate, &span(value)).await.is(400);
+        assert_eq!(refused.json(), json!({"error": "grace: must be at most 2 hours"}), "{value}");
+    }
+    ada.post_to(&rotate, &span(7_200)).await.is(200);
+    // A request that names none gets what the policy allows of a day.
+    let old = ada.make("n", None).await;
+    let new = ada.post_to(&path_of(&old, "/rotate"), "").await.is(200).json();
+    let end = host.app.tokens.now().saturating_add(Duration::from_secs(7_200));
+    host.clock.set(end.saturating_sub(Duration::from_millis(1)));
+    host.with_token(WHOAMI, text_of(&old)).await.is(200);
+    // A chain has at most two working tokens.
+    let refused = ada.post_to(&path_of(&new, "/rotate"), "").await.is(409).json();
+    let words = format!("the token that this one replaced works until {end}; end its grace first");
+    assert_eq!(refused, json!({ "error": words }));
+    host.clock.set(end);
+    host.with_token(WHOAMI, text_of(&old)).await.is_problem(401, "rotated");
+    ada.post_to(&path_of(&new, "/rotate"), "").await.is(200);
+}
+
+#[tokio::test]
 async fn rotations_that_are_refused() {
     let host = Host::start().await;
     let ada = host.ada().await;

@@ -59,6 +59,14 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is_problem(401, "revoked");
     assert!(app.tokens.verify(&token, &Access::to(&ProjectId::new("1").unwrap(), &[])).await.is_ok());
 
+    // Another pepper in this directory makes all of these forged.
+    let pepper = std::fs::read(host.dir().join("pepper")).unwrap();
+    std::fs::write(host.dir().join("pepper"), b"0123456789abcdef a wrong pepper!").unwrap();
+    let refused = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.err().unwrap();
+    assert!(refused.to_string().starts_with("wrong pepper for key 1: "), "{refused}");
+    std::fs::write(host.dir().join("pepper"), pepper).unwrap();
+    assert!(setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.is_ok());
+
     // A data directory of its own would have a pepper of its own, to which all of these are forged.
     let dir = tempfile::tempdir().unwrap();
     let refused = setup::open(dir.path(), settings, Arc::new(SystemClock)).await.err().unwrap();

@@ -8,10 +8,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use keyfob::{Access, Actor, Name, NewToken, ProjectId, SystemClock};
-use personal_tokens::setup::{self, Settings};
-use support::process::{Process, Visitor, client, command, whoami};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyfob::{Access, Actor, Keyring, Name, NewToken, Pepper, Prefix, ProjectId, SqliteStore, SystemClock};
+use personal_tokens::setup::{self, PREFIX, Settings};
+use support::process::{Process, Visitor, client, command, output_within, whoami};
 
 /// What it prints until it is stopped.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
@@ -134,5 +137,137 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     let made = visitor.make(&both[1].address()).await;
     for process in &both {
         assert_eq!(whoami(&client(), &process.address(), made["token"].as_str().unwrap()).await.unwrap(), 200);
+    }
+}
+
+/// How long a start that should fail may serve.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What no generator made.
+const ANOTHER: &[u8; 32] = b"0123456789abcdef a wrong pepper!";
+
+/// Starts in a directory, makes a token and stops: its text.
+async fn one_live_token(data: &Path) -> String {
+    let (app, _) = setup::open(data, Settings::default(), Arc::new(SystemClock)).await.unwrap();
+    let user = app.accounts.find(1).await.unwrap().unwrap();
+    let new = NewToken::new(ProjectId::new("1").unwrap(), user.owner_id(), Name::new("n").unwrap());
+    let issued = app.tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
+    app.pool.close().await;
+    issued.token.expose_secret().into()
+}
+
+/// Runs this on the host's own database while no process has it open.
+async fn change(data: &Path, statements: &'static str) {
+    let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
+    sqlx::raw_sql(statements).execute(&pool).await.unwrap();
+    pool.close().await;
+}
+
+/// Starts and stops it: the log.
+fn log_of_start(data: &Path, lines: usize) -> String {
+    let mut process = Process::start(&mut command(data), lines);
+    process.terminate();
+    assert!(process.ended().0.success());
+    process.log()
+}
+
+/// Starts it with a pepper that is not its own, and puts the right one back: what it said on stderr.
+fn refusal_of_another_pepper(data: &Path) -> String {
+    let right = fs::read(data.join("pepper")).unwrap();
+    fs::write(data.join("pepper"), ANOTHER).unwrap();
+    let output = output_within(&mut command(data), PATIENCE);
+    fs::write(data.join("pepper"), right).unwrap();
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "nothing is printed");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    let token = one_live_token(data).await;
+    let before = fs::read(data.join("personal-tokens.db")).unwrap();
+
+    let said = refusal_of_another_pepper(data);
+    assert_eq!(
+        said.trim_end(),
+        format!(
+            "personal-tokens: wrong pepper for key 1: the stored tokens were made with another one (restore the right \
+             pepper from its back-up) as {}",
+            data.join("pepper").display()
+        )
+    );
+    assert_eq!(fs::read(data.join("personal-tokens.db")).unwrap(), before, "nothing is written");
+
+    let process = Process::start(&mut command(data), 1);
+    assert_eq!(whoami(&client(), &process.address(), &token).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    one_live_token(data).await;
+    const NOBODY: &str = "PRAGMA foreign_keys = OFF; DELETE FROM memberships; DELETE FROM projects; \
+                          DELETE FROM token_names; DELETE FROM admins; DELETE FROM users;";
+    change(data, NOBODY).await;
+
+    assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
+    // There is still nobody, so the right pepper brings the first sign-in.
+    assert!(printed(data, 2)[0].starts_with("first sign-in, shown this once: name ada password "));
+}
+
+#[tokio::test]
+async fn a_database_without_a_check_value_gets_one_with_one_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    // A first start has no tokens that could have been made with another pepper.
+    assert_eq!(log_of_start(data, 2), "");
+    one_live_token(data).await;
+    change(data, "DROP TABLE IF EXISTS key_checks").await;
+
+    let log = log_of_start(data, 1);
+    assert_eq!((log.matches("WARN").count(), log.matches("could not be checked").count()), (1, 1), "{log}");
+    assert_eq!(log_of_start(data, 1), "", "the value is there now");
+    assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
+}
+
+#[tokio::test]
+async fn a_key_that_the_host_lacks_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    one_live_token(data).await;
+    change(data, "INSERT INTO key_checks (number, value) VALUES (2, zeroblob(16))").await;
+    let output = output_within(&mut command(data), PATIENCE);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("the database has a check value for key 2, and this host has no pepper for it"), "{said}");
+    assert!(!output.status.success() && output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn the_check_value_is_in_no_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    one_live_token(data).await;
+    change(data, "DROP TABLE IF EXISTS key_checks").await;
+    let mut said = log_of_start(data, 1) + &refusal_of_another_pepper(data);
+    change(data, "UPDATE key_checks SET value = zeroblob(16)").await;
+    let refused = output_within(&mut command(data), PATIENCE);
+    assert!(!refused.status.success());
+    said += &String::from_utf8(refused.stderr).unwrap();
+
+    let pepper = Pepper::new(fs::read(data.join("pepper")).unwrap()).unwrap();
+    let right = Keyring::new(Prefix::new(PREFIX).unwrap(), pepper).unwrap();
+    let other = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap()).unwrap();
+    for (_, check) in right.key_checks().chain(other.key_checks()) {
+        for bytes in check.as_bytes().windows(4) {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            for part in [hex.clone(), hex.to_uppercase(), format!("{bytes:?}").replace(['[', ']'], "")] {
+                assert!(!said.contains(&part), "{part}: {said}");
+            }
+        }
+        for part in URL_SAFE_NO_PAD.encode(check.as_bytes()).as_bytes().windows(6) {
+            assert!(!said.contains(str::from_utf8(part).unwrap()), "{said}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use personal_tokens::tokens::notices;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Host, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
@@ -274,4 +274,85 @@ async fn the_whole_way_without_the_script() {
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"settings.json\"");
     let preview = shown.body.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
     assert_eq!(preview.replace("&#34;", "\""), file.body);
+}
+
+/// A policy whose longest grace is this.
+fn with_max_grace(seconds: u64) -> Value {
+    json!({ "policy": { "max_grace_seconds": seconds } })
+}
+
+#[tokio::test]
+async fn a_grace_that_is_too_long_or_no_number_is_an_error_at_its_field() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let uuid = ada.make("n", None).await["uuid"].as_str().unwrap().to_owned();
+    let page = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200);
+    assert!(!page.body.contains("grace-error") && !page.body.contains("aria-invalid"));
+    let asks = async |grace: &str| {
+        let form = format!("csrf={}&form={}&grace={grace}", page.field("csrf"), page.field("form"));
+        ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &form).await
+    };
+    let at_field = |body: &str, words: &str| {
+        assert!(body.contains(" aria-invalid=\"true\" aria-describedby=\"grace-error\""), "{body}");
+        assert!(body.contains(&format!("<p class=\"fault\" id=\"grace-error\" role=\"alert\">{words}</p>")), "{body}");
+    };
+    for grace in ["721", "4294967295", "4294967296", "18446744073709551616", &"9".repeat(400)] {
+        at_field(&asks(grace).await.is(400).body, "The old token may work for at most 30 more days.");
+    }
+    for grace in ["", "x", "-1", "1.5", "%2B1"] {
+        at_field(&asks(grace).await.is(400).body, "Choose a whole number of hours.");
+    }
+    assert_eq!(ada.get(TOKENS).await.json().as_array().unwrap().len(), 1, "nothing was rotated");
+    asks("720").await.is(200);
+}
+
+#[tokio::test]
+async fn the_form_offers_what_the_policy_allows() {
+    for (seconds, offered, chosen, words) in [
+        (172_800, "0 1 24 48", "24", "at most 2 more days"),
+        (86_400, "0 1 24", "24", "at most 1 more day"),
+        (7_200, "0 1 2", "2", "at most 2 more hours"),
+        (5_400, "0 1", "1", "at most 90 more minutes"),
+        (1, "0", "0", "at most 1 more second"),
+        (0, "0", "0", "may not work any longer"),
+    ] {
+        let host = Host::start_configured(with_max_grace(seconds)).await;
+        let ada = host.ada().await;
+        let uuid = ada.make("n", None).await["uuid"].as_str().unwrap().to_owned();
+        let page = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200);
+        let (_, select) = page.body.split_once("name=\"grace\"").unwrap();
+        let options = select.split("</select>").next().unwrap();
+        let values: Vec<_> = options.split("value=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(values.join(" "), offered);
+        assert!(options.contains(&format!("value=\"{chosen}\" selected")), "{options}");
+        let form = |grace: &str| format!("csrf={}&form={}&grace={grace}", page.field("csrf"), page.field("form"));
+        let refused = ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &form("168")).await.is(400);
+        assert!(refused.body.contains(words), "{words}: {}", refused.body);
+        ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &form(chosen)).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_whose_predecessor_still_works_says_so_and_ends_it() {
+    let host = Host::start().await;
+    host.clock.set("2026-11-28T14:05:59.999Z".parse().unwrap());
+    let ada = host.ada().await;
+    let first = ada.make("n", None).await;
+    let second = ada.post_to(&format!("{TOKENS}{}/rotate", first["uuid"].as_str().unwrap()), "").await.is(200).json();
+    let rotate = format!("{PAGE}/{}/rotate", second["uuid"].as_str().unwrap());
+    let page = ada.get(&format!("{PAGE}?rotate={}", second["uuid"].as_str().unwrap())).await.is(200);
+    let form = format!("csrf={}&form={}&grace=1", page.field("csrf"), page.field("form"));
+
+    let refused = ada.post_form(&rotate, &form).await.is(400).body;
+    let words =
+        "The token that this one replaced still works until 29 Nov 2026, 14:05 UTC. End its grace period first.";
+    assert!(refused.contains(words), "{refused}");
+    let end = format!("{PAGE}/{}/end-grace", first["uuid"].as_str().unwrap());
+    let (_, dialog) = refused.split_once("<dialog").unwrap();
+    assert!(dialog.contains(&format!("action=\"{end}\"")), "the dialog ends it: {refused}");
+    let old = first["token"].as_str().unwrap();
+    host.with_token(WHOAMI, old).await.is(200);
+    ada.post_form(&end, &format!("csrf={}", page.field("csrf"))).await.is(303);
+    host.with_token(WHOAMI, old).await.is_problem(401, "revoked");
+    ada.post_form(&rotate, &form).await.is(200);
 }

@@ -57,7 +57,9 @@ impl IntoResponse for ApiError {
                         StatusCode::FORBIDDEN,
                         json!({"message": message, "type": "permission_error", "code": "project_forbidden"}),
                     ),
-                    Refused::State(_) | Refused::Conflict => (StatusCode::CONFLICT, json!(message)),
+                    Refused::State(_) | Refused::PredecessorInGrace(_) | Refused::Conflict => {
+                        (StatusCode::CONFLICT, json!(message))
+                    }
                     Refused::Failed => (StatusCode::SERVICE_UNAVAILABLE, json!(message)),
                     Refused::Name(_)
                     | Refused::Search(_)

@@ -63,7 +63,8 @@ pub async fn rotate(
     Segment(uuid): Segment,
     OptionalBody(body): OptionalBody<RotateBody>,
 ) -> Answer {
-    let grace = expiry::grace(body.grace.as_ref()).map_err(Refused::Grace)?;
+    let max = app.tokens.policy().max_grace();
+    let grace = expiry::grace(body.grace.as_ref(), max).map_err(Refused::Grace)?;
     let token = find(&app, &signed_in, &uuid).await?;
     // It makes a token, so it asks what making one asks: whether they are in the project still.
     let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;

@@ -7,9 +7,8 @@ use keyfob::Lifetime;
 use serde_json::Value;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: u64 = 60 * 60;
 const DEFAULT_GRACE: Duration = DAY;
-/// Whoever needs longer than a month to replace a token has not replaced it.
-const MAX_GRACE: Duration = Duration::from_secs(30 * DAY.as_secs());
 
 /// What `expires` may be counted in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,13 +65,47 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// How long a token works still that another takes over from. Absent is a day, `null` is not at all.
-pub fn grace(grace: Option<&Value>) -> Result<Duration, ExpiryError> {
+/// Returns how long a token still works after another took over from it. Absent is a day, or what the policy allows of it;
+/// `null` is not at all. The rotation refuses what is longer than `max`.
+pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryError> {
     match grace {
-        None => Ok(DEFAULT_GRACE),
+        None => Ok(DEFAULT_GRACE.min(max)),
         Some(Value::Null) => Ok(Duration::ZERO),
-        Some(value) => span(value).and_then(|span| if span > MAX_GRACE { Err(ExpiryError::Long) } else { Ok(span) }),
+        Some(value) => span(value),
     }
+}
+
+/// Returns the hours of grace that the form of a rotation offers, the shortest first: some usual ones, and the longest that the
+/// policy allows, up to 30 days.
+pub fn offered_graces(max: Duration) -> Vec<u64> {
+    const USUAL: [u64; 5] = [0, 1, 24, 7 * 24, 30 * 24];
+    let max = max.as_secs() / HOUR;
+    let mut offered: Vec<u64> = USUAL.into_iter().filter(|hours| *hours < max).collect();
+    offered.push(max.min(30 * 24));
+    offered.dedup();
+    offered
+}
+
+/// Returns the grace that a form names in hours. A number that is larger than any grace is [`Long`](ExpiryError::Long) like one
+/// that is a little too large.
+pub fn grace_in_hours(hours: &str, max: Duration) -> Result<Duration, ExpiryError> {
+    let digits = hours.trim();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ExpiryError::Value);
+    }
+    // Only digits are left, so that what does not parse overflows.
+    let seconds = digits.parse::<u64>().ok().and_then(|hours| hours.checked_mul(HOUR));
+    seconds.map(Duration::from_secs).filter(|grace| *grace <= max).ok_or(ExpiryError::Long { max })
+}
+
+/// Returns "30 days" for a bound, in the largest unit that tells it exactly.
+pub fn in_units(bound: Duration) -> String {
+    let seconds = bound.as_secs();
+    let units = [(DAY.as_secs(), "day"), (HOUR, "hour"), (60, "minute"), (1, "second")];
+    let exact = |(unit, _): &(u64, &str)| seconds >= *unit && seconds.is_multiple_of(*unit);
+    let (unit, name) = units.into_iter().find(exact).unwrap_or((1, "second"));
+    let plural = if seconds == unit { "" } else { "s" };
+    format!("{} {name}{plural}", seconds / unit)
 }
 
 fn span(value: &Value) -> Result<Duration, ExpiryError> {
@@ -94,17 +127,19 @@ pub enum ExpiryError {
     Shape,
     Measure,
     Value,
-    /// Of a grace.
-    Long,
+    /// Of a grace, which may have this at most.
+    Long {
+        max: Duration,
+    },
 }
 
 impl fmt::Display for ExpiryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Long { max } => return write!(f, "must be at most {}", in_units(*max)),
             Self::Shape => "must be null or an object of measure and value",
             Self::Measure => "measure must be seconds, minutes, hours, days or weeks",
             Self::Value => "value must be a whole number of at least 1",
-            Self::Long => "must be at most 30 days",
         })
     }
 }
@@ -143,16 +178,50 @@ mod tests {
 
     #[test]
     fn graces() {
-        let of = |measure: &str, value: i64| grace(Some(&json!({"measure": measure, "value": value})));
-        assert_eq!(grace(None), Ok(DAY));
-        assert_eq!(grace(Some(&Value::Null)), Ok(Duration::ZERO));
+        let max = 30 * DAY;
+        let of = |measure: &str, value: i64| grace(Some(&json!({"measure": measure, "value": value})), max);
+        assert_eq!(grace(None, max), Ok(DAY));
+        assert_eq!(grace(None, DAY / 2), Ok(DAY / 2));
+        assert_eq!(grace(Some(&Value::Null), max), Ok(Duration::ZERO));
         assert_eq!(of("seconds", 1), Ok(Duration::from_secs(1)));
-        assert_eq!(of("days", 30), Ok(MAX_GRACE));
-        assert_eq!(of("seconds", 30 * 86_400 + 1), Err(ExpiryError::Long));
-        assert_eq!(of("weeks", i64::MAX), Err(ExpiryError::Long));
+        assert_eq!(of("days", 30), Ok(max));
+        // The rotation refuses these, as a test of the API shows.
+        assert_eq!(of("seconds", 30 * 86_400 + 1), Ok(max + Duration::from_secs(1)));
+        assert_eq!(of("weeks", i64::MAX), Ok(Duration::from_secs(u64::MAX)));
         assert_eq!(of("days", 0), Err(ExpiryError::Value));
         assert_eq!(of("years", 1), Err(ExpiryError::Measure));
-        assert_eq!(grace(Some(&json!(24))), Err(ExpiryError::Shape));
+        assert_eq!(grace(Some(&json!(24)), max), Err(ExpiryError::Shape));
+    }
+
+    #[test]
+    fn graces_in_hours() {
+        let max = 30 * DAY;
+        let too_long = Err(ExpiryError::Long { max });
+        assert_eq!(grace_in_hours("0", max), Ok(Duration::ZERO));
+        assert_eq!(grace_in_hours(" 720 ", max), Ok(max));
+        for hours in ["721", "4294967295", &u64::MAX.to_string(), &(u128::from(u64::MAX) + 1).to_string()] {
+            assert_eq!(grace_in_hours(hours, max), too_long, "{hours}");
+        }
+        for hours in ["", " ", "x", "-1", "+1", "1.5", "1e3"] {
+            assert_eq!(grace_in_hours(hours, max), Err(ExpiryError::Value), "{hours:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_in_units() {
+        for (seconds, text) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (61, "61 seconds"),
+            (60, "1 minute"),
+            (5_400, "90 minutes"),
+            (3_600, "1 hour"),
+            (86_400, "1 day"),
+            (90_000, "25 hours"),
+            (2_592_000, "30 days"),
+        ] {
+            assert_eq!(in_units(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

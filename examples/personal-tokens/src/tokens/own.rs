@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyfob::{
     Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, MintError, Name, NewToken, PlaintextToken, PolicyError,
     RevocationReason, RevokeGroup, RotateError, Rotated, Rotation, ScopeSet, Status, StoreError, StoreErrorKind,
-    TokenView,
+    SuccessionError, Timestamp, TokenKey, TokenView,
 };
 use uuid::Uuid;
 
@@ -36,6 +36,8 @@ pub enum Refused {
     Scopes(Invalid),
     /// The token is not in a state for this.
     State(String),
+    /// The token that it replaced works until then.
+    PredecessorInGrace(Timestamp),
     /// Others changed the token all the time.
     Conflict,
     InvalidProject,
@@ -53,10 +55,20 @@ impl Refused {
         Self::Failed
     }
 
+    /// A token that was not made. Only a fault of the generator is not for the person.
+    fn by_mint(error: MintError) -> Self {
+        match error {
+            MintError::Policy(PolicyError::GraceTooLong { max }) => Self::Grace(ExpiryError::Long { max }),
+            MintError::Policy(error) => Self::Policy(error),
+            MintError::Within(error) => Self::State(error.to_string()),
+            error => Self::failed(error),
+        }
+    }
+
     /// A store that did not do it: only a conflict is for the person, who may try again.
     fn by_store(error: StoreError) -> Self {
         match error.kind() {
-            StoreErrorKind::Conflict => Self::Conflict,
+            StoreErrorKind::Conflict | StoreErrorKind::IssuerChanged => Self::Conflict,
             _ => Self::failed(error),
         }
     }
@@ -71,6 +83,7 @@ impl fmt::Display for Refused {
             Self::Policy(error) => error.fmt(f),
             Self::Scopes(invalid) => invalid.fmt(f),
             Self::State(text) => f.write_str(text),
+            Self::PredecessorInGrace(until) => SuccessionError::PredecessorInGrace(*until).fmt(f),
             Self::Conflict => f.write_str("the token was changed at the same time: look at it and try again"),
             Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
@@ -106,8 +119,9 @@ pub async fn issue(
     let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime).with_scopes(scopes);
     let Issued { token, record } = match app.tokens.issue(&Actor::from(&owner), new).await {
         Ok(issued) => issued,
-        Err(IssueError::Mint(MintError::Policy(error))) => return Err(Refused::Policy(error)),
+        Err(IssueError::Mint(error)) => return Err(Refused::by_mint(error)),
         Err(IssueError::Limit) => return Err(Refused::TooMany),
+        Err(IssueError::Store(error)) => return Err(Refused::by_store(error)),
         Err(error) => return Err(Refused::failed(error)),
     };
     let name = app.names.of(&record.key(), user.id).await.map_err(Refused::failed)?;
@@ -125,12 +139,23 @@ pub async fn rotate(
     let rotated = app.tokens.rotate(&actor, &token.view.key(), Rotation::with_grace(grace)).await;
     let Rotated { issued, .. } = match rotated {
         Ok(rotated) => rotated.ok_or(Refused::Unknown)?,
+        Err(RotateError::Refused(SuccessionError::Mint(error))) => return Err(Refused::by_mint(error)),
+        Err(RotateError::Refused(SuccessionError::PredecessorInGrace(until))) => {
+            return Err(Refused::PredecessorInGrace(until));
+        }
         Err(RotateError::Refused(refused)) => return Err(Refused::State(refused.to_string())),
         Err(RotateError::Store(error)) => return Err(Refused::by_store(error)),
         Err(error) => return Err(Refused::failed(error)),
     };
     let name = app.names.of(&issued.record.key(), user.id).await.map_err(Refused::failed)?;
     Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
+}
+
+/// Returns the name of the token that this one took over from, for the form that ends its grace.
+pub async fn predecessor(app: &App, user: &User, token: &OwnToken) -> Result<Option<TokenName>, Refused> {
+    let Some(id) = token.view.rotated_from else { return Ok(None) };
+    let key = TokenKey { project: token.view.project, id };
+    app.names.of(&key, user.id).await.map(Some).map_err(Refused::failed)
 }
 
 /// Ends the grace of a token that was rotated: whoever uses it from now on is told that it was revoked.

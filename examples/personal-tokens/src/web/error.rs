@@ -1,12 +1,15 @@
 //! A page instead of the one that was asked for, and refusals in the words of the pages.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::setup::SetupError;
-use crate::tokens::expiry::ExpiryError;
+use crate::tokens::expiry::{self, ExpiryError};
 use crate::tokens::own::Refused;
+use crate::web::time_words;
 
 pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
     page.render().map(Html).map_err(|error| PageError::failed(error.into()))
@@ -78,6 +81,16 @@ pub fn in_words(refused: &Refused) -> String {
             _ => "The search holds a character that is not allowed.".into(),
         },
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
+        Refused::Grace(ExpiryError::Long { max: Duration::ZERO }) => "The old token may not work any longer.".into(),
+        Refused::Grace(ExpiryError::Long { max }) => {
+            // "30 more days"
+            format!("The old token may work for at most {}.", expiry::in_units(*max).replacen(' ', " more ", 1))
+        }
+        Refused::Grace(_) => "Choose a whole number of hours.".into(),
+        Refused::PredecessorInGrace(until) => {
+            let until = time_words::on_page(*until);
+            format!("The token that this one replaced still works until {until}. End its grace period first.")
+        }
         Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
         Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
         other => sentence(&other.to_string()),

@@ -1,7 +1,6 @@
 //! What the forms of the page do: make, rotate, disable, enable and delete a token.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,10 +11,10 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::leaks::told;
-use crate::tokens::expiry::{ExpiryError, Measure};
+use crate::tokens::expiry::{self, ExpiryError, Measure};
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, in_words};
-use crate::web::page::{Dialog, Draft, Scene, draw};
+use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::view::View;
@@ -46,8 +45,8 @@ pub struct RotateForm {
     form: String,
     #[serde(default)]
     view: String,
-    /// In hours.
-    grace: u32,
+    /// In hours. Text, so that what is no such number comes back with a word about it.
+    grace: String,
 }
 
 /// A button that changes a token.
@@ -136,22 +135,29 @@ pub async fn rotate(
     if signed_in.is_spent(&form.form) {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
-    // Whatever a forged number says, a grace never outlasts the token itself.
-    let grace = Duration::from_secs(u64::from(form.grace) * 3600);
-    match own::rotate(&app, &signed_in.user, &token, grace).await {
+    let rotated = match expiry::grace_in_hours(&form.grace, app.tokens.policy().max_grace()) {
+        Ok(grace) => own::rotate(&app, &signed_in.user, &token, grace).await,
+        Err(error) => Err(Refused::Grace(error)),
+    };
+    let fault = match rotated {
         Ok((own, token)) => {
             signed_in.spend(&form.form).await.map_err(PageError::failed)?;
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
             let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
-            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+            return Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response());
         }
-        Err(refused @ Refused::State(_)) => {
-            let (name, error) = (token.view.name.as_str(), Some(in_words(&refused)));
-            let dialog = Dialog::Rotate { form: form.form, uuid: token.name.uuid.to_string(), name, error };
-            Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
+        Err(refused @ Refused::Grace(_)) => RotateFault::Grace(in_words(&refused)),
+        Err(refused @ Refused::PredecessorInGrace(_)) => {
+            let predecessor = own::predecessor(&app, &signed_in.user, &token).await?;
+            RotateFault::Predecessor { words: in_words(&refused), uuid: predecessor.map(|name| name.uuid.to_string()) }
         }
-        Err(refused) => Err(refused.into()),
-    }
+        Err(refused @ (Refused::State(_) | Refused::Policy(_) | Refused::Conflict)) => {
+            RotateFault::Other(in_words(&refused))
+        }
+        Err(refused) => return Err(refused.into()),
+    };
+    let dialog = Dialog::rotate(&app, &token, form.form, form.grace.trim().parse().ok(), Some(fault));
+    Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
 }
 
 /// What a button of a row does.

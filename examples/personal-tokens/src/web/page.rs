@@ -20,11 +20,12 @@ use crate::llm::models::{Model, choose};
 use crate::people::projects::{Kind, Project};
 use crate::random;
 use crate::tokens::own::{self, OwnToken, Refused};
-use crate::tokens::{listing, notices, scopes};
+use crate::tokens::{expiry, listing, notices, scopes};
 use crate::web::error::{PageError, render};
 use crate::web::pane::Pane;
 use crate::web::rows::{self, Row, Time};
 use crate::web::sessions::SignedIn;
+use crate::web::time_words;
 use crate::web::view::{Column, SIZES, View};
 
 /// What is open over the list, beside the list itself.
@@ -97,7 +98,10 @@ pub enum Dialog<'a> {
         form: String,
         uuid: String,
         name: &'a str,
-        error: Option<String>,
+        /// How long the old token works, in hours and in words, as the form offers it; and which of them is chosen.
+        graces: Vec<(u64, String)>,
+        grace: u64,
+        error: Option<RotateFault>,
     },
     /// A token that was made or rotated just now, the one time that it is known.
     Issued {
@@ -114,6 +118,34 @@ pub enum Dialog<'a> {
         name: &'a str,
         error: Option<&'static str>,
     },
+}
+
+/// Why a token was not rotated, and where the dialog says it.
+pub enum RotateFault {
+    Grace(String),
+    /// The token that it replaced still works: the button that ends this is of this UUID.
+    Predecessor {
+        words: String,
+        uuid: Option<String>,
+    },
+    Other(String),
+}
+
+impl<'a> Dialog<'a> {
+    /// The dialog that rotates a token. `grace` is what was chosen, a day at first.
+    pub fn rotate(
+        app: &App,
+        token: &'a OwnToken,
+        form: String,
+        grace: Option<u64>,
+        error: Option<RotateFault>,
+    ) -> Self {
+        let graces = expiry::offered_graces(app.tokens.policy().max_grace());
+        let day = graces.iter().copied().filter(|hours| *hours <= 24).max().expect("the least is at most a day");
+        let grace = grace.filter(|hours| graces.contains(hours)).unwrap_or(day);
+        let graces = graces.into_iter().map(|hours| (hours, time_words::grace(hours))).collect();
+        Self::Rotate { form, uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), graces, grace, error }
+    }
 }
 
 /// The form of a new token, as far as it is filled in.
@@ -225,7 +257,7 @@ pub async fn show(
                 Dialog::Delete { uuid, name, error: None }
             } else if rotate.is_some() {
                 let form = random::hex128().map_err(Refused::failed)?;
-                Dialog::Rotate { form, uuid, name, error: None }
+                Dialog::rotate(&app, token, form, None, None)
             } else {
                 let pane = Pane::new(&app, &headers, &scene, token, &tool, None);
                 Dialog::Settings { name, pane }

@@ -42,6 +42,30 @@ pub fn full(time: Timestamp) -> String {
     }
 }
 
+/// Returns "7 more days" for hours of grace.
+pub fn grace(hours: u64) -> String {
+    let (count, unit) = if hours > 0 && hours.is_multiple_of(24) { (hours / 24, "day") } else { (hours, "hour") };
+    match count {
+        0 => "No longer".into(),
+        1 => format!("1 more {unit}"),
+        count => format!("{count} more {unit}s"),
+    }
+}
+
+/// Returns "29 Nov 2026, 14:05 UTC", as sentences of the page say a time.
+pub fn on_page(time: Timestamp) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = time.to_string();
+    // RFC 3339, of which the years have four digits.
+    let number = |at| text.get(at..at + 2).and_then(|digits| digits.parse::<usize>().ok());
+    match (text.get(..4), number(5), number(8), text.get(11..16)) {
+        (Some(year), Some(month @ 1..=12), Some(day), Some(clock)) => {
+            format!("{day} {} {year}, {clock} UTC", MONTHS[month - 1])
+        }
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +100,7 @@ mod tests {
         let almost = now.saturating_add(Duration::from_millis(30 * DAY * 1000 - 20));
         assert_eq!(ahead(almost, now), "in 30 days");
         assert_eq!(full(now), "2026-11-23 12:00 UTC");
+        assert_eq!(on_page(now), "23 Nov 2026, 12:00 UTC");
+        assert_eq!(on_page("2027-01-01T00:00:00Z".parse().expect("a time")), "1 Jan 2027, 00:00 UTC");
     }
 }

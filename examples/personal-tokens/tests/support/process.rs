@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Read, Seek};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde_json::Value;
@@ -22,6 +23,19 @@ pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
     command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data).env_remove("DATABASE_URL");
     command
+}
+
+/// Runs a start that should fail: what it said. One that serves instead is ended after this time.
+pub fn output_within(command: &mut Command, time: Duration) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() && began.elapsed() < time {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    if child.try_wait().unwrap().is_none() {
+        child.kill().unwrap();
+    }
+    child.wait_with_output().unwrap()
 }
 
 impl Process {
