@@ -14,8 +14,10 @@ use crate::service::store_error::{StoreError, StoreErrorKind};
 /// The most calls in one line, the first with them. At 2 ms each, the last of more would wait longer than its patience.
 const IN_LINE: usize = 1_000;
 
-/// How many calls of a project count at the same time: while the answer to one is on its way, the server works for another.
-const COUNTING: usize = 2;
+/// How many calls of a project count at the same time. Each of them keeps a core of the server busy for as long as refused
+/// inserts come in. On a machine with 2 cores, a verification beside them took 1.6 times as long as alone with 2 of them, and
+/// 1.3 times with one.
+const COUNTING: usize = 1;
 
 pub(super) struct Gate {
     /// Calls that want a project's turn.
@@ -246,8 +248,9 @@ mod tests {
         let _turn = turn(&gate, "145").unwrap();
         let mut counts: Vec<_> = (0..10).map_while(|_| count(&gate, "145")).collect();
         assert_eq!(counts.len(), COUNTING);
-        assert!(count(&gate, "146").is_none(), "the share of all projects is taken");
+        counts.push(count(&gate, "146").unwrap());
+        assert!(count(&gate, "147").is_none(), "the share of all projects is taken");
         counts.pop();
-        assert!(count(&gate, "146").is_some());
+        assert!(count(&gate, "147").is_some());
     }
 }
