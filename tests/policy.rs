@@ -170,8 +170,8 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     // It has changed nothing, and told the truth.
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     let tokens = tokens.with_policy(policy);
-    // As long after that day begins as a use may wait to be written.
-    clock.set(day("2026-12-24").saturating_add(Usage::default().lag()));
+    // In the course of that day; a verification before would have been a use.
+    clock.set(day("2026-12-25"));
     assert_eq!(rejection(&tokens, &used, &access).await, Some(Rejection::Policy));
 }
 
