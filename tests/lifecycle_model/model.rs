@@ -1,7 +1,28 @@
 //! The lifecycle once more, in plain words: a list of tokens and what each verb does to it. Nothing of the crate is used here.
 
-use crate::act::{Act, Group, Life, NAMES, NEEDED, New, PROJECTS, SCOPES, SECOND, STATUSES};
+use crate::act::{
+    Act, FOREIGN, Foreign, Group, Life, NAMES, NEEDED, New, OWNER_STATES, OWNERS, PROJECTS, SCOPES, SECOND, STATUSES,
+};
 use crate::token::{AHEAD, ALLOWS, COVERS, Rules, Token, grants, stage};
+
+/// The scope by which a token manages others.
+pub const MANAGE: &str = "repo:manage";
+
+/// Why a managing token may manage no more.
+const ENDED: [&str; 12] = [
+    "ended_unknown",
+    "ended_revoked",
+    "ended_rotated",
+    "ended_lapsed",
+    "ended_expired",
+    "ended_disabled",
+    "ended_pending",
+    "ended_not_yet_valid",
+    "ended_policy",
+    "ended_scope",
+    "ended_owner_suspended",
+    "ended_owner_outside_project",
+];
 
 #[derive(Debug)]
 pub struct Model {
@@ -10,13 +31,31 @@ pub struct Model {
     pub tokens: Vec<Token>,
     /// Those whose rows are there still.
     pub kept: Vec<bool>,
+    /// The tokens whose proofs were kept, each with its version then.
+    pub managers: Vec<(usize, u64)>,
+    /// The places of the tokens that came from the earlier system.
+    pub foreign: [Option<usize>; FOREIGN],
+    /// Whether the store can import.
+    pub imports: bool,
+    /// By owner and project: a place in `OWNER_STATES`.
+    owners: [[usize; PROJECTS.len()]; OWNERS.len()],
     /// Uses that wait to be written.
     waiting: Vec<(usize, i64)>,
 }
 
 impl Model {
-    pub fn new(now: i64, rules: Rules) -> Self {
-        Self { now, rules, tokens: Vec::new(), kept: Vec::new(), waiting: Vec::new() }
+    pub fn new(now: i64, rules: Rules, imports: bool) -> Self {
+        Self {
+            now,
+            rules,
+            tokens: Vec::new(),
+            kept: Vec::new(),
+            managers: Vec::new(),
+            foreign: [None; FOREIGN],
+            imports,
+            owners: Default::default(),
+            waiting: Vec::new(),
+        }
     }
 
     /// Times at which something changes, from now on.
@@ -33,6 +72,60 @@ impl Model {
 
     fn places(&self, wanted: impl Fn(&Token) -> bool) -> Vec<usize> {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
+    }
+
+    /// Whose text that of the token is: an old text that was imported again after a purge stands for the new row.
+    fn presented(&self, place: usize) -> usize {
+        self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
+    }
+
+    /// Why the token's owner does not count, if the host says so.
+    fn owner_out(&self, token: &Token) -> Option<&'static str> {
+        OWNER_STATES[self.owners[token.owner][token.project]]
+    }
+
+    /// The managing token as it is now, or why it may not manage: what it was when its proof was kept does not matter.
+    fn managing(&self, manager: usize) -> Result<Token, &'static str> {
+        let place = self.managers[manager].0;
+        let token = &self.tokens[place];
+        let word = match token.status(self.now) {
+            _ if !self.kept[place] => "unknown",
+            // The rule on disuse is not asked: it is being used.
+            "active" if self.rules.outside(token).is_some() => "policy",
+            "active" if !grants(token.scopes, MANAGE) => "scope",
+            "active" => self.owner_out(token).unwrap_or("active"),
+            status => status,
+        };
+        let ended = ENDED.iter().find(|ended| ended.strip_prefix("ended_") == Some(word));
+        if word == "active" { Ok(token.clone()) } else { Err(ended.expect("a word for each reason")) }
+    }
+
+    /// What is left open, within the managing token; `is_issued` is false for a successor, whose kind and metadata stay.
+    fn bounded(&self, new: &New, managing: &Token, is_issued: bool) -> Result<New, &'static str> {
+        let mut new = new.clone();
+        if !new.asks_kind {
+            new.service = managing.service;
+        }
+        if is_issued && new.service != managing.service {
+            return Err("kind");
+        }
+        if is_issued && new.metadata {
+            return Err("metadata");
+        }
+        if new.ranges == 0 {
+            new.ranges = managing.ranges;
+        }
+        if new.life == Life::Default {
+            let lives = self.rules.lives(new.service);
+            new.life = Life::For(managing.shortened(lives.default.max(lives.min).min(lives.max), self.now));
+        }
+        match () {
+            () if new.project != managing.project => Err("other_project"),
+            () if new.owner != managing.owner => Err("other_owner"),
+            () if !SCOPES[new.scopes].split_whitespace().all(|one| grants(managing.scopes, one)) => Err("scopes"),
+            () if !COVERS[managing.ranges].contains(&new.ranges) => Err("addresses"),
+            () => Ok(new),
+        }
     }
 
     /// What a verification of the token gives, but for the request's own demands.
@@ -65,8 +158,12 @@ impl Model {
         address: Option<usize>,
         scope: Option<usize>,
     ) -> Result<(), &'static str> {
+        let place = self.presented(place);
         self.alive_as_used(place)?;
         let (now, token) = (self.now, &self.tokens[place]);
+        if let Some(out) = self.owner_out(token) {
+            return Err(out);
+        }
         if project.is_some_and(|project| project != token.project) {
             return Err("project");
         }
@@ -77,8 +174,11 @@ impl Model {
             return Err("scope");
         }
         if token.last_used.is_none_or(|last| now - last >= 60 * SECOND) {
-            self.waiting.retain(|(other, _)| *other != place);
-            self.waiting.push((place, now));
+            match self.waiting.iter_mut().find(|(other, _)| *other == place) {
+                // A clock that went back moves no use back.
+                Some((_, at)) => *at = now.max(*at),
+                None => self.waiting.push((place, now)),
+            }
         }
         Ok(())
     }
@@ -88,8 +188,44 @@ impl Model {
         self.kept.push(true);
     }
 
+    fn keep(&mut self, place: usize) -> Result<(), &'static str> {
+        let place = self.presented(place);
+        let address = ALLOWS[self.tokens[place].ranges][0];
+        self.verify(place, None, Some(address), None)?;
+        if !grants(self.tokens[place].scopes, MANAGE) {
+            return Err("scope");
+        }
+        self.managers.push((place, self.tokens[place].version));
+        Ok(())
+    }
+
+    fn import(&mut self, old: &Foreign) -> String {
+        if let Some(place) = self.foreign[old.number].filter(|place| self.kept[*place]) {
+            // It stays as it is, except that it is revoked if it has been since.
+            let token = &mut self.tokens[place];
+            if let (Some(at), None) = (old.revoked, token.revoked) {
+                token.revoked = Some((at, "cessation_of_operation"));
+                token.version += 1;
+            }
+            return format!("exists {place}");
+        }
+        let place = self.tokens.len();
+        self.foreign[old.number] = Some(place);
+        self.add(Token::imported(old, self.now, place));
+        "done".to_owned()
+    }
+
     fn issue(&mut self, new: &New) -> Result<(), &'static str> {
-        let token = self.rules.mint(new, self.now, self.tokens.len())?;
+        let (now, place) = (self.now, self.tokens.len());
+        let token = match new.within {
+            None => self.rules.mint(new, now, place, None)?,
+            Some(manager) => {
+                let managing = self.managing(manager)?;
+                let new = self.bounded(new, &managing, true)?;
+                let token = self.rules.mint(&new, now, place, managing.end())?;
+                Token { issued_by: Some(self.managers[manager].0), ..token }
+            }
+        };
         let beside = self.places(|t| (t.project, t.owner) == (new.project, new.owner) && t.live(self.now));
         if self.rules.most_live.is_some_and(|most| beside.len() as u64 >= most) {
             return Err("limit");
@@ -104,8 +240,10 @@ impl Model {
         grace: i64,
         life: Option<Life>,
         retry: Option<(usize, i64)>,
+        within: Option<usize>,
     ) -> Result<(), &'static str> {
         let old = self.tokens[place].clone();
+        let managing = within.map(|manager| self.managing(manager)).transpose()?;
         let status = old.status(self.now);
         // A second time only as a repeat: also when the grace is over, but not when anything else has stopped the token.
         if old.to.is_some() && retry.is_some() {
@@ -123,16 +261,50 @@ impl Model {
         if grace > 30 * 24 * 60 * 60 * 1000 {
             return Err("grace_too_long");
         }
-        let lives = self.rules.lives(old.service);
-        let as_before = match old.expires {
-            Some(end) => Life::For((end - old.created).max(lives.min).min(lives.max)),
-            None if lives.never => Life::Never,
-            None => Life::Default,
+        let Token { project, owner, name, service, metadata, scopes, ranges, .. } = old;
+        let issued_by = within.map(|manager| self.managers[manager].0);
+        if let Some(managing) = &managing {
+            match () {
+                () if project != managing.project => return Err("other_project"),
+                () if owner != managing.owner => return Err("other_owner"),
+                () if !SCOPES[scopes].split_whitespace().all(|one| grants(managing.scopes, one)) => {
+                    return Err("scopes");
+                }
+                () if !COVERS[managing.ranges].contains(&ranges) => return Err("addresses"),
+                () if issued_by != Some(place) && old.issued_by != issued_by => return Err("not_issued"),
+                () => {}
+            }
+        }
+        let lives = self.rules.lives(service);
+        let bound = managing.as_ref().and_then(Token::end);
+        let lasting = |lifetime: i64| {
+            let lifetime = lifetime.max(lives.min).min(lives.max);
+            Life::For(managing.as_ref().map_or(lifetime, |managing| managing.shortened(lifetime, self.now)))
         };
-        let Token { project, owner, name, service, scopes, ranges, .. } = old;
+        let as_before = match old.expires {
+            Some(end) => lasting((end - old.created).max(0)),
+            None if lives.never && bound.is_none() => Life::Never,
+            None => lasting(lives.default),
+        };
         let (life, confirm_within) = (life.unwrap_or(as_before), retry.map(|(_, within)| within));
-        let new = New { project, owner, name, service, scopes, ranges, not_before: None, life, confirm_within, key: 1 };
-        let successor = self.rules.mint(&new, self.now, self.tokens.len())?;
+        let (asks_kind, not_before, key) = (true, None, 1);
+        let new = New {
+            project,
+            owner,
+            name,
+            service,
+            asks_kind,
+            metadata,
+            scopes,
+            ranges,
+            not_before,
+            life,
+            confirm_within,
+            key,
+            within,
+        };
+        let new = managing.as_ref().map_or(Ok(new.clone()), |managing| self.bounded(&new, managing, false))?;
+        let successor = self.rules.mint(&new, self.now, self.tokens.len(), bound)?;
         let request = retry.map(|(request, _)| request);
         // At most two of a chain work.
         let in_grace = |t: &Token| t.grace.is_some() && t.live(self.now);
@@ -147,7 +319,7 @@ impl Model {
             self.end(earlier, "superseded");
         }
         let next = self.tokens.len();
-        self.add(Token { family: old.family, from: Some(place), request, ..successor });
+        self.add(Token { family: old.family, from: Some(place), request, issued_by, ..successor });
         let token = &mut self.tokens[place];
         // The first of all ends that there are.
         let ends = [Some(self.now + grace), old.grace, old.expires];
@@ -271,6 +443,15 @@ impl Model {
                 told(Ok(()))
             }
             Act::Issue(new) => told(self.issue(new)),
+            Act::Import(old) => self.import(old),
+            Act::Keep { token } => told(self.keep(*token)),
+            Act::SetOwner { owner, project, state } => {
+                let places = project.map_or(0..PROJECTS.len(), |project| project..project + 1);
+                self.owners[*owner][places].fill(*state);
+                told(Ok(()))
+            }
+            // An imported token never waits to be confirmed, and its text is not one of ours.
+            Act::Confirm { token, presented: true } if self.tokens[*token].foreign.is_some() => "length".to_owned(),
             Act::Verify { token, project, address, scope } => told(self.verify(*token, *project, *address, *scope)),
             Act::Confirm { token, presented } if !self.kept[*token] => {
                 if *presented { "unknown" } else { "none" }.to_owned()
@@ -286,7 +467,9 @@ impl Model {
             {
                 "none".to_owned()
             }
-            Act::Rotate { token, grace, life, retry } => told(self.rotate(*token, *grace, *life, *retry)),
+            Act::Rotate { token, grace, life, retry, within } => {
+                told(self.rotate(*token, *grace, *life, *retry, *within))
+            }
             Act::Revoke { token } => {
                 self.end(*token, "privilege_withdrawn");
                 told(Ok(()))
@@ -298,8 +481,10 @@ impl Model {
             | Act::EndGrace { token }
             | Act::Narrow { token, .. } => told(self.change(*token, act)),
             Act::RevokePresented { tokens } => {
-                for place in tokens.iter().filter(|place| self.kept[**place]).copied().collect::<Vec<_>>() {
-                    self.end(place, "key_compromise");
+                for place in tokens.map(|place| self.presented(place)) {
+                    if self.kept[place] {
+                        self.end(place, "key_compromise");
+                    }
                 }
                 told(Ok(()))
             }

@@ -1,26 +1,97 @@
 //! The same acts on the service, and what it shows of its tokens as the model tells them.
 
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, AddressRanges, ChangeError, ConfirmError, CountQuery, FixedClock, IssueError, Issued, KeyNumber,
-    Keyring, Life as Lived, Lifetime, Lifetimes, ListOrder, ListQuery, MintError, Name, Narrowing, NewToken, NoticeId,
-    NoticeStage, OwnerId, PageSize, Pepper, Policy, PolicyError, PresentedToken, ProjectId, Rejection, RequestId,
-    RevocationReason, RevokeGroup, RotateError, Rotation, Scope, ScopeSet, Status, StatusFilter, StoreMaintenance,
-    SuccessionError, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord, TokenStore, Tokens, TransitionError, Usage,
-    check,
+    Access, Actor, AddressRanges, ChangeError, ConfirmError, CountQuery, Disabled, ErasedImport, FixedClock,
+    ForeignDigest, ForeignHash, ForeignToken, Imported, IssueError, Issued, KeyNumber, Keyring, Life as Lived,
+    Lifetime, Lifetimes, ListOrder, ListQuery, Manager, Metadata, MintError, Name, Narrowing, NewToken, NoticeId,
+    NoticeStage, OwnerId, OwnerState, Owners, OwnersError, PageSize, Pepper, Policy, PolicyError, PresentedToken,
+    ProjectId, Rejection, RequestId, Revocation, RevocationReason, RevokeGroup, RotateError, Rotation, Scope, ScopeSet,
+    Status, StatusFilter, StoreMaintenance, SuccessionError, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord,
+    TokenStore, Tokens, TransitionError, Usage, WithinError, check,
 };
 
-use crate::act::{ADDRESSES, Act, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES};
-use crate::token::{Lives, Rules, Token};
+use crate::act::{
+    ADDRESSES, Act, Foreign, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES,
+};
+use crate::model::MANAGE;
+use crate::old_tokens::{digest_in_hex, old_text, shape};
+use crate::token::{ALLOWS, Lives, Rules, Token};
+
+/// What the host says of its owners, by owner and project.
+#[derive(Clone, Default)]
+pub struct Host(Arc<Mutex<[[usize; PROJECTS.len()]; OWNERS.len()]>>);
+
+impl Owners for Host {
+    async fn state(&self, owner: &OwnerId, project: &ProjectId) -> Result<OwnerState, OwnersError> {
+        let owner = OWNERS.iter().position(|one| *one == owner.as_str()).unwrap();
+        let project = PROJECTS.iter().position(|one| *one == project.as_str()).unwrap();
+        let states = [OwnerState::Active, OwnerState::Suspended, OwnerState::OutsideProject];
+        Ok(states[self.0.lock().unwrap()[owner][project]])
+    }
+}
+
+type Process<S> = Tokens<S, FixedClock, Host>;
+
+/// A store of the histories; not each can import.
+pub trait Store: TokenStore + StoreMaintenance + Clone {
+    const IMPORTS: bool;
+
+    /// The same store once more, where old texts are looked for.
+    fn erased(&self) -> Option<ErasedImport>;
+
+    async fn import(process: &Process<Self>, actor: &Actor, token: ForeignToken) -> Imported;
+}
+
+macro_rules! stores_that_import {
+    ($($(#[$cfg:meta])* $store:ty),+) => {
+        $(
+            $(#[$cfg])*
+            impl Store for $store {
+                const IMPORTS: bool = true;
+
+                fn erased(&self) -> Option<ErasedImport> {
+                    Some(ErasedImport::new(self.clone()))
+                }
+
+                async fn import(process: &Process<Self>, actor: &Actor, token: ForeignToken) -> Imported {
+                    process.import(actor, vec![Ok(token)]).await.unwrap()[0]
+                }
+            }
+        )+
+    };
+}
+
+stores_that_import!(
+    Arc<keyfob::MemoryStore>,
+    keyfob::SqliteStore,
+    #[cfg(feature = "postgres")]
+    keyfob::PostgresStore
+);
+
+#[cfg(feature = "redis")]
+impl Store for keyfob::RedisStore {
+    const IMPORTS: bool = false;
+
+    fn erased(&self) -> Option<ErasedImport> {
+        None
+    }
+
+    async fn import(_: &Process<Self>, _: &Actor, _: ForeignToken) -> Imported {
+        unreachable!("histories on this store import nothing")
+    }
+}
 
 /// Two processes on one store: the second one mints with another key.
 pub struct Service<S> {
-    first: Tokens<S, FixedClock>,
-    second: Tokens<S, FixedClock>,
+    first: Process<S>,
+    second: Process<S>,
     clock: FixedClock,
+    host: Host,
+    managers: Vec<Manager>,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
     /// The rows as they were read last.
@@ -66,6 +137,13 @@ fn owner(place: usize) -> OwnerId {
     OwnerId::new(OWNERS[place]).unwrap()
 }
 
+/// What is beside some tokens.
+const METADATA: &str = r#"{"role":"admin"}"#;
+
+fn kind(service: bool) -> TokenKind {
+    if service { TokenKind::Service } else { TokenKind::Human }
+}
+
 fn mint_error(error: MintError) -> String {
     match error {
         MintError::Policy(PolicyError::NeverExpires) => "never_expires".to_owned(),
@@ -73,6 +151,19 @@ fn mint_error(error: MintError) -> String {
         MintError::Policy(PolicyError::TooShort { .. }) => "too_short".to_owned(),
         MintError::Policy(PolicyError::GraceTooLong { .. }) => "grace_too_long".to_owned(),
         MintError::Policy(PolicyError::NoLifetime) => "no_lifetime".to_owned(),
+        MintError::Within(WithinError::Ended(rejection)) => format!("ended_{}", rejection.as_str()),
+        MintError::Within(within) => match within {
+            WithinError::Project => "other_project",
+            WithinError::Owner => "other_owner",
+            WithinError::Scopes => "scopes",
+            WithinError::Addresses => "addresses",
+            WithinError::Expiry => "expiry",
+            WithinError::Kind => "kind",
+            WithinError::Metadata => "metadata",
+            WithinError::NotIssued => "not_issued",
+            other => return format!("{other:?}"),
+        }
+        .to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -93,9 +184,9 @@ fn told(outcome: Result<(), impl Display>) -> String {
     outcome.err().map_or("done".to_owned(), |error| error.to_string())
 }
 
-impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
+impl<S: Store> Service<S> {
     pub fn new(store: S, now: i64, rules: &Rules) -> Self {
-        let clock = FixedClock::new(time(now));
+        let (clock, host) = (FixedClock::new(time(now)), Host::default());
         let pepper = |first: u8| Pepper::new((first..first + 32).collect()).unwrap();
         let numbers = [1, 2].map(|number| KeyNumber::new(number).unwrap());
         let keyring = || {
@@ -103,11 +194,13 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
             builder.mint_with(numbers[0], pepper(0)).verify_with(numbers[1], pepper(32)).build().unwrap()
         };
         let tokens = |keyring| {
-            let tokens = Tokens::new(keyring, store.clone()).with_clock(clock.clone());
-            tokens.with_usage(Usage::default()).with_policy(policy(rules))
+            let tokens = Tokens::new(keyring, store.clone()).with_clock(clock.clone()).with_owners(host.clone());
+            let tokens = tokens.with_usage(Usage::default()).with_policy(policy(rules));
+            store.erased().into_iter().fold(tokens, |tokens, store| tokens.with_imports(store, [shape()]))
         };
         let (first, second) = (tokens(keyring()), tokens(keyring().promoted(numbers[1]).unwrap()));
-        Self { first, second, clock, keys: Vec::new(), texts: Vec::new(), records: Vec::new() }
+        let (managers, keys, texts, records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { first, second, clock, host, managers, keys, texts, records }
     }
 
     pub fn with_policy(self, rules: &Rules) -> Self {
@@ -129,12 +222,14 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
 
     async fn issue(&mut self, actor: &Actor, new: &New) -> String {
         let token = NewToken::new(project(new.project), owner(new.owner), Name::new(NAMES[new.name]).unwrap())
-            .with_kind(if new.service { TokenKind::Service } else { TokenKind::Human })
             .with_scopes(ScopeSet::new(SCOPES[new.scopes]).unwrap())
             .with_addresses(AddressRanges::new(RANGES[new.ranges]).unwrap())
             .with_lifetime(lifetime(new.life));
         let token = new.not_before.iter().fold(token, |token, begin| token.with_not_before(time(*begin)));
         let token = new.confirm_within.iter().fold(token, |token, within| token.with_confirm_within(lasting(*within)));
+        let token = if new.asks_kind { token.with_kind(kind(new.service)) } else { token };
+        let token = if new.metadata { token.with_metadata(Metadata::new(METADATA).unwrap()) } else { token };
+        let token = new.within.iter().fold(token, |token, manager| token.within(&self.managers[*manager]));
         let process = if new.key == 1 { &self.first } else { &self.second };
         match process.issue(actor, token).await {
             Ok(issued) => self.add(&issued),
@@ -153,6 +248,61 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
             Err(RotateError::Refused(SuccessionError::PredecessorInGrace(_))) => "predecessor_in_grace".to_owned(),
             Err(RotateError::Refused(SuccessionError::Mint(error))) => mint_error(error),
             Err(other) => format!("{other:?}"),
+        }
+    }
+
+    async fn keep(&mut self, token: usize) -> String {
+        let text = &self.texts[token];
+        let ranges = self.addresses_of(token);
+        let access = Access::to_own_project(&[]).from_address(ADDRESSES[ALLOWS[ranges][0]].parse().unwrap());
+        let verified = match self.first.verify(text, &access).await {
+            Ok(verified) => verified,
+            Err(error) => return error.rejection().unwrap().as_str().to_owned(),
+        };
+        match verified.manager(&Scope::new(MANAGE).unwrap()) {
+            Ok(manager) => {
+                self.managers.push(manager);
+                "done".to_owned()
+            }
+            Err(rejection) => rejection.as_str().to_owned(),
+        }
+    }
+
+    /// From where the token may be used, as its row was read last.
+    fn addresses_of(&self, token: usize) -> usize {
+        let held = self.texts.iter().zip(&self.records).filter(|(text, _)| **text == self.texts[token]);
+        let record = held.filter_map(|(_, record)| record.as_ref()).next_back();
+        let ranges = |range: &&str| record.is_some_and(|record| record.addresses == AddressRanges::new(range).unwrap());
+        RANGES.iter().position(ranges).unwrap_or(0)
+    }
+
+    async fn import(&mut self, actor: &Actor, old: &Foreign) -> String {
+        let number = old.number as u64;
+        let digest = ForeignDigest::from_text(ForeignHash::Sha256, &digest_in_hex(number)).unwrap();
+        let name = Name::new(NAMES[old.name]).unwrap();
+        let by = || Actor::new("old system").unwrap();
+        let token = ForeignToken {
+            kind: kind(old.service),
+            scopes: ScopeSet::new(SCOPES[old.scopes]).unwrap(),
+            addresses: AddressRanges::new(RANGES[old.ranges]).unwrap(),
+            expires_at: old.expires.map(time),
+            disabled: old.disabled.map(|at| Disabled { at: time(at), by: by() }),
+            revoked: old.revoked.map(|at| Revocation {
+                at: time(at),
+                by: by(),
+                reason: RevocationReason::CessationOfOperation,
+            }),
+            ..ForeignToken::new(digest, project(old.project), owner(old.owner), name, time(old.created))
+        };
+        let process = if old.key == 1 { &self.first } else { &self.second };
+        match S::import(process, actor, token).await {
+            Imported::Inserted(key) => {
+                self.keys.push(key);
+                self.texts.push(old_text(number));
+                "done".to_owned()
+            }
+            Imported::Exists(key) => format!("exists {}", self.place(&key)),
+            other => format!("{other:?}"),
         }
     }
 
@@ -208,6 +358,13 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
                 "done".to_owned()
             }
             Act::Issue(new) => self.issue(&actor, new).await,
+            Act::Import(old) => self.import(&actor, old).await,
+            Act::Keep { token } => self.keep(*token).await,
+            Act::SetOwner { owner, project, state } => {
+                let places = project.map_or(0..PROJECTS.len(), |project| project..project + 1);
+                self.host.0.lock().unwrap()[*owner][places].fill(*state);
+                "done".to_owned()
+            }
             Act::Verify { .. } => self.verify(act).await,
             Act::Confirm { token, presented: false } => changed(self.first.confirm(&actor, &self.keys[*token]).await),
             Act::Confirm { token, .. } => match self.first.confirm_presented(&actor, &self.texts[*token]).await {
@@ -230,8 +387,9 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
                 };
                 changed(self.first.narrow(&actor, &self.keys[*token], narrowing).await)
             }
-            Act::Rotate { token, grace, life, retry } => {
+            Act::Rotate { token, grace, life, retry, within } => {
                 let rotation = Rotation::with_grace(lasting(*grace));
+                let rotation = within.iter().fold(rotation, |rotation, at| rotation.within(&self.managers[*at]));
                 let rotation = life.iter().fold(rotation, |rotation, life| rotation.with_lifetime(lifetime(*life)));
                 let rotation = retry.iter().fold(rotation, |rotation, (request, within)| {
                     rotation.with_retry(RequestId::new(&format!("r{request}")).unwrap(), lasting(*within))
@@ -308,8 +466,14 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
         }
         let now = self.first.now();
         let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
-            let presented = PresentedToken::parse(text, self.first.keyring()).unwrap();
             let row = record.as_deref().map(|record| self.row(record));
+            let Ok(presented) = PresentedToken::parse(text, self.first.keyring()) else {
+                // An old text, which nothing checks without the store.
+                let Some(record) = record else { return (row, "unknown".to_owned()) };
+                let status = record.status(now);
+                let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");
+                return (row, if status == Status::Active { passes } else { status.as_str() }.to_owned());
+            };
             let outcome = check(&presented, record.clone(), &Access::to_own_project(&[]), self.first.policy(), now);
             // No address is given: whose addresses are bounded has passed all that is asked here.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
@@ -318,9 +482,17 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
         self.records.iter().zip(&self.texts).map(show).collect()
     }
 
+    /// The managing token that is an actor, if one is.
+    fn maker(&self, actor: &Actor) -> Option<usize> {
+        let part = actor.as_str().strip_prefix("token acme_pat_")?;
+        let named = |key: &TokenKey| part == format!("{}_{}", key.project, key.id);
+        Some(self.keys.iter().position(named).expect("a token of this history"))
+    }
+
     fn row(&self, record: &TokenRecord) -> Token {
         let at = |all: &[&str], text: &str| all.iter().position(|one| *one == text).unwrap();
         let millis = |time: Option<Timestamp>| time.map(Timestamp::as_unix_millis);
+        let place = self.place(&record.key());
         let link = |id: TokenId| self.place(&TokenKey { project: record.project, id });
         let ranges = |range: &&str| AddressRanges::new(range).unwrap() == record.addresses;
         Token {
@@ -329,10 +501,13 @@ impl<S: TokenStore + StoreMaintenance + Clone> Service<S> {
             owner: at(&OWNERS, record.owner.as_str()),
             name: at(&NAMES, record.name.as_str()),
             service: record.kind == TokenKind::Service,
+            metadata: record.metadata == Metadata::new(METADATA).unwrap(),
             scopes: at(&SCOPES, record.scopes.as_str()),
             ranges: RANGES.iter().position(ranges).unwrap(),
             key: record.id.key_number().get(),
             created: record.created_at.as_unix_millis(),
+            issued_by: self.maker(&record.created_by),
+            foreign: self.texts[place].strip_prefix("old-").map(|rest| usize::from_str_radix(rest, 16).unwrap()),
             confirm_by: millis(record.confirm_by),
             not_before: millis(record.not_before),
             expires: millis(record.expires_at),

@@ -1,6 +1,6 @@
 //! A token of the model, and what it and the policy say at a time. Nothing of the crate is used here.
 
-use crate::act::{DAY, Life, New, SCOPES};
+use crate::act::{DAY, Foreign, Life, New, SCOPES};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Lives {
@@ -26,10 +26,15 @@ pub struct Token {
     pub owner: usize,
     pub name: usize,
     pub service: bool,
+    pub metadata: bool,
     pub scopes: usize,
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
+    /// The managing token that it was made within.
+    pub issued_by: Option<usize>,
+    /// The number that the earlier system gave it.
+    pub foreign: Option<usize>,
     pub confirm_by: Option<i64>,
     pub not_before: Option<i64>,
     pub expires: Option<i64>,
@@ -66,6 +71,38 @@ pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
 pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
 
 impl Token {
+    /// A token of an earlier system, imported now, at this place of the list.
+    pub fn imported(old: &Foreign, now: i64, place: usize) -> Self {
+        Self {
+            id: String::new(),
+            project: old.project,
+            owner: old.owner,
+            name: old.name,
+            service: old.service,
+            metadata: false,
+            scopes: old.scopes,
+            ranges: old.ranges,
+            key: old.key,
+            created: old.created,
+            issued_by: None,
+            foreign: Some(old.number),
+            confirm_by: None,
+            not_before: None,
+            expires: old.expires,
+            grace: None,
+            revoked: old.revoked.map(|at| (at, "cessation_of_operation")),
+            disabled: old.disabled,
+            last_used: None,
+            family: place,
+            from: None,
+            to: None,
+            request: None,
+            stage: stage(old.expires, now),
+            lease: None,
+            version: 1,
+        }
+    }
+
     pub fn status(&self, now: i64) -> &'static str {
         let past = |time: Option<i64>| time.is_some_and(|time| now >= time);
         match self {
@@ -78,6 +115,16 @@ impl Token {
             _ if self.not_before.is_some_and(|begin| begin > now) => "not_yet_valid",
             _ => "active",
         }
+    }
+
+    /// When it ends by itself, if it is confirmed.
+    pub fn end(&self) -> Option<i64> {
+        [self.grace, self.expires].into_iter().flatten().min()
+    }
+
+    /// The part of a lifetime from now on that ends with it.
+    pub fn shortened(&self, lifetime: i64, now: i64) -> i64 {
+        self.end().map_or(lifetime, |end| lifetime.min(end - now))
     }
 
     pub fn live(&self, now: i64) -> bool {
@@ -105,15 +152,19 @@ impl Rules {
         }
     }
 
-    pub fn breach(&self, token: &Token, now: i64) -> Option<&'static str> {
-        let lifetime = token.expires.map(|end| end - token.created);
-        let begun = token.created.max(token.not_before.unwrap_or(i64::MIN)).max(token.last_used.unwrap_or(i64::MIN));
-        let unused = self.max_unused.is_some_and(|most| now - begun >= most);
-        self.wrong(token.service, lifetime).or(unused.then_some("unused"))
+    /// What is wrong with the lifetime that a token was given, which a clock that goes back does not make negative.
+    pub fn outside(&self, token: &Token) -> Option<&'static str> {
+        self.wrong(token.service, token.expires.map(|end| (end - token.created).max(0)))
     }
 
-    /// The token that this would be, made now, at this place of the list.
-    pub fn mint(&self, new: &New, now: i64, place: usize) -> Result<Token, &'static str> {
+    pub fn breach(&self, token: &Token, now: i64) -> Option<&'static str> {
+        let begun = token.created.max(token.not_before.unwrap_or(i64::MIN)).max(token.last_used.unwrap_or(i64::MIN));
+        let unused = self.max_unused.is_some_and(|most| now - begun >= most);
+        self.outside(token).or(unused.then_some("unused"))
+    }
+
+    /// The token that this would be, made now, at this place of the list, to end no later than `bound`.
+    pub fn mint(&self, new: &New, now: i64, place: usize, bound: Option<i64>) -> Result<Token, &'static str> {
         let lives = self.lives(new.service);
         let expires = match new.life {
             Life::Never => None,
@@ -125,6 +176,9 @@ impl Rules {
         if let Some(wrong) = self.wrong(new.service, expires.map(|end| end - now)) {
             return Err(wrong);
         }
+        if bound.is_some_and(|bound| expires.is_none_or(|end| end > bound)) {
+            return Err("expiry");
+        }
         let confirm_by = new.confirm_within.map(|within| now + within);
         if expires.is_some_and(|end| end <= new.not_before.unwrap_or(now)) || confirm_by == Some(now) {
             return Err("no_lifetime");
@@ -135,10 +189,13 @@ impl Rules {
             owner: new.owner,
             name: new.name,
             service: new.service,
+            metadata: new.metadata,
             scopes: new.scopes,
             ranges: new.ranges,
             key: new.key,
             created: now,
+            issued_by: None,
+            foreign: None,
             confirm_by,
             not_before: new.not_before,
             expires,
