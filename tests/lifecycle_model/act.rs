@@ -262,7 +262,7 @@ impl Act {
                 // Mostly active, so that the others do not last.
                 state: [0, 1, 0, 2, 0][c as usize % 5],
             },
-            b'm' if model.imports => {
+            b'm' if model.engine.imports => {
                 let ago = of(&[0, HOUR, 20 * DAY, 400 * DAY], b);
                 Self::Import(Foreign {
                     number: a as usize % FOREIGN,
@@ -279,7 +279,6 @@ impl Act {
                     revoked: (f % 3 == 0).then_some(now - 2 * HOUR),
                 })
             }
-            b'm' => return None,
             b'W' => {
                 let within = manager(a)?;
                 let managing = &model.tokens[model.managers[within].0];
@@ -306,7 +305,10 @@ impl Act {
                 let issued = |token: &Token| token.issued_by == Some(managing);
                 let token = match b % 4 {
                     0 => managing,
-                    3 => some(c)?,
+                    3 => {
+                        let Token { owner, project, .. } = model.tokens[managing];
+                        working(c, &|other| (other.owner, other.project) == (owner, project)).or(some(c))?
+                    }
                     _ => model.tokens.iter().rposition(issued).unwrap_or(managing),
                 };
                 Self::Rotate {
@@ -338,7 +340,8 @@ impl Act {
                 key: 1 + d % 4 / 3,
                 within: None,
             }),
-            b'v' => Self::Verify {
+            // Also in the place of imports.
+            b'v' | b'm' => Self::Verify {
                 token: working(a, &|_| true).filter(|_| e >= 96).or(some(a))?,
                 project: maybe(&[0, 1], b),
                 address: maybe(&[0, 1, 2], c),

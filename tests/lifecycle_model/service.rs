@@ -17,7 +17,7 @@ use keyfob::{
 use crate::act::{
     ADDRESSES, Act, Foreign, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES,
 };
-use crate::model::MANAGE;
+use crate::model::{Engine, MANAGE};
 use crate::old_tokens::{digest_in_hex, old_text, shape};
 use crate::token::{ALLOWS, Lives, Rules, Token};
 
@@ -38,7 +38,7 @@ type Process<S> = Tokens<S, FixedClock, Host>;
 
 /// A store of the histories; not each can import.
 pub trait Store: TokenStore + StoreMaintenance + Clone {
-    const IMPORTS: bool;
+    const ENGINE: Engine;
 
     /// The same store once more, where old texts are looked for.
     fn erased(&self) -> Option<ErasedImport>;
@@ -51,7 +51,7 @@ macro_rules! stores_that_import {
         $(
             $(#[$cfg])*
             impl Store for $store {
-                const IMPORTS: bool = true;
+                const ENGINE: Engine = Engine { imports: true, leaves_ended: true };
 
                 fn erased(&self) -> Option<ErasedImport> {
                     Some(ErasedImport::new(self.clone()))
@@ -74,7 +74,8 @@ stores_that_import!(
 
 #[cfg(feature = "redis")]
 impl Store for keyfob::RedisStore {
-    const IMPORTS: bool = false;
+    // One fence over the whole group does it.
+    const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
 
     fn erased(&self) -> Option<ErasedImport> {
         None
