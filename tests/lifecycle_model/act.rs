@@ -86,26 +86,87 @@ pub enum Act {
     Issue(New),
     Import(Foreign),
     /// Verifies the token and keeps the proof that it may manage.
-    Keep { token: usize },
-    SetOwner { owner: usize, project: Option<usize>, state: usize },
-    Verify { token: usize, project: Option<usize>, address: Option<usize>, scope: Option<usize> },
-    Confirm { token: usize, presented: bool },
-    Rename { token: usize, name: usize },
-    Disable { token: usize },
-    Enable { token: usize },
-    EndGrace { token: usize },
-    Narrow { token: usize, scopes: Option<usize>, ranges: Option<usize>, expires: Option<i64> },
-    Rotate { token: usize, grace: i64, life: Option<Life>, retry: Option<(usize, i64)>, within: Option<usize> },
-    Revoke { token: usize },
-    RevokePresented { tokens: [usize; 2] },
-    RevokeGroup { project: Option<usize>, group: Group },
+    Keep {
+        token: usize,
+    },
+    SetOwner {
+        owner: usize,
+        project: Option<usize>,
+        state: usize,
+    },
+    Verify {
+        token: usize,
+        project: Option<usize>,
+        address: Option<usize>,
+        scope: Option<usize>,
+    },
+    Confirm {
+        token: usize,
+        presented: bool,
+    },
+    Rename {
+        token: usize,
+        name: usize,
+    },
+    Disable {
+        token: usize,
+    },
+    Enable {
+        token: usize,
+    },
+    EndGrace {
+        token: usize,
+    },
+    Narrow {
+        token: usize,
+        scopes: Option<usize>,
+        ranges: Option<usize>,
+        expires: Option<i64>,
+    },
+    Rotate {
+        token: usize,
+        grace: i64,
+        life: Option<Life>,
+        retry: Option<(usize, i64)>,
+        within: Option<usize>,
+    },
+    Revoke {
+        token: usize,
+    },
+    RevokePresented {
+        tokens: [usize; 2],
+    },
+    RevokeGroup {
+        project: Option<usize>,
+        group: Group,
+    },
     FlushUsage,
-    ClaimNotices { lease: i64, most: usize },
-    Acknowledge { token: usize, stage: u8 },
-    Purge { kept: i64 },
+    ClaimNotices {
+        lease: i64,
+        most: usize,
+    },
+    Acknowledge {
+        token: usize,
+        stage: u8,
+    },
+    Purge {
+        kept: i64,
+    },
     SetPolicy(Rules),
-    List { project: usize, owner: Option<usize>, status: Option<usize>, order: usize, descending: bool, page: usize },
-    Count { project: usize, owner: Option<usize>, key: Option<u8>, live: Option<bool> },
+    List {
+        project: usize,
+        owner: Option<usize>,
+        status: Option<usize>,
+        order: usize,
+        descending: bool,
+        page: usize,
+    },
+    Count {
+        project: usize,
+        owner: Option<usize>,
+        key: Option<u8>,
+        live: Option<bool>,
+    },
 }
 
 /// How often each verb comes, in parts of `PARTS`.
@@ -159,7 +220,10 @@ fn life(byte: u8, now: i64) -> Life {
 impl Act {
     /// Whether the store might change; a verification must not change it.
     pub fn writes(&self) -> bool {
-        !matches!(self, Self::SetClock(_) | Self::SetPolicy(_) | Self::SetOwner { .. } | Self::List { .. } | Self::Count { .. })
+        !matches!(
+            self,
+            Self::SetClock(_) | Self::SetPolicy(_) | Self::SetOwner { .. } | Self::List { .. } | Self::Count { .. }
+        )
     }
 
     /// `None` where a token is needed and there is none yet.
@@ -178,17 +242,27 @@ impl Act {
         let now = model.now;
         let some = |byte: u8| (!model.tokens.is_empty()).then(|| byte as usize % model.tokens.len());
         let rotated = || model.tokens.iter().rev().find_map(|token| token.from);
-        let manager = |byte: u8| (!model.managers.is_empty()).then(|| byte as usize % model.managers.len());
+        // One that works, if there is one: most have ended after a while.
+        let working = |byte: u8, wanted: &dyn Fn(&Token) -> bool| {
+            let works = |place: &usize| wanted(&model.tokens[*place]) && model.alive(*place).is_ok();
+            let all: Vec<usize> = (0..model.tokens.len()).filter(works).collect();
+            (!all.is_empty()).then(|| of(&all, byte))
+        };
+        // Often one that was kept a short while ago.
+        let manager = |byte: u8| {
+            let recent = if byte >= 96 { 3 } else { usize::MAX }.min(model.managers.len());
+            (recent > 0).then(|| model.managers.len() - 1 - byte as usize % recent)
+        };
         Some(match verb {
             b'b' => Self::SetClock(now - of(&[1, SECOND, 60 * SECOND, HOUR, 6 * HOUR, 23 * HOUR], a)),
-            b'K' => Self::Keep { token: some(a)? },
+            b'K' => Self::Keep { token: working(a, &|token| token.scopes == 0).filter(|_| b >= 48).or(some(a))? },
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
                 // Mostly active, so that the others do not last.
                 state: [0, 1, 0, 2, 0][c as usize % 5],
             },
-            b'm' if model.imports => {
+            b'm' if model.engine.imports => {
                 let ago = of(&[0, HOUR, 20 * DAY, 400 * DAY], b);
                 Self::Import(Foreign {
                     number: a as usize % FOREIGN,
@@ -205,7 +279,6 @@ impl Act {
                     revoked: (f % 3 == 0).then_some(now - 2 * HOUR),
                 })
             }
-            b'm' => return None,
             b'W' => {
                 let within = manager(a)?;
                 let managing = &model.tokens[model.managers[within].0];
@@ -232,7 +305,10 @@ impl Act {
                 let issued = |token: &Token| token.issued_by == Some(managing);
                 let token = match b % 4 {
                     0 => managing,
-                    3 => some(c)?,
+                    3 => {
+                        let Token { owner, project, .. } = model.tokens[managing];
+                        working(c, &|other| (other.owner, other.project) == (owner, project)).or(some(c))?
+                    }
                     _ => model.tokens.iter().rposition(issued).unwrap_or(managing),
                 };
                 Self::Rotate {
@@ -264,8 +340,9 @@ impl Act {
                 key: 1 + d % 4 / 3,
                 within: None,
             }),
-            b'v' => Self::Verify {
-                token: some(a)?,
+            // Also in the place of imports.
+            b'v' | b'm' => Self::Verify {
+                token: working(a, &|_| true).filter(|_| e >= 96).or(some(a))?,
                 project: maybe(&[0, 1], b),
                 address: maybe(&[0, 1, 2], c),
                 scope: maybe(&[0, 1, 2], d),

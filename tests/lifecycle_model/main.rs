@@ -13,7 +13,7 @@ mod support;
 mod tally;
 mod token;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ where
 {
     let lives = Lives { min: 0, max: 366 * DAY, default: 30 * DAY, never: true };
     let rules = Rules { human: lives, service: lives, most_live: None, max_unused: None };
-    let mut model = Model::new(BEGIN, rules, S::IMPORTS);
+    let mut model = Model::new(BEGIN, rules, S::ENGINE);
     let mut service = Service::new(store, BEGIN, &rules);
     let mut history = String::new();
     for step in steps {
@@ -90,14 +90,19 @@ fn run(imports: bool, history: impl Fn(&[Step], &mut Tally) -> Result<(), String
     let cases = if support::size::is_full() { 20 * HISTORIES } else { HISTORIES };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let tally = RefCell::new(Tally::default());
+    let (tally, found_after) = (RefCell::new(Tally::default()), Cell::new(None));
     let outcome = runner.run(&vec((0..PARTS, any::<[u8; 6]>()), 0..=150), |steps| {
-        history(&steps, &mut tally.borrow_mut()).map_err(TestCaseError::fail)
+        let outcome = history(&steps, &mut tally.borrow_mut());
+        outcome.map_err(|why| {
+            // The first time is before it is shrunk.
+            found_after.set(found_after.get().or(Some(tally.borrow().steps())));
+            TestCaseError::fail(why)
+        })
     });
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(why, _)) => {
-            panic!("KEYFOB_SEED={seed}, {} steps with those of shrinking\n{why}", tally.borrow().steps())
+            panic!("KEYFOB_SEED={seed}, found after {} steps\n{why}", found_after.get().unwrap())
         }
         Err(other) => panic!("KEYFOB_SEED={seed}\n{other}"),
     }

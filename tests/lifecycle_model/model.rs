@@ -24,6 +24,15 @@ const ENDED: [&str; 12] = [
     "ended_owner_outside_project",
 ];
 
+/// In what stores may differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine {
+    /// Whether it can import.
+    pub imports: bool,
+    /// Whether the revocation of an owner or family leaves tokens that ended long ago.
+    pub leaves_ended: bool,
+}
+
 #[derive(Debug)]
 pub struct Model {
     pub now: i64,
@@ -35,8 +44,7 @@ pub struct Model {
     pub managers: Vec<(usize, u64)>,
     /// The places of the tokens that came from the earlier system.
     pub foreign: [Option<usize>; FOREIGN],
-    /// Whether the store can import.
-    pub imports: bool,
+    pub engine: Engine,
     /// By owner and project: a place in `OWNER_STATES`.
     owners: [[usize; PROJECTS.len()]; OWNERS.len()],
     /// Uses that wait to be written.
@@ -44,15 +52,15 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(now: i64, rules: Rules, imports: bool) -> Self {
+    pub fn new(now: i64, rules: Rules, engine: Engine) -> Self {
         Self {
+            engine,
             now,
             rules,
             tokens: Vec::new(),
             kept: Vec::new(),
             managers: Vec::new(),
             foreign: [None; FOREIGN],
-            imports,
             owners: Default::default(),
             waiting: Vec::new(),
         }
@@ -450,8 +458,8 @@ impl Model {
                 self.owners[*owner][places].fill(*state);
                 told(Ok(()))
             }
-            // An imported token never waits to be confirmed, and no old text is looked for.
-            Act::Confirm { token, presented: true } if self.tokens[*token].foreign.is_some() => "malformed".to_owned(),
+            // An imported token never waits to be confirmed, and its text is not one of ours.
+            Act::Confirm { token, presented: true } if self.tokens[*token].foreign.is_some() => "length".to_owned(),
             Act::Verify { token, project, address, scope } => told(self.verify(*token, *project, *address, *scope)),
             Act::Confirm { token, presented } if !self.kept[*token] => {
                 if *presented { "unknown" } else { "none" }.to_owned()
@@ -489,10 +497,11 @@ impl Model {
                 told(Ok(()))
             }
             Act::RevokeGroup { project, group } => {
-                // What ended by itself more than a day ago may stay as it is.
+                // What ended by itself more than a day ago may stay as it is, and does on some stores.
                 let day_before = self.now - 24 * 60 * 60 * 1000;
                 let works = |token: &Token| {
-                    [token.grace, token.confirm_by, token.expires].into_iter().flatten().all(|end| end >= day_before)
+                    let mut ends = [token.grace, token.confirm_by, token.expires].into_iter().flatten();
+                    !self.engine.leaves_ended || ends.all(|end| end >= day_before)
                 };
                 let in_group = |token: &Token| match *group {
                     Group::Owner(owner) => token.owner == owner && works(token),

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use keyfob::{
     Access, Actor, AddressRanges, ChangeError, ConfirmError, CountQuery, Disabled, ErasedImport, FixedClock,
-    ForeignDigest, ForeignHash, ForeignToken, Imported, IssueError, Issued, KeyNumber, Keyring, Life as Lived, Lifetime,
-    Lifetimes, ListOrder, ListQuery, Manager, Metadata, MintError, Name, Narrowing, NewToken, NoticeId, NoticeStage,
-    OwnerId, OwnerState, Owners, OwnersError, PageSize, Pepper, Policy, PolicyError, PresentedToken, ProjectId,
-    Rejection, RequestId, Revocation, RevocationReason, RevokeGroup, RotateError, Rotation, Scope, ScopeSet, Status,
-    StatusFilter, StoreMaintenance, SuccessionError, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord, TokenStore,
-    Tokens, TransitionError, Usage, WithinError, check,
+    ForeignDigest, ForeignHash, ForeignToken, Imported, IssueError, Issued, KeyNumber, Keyring, Life as Lived,
+    Lifetime, Lifetimes, ListOrder, ListQuery, Manager, Metadata, MintError, Name, Narrowing, NewToken, NoticeId,
+    NoticeStage, OwnerId, OwnerState, Owners, OwnersError, PageSize, Pepper, Policy, PolicyError, PresentedToken,
+    ProjectId, Rejection, RequestId, Revocation, RevocationReason, RevokeGroup, RotateError, Rotation, Scope, ScopeSet,
+    Status, StatusFilter, StoreMaintenance, SuccessionError, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord,
+    TokenStore, Tokens, TransitionError, Usage, WithinError, check,
 };
 
 use crate::act::{
     ADDRESSES, Act, Foreign, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES,
 };
-use crate::model::MANAGE;
-use crate::old_tokens::{old_text, shape, stored_hash};
+use crate::model::{Engine, MANAGE};
+use crate::old_tokens::{digest_in_hex, old_text, shape};
 use crate::token::{ALLOWS, Lives, Rules, Token};
 
 /// What the host says of its owners, by owner and project.
@@ -38,7 +38,7 @@ type Process<S> = Tokens<S, FixedClock, Host>;
 
 /// A store of the histories; not each can import.
 pub trait Store: TokenStore + StoreMaintenance + Clone {
-    const IMPORTS: bool;
+    const ENGINE: Engine;
 
     /// The same store once more, where old texts are looked for.
     fn erased(&self) -> Option<ErasedImport>;
@@ -51,7 +51,7 @@ macro_rules! stores_that_import {
         $(
             $(#[$cfg])*
             impl Store for $store {
-                const IMPORTS: bool = true;
+                const ENGINE: Engine = Engine { imports: true, leaves_ended: true };
 
                 fn erased(&self) -> Option<ErasedImport> {
                     Some(ErasedImport::new(self.clone()))
@@ -65,11 +65,17 @@ macro_rules! stores_that_import {
     };
 }
 
-stores_that_import!(Arc<keyfob::MemoryStore>, keyfob::SqliteStore, #[cfg(feature = "postgres")] keyfob::PostgresStore);
+stores_that_import!(
+    Arc<keyfob::MemoryStore>,
+    keyfob::SqliteStore,
+    #[cfg(feature = "postgres")]
+    keyfob::PostgresStore
+);
 
 #[cfg(feature = "redis")]
 impl Store for keyfob::RedisStore {
-    const IMPORTS: bool = false;
+    // One fence over the whole group does it.
+    const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
 
     fn erased(&self) -> Option<ErasedImport> {
         None
@@ -273,7 +279,7 @@ impl<S: Store> Service<S> {
 
     async fn import(&mut self, actor: &Actor, old: &Foreign) -> String {
         let number = old.number as u64;
-        let digest = ForeignDigest::from_bytes(ForeignHash::Sha256, &stored_hash(number)).unwrap();
+        let digest = ForeignDigest::from_text(ForeignHash::Sha256, &digest_in_hex(number)).unwrap();
         let name = Name::new(NAMES[old.name]).unwrap();
         let by = || Actor::new("old system").unwrap();
         let token = ForeignToken {
