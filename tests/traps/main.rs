@@ -5,6 +5,7 @@
 mod support;
 
 mod edges;
+mod groups;
 mod races;
 mod rotation;
 mod together;

@@ -1,8 +1,15 @@
 //! Revoking groups.
 
-use super::store::{and_chosen, execute, none_left};
-use super::{Changed, PostgresStore, in_time};
+use core::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::time::Instant;
+
+use super::failure::failed;
+use super::store::{execute, none_left};
+use super::{Changed, PostgresStore, in_time, lock_turn};
 use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{and_can_still_work, push_revoked};
 use crate::rules::record::Revocation;
@@ -11,8 +18,14 @@ use crate::service::store::{Batch, RevokeGroup};
 use crate::service::store_error::StoreError;
 use crate::words::ids::ProjectId;
 
+/// How long a revocation stays at the head of its project's line. Then those behind it proceed, whose patience is longer.
+const STAY: Duration = Duration::from_secs(1);
+
 impl PostgresStore {
     /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work.
+    ///
+    /// Each step takes the turn anew, so that other processes proceed between two. This process's calls wait meanwhile: if
+    /// the revocation went back to the end of their line for each step, it would never end beside many of them.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -22,10 +35,27 @@ impl PostgresStore {
         let left = |sql: &mut Statement| and_can_still_work(&POSTGRES, sql, project, group, revocation.at);
         let mut count = 0;
         loop {
-            let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;
-            count += step.count;
-            if step.done {
-                return Ok(count);
+            let mut transaction = in_time(self.begin_turn(project.as_str())).await?;
+            let since = Instant::now();
+            loop {
+                let step = in_time(async {
+                    let step = revoke_rows(project, revocation, PageSize::MAX, left, &mut transaction).await?;
+                    self.commit_step(&mut transaction, &[Changed::Project(project)]).await?;
+                    Ok(step)
+                })
+                .await?;
+                count += step.count;
+                if step.done {
+                    return Ok(count);
+                }
+                if since.elapsed() >= STAY {
+                    break;
+                }
+                in_time(async {
+                    transaction.begin().await.map_err(failed)?;
+                    lock_turn(project.as_str(), &mut transaction).await
+                })
+                .await?;
             }
         }
     }
@@ -39,23 +69,44 @@ impl PostgresStore {
         left: impl Fn(&mut Statement),
     ) -> Result<Batch, StoreError> {
         in_time(async {
-            // Some are chosen as an index gives them, then locked by ascending id.
-            let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
-            left(&mut sql);
-            sql.push(" LIMIT ").bind(most.get() as i64);
-            sql.push(
-                "), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ",
-            );
-            left(&mut sql);
-            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET ");
-            push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
-            and_chosen(&mut sql, project);
             let mut transaction = self.begin_turn(project.as_str()).await?;
-            let count = execute(sql, &mut transaction).await?;
-            let done = none_left(&left, &mut transaction).await?;
+            let batch = revoke_rows(project, revocation, most, left, &mut transaction).await?;
             self.commit(transaction, &[Changed::Project(project)]).await?;
-            Ok(Batch { count, done })
+            Ok(batch)
         })
         .await
+    }
+}
+
+/// Revokes some of the rows that meet the conditions, in a transaction that has the project's turn.
+async fn revoke_rows(
+    project: &ProjectId,
+    revocation: &Revocation,
+    most: PageSize,
+    left: impl Fn(&mut Statement),
+    connection: &mut PgConnection,
+) -> Result<Batch, StoreError> {
+    // Some are chosen as an index gives them, then locked by ascending id. Each is locked by the primary key and written by its
+    // place. PostgreSQL may take a project that its statistics do not know for one row, and each index that begins with the
+    // project for as good as any other: joins by project and id of 1,000 rows of 200,000 then took 8 s to lock them, and 10 to
+    // 17 s to write them.
+    let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
+    left(&mut sql);
+    sql.push(" LIMIT ").bind(most.get() as i64);
+    sql.push("), chosen AS MATERIALIZED (SELECT chosen_place FROM (SELECT first_id FROM first ORDER BY first_id) AS sorted ");
+    sql.push("CROSS JOIN LATERAL (SELECT ctid AS chosen_place FROM keyfob_tokens WHERE ");
+    and_project(&mut sql, project);
+    sql.push(" AND id BETWEEN first_id AND first_id AND revoked_at IS NULL ORDER BY id LIMIT 1 FOR UPDATE) AS locked) ");
+    sql.push("UPDATE keyfob_tokens SET ");
+    push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
+    and_project(&mut sql, project);
+    sql.push(" AND ctid = chosen_place");
+    loop {
+        let count = execute(sql.clone(), &mut *connection).await?;
+        let done = none_left(&left, &mut *connection).await?;
+        // A row that was changed while its lock was waited for is at another place, and is written by the next statement.
+        if count > 0 || done {
+            return Ok(Batch { count, done });
+        }
     }
 }

@@ -53,20 +53,21 @@ impl Lease {
         Ok(())
     }
 
-    /// Commits the transaction, and lets the project's next call proceed.
-    pub(super) async fn commit(self) -> sqlx::Result<()> {
+    /// Commits the transaction, and stays in line.
+    pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
         self.end("COMMIT").await
     }
 
     /// Rolls the transaction back, and lets the project's next call proceed.
-    pub(super) async fn rollback(self) -> sqlx::Result<()> {
-        self.end("ROLLBACK").await
+    pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
+        self.end("ROLLBACK").await?;
+        self.leave_line();
+        Ok(())
     }
 
-    async fn end(mut self, how: &'static str) -> sqlx::Result<()> {
+    async fn end(&mut self, how: &'static str) -> sqlx::Result<()> {
         self.execute(how).await?;
         self.is_open = false;
-        self.leave_line();
         Ok(())
     }
 

@@ -42,8 +42,8 @@ const CHANNEL: &str = "keyfob";
 /// Finding is one prepared look-up in the primary key (project, id). An act on several tokens of a project, or one that
 /// counts them first, takes the project's turn: a locked row in `keyfob_turns`. The SQL is plain, `READ COMMITTED` is
 /// enough, and every call but an import and the list of projects names its project. It is tested on PostgreSQL 15, plain and
-/// [partitioned](Self::partitioned_migration); it was written to suit CockroachDB, YugabyteDB and Citus, but is
-/// **not tested there**.
+/// [partitioned](Self::partitioned_migration), and **not tested** on databases that speak its protocol: revoking groups finds
+/// rows by `ctid`, which some of them lack.
 ///
 /// Every call ends within 5 seconds; one that took longer is [`Unavailable`](StoreErrorKind::Unavailable), and whether it was
 /// carried out is not known, as after any lost answer. Statements are prepared: behind a pooler that hands on
@@ -207,25 +207,24 @@ impl PostgresStore {
 
     /// Begins a transaction that has the project's turn, until its end.
     async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
-        const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
-        const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
         let mut transaction = self.begin_with(self.gate.turn(project).await?).await?;
-        let lock = async |connection: &mut PgConnection| {
-            sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
-        };
-        if lock(&mut transaction).await? == 0 {
-            sqlx::query(MAKE).bind(project).execute(&mut *transaction).await.map_err(failed)?;
-            lock(&mut transaction).await?;
-        }
+        lock_turn(project, &mut transaction).await?;
         Ok(transaction)
     }
 
-    /// Commits, and tells of what was changed where that is wanted.
+    /// Commits, emits notifications of what changed if they are wanted, and lets the project's next call proceed.
     async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
+        self.commit_step(&mut transaction, changed).await?;
+        transaction.leave_line();
+        Ok(())
+    }
+
+    /// Commits as [`commit`](Self::commit) does, but stays in line for another transaction.
+    async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
             for changed in changed {
                 let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(changed.to_string());
-                tell.execute(&mut *transaction).await.map_err(failed)?;
+                tell.execute(&mut **transaction).await.map_err(failed)?;
             }
         }
         let committed = transaction.commit().await.map_err(failed);
@@ -234,6 +233,20 @@ impl PostgresStore {
         }
         committed
     }
+}
+
+/// Takes the project's turn until the end of the transaction.
+async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<(), StoreError> {
+    const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
+    const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
+    let lock = async |connection: &mut PgConnection| {
+        sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
+    };
+    if lock(connection).await? == 0 {
+        sqlx::query(MAKE).bind(project).execute(&mut *connection).await.map_err(failed)?;
+        lock(connection).await?;
+    }
+    Ok(())
 }
 
 /// What caches elsewhere, and standbys, must not answer with any more.
