@@ -1,10 +1,12 @@
 //! Two processes on one database do two things to the same tokens at the same moment, 300 times each pair, or 10,000 times with
 //! `KEYFOB_TEST_SIZE=full`: what comes of it is always what one order or the other gives.
+//!
+//! [`managers`] does the same to a managing token and what it issues.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyfob::{
@@ -13,13 +15,17 @@ use keyfob::{
     TokenId, TokenKey, TokenRecord, TokenStore, Tokens, Touch, mint_with,
 };
 
-mod races;
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
+
+mod managers;
+mod races;
 
 use races::{RACES, Race};
 use support::other::{Other, nanos, say};
 use support::{Script, actor, base62, keyring, project, size};
+use tempfile::TempDir;
 
 /// At most, so that each round has numbers of its own.
 const MOST_ROUNDS: u64 = 10_000;
@@ -207,14 +213,36 @@ async fn race_on(database: &str) {
     other.end();
 }
 
+/// A database in a file, where a sync costs nothing, if there is such a place.
+struct SqliteFile {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl SqliteFile {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        Self { path: folder.path().join("tokens.db"), _folder: folder }
+    }
+
+    fn database(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres_database(server: &support::postgres::Server) -> String {
+    let database = server.database();
+    keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    database
+}
+
 #[tokio::test]
 async fn two_processes_on_sqlite_give_what_one_order_gives() {
-    // Where a sync costs nothing, if there is such a place.
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    let database = folder.path().join("tokens.db");
-    race_on(database.to_str().unwrap()).await;
-    let store = SqliteStore::open(&database).await.unwrap();
+    let file = SqliteFile::new();
+    race_on(file.database()).await;
+    let store = SqliteStore::open(file.database()).await.unwrap();
     let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
     assert_eq!(whole, "ok");
 }
@@ -223,8 +251,7 @@ async fn two_processes_on_sqlite_give_what_one_order_gives() {
 #[tokio::test]
 async fn two_processes_on_postgres_give_what_one_order_gives() {
     let Some(server) = support::postgres::shared() else { return };
-    let database = server.database();
-    keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    let database = postgres_database(&server).await;
     race_on(&database).await;
 }
 
