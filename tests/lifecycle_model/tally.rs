@@ -1,4 +1,4 @@
-//! What the histories were made of: how often each kind of act came to which end, and how often it has to.
+//! Counts how often each kind of act came to which end, and demands how often it has to.
 
 use std::collections::BTreeMap;
 
