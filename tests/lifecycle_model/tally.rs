@@ -10,7 +10,7 @@ use crate::model::Model;
 pub struct Tally(BTreeMap<(String, String), u64>);
 
 /// What must have come about at least so often: about a quarter of what the default size gives.
-const ENDS: [(&str, &str, u64); 64] = [
+const ENDS: [(&str, &str, u64); 63] = [
     ("Issue", "done", 3000),
     ("Issue", "limit", 40),
     ("Issue", "never_expires", 150),
@@ -62,7 +62,6 @@ const ENDS: [(&str, &str, u64); 64] = [
     ("Issue within of a changed manager", "ended_rotated", 150),
     ("Issue within of a changed manager", "ended_disabled", 15),
     ("Issue within of a changed manager", "ended_unknown", 50),
-    ("Issue within of a changed manager", "ended_scope", 1),
     ("Rotate by itself", "done", 80),
     ("Rotate by itself", "ended_expired", 70),
     ("Rotate by itself of a changed manager", "ended_revoked", 35),
