@@ -67,7 +67,7 @@ const ENDS: [(&str, &str, u64); 63] = [
     ("Rotate by itself of a changed manager", "ended_revoked", 35),
     ("Rotate by its issuer", "done", 5),
     ("Rotate by its issuer of a changed manager", "ended_revoked", 12),
-    ("Rotate by another", "not_issued", 5),
+    ("Rotate by another", "not_issued", 2),
     ("Import", "done", 600),
     ("Import revoked", "done", 350),
     ("Import disabled", "done", 130),
