@@ -177,7 +177,7 @@ const WEIGHTS: [(u8, u8); 26] = [
     (b'i', 14),
     (b'K', 7),
     (b'W', 9),
-    (b'Q', 9),
+    (b'Q', 14),
     (b'm', 7),
     (b'o', 3),
     (b'v', 9),
@@ -200,7 +200,7 @@ const WEIGHTS: [(u8, u8); 26] = [
 ];
 
 /// The sum of all weights.
-pub const PARTS: u8 = 139;
+pub const PARTS: u8 = 144;
 
 fn of<T: Copy>(all: &[T], byte: u8) -> T {
     all[byte as usize % all.len()]

@@ -1,5 +1,7 @@
 //! Random histories of all verbs of `Tokens`, against a model that tells the same laws in plain words: each verb must give what
 //! the model says, and leave every token as the model has it. A history that does not is shrunk to the few acts that matter.
+//! Owners are suspended, clocks go back, and old tokens are imported again. Proofs of managers are
+//! kept, and used many steps later.
 //!
 //! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more. `KEYFOB_TEST_SIZE=full` runs 20 times as many.
 

@@ -82,7 +82,8 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Whose text that of the token is: an old text that was imported again after a purge stands for the new row.
+    /// Returns the token that the text belongs to now: an old text that was imported again after a
+    /// purge belongs to the new row.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
@@ -92,7 +93,8 @@ impl Model {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
-    /// The managing token as it is now, or why it may not manage: what it was when its proof was kept does not matter.
+    /// Returns the managing token as it is now, or why it may not manage. The state in which its proof
+    /// was kept does not matter.
     fn managing(&self, manager: usize) -> Result<Token, &'static str> {
         let place = self.managers[manager].0;
         let token = &self.tokens[place];
@@ -108,7 +110,8 @@ impl Model {
         if word == "active" { Ok(token.clone()) } else { Err(ended.expect("a word for each reason")) }
     }
 
-    /// What is left open, within the managing token; `is_issued` is false for a successor, whose kind and metadata stay.
+    /// Fills in what was left open, within the managing token. `is_issued` is false for a successor,
+    /// whose kind and metadata stay.
     fn bounded(&self, new: &New, managing: &Token, is_issued: bool) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {
@@ -497,7 +500,7 @@ impl Model {
                 told(Ok(()))
             }
             Act::RevokeGroup { project, group } => {
-                // What ended by itself more than a day ago may stay as it is, and does on some stores.
+                // Some stores leave a token that ended by itself more than a day ago.
                 let day_before = self.now - 24 * 60 * 60 * 1000;
                 let works = |token: &Token| {
                     let mut ends = [token.grace, token.confirm_by, token.expires].into_iter().flatten();

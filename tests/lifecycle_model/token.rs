@@ -152,7 +152,7 @@ impl Rules {
         }
     }
 
-    /// What is wrong with the lifetime that a token was given, which a clock that goes back does not make negative.
+    /// Returns what is wrong with the lifetime of a token. A clock that goes back makes none negative.
     pub fn outside(&self, token: &Token) -> Option<&'static str> {
         self.wrong(token.service, token.expires.map(|end| (end - token.created).max(0)))
     }
@@ -163,7 +163,7 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// The token that this would be, made now, at this place of the list, to end no later than `bound`.
+    /// Makes the token now, at this place of the list, to end no later than `bound`.
     pub fn mint(&self, new: &New, now: i64, place: usize, bound: Option<i64>) -> Result<Token, &'static str> {
         let lives = self.lives(new.service);
         let expires = match new.life {
