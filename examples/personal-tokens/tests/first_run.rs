@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyfob::{Access, Actor, Keyring, Name, NewToken, Pepper, Prefix, ProjectId, SqliteStore, SystemClock};
+use keyfob::{
+    Access, Actor, Keyring, MemoryStore, Name, NewToken, Pepper, Prefix, ProjectId, SqliteStore, SystemClock,
+};
+use personal_tokens::key_checks;
 use personal_tokens::setup::{self, PREFIX, Settings};
 use support::process::{Process, Visitor, client, command, output_within, whoami};
 
@@ -269,5 +272,35 @@ async fn the_check_value_is_in_no_line() {
         for part in URL_SAFE_NO_PAD.encode(check.as_bytes()).as_bytes().windows(6) {
             assert!(!said.contains(str::from_utf8(part).unwrap()), "{said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn of_two_first_starts_with_different_peppers_one_is_refused() {
+    let ring = |pepper: &[u8; 32]| Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(pepper.to_vec()).unwrap());
+    let (one, other) = (ring(ANOTHER).unwrap(), ring(b"fedcba9876543210 another pepper!").unwrap());
+    let engine = MemoryStore::new();
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("personal-tokens.db");
+        let database = async || {
+            let pool = SqliteStore::open(&file).await.unwrap().pool().clone();
+            sqlx::raw_sql(include_str!("../src/schema.sql")).execute(&pool).await.unwrap();
+            pool
+        };
+        let pools = (database().await, database().await);
+        // Neither finds a value before both write.
+        key_checks::compare_in(&file, &one).await.unwrap();
+        key_checks::compare_in(&file, &other).await.unwrap();
+        let started =
+            tokio::join!(key_checks::settle(&pools.0, &one, &engine), key_checks::settle(&pools.1, &other, &engine));
+        let (first, second, error) = match started {
+            (Ok(()), Err(error)) => (&one, &other, error),
+            (Err(error), Ok(())) => (&other, &one, error),
+            started => panic!("exactly one starts: {started:?}"),
+        };
+        assert!(error.to_string().starts_with("wrong pepper for key 1: "), "{error}");
+        key_checks::settle(&pools.0, first, &engine).await.unwrap();
+        key_checks::compare_in(&file, second).await.unwrap_err();
     }
 }

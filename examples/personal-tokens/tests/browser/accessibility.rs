@@ -93,6 +93,8 @@ async fn in_scheme(scheme: Scheme) {
         assert!(browser.is_modal().await, "{dialog}");
         check(dialog.split('=').next().unwrap()).await;
     }
+    browser.ask_for_a_long_grace(&well).await;
+    check("rotate-too-long").await;
     browser.goto("/settings/tokens").await;
     browser.make("With its token", "30", "Days").await;
     check("issued").await;

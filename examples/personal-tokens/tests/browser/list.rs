@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use fantoccini::key::Key;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::driver::{Browser, Driver, signed_in};
+use crate::support::TOKENS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
@@ -36,6 +37,47 @@ async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
     browser.find("#size").await.select_by_label("5").await.unwrap();
     browser.until("location.search.includes('size=5')", "body").await;
     browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_rotation_says_why_and_what_to_do() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let ada = host.ada().await;
+    let uuid = |made: &Value| made["uuid"].as_str().unwrap().to_owned();
+    let old = ada.make("CI", None).await;
+
+    browser.ask_for_a_long_grace(&uuid(&old)).await;
+    browser.see("#grace-error", "The old token may work for at most 30 more days.").await;
+    assert!(browser.is_modal().await);
+    browser.until("document.activeElement.id === 'grace'", "#grace").await;
+    browser.keep("rotate-too-long").await;
+
+    let new = ada.post_to(&format!("{TOKENS}{}/rotate", uuid(&old)), "").await.is(200).json();
+    browser.goto(&format!("/settings/tokens?rotate={}", uuid(&new))).await;
+    browser.follow("#rotate").await;
+    let says = "document.querySelector('.error')?.textContent.startsWith('The token that this one replaced still works until ')";
+    browser.until(says, "#dialog").await;
+    assert!(browser.is_modal().await);
+    browser.keep("rotate-in-grace").await;
+    browser.client.set_window_size(400, 800).await.unwrap();
+    browser.keep("rotate-in-grace-narrow").await;
+    browser.follow("#end-grace").await;
+    browser.see(".notice", "The old token has stopped working.").await;
+    browser.goto(&format!("/settings/tokens?rotate={}", uuid(&new))).await;
+    browser.follow("#rotate").await;
+    browser.see("#dialog-title", "Your new token").await;
+    browser.client.close().await.unwrap();
+}
+
+impl Browser {
+    /// Sends the form of a rotation with the grace that a forged page names.
+    pub async fn ask_for_a_long_grace(&self, uuid: &str) {
+        self.goto(&format!("/settings/tokens?rotate={uuid}")).await;
+        let forge = "document.querySelector('#grace').add(new Option('Long', '4294967295', true, true))";
+        self.client.execute(forge, vec![]).await.unwrap();
+        self.follow("#rotate").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
