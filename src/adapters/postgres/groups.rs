@@ -93,10 +93,14 @@ async fn revoke_rows(
     let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
     left(&mut sql);
     sql.push(" LIMIT ").bind(most.get() as i64);
-    sql.push("), chosen AS MATERIALIZED (SELECT chosen_place FROM (SELECT first_id FROM first ORDER BY first_id) AS sorted ");
+    sql.push(
+        "), chosen AS MATERIALIZED (SELECT chosen_place FROM (SELECT first_id FROM first ORDER BY first_id) AS sorted ",
+    );
     sql.push("CROSS JOIN LATERAL (SELECT ctid AS chosen_place FROM keyfob_tokens WHERE ");
     and_project(&mut sql, project);
-    sql.push(" AND id BETWEEN first_id AND first_id AND revoked_at IS NULL ORDER BY id LIMIT 1 FOR UPDATE) AS locked) ");
+    sql.push(
+        " AND id BETWEEN first_id AND first_id AND revoked_at IS NULL ORDER BY id LIMIT 1 FOR UPDATE) AS locked) ",
+    );
     sql.push("UPDATE keyfob_tokens SET ");
     push_revoked(&mut sql, revocation).push(" FROM chosen WHERE ");
     and_project(&mut sql, project);
