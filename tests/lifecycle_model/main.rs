@@ -33,7 +33,7 @@ use tally::{Tally, kind};
 use token::{Lives, Rules};
 
 const HISTORIES: u32 = 1_650;
-const STEPS: u64 = 100_000;
+const STEPS: u64 = 60_000;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
 
