@@ -102,7 +102,7 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_expires
 
 -- A chain of rotations, in the same way.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends
-    ON keyfob_tokens (project, family, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
+    ON keyfob_tokens (family, project, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
     WHERE revoked_at IS NULL;
 
 -- Whose turn it is: an act on several rows of a project, or one that must count them first, locks the project's row here.

@@ -108,7 +108,7 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_name ON keyfob_tokens (project, name_fo
 CREATE INDEX IF NOT EXISTS keyfob_tokens_expires ON keyfob_tokens (project, expires_order, id);
 
 -- A chain of rotations, in the same way.
-CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (project, family,
+CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (family, project,
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE revoked_at IS NULL;
 -- What it replaces, in files made before there was a release.
