@@ -48,7 +48,7 @@ impl TokenStore for PostgresStore {
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
-            // Locked before the insert, and until the commit: nobody is told meanwhile that the issuer is revoked.
+            // Locked from before the insert until the commit: no revocation of the issuer is acknowledged meanwhile.
             let holds = match issuer {
                 Some(condition) => holds(&record.project, condition, &mut transaction).await?,
                 None => true,
