@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, StoreErrorKind,
-    StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
+    Access, ChangeError, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, Status,
+    StoreErrorKind, StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
 };
 use support::kit::keeps_the_laws_of_tokens;
 use support::redis::{Servers, shared_cluster, shared_server};
@@ -275,6 +275,33 @@ async fn a_replica_that_is_away_holds_up_nobody() {
         verifier.abort();
         assert!(verifier.await.unwrap_err().is_cancelled(), "verification failed");
     }
+}
+
+/// A change that a call made which was answered "may be lost" is done already for the next one, and may be lost all the same.
+#[tokio::test]
+async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let store = servers.store().await;
+    let key = insert(&store).await;
+    let tokens = Tokens::new(keyring(), store);
+    let replica = servers.replica_of(servers.master_of(&key.project));
+    servers.kill(replica);
+    for _ in 0..3 {
+        match tokens.disable(&actor(), &key).await {
+            Err(ChangeError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+            other => panic!("no replica has it: {other:?}"),
+        }
+    }
+    servers.go(replica);
+    let back = Instant::now();
+    let disabled = loop {
+        match tokens.disable(&actor(), &key).await {
+            Ok(disabled) => break disabled.expect("it is there"),
+            Err(error) => assert!(back.elapsed() < Duration::from_secs(15), "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(disabled.status, Status::Disabled);
 }
 
 /// Last uses and leases of notices wait for no replica.

@@ -118,6 +118,7 @@ forward! {
         ) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn find_recent(key: &TokenKey;) -> Recent;
+        fn find_durable(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
         fn count(query: &CountQuery;) -> u64;
         fn update(key: &TokenKey; expected_version: u64, change: Change) -> Option<Arc<TokenRecord>>;

@@ -60,6 +60,21 @@ pub trait TokenStore: Send + Sync {
     /// neither gives what `find` does, [as of now](Recent::now).
     fn find_recent(&self, key: &TokenKey) -> impl Future<Output = Result<Recent, StoreError>> + Send;
 
+    /// Finds a record as [`find`](Self::find) does, and answers only once what it shows is durable.
+    ///
+    /// A change that is wanted may be there already, made by a call that was answered
+    /// [`Unavailable`](crate::StoreErrorKind::Unavailable) because it might be lost. Whoever repeats it is told that it is done
+    /// after this call. The default is for stores that show only what is durable: it calls `find`.
+    ///
+    /// # Errors
+    /// Returns [`Unavailable`](crate::StoreErrorKind::Unavailable) if what it would show may be lost.
+    fn find_durable(
+        &self,
+        key: &TokenKey,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send {
+        self.find(key)
+    }
+
     /// Lists one page of a project's records: those that [match](ListQuery::matches), in order, behind the cursor.
     ///
     /// Pages are cut by value, not by count: rows that come or go between two pages make no other row appear twice or not at

@@ -60,6 +60,8 @@ faults! {
     RecentKeepsRows => find_recent_shows_what_was_changed,
     /// As a cache that only the changes of single tokens reach.
     RecentKeepsGroups => find_recent_shows_what_was_changed,
+    /// As a replica that no change reaches.
+    DurableKeepsRows => find_durable_shows_what_find_does,
 
     /// As where the column is a character too short.
     ListCutsTheProject => list_stays_in_its_project,

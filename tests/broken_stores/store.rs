@@ -101,7 +101,7 @@ impl BrokenStore {
 
     /// A cache would hear of this change.
     fn forget(&self, key: &TokenKey) {
-        if !self.is(RecentKeepsRows) {
+        if !matches!(self.fault, Some(RecentKeepsRows | DurableKeepsRows)) {
             self.known.lock().unwrap().remove(key);
         }
     }
@@ -445,6 +445,14 @@ impl TokenStore for BrokenStore {
             return Ok(Recent::now(now));
         }
         Ok(Recent::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
+    }
+
+    async fn find_durable(&self, key: &TokenKey) -> Answer<Option<Row>> {
+        let now = self.find(key).await?;
+        if !self.is(DurableKeepsRows) || now.is_none() {
+            return Ok(now);
+        }
+        Ok(self.known.lock().unwrap().entry(*key).or_insert(now).clone())
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {

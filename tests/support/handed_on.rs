@@ -21,6 +21,14 @@ macro_rules! handed_on {
             self.$store.find(key).await
         }
     };
+    (@find_durable $store:ident) => {
+        async fn find_durable(
+            &self,
+            key: &keyfob::TokenKey,
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+            self.$store.find_durable(key).await
+        }
+    };
     (@find_recent $store:ident) => {
         async fn find_recent(&self, key: &keyfob::TokenKey) -> Result<keyfob::Recent, keyfob::StoreError> {
             self.$store.find_recent(key).await

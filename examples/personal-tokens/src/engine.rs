@@ -116,6 +116,10 @@ impl TokenStore for Engine {
         self.store.find(key).await
     }
 
+    async fn find_durable(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        self.store.find_durable(key).await
+    }
+
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
         self.store.find_recent(key).await
     }

@@ -55,6 +55,11 @@ impl TokenStore for RedisStore {
         self.find(key).await.map(Recent::now)
     }
 
+    async fn find_durable(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let act = FIND.on(&key.project).arg(key.id.as_str());
+        record_if_any(key, self.servers.write(&act, self.durability).await?)
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         self.page(query).await
     }

@@ -238,6 +238,20 @@ impl<S: TokenStore> Cached<S> {
         Answer { since, found }
     }
 
+    /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
+    async fn as_told(
+        &self,
+        key: &TokenKey,
+        find: impl Future<Output = Result<Found, StoreError>>,
+    ) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = find.await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+
     /// What the store has, and from when that is.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
@@ -293,13 +307,11 @@ impl<S: TokenStore> TokenStore for Cached<S> {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
-        // Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
-        let writing = self.writing(core::slice::from_ref(key));
-        let found = self.store.find(key).await?;
-        if let Some(record) = &found {
-            writing.gave(record);
-        }
-        Ok(found)
+        self.as_told(key, self.store.find(key)).await
+    }
+
+    async fn find_durable(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        self.as_told(key, self.store.find_durable(key)).await
     }
 
     async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {

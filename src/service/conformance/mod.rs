@@ -135,6 +135,8 @@ laws! {
             find_recent_shows_what_was_inserted;
             /// It has every change that this store was told to make, of one token and of a group.
             find_recent_shows_what_was_changed;
+            /// Of a store that keeps what it has done, the durable record is the one that find answers.
+            find_durable_shows_what_find_does;
         }
         list {
             /// A list holds rows of its project only.

@@ -27,6 +27,19 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
     shows_what_is_there(store, &new.key(), "the rotation that it came of").await
 }
 
+pub(super) async fn find_durable_shows_what_find_does<S: TokenStore>(store: &S) -> Verdict {
+    let sample = full(project()?)?;
+    let key = sample.key();
+    ensure_eq!(store.find_durable(&key).await?, None, "find_durable of no row");
+    put(store, &sample).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an insert");
+    store.update(&key, sample.version, Change::Rename(name("new")?)).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an update");
+    store.revoke(&key, &revocation("root", 1)?).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind a revocation");
+    Ok(())
+}
+
 pub(super) async fn find_recent_shows_what_was_changed<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     let (renamed, revoked, rotated, of_owner) = (full(project)?, record(project)?, record(project)?, record(project)?);
