@@ -302,3 +302,21 @@ async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
     let rotated = tokens.rotate(&kept.actor(), &made.record.key(), rotation).await.unwrap().unwrap();
     assert_eq!(rotated.issued.record.metadata, role());
 }
+
+/// An agent rotates its own token, the answer is lost, and it asks again with the same request id.
+#[tokio::test]
+async fn a_repeat_of_its_own_rotation_lives_as_long_as_the_first_would_have() {
+    let (_, tokens) = service();
+    let made = managing(&tokens).await;
+    let itself = manager(&tokens, &made).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let asked = || {
+        let rotation = Rotation::with_grace(hour).with_retry("r1".parse().unwrap(), hour);
+        rotation.within(&itself)
+    };
+    let lost = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().unwrap().issued;
+    let again = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().unwrap().issued;
+    assert_eq!(again.record.expires_at, lost.record.expires_at);
+    let ten = asked().with_lifetime(Lifetime::For(10 * DAY));
+    assert!(tokens.rotate(&itself.actor(), &made.record.key(), ten).await.is_ok());
+}

@@ -291,6 +291,7 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
         let repeat = rotate(&keyring(), &policy, old, how(), &actor(), now);
         // The store, which is asked with a successor of that time, says the same.
         let second = TokenRecord { created_at: now, request_id: Some(request("r")), ..record() };
+        let first = TokenRecord { confirm_by: Some(now), ..first.clone() };
         assert_eq!(old.may_rotate(old.version, &second, None, Some(&first)), repeat.is_ok());
         repeat.map(|made| made.grace_until)
     };
@@ -306,6 +307,30 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     assert_eq!(at(&disabled, now()), Err(SuccessionError::Inactive(Status::Disabled)));
     old.revoke(&revocation());
     assert_eq!(at(&old, now()), Err(SuccessionError::Inactive(Status::Revoked)));
+}
+
+/// What a group's revocation leaves alone, because it ended long ago, leads to no working token any more.
+#[test]
+fn a_repeat_is_refused_once_its_group_may_have_been_revoked_without_it() {
+    let (mut old, ended) = (record(), later(10 * DAY));
+    let first = TokenRecord { confirm_by: Some(ended), request_id: Some(request("r")), ..record() };
+    old.rotate_to(first.id, now());
+    let margin = TokenRecord::REPEAT_MARGIN;
+    assert!(2 * margin <= TokenRecord::REVOCATION_MARGIN, "the clocks of two nodes may differ by the other half");
+    let may = |first: &TokenRecord, after: Duration| {
+        let created_at = ended.saturating_add(after);
+        let again = TokenRecord { created_at, request_id: Some(request("r")), ..record() };
+        old.may_rotate(old.version, &again, None, Some(first))
+    };
+    assert!(may(&first, margin));
+    assert!(!may(&first, margin + MS));
+    let expired = TokenRecord { confirm_by: Some(later(20 * DAY)), expires_at: Some(ended), ..first.clone() };
+    assert!(may(&expired, margin));
+    assert!(!may(&expired, margin + MS));
+    let mut seen = first.clone();
+    seen.apply(Change::Disable(Disabled { at: now(), by: actor() }));
+    seen.apply(Change::Enable);
+    assert!(!may(&seen, Duration::ZERO), "a repeat undoes nobody's change");
 }
 
 #[test]

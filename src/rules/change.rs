@@ -90,10 +90,11 @@ impl TokenRecord {
         self.notice_lease_until = None;
     }
 
-    /// Returns whether `successor` repeats the request that made this one, which has not been confirmed, in time or not, and
-    /// is not revoked. A rotation then revokes this one, and `successor` takes its place.
+    /// Returns whether `successor` repeats the request that made this one, and this one is as it was made: not confirmed, in
+    /// time or not, not revoked, and not changed by anybody who saw it, so that a repeat undoes nobody's disabling or
+    /// narrowing. A rotation then revokes this one, and `successor` takes its place.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
-        let waits = self.confirm_by.is_some() && self.revoked.is_none();
+        let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id
     }
 

@@ -53,11 +53,13 @@ pub struct Manager {
     manage: Scope,
     kind: TokenKind,
     any_metadata: bool,
+    /// Whether what it is asked for is a successor of itself.
+    replaces_itself: bool,
 }
 
 impl Manager {
     pub(super) fn new(record: Arc<TokenRecord>, manage: Scope) -> Self {
-        Self { kind: record.kind, record, manage, any_metadata: false }
+        Self { kind: record.kind, record, manage, any_metadata: false, replaces_itself: false }
     }
 
     /// Lets it issue tokens of this kind instead of its own kind.
@@ -163,9 +165,19 @@ impl Manager {
         }
     }
 
+    /// For the rotation of this token: the successor of itself ends with its lifetime, not with the grace that an earlier try
+    /// of the same rotation has given it.
+    pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
+        Self { replaces_itself: old.id == self.record.id, ..self }
+    }
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        if self.replaces_itself { self.record.expires_at } else { self.record.ends_at() }
+    }
+
     /// Whether a token that ends then does not outlive it.
     pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), WithinError> {
-        match self.record.ends_at() {
+        match self.ends_at() {
             Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(WithinError::Expiry),
             _ => Ok(()),
         }
@@ -173,7 +185,7 @@ impl Manager {
 
     /// The part of a lifetime from `now` on that ends with it.
     pub(super) fn shorten(&self, lifetime: Duration, now: Timestamp) -> Duration {
-        self.record.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
+        self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
     pub(super) fn addresses(&self) -> &AddressRanges {

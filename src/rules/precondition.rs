@@ -29,6 +29,11 @@ impl TokenRecord {
     /// How long ago a token may have ended and still be revoked with its group: clocks may go back by less.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
+    /// How long ago an unconfirmed successor may have ended and still be replaced by a repeat of its rotation: half of
+    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). A group that was revoked before the repeat then had this successor in
+    /// it, though the clocks of the two may differ by the other half.
+    pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
+
     /// Returns whether the revocation of its owner or family at `now` has to reach the token: it is not revoked, and did
     /// not end by itself more than [24 hours](Self::REVOCATION_MARGIN) before `now`. So a disabled, pending or not yet
     /// valid token can still work, and one in its grace period.
@@ -49,9 +54,9 @@ impl TokenRecord {
     ///
     /// It may if the version is the expected one, this token is not revoked, the successor is of the same project and the
     /// predecessor is not [in grace](Self::is_in_grace), so that a chain has at most two working tokens. A token that has
-    /// a successor may be rotated again only by a [repeat](Self::is_repeated_by) of the same request, and only if it is
-    /// neither disabled nor past its own expiry. That its own grace has ended does not matter then: with a grace of zero
-    /// it always has.
+    /// a successor may be rotated again only by a [repeat](Self::is_repeated_by) of the same request, only if it is neither
+    /// disabled nor past its own expiry, and only until [12 hours](Self::REPEAT_MARGIN) after the earlier successor ended.
+    /// That its own grace has ended does not matter then: with a grace of zero it always has.
     pub fn may_rotate(
         &self,
         expected_version: u64,
@@ -70,6 +75,9 @@ impl TokenRecord {
             return true;
         }
         let may_be_repeated = self.disabled.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at);
-        may_be_repeated && earlier.is_some_and(|earlier| earlier.is_repeated_by(successor))
+        let cut = now.saturating_sub(Self::REPEAT_MARGIN);
+        let is_repeated =
+            |earlier: &Self| earlier.is_repeated_by(successor) && earlier.ends_at().is_none_or(|end| end >= cut);
+        may_be_repeated && earlier.is_some_and(is_repeated)
     }
 }

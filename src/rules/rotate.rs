@@ -37,15 +37,17 @@ impl Rotation {
     }
 
     /// Safe to repeat where the answer may be lost. The new token does not work until it is
-    /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, the same
-    /// call with the same request id ends it and makes another one, also after the old token's grace has ended, but not after the
-    /// old token was revoked or disabled or has expired. The old token's grace is not lengthened by that.
+    /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, and for
+    /// 12 hours after it lapsed, the same call with the same request id ends it and makes another one, also after the old
+    /// token's grace has ended, but not after the old token was revoked or disabled or has expired, nor after the new one was
+    /// revoked or changed. The old token's grace is not lengthened by that.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
-    /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it.
+    /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it. A
+    /// token can repeat its own rotation only until its grace is over, as it works no longer.
     #[must_use]
     pub fn within(self, manager: &Manager) -> Self {
         Self { manager: Some(manager.clone()), ..self }
@@ -88,6 +90,7 @@ pub fn rotate(
     now: Timestamp,
 ) -> Result<Succession, SuccessionError> {
     let Rotation { grace, lifetime, retry, manager } = rotation;
+    let manager = manager.map(|manager| manager.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
         // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
         (Some(_), Some(_), None) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
@@ -769,6 +770,18 @@ impl BrokenStore {
         let earlier = rows.find(&TokenKey { project: key.project, id }).ok_or(Conflict)?;
         let waits = (earlier.confirm_by.is_some() || self.is(ConfirmedRetries))
             && (earlier.revoked.is_none() || self.is(RevokedRetries));
+        let changed = earlier.version != 1
+            && match self.fault {
+                Some(ChangedRetries) => false,
+                Some(ConfirmedRetries) => earlier.confirm_by.is_some(),
+                Some(RevokedRetries) => earlier.revoked.is_none(),
+                _ => true,
+            };
+        let margin = TokenRecord::REPEAT_MARGIN - Duration::from_millis(self.is(RetriesEndAMillisecondEarly).into());
+        let lapsed = earlier.confirm_by.is_some_and(|end| end < now.saturating_sub(margin));
+        if changed || lapsed && !self.is(LongEndedRetries) {
+            return Err(Conflict.into());
+        }
         let same_request = match (&earlier.request_id, &successor.request_id) {
             (Some(first), Some(second)) => first == second || self.is(AnyRequestRetries),
             (None, None) => self.is(NoRequestRetries),

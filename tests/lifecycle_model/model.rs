@@ -274,6 +274,9 @@ impl Model {
         }
         let Token { project, owner, name, service, metadata, scopes, ranges, .. } = old;
         let issued_by = within.map(|manager| self.managers[manager].0);
+        // Its own successor ends with its lifetime, not with the grace that an earlier try has given it.
+        let managing =
+            managing.map(|token| if issued_by == Some(place) { Token { grace: None, ..token } } else { token });
         if let Some(managing) = &managing {
             match () {
                 () if project != managing.project => return Err("other_project"),
@@ -323,8 +326,12 @@ impl Model {
             return Err("predecessor_in_grace");
         }
         if let Some(earlier) = old.to {
-            let same = self.tokens[earlier].request == request && self.tokens[earlier].confirm_by.is_some();
-            if !same || !self.kept[earlier] || self.tokens[earlier].revoked.is_some() {
+            let before = &self.tokens[earlier];
+            // Changed by nobody, and ended at most 12 hours ago.
+            let as_made = before.confirm_by.is_some() && before.version == 1;
+            let ended = [before.confirm_by, before.expires].into_iter().flatten().min();
+            let recent = ended.is_none_or(|end| end >= self.now - 12 * 60 * 60 * 1000);
+            if !self.kept[earlier] || before.request != request || !as_made || !recent {
                 return Err("superseded");
             }
             self.end(earlier, "superseded");

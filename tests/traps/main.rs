@@ -78,6 +78,9 @@ traps! {
         a_revoked_family_has_no_successor,
         repeat_a_rotation_of_an_expired_token,
         repeat_a_rotation_of_a_disabled_token,
+        repeat_a_rotation_whose_successor_was_disabled,
+        repeat_a_rotation_whose_successor_was_narrowed,
+        repeat_a_rotation_of_a_revoked_group,
         owners_limit_by_rotation,
         grace_longer_than_the_policy_allows;
     together:

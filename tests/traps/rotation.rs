@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use keyfob::{
-    IssueError, Lifetime, MintError, NoticeStage, PageSize, Policy, PolicyError, RequestId, RevocationReason,
-    RevokeGroup, RotateError, Rotated, Rotation, Status, StoreMaintenance, SuccessionError, TokenStore,
+    IssueError, Lifetime, MintError, Narrowing, NoticeStage, PageSize, Policy, PolicyError, RequestId,
+    RevocationReason, RevokeGroup, RotateError, Rotated, Rotation, Status, StoreMaintenance, SuccessionError,
+    TokenStore,
 };
 
 use crate::support::actor;
@@ -167,15 +168,18 @@ pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintena
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
     let first = rotate(&world, &old, repeat()).await.unwrap();
-    world.clock.advance(DAY - MS);
-    // Just before, with the grace and the first successor long ended, it still is a repeat.
-    let second = rotate(&world, &old, repeat()).await.unwrap();
+    // With the grace and the first successor ended, it still is a repeat.
+    world.clock.advance(13 * HOUR);
+    let second = rotate(&world, &old, Rotation::with_grace(HOUR).with_retry(request("r"), 11 * HOUR)).await.unwrap();
+    world.clock.advance(11 * HOUR - MS);
+    let third = rotate(&world, &old, repeat()).await.unwrap();
     world.clock.advance(MS);
     let refused = rotate(&world, &old, repeat()).await.unwrap_err();
     assert_eq!(refused, SuccessionError::Inactive(Status::Expired));
     assert_eq!(world.outcome(&old).await, "rotated");
     assert_eq!(world.outcome(&first.issued).await, "revoked");
-    assert_eq!(world.outcome(&second.issued).await, "pending", "a refused repeat ends nothing");
+    assert_eq!(world.outcome(&second.issued).await, "revoked");
+    assert_eq!(world.outcome(&third.issued).await, "pending", "a refused repeat ends nothing");
 }
 
 /// An administrator disables a token in its grace; the repeat must not undo that.
@@ -220,4 +224,49 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
         assert_eq!(refused, SuccessionError::Mint(MintError::Policy(too_long)));
     }
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
+}
+
+/// The lost rotation has ended for more than the margin of a group's revocation, so that neither row is written.
+pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    for of_family in [false, true] {
+        let old = world.issue().await;
+        let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
+        rotate(&world, &old, asked()).await.unwrap();
+        world.clock.advance(2 * DAY);
+        let group = match of_family {
+            true => RevokeGroup::Family(old.record.family),
+            false => RevokeGroup::Owner(old.record.owner.clone()),
+        };
+        let reason = RevocationReason::KeyCompromise;
+        world.tokens.revoke_group(&actor(), &world.project, &group, reason).await.unwrap();
+        if let Ok(again) = rotate(&world, &old, asked()).await {
+            world.tokens.confirm(&actor(), &again.issued.record.key()).await.unwrap();
+            let outcome = world.outcome(&again.issued).await;
+            assert_ne!(outcome, "ok", "a successor of a group that was revoked works (family: {of_family})");
+        }
+    }
+}
+
+/// An administrator sees a pending token, as the one before it has ended, and disables it.
+pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.issue().await;
+    let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
+    let first = rotate(&world, &old, asked()).await.unwrap().issued;
+    world.tokens.disable(&actor(), &first.record.key()).await.unwrap();
+    if let Ok(again) = rotate(&world, &old, asked()).await {
+        world.tokens.confirm(&actor(), &again.issued.record.key()).await.unwrap();
+        assert_ne!(world.outcome(&again.issued).await, "ok", "the repeat undid an administrator's disable");
+    }
+}
+
+/// The same, of what it may do.
+pub async fn repeat_a_rotation_whose_successor_was_narrowed<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.make(world.new_token().with_scopes("repo:*".parse().unwrap())).await;
+    let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
+    let first = rotate(&world, &old, asked()).await.unwrap().issued;
+    let narrowing = Narrowing { scopes: Some("repo:read".parse().unwrap()), ..Narrowing::default() };
+    world.tokens.narrow(&actor(), &first.record.key(), narrowing).await.unwrap();
+    if let Ok(again) = rotate(&world, &old, asked()).await {
+        assert_eq!(again.issued.record.scopes.as_str(), "repo:read", "the repeat undid a narrowing");
+    }
 }

@@ -282,6 +282,10 @@ laws! {
             a_confirmed_successor_ends_retries;
             /// A retry behind the revocation of the successor is a conflict.
             a_revoked_successor_ends_retries;
+            /// A retry after the successor was changed by others is a conflict: it would undo the change.
+            a_changed_successor_ends_retries;
+            /// A retry more than 12 hours after the successor ended is a conflict: a group may have been revoked without it.
+            a_successor_that_ended_long_ago_ends_retries;
             /// A token is not rotated while its predecessor is in grace: until the end of it, also if that one is disabled.
             rotate_waits_for_the_grace_of_its_predecessor;
             /// A retry after the grace of the old token is done: with a grace of zero it always comes after it.

@@ -183,6 +183,37 @@ pub(super) async fn a_revoked_successor_ends_retries<S: TokenStore>(store: &S) -
     refused(result, Conflict, "a retry after the successor was revoked")
 }
 
+pub(super) async fn a_changed_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    for change in [Change::Disable(disabled("root", 12)?), Change::Rename(name("seen")?)] {
+        let [old, first] = rotated(store, Some("one")).await?;
+        let what = format!("a retry after the successor was changed by {change:?}");
+        some(store.update(&first.key(), first.version, change).await?, "update")?;
+        let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30), None).await;
+        refused(result, Conflict, &what)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let margin = TokenRecord::REPEAT_MARGIN.as_millis() as i64;
+    for (millis, too_late) in [(1000 + margin, false), (1001 + margin, true)] {
+        let before = TokenRecord { expires_at: Some(at(millis + 2)), ..record(project()?)? };
+        let before = kept(store, &before).await?;
+        let first = TokenRecord { confirm_by: Some(at(1000)), request_id: request("one")?, ..successor(&before)? };
+        let (version, grace_until) = (before.version, at(millis + 1));
+        let old = some(store.rotate(&before.key(), version, first, grace_until, None).await?, "rotate")?;
+        let late = TokenRecord { created_at: at(millis), ..again(&old, Some("one"))? };
+        let result = store.rotate(&old.key(), old.version, late, grace_until, None).await;
+        let what = format!("a retry at {} of a rotation whose successor ended at {}", at(millis), at(1000));
+        if too_late {
+            refused(result, Conflict, &what)?;
+        } else {
+            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S) -> Verdict {
     let fresh = kept(store, &record(project()?)?).await?;
     unchanged(store, &[&fresh], fresh.version + 1, &successor(&fresh)?, "version").await?;

@@ -20,10 +20,13 @@ if row.rf then
 end
 local waits
 if row.rt then
-  -- Only a retry of the request that made it may put another in the place of a successor that is not confirmed, and only
-  -- while nothing but its grace has ended the token.
+  -- Only a retry of the request that made it may put another in the place of a successor that is as it was made and ended
+  -- at most 12 hours ago, and only while nothing but its grace has ended the token.
   waits = load(row.rt)
   if row.da or ended(row.ex) or not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
+    return { 'conflict' }
+  end
+  if waits.ve ~= '1' or tonumber(earlier(waits.co, waits.ex)) < now - 12 * 60 * 60 * 1000 then
     return { 'conflict' }
   end
 end
