@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Access, Disabled, IssueError, Issued, Name, NewToken, OwnerId, OwnerLimit, Policy, PostgresStore, Revocation,
-    RevocationReason, StoreErrorKind, Timestamp, TokenId, TokenRecord, TokenStore, Tokens, mint,
+    RevocationReason, RevokeGroup, Rotation, StoreErrorKind, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
+    Tokens, mint,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -321,4 +322,83 @@ async fn the_limit_counts_just_the_tokens_that_are_live() {
 
 fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
     values.iter().flat_map(move |a| values.iter().flat_map(move |b| values.iter().map(move |c| (*a, *b, *c))))
+}
+
+/// One member of a project sends more calls than may wait in it: `act`, again and again.
+async fn flood<A: Future<Output = ()> + Send>(
+    tokens: &Arc<Tokens<PostgresStore>>,
+    act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
+    meanwhile: impl AsyncFnOnce(),
+) where
+    A: 'static,
+{
+    let mallorys = NewToken::new(project("145"), OwnerId::new("mallory").unwrap(), Name::new("CI").unwrap());
+    let mallorys = tokens.issue(&actor(), mallorys).await.unwrap().record.key();
+    let (stop, mut flood) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..1_500 {
+        let (tokens, stop) = (Arc::clone(tokens), Arc::clone(&stop));
+        flood.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                act(Arc::clone(&tokens), mallorys).await;
+                // Beyond what may wait it is refused at once, and asks again.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    meanwhile().await;
+    stop.store(true, Ordering::SeqCst);
+    flood.join_all().await;
+}
+
+/// Another member's token has leaked, and must end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_changes_does_not_refuse_a_revocation() {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    let mut leaked = Vec::new();
+    for _ in 0..20 {
+        leaked.push(tokens.issue(&actor(), new_token()).await.unwrap().record.key());
+    }
+    let mut refused = Vec::new();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let name = Name::new(&format!("CI {}", NEXT.fetch_add(1, Ordering::SeqCst))).unwrap();
+            drop(tokens.rename(&actor(), &key, name).await);
+        },
+        async || {
+            for key in &leaked {
+                refused.extend(tokens.revoke(&actor(), key, RevocationReason::KeyCompromise).await.err());
+            }
+        },
+    )
+    .await;
+    assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
+}
+
+/// The flooding member is to lose all of their tokens, and so is another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    tokens.issue(&actor(), new_token()).await.unwrap();
+    let mut refused = Vec::new();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let rotation = Rotation::with_grace(Duration::ZERO).with_retry("r1".parse().unwrap(), HELD);
+            drop(tokens.rotate(&actor(), &key, rotation).await);
+        },
+        async || {
+            for owner in ["ada", "mallory"].repeat(10) {
+                let group = RevokeGroup::Owner(OwnerId::new(owner).unwrap());
+                let reason = RevocationReason::KeyCompromise;
+                refused.extend(tokens.revoke_group(&actor(), &project("145"), &group, reason).await.err());
+            }
+        },
+    )
+    .await;
+    assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }

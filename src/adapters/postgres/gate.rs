@@ -24,6 +24,9 @@ pub(super) struct Gate {
     turns: Lines,
     /// Limited inserts that count before they want the turn.
     counts: Lines,
+    /// Revocations, of one token and of groups. Apart from the others: a flood of renames or rotations fills the lines that it
+    /// stands in, and must not keep anybody from ending a token.
+    revocations: Lines,
     /// Other calls that write. They may wait too: for a row that another call has locked.
     writes: Lines,
     /// Connections for calls of each kind. The last bounds the other two as well.
@@ -33,9 +36,9 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// For a pool of this many connections. A fifth is kept for reads, half of the others is the most that one project's
-    /// plain writes hold, and half of all may serve turns. From 6 connections on, one project cannot take all that may
-    /// write.
+    /// For a pool of this many connections. A fifth is kept for reads, less than half of the others is the most that one
+    /// project's plain writes hold, and half of all may serve turns. From 6 connections on, one project cannot take all
+    /// that may write.
     pub(super) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
@@ -44,7 +47,8 @@ impl Gate {
         Self {
             turns: Lines::new(1),
             counts: Lines::new(COUNTING),
-            writes: Lines::new((writers / 2).max(1)),
+            revocations: Lines::new(1),
+            writes: Lines::new((writers.saturating_sub(2) / 2).max(1)),
             of_turns: share(connections / 2),
             of_counts: share(fifth),
             of_writers: share(writers),
@@ -59,6 +63,16 @@ impl Gate {
     /// Waits until this call is the only one of this process that takes the project's turn.
     pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
+    }
+
+    /// Waits until this call is the only one of this process that revokes a token of the project.
+    pub(super) async fn revocation(&self, project: &str) -> Result<Pass, StoreError> {
+        self.pass(&self.revocations, None, project).await
+    }
+
+    /// Waits until this call is the only one of this process that revokes a group of the project, with its turn.
+    pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
+        self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
 
     /// Waits until this call is one of the few of this process that count in the project before an insert.
@@ -186,12 +200,16 @@ mod tests {
         now(gate.count(project)).map(|pass| pass.unwrap())
     }
 
+    fn revocation(gate: &Gate, project: &str) -> Option<Pass> {
+        now(gate.revocation(project)).map(|pass| pass.unwrap())
+    }
+
     #[test]
     fn one_project_never_takes_all_connections_that_may_write() {
         for connections in 6..=200 {
             let gate = Gate::new(connections);
             let mut held = Vec::new();
-            for take in [turn, count, write] {
+            for take in [turn, count, revocation, write] {
                 held.extend((0..connections).map_while(|_| take(&gate, "145")));
             }
             assert!(turn(&gate, "146").is_some(), "{connections} connections");

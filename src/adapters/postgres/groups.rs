@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::failure::failed;
+use super::lease::Lease;
 use super::store::{execute, none_left};
 use super::{Changed, PostgresStore, in_time, lock_turn};
 use crate::adapters::sql::POSTGRES;
@@ -18,14 +19,15 @@ use crate::service::store::{Batch, RevokeGroup};
 use crate::service::store_error::StoreError;
 use crate::words::ids::ProjectId;
 
-/// How long a revocation stays at the head of its project's line. Then those behind it proceed, whose patience is longer.
+/// How long a revocation stays at the head of its project's line of revocations. Then those behind it proceed, whose patience
+/// is longer.
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work.
     ///
-    /// Each step takes the turn anew, so that other processes proceed between two. This process's calls wait meanwhile: if
-    /// the revocation went back to the end of their line for each step, it would never end beside many of them.
+    /// Each step takes the turn anew, so that other calls proceed between two: at most one of each process. Other revocations of
+    /// this process wait meanwhile.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -35,7 +37,7 @@ impl PostgresStore {
         let left = |sql: &mut Statement| and_can_still_work(&POSTGRES, sql, project, group, revocation.at);
         let mut count = 0;
         loop {
-            let mut transaction = in_time(self.begin_turn(project.as_str())).await?;
+            let mut transaction = in_time(self.begin_group(project)).await?;
             let since = Instant::now();
             loop {
                 let step = in_time(async {
@@ -60,6 +62,10 @@ impl PostgresStore {
         }
     }
 
+    async fn begin_group(&self, project: &ProjectId) -> Result<Lease, StoreError> {
+        self.begin_turn_with(self.gate.group_revocation(project.as_str()).await?, project.as_str()).await
+    }
+
     /// Revokes some of the rows that meet the conditions, with the project's turn.
     pub(super) async fn revoke_some(
         &self,
@@ -69,7 +75,7 @@ impl PostgresStore {
         left: impl Fn(&mut Statement),
     ) -> Result<Batch, StoreError> {
         in_time(async {
-            let mut transaction = self.begin_turn(project.as_str()).await?;
+            let mut transaction = self.begin_group(project).await?;
             let batch = revoke_rows(project, revocation, most, left, &mut transaction).await?;
             self.commit(transaction, &[Changed::Project(project)]).await?;
             Ok(batch)

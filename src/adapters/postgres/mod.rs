@@ -51,8 +51,9 @@ const CHANNEL: &str = "keyfob";
 ///
 /// One slow project never starves another. Of this process's calls, one at a time takes a project's turn; the others wait
 /// without a connection, at most 1,000 for a project, and are [`Unavailable`](StoreErrorKind::Unavailable) beyond that.
-/// All turns together hold at most half of the pool's connections, other writes in one project two fifths, and all that
-/// write leave a fifth to reads. A pool of fewer than 6 connections is too small for that, and two stores on one pool do
+/// Revocations stand in a line of their own, so that a flood of other calls in a project refuses none of them; bound how many
+/// calls one caller may have open, or a flood of revocations may. All turns together hold at most half of the pool's
+/// connections, other writes in one project less than half of those that write, and all that write leave a fifth to reads. A pool of fewer than 6 connections is too small for that, and two stores on one pool do
 /// not know of each other: clone one. An insert that has no place left under its owner's limit is refused by a count, and
 /// takes no turn. A process that stops in the middle of a call holds what it has locked for 10 seconds at most.
 ///
@@ -207,7 +208,11 @@ impl PostgresStore {
 
     /// Begins a transaction that has the project's turn, until its end.
     async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
-        let mut transaction = self.begin_with(self.gate.turn(project).await?).await?;
+        self.begin_turn_with(self.gate.turn(project).await?, project).await
+    }
+
+    async fn begin_turn_with(&self, pass: Pass, project: &str) -> Result<Lease, StoreError> {
+        let mut transaction = self.begin_with(pass).await?;
         lock_turn(project, &mut transaction).await?;
         Ok(transaction)
     }

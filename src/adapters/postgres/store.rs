@@ -124,7 +124,7 @@ impl TokenStore for PostgresStore {
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin(&key.project).await?;
+            let mut transaction = self.begin_with(self.gate.revocation(key.project.as_str()).await?).await?;
             let record = changed(write::revoke(key, revocation), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)
