@@ -385,3 +385,18 @@ async fn a_connection_that_gives_no_answer_is_made_anew() {
     let after = connected();
     assert!(!before.is_subset(&after), "{before:?} {after:?}");
 }
+
+/// One person has two accounts, and chose their names. The second makes a token, which waits for the replicas.
+#[tokio::test]
+async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
+    let Some(servers) = Servers::cluster(1) else { return };
+    let tokens = keyfob::Tokens::new(keyring(), servers.store().await);
+    let new = |owner| keyfob::NewToken::new("145".parse().unwrap(), keyfob::OwnerId::new(owner).unwrap(), "CI".parse().unwrap());
+    let made = tokens.issue(&actor(), new("{x}waited")).await.unwrap();
+    tokens.issue(&actor(), new("{x}")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let group = keyfob::RevokeGroup::Owner(keyfob::OwnerId::new("{x}waited").unwrap());
+    let revoked = tokens.revoke_everywhere(&actor(), &group, RevocationReason::KeyCompromise, None).await.unwrap();
+    let verified = tokens.verify(made.token.expose_secret(), &keyfob::Access::to(&keyfob::ProjectId::new("145").unwrap(), &[])).await;
+    assert!(verified.is_err(), "revoke_everywhere answered Ok({revoked}), and the token works");
+}

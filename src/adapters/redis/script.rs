@@ -200,4 +200,14 @@ mod tests {
             assert_ne!(act.near(), key);
         }
     }
+
+    /// It is written, and would take the place of that key.
+    #[test]
+    fn a_key_near_an_operation_is_no_other_owners() {
+        for owner in ["ada", "{x}ada", "{x}", "}{"] {
+            let key = format!("keyfob:projects:{owner}");
+            let near = Act::plain("ZADD", &key).near();
+            assert!(!near.starts_with("keyfob:projects:"), "{near} is the set of the projects of another owner");
+        }
+    }
 }
