@@ -111,7 +111,10 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
             let how = Changed::by(&change);
             match self.store.update(key, record.version, change).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.tell(Event::ChangeFailed { key: *key, how, actor });
+                    return Err(error.into());
+                }
                 Ok(changed) => {
                     if changed.is_some() {
                         self.tell(Event::Changed { key: *key, how, actor });
