@@ -465,3 +465,20 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
     let again = tokens.report_leak(&actor(), &leaked).await;
     assert!(again.is_err(), "acknowledged, and the replica does not have it: {again:?}");
 }
+
+/// A user of the server that may do all but listen. An error reaches a log and a count.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_feed_that_cannot_listen_is_noted() {
+    use keyfob::Feed;
+    let Some(servers) = Servers::one_in(std::env::temp_dir(), &[]) else { return };
+    assert_eq!(servers.ask(&["ACL", "SETUSER", "k", "on", ">pw", "~*", "&*", "+@all", "-subscribe"]).trim(), "OK");
+    let url = servers.urls()[0].replace("redis://", "redis://k:pw@");
+    let store = RedisStore::connect([url]).await.unwrap().with_feed();
+    insert(&store).await;
+    let mut feed = store.feed();
+    for _ in 0..3 {
+        assert_eq!(feed.next().await, keyfob::Told::Lost);
+    }
+    assert!(store.background_faults() > 0, "nobody learns why the feed is lost");
+}
