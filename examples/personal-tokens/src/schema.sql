@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS admins (
     user_id INTEGER PRIMARY KEY REFERENCES users (id)
 ) STRICT;
 
--- The audit trail of each token: who did what to it, and what of it was refused (sampled).
+-- The audit trail of each token: who did what to it.
 CREATE TABLE IF NOT EXISTS token_events (
     id INTEGER PRIMARY KEY,
     -- Milliseconds since 1970.
@@ -58,6 +58,24 @@ CREATE TABLE IF NOT EXISTS token_events (
     detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
+
+-- What was refused of each token, and how often it was reported again after it had leaked: a row for each kind and day. Of
+-- each token the latest 100 are kept.
+CREATE TABLE IF NOT EXISTS token_refusals (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    -- Why, if the event does not say it.
+    reason TEXT NOT NULL,
+    -- Of a report; empty for requests with the token.
+    actor TEXT NOT NULL,
+    -- In UTC, counted from 1 January 1970.
+    day INTEGER NOT NULL,
+    -- The last of them, in milliseconds since 1970.
+    at INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (project, token_id, event, reason, actor, day)
+) STRICT, WITHOUT ROWID;
 
 -- Groups of tokens that were revoked. The trail of each token of a group tells that it ended with the others.
 CREATE TABLE IF NOT EXISTS group_revocations (
