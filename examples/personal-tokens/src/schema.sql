@@ -29,6 +29,15 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Forms that made or rotated a token, by the random id that the page gave each. Sent again, they do it no second time. Of each
+-- person the latest 128 are kept.
+CREATE TABLE IF NOT EXISTS spent_forms (
+    id INTEGER PRIMARY KEY,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    form TEXT NOT NULL,
+    UNIQUE (user_id, form)
+) STRICT;
+
 -- The names by which the JSON API knows a token. They are made on first sight of a token, so a row may be missing
 -- but is never wrong.
 CREATE TABLE IF NOT EXISTS token_names (
