@@ -212,11 +212,18 @@ impl Model {
 
     fn import(&mut self, old: &Foreign) -> String {
         if let Some(place) = self.foreign[old.number].filter(|place| self.kept[*place]) {
-            // It stays as it is, except that it is revoked if it has been since.
+            // It stays as it is, except that it is revoked or disabled if it has been since.
             let token = &mut self.tokens[place];
-            if let (Some(at), None) = (old.revoked, token.revoked) {
-                token.revoked = Some((at, "cessation_of_operation"));
-                token.version += 1;
+            match (old.revoked, old.disabled) {
+                (Some(at), _) if token.revoked.is_none() => {
+                    token.revoked = Some((at, "cessation_of_operation"));
+                    token.version += 1;
+                }
+                (None, Some(at)) if token.disabled.is_none() && token.live(self.now) => {
+                    token.disabled = Some(at);
+                    token.version += 1;
+                }
+                _ => {}
             }
             return format!("exists {place}");
         }
@@ -509,9 +516,10 @@ impl Model {
             Act::RevokeGroup { project, group } => {
                 // Some stores leave a token that ended by itself more than a day ago.
                 let day_before = self.now - 24 * 60 * 60 * 1000;
+                let leaves_ended = self.engine.leaves_ended;
                 let works = |token: &Token| {
                     let mut ends = [token.grace, token.confirm_by, token.expires].into_iter().flatten();
-                    !self.engine.leaves_ended || ends.all(|end| end >= day_before)
+                    !leaves_ended || ends.all(|end| end >= day_before)
                 };
                 let in_group = |token: &Token| match *group {
                     Group::Owner(owner) => token.owner == owner && works(token),
@@ -520,7 +528,20 @@ impl Model {
                     Group::Key(key) => token.key == key,
                 };
                 let all = self.places(|token| project.is_none_or(|one| one == token.project) && in_group(token));
-                all.into_iter().map(|place| self.end(place, "unspecified")).sum::<u64>().to_string()
+                let mut count: u64 = all.into_iter().map(|place| self.end(place, "unspecified")).sum();
+                if matches!(group, Group::CreatedBefore(_) | Group::Key(_)) {
+                    // And the families of successors that are no older than this call.
+                    let revoked = Some((self.now, "unspecified"));
+                    let is_new = |token: &Token| {
+                        let old = token.from.filter(|old| self.kept[*old] && self.tokens[*old].revoked == revoked);
+                        token.created >= self.now && project.is_none_or(|one| one == token.project) && old.is_some()
+                    };
+                    let families: Vec<_> =
+                        self.places(is_new).into_iter().map(|place| self.tokens[place].family).collect();
+                    let all = self.places(|token| families.contains(&token.family) && works(token));
+                    count += all.into_iter().map(|place| self.end(place, "unspecified")).sum::<u64>();
+                }
+                count.to_string()
             }
             Act::FlushUsage => self.flush().to_string(),
             Act::ClaimNotices { lease, most } => {
