@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Disabled, IssueError, Issued, Name, NewToken, OwnerId, OwnerLimit, Policy, PostgresStore, Revocation,
-    RevocationReason, RevokeGroup, Rotation, StoreErrorKind, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
-    Tokens, mint,
+    Access, Disabled, IssueError, Issued, Name, NewToken, NoticeStage, OwnerId, OwnerLimit, PageSize, Policy,
+    PostgresStore, Revocation, RevocationReason, RevokeGroup, Rotation, StoreErrorKind, Timestamp, TokenId, TokenKey,
+    TokenRecord, TokenStore, Tokens, Usage, mint,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -401,4 +401,65 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     )
     .await;
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
+}
+
+/// A flood in a project that comes first by its name. Last uses in another one are written, as the rule on disuse needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(server) = shared() else { return };
+    let tokens = Tokens::new(keyring(), server.store().await);
+    let tokens = Arc::new(tokens.with_usage(Usage::default().with_resolution(Duration::ZERO)));
+    let mut made = Vec::new();
+    for of in ["145", "900"] {
+        let new = NewToken::new(project(of), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
+        made.push(tokens.issue(&actor(), new).await.unwrap());
+    }
+    let mut flushed = Vec::new();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let name = Name::new(&format!("CI {}", NEXT.fetch_add(1, Ordering::SeqCst))).unwrap();
+            drop(tokens.rename(&actor(), &key, name).await);
+        },
+        async || {
+            for made in &made {
+                let access = Access::to(&made.record.project, &[]);
+                tokens.verify(made.token.expose_secret(), &access).await.unwrap();
+            }
+            for _ in 0..2 {
+                flushed.push(tokens.flush_usage().await.map_err(|error| error.to_string()));
+            }
+            let quiet = tokens.get(&made[1].record.key()).await.unwrap().unwrap();
+            assert!(quiet.last_used_at.is_some(), "the last use in the quiet project is not written: {flushed:?}");
+        },
+    )
+    .await;
+}
+
+/// A flood in a project that comes first by its name. Notices of another one are sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    let new = NewToken::new(project("900"), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
+    let mut record = mint(&keyring(), &Policy::default(), new, &actor(), tokens.now()).unwrap().record;
+    record.notice_stage = NoticeStage::None;
+    tokens.store().insert(record, None, None).await.unwrap();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let rotation = Rotation::with_grace(Duration::ZERO).with_retry("r1".parse().unwrap(), HELD);
+            drop(tokens.rotate(&actor(), &key, rotation).await);
+        },
+        async || {
+            let mut claimed = Vec::new();
+            for _ in 0..2 {
+                let notices = tokens.claim_notices(HELD, PageSize::MAX).await;
+                claimed.push(notices.map(|notices| notices.len()).map_err(|error| error.to_string()));
+            }
+            assert!(claimed.contains(&Ok(1)), "the notice in the quiet project is not sent: {claimed:?}");
+        },
+    )
+    .await;
 }
