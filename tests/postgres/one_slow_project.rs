@@ -403,6 +403,49 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
+/// A process that was frozen, as by its host, held as many turns as one process holds: those of half its pool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
+    const TURNS: usize = 5;
+    let Some(server) = shared() else { return };
+    let world = Arc::new(World::new(server.store().await).await);
+    let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
+    let mut turns = Vec::new();
+    for number in 0..TURNS {
+        let busy = format!("busy{number}");
+        world.issue(&busy).await.unwrap();
+        turns.push(hold_turn(&other, &busy).await);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut issues = JoinSet::new();
+    for number in 0..TURNS * 2 {
+        let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
+        issues.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                drop(world.issue(&format!("busy{}", number % TURNS)).await);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (begun, mut answers) = (Instant::now(), Vec::new());
+    let lasts = if is_full() { HELD - Duration::from_secs(1) } else { Duration::from_secs(3) };
+    while begun.elapsed() < lasts {
+        let asked = Instant::now();
+        let issued = world.issue(&format!("n{}", answers.len() / 20)).await.map(drop);
+        let group = RevokeGroup::Owner(OwnerId::new("mallory").unwrap());
+        let reason = RevocationReason::KeyCompromise;
+        let revoked = world.tokens.revoke_group(&actor(), &project("quiet"), &group, reason).await;
+        answers.push((asked.elapsed(), issued.is_ok(), revoked.is_ok()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(turns);
+    stop.store(true, Ordering::SeqCst);
+    issues.join_all().await;
+    let failed = answers.iter().filter(|(_, issued, revoked)| !issued || !revoked).count();
+    let slowest = answers.iter().map(|(took, ..)| *took).max().unwrap();
+    assert!(failed == 0, "in other projects {failed} of {} failed, the slowest after {slowest:?}", answers.len());
+}
+
 /// A flood in a project that comes first by its name. Last uses in another one are written, as the rule on disuse needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {

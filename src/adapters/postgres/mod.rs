@@ -11,6 +11,7 @@ mod maintenance;
 mod read;
 mod replica;
 mod store;
+mod turn;
 
 use core::fmt;
 use core::future::Future;
@@ -18,12 +19,12 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::sync::Arc;
 
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
 
 use self::failure::{failed, is_lost};
 use self::gate::{Gate, Pass};
-use self::lease::Lease;
+use self::lease::{BEGIN, Lease};
 use self::replica::Replica;
 use super::fault::Faults;
 use crate::service::store_error::{StoreError, StoreErrorKind};
@@ -187,34 +188,23 @@ impl PostgresStore {
 
     /// Begins a transaction in the project, without its turn.
     async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
-        self.begin_with(self.gate.write(project.as_str()).await?).await
+        self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
 
-    async fn begin_with(&self, mut pass: Pass) -> Result<Lease, StoreError> {
+    async fn begin_with(&self, mut pass: Pass, begin: &'static str) -> Result<Lease, StoreError> {
         for left in (0..=self.pool.size()).rev() {
             let connection = match self.pool.acquire().await {
                 Err(error) if left > 0 && is_lost(&error) => continue,
                 connection => connection.map_err(failed)?,
             };
             let mut lease = Lease::new(connection, pass, &self.faults);
-            match lease.begin().await {
+            match lease.begin(begin).await {
                 // Nothing was done, and the next connection may live.
                 Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
                 begun => return begun.map(|()| lease).map_err(failed),
             }
         }
         unreachable!("the last try returns")
-    }
-
-    /// Begins a transaction that has the project's turn, until its end.
-    async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
-        self.begin_turn_with(self.gate.turn(project).await?, project).await
-    }
-
-    async fn begin_turn_with(&self, pass: Pass, project: &str) -> Result<Lease, StoreError> {
-        let mut transaction = self.begin_with(pass).await?;
-        lock_turn(project, &mut transaction).await?;
-        Ok(transaction)
     }
 
     /// Commits, emits notifications of what changed if they are wanted, and lets the project's next call proceed.
@@ -238,20 +228,6 @@ impl PostgresStore {
         }
         committed
     }
-}
-
-/// Takes the project's turn until the end of the transaction.
-async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<(), StoreError> {
-    const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
-    const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
-    let lock = async |connection: &mut PgConnection| {
-        sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
-    };
-    if lock(connection).await? == 0 {
-        sqlx::query(MAKE).bind(project).execute(&mut *connection).await.map_err(failed)?;
-        lock(connection).await?;
-    }
-    Ok(())
 }
 
 /// What caches elsewhere, and standbys, must not answer with any more.
