@@ -61,12 +61,12 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
         }
     }
 
-    /// Retires a key by force: revokes every token on it first, as after a leak of the pepper. If the store fails in a project,
-    /// the tokens of the others are revoked all the same.
+    /// Retires a key by force: revokes every token on it first, as after a leak of the pepper. If
+    /// the store fails in a project, the tokens of the others are revoked all the same.
     ///
     /// # Errors
-    /// Returns [`RetireError::Interrupted`] if the store fails in any project, and else what [`retire_key`](Self::retire_key)
-    /// returns. It may be called again.
+    /// Returns [`RetireError::Interrupted`] if the store fails in any project, and else what
+    /// [`retire_key`](Self::retire_key) returns. It may be called again.
     pub async fn retire_key_by_force(
         &self,
         actor: &Actor,

@@ -45,11 +45,12 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
     /// ended or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
     ///
-    /// Call it until it gives none. If the store fails in a project, the notices of the others are claimed all the same.
+    /// Call it until it gives none. If the store fails in a project, the notices of the others are
+    /// claimed all the same.
     ///
     /// # Errors
-    /// Returns the first [`StoreError`] if the store fails in any project and no other has a notice that is due; so the call
-    /// that would give none fails instead.
+    /// Returns the first [`StoreError`] if the store fails in any project and no other has a notice
+    /// that is due; so the call that would give none fails instead.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, StoreError> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();

@@ -30,8 +30,8 @@ impl<S: StoreMaintenance> Projects<'_, S> {
     }
 }
 
-/// An operation in one project after the other. Those after a failed one are tried too: one project that is flooded, held or
-/// corrupt must not keep an operation from all that come after it.
+/// An operation in one project after the other. Those after a failed one are tried too: one project
+/// that is flooded, held or corrupt must not keep an operation from all that come after it.
 pub(super) struct Walk<'t, S> {
     projects: Projects<'t, S>,
     failed: Vec<ProjectId>,
@@ -92,12 +92,13 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
 
 /// An operation in all projects that the store failed in some of.
 ///
-/// Every project that the store could list was tried. To finish it, repeat the call, which goes through all projects again; or,
-/// after a revocation, call [`revoke_group`](Tokens::revoke_group) for each of `failed`, and
-/// [`revoke_everywhere`](Tokens::revoke_everywhere) from `after` on.
+/// Every project that the store could list was tried. To finish it, repeat the call, which goes
+/// through all projects again; or, after a revocation, call [`revoke_group`](Tokens::revoke_group)
+/// for each of `failed`, and [`revoke_everywhere`](Tokens::revoke_everywhere) from `after` on.
 #[derive(Debug)]
 pub struct Interrupted {
-    /// The projects in which the store failed, in order. Some of their tokens may have been reached.
+    /// The projects in which the store failed, in order. Some of their tokens may have been
+    /// reached.
     pub failed: Vec<ProjectId>,
     /// The last project that was tried. More follow only if the store failed to list them.
     pub after: Option<ProjectId>,

@@ -13,12 +13,14 @@ use crate::words::ids::ProjectId;
 use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Deletes the records of tokens that ended more than `kept` ago, in all projects and in batches, and gives how many.
-    /// Until then "expired" and "revoked" can be told from "unknown"; some months are a good time. If the store fails in a
-    /// project, the others are purged all the same.
+    /// Deletes the records of tokens that ended more than `kept` ago, in all projects and in
+    /// batches, and gives how many. Until then "expired" and "revoked" can be told from "unknown";
+    /// some months are a good time. If the store fails in a project, the others are purged all the
+    /// same.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all; it may be called again.
+    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all; it may be
+    /// called again.
     pub async fn purge(&self, kept: Duration) -> Result<u64, Interrupted> {
         let ended_before = self.clock.now().saturating_sub(kept);
         let mut walk = self.walk(ProjectsQuery::default());

@@ -152,13 +152,14 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
     /// were not revoked before.
     ///
-    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does, from behind `after` on
-    /// if it is given. If the store fails in a project, the others are tried all the same. A token that is issued meanwhile may
-    /// stay: suspend an owner first, see [`Owners`].
+    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
+    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
+    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
+    /// [`Owners`].
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all: it names the projects. What was
-    /// revoked stays revoked; call it again until it returns `Ok`.
+    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all: it names
+    /// the projects. What was revoked stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,
         actor: &Actor,

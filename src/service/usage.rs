@@ -145,13 +145,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # }
     /// ```
     ///
-    /// If the store fails for a batch, each of its projects is tried alone. While the engine is away, that takes up to the
-    /// store's deadline for each: give the call a deadline of yours before the process stops. A call that is dropped loses
-    /// nothing.
+    /// If the store fails for a batch, each of its projects is tried alone. While the engine is
+    /// away, that takes up to the store's deadline for each: give the call a deadline of yours
+    /// before the process stops. A call that is dropped loses nothing.
     ///
     /// # Errors
-    /// Returns the first [`StoreError`] if the store fails for any project; its uses wait for the next call, and those of all
-    /// others are written. No request fails by it.
+    /// Returns the first [`StoreError`] if the store fails for any project; its uses wait for the
+    /// next call, and those of all others are written. No request fails by it.
     pub async fn flush_usage(&self) -> Result<u64, StoreError> {
         let Some(usage) = &self.usage else { return Ok(0) };
         let mut waiting = Waiting { usage, touches: usage.take(), failed: Vec::new() };
@@ -180,8 +180,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     }
 }
 
-/// Uses on their way to the store, by project. What is dropped before it is written, also with the future that writes it,
-/// waits again.
+/// Uses on their way to the store, by project. What is dropped before it is written, also with the
+/// future that writes it, waits again.
 struct Waiting<'u> {
     usage: &'u Usage,
     touches: Vec<Touch>,
@@ -189,7 +189,8 @@ struct Waiting<'u> {
 }
 
 impl Waiting<'_> {
-    /// Returns where the last batch begins, which is of one project from `alone_from` on; `None` if none is left.
+    /// Returns where the last batch begins, which is of one project from `alone_from` on; `None` if
+    /// none is left.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());

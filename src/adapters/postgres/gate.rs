@@ -80,7 +80,8 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until this call, which has kept its place in line, may have a connection again to take a turn.
+    /// Waits until this call, which has kept its place in line, may have a connection again to take
+    /// a turn.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }

@@ -38,8 +38,9 @@ macro_rules! begin {
 /// - A process that is frozen or cut off in the middle holds its locks for no longer than two calls may take.
 pub(super) const BEGIN: &str = begin!();
 
-/// The same for a transaction that wants a turn first: the server waits for that for a short time only, and later for other
-/// locks as in any other transaction. Turns in ordinary use take milliseconds.
+/// The same for a transaction that wants a turn first: the server waits for that for a short time
+/// only, and later for other locks as in any other transaction. Turns in ordinary use take
+/// milliseconds.
 pub(super) const BEGIN_FOR_TURN: &str = concat!(
     begin!(),
     "; SELECT set_config('keyfob.lock_timeout', current_setting('lock_timeout'), true); \
@@ -60,7 +61,8 @@ impl Lease {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }
 
-    /// Begins a transaction by [`BEGIN`] or [`BEGIN_FOR_TURN`]. If the lease is dropped, it is rolled back.
+    /// Begins a transaction by [`BEGIN`] or [`BEGIN_FOR_TURN`]. If the lease is dropped, it is
+    /// rolled back.
     pub(super) async fn begin(&mut self, begin: &'static str) -> sqlx::Result<()> {
         self.is_open = true;
         self.execute(begin).await?;

@@ -1,9 +1,10 @@
 //! A project's turn: a locked row in `keyfob_turns`.
 //!
-//! Another process may hold a turn and stand still. A call that waited for it with its connection would keep both the
-//! connection and its share of the pool from calls in other projects, and a few such turns would stop them all. So a call waits
-//! in the database for a short time, in which any turn that is in use ends, then gives the connection back, and asks again
-//! after a pause. Meanwhile it keeps its place at the head of its line.
+//! Another process may hold a turn and stand still. A call that waited for it with its connection
+//! would keep both the connection and its share of the pool from calls in other projects, and a few
+//! such turns would stop them all. So a call waits in the database for a short time, in which any
+//! turn that is in use ends, then gives the connection back, and asks again after a pause.
+//! Meanwhile it keeps its place at the head of its line.
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,8 +17,9 @@ use super::gate::Pass;
 use super::lease::{BEGIN_FOR_TURN, Lease};
 use crate::service::store_error::StoreError;
 
-/// The least pause between two tries, in milliseconds, and how many more there may be. On average a call that waits for a turn
-/// that is held has a connection for two thirds of the time; the calls of other projects go in between.
+/// The least pause between two tries, in milliseconds, and how many more there may be. On average a
+/// call that waits for a turn that is held has a connection for two thirds of the time; the calls
+/// of other projects go in between.
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {
@@ -44,10 +46,11 @@ impl PostgresStore {
     }
 }
 
-/// Takes the project's turn until the end of a transaction that was begun for it. Returns false if another process has it; then
-/// the transaction can only be rolled back.
+/// Takes the project's turn until the end of a transaction that was begun for it. Returns false if
+/// another process has it; then the transaction can only be rolled back.
 pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<bool, StoreError> {
-    // The row is locked before the time for other locks is set, because the function is called for each row of `turn`.
+    // The row is locked before the time for other locks is set, because the function is called for
+    // each row of `turn`.
     const LOCK: &str = "WITH turn AS MATERIALIZED (SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE) \
          SELECT set_config('lock_timeout', current_setting('keyfob.lock_timeout'), true) FROM turn";
     const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
