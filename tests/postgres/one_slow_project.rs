@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Access, Disabled, IssueError, Issued, Name, NewToken, NoticeStage, OwnerId, OwnerLimit, PageSize, Policy,
-    PostgresStore, Revocation, RevocationReason, RevokeGroup, Rotation, StoreErrorKind, Timestamp, TokenId, TokenKey,
-    TokenRecord, TokenStore, Tokens, Usage, mint,
+    PostgresStore, Revocation, RevocationReason, RevokeGroup, Rotation, Status, StoreErrorKind, Timestamp, TokenId,
+    TokenKey, TokenRecord, TokenStore, Tokens, Usage, mint,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -325,13 +325,11 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
 }
 
 /// One member of a project sends more calls than may wait in it: `act`, again and again.
-async fn flood<A: Future<Output = ()> + Send>(
+async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
     meanwhile: impl AsyncFnOnce(),
-) where
-    A: 'static,
-{
+) {
     let mallorys = NewToken::new(project("145"), OwnerId::new("mallory").unwrap(), Name::new("CI").unwrap());
     let mallorys = tokens.issue(&actor(), mallorys).await.unwrap().record.key();
     let (stop, mut flood) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
@@ -403,7 +401,8 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// A process that was frozen, as by its host, held as many turns as one process holds: those of half its pool.
+/// A process that was frozen, as by its host, held as many turns as one process holds: those of
+/// half its pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     const TURNS: usize = 5;
@@ -446,7 +445,8 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     assert!(failed == 0, "in other projects {failed} of {} failed, the slowest after {slowest:?}", answers.len());
 }
 
-/// A flood in a project that comes first by its name. Last uses in another one are written, as the rule on disuse needs.
+/// A flood in a project that comes first by its name. Last uses in another one are written, as the
+/// rule on disuse needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -505,4 +505,40 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
         },
     )
     .await;
+}
+
+/// Its holder changes a token all the time, which can make a disable fail, as each one is judged by
+/// the version. A revocation asks for no version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(tokens.issue(&actor(), new_token()).await.unwrap().record.key());
+    }
+    let (stop, mut holder) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for number in 0..32 {
+        let (tokens, keys, stop) = (Arc::clone(&tokens), keys.clone(), Arc::clone(&stop));
+        holder.spawn(async move {
+            for round in 0_u64.. {
+                for key in &keys {
+                    let name = Name::new(&format!("CI {number} {round}")).unwrap();
+                    drop(tokens.rename(&actor(), key, name).await);
+                }
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut revoked = Vec::new();
+    for key in &keys {
+        let view = tokens.revoke(&actor(), key, RevocationReason::KeyCompromise).await;
+        revoked.push(view.map(|view| view.unwrap().status));
+    }
+    stop.store(true, Ordering::SeqCst);
+    holder.join_all().await;
+    assert!(revoked.iter().all(|status| matches!(status, Ok(Status::Revoked))), "{revoked:?}");
 }
