@@ -105,8 +105,8 @@ pub use crate::service::leak::LeakOutcome;
 pub use crate::service::memory::MemoryStore;
 pub use crate::service::notices::{Notice, NoticeId};
 pub use crate::service::owners::{AllActive, Owners, OwnersError};
+pub use crate::service::projects::Interrupted;
 pub use crate::service::query::{CountQuery, Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
-pub use crate::service::revoke::Interrupted;
 pub use crate::service::rotate::{Predecessor, RotateError, Rotated};
 pub use crate::service::store::{
     Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,

@@ -65,8 +65,21 @@ fn no_two_errors_say_the_same() {
 #[test]
 fn an_error_of_the_service_passes_on_what_is_behind_it() {
     let store = || StoreError::with_source(StoreErrorKind::Unavailable, "away");
-    let interrupted = Interrupted { after: Some(project("145")), count: 3, error: store() };
-    assert!(interrupted.to_string().contains("145") && interrupted.to_string().contains('3'), "{interrupted}");
+    let of = |failed: &[&str], after: Option<&str>| {
+        let failed = failed.iter().map(|id| project(id)).collect();
+        Interrupted { failed, after: after.map(project), count: 3, error: store() }
+    };
+    let interrupted = of(&["145"], Some("900"));
+    let others = [of(&["145", "900"], Some("900")), of(&[], Some("145")), of(&[], None)];
+    for (interrupted, said) in [&interrupted].into_iter().chain(&others).zip([
+        "failed in project 145",
+        "failed in 2 projects, of which 145 is the first",
+        "cannot list the projects after 145",
+        "cannot list the projects",
+    ]) {
+        let rest = "the token store is unavailable (3 tokens were reached elsewhere; repeat the call)";
+        assert_eq!(interrupted.to_string(), format!("{said}: {rest}"));
+    }
     let refused = RotateError::from(SuccessionError::Superseded);
     let changed = ConfirmError::Change(store().into());
     let rejected = ConfirmError::Rejected(Rejection::Tag);

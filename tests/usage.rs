@@ -11,8 +11,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, NewToken, PageSize, Policy, PolicyBreach, Rejection,
-    StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Touch, Usage,
+    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, Name, NewToken, OwnerId, PageSize, Policy,
+    PolicyBreach, ProjectId, Rejection, StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore,
+    Tokens, Touch, Usage,
 };
 use support::{actor, keyring, new_token, now, project};
 
@@ -33,6 +34,8 @@ struct Watched<S> {
 enum Touching {
     Works,
     Fails,
+    /// If one of the touches is of this project, and then writes none.
+    FailsIn(ProjectId),
     Hangs,
     /// After others had their turn.
     GivesWay,
@@ -61,7 +64,10 @@ impl<S: TokenStore> TokenStore for Watched<S> {
         self.batches.lock().unwrap().push(touches.len());
         let touching = *self.touching.lock().unwrap();
         match touching {
-            Touching::Works => self.store.touch_many(touches).await,
+            Touching::FailsIn(project) if touches.iter().any(|touch| touch.key.project == project) => {
+                Err(StoreError::new(StoreErrorKind::Unavailable))
+            }
+            Touching::Works | Touching::FailsIn(_) => self.store.touch_many(touches).await,
             Touching::Fails => Err(StoreError::new(StoreErrorKind::Unavailable)),
             Touching::Hangs => pending().await,
             Touching::GivesWay => {
@@ -199,6 +205,31 @@ async fn a_failing_store_fails_no_request_and_the_uses_wait() {
         assert_eq!(last_use(&tokens, made).await, now().checked_add(SECOND));
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 0, "what is written waits no more");
+}
+
+#[tokio::test]
+async fn a_project_that_fails_keeps_no_last_use_of_another_from_being_written() {
+    let (clock, tokens) = service(MemoryStore::new(), Usage::default());
+    let mut made = Vec::new();
+    for place in ["144", "145", "146"].repeat(2) {
+        let new = NewToken::new(project(place), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
+        made.push(make(&tokens, new).await);
+    }
+    for made in &made {
+        assert_eq!(outcome(&tokens, made).await, Ok(()));
+    }
+    let failing = project("145");
+    tokens.store().set(Touching::FailsIn(failing));
+    clock.advance(SECOND);
+    assert_eq!(tokens.flush_usage().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    for made in &made {
+        let expected = (made.record.project != failing).then(now);
+        assert_eq!(last_use(&tokens, made).await, expected, "{}", made.record.project);
+    }
+    tokens.store().set(Touching::Works);
+    let before = tokens.store().batches().len();
+    assert_eq!(tokens.flush_usage().await.unwrap(), 2);
+    assert_eq!(tokens.store().batches()[before..], [2], "what is written waits no more");
 }
 
 /// As a time-out of the host's drops it. A use that comes while it is on its way is not lost with it.

@@ -4,8 +4,8 @@ use core::error::Error;
 use core::fmt;
 
 use super::owners::Owners;
+use super::projects::Interrupted;
 use super::query::{CountQuery, Life, StatusFilter};
-use super::revoke::Interrupted;
 use super::store::{ProjectsQuery, RevokeGroup, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
 use super::tokens::Tokens;
@@ -62,10 +62,12 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
         }
     }
 
-    /// Retires a key by force: revokes every token on it first, as after a leak of the pepper.
+    /// Retires a key by force: revokes every token on it first, as after a leak of the pepper. If
+    /// the store fails in a project, the tokens of the others are revoked all the same.
     ///
     /// # Errors
-    /// [`RetireError`]; it may be called again.
+    /// Returns [`RetireError::Interrupted`] if the store fails in any project, and else what
+    /// [`retire_key`](Self::retire_key) returns. It may be called again.
     pub async fn retire_key_by_force(
         &self,
         actor: &Actor,
@@ -92,7 +94,7 @@ pub enum RetireError {
         /// So many.
         live: u64,
     },
-    /// The store failed while tokens were revoked.
+    /// The store failed while tokens were revoked, in the projects that it names.
     Interrupted(Interrupted),
     /// The store failed while tokens were counted.
     Store(StoreError),

@@ -45,18 +45,27 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
     /// ended or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
     ///
-    /// Call it until it gives none.
+    /// Call it until it gives none. If the store fails in a project, the notices of the others are
+    /// claimed all the same.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails; what was claimed before comes again after the lease.
+    /// Returns the first [`StoreError`] if the store fails in any project and no other has a notice
+    /// that is due; so the call that would give none fails instead.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, StoreError> {
-        let mut projects = self.projects(ProjectsQuery::default());
+        let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();
-        while let Some(project) = projects.next().await? {
+        while let Some(project) = walk.next().await {
             let now = self.clock.now();
             let room = most.get() - notices.len();
             let claimed = self.store.claim_notices(&project, now, now.saturating_add(lease), PageSize::clamped(room));
-            for record in claimed.await? {
+            let claimed = match claimed.await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    walk.note(project, Err(error));
+                    continue;
+                }
+            };
+            for record in claimed {
                 let Some(stage) = record.due_notice(now) else { continue };
                 let id = NoticeId { key: record.key(), stage };
                 self.tell(Event::Expiring { key: id.key, stage });
@@ -66,7 +75,11 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
                 break;
             }
         }
-        Ok(notices)
+        match walk.end() {
+            // What was claimed is returned, or it would not be sent before its lease is over.
+            Err(interrupted) if notices.is_empty() => Err(interrupted.error),
+            _ => Ok(notices),
+        }
     }
 
     /// Marks a notice as sent. Whether there was such a token.

@@ -1,11 +1,10 @@
 //! Ending tokens for ever: one, one that is known by its secret, and groups.
 
-use core::error::Error;
-use core::fmt;
 use std::sync::Arc;
 
 use super::events::Event;
 use super::owners::Owners;
+use super::projects::Interrupted;
 use super::query::{ListQuery, PageSize};
 use super::store::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
@@ -185,11 +184,14 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
     /// were not revoked before.
     ///
-    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does, from behind `after` on
-    /// where it is given. A token that is issued meanwhile may stay: suspend an owner first, see [`Owners`].
+    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
+    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
+    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
+    /// [`Owners`].
     ///
     /// # Errors
-    /// [`Interrupted`] where the store fails: it says where to go on.
+    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all: it names
+    /// the projects. What was revoked stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,
         actor: &Actor,
@@ -201,41 +203,11 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
             RevokeGroup::Owner(owner) => Some(owner.clone()),
             _ => None,
         };
-        let mut projects = self.projects(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
-        let (mut count, mut after) = (0, after);
-        loop {
-            let interrupted = |error| Interrupted { after, count, error };
-            let Some(project) = projects.next().await.map_err(interrupted)? else { return Ok(count) };
-            count += self.revoke_group(actor, &project, group, reason).await.map_err(interrupted)?;
-            after = Some(project);
+        let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
+        while let Some(project) = walk.next().await {
+            let revoked = self.revoke_group(actor, &project, group, reason).await;
+            walk.note(project, revoked);
         }
-    }
-}
-
-/// A walk through all projects that the store broke off.
-#[derive(Debug)]
-pub struct Interrupted {
-    /// The last project that was finished: go on behind it.
-    pub after: Option<ProjectId>,
-    /// How many tokens were revoked in the finished ones.
-    pub count: u64,
-    /// What failed.
-    pub error: StoreError,
-}
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { after, count, error } = self;
-        write!(f, "broken off with {count} tokens revoked, ")?;
-        match after {
-            Some(project) => write!(f, "behind project {project}: {error}"),
-            None => write!(f, "before the first project: {error}"),
-        }
-    }
-}
-
-impl Error for Interrupted {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
+        walk.end()
     }
 }

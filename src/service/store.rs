@@ -162,9 +162,10 @@ pub trait TokenStore: Send + Sync {
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are not there ignored, no other
-    /// column changed, not even the version. Of several for one token the latest counts. Returns how many rows moved.
-    /// Atomic for each row, not for the batch.
+    /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are
+    /// not there ignored, no other column changed, not even the version. Of several for one token
+    /// the latest counts. Returns how many rows moved. Atomic for each row, not for the batch: if
+    /// it fails, some rows may have moved, and the caller repeats it for each project alone.
     fn touch_many(&self, touches: &[Touch]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Disabled, IssueError, Issued, Name, NewToken, OwnerId, OwnerLimit, Policy, PostgresStore, Revocation,
-    RevocationReason, RevokeGroup, Rotation, StoreErrorKind, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
-    Tokens, mint,
+    Access, Disabled, IssueError, Issued, Name, NewToken, NoticeStage, OwnerId, OwnerLimit, PageSize, Policy,
+    PostgresStore, Revocation, RevocationReason, RevokeGroup, Rotation, Status, StoreErrorKind, Timestamp, TokenId,
+    TokenKey, TokenRecord, TokenStore, Tokens, Usage, mint,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -399,4 +399,146 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     )
     .await;
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
+}
+
+/// A process that was frozen, as by its host, held as many turns as one process holds: those of
+/// half its pool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
+    const TURNS: usize = 5;
+    let Some(server) = shared() else { return };
+    let world = Arc::new(World::new(server.store().await).await);
+    let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
+    let mut turns = Vec::new();
+    for number in 0..TURNS {
+        let busy = format!("busy{number}");
+        world.issue(&busy).await.unwrap();
+        turns.push(hold_turn(&other, &busy).await);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut issues = JoinSet::new();
+    for number in 0..TURNS * 2 {
+        let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
+        issues.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                drop(world.issue(&format!("busy{}", number % TURNS)).await);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (begun, mut answers) = (Instant::now(), Vec::new());
+    let lasts = if is_full() { HELD - Duration::from_secs(1) } else { Duration::from_secs(3) };
+    while begun.elapsed() < lasts {
+        let asked = Instant::now();
+        let issued = world.issue(&format!("n{}", answers.len() / 20)).await.map(drop);
+        let group = RevokeGroup::Owner(OwnerId::new("mallory").unwrap());
+        let reason = RevocationReason::KeyCompromise;
+        let revoked = world.tokens.revoke_group(&actor(), &project("quiet"), &group, reason).await;
+        answers.push((asked.elapsed(), issued.is_ok(), revoked.is_ok()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(turns);
+    stop.store(true, Ordering::SeqCst);
+    issues.join_all().await;
+    let failed = answers.iter().filter(|(_, issued, revoked)| !issued || !revoked).count();
+    let slowest = answers.iter().map(|(took, ..)| *took).max().unwrap();
+    assert!(failed == 0, "in other projects {failed} of {} failed, the slowest after {slowest:?}", answers.len());
+}
+
+/// A flood in a project that comes first by its name. Last uses in another one are written, as the
+/// rule on disuse needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(server) = shared() else { return };
+    let tokens = Tokens::new(keyring(), server.store().await);
+    let tokens = Arc::new(tokens.with_usage(Usage::default().with_resolution(Duration::ZERO)));
+    let mut made = Vec::new();
+    for of in ["145", "900"] {
+        let new = NewToken::new(project(of), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
+        made.push(tokens.issue(&actor(), new).await.unwrap());
+    }
+    let mut flushed = Vec::new();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let name = Name::new(&format!("CI {}", NEXT.fetch_add(1, Ordering::SeqCst))).unwrap();
+            drop(tokens.rename(&actor(), &key, name).await);
+        },
+        async || {
+            for made in &made {
+                let access = Access::to(&made.record.project, &[]);
+                tokens.verify(made.token.expose_secret(), &access).await.unwrap();
+            }
+            for _ in 0..2 {
+                flushed.push(tokens.flush_usage().await.map_err(|error| error.to_string()));
+            }
+            let quiet = tokens.get(&made[1].record.key()).await.unwrap().unwrap();
+            assert!(quiet.last_used_at.is_some(), "the last use in the quiet project is not written: {flushed:?}");
+        },
+    )
+    .await;
+}
+
+/// A flood in a project that comes first by its name. Notices of another one are sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    let new = NewToken::new(project("900"), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
+    let mut record = mint(&keyring(), &Policy::default(), new, &actor(), tokens.now()).unwrap().record;
+    record.notice_stage = NoticeStage::None;
+    tokens.store().insert(record, None, None).await.unwrap();
+    flood(
+        &tokens,
+        |tokens, key| async move {
+            let rotation = Rotation::with_grace(Duration::ZERO).with_retry("r1".parse().unwrap(), HELD);
+            drop(tokens.rotate(&actor(), &key, rotation).await);
+        },
+        async || {
+            let mut claimed = Vec::new();
+            for _ in 0..2 {
+                let notices = tokens.claim_notices(HELD, PageSize::MAX).await;
+                claimed.push(notices.map(|notices| notices.len()).map_err(|error| error.to_string()));
+            }
+            assert!(claimed.contains(&Ok(1)), "the notice in the quiet project is not sent: {claimed:?}");
+        },
+    )
+    .await;
+}
+
+/// Its holder changes a token all the time, which can make a disable fail, as each one is judged by
+/// the version. A revocation asks for no version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
+    let Some(server) = shared() else { return };
+    let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(tokens.issue(&actor(), new_token()).await.unwrap().record.key());
+    }
+    let (stop, mut holder) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for number in 0..32 {
+        let (tokens, keys, stop) = (Arc::clone(&tokens), keys.clone(), Arc::clone(&stop));
+        holder.spawn(async move {
+            for round in 0_u64.. {
+                for key in &keys {
+                    let name = Name::new(&format!("CI {number} {round}")).unwrap();
+                    drop(tokens.rename(&actor(), key, name).await);
+                }
+                if stop.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut revoked = Vec::new();
+    for key in &keys {
+        let view = tokens.revoke(&actor(), key, RevocationReason::KeyCompromise).await;
+        revoked.push(view.map(|view| view.unwrap().status));
+    }
+    stop.store(true, Ordering::SeqCst);
+    holder.join_all().await;
+    assert!(revoked.iter().all(|status| matches!(status, Ok(Status::Revoked))), "{revoked:?}");
 }

@@ -29,6 +29,14 @@ pub(super) fn is_lost(error: &Error) -> bool {
     }
 }
 
+/// Whether a lock was not had in time, as `lock_timeout` says: another transaction holds it.
+pub(super) fn is_held(error: &Error) -> bool {
+    matches!(error, Error::Database(error) if error.code().as_deref() == Some(HELD))
+}
+
+/// Lock not available.
+const HELD: &str = "55P03";
+
 /// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>: mostly by its class, the first two
 /// characters.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
@@ -39,7 +47,7 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     match code.get(..2) {
         // Connection; serialization and deadlock; resources; operator's intervention; system; a standby.
         Some("08" | "40" | "53" | "57" | "58") => StoreErrorKind::Unavailable,
-        _ if code == "55P03" || code == "25006" => StoreErrorKind::Unavailable,
+        _ if code == HELD || code == "25006" => StoreErrorKind::Unavailable,
         _ if code == "XX001" || code == "XX002" => StoreErrorKind::Corrupt,
         _ => StoreErrorKind::Other,
     }

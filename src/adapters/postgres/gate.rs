@@ -80,13 +80,23 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
+    /// Waits until this call, which has kept its place in line, may have a connection again to take
+    /// a turn.
+    pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
+        self.with_connection(place, Some(&self.of_turns)).await
+    }
+
     async fn pass(&self, lines: &Lines, share: Option<&Arc<Semaphore>>, project: &str) -> Result<Pass, StoreError> {
-        let place = Some(lines.wait(project).await?);
+        let place = lines.wait(project).await?;
+        Ok(self.with_connection(Some(place), share).await)
+    }
+
+    async fn with_connection(&self, place: Option<Place>, share: Option<&Arc<Semaphore>>) -> Pass {
         let of_kind = match share {
             Some(share) => Some(permit(share).await),
             None => None,
         };
-        Ok(Pass { place, _shares: [of_kind, Some(permit(&self.of_writers).await)] })
+        Pass { place, _shares: [of_kind, Some(permit(&self.of_writers).await)] }
     }
 }
 
@@ -106,6 +116,11 @@ impl Pass {
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
+
+    /// Keeps the place in line for another connection, because the turn is not to be had now.
+    pub(super) fn keep_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
 }
 
 /// A line for each project in which a call waits or proceeds, and none for the others.
@@ -122,7 +137,7 @@ struct Line {
 }
 
 /// A place at the head of a line. It is left first, and then no longer counted, so that a line ends after its calls.
-struct Place {
+pub(super) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -227,6 +242,21 @@ mod tests {
         assert!(turn(&gate, "145").is_some(), "its turn is over, though its connection is not back yet");
         drop(first);
         assert!(gate.turns.lock().is_empty(), "no line is kept for nobody");
+    }
+
+    #[test]
+    fn a_call_whose_turn_another_process_has_keeps_its_place_and_no_connection() {
+        let gate = Gate::new(10);
+        let mut held: Vec<_> = (0..5).map(|project| turn(&gate, &project.to_string()).unwrap()).collect();
+        assert!(turn(&gate, "145").is_none(), "all connections for turns are taken");
+        let mut first = held.remove(0);
+        let place = first.keep_place();
+        drop(first);
+        assert!(turn(&gate, "0").is_none(), "another has the place");
+        let other = turn(&gate, "145").unwrap();
+        assert_eq!(now(gate.proceed_to_turn(place)).map(drop), None, "another has the connection");
+        drop(other);
+        assert!(turn(&gate, "0").is_some(), "it was dropped while it waited, and has left the line");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::failure::failed;
-use super::lease::Lease;
+use super::lease::BEGIN_FOR_TURN;
 use super::store::{execute, none_left};
-use super::{Changed, PostgresStore, in_time, lock_turn};
+use super::turn::lock_turn;
+use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;
@@ -37,7 +38,7 @@ impl PostgresStore {
         let left = |sql: &mut Statement| and_can_still_work(&POSTGRES, sql, project, group, revocation.at);
         let mut count = 0;
         loop {
-            let mut transaction = in_time(self.begin_group(project)).await?;
+            let mut transaction = in_time(self.begin_group(project.as_str())).await?;
             let since = Instant::now();
             loop {
                 let step = in_time(async {
@@ -53,17 +54,15 @@ impl PostgresStore {
                 if since.elapsed() >= STAY {
                     break;
                 }
-                in_time(async {
-                    transaction.begin().await.map_err(failed)?;
+                let has_turn = in_time(async {
+                    transaction.begin(BEGIN_FOR_TURN).await.map_err(failed)?;
                     lock_turn(project.as_str(), &mut transaction).await
-                })
-                .await?;
+                });
+                if !has_turn.await? {
+                    break;
+                }
             }
         }
-    }
-
-    async fn begin_group(&self, project: &ProjectId) -> Result<Lease, StoreError> {
-        self.begin_turn_with(self.gate.group_revocation(project.as_str()).await?, project.as_str()).await
     }
 
     /// Revokes some of the rows that meet the conditions, with the project's turn.
@@ -75,7 +74,7 @@ impl PostgresStore {
         left: impl Fn(&mut Statement),
     ) -> Result<Batch, StoreError> {
         in_time(async {
-            let mut transaction = self.begin_group(project).await?;
+            let mut transaction = self.begin_group(project.as_str()).await?;
             let batch = revoke_rows(project, revocation, most, left, &mut transaction).await?;
             self.commit(transaction, &[Changed::Project(project)]).await?;
             Ok(batch)

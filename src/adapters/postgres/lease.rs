@@ -13,24 +13,39 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::failure::failed;
-use super::gate::Pass;
+use super::gate::{Pass, Place};
 use crate::adapters::fault::Faults;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 
 /// How long the end of a transaction that was given up, and then the question whether the connection lives, may take.
 const RELEASE: Duration = Duration::from_secs(1);
 
+macro_rules! begin {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT \
+         CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END, \
+         CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '5s', true) END, \
+         CASE current_setting('idle_in_transaction_session_timeout') \
+         WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '10s', true) END"
+    };
+}
+
 /// A transaction in which each statement sees what was committed before it, in one round trip with what holds in it:
 ///
 /// - It waits for the disk. A host's pool may have connections that do not, which `from_pool` cannot see.
-/// - The server waits for a lock hardly longer than the call that wants it. This is not `statement_timeout`, after which
-///   PostgreSQL acknowledges a COMMIT that waits for a synchronous standby without it.
+/// - The server waits for a lock hardly longer than the call that wants it. This is not `statement_timeout`, which would also
+///   end a statement that waits for no other.
 /// - A process that is frozen or cut off in the middle holds its locks for no longer than two calls may take.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT \
-     CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END, \
-     CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '5s', true) END, \
-     CASE current_setting('idle_in_transaction_session_timeout') \
-     WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '10s', true) END";
+pub(super) const BEGIN: &str = begin!();
+
+/// The same for a transaction that wants a turn first: the server waits for that for a short time
+/// only, and later for other locks as in any other transaction. Turns in ordinary use take
+/// milliseconds.
+pub(super) const BEGIN_FOR_TURN: &str = concat!(
+    begin!(),
+    "; SELECT set_config('keyfob.lock_timeout', current_setting('lock_timeout'), true); \
+     SELECT set_config('lock_timeout', '200ms', true)"
+);
 
 pub(super) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
@@ -46,10 +61,11 @@ impl Lease {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }
 
-    /// Begins a transaction. If the lease is dropped, it is rolled back.
-    pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
+    /// Begins a transaction by [`BEGIN`] or [`BEGIN_FOR_TURN`]. If the lease is dropped, it is
+    /// rolled back.
+    pub(super) async fn begin(&mut self, begin: &'static str) -> sqlx::Result<()> {
         self.is_open = true;
-        self.execute(BEGIN).await?;
+        self.execute(begin).await?;
         Ok(())
     }
 
@@ -63,6 +79,12 @@ impl Lease {
         self.end("ROLLBACK").await?;
         self.leave_line();
         Ok(())
+    }
+
+    /// Rolls the transaction back and gives the connection back, but keeps the place in line.
+    pub(super) async fn give_up(mut self) -> sqlx::Result<Option<Place>> {
+        self.end("ROLLBACK").await?;
+        Ok(self.pass.keep_place())
     }
 
     async fn end(&mut self, how: &'static str) -> sqlx::Result<()> {

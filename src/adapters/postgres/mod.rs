@@ -11,6 +11,7 @@ mod maintenance;
 mod read;
 mod replica;
 mod store;
+mod turn;
 
 use core::fmt;
 use core::future::Future;
@@ -18,18 +19,18 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 use std::sync::Arc;
 
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
 
 use self::failure::{failed, is_lost};
 use self::gate::{Gate, Pass};
-use self::lease::Lease;
+use self::lease::{BEGIN, Lease};
 use self::replica::Replica;
 use super::fault::Faults;
 use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// How long a call may take, the wait for a connection with it.
+/// How long a call, or each part of a long one, may take, the wait for a connection with it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a connection may lie idle and still be trusted.
 const IDLE: Duration = Duration::from_secs(1);
@@ -45,17 +46,33 @@ const CHANNEL: &str = "keyfob";
 /// [partitioned](Self::partitioned_migration), and **not tested** on databases that speak its protocol: revoking groups finds
 /// rows by `ctid`, which some of them lack.
 ///
-/// Every call ends within 5 seconds; one that took longer is [`Unavailable`](StoreErrorKind::Unavailable), and whether it was
-/// carried out is not known, as after any lost answer. Statements are prepared: behind a pooler that hands on
-/// connections by the transaction, it must carry prepared statements (PgBouncer from 1.21).
+/// A call that takes longer than 5 seconds is [`Unavailable`](StoreErrorKind::Unavailable), and
+/// whether it was carried out is not known, as after any lost answer. Three calls have 5 seconds
+/// for each of their parts instead: revoking an owner or a family for each step of 1,000 tokens,
+/// writing last uses for each project, and an import for each row. On a machine with 2 cores, one
+/// call that revoked 200,000 live tokens took 24 to 30 seconds: give these calls no shorter time of
+/// your own. While an import runs, others wait for it for at most 5 seconds.
 ///
-/// One slow project never starves another. Of this process's calls, one at a time takes a project's turn; the others wait
-/// without a connection, at most 1,000 for a project, and are [`Unavailable`](StoreErrorKind::Unavailable) beyond that.
-/// Revocations stand in a line of their own, so that a flood of other calls in a project refuses none of them; bound how many
-/// calls one caller may have open, or a flood of revocations may. All turns together hold at most half of the pool's
-/// connections, other writes in one project less than half of those that write, and all that write leave a fifth to reads. A pool of fewer than 6 connections is too small for that, and two stores on one pool do
-/// not know of each other: clone one. An insert that has no place left under its owner's limit is refused by a count, and
-/// takes no turn. A process that stops in the middle of a call holds what it has locked for 10 seconds at most.
+/// Statements are prepared: behind a pooler that hands on connections by the transaction, it must
+/// carry prepared statements (PgBouncer from 1.21).
+///
+/// A project that is flooded, or whose turn is held, does not stop the others. Of this process's
+/// calls, one at a time takes a project's turn; the others wait without a connection, at most 1,000
+/// for a project, and are [`Unavailable`](StoreErrorKind::Unavailable) beyond that. If another
+/// process has the turn, the first one waits with a connection for 200 ms at a time, and gives it
+/// back in between. (With 25 turns held, a call in another project took 0.8 s.) Revocations stand
+/// in a line of their own, so that a flood of other calls in a project refuses none of them; bound
+/// how many calls one caller may have open, or a flood of revocations may. All turns together hold
+/// at most half of the pool's connections, other writes in one project less than half of those that
+/// write, and all that write leave a fifth to reads. A pool of fewer than 6 connections is too
+/// small for that, and two stores on one pool do not know of each other: clone one. An insert that
+/// has no place left under its owner's limit is refused by a count, and takes no turn.
+///
+/// A process that stops in the middle of a call holds what it has locked for 10 seconds at most.
+/// Meanwhile, calls that need a turn which it holds are unavailable, and those in other projects go
+/// on. The tokens that it has locked are another matter: a call that waits for one keeps its
+/// connection for up to 5 seconds. If they are of several projects, such calls may take every
+/// connection that writes; verifications go on.
 ///
 /// A clone shares the pool. It needs a Tokio runtime with its time driver that keeps running between calls: what a call had
 /// locked that was dropped half-way is released behind it, or its connection is closed within 2 seconds.
@@ -187,34 +204,23 @@ impl PostgresStore {
 
     /// Begins a transaction in the project, without its turn.
     async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
-        self.begin_with(self.gate.write(project.as_str()).await?).await
+        self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
 
-    async fn begin_with(&self, mut pass: Pass) -> Result<Lease, StoreError> {
+    async fn begin_with(&self, mut pass: Pass, begin: &'static str) -> Result<Lease, StoreError> {
         for left in (0..=self.pool.size()).rev() {
             let connection = match self.pool.acquire().await {
                 Err(error) if left > 0 && is_lost(&error) => continue,
                 connection => connection.map_err(failed)?,
             };
             let mut lease = Lease::new(connection, pass, &self.faults);
-            match lease.begin().await {
+            match lease.begin(begin).await {
                 // Nothing was done, and the next connection may live.
                 Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
                 begun => return begun.map(|()| lease).map_err(failed),
             }
         }
         unreachable!("the last try returns")
-    }
-
-    /// Begins a transaction that has the project's turn, until its end.
-    async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
-        self.begin_turn_with(self.gate.turn(project).await?, project).await
-    }
-
-    async fn begin_turn_with(&self, pass: Pass, project: &str) -> Result<Lease, StoreError> {
-        let mut transaction = self.begin_with(pass).await?;
-        lock_turn(project, &mut transaction).await?;
-        Ok(transaction)
     }
 
     /// Commits, emits notifications of what changed if they are wanted, and lets the project's next call proceed.
@@ -238,20 +244,6 @@ impl PostgresStore {
         }
         committed
     }
-}
-
-/// Takes the project's turn until the end of the transaction.
-async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<(), StoreError> {
-    const LOCK: &str = "SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE";
-    const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
-    let lock = async |connection: &mut PgConnection| {
-        sqlx::query(LOCK).bind(project).execute(connection).await.map_err(failed).map(|done| done.rows_affected())
-    };
-    if lock(connection).await? == 0 {
-        sqlx::query(MAKE).bind(project).execute(&mut *connection).await.map_err(failed)?;
-        lock(connection).await?;
-    }
-    Ok(())
 }
 
 /// What caches elsewhere, and standbys, must not answer with any more.

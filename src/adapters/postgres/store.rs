@@ -11,7 +11,7 @@ use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 
 use super::failure::failed;
-use super::lease::Lease;
+use super::lease::{BEGIN, Lease};
 use super::read::is_there;
 use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
@@ -124,7 +124,8 @@ impl TokenStore for PostgresStore {
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            let mut transaction = self.begin_with(self.gate.revocation(key.project.as_str()).await?).await?;
+            let pass = self.gate.revocation(key.project.as_str()).await?;
+            let mut transaction = self.begin_with(pass, BEGIN).await?;
             let record = changed(write::revoke(key, revocation), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)

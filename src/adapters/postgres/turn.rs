@@ -1,0 +1,73 @@
+//! A project's turn: a locked row in `keyfob_turns`.
+//!
+//! Another process may hold a turn and stand still. A call that waited for it with its connection
+//! would keep both the connection and its share of the pool from calls in other projects, and a few
+//! such turns would stop them all. So a call waits in the database for a short time, in which any
+//! turn that is in use ends, then gives the connection back, and asks again after a pause.
+//! Meanwhile it keeps its place at the head of its line.
+
+use core::time::Duration;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use super::failure::{failed, is_held};
+use super::gate::Pass;
+use super::lease::{BEGIN_FOR_TURN, Lease};
+use crate::service::store_error::StoreError;
+
+/// The least pause between two tries, in milliseconds, and how many more there may be. On average a
+/// call that waits for a turn that is held has a connection for two thirds of the time; the calls
+/// of other projects go in between.
+const PAUSE: (u64, u64) = (50, 100);
+
+impl PostgresStore {
+    /// Begins a transaction that has the project's turn, until its end.
+    pub(super) async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
+        self.take_turn(self.gate.turn(project).await?, project).await
+    }
+
+    /// Begins a transaction that revokes a group of the project, with its turn.
+    pub(super) async fn begin_group(&self, project: &str) -> Result<Lease, StoreError> {
+        self.take_turn(self.gate.group_revocation(project).await?, project).await
+    }
+
+    async fn take_turn(&self, mut pass: Pass, project: &str) -> Result<Lease, StoreError> {
+        loop {
+            let mut transaction = self.begin_with(pass, BEGIN_FOR_TURN).await?;
+            if lock_turn(project, &mut transaction).await? {
+                return Ok(transaction);
+            }
+            let place = transaction.give_up().await.map_err(failed)?;
+            tokio::time::sleep(pause()).await;
+            pass = self.gate.proceed_to_turn(place).await;
+        }
+    }
+}
+
+/// Takes the project's turn until the end of a transaction that was begun for it. Returns false if
+/// another process has it; then the transaction can only be rolled back.
+pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<bool, StoreError> {
+    // The row is locked before the time for other locks is set, because the function is called for
+    // each row of `turn`.
+    const LOCK: &str = "WITH turn AS MATERIALIZED (SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE) \
+         SELECT set_config('lock_timeout', current_setting('keyfob.lock_timeout'), true) FROM turn";
+    const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
+    for statement in [LOCK, MAKE, LOCK] {
+        match sqlx::query(statement).bind(project).execute(&mut *connection).await {
+            Ok(done) if statement == LOCK && done.rows_affected() > 0 => break,
+            Ok(_) => {}
+            Err(error) if is_held(&error) => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(true)
+}
+
+/// A pause of another length each time, so that processes do not ask in step.
+fn pause() -> Duration {
+    let (least, more) = PAUSE;
+    // Each has a key of its own.
+    Duration::from_millis(least + RandomState::new().build_hasher().finish() % (more + 1))
+}
