@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use keyfob::{Actor, LeakedToken};
+use keyfob::{Actor, Event, EventSink, LeakedToken, ProjectId, Rejection, RevocationReason, TokenId, TokenKey};
 use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
 use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
@@ -214,6 +214,26 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
+}
+
+/// Nothing is written between these events: the test does not wait, and it has one thread.
+#[tokio::test]
+async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = text(&ada.make("CI", None).await);
+    host.app.audit.written().await;
+    let project = ProjectId::new(token.split('_').nth(2).unwrap()).unwrap();
+    let key = TokenKey { project, id: TokenId::new(id(&token)).unwrap() };
+    for _ in 0..10_000 {
+        host.app.audit.record(&Event::Failed { key: Some(key), rejection: Rejection::Disabled, left_out: 0 });
+    }
+    let actor = Actor::new("1").unwrap();
+    host.app.audit.record(&Event::Revoked { key, actor: &actor, reason: RevocationReason::KeyCompromise });
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("key compromise"));
+    assert!(line(&page, "failed").contains("disabled, 1024 times that day"), "{page}");
+    assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
 /// Texts of tokens that never were are made up by anybody: the prefix and the checksum are public.
