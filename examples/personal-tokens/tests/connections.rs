@@ -14,14 +14,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum::routing::get;
 use futures_util::future::join_all;
-use personal_tokens::serve::Limits;
+use personal_tokens::serve::{Limits, serve};
 use support::process::{Process, client, command};
 use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -285,6 +287,32 @@ async fn connection_whose_request_waits_in_a_queue_makes_room() {
     for stream in &mut held[1..] {
         let answer = rest(stream).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// Requests wait for an engine that does not answer, so their connections are not closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_while_no_other_request_ends() {
+    let router = Router::new().route("/health/live", get(async || "")).fallback(std::future::pending::<()>);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { connections: 64, ..Limits::default() };
+    tokio::spawn(serve(listener, router, limits, std::future::pending()));
+    let ask = || "GET /api/v2/auth/whoami HTTP/1.1\r\nhost: h\r\n\r\n".into();
+    let mut held = Vec::new();
+    for _ in 0..62 {
+        held.push(hold(address, ask()).await);
+    }
+    tokio::time::sleep(SOON).await;
+    let beyond = rest(&mut hold(address, ask()).await).await;
+    assert!(beyond.starts_with("HTTP/1.1 503 ") && beyond.contains("\"reason\":\"busy\""), "{beyond}");
+    assert!(beyond.contains("retry-after: 1") && beyond.contains("cache-control: no-store"), "{beyond}");
+    held.extend(join_all((0..40).map(|_| hold(address, ask()))).await);
+    for _ in 0..3 {
+        is_live(address).await.unwrap();
+    }
+    for stream in &mut held[..62] {
+        assert!(!is_closed(stream).await, "a request at work is not ended");
     }
 }
 
