@@ -152,6 +152,37 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
     );
 }
 
+/// The entry of the token's own revocation was lost, and all tokens of its project are revoked after
+/// it.
+#[tokio::test]
+async fn trail_names_no_group_that_another_revoked_or_for_another_reason() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    // Her own reason is that of the group, and the administrator revokes the group too.
+    let by_another = eve.make("a", Some(shared)).await;
+    eve.delete(&format!("{TOKENS}{}", by_another["uuid"].as_str().unwrap())).await.is(204);
+    let for_another_reason = text(&eve.make("b", Some(shared)).await);
+    let revoke = format!("/admin/tokens/{shared}/{}/revoke", id(&for_another_reason));
+    ada.post_form(&revoke, &format!("csrf={csrf}")).await.is(303);
+    let with_group = text(&eve.make("c", Some(shared)).await);
+    host.app.audit.written().await;
+    sqlx::query("DELETE FROM token_events WHERE event = 'revoked'").execute(&host.app.pool).await.unwrap();
+    let all = format!("/admin/projects/{shared}/revoke-all");
+    ada.post_form(&all, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
+    for (token, words, who, is_with_group) in [
+        (&text(&by_another), "cessation of operation", ">eve<", false),
+        (&for_another_reason, "privilege withdrawn", ">you<", false),
+        (&with_group, "cessation of operation", ">you<", true),
+    ] {
+        let page = trail(&ada, token).await;
+        let line = line(&page, "revoked");
+        assert!(line.contains(words) && line.contains(who), "{line}");
+        assert_eq!(line.contains("with all tokens"), is_with_group, "{line}");
+    }
+}
+
 /// Returns the trail of a token, as an administrator sees it.
 async fn trail(admin: &Person<'_>, token: &str) -> String {
     let project = token.split('_').nth(2).unwrap();

@@ -343,16 +343,18 @@ async fn rest(stream: &mut TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_bodies_and_idle_connections_time_out() {
     let host = Host::start().await;
-    let limits = Limits { headers: SOON, idle: SOON, body: SOON, ..Limits::default() };
+    // A connection that sends nothing, and one that sends a part of the headers. Each time is counted
+    // on its own, so a proxy may keep idle connections longer.
+    let limits = Limits { headers: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
-    // A connection that sends nothing, one that sends a part of the headers, and one that sends no
-    // second request.
     let mut silent = connect(address).await;
     assert_eq!(rest(&mut silent).await, "");
     let mut half_open = hold_half_open(address).await;
     let begun = std::time::Instant::now();
     assert_eq!(rest(&mut half_open).await, "");
     assert!(begun.elapsed() < Duration::from_secs(10));
+    // One that sends no second request.
+    let address = host.serve_within(Limits { idle: SOON, body: SOON, ..limits }).await;
     let mut idle = connect(address).await;
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200 "));

@@ -67,9 +67,10 @@ impl Audit {
                 let messages: Vec<_> = acts.drain(..).chain(refusals.drain(..)).collect();
                 write_all(&writer, &messages).await;
                 for message in messages {
-                    if let Message::Written(done) = message {
+                    match message {
                         // The caller may have gone.
-                        drop(done.send(()));
+                        Message::Written(done) => drop(done.send(())),
+                        Message::Write { .. } | Message::Refused { .. } | Message::Group(_) => {}
                     }
                 }
             }
