@@ -539,7 +539,7 @@ async fn flood_of_one_reporter_delays_neither_others_nor_github() {
     refused.is_problem(429, "too_many");
     assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
     // An address that the client itself wrote, before the one that the proxy adds, does not count.
-    host.send(sent_by(&format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
+    host.send(sent_by(format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
     host.send(sent_by("198.51.100.2", small_report())).await.is(202);
 
     // Neither do false signatures delay GitHub.
