@@ -48,7 +48,7 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
     /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`], or without a
     /// wait if too many requests wait already. An unknown sender has no limit of its own.
     pub async fn take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
-        if let Some(room) = self.room(sender.as_ref()) {
+        if let Some(room) = self.take_now(sender.as_ref()) {
             return Some(room);
         }
         let _place = self.place(sender.as_ref())?;
@@ -61,15 +61,15 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
             // missed.
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            if let Some(room) = self.room(sender.as_ref()) {
+            if let Some(room) = self.take_now(sender.as_ref()) {
                 return room;
             }
             freed.await;
         }
     }
 
-    /// Takes room if there is any.
-    fn room(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
+    /// Takes room for one body if there is any.
+    pub fn take_now(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
         let is_taken = self.held().room.add(self.most, self.most_of_one, sender);
         is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })
     }

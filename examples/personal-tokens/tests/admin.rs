@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use keyfob::{Actor, LeakedToken};
+use keyfob::{Actor, Event, EventSink, LeakedToken, ProjectId, Rejection, RevocationReason, TokenId, TokenKey};
 use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
 use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
@@ -152,6 +152,37 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
     );
 }
 
+/// The entry of the token's own revocation was lost, and all tokens of its project are revoked after
+/// it.
+#[tokio::test]
+async fn trail_names_no_group_that_another_revoked_or_for_another_reason() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    // Her own reason is that of the group, and the administrator revokes the group too.
+    let by_another = eve.make("a", Some(shared)).await;
+    eve.delete(&format!("{TOKENS}{}", by_another["uuid"].as_str().unwrap())).await.is(204);
+    let for_another_reason = text(&eve.make("b", Some(shared)).await);
+    let revoke = format!("/admin/tokens/{shared}/{}/revoke", id(&for_another_reason));
+    ada.post_form(&revoke, &format!("csrf={csrf}")).await.is(303);
+    let with_group = text(&eve.make("c", Some(shared)).await);
+    host.app.audit.written().await;
+    sqlx::query("DELETE FROM token_events WHERE event = 'revoked'").execute(&host.app.pool).await.unwrap();
+    let all = format!("/admin/projects/{shared}/revoke-all");
+    ada.post_form(&all, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
+    for (token, words, who, is_with_group) in [
+        (&text(&by_another), "cessation of operation", ">eve<", false),
+        (&for_another_reason, "privilege withdrawn", ">you<", false),
+        (&with_group, "cessation of operation", ">you<", true),
+    ] {
+        let page = trail(&ada, token).await;
+        let line = line(&page, "revoked");
+        assert!(line.contains(words) && line.contains(who), "{line}");
+        assert_eq!(line.contains("with all tokens"), is_with_group, "{line}");
+    }
+}
+
 /// Returns the trail of a token, as an administrator sees it.
 async fn trail(admin: &Person<'_>, token: &str) -> String {
     let project = token.split('_').nth(2).unwrap();
@@ -214,6 +245,26 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
+}
+
+/// Nothing is written between these events: the test does not wait, and it has one thread.
+#[tokio::test]
+async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = text(&ada.make("CI", None).await);
+    host.app.audit.written().await;
+    let project = ProjectId::new(token.split('_').nth(2).unwrap()).unwrap();
+    let key = TokenKey { project, id: TokenId::new(id(&token)).unwrap() };
+    for _ in 0..10_000 {
+        host.app.audit.record(&Event::Failed { key: Some(key), rejection: Rejection::Disabled, left_out: 0 });
+    }
+    let actor = Actor::new("1").unwrap();
+    host.app.audit.record(&Event::Revoked { key, actor: &actor, reason: RevocationReason::KeyCompromise });
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("key compromise"));
+    assert!(line(&page, "failed").contains("disabled, 1024 times that day"), "{page}");
+    assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
 /// Texts of tokens that never were are made up by anybody: the prefix and the checksum are public.

@@ -6,6 +6,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::Request;
+use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 use support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
@@ -99,6 +100,42 @@ async fn a_session_that_was_planted() {
     assert!(!answer.header("set-cookie").starts_with(made_up));
     let request = Request::get(PAGE).header("cookie", made_up);
     host.send(request.body(Body::empty()).unwrap()).await.is(303);
+}
+
+/// A cookie that was copied, and is sent after the eight hours of its session.
+#[tokio::test]
+async fn a_session_that_has_expired() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    // Sessions go by the system's clock, in seconds.
+    let expire_in = async |seconds: i64| {
+        let change = sqlx::query("UPDATE sessions SET expires_at = unixepoch() + ?").bind(seconds);
+        assert_eq!(change.execute(&host.app.pool).await.unwrap().rows_affected(), 1);
+    };
+    expire_in(60).await;
+    ada.get(PAGE).await.is(200);
+    expire_in(0).await;
+    assert_eq!(ada.get(PAGE).await.is(303).header("location"), "/sign-in");
+    ada.get(TOKENS).await.is(401);
+    ada.post(json!({"name": "n"})).await.is(401);
+}
+
+/// Somebody on the network, or a script in the page, that would read the cookie. Browsers drop one
+/// of this name that is not `Secure`.
+#[tokio::test]
+async fn a_cookie_that_is_overheard() {
+    for behind_tls in [false, true] {
+        let host = Host::start_with(Settings { behind_tls, ..Settings::default() }).await;
+        let answer = host.try_sign_in(&host.first.name, &host.first.password).await.is(303);
+        let cookie = answer.header("set-cookie");
+        let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(attributes.contains(&attribute), "{attribute}: {cookie}");
+        }
+        assert_eq!(cookie.starts_with("__Host-session="), behind_tls, "{cookie}");
+        assert_eq!(attributes.contains(&"Secure"), behind_tls, "{cookie}");
+        assert!(!cookie.contains("Domain"), "{cookie}");
+    }
 }
 
 /// Tries the id of another person's token on every route that takes one. Each answers byte by byte

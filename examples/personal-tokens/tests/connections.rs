@@ -14,14 +14,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum::routing::get;
 use futures_util::future::join_all;
-use personal_tokens::serve::Limits;
+use personal_tokens::serve::{Limits, serve};
 use support::process::{Process, client, command};
 use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -288,6 +290,32 @@ async fn connection_whose_request_waits_in_a_queue_makes_room() {
     }
 }
 
+/// Requests wait for an engine that does not answer, so their connections are not closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_while_no_other_request_ends() {
+    let router = Router::new().route("/health/live", get(async || "")).fallback(std::future::pending::<()>);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { connections: 64, ..Limits::default() };
+    tokio::spawn(serve(listener, router, limits, std::future::pending()));
+    let ask = || "GET /api/v2/auth/whoami HTTP/1.1\r\nhost: h\r\n\r\n".into();
+    let mut held = Vec::new();
+    for _ in 0..62 {
+        held.push(hold(address, ask()).await);
+    }
+    tokio::time::sleep(SOON).await;
+    let beyond = rest(&mut hold(address, ask()).await).await;
+    assert!(beyond.starts_with("HTTP/1.1 503 ") && beyond.contains("\"reason\":\"busy\""), "{beyond}");
+    assert!(beyond.contains("retry-after: 1") && beyond.contains("cache-control: no-store"), "{beyond}");
+    held.extend(join_all((0..40).map(|_| hold(address, ask()))).await);
+    for _ in 0..3 {
+        is_live(address).await.unwrap();
+    }
+    for stream in &mut held[..62] {
+        assert!(!is_closed(stream).await, "a request at work is not ended");
+    }
+}
+
 /// The client reads none of its answers, for which the service would wait 30 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_client_reads_nothing_makes_room() {
@@ -315,16 +343,18 @@ async fn rest(stream: &mut TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_bodies_and_idle_connections_time_out() {
     let host = Host::start().await;
-    let limits = Limits { headers: SOON, idle: SOON, body: SOON, ..Limits::default() };
+    // A connection that sends nothing, and one that sends a part of the headers. Each time is counted
+    // on its own, so a proxy may keep idle connections longer.
+    let limits = Limits { headers: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
-    // A connection that sends nothing, one that sends a part of the headers, and one that sends no
-    // second request.
     let mut silent = connect(address).await;
     assert_eq!(rest(&mut silent).await, "");
     let mut half_open = hold_half_open(address).await;
     let begun = std::time::Instant::now();
     assert_eq!(rest(&mut half_open).await, "");
     assert!(begun.elapsed() < Duration::from_secs(10));
+    // One that sends no second request.
+    let address = host.serve_within(Limits { idle: SOON, body: SOON, ..limits }).await;
     let mut idle = connect(address).await;
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200 "));

@@ -207,6 +207,21 @@ async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written
 }
 
 #[tokio::test]
+async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    one_live_token(data).await;
+    fs::write(data.join("pepper"), ANOTHER).unwrap();
+    // Opening this engine makes its file.
+    let elsewhere = data.join("elsewhere.db");
+    let database = Some(format!("sqlite:{}", elsewhere.display()).parse().unwrap());
+    let settings = Settings { database, ..Settings::default() };
+    let refused = setup::open(data, settings, Arc::new(SystemClock)).await.err().unwrap();
+    assert!(refused.to_string().starts_with("wrong pepper for key 1: "), "{refused}");
+    assert!(!elsewhere.exists());
+}
+
+#[tokio::test]
 async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path();

@@ -8,12 +8,14 @@ mod support;
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{Clock, SystemClock};
@@ -27,6 +29,7 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use support::upstream::Upstream;
 use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 const PAGE: &str = "/settings/tokens";
@@ -184,6 +187,8 @@ struct Signer256 {
     key: SigningKey,
     /// The name under which the key is published now; without one it is away.
     name: Arc<Mutex<Option<&'static str>>>,
+    /// Set if the answer begins and never ends.
+    is_slow: Arc<AtomicBool>,
     published: Upstream,
 }
 
@@ -192,8 +197,10 @@ impl Signer256 {
         let key = SigningKey::from_slice(&[7; 32]).unwrap();
         let pem = PublicKey::from(VerifyingKey::from(&key)).to_public_key_pem(LineEnding::LF).unwrap();
         let name = Arc::new(Mutex::new(Some("k1")));
-        let present = Arc::clone(&name);
+        let is_slow = Arc::<AtomicBool>::default();
+        let (present, slow) = (Arc::clone(&name), Arc::clone(&is_slow));
         let published = Upstream::answering(move |_| match *present.lock().unwrap() {
+            _ if slow.load(Ordering::Relaxed) => endless().into_response(),
             Some(name) => {
                 let keys = json!({ "public_keys": [{ "key_identifier": name, "key": pem, "is_current": true }] });
                 axum::Json(keys).into_response()
@@ -201,7 +208,7 @@ impl Signer256 {
             None => StatusCode::BAD_GATEWAY.into_response(),
         })
         .await;
-        Self { key, name, published }
+        Self { key, name, is_slow, published }
     }
 
     fn publish(&self, name: Option<&'static str>) {
@@ -216,6 +223,10 @@ impl Signer256 {
         let signature: DerSignature = self.key.sign(body);
         STANDARD.encode(signature.as_bytes())
     }
+}
+
+fn endless() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>())
 }
 
 fn delivery(key: &str, signature: &str, body: Vec<u8>) -> Request<Body> {
@@ -494,10 +505,10 @@ async fn replay_is_known_to_other_processes_and_after_a_restart() {
     }
 }
 
-/// Adds the address that a proxy names.
-fn sent_by(address: &str, request: Request<Body>) -> Request<Body> {
+/// Adds the header in which a proxy names the address of its client.
+fn sent_by(address: impl AsRef<[u8]>, request: Request<Body>) -> Request<Body> {
     let mut request = request;
-    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    request.headers_mut().insert("x-forwarded-for", HeaderValue::from_bytes(address.as_ref()).unwrap());
     request
 }
 
@@ -528,7 +539,7 @@ async fn flood_of_one_reporter_delays_neither_others_nor_github() {
     refused.is_problem(429, "too_many");
     assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
     // An address that the client itself wrote, before the one that the proxy adds, does not count.
-    host.send(sent_by(&format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
+    host.send(sent_by(format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
     host.send(sent_by("198.51.100.2", small_report())).await.is(202);
 
     // Neither do false signatures delay GitHub.
@@ -556,28 +567,95 @@ async fn endless_bodies_of_one_sender_leave_room_for_github() {
     let github = Signer256::start().await;
     let settings = Settings { behind_tls: true, ..Settings::default() };
     let host = Host::start_configured_with(github.config(), settings).await;
-    let endless = || {
-        let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>());
-        let mut request = delivery("k1", "AAAA", Vec::new());
-        *request.body_mut() = body;
-        sent_by("198.51.100.1", request)
-    };
-    let router = host.router.clone();
-    let held: Vec<_> = (0..8).map(|_| tokio::spawn(router.clone().oneshot(endless()))).collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let body = b"[]".to_vec();
-    let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(&body), body));
-    tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await.expect("there is room").is(200);
-    let refused = host.send(endless()).await;
+    let held = hold_endless(&host, "198.51.100.1").await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    let refused = host.send(endless_of("198.51.100.1")).await;
     refused.is_problem(503, "busy");
     assert!(retry_after(&refused) > 0);
-    for task in held {
-        task.abort();
-    }
+    drop(held);
     // Without a signature, no room is needed and no byte is read.
-    let unsigned = Request::post(BY_GITHUB)
-        .body(Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>()));
+    let unsigned = Request::post(BY_GITHUB).body(endless());
     host.send(unsigned.unwrap()).await.is_problem(403, "not_signed");
+}
+
+fn endless_of(sender: impl AsRef<[u8]>) -> Request<Body> {
+    let mut request = delivery("k1", "AAAA", Vec::new());
+    *request.body_mut() = endless();
+    sent_by(sender, request)
+}
+
+/// Holds eight reports of one sender, whose bodies never end, until they are dropped.
+async fn hold_endless(host: &Host, sender: impl AsRef<[u8]>) -> JoinSet<Result<Response<Body>, Infallible>> {
+    let held = (0..8).map(|_| host.router.clone().oneshot(endless_of(&sender))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    held
+}
+
+/// Sends a report from an address of GitHub's, signed by its known key, and checks that it is
+/// answered sooner than a report that waits for room.
+async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &str) {
+    let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(body.as_bytes()), body.into()));
+    let answer = tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await;
+    answer.expect("there is room").is(status);
+}
+
+/// A proxy appends the address of its client to what the client has sent in this header.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    for forwarded in [&b"\xff, 198.51.100.1"[..], b"unknown"] {
+        let host = Host::start_configured_with(github.config(), settings.clone()).await;
+        let _held = hold_endless(&host, forwarded).await;
+        sent_by_github_is(200, &host, &github, "[]").await;
+    }
+}
+
+/// Anybody can name a key that is not known, for which the host asks GitHub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn known_key_is_believed_while_keys_are_awaited_for_others() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    github.is_slow.store(true, Ordering::Relaxed);
+    // The time between two fetches.
+    host.clock.advance(Duration::from_secs(5 * 60));
+    let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
+    let senders = ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2"];
+    let _waiting: JoinSet<_> = senders.iter().map(|sender| host.router.clone().oneshot(unknown(sender))).collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for number in 1..=20 {
+        sent_by_github_is(200, &host, &github, &(" ".repeat(number) + "[]")).await;
+    }
+    // No more reports wait than there is room for.
+    host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
+}
+
+/// GitHub's own reports by a new key are among those that are refused.
+#[tokio::test]
+async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    // Now they are not fresh, and not asked for again.
+    host.clock.advance(Duration::from_secs(60));
+    let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
+    let mut taken = 0;
+    let refused = loop {
+        let answer = host.send(unknown("192.0.2.1")).await;
+        match answer.status.as_u16() {
+            503 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=6).contains(&retry_after(&refused)));
+    host.send(unknown("198.51.100.1")).await.is_problem(503, "unavailable");
+    // It may be GitHub, so its reports by a known key are taken.
+    sent_by_github_is(200, &host, &github, " []").await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use support::upstream::Upstream;
 use support::{Answer, Host, TOKENS, assert_holds_no_part};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
@@ -259,6 +260,24 @@ async fn bodies_up_to_four_mebibytes_and_none_of_it_from_strangers() {
     // A body that never ends is not waited for where nobody is allowed to send one.
     let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
     host.send(Request::post("/llm/v1/chat/completions").body(endless).unwrap()).await.is_problem(401, "missing_token");
+}
+
+#[tokio::test]
+async fn endless_questions_of_one_person_leave_room_for_others() {
+    let host = Host::start().await;
+    let [mine, hers] = [host.ada().await.make("n", None).await, host.eve().await.make("n", None).await];
+    let endless = || {
+        let request = Request::post("/llm/v1/chat/completions").header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", mine["token"].as_str().unwrap()));
+        request.body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())).unwrap()
+    };
+    // As many as there is room for.
+    let _held: JoinSet<_> = (0..16).map(|_| host.router.clone().oneshot(endless())).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let question = r#"{"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}"#;
+    // Sooner than a question that waits for room.
+    let asking = host.ask(hers["token"].as_str().unwrap(), question);
+    tokio::time::timeout(Duration::from_secs(4), asking).await.expect("there is room").is(200);
 }
 
 #[tokio::test]

@@ -49,6 +49,20 @@ async fn changing_the_password_ends_all_other_sessions() {
     here.post_form(PATH, &form(&csrf, NEW, other, other)).await.is(303);
 }
 
+/// Both know the current password when they begin. The second must not overwrite the password of the
+/// first, as the holder of an old password would that of `--reset-password`.
+#[tokio::test]
+async fn of_two_changes_at_the_same_time_one_is_made() {
+    let host = Host::start().await;
+    let change = |new: &str| host.app.accounts.change_password(1, host.first.password.clone(), new.into());
+    let (one, other) = ("one+battery+of+words", "another+battery+of+words");
+    let (first, second) = tokio::join!(change(&one.replace('+', " ")), change(&other.replace('+', " ")));
+    let (first, second) = (first.unwrap().is_some(), second.unwrap().is_some());
+    assert_ne!(first, second, "exactly one is made");
+    host.try_sign_in("ada", one).await.is(if first { 303 } else { 401 });
+    host.try_sign_in("ada", other).await.is(if second { 303 } else { 401 });
+}
+
 #[tokio::test]
 async fn each_error_stands_at_its_field_and_changes_nothing() {
     let host = Host::start().await;

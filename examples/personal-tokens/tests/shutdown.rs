@@ -5,6 +5,7 @@
 mod support;
 
 use std::path::Path;
+use std::time::Duration;
 
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::Value;
@@ -59,6 +60,26 @@ async fn what_is_in_memory_is_written_at_the_end() {
     assert!(last_use(&store, &made).await.is_some(), "{log}");
     // Each was issued at least.
     assert!(trail(&store).await >= 1);
+}
+
+#[tokio::test]
+async fn trail_that_waits_for_the_database_is_written_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (process, visitor, store) = started(dir.path()).await;
+    let at = process.address();
+    let made = visitor.make(&at).await;
+    let path = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
+    assert_eq!(visitor.of(visitor.client.delete(path)).send().await.unwrap().status(), 204);
+    // Nothing else is to be written at the end.
+    let lock = store.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 401);
+    process.terminate();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lock.rollback().await.unwrap();
+    let (success, log) = ended(process).await;
+    assert!(success, "{log}");
+    let refusals = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM token_refusals").fetch_one(store.pool());
+    assert_eq!(refusals.await.unwrap(), 1, "{log}");
 }
 
 #[tokio::test]

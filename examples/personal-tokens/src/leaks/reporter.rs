@@ -8,35 +8,46 @@ use std::time::{Duration, Instant};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
 
-/// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client has all
-/// addresses of that network.
+/// A client, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Reporter(IpAddr);
+pub enum Reporter {
+    /// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client has
+    /// all addresses of that network.
+    At(IpAddr),
+    /// All clients whose address the proxy does not name.
+    Unnamed,
+}
 
 impl Reporter {
     /// Returns the client's address: behind a proxy, the one that the proxy names, otherwise the
     /// peer's. A loopback peer is unknown: it is a person who tries the service, or a proxy that
     /// `--behind-tls` does not announce.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
-        let address = if behind_proxy {
-            forwarded_for(request.headers())?
-        } else {
-            let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
-            Some(peer.ip().to_canonical()).filter(|address| !address.is_loopback())?
-        };
-        Some(Self(match address {
+        if behind_proxy {
+            return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
+        }
+        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        Some(peer.ip().to_canonical()).filter(|address| !address.is_loopback()).map(Self::at)
+    }
+
+    fn at(address: IpAddr) -> Self {
+        Self::At(match address {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
             address => address,
-        }))
+        })
     }
 }
 
 /// Returns the last address of the header, which the proxy has added. The client may have written
-/// those before it.
+/// anything before it, also bytes that are no text.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    let address: IpAddr = last.rsplit(',').next()?.trim().parse().ok()?;
-    Some(address.to_canonical())
+    let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
+    let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
+    // Some proxies add the port, and brackets around an address of IPv6.
+    let with_port = || last.parse().map(|address: SocketAddr| address.ip());
+    let in_brackets = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let address: Option<IpAddr> = last.parse().or_else(|_| with_port()).ok().or_else(in_brackets);
+    Some(address?.to_canonical())
 }
 
 /// A burst, and then one report per interval.
@@ -50,9 +61,10 @@ struct Rate {
 const OF_ONE: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
 /// The rate of all reporters together: that of five.
 const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
-/// The rate at which one address may present false signatures.
+/// The rate at which one address may present false signatures, and that at which it may name keys
+/// that are not known.
 const FALSE: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
-/// The most addresses whose false signatures are counted.
+/// The most addresses whose false signatures, or unknown keys, are counted.
 const MOST_FALSE: usize = 4096;
 
 impl Rate {
@@ -79,7 +91,43 @@ pub struct Rates {
 struct Spent {
     by_all: Option<Instant>,
     by_one: HashMap<Option<Reporter>, Instant>,
-    falsely: HashMap<Reporter, Instant>,
+    falsely: Doubtful,
+    by_unknown_keys: Doubtful,
+}
+
+/// What some addresses have sent that may not be GitHub's.
+#[derive(Default)]
+struct Doubtful(HashMap<IpAddr, Instant>);
+
+impl Doubtful {
+    fn wait(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
+        let spent = address(reporter).and_then(|address| self.0.get(&address).copied());
+        match FALSE.wait(spent, now) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
+        }
+    }
+
+    fn count(&mut self, reporter: Option<Reporter>, now: Instant) {
+        let Some(address) = address(reporter) else { return };
+        if self.0.len() >= MOST_FALSE {
+            self.0.retain(|_, spent| *spent > now);
+        }
+        let known = self.0.get(&address).copied();
+        // An attacker with more addresses than this is bounded by the number of bodies only.
+        if known.is_some() || self.0.len() < MOST_FALSE {
+            self.0.insert(address, FALSE.spend(known, now));
+        }
+    }
+}
+
+/// Returns the address of a client that is told from all others. GitHub may be among those that are
+/// not, and a stranger's false signatures must not delay its reports.
+fn address(reporter: Option<Reporter>) -> Option<IpAddr> {
+    match reporter {
+        Some(Reporter::At(address)) => Some(address),
+        Some(Reporter::Unnamed) | None => None,
+    }
 }
 
 impl Rates {
@@ -108,25 +156,26 @@ impl Rates {
     /// # Errors
     /// Returns the time to wait if it has.
     pub fn may_be_github(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
-        let falsely = reporter.and_then(|reporter| self.spent().falsely.get(&reporter).copied());
-        match FALSE.wait(falsely, now) {
-            Duration::ZERO => Ok(()),
-            wait => Err(wait),
-        }
+        self.spent().falsely.wait(reporter, now)
     }
 
     /// Counts a false signature.
     pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
-        let Some(reporter) = reporter else { return };
-        let mut spent = self.spent();
-        if spent.falsely.len() >= MOST_FALSE {
-            spent.falsely.retain(|_, spent| *spent > now);
-        }
-        let known = spent.falsely.get(&reporter).copied();
-        // An attacker with more addresses than this is bounded by the number of bodies only.
-        if known.is_some() || spent.falsely.len() < MOST_FALSE {
-            spent.falsely.insert(reporter, FALSE.spend(known, now));
-        }
+        self.spent().falsely.count(reporter, now);
+    }
+
+    /// Checks that this address has not named too many keys that were not known. Its reports by
+    /// known keys are not concerned.
+    ///
+    /// # Errors
+    /// Returns the time to wait if it has.
+    pub fn may_wait_for_keys(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
+        self.spent().by_unknown_keys.wait(reporter, now)
+    }
+
+    /// Counts a report by a key that was not known after the wait for keys.
+    pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
+        self.spent().by_unknown_keys.count(reporter, now);
     }
 
     // No code here panics while it holds the lock.
@@ -137,10 +186,12 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn reporter(number: u8) -> Option<Reporter> {
-        Some(Reporter(IpAddr::from([198, 51, 100, number])))
+        Some(Reporter::At(IpAddr::from([198, 51, 100, number])))
     }
 
     #[test]
@@ -178,42 +229,64 @@ mod tests {
             assert_eq!(rates.may_be_github(reporter(1), now), Ok(()));
             rates.is_not_github(reporter(1), now);
             rates.is_not_github(None, now);
+            rates.is_not_github(Some(Reporter::Unnamed), now);
         }
         assert_eq!(rates.may_be_github(reporter(1), now), Err(FALSE.every));
         assert_eq!(rates.may_be_github(reporter(1), now + FALSE.every), Ok(()));
-        assert_eq!((rates.may_be_github(reporter(2), now), rates.may_be_github(None, now)), (Ok(()), Ok(())));
+        for other in [reporter(2), Some(Reporter::Unnamed), None] {
+            assert_eq!(rates.may_be_github(other, now), Ok(()));
+        }
+        assert_eq!(rates.may_wait_for_keys(reporter(1), now), Ok(()), "each is counted by itself");
         // The memory for them is bounded.
         for number in 0..=MOST_FALSE as u32 {
-            rates.is_not_github(Some(Reporter(IpAddr::from(number.to_be_bytes()))), now);
+            rates.is_not_github(Some(Reporter::At(IpAddr::from(number.to_be_bytes()))), now);
         }
-        assert_eq!(rates.spent().falsely.len(), MOST_FALSE);
+        assert_eq!(rates.spent().falsely.0.len(), MOST_FALSE);
     }
 
     #[test]
     fn reporter_is_the_peer_or_the_last_forwarded_address() {
-        let of = |peer: &str, headers: &[&str], behind_proxy: bool| {
+        let of = |peer: &str, headers: &[&[u8]], behind_proxy: bool| {
             let mut request = Request::new(axum::body::Body::empty());
             let peer: SocketAddr = peer.parse().expect("an address");
             request.extensions_mut().insert(ConnectInfo(peer));
             for value in headers {
-                request.headers_mut().append("x-forwarded-for", value.parse().expect("a header"));
+                let value = HeaderValue::from_bytes(value).expect("a header");
+                request.headers_mut().append("x-forwarded-for", value);
             }
-            Reporter::of(&request, behind_proxy).map(|reporter| reporter.0.to_string())
+            Reporter::of(&request, behind_proxy).map(|reporter| match reporter {
+                Reporter::At(address) => address.to_string(),
+                Reporter::Unnamed => "unnamed".into(),
+            })
         };
         let some = |address: &str| Some(address.to_owned());
         assert_eq!(of("198.51.100.1:5", &[], false), some("198.51.100.1"));
         assert_eq!(of("[::ffff:198.51.100.1]:5", &[], false), some("198.51.100.1"));
         assert_eq!(of("[2001:db8:1:2:3:4:5:6]:5", &[], false), some("2001:db8:1:2::"));
         // Without a proxy, the header is the client's own.
-        assert_eq!(of("198.51.100.1:5", &["198.51.100.2"], false), some("198.51.100.1"));
+        assert_eq!(of("198.51.100.1:5", &[b"198.51.100.2"], false), some("198.51.100.1"));
         for peer in ["127.0.0.1:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
-            assert_eq!(of(peer, &["198.51.100.2"], false), None, "{peer}");
+            assert_eq!(of(peer, &[b"198.51.100.2"], false), None, "{peer}");
         }
-        let behind = |headers: &[&str]| of("127.0.0.1:5", headers, true);
-        assert_eq!(behind(&["198.51.100.2"]), some("198.51.100.2"));
-        assert_eq!(behind(&["192.0.2.1, 198.51.100.2"]), some("198.51.100.2"));
-        assert_eq!(behind(&["192.0.2.1", "198.51.100.2"]), some("198.51.100.2"));
-        assert_eq!(behind(&["192.0.2.1, unknown"]), None);
-        assert_eq!(behind(&[]), None);
+        let behind = |headers: &[&[u8]]| of("127.0.0.1:5", headers, true);
+        assert_eq!(behind(&[b"192.0.2.1", b"198.51.100.2"]), some("198.51.100.2"));
+        for (header, named) in [
+            (&b"198.51.100.2"[..], "198.51.100.2"),
+            (b"192.0.2.1, 198.51.100.2", "198.51.100.2"),
+            (b"\xff, 198.51.100.2", "198.51.100.2"),
+            (b"\xff,,198.51.100.2", "198.51.100.2"),
+            (b"192.0.2.1, 198.51.100.2:4711", "198.51.100.2"),
+            (b"::ffff:198.51.100.2", "198.51.100.2"),
+            (b"[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::"),
+            (b"[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::"),
+            (b"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            (b"192.0.2.1, unknown", "unnamed"),
+            (b"192.0.2.1, \xff", "unnamed"),
+            (b"192.0.2.1,", "unnamed"),
+            (b"", "unnamed"),
+        ] {
+            assert_eq!(behind(&[header]), some(named), "{}", header.escape_ascii());
+        }
+        assert_eq!(behind(&[]), some("unnamed"));
     }
 }

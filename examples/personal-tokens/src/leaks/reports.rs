@@ -20,7 +20,7 @@ use keyfob::{Actor, Delivery, Handled, LeakOutcome, LeakReport, Refusal, ReportE
 use serde_json::json;
 
 use crate::app::App;
-use crate::bodies::{self, Bodies};
+use crate::bodies::{self, Bodies, Room};
 use crate::leaks::github::GitHub;
 use crate::leaks::reporter::{Rates, Reporter};
 use crate::leaks::{deliveries, told};
@@ -35,16 +35,23 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis
 
 type Leak = (LeakReport, Result<LeakOutcome, StoreError>);
 
-/// The bounds of reports in memory. Unsigned reports and GitHub's have separate room.
+/// The bounds of reports in memory. Unsigned reports, GitHub's, and those that wait for keys of
+/// GitHub's have separate room.
 pub struct Doors {
     by_anybody: Arc<Bodies<Reporter>>,
     by_github: Arc<Bodies<Reporter>>,
+    for_keys: Arc<Bodies<Reporter>>,
     rates: Rates,
 }
 
 impl Default for Doors {
     fn default() -> Self {
-        Self { by_anybody: Bodies::new(16, 4), by_github: Bodies::new(4, 2), rates: Rates::default() }
+        Self {
+            by_anybody: Bodies::new(16, 4),
+            by_github: Bodies::new(4, 2),
+            for_keys: Bodies::new(4, 2),
+            rates: Rates::default(),
+        }
     }
 }
 
@@ -155,9 +162,8 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
     let key_id = signed.key_id.clone();
     let (handling, by) = (Arc::clone(&app), Arc::clone(github));
     let handled = tokio::spawn(async move {
-        let _room = room;
         let delivery = Delivery { key_id: &signed.key_id, signature: &signed.signature, body: &body };
-        let handled = handle(&handling, &by, delivery).await;
+        let handled = handle(&handling, &by, delivery, reporter, room).await;
         if let Err(NotHandled::Refused(error)) = &handled
             && error.status() == StatusCode::FORBIDDEN
         {
@@ -168,6 +174,8 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
     let (handled, digest) = match handled.await {
         Ok(Ok(handled)) => handled,
         Ok(Err(NotHandled::Refused(error))) => return refused(error),
+        Ok(Err(NotHandled::Busy)) => return busy(),
+        Ok(Err(NotHandled::TooMany(wait))) => return too_many(wait),
         Ok(Err(NotHandled::Later)) => return not_now(),
         Err(error) => return unavailable(&error),
     };
@@ -212,6 +220,10 @@ impl Signed {
 /// Why a report was not handled.
 enum NotHandled {
     Refused(ReportError),
+    /// Too many reports wait for keys.
+    Busy,
+    /// Its sender has named too many keys that are not known.
+    TooMany(Duration),
     /// It has to be sent again; the log says why.
     Later,
 }
@@ -224,7 +236,13 @@ impl NotHandled {
 }
 
 /// Revokes the reported tokens and notes them for their owners.
-async fn handle(app: &App, github: &GitHub, delivery: Delivery<'_>) -> Result<Handled, NotHandled> {
+async fn handle(
+    app: &App,
+    github: &GitHub,
+    delivery: Delivery<'_>,
+    sender: Option<Reporter>,
+    mut room: Room<Reporter>,
+) -> Result<Handled, NotHandled> {
     // A stranger does not learn of it: the signature is checked first.
     let digest = delivery.digest();
     match deliveries::is_answered(&app.pool, &digest).await {
@@ -235,16 +253,23 @@ async fn handle(app: &App, github: &GitHub, delivery: Delivery<'_>) -> Result<Ha
     let reporter = Actor::new("GitHub secret scanning").map_err(|error| NotHandled::failed(&error))?;
     let mut handled = app.tokens.handle_github(&github.webhook, &reporter, delivery).await;
     if handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
+        let Doors { for_keys, rates, .. } = &app.doors;
+        rates.may_wait_for_keys(sender, Instant::now()).map_err(NotHandled::TooMany)?;
+        // Keys may take long to come. Anybody can make the host wait for them, and reports by known
+        // keys need the room meanwhile.
+        room = for_keys.take_now(sender.as_ref()).ok_or(NotHandled::Busy)?;
         let are_fresh = github.fetch_keys().await;
         handled = app.tokens.handle_github(&github.webhook, &reporter, delivery).await;
         if !are_fresh && handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
             // Anybody can name a key, as often as they like: nothing for the log.
             tracing::debug!("whether a report's key is GitHub's is not to be known now");
+            rates.waited_for_no_key(sender, Instant::now());
             return Err(NotHandled::Later);
         }
     }
     let mut handled = handled.map_err(NotHandled::Refused)?;
     finish(app, &reporter, &mut handled.leaks).await.map_err(|error| NotHandled::failed(&*error))?;
+    drop(room);
     Ok(handled)
 }
 

@@ -216,3 +216,29 @@ pub async fn hash(password: String) -> Result<String, SetupError> {
     });
     Ok(hashed.await?.map_err(|error| error.to_string())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn password_of_an_unknown_name_is_compared_with_a_hash_of_the_same_cost() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
+        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+        let stored = hash("right".into()).await.expect("it is hashed");
+        insert(&pool, "ada", &stored).await.expect("she is stored");
+        let mut accounts = Accounts::new(pool).await.expect("the decoy is hashed");
+        let cost = |hash: &str| {
+            let hash = PasswordHash::new(hash).expect("it is a hash");
+            (hash.algorithm.to_string(), hash.version, hash.params.to_string(), hash.hash.map(|output| output.len()))
+        };
+        assert_eq!(cost(&accounts.decoy), cost(&stored));
+        assert!(accounts.check("nobody", "right".into()).await.expect("it is compared").is_none());
+        // What cannot be compared fails, which shows that the comparison is made.
+        accounts.decoy = "no hash".into();
+        assert!(accounts.check("nobody", "right".into()).await.is_err());
+        assert!(accounts.check("ada", "right".into()).await.expect("it is compared").is_some());
+    }
+}

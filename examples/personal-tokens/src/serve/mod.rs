@@ -35,7 +35,7 @@ use tower::ServiceExt;
 use crate::app::with_fixed_headers;
 use body::{Answer, Coming, Late};
 use queue::SEAT;
-use seats::{Seat, Seats};
+use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
@@ -44,7 +44,9 @@ pub use queue::queued;
 pub struct Limits {
     /// The most connections. At the limit, the connection that has waited longest for its headers
     /// is closed for a new one. If none waits for its headers, it is the one that has waited
-    /// longest for a body or in a queue of the service.
+    /// longest for a body or in a queue of the service. One in 32 is left to connections without a
+    /// request and to `/health/live`, so that the process is not taken for dead while all other
+    /// requests wait for an engine; the next request is answered 503.
     pub connections: usize,
     /// The least time that a connection may wait before it is closed for another.
     pub at_least: Duration,
@@ -185,8 +187,14 @@ async fn respond(
     router: Router,
     patience: Duration,
 ) -> Result<Response<Body>, Cut> {
-    // The client of a connection that is being closed would not get the answer.
-    let turn = seat.begin().ok_or(Cut)?;
+    // No other request is answered without any wait.
+    let is_for_health = request.uri().path() == "/health/live";
+    let turn = match seat.begin(is_for_health) {
+        Ok(turn) => turn,
+        // The client of a connection that is being closed would not get the answer.
+        Err(NoTurn::Cut) => return Err(Cut),
+        Err(NoTurn::Busy) => return Ok(busy().await),
+    };
     let late = Late::default();
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ConnectInfo(peer));
@@ -199,8 +207,19 @@ async fn respond(
 
 async fn too_late() -> Response<Body> {
     let detail = "the body of the request did not come in time";
-    let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail).into_response();
-    let mut response = with_fixed_headers(refusal).await;
+    closing(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)).await
+}
+
+async fn busy() -> Response<Body> {
+    let detail = "too many requests are in progress: send it again";
+    let mut response = closing(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)).await;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// Returns an answer after which the connection is closed.
+async fn closing(refusal: Refusal) -> Response<Body> {
+    let mut response = with_fixed_headers(refusal.into_response()).await;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -26,6 +26,8 @@ enum Phase {
 /// A bounded number of seats, one for each connection.
 pub(super) struct Seats {
     most: usize,
+    /// The most connections whose request has begun. The others can always make room.
+    most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
     /// Notified when a seat is freed or begins to wait.
@@ -52,6 +54,12 @@ enum Room {
 }
 
 impl Taken {
+    /// Counts the connections whose request has begun and not ended.
+    fn begun(&self) -> usize {
+        let has_begun = |phase| matches!(phase, Phase::Body(_) | Phase::Queued(_) | Phase::Working);
+        self.by_number.values().filter(|holder| has_begun(holder.phase)).count()
+    }
+
     /// Cuts the connection that has waited longest, unless another is already being closed.
     fn make_room(&mut self, now: Instant, at_least: Duration) -> Room {
         let holders = || self.by_number.values().map(|holder| holder.phase);
@@ -78,7 +86,8 @@ impl Taken {
 
 impl Seats {
     pub(super) fn new(most: usize, at_least: Duration) -> Self {
-        Self { most: most.max(1), at_least, taken: Mutex::default(), changed: Notify::new() }
+        let most = most.max(1);
+        Self { most, most_begun: most - most / 32, at_least, taken: Mutex::default(), changed: Notify::new() }
     }
 
     // No code here panics while it holds the lock.
@@ -156,12 +165,19 @@ impl Seat {
         self.cut.notified().await;
     }
 
-    /// Marks that the headers of a request are complete. Returns `None` if the connection is being
-    /// closed.
-    pub(super) fn begin(self: &Arc<Self>) -> Option<Turn> {
+    /// Marks that the headers of a request are complete.
+    ///
+    /// # Errors
+    /// Returns [`NoTurn::Cut`] if the connection is being closed, and [`NoTurn::Busy`] if too many
+    /// requests have begun, unless this one is for the health of the process.
+    pub(super) fn begin(self: &Arc<Self>, is_for_health: bool) -> Result<Turn, NoTurn> {
         self.has_begun.store(true, Ordering::Relaxed);
         let is_free = |phase| matches!(phase, Phase::Headers(_));
-        self.seats.go_on(self.number, is_free, Phase::Working).then(|| Turn(Arc::clone(self)))
+        if !is_for_health && self.seats.taken().begun() >= self.seats.most_begun {
+            return Err(NoTurn::Busy);
+        }
+        let begins = self.seats.go_on(self.number, is_free, Phase::Working);
+        begins.then(|| Turn(Arc::clone(self))).ok_or(NoTurn::Cut)
     }
 
     /// Marks that the request waits for its body since then.
@@ -186,6 +202,13 @@ impl Drop for Seat {
         self.seats.taken().by_number.remove(&self.number);
         self.seats.changed.notify_one();
     }
+}
+
+/// Why a request does not begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoTurn {
+    Cut,
+    Busy,
 }
 
 /// A request in progress. Dropping it marks that the connection waits for the next one.
@@ -222,7 +245,7 @@ mod tests {
         tokio::time::sleep(MS).await;
         let third = Arc::new(seats.take().await);
         // The first is working, so the second has waited longest.
-        let turn = first.begin().expect("it is not cut");
+        let turn = first.begin(false).expect("it is not cut");
         let taking = tokio::spawn({
             let seats = Arc::clone(&seats);
             async move { seats.take().await }
@@ -240,7 +263,7 @@ mod tests {
         seats.make_room(Instant::now() + AT_LEAST);
         assert!(is_cut(&third).await && !is_cut(&first).await && !is_cut(&fourth).await);
         // A connection that is being closed begins no request.
-        assert!(third.begin().is_none());
+        assert!(matches!(third.begin(false), Err(NoTurn::Cut)));
     }
 
     #[tokio::test]
@@ -258,7 +281,7 @@ mod tests {
     async fn connection_that_waits_for_a_body_is_cut_only_if_none_waits_for_headers() {
         let seats = seats(2);
         let (uploading, idle) = (Arc::new(seats.take().await), seats.take().await);
-        let _turn = uploading.begin().expect("it is not cut");
+        let _turn = uploading.begin(false).expect("it is not cut");
         uploading.wait_for_body(Instant::now());
         seats.make_room(Instant::now() + AT_LEAST);
         assert!(is_cut(&idle).await && !is_cut(&uploading).await);
@@ -272,7 +295,7 @@ mod tests {
         let seats = seats(3);
         let connections = [seats.take().await, seats.take().await, seats.take().await].map(Arc::new);
         let [queued, uploading, working] = &connections;
-        let _turns = connections.each_ref().map(|seat| seat.begin().expect("it is not cut"));
+        let _turns = connections.each_ref().map(|seat| seat.begin(false).expect("it is not cut"));
         let now = Instant::now();
         queued.wait_in_queue(now);
         uploading.wait_for_body(now + MS);
@@ -286,7 +309,7 @@ mod tests {
     async fn connection_that_has_left_a_queue_is_not_cut() {
         let seats = seats(1);
         let seat = Arc::new(seats.take().await);
-        let _turn = seat.begin().expect("it is not cut");
+        let _turn = seat.begin(false).expect("it is not cut");
         seat.wait_in_queue(Instant::now());
         seat.work();
         seats.make_room(Instant::now() + AT_LEAST);
@@ -297,7 +320,7 @@ mod tests {
     async fn no_connection_is_cut_while_all_are_working() {
         let seats = seats(1);
         let seat = Arc::new(seats.take().await);
-        let turn = seat.begin().expect("it is not cut");
+        let turn = seat.begin(false).expect("it is not cut");
         let mut taking = std::pin::pin!(seats.take());
         assert!(tokio::time::timeout(2 * AT_LEAST, &mut taking).await.is_err() && !is_cut(&seat).await);
         drop(turn);
@@ -305,5 +328,22 @@ mod tests {
         assert!(is_cut(&seat).await);
         drop(seat);
         assert!(tokio::time::timeout(2 * AT_LEAST, &mut taking).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_seat_in_32_is_left_to_connections_without_a_request_and_to_health() {
+        let seats = seats(32);
+        let mut connections = Vec::new();
+        for _ in 0..32 {
+            connections.push(Arc::new(seats.take().await));
+        }
+        let mut turns: Vec<_> =
+            connections[..31].iter().map(|seat| seat.begin(false).expect("it is not busy")).collect();
+        connections[0].wait_in_queue(Instant::now());
+        connections[1].wait_for_body(Instant::now());
+        assert!(matches!(connections[31].begin(false), Err(NoTurn::Busy)));
+        assert!(connections[31].begin(true).is_ok());
+        turns.pop();
+        assert!(connections[31].begin(false).is_ok());
     }
 }

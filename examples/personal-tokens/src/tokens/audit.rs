@@ -1,10 +1,11 @@
 //! The audit trail: what happened to each token, kept in the host's database.
 //!
-//! keyfob tells its events in the midst of requests, so they go through a bounded queue to one writer. Where it is full, events are
-//! dropped, counted and logged: a request never waits for its own trail.
+//! keyfob tells its events in the midst of requests, so they go through bounded queues to one writer. If a queue is full, events
+//! are dropped, counted and logged: a request never waits for its own trail. What people do has a queue of its own, because the
+//! holders of ended tokens cause refusals without end.
 
 use keyfob::{Actor, Clock, Event, EventSink, RevocationReason, TokenKey, TokenView};
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::tokens::groups::{self, Group};
 use crate::tokens::refusals::{self, Refusal};
 
-/// How many events may wait to be written.
+/// How many events may wait to be written in each queue.
 const QUEUE: usize = 1024;
+/// How many refusals are written at a time, while the next of what people do waits.
+const REFUSALS: usize = 256;
 
 /// One event of one token, as its page shows it.
 #[derive(Debug)]
@@ -37,7 +40,8 @@ enum Message {
 #[derive(Clone)]
 pub struct Audit {
     pool: SqlitePool,
-    queue: mpsc::Sender<Message>,
+    acts: mpsc::Sender<Message>,
+    refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
     dropped: Arc<AtomicU64>,
 }
@@ -45,28 +49,43 @@ pub struct Audit {
 impl Audit {
     /// Starts the writer.
     pub fn start(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
-        let (queue, mut waiting) = mpsc::channel(QUEUE);
+        let (acts, mut acts_waiting) = mpsc::channel(QUEUE);
+        let (refusals, mut refusals_waiting) = mpsc::channel(QUEUE);
         let writer = pool.clone();
         tokio::spawn(async move {
-            while let Some(message) = waiting.recv().await {
-                match message {
-                    Message::Write { key, entry } => log(write(&writer, &key, &entry).await),
-                    Message::Refused { at, refusal } => log(refusal.write(&writer, at).await),
-                    Message::Group(group) => log(group.write(&writer).await),
-                    // Whoever asked may have gone.
-                    Message::Written(done) => drop(done.send(())),
+            let (mut acts, mut refusals) = (Vec::new(), Vec::new());
+            loop {
+                // In this order. Both queues end at the same time.
+                let received = tokio::select! {
+                    biased;
+                    received = acts_waiting.recv_many(&mut acts, QUEUE) => received,
+                    received = refusals_waiting.recv_many(&mut refusals, REFUSALS) => received,
+                };
+                if received == 0 {
+                    break;
+                }
+                let messages: Vec<_> = acts.drain(..).chain(refusals.drain(..)).collect();
+                write_all(&writer, &messages).await;
+                for message in messages {
+                    match message {
+                        // The caller may have gone.
+                        Message::Written(done) => drop(done.send(())),
+                        Message::Write { .. } | Message::Refused { .. } | Message::Group(_) => {}
+                    }
                 }
             }
         });
-        Self { pool, queue, clock, dropped: Arc::default() }
+        Self { pool, acts, refusals, clock, dropped: Arc::default() }
     }
 
     /// Waits until all that was told before is written.
     pub async fn written(&self) {
-        let (done, written) = oneshot::channel();
-        if self.queue.send(Message::Written(done)).await.is_ok() {
-            // An error means that the writer has ended, and then nothing more is written.
-            let _ = written.await;
+        for queue in [&self.acts, &self.refusals] {
+            let (done, written) = oneshot::channel();
+            if queue.send(Message::Written(done)).await.is_ok() {
+                // An error means that the writer has ended, and then nothing more is written.
+                let _ = written.await;
+            }
         }
     }
 
@@ -112,7 +131,8 @@ impl EventSink for Audit {
     fn record(&self, event: &Event<'_>) {
         keyfob::TracingSink.record(event);
         if let Some(refusal) = Refusal::of(event) {
-            return self.send(Message::Refused { at: self.clock.now().as_unix_millis(), refusal });
+            let at = self.clock.now().as_unix_millis();
+            return self.send(&self.refusals, Message::Refused { at, refusal });
         }
         let (key, actor, detail) = match event {
             // Each pass of a busy token would drown what people did; the last use tells enough.
@@ -128,7 +148,7 @@ impl EventSink for Audit {
             Event::Expiring { key, stage } => (Some(*key), None, stage.to_string()),
             Event::GroupRevoked { project, group, actor, reason, .. } => {
                 let at = self.clock.now().as_unix_millis();
-                return self.send(Message::Group(Group::new(at, project, group, actor, *reason)));
+                return self.send(&self.acts, Message::Group(Group::new(at, project, group, actor, *reason)));
             }
             // Of no token, or of one that may not exist: the log has them.
             _ => return,
@@ -147,11 +167,11 @@ impl Audit {
     fn push(&self, key: TokenKey, event: &str, actor: Option<&Actor>, detail: String) {
         let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
         let entry = Entry { at: self.clock.now().as_unix_millis(), event: event.into(), actor, detail };
-        self.send(Message::Write { key, entry });
+        self.send(&self.acts, Message::Write { key, entry });
     }
 
-    fn send(&self, message: Message) {
-        if self.queue.try_send(message).is_err() {
+    fn send(&self, queue: &mpsc::Sender<Message>, message: Message) {
+        if queue.try_send(message).is_err() {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "the audit trail is behind, and loses events");
@@ -164,15 +184,39 @@ fn words(reason: RevocationReason) -> String {
     reason.as_str().replace('_', " ")
 }
 
-fn log(written: sqlx::Result<()>) {
-    if let Err(error) = written {
-        tracing::error!(error = &error as &dyn std::error::Error, "an event is not written");
+/// Writes these in one transaction, so that the disk is waited for once.
+async fn write_all(pool: &SqlitePool, messages: &[Message]) {
+    let together = async {
+        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        for message in messages {
+            message.write(&mut transaction).await?;
+        }
+        transaction.commit().await
+    };
+    let Err(error) = together.await else { return };
+    tracing::warn!(error = &error as &dyn std::error::Error, "events are written one by one");
+    for message in messages {
+        let alone = async { message.write(&mut *pool.acquire().await?).await };
+        if let Err(error) = alone.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "an event is not written");
+        }
     }
 }
 
-async fn write(pool: &SqlitePool, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
+impl Message {
+    async fn write(&self, database: &mut SqliteConnection) -> sqlx::Result<()> {
+        match self {
+            Self::Write { key, entry } => write(database, key, entry).await,
+            Self::Refused { at, refusal } => refusal.write(database, *at).await,
+            Self::Group(group) => group.write(database).await,
+            Self::Written(_) => Ok(()),
+        }
+    }
+}
+
+async fn write(database: &mut SqliteConnection, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
     let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
     let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
-    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(pool).await?;
+    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(database).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Stores the groups of tokens that were revoked, one row each, for the audit trail.
 
 use keyfob::{Actor, ProjectId, Revocation, RevocationReason, RevokeGroup, TokenView};
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 /// A group of tokens that was revoked in one project.
 pub struct Group {
@@ -24,7 +24,7 @@ impl Group {
         Self { at, project: *project, kind, value, actor: actor.as_str().into(), reason: reason.as_str() }
     }
 
-    pub async fn write(&self, pool: &SqlitePool) -> sqlx::Result<()> {
+    pub async fn write(&self, database: &mut SqliteConnection) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO group_revocations (at, project, kind, value, actor, reason) VALUES (?, ?, ?, ?, ?, ?)",
         )
@@ -34,7 +34,7 @@ impl Group {
         .bind(&self.value)
         .bind(&self.actor)
         .bind(self.reason)
-        .execute(pool)
+        .execute(database)
         .await?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! fill the database.
 
 use keyfob::{Event, Rejection, TokenKey, TokenView};
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::tokens::audit::Entry;
 
@@ -44,7 +44,7 @@ impl Refusal {
     }
 
     /// Adds it to the row of its kind and day.
-    pub async fn write(&self, pool: &SqlitePool, at: i64) -> sqlx::Result<()> {
+    pub async fn write(&self, database: &mut SqliteConnection, at: i64) -> sqlx::Result<()> {
         let (project, id) = (self.key.project.as_str(), self.key.id.as_str());
         let times: i64 = sqlx::query_scalar(
             "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \
@@ -59,7 +59,7 @@ impl Refusal {
         .bind(at.div_euclid(DAY))
         .bind(at)
         .bind(self.times)
-        .fetch_one(pool)
+        .fetch_one(&mut *database)
         .await?;
         // Only a new row can be one too many.
         if times == self.times {
@@ -70,7 +70,7 @@ impl Refusal {
             .bind(project)
             .bind(id)
             .bind(MOST - 1)
-            .execute(pool)
+            .execute(database)
             .await?;
         }
         Ok(())

@@ -181,3 +181,29 @@ impl SessionStore for SqliteSessions {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn request_under_way_brings_back_no_session_that_has_ended() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
+        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+        let sessions = SqliteSessions::new(pool);
+        let expiry_date = OffsetDateTime::now_utc() + time::Duration::hours(8);
+        let mut record = Record { id: Id::default(), data: [("a".into(), 1.into())].into(), expiry_date };
+        sessions.create(&mut record).await.expect("it is stored");
+        // The request has loaded it. Another one ends it, as a sign-out does.
+        let mut under_way = sessions.load(&record.id).await.expect("it is read").expect("it is there");
+        under_way.data.insert("a".into(), 2.into());
+        sessions.save(&under_way).await.expect("it is stored");
+        let stored = sessions.load(&record.id).await.expect("it is read").expect("it is there");
+        assert_eq!(stored.data, under_way.data);
+        sessions.delete(&record.id).await.expect("it is deleted");
+        sessions.save(&under_way).await.expect("nothing is stored");
+        assert!(sessions.load(&record.id).await.expect("it is read").is_none());
+    }
+}
