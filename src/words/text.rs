@@ -153,6 +153,9 @@ host_text!(
 );
 host_text!(
     /// The host's id of the user that a token acts for.
+    ///
+    /// If an older rule accepted an id of yours that today's refuses, take it from a token that it owns
+    /// ([`TokenView::owner`](crate::TokenView::owner)), to list or revoke the others.
     OwnerId, OwnerId
 );
 host_text!(
