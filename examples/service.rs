@@ -36,9 +36,17 @@ fn pepper(path: &str, database: &str) -> Result<Pepper, Box<dyn Error>> {
         return Ok(Pepper::new(std::fs::read(path)?)?);
     }
     let pepper = Pepper::generate()?;
-    let mut file = std::fs::OpenOptions::new();
+    let mut options = std::fs::OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    file.write(true).create_new(true).open(path)?.write_all(pepper.expose_secret())?;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Whole and on disk before it has its name, for without it no token ever verifies again.
+    let aside = format!("{path}.{}", std::process::id());
+    let mut file = options.write(true).create(true).truncate(true).open(&aside)?;
+    file.write_all(pepper.expose_secret())?;
+    file.sync_all()?;
+    std::fs::hard_link(&aside, path)?;
+    std::fs::remove_file(aside)?;
+    #[cfg(unix)]
+    std::fs::File::open(".")?.sync_all()?;
     Ok(pepper)
 }

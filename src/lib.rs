@@ -132,3 +132,4 @@ pub use crate::words::secret::PlaintextToken;
 pub use crate::words::shape::{ForeignAlphabet, ForeignShape};
 pub use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 pub use crate::words::timestamp::Timestamp;
+pub use crate::words::visible::is_shown;

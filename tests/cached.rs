@@ -10,7 +10,8 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Cached, MemoryStore, RevocationReason, RevokeGroup, StoreErrorKind, TokenId, TokenKey, TokenStore, Tokens,
+    Access, Cached, MemoryStore, PageSize, RevocationReason, RevokeGroup, StoreErrorKind, TokenId, TokenKey,
+    TokenStore, Tokens,
 };
 use support::kit::keeps_every_law;
 use support::{CountingStore, actor, keyring, new_token, project};
@@ -190,4 +191,21 @@ fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     let mut wait: Wait = Box::pin(async move { drop(cached.find_recent(&key).await) });
     assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     wait
+}
+
+/// Maintenance that finds nothing to do, as each minute and each night in each project.
+#[tokio::test]
+async fn maintenance_that_changes_nothing_empties_no_cache() {
+    let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), Duration::from_secs(600)));
+    let made = tokens.issue(&actor(), new_token()).await.unwrap();
+    let access = Access::to(&made.record.project, &[]);
+    let verify = async || tokens.verify(made.token.expose_secret(), &access).await.map(drop).unwrap();
+    verify().await;
+    verify().await;
+    assert_eq!(tokens.store().counts().misses, 1);
+    assert!(tokens.claim_notices(Duration::from_secs(60), PageSize::MAX).await.unwrap().is_empty());
+    verify().await;
+    assert_eq!(tokens.purge(Duration::from_secs(600)).await.unwrap(), 0);
+    verify().await;
+    assert_eq!(tokens.store().counts().misses, 1, "the store was asked anew, and nothing had changed");
 }

@@ -72,6 +72,16 @@ macro_rules! on_both_stores {
 }
 
 on_both_stores! {
+    /// It was imported while it worked, and has been disabled since in the old table.
+    async fn one_that_comes_as_disabled_now_is_disabled<S>(store: S) {
+        let tokens = service(&store, keyring());
+        imported(&tokens, vec![old(1)]).await;
+        let mut since = old(1).unwrap();
+        since.disabled = Some(Disabled { at: now(), by: actor() });
+        imported(&tokens, vec![Ok(since)]).await;
+        assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Disabled));
+    }
+
     async fn old_and_new_ones_verify_side_by_side<S>(store: S) {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);

@@ -10,14 +10,17 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{PostgresStore, Revocation, RevocationReason, StoreErrorKind, TokenId, TokenKey, TokenStore, mint};
+use keyfob::{
+    Clock, PageSize, PostgresStore, Revocation, RevocationReason, StoreErrorKind, SystemClock, TokenId, TokenKey,
+    TokenStore, Tokens, mint,
+};
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 #[cfg(feature = "serde")]
 use support::kit::serves_texts_of_an_earlier_rule;
 use support::kit::{Erased, keeps_every_law};
 use support::postgres::{Server, shared};
-use support::{actor, keyring, new_token, now};
+use support::{actor, keyring, new_token, now, project};
 
 #[tokio::test]
 async fn by_value() {
@@ -205,4 +208,20 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
 async fn texts_of_an_earlier_rule_are_served() {
     let Some(server) = shared() else { return };
     serves_texts_of_an_earlier_rule(server.store().await).await;
+}
+
+/// It would empty the caches of the others.
+#[tokio::test]
+async fn a_purge_of_nothing_is_told_to_no_other_process() {
+    use keyfob::{Feed, StoreMaintenance, Told};
+    let Some(server) = support::postgres::shared() else { return };
+    let store = server.store().await.telling_changes();
+    let tokens = Tokens::new(keyring(), store.clone());
+    tokens.issue(&actor(), new_token()).await.unwrap();
+    let mut feed = store.feed();
+    assert_eq!(feed.next().await, Told::Lost);
+    let none =
+        store.purge(&project("145"), SystemClock.now().saturating_sub(Duration::from_secs(600)), PageSize::MAX).await;
+    assert_eq!(none.unwrap().count, 0);
+    assert_eq!(feed.next().await, Told::Nothing, "all that is cached of the project is given up on every node");
 }

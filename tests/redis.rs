@@ -394,3 +394,100 @@ async fn texts_of_an_earlier_rule_are_served() {
     let Some(servers) = shared_server() else { return };
     serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
+
+/// One person has two accounts, and chose their names. The second makes a token, which waits for the replicas.
+#[tokio::test]
+async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
+    let Some(servers) = Servers::cluster(1) else { return };
+    let tokens = keyfob::Tokens::new(keyring(), servers.store().await);
+    let new = |owner| {
+        keyfob::NewToken::new("145".parse().unwrap(), keyfob::OwnerId::new(owner).unwrap(), "CI".parse().unwrap())
+    };
+    let made = tokens.issue(&actor(), new("{x}waited")).await.unwrap();
+    tokens.issue(&actor(), new("{x}")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let group = keyfob::RevokeGroup::Owner(keyfob::OwnerId::new("{x}waited").unwrap());
+    let revoked = tokens.revoke_everywhere(&actor(), &group, RevocationReason::KeyCompromise, None).await.unwrap();
+    let verified = tokens
+        .verify(made.token.expose_secret(), &keyfob::Access::to(&keyfob::ProjectId::new("145").unwrap(), &[]))
+        .await;
+    assert!(verified.is_err(), "revoke_everywhere answered Ok({revoked}), and the token works");
+}
+
+/// As operations.md says: on a 503 repeat, and after a restore do again what the sink was told.
+#[tokio::test]
+async fn a_revocation_that_may_be_done_is_told_as_such() {
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<String>>);
+    impl keyfob::EventSink for Told {
+        fn record(&self, event: &keyfob::Event<'_>) {
+            self.0.lock().unwrap().push(format!("{event:?}"));
+        }
+    }
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let told = Arc::new(Told::default());
+    let tokens = Tokens::new(keyring(), servers.store().await).with_events(Arc::clone(&told));
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        keys.push(tokens.issue(&actor(), new_token()).await.unwrap().record.key());
+    }
+    let master = servers.master_of(&keys[0].project);
+    let replica = servers.replica_of(master);
+    let reason = RevocationReason::KeyCompromise;
+    let group = keyfob::RevokeGroup::Owner("ada".parse().unwrap());
+    servers.kill(replica);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for times in 0.. {
+        let one = tokens.revoke(&actor(), &keys[0], reason).await;
+        let all = tokens.revoke_group(&actor(), &keys[0].project, &group, reason).await;
+        if times == 0 {
+            assert!(one.is_err() && all.is_err(), "{one:?} {all:?}");
+            servers.go(replica);
+        } else if one.is_ok() && all.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let told = told.0.lock().unwrap();
+    for what in ["RevokeFailed {", "GroupRevokeFailed {"] {
+        assert!(
+            told.iter().any(|event| event.starts_with(what)),
+            "acknowledged, and no {what} ..}} was told: {told:#?}"
+        );
+    }
+}
+
+/// A leaked token is reported again while the replica is away still: nothing that a fail-over may undo is acknowledged.
+#[tokio::test]
+async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_it() {
+    let Some(mut servers) = Servers::cluster(1) else { return };
+    let tokens = Tokens::new(keyring(), servers.store().await);
+    let made = tokens.issue(&actor(), new_token()).await.unwrap();
+    let leaked = keyfob::LeakedToken::new(made.token.expose_secret()).unwrap();
+    let replica = servers.replica_of(servers.master_of(&made.record.project));
+    servers.kill(replica);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let first = tokens.report_leak(&actor(), &leaked).await;
+    assert_eq!(first.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let revoked = tokens.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await;
+    assert!(revoked.is_err(), "the verb for it knows better");
+    let again = tokens.report_leak(&actor(), &leaked).await;
+    assert!(again.is_err(), "acknowledged, and the replica does not have it: {again:?}");
+}
+
+/// A user of the server that may do all but listen. An error reaches a log and a count.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_feed_that_cannot_listen_is_noted() {
+    use keyfob::Feed;
+    let Some(servers) = Servers::one_in(std::env::temp_dir(), &[]) else { return };
+    assert_eq!(servers.ask(&["ACL", "SETUSER", "k", "on", ">pw", "~*", "&*", "+@all", "-subscribe"]).trim(), "OK");
+    let url = servers.urls()[0].replace("redis://", "redis://k:pw@");
+    let store = RedisStore::connect([url]).await.unwrap().with_feed();
+    insert(&store).await;
+    let mut feed = store.feed();
+    for _ in 0..3 {
+        assert_eq!(feed.next().await, keyfob::Told::Lost);
+    }
+    assert!(store.background_faults() > 0, "nobody learns why the feed is lost");
+}

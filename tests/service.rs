@@ -1,16 +1,18 @@
 //! The service over a store in memory: from issue to revocation, and what it does when the store does not answer.
 
+#[macro_use]
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, ErasedStore, FixedClock, IssueError, Lifetime, ListOrder, ListQuery, MemoryStore, MintError, Name,
-    NewToken, OwnerId, Policy, PolicyError, Rejection, RevocationReason, Status, StoreErrorKind, TokenKey, TokenStore,
-    Tokens,
+    Access, Actor, Batch, ErasedStore, FixedClock, IssueError, KeyNumber, Keyring, Lifetime, ListOrder, ListQuery,
+    MemoryStore, MintError, Name, NewToken, OwnerId, PageSize, Pepper, Policy, PolicyError, ProjectId, Rejection,
+    Revocation, RevocationReason, RevokeBatch, RevokeGroup, Rotation, Status, StoreError, StoreErrorKind, TokenKey,
+    TokenStore, Tokens,
 };
-use support::{CountingStore, actor, keyring, new_token, now, prefix, project};
+use support::{CountingStore, actor, keyring, new_token, now, pepper, prefix, project};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -238,4 +240,79 @@ async fn the_same_id_under_two_projects_is_two_tokens() {
     tokens.revoke(&actor(), &made[0].record.key(), RevocationReason::default()).await.unwrap();
     let other = made[1].record.project;
     assert!(tokens.verify(made[1].token.expose_secret(), &Access::to(&other, &[])).await.is_ok());
+}
+
+/// A store with which somebody rotates a token twice between two steps of a revocation.
+struct Between {
+    store: Arc<MemoryStore>,
+    others: Tokens<Arc<MemoryStore>, FixedClock>,
+    keys: Mutex<Vec<TokenKey>>,
+    successors: Mutex<Vec<String>>,
+}
+
+impl TokenStore for Between {
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, rotate, touch_many);
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        let keys = std::mem::take(&mut *self.keys.lock().unwrap());
+        let step = self.store.revoke_batch(project, revocation, batch, most).await?;
+        for key in keys {
+            let rotation = || Rotation::with_grace(Duration::ZERO);
+            let Ok(Some(first)) = self.others.rotate(&actor(), &key, rotation()).await else { continue };
+            let second = self.others.rotate(&actor(), &first.issued.record.key(), rotation()).await.unwrap().unwrap();
+            let texts = [first, second].map(|rotated| rotated.issued.token.expose_secret().to_owned());
+            self.successors.lock().unwrap().extend(texts);
+            break;
+        }
+        Ok(step)
+    }
+}
+
+#[tokio::test]
+async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
+    let first = KeyNumber::FIRST;
+    let another = || Pepper::new((100..132).collect()).unwrap();
+    let ring = || {
+        let second = KeyNumber::new(2).unwrap();
+        Keyring::builder(prefix()).mint_with(first, pepper()).verify_with(second, another()).build().unwrap()
+    };
+    let promoted = || ring().promoted(KeyNumber::new(2).unwrap()).unwrap();
+    let hour_later = now().checked_add(HOUR).unwrap();
+    for group in [RevokeGroup::KeyNumber(first), RevokeGroup::CreatedBefore(hour_later)] {
+        let (store, clock) = (Arc::new(MemoryStore::new()), FixedClock::new(now()));
+        let before = Tokens::new(ring(), Arc::clone(&store)).with_clock(clock.clone());
+        let mut keys = Vec::new();
+        // More than one step.
+        for _ in 0..1_200 {
+            keys.push(before.issue(&actor(), new_token()).await.unwrap().record.key());
+        }
+        let others = Tokens::new(promoted(), Arc::clone(&store)).with_clock(clock.clone());
+        // Rotated before, so that its successor is not of the group.
+        clock.advance(HOUR / 2);
+        let rotated = before.issue(&actor(), new_token()).await.unwrap().record.key();
+        clock.advance(HOUR / 2);
+        let kept = others.rotate(&actor(), &rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap().unwrap();
+        clock.advance(HOUR);
+        let successors = Mutex::default();
+        let between = Between { store, others, keys: Mutex::new(keys), successors };
+        let tokens = Tokens::new(promoted(), Arc::new(between)).with_clock(clock.clone());
+        let revoke =
+            async || tokens.revoke_group(&actor(), &project("145"), &group, RevocationReason::KeyCompromise).await;
+        let count = revoke().await.unwrap();
+        assert_eq!(count, 1_203);
+        let successors = tokens.store().successors.lock().unwrap().clone();
+        assert_eq!(successors.len(), 2, "one was rotated between two steps");
+        let access = Access::to_own_project(&[]);
+        for successor in successors {
+            let outcome = tokens.verify(&successor, &access).await;
+            assert_eq!(outcome.unwrap_err().rejection(), Some(Rejection::Revoked), "{group:?}");
+        }
+        assert!(tokens.verify(kept.issued.token.expose_secret(), &access).await.is_ok(), "{group:?}");
+    }
 }

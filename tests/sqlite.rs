@@ -383,3 +383,26 @@ async fn an_empty_path_is_no_store() {
     let pool = SqlitePoolOptions::new().connect_with(SqliteStore::connect_options("")).await.unwrap();
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
+
+/// As a host's bulk load leaves a connection of its own pool.
+#[tokio::test]
+async fn nothing_is_written_on_a_connection_that_may_lose_it() {
+    let (store, _folder) = opened().await;
+    let (alone, transaction) = (fresh(), fresh());
+    store.insert(alone.clone(), None, None).await.unwrap();
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let file = store.pool().connect_options().get_filename().to_owned();
+    let pool = pool.connect_with(SqliteStore::connect_options(&file)).await.unwrap();
+    let weak = SqliteStore::from_pool(pool).await.unwrap();
+    sqlx::query("PRAGMA synchronous = OFF").execute(weak.pool()).await.unwrap();
+    for outcome in [
+        weak.insert(transaction.clone(), None, None).await.map(drop),
+        weak.touch_many(&[Touch { key: alone.key(), used_at: SystemClock.now() }]).await.map(drop),
+    ] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Other);
+        assert!(told(&error).contains("synchronous=0"), "{}", told(&error));
+    }
+    assert_eq!(*store.find(&alone.key()).await.unwrap().unwrap(), alone);
+    assert_eq!(store.find(&transaction.key()).await.unwrap(), None);
+}

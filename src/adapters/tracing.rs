@@ -51,6 +51,15 @@ impl EventSink for TracingSink {
             Event::GroupRevoked { project, group, count, actor, reason } => {
                 info!(target: "keyfob", event = name, %project, ?group, count, %actor, %reason);
             }
+            Event::RevokeFailed { key, actor, reason } => {
+                warn!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, %reason);
+            }
+            Event::ChangeFailed { key, how, actor } => {
+                warn!(target: "keyfob", event = name, project = %key.project, id = %key.id, %how, %actor);
+            }
+            Event::GroupRevokeFailed { project, group, actor, reason } => {
+                warn!(target: "keyfob", event = name, %project, ?group, %actor, %reason);
+            }
             Event::Expiring { key, stage } => {
                 info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %stage);
             }

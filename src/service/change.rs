@@ -11,7 +11,7 @@ use super::store_error::{StoreError, StoreErrorKind};
 use super::tokens::Tokens;
 use crate::rules::change::Change;
 use crate::rules::proof::prove;
-use crate::rules::record::TokenRecord;
+use crate::rules::record::{Disabled, TokenRecord};
 use crate::rules::transition::{Narrowing, Transition, TransitionError};
 use crate::rules::view::TokenView;
 use crate::words::clock::Clock;
@@ -97,6 +97,26 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         self.change(actor, key, Transition::Narrow(narrowing)).await
     }
 
+    /// Disables a token as it was disabled elsewhere, unless it is disabled or has ended.
+    pub(super) async fn disable_as(&self, key: &TokenKey, disabled: Disabled) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.store.find(key).await? else { return Ok(()) };
+            if record.disabled.is_some() || !record.status(self.clock.now()).is_live() {
+                return Ok(());
+            }
+            match self.store.update(key, record.version, Change::Disable(disabled.clone())).await {
+                Err(error) if error.kind() == StoreErrorKind::Conflict => {}
+                outcome => {
+                    if outcome?.is_some() {
+                        self.tell(Event::Changed { key: *key, how: Changed::Disabled, actor: &disabled.by });
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Err(StoreErrorKind::Conflict.into())
+    }
+
     async fn change(&self, actor: &Actor, key: &TokenKey, wish: Transition) -> Result<Option<TokenView>, ChangeError> {
         for _ in 0..TRIES {
             let Some(record) = self.store.find(key).await? else { return Ok(None) };
@@ -111,7 +131,10 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
             let how = Changed::by(&change);
             match self.store.update(key, record.version, change).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.tell(Event::ChangeFailed { key: *key, how, actor });
+                    return Err(error.into());
+                }
                 Ok(changed) => {
                     if changed.is_some() {
                         self.tell(Event::Changed { key: *key, how, actor });

@@ -13,7 +13,8 @@ use crate::words::timestamp::Timestamp;
 /// Where events go. It is called in the midst of requests: it must be quick, and not wait. A sink that writes to a
 /// database puts them into a bounded queue.
 ///
-/// What an event tells has happened when the sink is called. A sink that panics loses the event and nothing else: the panic
+/// What an event tells has happened when the sink is called; the three whose names end in `Failed` after a verb tell what may have
+/// happened. A sink that panics loses the event and nothing else: the panic
 /// is caught if the program unwinds, counted in [`Counts::sink_panics`], and the operation goes on.
 pub trait EventSink: Send + Sync {
     /// Takes an event.
@@ -145,6 +146,37 @@ pub enum Event<'a> {
         /// Why.
         reason: RevocationReason,
     },
+    /// The store failed while a token was being revoked: it may be revoked. If so, the repeat that is acknowledged changes
+    /// nothing and is not told.
+    RevokeFailed {
+        /// The token.
+        key: TokenKey,
+        /// Who asked for it.
+        actor: &'a Actor,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// The store failed while a token was being changed: it may be changed. If so, the repeat is not told.
+    ChangeFailed {
+        /// The token.
+        key: TokenKey,
+        /// How it was to be changed.
+        how: Changed,
+        /// Who asked for it.
+        actor: &'a Actor,
+    },
+    /// The store failed while a group was being revoked: all of it may be revoked, or some, or none. A repeat tells only what
+    /// it revokes itself.
+    GroupRevokeFailed {
+        /// The project.
+        project: ProjectId,
+        /// The group.
+        group: &'a RevokeGroup,
+        /// Who asked for it.
+        actor: &'a Actor,
+        /// Why.
+        reason: RevocationReason,
+    },
     /// A notice of a token's coming end was claimed.
     Expiring {
         /// The token.
@@ -184,6 +216,9 @@ impl Event<'_> {
             Self::Revoked { .. } => "revoked",
             Self::Leaked { .. } => "leaked",
             Self::GroupRevoked { .. } => "group_revoked",
+            Self::RevokeFailed { .. } => "revoke_failed",
+            Self::ChangeFailed { .. } => "change_failed",
+            Self::GroupRevokeFailed { .. } => "group_revoke_failed",
             Self::Expiring { .. } => "expiring",
             Self::Imported { .. } => "imported",
         }

@@ -30,11 +30,12 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ///
     /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
     /// interrupted: what is there already [`Exists`](Imported::Exists), also if another key of the keyring minted then, and is
-    /// revoked if it comes as revoked now. Other columns of what exists stay as they are. Do not import again what has been
-    /// purged since: a purged token is forgotten, its revocation too.
+    /// revoked or disabled if it comes so now. Other columns of what exists stay as they are.
     ///
-    /// Every node that imports must have every key under which tokens were imported; during the promotion of a key, both
-    /// the old and the new one.
+    /// **Do not import again what has been forgotten since: it would work again, although it was revoked here.** Forgotten is
+    /// what was purged, and what was imported under a key that has been [retired](Tokens::retire_key), because a token is
+    /// known again by the keys of the ring alone. So every node that imports must have every key under which tokens were
+    /// imported; during the promotion of a key, both the old and the new one.
     ///
     /// # Errors
     /// Returns [`ImportError::Unkeyed`] if the keyring has no pepper, [`ImportError::TooMany`] for more than 1,000 tokens,
@@ -80,7 +81,7 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         }
         let now = self.now();
         let mut rows = Vec::with_capacity(tokens.len());
-        let mut revocations = Vec::with_capacity(tokens.len());
+        let mut ended = Vec::with_capacity(tokens.len());
         let mut outcomes = Vec::with_capacity(tokens.len());
         for token in tokens {
             outcomes.push(match token {
@@ -91,7 +92,7 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
                     let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
                     let record = token.into_record(keyring.prefix(), number, digest, actor, now)?;
                     let key = record.key();
-                    revocations.push(record.revoked.clone());
+                    ended.push((record.revoked.clone(), record.disabled.clone()));
                     rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
                     // Until the store says otherwise.
                     Imported::Inserted(key)
@@ -104,14 +105,16 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
             return Err(StoreError::with_source(StoreErrorKind::Other, "not one outcome for each row").into());
         }
         let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
-        for ((outcome, answer), revocation) in asked.zip(answers).zip(revocations) {
+        for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
             if let ImportOutcome::Exists(key) = answer {
                 *outcome = Imported::Exists(key);
-                // It was imported while it still worked, and has been revoked where it came from.
-                if let Some(revocation) = revocation
-                    && self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none())
-                {
-                    self.revoke_as(&key, &revocation).await?;
+                // It was imported while it still worked, and has been revoked or disabled where it came from.
+                if let Some(revocation) = revocation {
+                    if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
+                        self.revoke_as(&key, &revocation).await?;
+                    }
+                } else if let Some(disabled) = disabled {
+                    self.disable_as(&key, disabled).await?;
                 }
             } else if let Imported::Inserted(key) = outcome {
                 self.tell(Event::Imported { key: *key, actor });

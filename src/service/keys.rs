@@ -48,6 +48,7 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
 
     /// Retires a key on which no live token stands: then no token needs it any more, and each node may go
     /// on [without](crate::Keyring::without) it. First make every node mint with another, or tokens are made on it meanwhile.
+    /// Tokens that were imported under it are not known again afterwards: do not repeat their [import](Tokens::import).
     ///
     /// # Errors
     /// [`RetireError::InUse`] where live tokens stand on it, [`RetireError::Minting`] where this ring mints with it.

@@ -85,13 +85,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let credential = Credential::pasted(leaked.as_bytes());
         let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
-        let (view, is_first) = if record.revoked.is_some() {
-            (record.view(now), false)
+        let revoked = if record.revoked.is_some() {
+            // Whoever revoked it may have been told that it may be lost.
+            self.store.find_durable(&key).await?.map(|record| (record.view(now), false))
         } else {
-            let revoked = self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?;
-            let Some(revoked) = revoked else { return Ok(LeakOutcome::NotOurs) };
-            revoked
+            self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?
         };
+        let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
         if is_first {
             self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
             Ok(LeakOutcome::Revoked(Box::new(view)))

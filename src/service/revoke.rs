@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::events::Event;
 use super::owners::Owners;
-use super::query::PageSize;
+use super::query::{ListQuery, PageSize};
 use super::store::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
 use super::store_error::StoreError;
 use super::tokens::Tokens;
@@ -53,7 +53,11 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         key: &TokenKey,
         revocation: &Revocation,
     ) -> Result<Option<(Arc<TokenRecord>, bool)>, StoreError> {
-        let Some(record) = self.store.revoke(key, revocation).await? else { return Ok(None) };
+        let revoked = self.store.revoke(key, revocation).await;
+        if revoked.is_err() {
+            self.tell(Event::RevokeFailed { key: *key, actor: &revocation.by, reason: revocation.reason });
+        }
+        let Some(record) = revoked? else { return Ok(None) };
         // Another's at the same moment, by the same actor and for the same reason, may be told twice.
         let is_first = record.revoked.as_ref() == Some(revocation);
         if is_first {
@@ -114,16 +118,20 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         reason: RevocationReason,
     ) -> Result<u64, StoreError> {
         let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
-        let count = match group {
-            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await?,
-            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await?,
+        let revoked = match group {
+            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await,
+            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await,
             RevokeGroup::CreatedBefore(time) => {
-                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await?
+                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await
             }
             RevokeGroup::KeyNumber(number) => {
-                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await?
+                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await
             }
         };
+        if revoked.is_err() {
+            self.tell(Event::GroupRevokeFailed { project: *project, group, actor, reason });
+        }
+        let count = revoked?;
         if count > 0 {
             self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
         }
@@ -143,7 +151,31 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
             count += revoked;
             // A batch that says it is the last, or that did nothing, ends it.
             if done || revoked == 0 {
-                return Ok(count);
+                return Ok(count + self.revoke_new_successors(project, revocation).await?);
+            }
+        }
+    }
+
+    /// Revokes the successors that tokens of a batch got between two steps, and that are not of the batch themselves. The tokens
+    /// before them are revoked by now, so that no other comes.
+    async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
+        let (mut query, mut count) = (ListQuery::new(*project), 0);
+        query.most = PageSize::MAX;
+        loop {
+            let page = self.store.list(&query).await?;
+            for record in &page.items {
+                if record.created_at < revocation.at {
+                    return Ok(count);
+                }
+                let Some(id) = record.rotated_from else { continue };
+                let old = self.store.find(&TokenKey { project: *project, id }).await?;
+                if old.is_some_and(|old| old.revoked.as_ref() == Some(revocation)) {
+                    count += self.store.revoke_family(project, &record.family, revocation).await?;
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(count),
             }
         }
     }

@@ -20,4 +20,4 @@ pub(crate) mod presented;
 pub(crate) mod secret;
 pub(crate) mod shape;
 pub(crate) mod timestamp;
-mod visible;
+pub(crate) mod visible;

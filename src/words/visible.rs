@@ -33,13 +33,29 @@ const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{3297}', '\u{3297}'), ('\u{3299}', '\u{3299}'), ('\u{1f000}', '\u{1faff}'),
 ];
 
+/// Returns whether a character by itself may be shown to people: it is seen, and turns no text around it.
+///
+/// A control character, a format character, such as a bidirectional override or a zero-width space, a filler, a tag and a
+/// variation selector are not. It is the table that [`Name`](crate::Name) uses, which allows selectors of emoji besides. Remove
+/// the characters that are not shown from a text that strangers wrote before you redact or show it: a token that is parted by
+/// one looks whole to its reader, and a redactor does not know it.
+///
+/// ```
+/// let written = "https://paste.example/?t=acme_pat\u{200b}_145";
+/// let shown: String = written.chars().filter(|letter| keyfob::is_shown(*letter)).collect();
+/// assert_eq!(shown, "https://paste.example/?t=acme_pat_145");
+/// ```
+pub fn is_shown(letter: char) -> bool {
+    !letter.is_control() && !is_in(&HIDDEN, letter)
+}
+
 /// Tells whether each character of a text may be shown: none is a control character, and none is hidden, except a
 /// selector of an emoji directly after its pictograph or within a keycap.
 pub(super) fn is_visible(text: &str) -> bool {
     let mut before = None;
     let mut rest = text.chars();
     while let Some(letter) = rest.next() {
-        if letter.is_control() || (is_in(&HIDDEN, letter) && !selects(before, letter, rest.clone().next())) {
+        if !is_shown(letter) && !selects(before, letter, rest.clone().next()) {
             return false;
         }
         before = Some(letter);
@@ -68,6 +84,16 @@ mod tests {
         for table in [&HIDDEN[..], &PICTOGRAPHS[..]] {
             assert!(table.iter().all(|(first, last)| first <= last));
             assert!(table.windows(2).all(|two| two[0].1 < two[1].0));
+        }
+    }
+
+    #[test]
+    fn a_character_is_shown_unless_it_is_hidden_or_a_control_character() {
+        for shown in ['a', ' ', '模', '\u{301}', '\u{a0}', '\u{1f980}'] {
+            assert!(is_shown(shown), "{shown:?}");
+        }
+        for hidden in ['\0', '\n', '\u{85}', '\u{ad}', '\u{200b}', '\u{202e}', '\u{3164}', '\u{fe0f}', '\u{e0041}'] {
+            assert!(!is_shown(hidden), "{hidden:?}");
         }
     }
 

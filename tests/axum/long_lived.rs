@@ -123,3 +123,25 @@ async fn the_address_is_kept() {
     world.tokens.narrow(&actor(), &caller.key(), narrowing).await.unwrap();
     assert_eq!(told(caller.recheck().await), (403, "wrong_address"));
 }
+
+/// The guard of a router asks for one scope and that of its route for another, as a router of many routes has it. A new
+/// request needs both, and so must the connection.
+#[tokio::test]
+async fn it_ends_when_an_outer_guard_needs_more_than_the_token_still_has() {
+    let world = World::new();
+    let made = world.issue(new_token().with_scopes(ScopeSet::new("repo:read chat:use").unwrap())).await;
+    let slot = Kept::default();
+    let within = Arc::clone(&slot);
+    let keep = async move |caller: Authenticated| *within.lock().unwrap() = Some(caller);
+    let guard = |scopes| world.guard.project_in_path("project", scopes).unwrap();
+    let app = Router::new()
+        .route("/projects/{project}", on_get(keep).layer(guard("chat:use")))
+        .route_layer(guard("repo:read"));
+    with(&app, "/projects/145", &made).await.passed("");
+    let caller = slot.lock().unwrap().take().unwrap();
+    let only = Narrowing { scopes: Some(ScopeSet::new("chat:use").unwrap()), ..Narrowing::default() };
+    world.tokens.narrow(&actor(), &caller.key(), only).await.unwrap();
+    let anew = with(&app, "/projects/145", &made).await;
+    assert_eq!(anew.status.as_u16(), 403, "a new request meets this refusal");
+    assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
+}

@@ -325,13 +325,11 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
 }
 
 /// One member of a project sends more calls than may wait in it: `act`, again and again.
-async fn flood<A: Future<Output = ()> + Send>(
+async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
     meanwhile: impl AsyncFnOnce(),
-) where
-    A: 'static,
-{
+) {
     let mallorys = NewToken::new(project("145"), OwnerId::new("mallory").unwrap(), Name::new("CI").unwrap());
     let mallorys = tokens.issue(&actor(), mallorys).await.unwrap().record.key();
     let (stop, mut flood) = (Arc::new(AtomicBool::new(false)), JoinSet::new());

@@ -14,7 +14,7 @@ use crate::{BOUND, DATABASE, FEED};
 
 /// How many tokens live at once, and of how many owners half of them are.
 pub const TOKENS: usize = 100;
-const OWNERS: usize = 2;
+pub const OWNERS: usize = 2;
 /// Between two acts while something fails, and between the tries of one.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -58,6 +58,7 @@ impl Seen {
 pub struct Counts {
     pub hits: u64,
     pub misses: u64,
+    pub joined: u64,
     pub feed_losses: u64,
     /// Whether the feed told anything since it was lost.
     pub feed_is_well: bool,
@@ -70,7 +71,7 @@ pub struct Counts {
 
 impl Counts {
     pub fn hit_rate(&self) -> f64 {
-        self.hits as f64 / (self.hits + self.misses) as f64
+        self.hits as f64 / (self.hits + self.misses + self.joined) as f64
     }
 }
 
@@ -244,11 +245,12 @@ impl Revoker {
         Counts {
             hits: counts[0],
             misses: counts[1],
-            feed_losses: counts[2],
-            feed_is_well: counts[3] == 1,
-            unanswered: counts[4],
-            unanswered_at: counts[5],
-            longest: Duration::from_nanos(counts[6]),
+            joined: counts[2],
+            feed_losses: counts[3],
+            feed_is_well: counts[4] == 1,
+            unanswered: counts[5],
+            unanswered_at: counts[6],
+            longest: Duration::from_nanos(counts[7]),
             strange: strange.to_owned(),
         }
     }

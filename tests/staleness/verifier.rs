@@ -166,9 +166,10 @@ fn other_process() {
                 let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
                 let (unanswered, unanswered_at) = (load(&verifier.unanswered), load(&verifier.unanswered_at));
                 say(format_args!(
-                    "{} {} {} {} {unanswered} {unanswered_at} {} {}",
+                    "{} {} {} {} {} {unanswered} {unanswered_at} {} {}",
                     counts.hits,
-                    counts.misses + counts.joined,
+                    counts.misses,
+                    counts.joined,
                     counts.feed_losses,
                     u64::from(counts.feed_age.is_some()),
                     load(&verifier.longest),

@@ -1,5 +1,5 @@
 //! Bounds how many large bodies are in memory: a handler takes room before it reads a body, and
-//! gives it back afterwards.
+//! gives it back afterwards. It also bounds how many requests wait for room.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,8 +10,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::serve::queued;
+
 /// The most time that a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How many requests may wait for each body in memory, of all senders and of one.
+const WAITING: usize = 4;
 
 /// Room for a number of bodies. One sender gets only a part of it, so that there is room for
 /// others.
@@ -23,21 +27,32 @@ pub struct Bodies<K> {
 }
 
 struct Held<K> {
+    room: Tally<K>,
+    /// The requests that wait for room.
+    line: Tally<K>,
+}
+
+/// A count in all and by sender.
+struct Tally<K> {
     all: usize,
-    /// How many each sender holds, without the senders that hold none.
+    /// The count of each sender, without the senders that have none.
     by_sender: HashMap<K, usize>,
 }
 
 impl<K: Eq + Hash + Clone> Bodies<K> {
     pub fn new(most: usize, most_of_one: usize) -> Arc<Self> {
-        let held = Held { all: 0, by_sender: HashMap::new() };
+        let held = Held { room: Tally::new(), line: Tally::new() };
         Arc::new(Self { most, most_of_one, held: Mutex::new(held), freed: Notify::new() })
     }
 
-    /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`]. An unknown
-    /// sender has no limit of its own.
+    /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`], or without a
+    /// wait if too many requests wait already. An unknown sender has no limit of its own.
     pub async fn take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
-        timeout(PATIENCE, self.wait(sender)).await.ok()
+        if let Some(room) = self.room(sender.as_ref()) {
+            return Some(room);
+        }
+        let _place = self.place(sender.as_ref())?;
+        queued(timeout(PATIENCE, self.wait(sender))).await.ok()
     }
 
     async fn wait(self: &Arc<Self>, sender: Option<K>) -> Room<K> {
@@ -46,11 +61,23 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
             // missed.
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            if self.held().add(self.most, self.most_of_one, sender.as_ref()) {
-                return Room { bodies: Arc::clone(self), sender };
+            if let Some(room) = self.room(sender.as_ref()) {
+                return room;
             }
             freed.await;
         }
+    }
+
+    /// Takes room if there is any.
+    fn room(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
+        let is_taken = self.held().room.add(self.most, self.most_of_one, sender);
+        is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })
+    }
+
+    /// Takes a place among the requests that wait, if there is any.
+    fn place(&self, sender: Option<&K>) -> Option<Place<'_, K>> {
+        let is_taken = self.held().line.add(WAITING * self.most, WAITING * self.most_of_one, sender);
+        is_taken.then(|| Place { bodies: self, sender: sender.cloned() })
     }
 
     // No code here panics while it holds the lock.
@@ -59,7 +86,12 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone> Held<K> {
+impl<K: Eq + Hash + Clone> Tally<K> {
+    fn new() -> Self {
+        Self { all: 0, by_sender: HashMap::new() }
+    }
+
+    /// Adds one, unless there are as many as there may be. Returns whether it did.
     fn add(&mut self, most: usize, most_of_one: usize, sender: Option<&K>) -> bool {
         let of_one = sender.and_then(|sender| self.by_sender.get(sender)).copied().unwrap_or(0);
         if self.all >= most || of_one >= most_of_one {
@@ -75,7 +107,7 @@ impl<K: Eq + Hash + Clone> Held<K> {
     fn remove(&mut self, sender: Option<&K>) {
         self.all -= 1;
         let Some(sender) = sender else { return };
-        let of_one = self.by_sender.get_mut(sender).expect("a sender that holds room is in the map");
+        let of_one = self.by_sender.get_mut(sender).expect("a sender that was added is in the map");
         *of_one -= 1;
         if *of_one == 0 {
             self.by_sender.remove(sender);
@@ -91,13 +123,28 @@ pub struct Room<K: Eq + Hash + Clone> {
 
 impl<K: Eq + Hash + Clone> Drop for Room<K> {
     fn drop(&mut self) {
-        self.bodies.held().remove(self.sender.as_ref());
+        self.bodies.held().room.remove(self.sender.as_ref());
         self.bodies.freed.notify_waiters();
+    }
+}
+
+/// A place among the requests that wait for room. Dropping it gives the place back.
+struct Place<'b, K: Eq + Hash + Clone> {
+    bodies: &'b Bodies<K>,
+    sender: Option<K>,
+}
+
+impl<K: Eq + Hash + Clone> Drop for Place<'_, K> {
+    fn drop(&mut self) {
+        self.bodies.held().line.remove(self.sender.as_ref());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+
     use super::*;
 
     impl<K: Eq + Hash + Clone> Bodies<K> {
@@ -127,7 +174,7 @@ mod tests {
         assert!(waiting.await.expect("it does not panic"));
         held.clear();
         let held = bodies.held();
-        assert_eq!((held.all, held.by_sender.len()), (0, 0));
+        assert_eq!((held.room.all, held.room.by_sender.len()), (0, 0));
     }
 
     #[tokio::test]
@@ -135,5 +182,45 @@ mod tests {
         let bodies = Bodies::<u8>::new(3, 1);
         let held = [bodies.take(None).await, bodies.take(None).await, bodies.take(None).await];
         assert!(held.iter().all(Option::is_some) && bodies.try_take(None).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn senders_beyond_those_that_wait_are_refused_without_a_wait() {
+        let bodies = Bodies::new(2, 2);
+        let held = [bodies.take(None).await, bodies.take(None).await];
+        assert!(held.iter().all(Option::is_some));
+        let wait = |sender| {
+            let bodies = Arc::clone(&bodies);
+            tokio::spawn(async move { bodies.take(sender).await.is_some() })
+        };
+        // Eight wait for two bodies, and eight are all. Of one sender no more wait than belong to
+        // its part.
+        let mut waiting: Vec<_> = (0..4).map(|_| wait(Some("a"))).collect();
+        tokio::task::yield_now().await;
+        waiting.extend((0..4).map(|_| wait(None)));
+        tokio::task::yield_now().await;
+        for sender in [Some("a"), Some("b"), None] {
+            assert!(matches!(bodies.take(sender).now_or_never(), Some(None)), "{sender:?} waits");
+        }
+        // One that leaves makes room for another.
+        waiting.remove(0).abort();
+        tokio::task::yield_now().await;
+        assert!(bodies.take(Some("b")).now_or_never().is_none());
+        drop(held);
+        for waits in waiting {
+            assert!(waits.await.expect("it does not panic"));
+        }
+        let held = bodies.held();
+        assert_eq!((held.room.all, held.line.all, held.line.by_sender.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn one_sender_leaves_place_for_others_that_wait() {
+        let bodies = Bodies::new(4, 2);
+        let _held = join_all((0..4).map(|_| bodies.take(None))).await;
+        let mut waiting: Vec<_> = (0..9).map(|_| Box::pin(bodies.take(Some("a")))).collect();
+        let refused = waiting.iter_mut().filter_map(|take| take.now_or_never()).count();
+        assert_eq!(refused, 1);
+        assert!(bodies.take(Some("b")).now_or_never().is_none());
     }
 }

@@ -29,6 +29,15 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Forms that made or rotated a token, by the random id that the page gave each. Sent again, they do it no second time. Of each
+-- person the latest 128 are kept.
+CREATE TABLE IF NOT EXISTS spent_forms (
+    id INTEGER PRIMARY KEY,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    form TEXT NOT NULL,
+    UNIQUE (user_id, form)
+) STRICT;
+
 -- The names by which the JSON API knows a token. They are made on first sight of a token, so a row may be missing
 -- but is never wrong.
 CREATE TABLE IF NOT EXISTS token_names (
@@ -46,7 +55,7 @@ CREATE TABLE IF NOT EXISTS admins (
     user_id INTEGER PRIMARY KEY REFERENCES users (id)
 ) STRICT;
 
--- The audit trail of each token: who did what to it, and what of it was refused (sampled).
+-- The audit trail of each token: who did what to it.
 CREATE TABLE IF NOT EXISTS token_events (
     id INTEGER PRIMARY KEY,
     -- Milliseconds since 1970.
@@ -58,6 +67,24 @@ CREATE TABLE IF NOT EXISTS token_events (
     detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
+
+-- What was refused of each token, and how often it was reported again after it had leaked: a row for each kind and day. Of
+-- each token the latest 100 are kept.
+CREATE TABLE IF NOT EXISTS token_refusals (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    -- Why, if the event does not say it.
+    reason TEXT NOT NULL,
+    -- Of a report; empty for requests with the token.
+    actor TEXT NOT NULL,
+    -- In UTC, counted from 1 January 1970.
+    day INTEGER NOT NULL,
+    -- The last of them, in milliseconds since 1970.
+    at INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (project, token_id, event, reason, actor, day)
+) STRICT, WITHOUT ROWID;
 
 -- Groups of tokens that were revoked. The trail of each token of a group tells that it ended with the others.
 CREATE TABLE IF NOT EXISTS group_revocations (

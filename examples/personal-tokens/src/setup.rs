@@ -32,6 +32,7 @@ use crate::people::projects::{self, Kind, Projects};
 use crate::random;
 use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
+use crate::tokens::refusals;
 
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
@@ -130,6 +131,7 @@ pub async fn open_telling(
     let own = SqliteStore::open(&file).await?;
     let pool = own.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
+    refusals::fold(&pool).await?;
     let (engine, store) =
         tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
     key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file, &file))?;

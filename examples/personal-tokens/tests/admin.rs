@@ -6,8 +6,10 @@ mod support;
 
 use std::time::Duration;
 
+use keyfob::{Actor, LeakedToken};
+use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -148,4 +150,125 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
         trail.contains("cessation of operation, with all tokens of its owner") && trail.contains(">eve<"),
         "{trail}"
     );
+}
+
+/// Returns the trail of a token, as an administrator sees it.
+async fn trail(admin: &Person<'_>, token: &str) -> String {
+    let project = token.split('_').nth(2).unwrap();
+    admin.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
+}
+
+/// Returns the line of this event.
+#[track_caller]
+fn line<'t>(trail: &'t str, event: &str) -> &'t str {
+    let what = format!("\"What\">{event}<");
+    let mut lines = trail.split("<tr>").filter(|line| line.contains(&what));
+    let line = lines.next().unwrap_or_else(|| panic!("no line {event}: {trail}"));
+    assert!(lines.next().is_none(), "{event} has several lines: {trail}");
+    line
+}
+
+async fn count(host: &Host, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&host.app.pool).await.unwrap()
+}
+
+/// Moves the clock to the beginning of a UTC day.
+fn begin_day(host: &Host) {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let left = DAY - host.app.tokens.now().as_unix_millis() % DAY;
+    host.clock.advance(Duration::from_millis(left.unsigned_abs()));
+}
+
+/// The holder of a revoked token presents it, and reports it, once a second.
+#[tokio::test]
+async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
+    let host = Host::start().await;
+    begin_day(&host);
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = text(&made);
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    let (reporter, leaked) = (Actor::new("a leak report").unwrap(), LeakedToken::new(&token).unwrap());
+    for _ in 0..101 {
+        host.clock.advance(Duration::from_secs(1));
+        host.with_token(WHOAMI, &token).await.is(401);
+        host.app.tokens.report_leak(&reporter, &leaked).await.unwrap();
+    }
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+    assert!(line(&page, "issued").contains(">you<"));
+    // All of a day is one line, with the last time.
+    let refused = line(&page, "failed");
+    assert!(refused.contains("revoked, 101 times that day") && refused.contains("just now"), "{refused}");
+    let reported = line(&page, "leaked");
+    assert!(reported.contains(">a leak report<") && reported.contains("reported again, 101 times"), "{reported}");
+    assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 2);
+
+    // The next day is another line, and of each token a bounded number is kept.
+    for _ in 0..110 {
+        host.clock.advance(Duration::from_secs(24 * 60 * 60));
+        host.with_token(WHOAMI, &token).await.is(401);
+        host.app.audit.written().await;
+    }
+    assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 100);
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+    assert_eq!(page.matches("\"What\">failed<").count(), 100);
+}
+
+/// Texts of tokens that never were are made up by anybody: the prefix and the checksum are public.
+#[tokio::test]
+async fn refusals_of_tokens_that_are_not_there_are_not_kept() {
+    let (host, elsewhere) = (Host::start().await, Host::start().await);
+    let foreign = text(&elsewhere.ada().await.make("CI", None).await);
+    host.with_token(WHOAMI, &foreign).await.is(401);
+    host.app.audit.written().await;
+    assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 0);
+    assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 0);
+}
+
+/// A version before wrote each refusal as a row of its own among the others.
+#[tokio::test]
+async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
+    let host = Host::start().await;
+    begin_day(&host);
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = text(&made);
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    host.app.audit.written().await;
+    let (project, id) = (token.split('_').nth(2).unwrap(), id(&token));
+    let at = host.app.tokens.now().as_unix_millis();
+    let mut before = vec![("leaked", "a leak report", ""); 3];
+    before.extend([("failed", "", "revoked, 4 more before"); 150]);
+    before.extend([
+        ("failed", "", "digest, 7 more before"),
+        ("failed", "", "unknown, 9 more before"),
+        ("reused", "", "2 more before"),
+    ]);
+    for (number, (event, actor, detail)) in (0..).zip(before) {
+        let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
+        let row = sqlx::query(sql).bind(at + number).bind(project).bind(id).bind(event).bind(actor).bind(detail);
+        row.execute(&host.app.pool).await.unwrap();
+    }
+    // Also if a process of an earlier version writes them while this one runs.
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+
+    // That version had no such table.
+    sqlx::raw_sql("DROP TABLE token_refusals").execute(&host.app.pool).await.unwrap();
+    // Twice, of which the second finds nothing to fold.
+    for _ in 0..2 {
+        setup::open(host.dir(), Settings::default(), std::sync::Arc::new(host.clock.clone())).await.unwrap();
+        let page = trail(&ada, &token).await;
+        for (event, words) in [("issued", ""), ("revoked", "cessation of operation"), ("reused", "3 times that day")] {
+            assert!(line(&page, event).contains(words), "{event}: {page}");
+        }
+        assert!(page.contains("revoked, 750 times that day"), "{page}");
+        // A refusal before the proof counts others, of any token.
+        assert!(page.contains("digest, once or more that day"), "{page}");
+        assert!(page.contains("reported again, 2 times that day"), "{page}");
+        assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 3);
+        assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 4);
+    }
 }

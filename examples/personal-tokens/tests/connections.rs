@@ -1,5 +1,7 @@
-//! The service answers while strangers hold half-open requests, idle connections and bodies that
-//! never end.
+//! The service answers while strangers hold half-open requests, idle connections, bodies that never
+//! end, and requests that wait in queues of the service.
+//!
+//! `KEYFOB_TEST_SIZE=full` also sends sign-ins and reports without end from 1,500 connections.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,19 +10,24 @@ mod support;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use futures_util::future::join_all;
 use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock, mint};
 use personal_tokens::leaks::reports;
 use personal_tokens::serve::Limits;
 use personal_tokens::setup::PREFIX;
 use serde_json::json;
-use support::Host;
 use support::process::{PATIENCE, Process, client, command};
+use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 const HALF_OPEN: usize = 2000;
 const POSTS: usize = 200;
@@ -109,19 +116,25 @@ async fn is_live(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
+/// Starts a service that may open 1,024 files and takes reports of GitHub's.
+async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
+    fs::write(dir.join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
     // The connections are this process's too.
     let own = rlimit::increase_nofile_limit(4096).unwrap();
     assert!(own > (HALF_OPEN + POSTS + 100) as u64, "this test may open {own} files only");
-    let plain = command(dir.path());
+    let plain = command(dir);
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
     let process = Process::start(&mut limited, 2);
-    let address: SocketAddr = process.address().trim_start_matches("http://").parse().unwrap();
+    let address = process.address().trim_start_matches("http://").parse().unwrap();
     is_live(address).await.unwrap();
+    (process, address)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let (process, address) = start_limited(dir.path()).await;
     let before = memory(&process, "VmRSS:");
 
     let mut posting = JoinSet::new();
@@ -185,6 +198,160 @@ async fn reports_take_memory_in_proportion_to_their_size() {
     println!("resident {} MB before, {} MB at most", before >> 20, most >> 20);
     assert!(answers.into_iter().all(|answer| answer.unwrap().status() == 202));
     assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
+}
+
+const WRONG: &str = "name=ada&password=wrong-wrong-wrong";
+
+fn sign_in() -> String {
+    format!(
+        "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\ncontent-type: \
+         application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{WRONG}",
+        WRONG.len()
+    )
+}
+
+/// Returns the headers of a report whose body never comes.
+fn report_without_body() -> String {
+    "POST /api/v2/leaks/github HTTP/1.1\r\nhost: h\r\ngithub-public-key-identifier: k1\r\n\
+     github-public-key-signature: AAAA\r\ncontent-length: 4194304\r\n\r\n"
+        .into()
+}
+
+async fn hold(address: SocketAddr, request: String) -> TcpStream {
+    let mut stream = connect(address).await;
+    // The connection may be closed to make room for another.
+    let _ = stream.write_all(request.as_bytes()).await;
+    stream
+}
+
+/// Nobody needs a password for this, and each connection sends 190 bytes once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_beside_600_sign_ins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_process, address) = start_limited(dir.path()).await;
+    let held = join_all((0..600).map(|_| hold(address, sign_in()))).await;
+    for _ in 0..3 {
+        is_live(address).await.unwrap();
+    }
+    drop(held);
+}
+
+/// Sends a request again and again from 1,500 connections, and asks for the health meanwhile.
+async fn flood(address: SocketAddr, request: String) {
+    let mut posting = JoinSet::new();
+    for _ in 0..1500 {
+        let request = request.clone();
+        posting.spawn(async move {
+            loop {
+                let mut stream = hold(address, request.clone()).await;
+                // Any answer, or the end of the connection.
+                let _ = stream.read(&mut [0]).await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    for _ in 0..6 {
+        let begun = Instant::now();
+        // On a busy machine the probe's own connection may wait long enough to be closed, so it
+        // tries again as probes do.
+        let mut answer = is_live(address).await;
+        for _ in 0..2 {
+            if answer.is_err() {
+                answer = is_live(address).await;
+            }
+        }
+        answer.unwrap();
+        println!("health beside 1,500 connections: {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_answered_beside_endless_floods_of_sign_ins_and_reports() {
+    if !size::is_full() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (_process, address) = start_limited(dir.path()).await;
+    flood(address, report_without_body()).await;
+    flood(address, sign_in()).await;
+}
+
+/// More sign-ins than may wait for a password hash.
+const SIGN_INS: usize = 60;
+
+#[tokio::test]
+async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_else() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    let csrf = ada.get("/settings/password").await.is(200).field("csrf");
+    let post = || {
+        let request = Request::post("/sign-in").header("sec-fetch-site", "same-origin");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        host.router.clone().oneshot(request.body(Body::from(WRONG)).unwrap())
+    };
+    let mut posts: JoinSet<_> = (0..SIGN_INS).map(|_| post()).collect();
+    // The first answer is to one that does not wait for its hash.
+    let refused = posts.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.headers()["content-type"], "text/html; charset=utf-8");
+
+    host.with_token(WHOAMI, &token).await.is(200);
+    ada.get("/settings/tokens").await.is(200);
+    // A signed-in person needs two hashes, and waits for none of the strangers'.
+    let (old, new) = (&host.first.password, "a+battery+of+new+words");
+    let form = format!("csrf={csrf}&present={old}&new={new}&again={new}");
+    ada.post_form("/settings/password", &form).await.is(303);
+    let mut answered = 1;
+    while let Some(answer) = posts.try_join_next() {
+        answer.unwrap().unwrap();
+        answered += 1;
+    }
+    assert!(answered < SIGN_INS, "some of the strangers' sign-ins still wait");
+}
+
+/// Only the connection that has waited longest is closed, and the others get their answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_whose_request_waits_in_a_queue_makes_room() {
+    let host = Host::start().await;
+    let token = host.ada().await.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    let questions = &host.app.questions;
+    let rooms = join_all((0..16).map(|number| questions.take(Some(1000 + number)))).await;
+    assert!(rooms.iter().all(Option::is_some));
+    let address = host.serve_within(Limits { connections: 3, ..Limits::default() }).await;
+    let body = r#"{"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}"#;
+    let request = format!(
+        "POST /llm/v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(hold(address, request.clone()).await);
+        tokio::time::sleep(SOON).await;
+    }
+    is_live(address).await.unwrap();
+    assert_eq!(rest(&mut held[0]).await, "");
+    drop(rooms);
+    for stream in &mut held[1..] {
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// The client reads none of its answers, for which the service would wait 30 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_whose_client_reads_nothing_makes_room() {
+    let host = Host::start().await;
+    let address = host.serve_within(Limits { connections: 1, ..Limits::default() }).await;
+    let stream = connect(address).await;
+    let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
+    let (_unread, mut writing) = stream.into_split();
+    // Until the service reads no more, because the answers fill all buffers on their way.
+    while tokio::time::timeout(SOON, writing.write_all(request.as_bytes())).await.is_ok() {}
+    is_live(address).await.unwrap();
 }
 
 const SOON: Duration = Duration::from_millis(300);

@@ -83,6 +83,36 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
 }
 
+/// Fillers, tags, selectors and joiners, of which a browser shows nothing.
+#[tokio::test]
+async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for hidden in ['\u{180e}', '\u{fe0f}', '\u{34f}', '\u{3164}', '\u{e0041}', '\u{115f}', '\u{2800}', '\u{600}'] {
+        let made = ada.make("CI", None).await;
+        let token = made["token"].as_str().unwrap();
+        let (head, tail) = token.split_at(token.len() - 40);
+        let url = format!("https://paste.example/?t={head}{hidden}{tail}");
+        send(&host, json!([{ "token": token, "url": url }]).to_string().into_bytes()).await.is(202);
+        let page = ada.get(PAGE).await.is(200);
+        assert!(page.body.contains("https://paste.example/?t="), "{}", page.body);
+        assert_holds_no_part(&page.body, token);
+        assert!(!page.body.contains(hidden), "U+{:04X}", u32::from(hidden));
+        let kept: Vec<String> =
+            sqlx::query_scalar("SELECT url FROM token_leaks").fetch_all(&host.app.pool).await.unwrap();
+        kept.iter().for_each(|url| assert_holds_no_part(url, token));
+    }
+    // An earlier version kept such an address.
+    let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    send(&host, report(&token)).await.is(202);
+    let (head, tail) = token.split_at(token.len() - 40);
+    let kept = sqlx::query("UPDATE token_leaks SET url = ?").bind(format!("https://a/?t={head}\u{3164}{tail}"));
+    kept.execute(&host.app.pool).await.unwrap();
+    let page = ada.get(PAGE).await.is(200);
+    assert!(page.body.contains("https://a/?t="), "{}", page.body);
+    assert_holds_no_part(&page.body, &token);
+}
+
 #[tokio::test]
 async fn a_reported_token_ends_whatever_stands_around_it() {
     let host = Host::start().await;

@@ -292,6 +292,8 @@ async fn the_administrators_form() {
     for (fields, words) in [
         ("project=1&name=+&upstream=main", "A model's name must have 1 to 255 characters"),
         ("project=1&name=a%00b&upstream=main", "and no control characters"),
+        ("project=1&name=a%E2%80%AEb&upstream=main", "nothing hidden"),
+        ("project=1&name=%E3%85%A4&upstream=main", "nothing hidden"),
         ("project=1&name=fixed&upstream=main", "The project has a model of this name already."),
         ("project=99&name=m&upstream=main", "There is no such project."),
         ("project=3&name=m&upstream=main", "has no credential for this project"),
@@ -346,6 +348,11 @@ async fn configurations_that_stop_the_start() {
         (with(json!([model(1, "", "main")])), "1 to 255 characters"),
         (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
         (with(json!([model(1, "\u{ffff}", "main")])), "no control characters"),
+        // Nothing is seen of these, or they turn the text around them.
+        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "nothing hidden"),
+        (with(json!([model(1, "\u{200b}", "main")])), "nothing hidden"),
+        (with(json!([model(1, "\u{3164}", "main")])), "nothing hidden"),
+        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "nothing hidden"),
         (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "of this name already"),
         (with(json!([default("a"), default("b")])), "two defaults"),
     ] {

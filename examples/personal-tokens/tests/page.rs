@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::future::join_all;
 use personal_tokens::tokens::notices;
 use serde_json::{Value, json};
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
+use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -92,6 +93,62 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(303);
     host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(404);
+}
+
+/// As a double click without the script sends it.
+#[tokio::test]
+async fn form_that_is_sent_several_times_at_once_makes_one_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let page = ada.get(&format!("{PAGE}?new=")).await.is(200);
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let send = format!("csrf={csrf}&form={form}&project=1&name=twice&amount=30&unit=days");
+    let answers = join_all((0..5).map(|_| ada.post_form(PAGE, &send))).await;
+    let with = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((with(200), with(303)), (1, 4));
+    let list = ada.get(TOKENS).await.is(200).json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+
+    // The same for the form that rotates it.
+    let uuid = list[0]["uuid"].as_str().unwrap();
+    let form = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200).field("form");
+    let send = format!("csrf={csrf}&form={form}&grace=1");
+    let path = format!("{PAGE}/{uuid}/rotate");
+    let answers = join_all((0..5).map(|_| ada.post_form(&path, &send))).await;
+    let with = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((with(200), with(303)), (1, 4));
+    assert_eq!(ada.get(TOKENS).await.is(200).json().as_array().unwrap().len(), 2);
+}
+
+/// Each person's forms that were sent are remembered, and not without bound.
+#[tokio::test]
+async fn forms_that_were_sent_are_remembered_within_bounds() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let send = async |person: &Person<'_>, form: &str| {
+        let csrf = person.get(PAGE).await.is(200).field("csrf");
+        let send = format!(
+            "csrf={csrf}&form={form}&project={}&name=n&amount=30&unit=days",
+            match person.cookie == ada.cookie {
+                true => 1,
+                false => host.app.projects.all().await.unwrap().iter().find(|one| one.name.contains("eve")).unwrap().id,
+            }
+        );
+        person.post_form(PAGE, &send).await.status.as_u16()
+    };
+    let form = |number: usize| format!("{number:032x}");
+    assert_eq!((send(&ada, &form(0)).await, send(&ada, &form(0)).await), (200, 303));
+    // The same number of another person's is another form.
+    assert_eq!((send(&eve, &form(0)).await, send(&eve, &form(0)).await), (200, 303));
+    // What no form of the page carries is not kept.
+    assert_eq!(send(&ada, "0").await, 303);
+    let many = "INSERT INTO spent_forms (user_id, form) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM \
+                number WHERE n < 200) SELECT 1, printf('%032x', n) FROM number";
+    sqlx::raw_sql(many).execute(&host.app.pool).await.unwrap();
+    assert_eq!((send(&ada, &form(201)).await, send(&ada, &form(201)).await), (200, 303));
+    assert_eq!(send(&ada, &form(200)).await, 303);
+    let count = "SELECT count(*) FROM spent_forms";
+    assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&host.app.pool).await.unwrap(), 128 + 1);
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use core::fmt;
 use core::net::IpAddr;
 use core::ops::Deref;
+use core::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Extensions, StatusCode};
 
 use super::guard::Check;
 use super::refusal::Refusal;
@@ -59,18 +60,43 @@ pub struct Authenticated<P = InProject> {
     tokens: Arc<dyn Check<P>>,
     rule: Arc<Rule>,
     address: Option<IpAddr>,
+    outer: Option<Passed>,
 }
 
-impl<P: ProjectDemand> Authenticated<P> {
-    pub(super) fn new(
+/// What passed the guards that a request has met so far, the last one first.
+#[derive(Clone)]
+struct Passed(Arc<dyn Recheck>);
+
+/// The caller of a guard, whatever it demands of the project.
+trait Recheck: Send + Sync {
+    fn again(&self) -> Rechecked<'_>;
+}
+
+type Rechecked<'f> = Pin<Box<dyn Future<Output = Result<Passed, Refusal>> + Send + 'f>>;
+
+impl<P: ProjectDemand + 'static> Recheck for Authenticated<P> {
+    fn again(&self) -> Rechecked<'_> {
+        Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
+    }
+}
+
+impl<P: ProjectDemand + 'static> Authenticated<P> {
+    /// Puts a caller into the extensions of its request. What the guards before this one demand stays demanded.
+    pub(super) fn admit(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
         rule: Arc<Rule>,
         address: Option<IpAddr>,
-    ) -> Self {
-        Self { verified, tokens, rule, address }
+        extensions: &mut Extensions,
+    ) {
+        let outer = extensions.remove::<Passed>();
+        let caller = Self { verified, tokens, rule, address, outer };
+        extensions.insert(Passed(Arc::new(caller.clone())));
+        extensions.insert(caller);
     }
+}
 
+impl<P: ProjectDemand> Authenticated<P> {
     /// The proof.
     pub fn verified(&self) -> &Verified<P> {
         &self.verified
@@ -78,7 +104,8 @@ impl<P: ProjectDemand> Authenticated<P> {
 
     /// Checks again, by [`Tokens::recheck`](crate::Tokens::recheck), for what the route needs and from the address that the
     /// request came from. For what outlives its request (a WebSocket, a stream of events, a long download): a caller is
-    /// `'static`, holds nothing secret, and may be kept for as long as the connection is. Each call asks the store once.
+    /// `'static`, holds nothing secret, and may be kept for as long as the connection is. Each call asks the store once for each
+    /// guard that stands before the route: what one of them demands must hold still.
     ///
     /// # Errors
     /// The [`Refusal`] that a new request would meet, of status 503 where the store failed: whether to close then, or to ask
@@ -98,10 +125,14 @@ impl<P: ProjectDemand> Authenticated<P> {
     /// }
     /// ```
     pub async fn recheck(&self) -> Result<Self, Refusal> {
-        let Self { verified, tokens, rule, address } = self;
+        let Self { verified, tokens, rule, address, outer } = self;
+        let outer = match outer {
+            Some(Passed(outer)) => Some(outer.again().await?),
+            None => None,
+        };
         let again = tokens.recheck(verified, &rule.scopes, *address).await;
         let verified = again.map_err(|error| rule.refusal(error))?;
-        Ok(Self { verified, ..self.clone() })
+        Ok(Self { verified, outer, ..self.clone() })
     }
 
     /// A refusal in the realm of the guard, for what a handler finds out by itself.
@@ -145,8 +176,9 @@ where
 
 impl<P> Clone for Authenticated<P> {
     fn clone(&self) -> Self {
-        let Self { verified, tokens, rule, address } = self;
-        Self { verified: verified.clone(), tokens: Arc::clone(tokens), rule: Arc::clone(rule), address: *address }
+        let Self { verified, tokens, rule, address, outer } = self;
+        let (tokens, rule) = (Arc::clone(tokens), Arc::clone(rule));
+        Self { verified: verified.clone(), tokens, rule, address: *address, outer: outer.clone() }
     }
 }
 

@@ -49,29 +49,26 @@ impl Rule {
             Project::Fixed(project) => *project,
             Project::Own => {
                 let tokens: Arc<dyn Check<OwnProject>> = Arc::clone(&self.guard.tokens) as _;
-                let caller = self.verified(tokens, Access::to_own_project(&self.scopes), parts).await?;
-                parts.extensions.insert(caller);
-                return Ok(());
+                return self.verify(tokens, Access::to_own_project(&self.scopes), parts).await;
             }
         };
         let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.guard.tokens) as _;
-        let caller = self.verified(tokens, Access::to(&project, &self.scopes), parts).await?;
-        parts.extensions.insert(caller);
-        Ok(())
+        self.verify(tokens, Access::to(&project, &self.scopes), parts).await
     }
 
-    async fn verified<P: ProjectDemand>(
+    async fn verify<P: ProjectDemand + 'static>(
         self: &Arc<Self>,
         tokens: Arc<dyn Check<P>>,
         access: Access<'_, P>,
         parts: &mut Parts,
-    ) -> Result<Authenticated<P>, Refusal> {
+    ) -> Result<(), Refusal> {
         let address = self.address(parts).await;
         let credential = self.credential(&parts.headers);
         let credential = credential.map_err(|error| Refusal::challenge(error, &self.guard.realm))?;
         let verified = tokens.verify(credential.as_ref(), located(access, address)).await;
         let verified = verified.map_err(|error| self.refusal(error))?;
-        Ok(Authenticated::new(verified, tokens, Arc::clone(self), address))
+        Authenticated::admit(verified, tokens, Arc::clone(self), address, &mut parts.extensions);
+        Ok(())
     }
 
     fn credential<'h>(&self, headers: &'h HeaderMap) -> Result<Credential<'h>, HeaderError> {

@@ -37,7 +37,8 @@ impl StoreMaintenance for PostgresStore {
             let mut transaction = self.begin_turn(project.as_str()).await?;
             let count = execute(sql, &mut transaction).await?;
             let done = none_left(ended, &mut transaction).await?;
-            self.commit(transaction, &[Changed::Project(project)]).await?;
+            let purged = [Changed::Project(project)];
+            self.commit(transaction, if count > 0 { &purged } else { &[] }).await?;
             Ok(Batch { count, done })
         })
         .await

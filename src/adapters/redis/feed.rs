@@ -9,10 +9,12 @@ use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::connection::REACH;
+use super::failure::failed;
 use super::script::Act;
-use super::servers::Servers;
+use super::servers::{Servers, in_time};
 use super::{CHANNEL, PATIENCE, RedisStore};
 use crate::service::cache::feed::{Feed, Told};
+use crate::service::store_error::StoreError;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,14 +55,12 @@ impl Feed for RedisFeed {
     async fn next(&mut self) -> Told {
         loop {
             let Some(listening) = &mut self.listening else {
-                let clients = self.servers.clients();
-                // There is one at least, or the store would not have connected.
-                let client = clients.get(self.begun % clients.len().max(1));
-                self.begun = self.begun.wrapping_add(1);
-                let begun = async { tokio::time::timeout(PATIENCE, Listening::to(client?)).await.ok()?.ok() };
-                self.listening = begun.await;
-                if self.listening.is_none() {
-                    tokio::time::sleep(PAUSE).await;
+                match self.listen().await {
+                    Ok(listening) => self.listening = Some(listening),
+                    Err(error) => {
+                        self.servers.faults.note("cannot listen for changes", &error);
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
                 self.asked = false;
                 return Told::Lost;
@@ -87,6 +87,16 @@ impl Feed for RedisFeed {
             self.listening = None;
             return Told::Lost;
         }
+    }
+}
+
+impl RedisFeed {
+    /// Listens to the next of the host's addresses.
+    async fn listen(&mut self) -> Result<Listening, StoreError> {
+        let clients = self.servers.clients();
+        let client = &clients[self.begun % clients.len()];
+        self.begun = self.begun.wrapping_add(1);
+        in_time(async { Listening::to(client).await.map_err(failed) }).await
     }
 }
 

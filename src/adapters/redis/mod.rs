@@ -125,7 +125,8 @@ impl RedisStore {
     }
 
     /// Returns how many failures this store and its clones had in work that no caller waits for: writing the revocation of a
-    /// group, which is in force already, into its tokens. With the feature `tracing`, each is logged with its cause.
+    /// group, which is in force already, into its tokens, and beginning to listen to a feed. With the feature `tracing`, each is
+    /// logged with its cause.
     pub fn background_faults(&self) -> u64 {
         self.servers.faults.count()
     }

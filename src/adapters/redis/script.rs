@@ -85,8 +85,11 @@ impl Act {
     pub(super) fn near(&self) -> String {
         // Of a script, it stands behind the number of keys; of a command, behind its name.
         let key = String::from_utf8_lossy(&self.args[1]);
-        let near = [format!("{key}waited"), format!("{{{key}}}waited")].into_iter();
         // A key of an odd name may have a hash tag of its own, or none that can be repeated.
+        let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+        let tag = tag.filter(|tag| !tag.is_empty()).unwrap_or(&key);
+        // No other key begins so: whatever an owner is called, nothing is written over.
+        let near = core::iter::once(format!("keyfob:waited:{{{tag}}}"));
         let mut any = near.chain((0_u64..).map(|number| format!("keyfob:waited:{number}")));
         any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
     }
@@ -187,7 +190,7 @@ mod tests {
     fn a_key_near_an_operation_is_in_its_slot() {
         let project = ProjectId::new("145").unwrap();
         let act = FIND.on(&project);
-        assert_eq!(act.near(), "keyfob:{145}:waited");
+        assert_eq!(act.near(), "keyfob:waited:{145}");
         for key in [
             "keyfob:projects",
             "keyfob:projects:ada",
@@ -198,6 +201,16 @@ mod tests {
             let act = Act::plain("ZADD", key);
             assert_eq!(Slot::for_key(act.near()), act.slot, "{key}");
             assert_ne!(act.near(), key);
+        }
+    }
+
+    /// It is written, and would take the place of that key.
+    #[test]
+    fn a_key_near_an_operation_is_no_other_owners() {
+        for owner in ["ada", "{x}ada", "{x}", "}{"] {
+            let key = format!("keyfob:projects:{owner}");
+            let near = Act::plain("ZADD", &key).near();
+            assert!(!near.starts_with("keyfob:projects:"), "{near} is the set of the projects of another owner");
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::failure::{failed, is_busy};
@@ -100,21 +100,14 @@ impl SqliteStore {
             .foreign_keys(true)
     }
 
-    /// A store on the host's own pool. It does not migrate.
+    /// A store on the host's own pool. It does not migrate. Each call that writes asks its connection again, and fails in the
+    /// same way.
     ///
     /// # Errors
     /// [`Other`](StoreErrorKind::Other) where the connection that is asked is not in WAL mode or would acknowledge what is not on disk;
     /// the source says which.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
-        let mut connection = pool.acquire().await.map_err(failed)?;
-        let journal_mode: String =
-            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(failed)?;
-        let synchronous: i64 =
-            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.map_err(failed)?;
-        drop(connection);
-        if journal_mode != "wal" || synchronous < WeakSettings::FULL {
-            return Err(StoreError::with_source(StoreErrorKind::Other, WeakSettings { journal_mode, synchronous }));
-        }
+        check_settings(&mut *pool.acquire().await.map_err(failed)?).await?;
         Ok(Self { pool, writers: Arc::default() })
     }
 
@@ -136,14 +129,18 @@ impl SqliteStore {
     /// A connection to write one statement on.
     async fn writer(&self) -> Result<Writing<PoolConnection<Sqlite>>, StoreError> {
         let turn = self.turn().await?;
-        Ok(Writing { within: self.pool.acquire().await.map_err(failed)?, _turn: turn })
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        check_settings(&mut connection).await?;
+        Ok(Writing { within: connection, _turn: turn })
     }
 
     /// A transaction that holds the write lock from its start: one that read first and wrote later could fail half-way
     /// (`SQLITE_BUSY_SNAPSHOT`). Dropped, it is rolled back.
     async fn begin(&self) -> Result<Writing<Transaction<'static, Sqlite>>, StoreError> {
         let turn = self.turn().await?;
-        Ok(Writing { within: self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?, _turn: turn })
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        check_settings(&mut transaction).await?;
+        Ok(Writing { within: transaction, _turn: turn })
     }
 
     async fn turn(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
@@ -164,6 +161,17 @@ impl Writing<Transaction<'static, Sqlite>> {
     }
 }
 
+/// Asks a connection before it writes, because the host may have changed one of its pool.
+async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let journal_mode = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(failed)?;
+    let synchronous = sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await.map_err(failed)?;
+    let settings = WeakSettings { journal_mode, synchronous };
+    if settings.journal_mode == "wal" && settings.synchronous >= WeakSettings::FULL {
+        return Ok(());
+    }
+    Err(StoreError::with_source(StoreErrorKind::Other, settings))
+}
+
 /// Makes an empty file, which is an empty database, so that its mode is ours from the start; SQLite gives the files
 /// beside it the same. An existing one stays as it is.
 fn create(path: &Path) -> io::Result<()> {
@@ -177,7 +185,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A pool that may lose what it has acknowledged.
+/// A connection that may lose what it has acknowledged.
 #[derive(Debug)]
 struct WeakSettings {
     journal_mode: String,
@@ -192,7 +200,7 @@ impl WeakSettings {
 impl fmt::Display for WeakSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { journal_mode, synchronous } = self;
-        write!(f, "the SQLite pool has journal_mode={journal_mode} and synchronous={synchronous}, ")?;
+        write!(f, "the SQLite connection has journal_mode={journal_mode} and synchronous={synchronous}, ")?;
         write!(f, "but must have wal and at least 2 (FULL): see SqliteStore::connect_options")
     }
 }

@@ -195,6 +195,11 @@ impl Writing<'_> {
             self.keys = others;
         }
     }
+
+    /// It is acknowledged, and there was nothing to do in the project.
+    fn changed_nothing(mut self) {
+        self.project = None;
+    }
 }
 
 impl Drop for Writing<'_> {
@@ -429,8 +434,12 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
     }
 
     async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
-        let _writing = self.writing_in(project);
-        self.store.purge(project, ended_before, most).await
+        let writing = self.writing_in(project);
+        let batch = self.store.purge(project, ended_before, most).await?;
+        if batch.count == 0 {
+            writing.changed_nothing();
+        }
+        Ok(batch)
     }
 
     async fn claim_notices(
@@ -440,8 +449,12 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        let _writing = self.writing_in(project);
-        self.store.claim_notices(project, now, lease_until, most).await
+        let writing = self.writing_in(project);
+        let claimed = self.store.claim_notices(project, now, lease_until, most).await?;
+        if claimed.is_empty() {
+            writing.changed_nothing();
+        }
+        Ok(claimed)
     }
 
     async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Result<Found, StoreError> {

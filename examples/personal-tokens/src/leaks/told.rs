@@ -43,14 +43,11 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     Ok(())
 }
 
-/// The address as it may be kept and shown: without what is not seen or turns text around, and without the secret that may
-/// stand in it. In this order, as a secret is whole again once nothing stands in its midst.
+/// Returns the address as it may be kept and shown: without characters that are not seen or turn
+/// text around, and without the secret that may be in it. In this order, because a secret is whole
+/// again only after nothing parts it. Redacted before, the part behind such a character would stay.
 fn shown(finder: &Finder, url: &str) -> String {
-    let is_hidden = |letter: char| {
-        matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let url: String = url.chars().filter(|letter| !letter.is_control() && !is_hidden(*letter)).collect();
+    let url: String = url.chars().filter(|letter| keyfob::is_shown(*letter)).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
     // Into memory, which takes all.
     let _ = redactor.write_all(url.as_bytes());
@@ -69,6 +66,8 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> 
     .await?;
     let leaked = |(project, id, name, at, reporter, url): (String, String, String, i64, String, String)| {
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
+        // An earlier version kept more characters.
+        let url = shown(&app.finder, &url);
         Ok(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url })
     };
     rows.into_iter().map(leaked).collect()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use keyfob::Name;
 use serde::Deserialize;
 use sqlx::SqlitePool;
 
@@ -67,7 +68,7 @@ pub enum ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "a model's name must have 1 to 255 characters and no control characters",
+            Self::Name => "a model's name must have 1 to 255 characters, nothing hidden and no control characters",
             Self::Project => "there is no such project",
             Self::Upstream => "the configuration file names no such upstream",
             Self::Credential => "the upstream has no credential for this project in the configuration file",
@@ -107,7 +108,7 @@ impl Models {
             let model = Model {
                 id: None,
                 project_id: entry.project_id,
-                name: entry.name,
+                name: entry.name.trim().into(),
                 default: entry.default,
                 upstream: entry.upstream,
                 upstream_model: entry.upstream_model,
@@ -124,10 +125,10 @@ impl Models {
     }
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
-        let length = model.name.chars().count();
-        // The last two are no characters, and XML cannot hold them.
-        let is_bad = |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
-        if !(1..=255).contains(&length) || model.name.chars().any(is_bad) {
+        // People choose from a list of names, so the rule is that of a token's name. Two code points
+        // are refused too, because they are no characters and XML cannot hold them.
+        let is_name = Name::new(&model.name).is_ok_and(|name| name.as_str() == model.name);
+        if !is_name || model.name.contains(['\u{fffe}', '\u{ffff}']) {
             return Err(ModelError::Name);
         }
         if !projects.iter().any(|project| project.id == model.project_id) {

@@ -1,5 +1,7 @@
 //! People and their passwords.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -7,9 +9,10 @@ use argon2::{Argon2, password_hash};
 use keyfob::OwnerId;
 use sha2::{Digest, Sha256};
 use sqlx::{SqliteExecutor, SqlitePool};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::random;
+use crate::serve::queued;
 use crate::setup::SetupError;
 
 #[derive(Clone, Debug)]
@@ -52,54 +55,90 @@ pub struct Accounts {
     pool: SqlitePool,
     /// What an unknown name's password is compared with, so that an unknown name takes as long as a known one.
     decoy: String,
-    /// A hash takes 19 MiB and some 20 ms of a core: more than a few at once would be somebody else's outage.
-    gate: Arc<Semaphore>,
+    sign_ins: Gate,
+    /// Signed-in people, who do not wait for the sign-ins of strangers.
+    changes: Gate,
 }
+
+/// Bounds how many passwords are hashed at a time, and how many requests wait for that: a hash takes
+/// 19 MiB and some 20 ms of a core.
+struct Gate {
+    turns: Arc<Semaphore>,
+    places: Semaphore,
+}
+
+impl Gate {
+    fn new(turns: usize, waiting: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(turns)), places: Semaphore::new(turns + waiting) }
+    }
+
+    /// Takes a place among the requests that wait or have their turn.
+    ///
+    /// # Errors
+    /// Returns [`Busy`] without a wait if too many have one.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
+        self.places.try_acquire().map_err(|_| Busy)
+    }
+
+    /// Waits for the turn of a request that has a place.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(turn) => Ok(turn),
+            Err(_) => queued(Arc::clone(&self.turns).acquire_owned()).await,
+        }
+    }
+}
+
+/// Too many passwords wait to be checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many passwords are being checked: try again in a few seconds")
+    }
+}
+
+impl Error for Busy {}
 
 impl Accounts {
     pub async fn new(pool: SqlitePool) -> Result<Self, SetupError> {
         let decoy = hash(random::hex128()?).await?;
-        Ok(Self { pool, decoy, gate: Arc::new(Semaphore::new(2)) })
+        Ok(Self { pool, decoy, sign_ins: Gate::new(2, 32), changes: Gate::new(1, 8) })
     }
 
     pub async fn find(&self, id: i64) -> sqlx::Result<Option<User>> {
         find(&self.pool, id).await
     }
 
-    /// The user of this name, if the password is theirs.
+    /// Returns the user of this name, if the password is theirs.
+    ///
+    /// # Errors
+    /// Returns [`Busy`] without a wait if too many sign-ins wait for this, and another error if the
+    /// database or the hash fails.
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
+        let _place = self.sign_ins.place()?;
         let row: Option<Row> =
             sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
         let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
-        let fits = self.fits(password, stored).await?;
+        let fits = fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
-    }
-
-    /// Returns whether this hash was made of this password.
-    async fn fits(&self, password: String, stored: String) -> Result<bool, SetupError> {
-        let turn = Arc::clone(&self.gate).acquire_owned().await?;
-        let fits = tokio::task::spawn_blocking(move || {
-            // Kept by the hash itself: a client that goes away drops the request, and not the work.
-            let _turn = turn;
-            let stored = PasswordHash::new(&stored)?;
-            match Argon2::default().verify_password(password.as_bytes(), &stored) {
-                Ok(()) => Ok(true),
-                Err(password_hash::Error::Password) => Ok(false),
-                Err(error) => Err(error),
-            }
-        });
-        Ok(fits.await?.map_err(|error| error.to_string())?)
     }
 
     /// Replaces a person's password if `present` is the current one. Returns the person with the
     /// new mark, by which their earlier sessions have ended, or `None` if `present` is wrong.
+    ///
+    /// # Errors
+    /// Returns [`Busy`] without a wait if too many changes wait for this, and another error if the
+    /// database or a hash fails.
     pub async fn change_password(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
+        let _place = self.changes.place()?;
         let stored: String =
             sqlx::query_scalar("SELECT password_hash FROM users WHERE id = ?").bind(user).fetch_one(&self.pool).await?;
-        if !self.fits(present, stored.clone()).await? {
+        if !fits(&self.changes, present, stored.clone()).await? {
             return Ok(None);
         }
-        let turn = self.gate.acquire().await?;
+        let turn = self.changes.turn().await?;
         let hash = hash(new).await?;
         drop(turn);
         // If it was changed at the same time, `present` is no longer the current one.
@@ -122,6 +161,22 @@ impl Accounts {
         sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// Returns whether this hash was made of this password.
+async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
+    let turn = gate.turn().await?;
+    let fits = tokio::task::spawn_blocking(move || {
+        // Kept by the hash itself: a client that goes away drops the request, and not the work.
+        let _turn = turn;
+        let stored = PasswordHash::new(&stored)?;
+        match Argon2::default().verify_password(password.as_bytes(), &stored) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::Password) => Ok(false),
+            Err(error) => Err(error),
+        }
+    });
+    Ok(fits.await?.map_err(|error| error.to_string())?)
 }
 
 /// The person of this number.

@@ -5,6 +5,7 @@
 //! axum's own examples do.
 
 mod body;
+mod queue;
 mod seats;
 
 use std::convert::Infallible;
@@ -33,14 +34,17 @@ use tower::ServiceExt;
 
 use crate::app::with_fixed_headers;
 use body::{Answer, Coming, Late};
+use queue::SEAT;
 use seats::{Seat, Seats};
+
+pub use queue::queued;
 
 /// The bounds of connections. Each time is counted on its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most connections. At the limit, the connection that has waited longest for its headers
     /// is closed for a new one. If none waits for its headers, it is the one that has waited
-    /// longest for a body.
+    /// longest for a body or in a queue of the service.
     pub connections: usize,
     /// The least time that a connection may wait before it is closed for another.
     pub at_least: Duration,
@@ -187,8 +191,8 @@ async fn respond(
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ConnectInfo(peer));
     let body = Coming::new(body, Arc::clone(&seat), Instant::now() + patience, late.clone());
-    let response =
-        router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|error: Infallible| match error {});
+    let handled = SEAT.scope(seat, router.oneshot(Request::from_parts(parts, body)));
+    let response = handled.await.unwrap_or_else(|error: Infallible| match error {});
     let response = if late.is_set() { too_late().await } else { response };
     Ok(response.map(|body| Body::new(Answer::new(body, turn))))
 }

@@ -15,6 +15,8 @@ enum Phase {
     Headers(Instant),
     /// Its request waits for its body, since then.
     Body(Instant),
+    /// Its request waits in a queue of the service, since then.
+    Queued(Instant),
     /// Its request is handled, or the answer is sent.
     Working,
     /// It is being closed.
@@ -61,8 +63,9 @@ impl Taken {
             waiting.min()
         };
         let for_headers = longest(|phase| if let Phase::Headers(since) = phase { Some(since) } else { None });
-        let for_body = || longest(|phase| if let Phase::Body(since) = phase { Some(since) } else { None });
-        let Some((since, number)) = for_headers.or_else(for_body) else { return Room::Later };
+        let within_request =
+            || longest(|phase| if let Phase::Body(since) | Phase::Queued(since) = phase { Some(since) } else { None });
+        let Some((since, number)) = for_headers.or_else(within_request) else { return Room::Later };
         if since + at_least > now {
             return Room::At(since + at_least);
         }
@@ -166,9 +169,15 @@ impl Seat {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Body(since));
     }
 
-    /// Marks that the body is complete, or no longer needed.
+    /// Marks that the request waits in a queue of the service since then.
+    pub(super) fn wait_in_queue(&self, since: Instant) {
+        self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Queued(since));
+    }
+
+    /// Marks that the request no longer waits for its body or in a queue.
     pub(super) fn work(&self) {
-        self.seats.go_on(self.number, |phase| matches!(phase, Phase::Body(_)), Phase::Working);
+        let is_waiting = |phase| matches!(phase, Phase::Body(_) | Phase::Queued(_));
+        self.seats.go_on(self.number, is_waiting, Phase::Working);
     }
 }
 
@@ -256,6 +265,32 @@ mod tests {
         drop(idle);
         seats.make_room(Instant::now() + AT_LEAST);
         assert!(is_cut(&uploading).await);
+    }
+
+    #[tokio::test]
+    async fn connection_that_waits_in_a_queue_is_cut_if_it_has_waited_longer_than_those_for_a_body() {
+        let seats = seats(3);
+        let connections = [seats.take().await, seats.take().await, seats.take().await].map(Arc::new);
+        let [queued, uploading, working] = &connections;
+        let _turns = connections.each_ref().map(|seat| seat.begin().expect("it is not cut"));
+        let now = Instant::now();
+        queued.wait_in_queue(now);
+        uploading.wait_for_body(now + MS);
+        seats.make_room(now + AT_LEAST - MS);
+        assert!(!is_cut(queued).await);
+        seats.make_room(now + AT_LEAST);
+        assert!(is_cut(queued).await && !is_cut(uploading).await && !is_cut(working).await);
+    }
+
+    #[tokio::test]
+    async fn connection_that_has_left_a_queue_is_not_cut() {
+        let seats = seats(1);
+        let seat = Arc::new(seats.take().await);
+        let _turn = seat.begin().expect("it is not cut");
+        seat.wait_in_queue(Instant::now());
+        seat.work();
+        seats.make_room(Instant::now() + AT_LEAST);
+        assert!(!is_cut(&seat).await);
     }
 
     #[tokio::test]

@@ -5,11 +5,13 @@
 
 use keyfob::{Actor, Clock, Event, EventSink, RevocationReason, TokenKey, TokenView};
 use sqlx::SqlitePool;
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::tokens::groups::{self, Group};
+use crate::tokens::refusals::{self, Refusal};
 
 /// How many events may wait to be written.
 const QUEUE: usize = 1024;
@@ -26,6 +28,7 @@ pub struct Entry {
 
 enum Message {
     Write { key: TokenKey, entry: Entry },
+    Refused { at: i64, refusal: Refusal },
     Group(Group),
     Written(oneshot::Sender<()>),
 }
@@ -48,6 +51,7 @@ impl Audit {
             while let Some(message) = waiting.recv().await {
                 match message {
                     Message::Write { key, entry } => log(write(&writer, &key, &entry).await),
+                    Message::Refused { at, refusal } => log(refusal.write(&writer, at).await),
                     Message::Group(group) => log(group.write(&writer).await),
                     // Whoever asked may have gone.
                     Message::Written(done) => drop(done.send(())),
@@ -71,14 +75,16 @@ impl Audit {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns what happened to a token, the latest first, at most 100 entries.
+    /// Returns what happened to a token, the latest first: at most 100 acts, and at most 100 lines
+    /// of what was refused of it. They are read apart, so that no number of refusals hides an act.
     ///
     /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
     /// from the token itself, which holds when, by whom and why it was revoked.
     pub async fn of(&self, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
         let (project, id) = (view.project.as_str(), view.id.as_str());
+        // A process of an earlier version may write refusals here. The next start folds them.
         let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
-                   ORDER BY id DESC LIMIT 100";
+                   AND event NOT IN ('failed', 'reused', 'policy_blocked') ORDER BY id DESC LIMIT 100";
         let rows: Vec<(i64, String, String, String)> =
             sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
         let entry = |(at, event, actor, detail)| Entry { at, event, actor, detail };
@@ -92,10 +98,12 @@ impl Audit {
                 let reason = words(revoked.reason);
                 let detail = with.map_or_else(|| reason.clone(), |with| format!("{reason}, {with}"));
                 let (at, event, actor) = (revoked.at.as_unix_millis(), "revoked".into(), revoked.by.as_str().into());
-                let place = entries.partition_point(|entry| entry.at > at);
-                entries.insert(place, Entry { at, event, actor, detail });
+                entries.insert(0, Entry { at, event, actor, detail });
             }
         }
+        entries.extend(refusals::of(&self.pool, view).await?);
+        // Stable: of the same time, the acts stay in their order.
+        entries.sort_by_key(|entry| Reverse(entry.at));
         Ok(entries)
     }
 }
@@ -103,6 +111,9 @@ impl Audit {
 impl EventSink for Audit {
     fn record(&self, event: &Event<'_>) {
         keyfob::TracingSink.record(event);
+        if let Some(refusal) = Refusal::of(event) {
+            return self.send(Message::Refused { at: self.clock.now().as_unix_millis(), refusal });
+        }
         let (key, actor, detail) = match event {
             // Each pass of a busy token would drown what people did; the last use tells enough.
             Event::Verified { .. } => return,
@@ -114,16 +125,12 @@ impl EventSink for Audit {
             }
             Event::Revoked { key, actor, reason } => (Some(*key), Some(*actor), words(*reason)),
             Event::Leaked { key, actor, .. } => (Some(*key), Some(*actor), String::new()),
-            Event::Failed { key, rejection, left_out } => (*key, None, format!("{rejection}, {left_out} more before")),
-            Event::Reused { key, left_out, .. } | Event::PolicyBlocked { key, left_out } => {
-                (Some(*key), None, format!("{left_out} more before"))
-            }
             Event::Expiring { key, stage } => (Some(*key), None, stage.to_string()),
             Event::GroupRevoked { project, group, actor, reason, .. } => {
                 let at = self.clock.now().as_unix_millis();
                 return self.send(Message::Group(Group::new(at, project, group, actor, *reason)));
             }
-            // Of no token: the log has them.
+            // Of no token, or of one that may not exist: the log has them.
             _ => return,
         };
         let Some(key) = key else { return };

@@ -7,4 +7,5 @@ pub mod listing;
 pub mod names;
 pub mod notices;
 pub mod own;
+pub mod refusals;
 pub mod scopes;

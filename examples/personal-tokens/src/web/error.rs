@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::response::{Html, IntoResponse, Response};
 
+use crate::people::accounts::Busy;
 use crate::setup::SetupError;
 use crate::tokens::expiry::{self, ExpiryError};
 use crate::tokens::own::Refused;
@@ -19,11 +21,17 @@ pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
 pub enum PageError {
     ForgedForm,
     NotFound,
+    /// Too many requests wait for the same.
+    Busy,
     Refused(Refused),
 }
 
 impl PageError {
     pub fn failed(error: SetupError) -> Self {
+        // Not logged, because a flood would fill the log.
+        if error.is::<Busy>() {
+            return Self::Busy;
+        }
         Self::Refused(Refused::failed(error))
     }
 }
@@ -43,7 +51,9 @@ struct ErrorPage {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
+        let is_busy = matches!(self, Self::Busy);
         let (status, title, text) = match self {
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Too many requests", sentence(&Busy.to_string())),
             Self::ForgedForm => (
                 StatusCode::FORBIDDEN,
                 "This form is out of date",
@@ -61,10 +71,14 @@ impl IntoResponse for PageError {
             }
             Self::Refused(refused) => (StatusCode::BAD_REQUEST, "That did not work", in_words(&refused)),
         };
-        match (ErrorPage { title, text }).render() {
+        let mut response = match (ErrorPage { title, text }).render() {
             Ok(page) => (status, Html(page)).into_response(),
             Err(_) => status.into_response(),
+        };
+        if is_busy {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        response
     }
 }
 

@@ -17,6 +17,7 @@ use crate::web::error::{PageError, in_words};
 use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
+use crate::web::spent;
 use crate::web::view::View;
 
 #[derive(Deserialize)]
@@ -69,13 +70,13 @@ pub struct DeleteForm {
 
 pub async fn create(
     State(app): State<Arc<App>>,
-    mut signed_in: SignedIn,
+    signed_in: SignedIn,
     headers: HeaderMap,
     Form(form): Form<NewForm>,
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
     let scene = Scene::new(&app, &signed_in, View::parse(&form.view), Some(form.project)).await?;
-    if signed_in.is_spent(&form.form) {
+    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
     let issued = match lifetime(&form) {
@@ -85,9 +86,11 @@ pub async fn create(
         }
         Err(error) => Err(Refused::Expiry(error)),
     };
+    if issued.is_err() {
+        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+    }
     match issued {
         Ok((own, token)) => {
-            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
             let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
             Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
@@ -124,7 +127,7 @@ fn lifetime(form: &NewForm) -> Result<Lifetime, ExpiryError> {
 
 pub async fn rotate(
     State(app): State<Arc<App>>,
-    mut signed_in: SignedIn,
+    signed_in: SignedIn,
     Path(uuid): Path<String>,
     headers: HeaderMap,
     Form(form): Form<RotateForm>,
@@ -132,16 +135,18 @@ pub async fn rotate(
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
-    if signed_in.is_spent(&form.form) {
+    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
     let rotated = match expiry::grace_in_hours(&form.grace, app.tokens.policy().max_grace()) {
         Ok(grace) => own::rotate(&app, &signed_in.user, &token, grace).await,
         Err(error) => Err(Refused::Grace(error)),
     };
+    if rotated.is_err() {
+        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+    }
     let fault = match rotated {
         Ok((own, token)) => {
-            signed_in.spend(&form.form).await.map_err(PageError::failed)?;
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
             let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
             return Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response());

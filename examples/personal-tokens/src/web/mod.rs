@@ -14,5 +14,6 @@ pub mod password;
 pub mod rows;
 pub mod sessions;
 pub mod sign_in;
+pub mod spent;
 pub mod time_words;
 pub mod view;

@@ -31,19 +31,15 @@ struct Visit {
     #[serde(default)]
     password_mark: u64,
     csrf: String,
-    /// Forms that made a token, newest last. Sent again (a reload of the page with the token), they make no second one.
-    spent_forms: Vec<String>,
 }
 
 const VISIT: &str = "visit";
-const MOST_SPENT_FORMS: usize = 32;
 
 /// Begins a session for the user, under a new id: one that somebody planted before is worth nothing after.
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
-    let visit =
-        Visit { user: user.id, password_mark: user.password_mark, csrf: random::hex128()?, spent_forms: Vec::new() };
+    let visit = Visit { user: user.id, password_mark: user.password_mark, csrf: random::hex128()? };
     session.insert(VISIT, visit).await?;
     Ok(())
 }
@@ -66,22 +62,6 @@ impl SignedIn {
             true => Ok(()),
             false => Err(PageError::ForgedForm),
         }
-    }
-
-    /// Also what no form of ours carries: it would only fill the session.
-    pub fn is_spent(&self, form: &str) -> bool {
-        let ours = form.len() == 32 && form.bytes().all(|byte| byte.is_ascii_hexdigit());
-        !ours || self.visit.spent_forms.iter().any(|spent| spent == form)
-    }
-
-    pub async fn spend(&mut self, form: &str) -> Result<(), SetupError> {
-        let spent = &mut self.visit.spent_forms;
-        if spent.len() == MOST_SPENT_FORMS {
-            spent.remove(0);
-        }
-        spent.push(form.into());
-        self.session.insert(VISIT, &self.visit).await?;
-        Ok(())
     }
 
     /// Renews the session under another id and with the person's current password mark.

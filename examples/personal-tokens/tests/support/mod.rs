@@ -24,6 +24,8 @@ use tower::ServiceExt;
 
 pub mod document;
 pub mod process;
+#[path = "../../../../tests/support/size.rs"]
+pub mod size;
 pub mod upstream;
 
 pub const TOKENS: &str = "/api/v2/auth/token/";

@@ -1,0 +1,172 @@
+//! Stores what was refused of a token: one row for each kind and UTC day, with how often.
+//!
+//! The holder of a token causes its refusals, so they must neither hide what people did to it nor
+//! fill the database.
+
+use keyfob::{Event, Rejection, TokenKey, TokenView};
+use sqlx::SqlitePool;
+
+use crate::tokens::audit::Entry;
+
+/// The most rows of one token. The latest are kept.
+const MOST: i64 = 100;
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// An event that the holder of a token causes, and the number of those that it stands for.
+pub struct Refusal {
+    key: TokenKey,
+    event: &'static str,
+    /// The word of the [`Rejection`]; empty for other events.
+    reason: &'static str,
+    /// The reporter of a leak; empty for requests with the token.
+    actor: String,
+    times: i64,
+}
+
+impl Refusal {
+    /// Returns `None` for an event that is none, or is of a token that may not exist: anybody can
+    /// make up texts of such tokens, without end.
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        let (key, reason, actor, left_out) = match event {
+            Event::Failed { key, rejection, left_out } => {
+                // Before the proof, it counts the refusals of other tokens too.
+                let left_out = if rejection.is_after_proof() { *left_out } else { 0 };
+                (key.filter(|_| is_of_a_token(*rejection))?, rejection.as_str(), None, left_out)
+            }
+            Event::Reused { key, left_out, .. } | Event::PolicyBlocked { key, left_out } => (*key, "", None, *left_out),
+            Event::Leaked { key, actor, is_first: false, left_out } => (*key, "", Some(*actor), *left_out),
+            _ => return None,
+        };
+        let times = i64::try_from(left_out).unwrap_or(i64::MAX).saturating_add(1);
+        let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
+        Some(Self { key, event: event.name(), reason, actor, times })
+    }
+
+    /// Adds it to the row of its kind and day.
+    pub async fn write(&self, pool: &SqlitePool, at: i64) -> sqlx::Result<()> {
+        let (project, id) = (self.key.project.as_str(), self.key.id.as_str());
+        let times: i64 = sqlx::query_scalar(
+            "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, token_id, event, reason, actor, day) \
+             DO UPDATE SET at = max(at, excluded.at), times = times + excluded.times RETURNING times",
+        )
+        .bind(project)
+        .bind(id)
+        .bind(self.event)
+        .bind(self.reason)
+        .bind(&self.actor)
+        .bind(at.div_euclid(DAY))
+        .bind(at)
+        .bind(self.times)
+        .fetch_one(pool)
+        .await?;
+        // Only a new row can be one too many.
+        if times == self.times {
+            sqlx::query(
+                "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2 AND at < (SELECT at FROM token_refusals \
+                 WHERE project = ?1 AND token_id = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3)",
+            )
+            .bind(project)
+            .bind(id)
+            .bind(MOST - 1)
+            .execute(pool)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a token that is refused so is in the store.
+fn is_of_a_token(rejection: Rejection) -> bool {
+    !rejection.is_before_store() && rejection != Rejection::Unknown
+}
+
+/// Returns the refusals of a token, the latest first.
+pub async fn of(pool: &SqlitePool, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
+    let sql = "SELECT at, event, reason, actor, times FROM token_refusals WHERE project = ? AND token_id = ? \
+               ORDER BY at DESC, event, reason LIMIT ?";
+    let rows: Vec<(i64, String, String, String, i64)> =
+        sqlx::query_as(sql).bind(view.project.as_str()).bind(view.id.as_str()).bind(MOST).fetch_all(pool).await?;
+    let entry = |(at, event, reason, actor, times): (i64, String, String, String, i64)| {
+        let detail = words(&event, &reason, times);
+        Entry { at, event, actor, detail }
+    };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+fn words(event: &str, reason: &str, times: i64) -> String {
+    let what = if event == "leaked" { "reported again" } else { reason };
+    let is_least = reason.parse().is_ok_and(|reason: Rejection| !reason.is_after_proof());
+    let often = match (times, is_least) {
+        (1, false) => String::new(),
+        (1, true) => "once or more that day".into(),
+        (_, false) => format!("{times} times that day"),
+        (_, true) => format!("{times} times or more that day"),
+    };
+    [what, &often].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes the condition of the rows that versions before this table wrote among the acts, one for
+/// each refusal. A repeated report of a leak is one that is not the first of its token.
+macro_rules! one_by_one {
+    () => {
+        "(event IN ('failed', 'reused', 'policy_blocked') OR event = 'leaked' AND EXISTS (SELECT 1 FROM token_events AS \
+         first WHERE first.project = token_events.project AND first.token_id = token_events.token_id AND first.event = \
+         'leaked' AND first.id < token_events.id))"
+    };
+}
+
+/// Folds the refusals that an earlier version wrote one by one. Those of tokens that may not exist
+/// are deleted.
+pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
+    let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
+    if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {
+        return Ok(());
+    }
+    let words = |of: fn(Rejection) -> bool| {
+        let words: Vec<&str> = Rejection::ALL.iter().filter(|one| of(**one)).map(Rejection::as_str).collect();
+        serde_json::Value::from(words).to_string()
+    };
+    // With the lock, so that no other process folds the same rows.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::query(concat!(
+        "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \
+         SELECT project, token_id, event, reason, actor, at / 86400000, max(at), \
+         sum(iif(reason = '' OR reason IN (SELECT value FROM json_each(?1)), 1 + CAST(more AS INTEGER), 1)) FROM (\
+         SELECT *, iif(event = 'failed', substr(detail, 1, instr(detail, ', ') - 1), '') AS reason, \
+         iif(event = 'failed', substr(detail, instr(detail, ', ') + 2), detail) AS more FROM token_events WHERE ",
+        one_by_one!(),
+        ") WHERE reason = '' OR reason IN (SELECT value FROM json_each(?2)) \
+         GROUP BY project, token_id, event, reason, actor, at / 86400000 \
+         ON CONFLICT (project, token_id, event, reason, actor, day) \
+         DO UPDATE SET at = max(at, excluded.at), times = times + excluded.times",
+    ))
+    .bind(words(Rejection::is_after_proof))
+    .bind(words(is_of_a_token))
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(concat!("DELETE FROM token_events WHERE ", one_by_one!())).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_how_often() {
+        for (event, reason, times, said) in [
+            ("failed", "revoked", 1, "revoked"),
+            ("failed", "revoked", 2, "revoked, 2 times that day"),
+            ("failed", "digest", 1, "digest, once or more that day"),
+            ("failed", "digest", 2, "digest, 2 times or more that day"),
+            ("reused", "", 1, ""),
+            ("reused", "", 2, "2 times that day"),
+            ("leaked", "", 1, "reported again"),
+            ("leaked", "", 2, "reported again, 2 times that day"),
+        ] {
+            assert_eq!(words(event, reason, times), said, "{event} {reason} {times}");
+        }
+    }
+}
