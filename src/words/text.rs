@@ -219,6 +219,10 @@ impl Metadata {
 text_type!(Metadata);
 
 /// Text that is shown, as it is read back from where it is stored.
+#[cfg_attr(
+    not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
+    allow(dead_code, reason = "only these read stored text")
+)]
 pub(crate) trait StoredText: Sized {
     /// Takes a text that was valid when it was stored, perhaps by an older rule for what is shown.
     ///
