@@ -121,7 +121,7 @@ async fn what_github_reports_is_revoked_and_labelled() {
     };
     assert_eq!(token.revoked.as_ref().unwrap().reason, RevocationReason::KeyCompromise);
     assert_eq!(token.owner.as_str(), "ada");
-    assert_eq!((first.kind.as_str(), first.source.as_str()), ("acme_pat", "content"));
+    assert_eq!((&*first.kind, &*first.source), ("acme_pat", "content"));
     let expected = json!([
         { "token_hash": hash(&text), "token_type": "acme_pat", "label": "true_positive" },
         { "token_hash": hash(&unknown), "token_type": "acme_pat", "label": "false_positive" },

@@ -143,7 +143,7 @@ fn a_wrong_pepper_is_found_before_the_first_request() {
     assert_eq!(wrong(&one).numbers(), [number(1)]);
     assert_eq!(
         wrong(&one).to_string(),
-        "wrong pepper for key 1: the stored tokens were made with another one (restore the right pepper from its back-up)"
+        "wrong pepper for key 1: its stored check value was made with another one (restore the right pepper from its back-up)"
     );
     // Each under the number of the other, and a third one that is new.
     let swapped = Keyring::builder(prefix()).mint_with(number(3), pepper(7));

@@ -36,6 +36,12 @@ fn read(text: &str) -> Vec<LeakReport> {
     LeakReport::read_all(json!([{ "token": text }]).to_string().as_bytes(), &finder()).unwrap()
 }
 
+/// Returns so many texts with the prefix and a right checksum, which anybody can make: the checksum is public.
+fn look_alikes(count: usize) -> String {
+    let look_alike = |number| with_checksum(&format!("acme_pat_145_0{number:015}_{}", "A".repeat(50)));
+    (0..count).map(look_alike).collect::<Vec<_>>().join(" ")
+}
+
 /// What a paste leaves, before and behind.
 const PASTED: [(&str, &str); 17] = [
     (" ", "  "),
@@ -123,7 +129,7 @@ async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
         { "token": c, "url": "u2" },
     ]);
     let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
-    let read: Vec<_> = reports.iter().map(|report| (report.entry, report.url.as_str(), report.kind.as_str())).collect();
+    let read: Vec<_> = reports.iter().map(|report| (report.entry, &*report.url, &*report.kind)).collect();
     assert_eq!(read, [(0, "u0", ""), (1, "u1", "t"), (1, "u1", "t"), (2, "u2", "")]);
     for report in &reports {
         tokens.report_leak(&actor(), &report.token).await.unwrap();
@@ -168,8 +174,7 @@ fn a_report_of_too_many_tokens_is_refused() {
     assert_eq!(error.to_string(), "the report names too many tokens");
     assert_eq!(refused(entries(299_000)), ReportError::TooMany);
     // All in one text.
-    let token = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o ";
-    let text = |count: usize| json!([{ "token": token.repeat(count) }]).to_string();
+    let text = |count: usize| json!([{ "token": look_alikes(count) }]).to_string();
     assert_eq!(LeakReport::read_all(text(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
     assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)), ReportError::TooMany);
 
@@ -177,4 +182,103 @@ fn a_report_of_too_many_tokens_is_refused() {
     for malformed in ["", "{}", "[1]", "[{}]", "[", &entries(LeakReport::MAX_COUNT + 2)[1..]] {
         assert_eq!(refused(malformed.to_owned()), ReportError::Malformed);
     }
+}
+
+/// Returns the most memory that this process has had, in bytes.
+#[cfg(target_os = "linux")]
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// A report takes memory in proportion to its size: the tokens of one text share its address.
+#[test]
+#[cfg(target_os = "linux")]
+fn many_tokens_of_one_text_share_its_address() {
+    let url = "u".repeat(1 << 20);
+    let body = json!([{ "token": look_alikes(1000), "url": url }]).to_string();
+    let before = most_memory();
+    let reports = LeakReport::read_all(body.as_bytes(), &finder()).unwrap();
+    assert_eq!(reports.len(), 1000);
+    assert!(reports.iter().all(|report| *report.url == *url));
+    let more = most_memory() - before;
+    assert!(more < 64 << 20, "{} MB for a body of {} KiB", more >> 20, body.len() >> 10);
+}
+
+/// One run of base64 as long as a body may be, and as many as it may have.
+#[test]
+#[cfg(target_os = "linux")]
+fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
+    for run in ["A".to_owned(), format!("{} ", "A".repeat(96))] {
+        let body = json!([{ "token": run.repeat((4_000 << 10) / run.len()) }]).to_string();
+        let (before, began) = (most_memory(), std::time::Instant::now());
+        assert_eq!(LeakReport::read_all(body.as_bytes(), &finder()).unwrap().len(), 0);
+        let (more, took) = (most_memory() - before, began.elapsed());
+        println!("{} KiB in runs of {}: {} MB more, {took:?}", body.len() >> 10, run.len(), more >> 20);
+        assert!(more < 64 << 20 && took < std::time::Duration::from_secs(20), "{} MB, {took:?}", more >> 20);
+    }
+}
+
+#[test]
+fn caller_bounds_the_entries_and_tokens() {
+    let read = |most, body: serde_json::Value| {
+        let reports = LeakReport::read_up_to(most, body.to_string().as_bytes(), &finder());
+        reports.map(|reports| reports.len())
+    };
+    for count in [1, 2, 3] {
+        let expected = if count < 3 { Ok(count) } else { Err(ReportError::TooMany) };
+        assert_eq!(read(2, json!([{ "token": look_alikes(count) }])), expected);
+        assert_eq!(read(2, json!(vec![json!({ "token": "a" }); count])), expected);
+    }
+    // No caller takes more than the crate does.
+    let most = LeakReport::MAX_COUNT;
+    assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(ReportError::TooMany));
+    assert_eq!(read(0, json!([])), Ok(0));
+}
+
+#[test]
+fn token_that_repeats_in_one_text_counts_once() {
+    let one = look_alikes(1);
+    // It has the id of the first, and another secret.
+    let other = with_checksum(&one.replace("AAAA", "BBBB"));
+    let body = json!([{ "token": format!("{one} {other} {one} {one}") }, { "token": one }]);
+    let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
+    assert_eq!(reports.iter().map(|report| report.entry).collect::<Vec<_>>(), [0, 0, 1]);
+    assert_eq!(reports[0].token.public_part(), reports[1].token.public_part());
+}
+
+/// Each text is as a log, a HAR file, `curl -v`, a command, a configuration or an address shows the credential.
+#[tokio::test]
+async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
+    let tokens = service();
+    for (before, behind) in [
+        ("Authorization: Basic ", ""),
+        ("> authorization: Basic ", "\r\n"),
+        ("{\"Authorization\": \"Basic ", "\"}"),
+        ("curl -H 'Authorization: Basic ", "' https://acme.example"),
+        ("{\"auths\": {\"acme.example\": {\"auth\": \"", "\"}}}"),
+        // What stands before is of the alphabet too.
+        ("auth=Basic%20", "%3D"),
+        ("auth/a", "/"),
+        ("auth/ab", ""),
+    ] {
+        for (user, password) in [("", ":x"), ("", ":"), ("ada:", ""), ("x-access-token:", "")] {
+            let token = issue(&tokens).await;
+            let encoded = STANDARD.encode(format!("{user}{token}{password}"));
+            for encoded in [&*encoded, encoded.trim_end_matches('=')] {
+                let text = format!("{before}{encoded}{behind}");
+                let [report] = &read(&text)[..] else { panic!("{before:?} {user:?}") };
+                tokens.report_leak(&actor(), &report.token).await.unwrap();
+                assert!(is_revoked(&tokens, &token).await, "{before:?} {user:?}");
+            }
+        }
+    }
+    // Beside a token in clear.
+    let [clear, encoded] = [issue(&tokens).await, issue(&tokens).await];
+    let text = format!("{clear}\nAuthorization: Basic {}", STANDARD.encode(format!("{encoded}:")));
+    for report in read(&text) {
+        tokens.report_leak(&actor(), &report.token).await.unwrap();
+    }
+    assert!(is_revoked(&tokens, &clear).await && is_revoked(&tokens, &encoded).await);
 }

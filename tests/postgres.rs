@@ -16,6 +16,8 @@ use keyfob::{
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
+#[cfg(feature = "serde")]
+use support::kit::serves_texts_of_an_earlier_rule;
 use support::kit::{Erased, keeps_every_law};
 use support::postgres::{Server, shared};
 use support::{actor, keyring, new_token, now, project};
@@ -199,6 +201,13 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     for key in &keys {
         assert!(store.find(key).await.unwrap().is_some());
     }
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test]
+async fn texts_of_an_earlier_rule_are_served() {
+    let Some(server) = shared() else { return };
+    serves_texts_of_an_earlier_rule(server.store().await).await;
 }
 
 /// It would empty the caches of the others.

@@ -16,6 +16,8 @@ use keyfob::{
     StoreErrorKind, StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
 };
 use support::kit::keeps_the_laws_of_tokens;
+#[cfg(feature = "serde")]
+use support::kit::serves_texts_of_an_earlier_rule;
 use support::redis::{Servers, shared_cluster, shared_server};
 use support::{actor, keyring, new_token, now};
 
@@ -384,6 +386,13 @@ async fn a_connection_that_gives_no_answer_is_made_anew() {
     assert!(store.find(&key).await.unwrap().is_some());
     let after = connected();
     assert!(!before.is_subset(&after), "{before:?} {after:?}");
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test]
+async fn texts_of_an_earlier_rule_are_served() {
+    let Some(servers) = shared_server() else { return };
+    serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
 
 /// One person has two accounts, and chose their names. The second makes a token, which waits for the replicas.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use keyfob::SqliteStore;
 use sqlx::sqlite::SqlitePoolOptions;
+#[cfg(feature = "serde")]
+use support::kit::serves_texts_of_an_earlier_rule;
 use support::kit::{Erased, keeps_every_law};
 use tempfile::TempDir;
 
@@ -53,4 +55,11 @@ async fn on_one_connection() {
 async fn erased() {
     let (store, _folder) = opened().await;
     keeps_every_law(Erased::new(store)).await;
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test]
+async fn texts_of_an_earlier_rule_are_served() {
+    let (store, _folder) = opened().await;
+    serves_texts_of_an_earlier_rule(store).await;
 }

@@ -79,10 +79,12 @@ fn a_refusal_does_not_repeat_what_was_refused() {
 fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
     let cursor = |name: &str| URL_SAFE_NO_PAD.encode(format!("1abcdefghijklmnon{name}"));
     assert!(cursor("ci").parse::<Cursor>().is_ok());
-    for name in ["\0", "a\0", "\0a", "a\0b", "a\nb", "a\u{202e}b"] {
+    for name in ["\0", "a\0", "\0a", "a\0b", "a\nb"] {
         let error = cursor(name).parse::<Cursor>().unwrap_err();
         assert_eq!((error.field(), error.flaw()), (Field::Cursor, Flaw::Shape), "{name:?}");
     }
+    // The place of a row that was named by an older rule.
+    assert!(cursor("a\u{202e}b").parse::<Cursor>().is_ok());
 }
 
 proptest! {

@@ -37,7 +37,7 @@ const MAX_VALUE: usize = 8 * 1024;
 const DECODED: usize = 192;
 const ENCODED: usize = DECODED / 3 * 4;
 
-const BASIC: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)

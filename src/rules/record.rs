@@ -5,6 +5,8 @@ use super::scope::ScopeSet;
 use super::status::NoticeStage;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+#[cfg(feature = "serde")]
+use crate::words::text::as_stored;
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
@@ -51,12 +53,15 @@ pub struct TokenRecord {
     /// What it may do.
     pub scopes: ScopeSet,
     /// What it is for, in its owner's words.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub name: Name,
     /// The user it acts for.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub owner: OwnerId,
     /// Text of the host's own.
     pub metadata: Metadata,
     /// Who made it.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub created_by: Actor,
     /// The last use that was written, coarser than each use.
     pub last_used_at: Option<Timestamp>,
@@ -67,6 +72,7 @@ pub struct TokenRecord {
     /// The token that took over from it.
     pub rotated_to: Option<TokenId>,
     /// The request that made it, so that a repeat is known as one.
+    #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
     /// While somebody sends its next notice: until when nobody else does.
     pub notice_lease_until: Option<Timestamp>,
@@ -169,6 +175,7 @@ pub struct Disabled {
     /// Since when.
     pub at: Timestamp,
     /// By whom.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
 }
 
@@ -179,6 +186,7 @@ pub struct Revocation {
     /// Since when.
     pub at: Timestamp,
     /// By whom.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
     /// Why.
     pub reason: RevocationReason,

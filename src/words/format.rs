@@ -13,7 +13,7 @@ pub(crate) const CRC: usize = 6;
 pub(crate) const TAIL: usize = SECRET + TAG + CRC;
 /// From the right end to the `_` before the id. Offsets from there are fixed, so parsing needs no search.
 const FROM_ID: usize = 1 + TokenId::LEN + 1 + TAIL;
-const MIN_LEN: usize = 2 + 1 + 1 + FROM_ID;
+pub(crate) const MIN_LEN: usize = 2 + 1 + 1 + FROM_ID;
 pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FROM_ID;
 
 /// The text of a token, taken apart: well-formed and with a right checksum, and nothing more.

@@ -87,7 +87,8 @@ impl Keyring {
     /// the service accepts its first request.
     ///
     /// 1. Read what is stored, and compare. On an error do not start.
-    /// 2. Insert what is [new](ComparedKeys::new), and **never overwrite** a value that is there.
+    /// 2. If a value is [new](ComparedKeys::new) and the store has tokens, log a warning: this start cannot be checked.
+    ///    Then insert what is new, and **never overwrite** a value that is there.
     /// 3. If anything was inserted, read and compare again: of two processes that start for the
     ///    first time with different peppers, one inserts, and the other finds out here.
     ///
@@ -171,7 +172,7 @@ impl fmt::Display for WrongPepper {
             let before = if at == 0 { "wrong pepper for key " } else { ", " };
             write!(f, "{before}{number}")?;
         }
-        f.write_str(": the stored tokens were made with another one (restore the right pepper from its back-up)")
+        f.write_str(": its stored check value was made with another one (restore the right pepper from its back-up)")
     }
 }
 

@@ -1,12 +1,24 @@
 //! The whole kit on one store, and on one that is behind its erased forms.
 
+#[cfg(feature = "serde")]
+use std::collections::HashSet;
 use std::sync::Arc;
+#[cfg(feature = "serde")]
+use std::time::Duration;
 
+#[cfg(feature = "serde")]
+use keyfob::{
+    Access, FixedClock, LeakOutcome, LeakedToken, ListOrder, ListQuery, Name, Policy, Rejection, RevocationReason,
+    RevokeGroup, Rotation, Tokens, mint,
+};
 use keyfob::{
     Batch, ErasedImport, ErasedMaintenance, ErasedStore, ImportKey, ImportOutcome, ImportRow, ImportStore, NoticeStage,
     PageSize, ProjectId, ProjectsQuery, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore,
     conformance,
 };
+
+#[cfg(feature = "serde")]
+use super::{actor, keyring, new_token, now};
 
 pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(store: S) {
     keeps_the_laws_of_tokens(&store).await;
@@ -17,6 +29,67 @@ pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(sto
 pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S) {
     conformance::token_store(&store).await.assert();
     conformance::maintenance(&store).await.assert();
+}
+
+/// Names, owners, actors and request ids that an earlier rule for display text accepted.
+#[cfg(feature = "serde")]
+pub const EARLIER: &str = "\u{1f469}\u{200d}\u{1f4bb} \u{202e}";
+
+/// Checks that rows with such texts are listed, verified, changed, reported and revoked.
+#[cfg(feature = "serde")]
+pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
+    let mut texts = Vec::new();
+    for number in 0..3 {
+        let made = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+        // A stored record is read as a row is.
+        let mut record = serde_json::to_value(&made.record).unwrap();
+        for field in ["name", "owner", "created_by", "request_id"] {
+            record[field] = format!("{EARLIER}{number}").into();
+        }
+        store.insert(serde_json::from_value(record).unwrap(), None, None).await.unwrap();
+        texts.push((made.record.key(), made.token.expose_secret().to_owned()));
+    }
+    let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now()));
+    let project = texts[0].0.project;
+    for order in [ListOrder::Name, ListOrder::Created, ListOrder::Expires] {
+        let mut query = ListQuery { order, most: PageSize::clamped(1), ..ListQuery::new(project) };
+        let mut listed = Vec::new();
+        loop {
+            let page = tokens.list(&query).await.unwrap();
+            listed.extend(page.items.into_iter().map(|view| view.key()));
+            let Some(next) = page.next else { break };
+            query.after = Some(next.to_string().parse().unwrap());
+        }
+        assert_eq!(listed.iter().collect::<HashSet<_>>().len(), 3, "{order}: {listed:?}");
+    }
+    let access = Access::to(&project, &[]);
+    for (key, text) in &texts {
+        let view = tokens.get(key).await.unwrap().unwrap();
+        assert!(
+            [view.name.as_str(), view.owner.as_str(), view.created_by.as_str()]
+                .iter()
+                .all(|text| text.starts_with(EARLIER))
+        );
+        assert_eq!(*tokens.verify(text, &access).await.unwrap().owner(), view.owner);
+    }
+    let is_revoked = async |text: &String| {
+        tokens.verify(text, &access).await.is_err_and(|error| error.rejection() == Some(Rejection::Revoked))
+    };
+    let [(renamed, text), (rotated, old), (_, reported)] = &texts[..] else { panic!() };
+    let view = tokens.rename(&actor(), renamed, Name::new("CI").unwrap()).await.unwrap().unwrap();
+    let (group, reason) = (RevokeGroup::Owner(view.owner), RevocationReason::Unspecified);
+    assert_eq!(tokens.revoke_group(&actor(), &project, &group, reason).await.unwrap(), 1);
+    let successor = tokens.rotate(&actor(), rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap().unwrap();
+    assert!(successor.issued.record.name.as_str().starts_with(EARLIER));
+    // Who revoked it is such a text too.
+    let earlier = tokens.get(rotated).await.unwrap().unwrap().created_by;
+    tokens.revoke(&earlier, rotated, reason).await.unwrap().unwrap();
+    assert_eq!(tokens.get(rotated).await.unwrap().unwrap().revoked.unwrap().by, earlier);
+    let outcome = tokens.report_leak(&actor(), &LeakedToken::new(reported).unwrap()).await.unwrap();
+    assert!(matches!(outcome, LeakOutcome::Revoked(_)));
+    for text in [text, old, reported] {
+        assert!(is_revoked(text).await);
+    }
 }
 
 /// The three erased traits of one store, together again.

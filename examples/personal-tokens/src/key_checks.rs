@@ -26,29 +26,29 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
 }
 
 /// Compares the keyring with the stored values, and stores those that are not there yet. A value that is there is never
-/// overwritten. If `engine` has tokens and a value was not there, a warning says that this start could not be checked.
+/// overwritten. If `engine` has tokens and a value is not there, a warning says that this start cannot be checked; it comes
+/// before the value is stored, because no later start gives it.
 ///
 /// # Errors
-/// Fails as [`compare_in`] does, also if another process stored another value meanwhile.
+/// Fails as [`compare_in`] does, also if another process stored another value meanwhile, and if the engine cannot be asked.
 pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMaintenance) -> Result<(), SetupError> {
     let ComparedKeys { new, .. } = compare(keyring, stored(pool).await?)?;
     if new.is_empty() {
         return Ok(());
     }
-    let mut inserted = 0;
+    if !engine.projects(&ProjectsQuery::default()).await?.is_empty() {
+        tracing::warn!(
+            "the database has tokens but had no key check value, so this start could not be checked: if they are refused as bad \
+             tokens, the pepper is not theirs; from now on another pepper is refused at the start, and that refusal says how to \
+             delete the value that is stored now"
+        );
+    }
     for (number, check) in new {
         let insert = "INSERT INTO key_checks (number, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(insert).bind(number.get()).bind(&check.as_bytes()[..]);
-        inserted += insert.execute(pool).await?.rows_affected();
+        sqlx::query(insert).bind(number.get()).bind(&check.as_bytes()[..]).execute(pool).await?;
     }
     // Of two processes that start first with different peppers, the one that came second finds out here.
     compare(keyring, stored(pool).await?)?;
-    if inserted > 0 && !engine.projects(&ProjectsQuery::default()).await?.is_empty() {
-        tracing::warn!(
-            "the database has tokens but had no key check value, so this start could not be checked: if they are refused as bad \
-             tokens, the pepper is not theirs; from now on another pepper is refused at the start"
-        );
-    }
     Ok(())
 }
 

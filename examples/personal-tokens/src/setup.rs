@@ -107,7 +107,7 @@ pub async fn open_telling(
     if let Some(keyring) = &of_file
         && had_file
     {
-        key_checks::compare_in(&file, keyring).await.map_err(|error| in_place(error, &pepper_file))?;
+        key_checks::compare_in(&file, keyring).await.map_err(|error| in_place(error, &pepper_file, &file))?;
     }
     let tokens_elsewhere = match &settings.database {
         Some(database) => Some(database.open(settings.cache).await?),
@@ -134,7 +134,7 @@ pub async fn open_telling(
     refusals::fold(&pool).await?;
     let (engine, store) =
         tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
-    key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file))?;
+    key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file, &file))?;
 
     let accounts = Accounts::new(pool.clone()).await?;
     let finder = Finder::new(keyring.prefixes().iter().copied());
@@ -174,9 +174,17 @@ pub async fn open_telling(
     Ok((Arc::new(app), first))
 }
 
-/// Says where the right pepper belongs.
-fn in_place(error: SetupError, pepper_file: &Path) -> SetupError {
-    if error.is::<WrongPepper>() { format!("{error} as {}", pepper_file.display()).into() } else { error }
+/// Says where the right pepper belongs, and how to delete a value that a wrong one stored.
+fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
+    let Some(wrong) = error.downcast_ref::<WrongPepper>() else { return error };
+    let numbers: Vec<_> = wrong.numbers().iter().map(|number| number.get().to_string()).collect();
+    let (pepper_file, file) = (pepper_file.display(), file.display());
+    format!(
+        "{error} as {pepper_file}; only if this one is the right one, because the value was stored by a start that warned that it could \
+         not be checked, delete the value: DELETE FROM key_checks WHERE number IN ({}) in {file}",
+        numbers.join(", ")
+    )
+    .into()
 }
 
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
@@ -260,8 +268,9 @@ async fn make_first(connection: &mut SqliteConnection, name: &str, hash: &str) -
     Ok(())
 }
 
-/// Replaces a person's password, and calls `tell` with the new one before it is committed. Their
-/// sessions end in every process.
+/// Replaces a person's password, and calls `tell` with the new one before that. The database is not
+/// locked meanwhile, because printing may wait for a terminal. The person's sessions end in every
+/// process.
 pub async fn reset_password(
     data: &Path,
     name: &str,
@@ -272,14 +281,16 @@ pub async fn reset_password(
         return Err(format!("there is no database {}: name its directory with --data-dir", file.display()).into());
     }
     let pool = SqliteStore::open(&file).await?.pool().clone();
-    let new = FirstSignIn { name: name.into(), password: random::hex128()? };
-    let hash = accounts::hash(new.password.clone()).await?;
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if !accounts::set_password(&mut *transaction, name, &hash).await? {
+    if !accounts::exists(&pool, name).await? {
         return Err(format!("there is nobody named {name:?}").into());
     }
+    let new = FirstSignIn { name: name.into(), password: random::hex128()? };
+    let hash = accounts::hash(new.password.clone()).await?;
     tell(&new)?;
-    transaction.commit().await.map_err(|error| format!("the password that was printed is void, try again: {error}"))?;
+    let void = |why: &dyn fmt::Display| format!("the password that was printed is void, try again: {why}");
+    if !accounts::set_password(&pool, name, &hash).await.map_err(|error| void(&error))? {
+        return Err(void(&format_args!("there is nobody named {name:?} any more")).into());
+    }
     pool.close().await;
     Ok(())
 }

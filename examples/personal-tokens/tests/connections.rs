@@ -12,15 +12,19 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use futures_util::future::join_all;
+use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock, mint};
+use personal_tokens::leaks::reports;
 use personal_tokens::serve::{Limits, serve};
-use support::process::{Process, client, command};
+use personal_tokens::setup::PREFIX;
+use serde_json::json;
+use support::process::{PATIENCE, Process, client, command};
 use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,15 +44,38 @@ fn memory(process: &Process, name: &str) -> u64 {
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
+    connect_within(address, PATIENCE).await
+}
+
+async fn connect_within(address: SocketAddr, patience: Duration) -> TcpStream {
+    let began = Instant::now();
     loop {
         match TcpStream::connect(address).await {
             Ok(stream) => return stream,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused) => {
+                assert!(began.elapsed() < patience, "no connection to {address} in {patience:?}: {error}");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// A test that waits for a service that is gone, or that hangs, fails in time.
+#[tokio::test]
+#[should_panic(expected = "no connection to 127.0.0.1:")]
+async fn wait_for_a_service_that_is_gone_ends() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    connect_within(address, SOON).await;
+}
+
+#[test]
+#[should_panic(expected = "what the log says")]
+fn wait_for_a_line_that_is_not_printed_ends_with_the_log() {
+    let mut hanging = Command::new("sh");
+    Process::start_within(hanging.args(["-c", "echo what the log says >&2; exec sleep 60"]), 1, SOON);
 }
 
 /// Sends all of a report except its last byte, as far as the service reads it, and holds the
@@ -149,6 +176,32 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
     assert_eq!((oldest, latest), (100, 0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_take_memory_in_proportion_to_their_size() {
+    // The checksum is public: anybody can make texts that are found.
+    let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap()).unwrap();
+    let look_alike = |_| {
+        let new = NewToken::new(ProjectId::new("1").unwrap(), OwnerId::new("x").unwrap(), Name::new("x").unwrap());
+        let made = mint(&keyring, &Policy::default(), new, &Actor::new("x").unwrap(), SystemClock.now()).unwrap();
+        made.token.expose_secret().to_owned()
+    };
+    let text = (0..1000).map(look_alike).collect::<Vec<_>>().join(" ");
+    let url = "u".repeat(reports::MOST_BYTES - text.len() - 64);
+    let body = json!([{ "token": text, "url": url }]).to_string();
+    assert!(body.len() <= reports::MOST_BYTES);
+
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(&mut command(dir.path()), 2);
+    let url = format!("{}/api/v2/leaks", process.address());
+    let before = memory(&process, "VmRSS:");
+    let sending: JoinSet<_> = (0..16).map(|_| client().post(&url).body(body.clone()).send()).collect();
+    let answers = sending.join_all().await;
+    let most = memory(&process, "VmHWM:");
+    println!("resident {} MB before, {} MB at most", before >> 20, most >> 20);
+    assert!(answers.into_iter().all(|answer| answer.unwrap().status() == 202));
+    assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
+}
+
 const WRONG: &str = "name=ada&password=wrong-wrong-wrong";
 
 fn sign_in() -> String {
@@ -200,7 +253,7 @@ async fn flood(address: SocketAddr, request: String) {
     }
     tokio::time::sleep(Duration::from_secs(8)).await;
     for _ in 0..6 {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         // On a busy machine the probe's own connection may wait long enough to be closed, so it
         // tries again as probes do.
         let mut answer = is_live(address).await;
@@ -350,7 +403,7 @@ async fn headers_bodies_and_idle_connections_time_out() {
     let mut silent = connect(address).await;
     assert_eq!(rest(&mut silent).await, "");
     let mut half_open = hold_half_open(address).await;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     assert_eq!(rest(&mut half_open).await, "");
     assert!(begun.elapsed() < Duration::from_secs(10));
     // One that sends no second request.

@@ -195,9 +195,11 @@ async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written
     assert_eq!(
         said.trim_end(),
         format!(
-            "personal-tokens: wrong pepper for key 1: the stored tokens were made with another one (restore the right \
-             pepper from its back-up) as {}",
-            data.join("pepper").display()
+            "personal-tokens: wrong pepper for key 1: its stored check value was made with another one (restore the right \
+             pepper from its back-up) as {}; only if this one is the right one, because the value was stored by a start \
+             that warned that it could not be checked, delete the value: DELETE FROM key_checks WHERE number IN (1) in {}",
+            data.join("pepper").display(),
+            data.join("personal-tokens.db").display()
         )
     );
     assert_eq!(fs::read(data.join("personal-tokens.db")).unwrap(), before, "nothing is written");
@@ -248,6 +250,52 @@ async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     assert_eq!((log.matches("WARN").count(), log.matches("could not be checked").count()), (1, 1), "{log}");
     assert_eq!(log_of_start(data, 1), "", "the value is there now");
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
+}
+
+/// The first start after an upgrade cannot be checked. If its pepper was the wrong one, so is the value that it stored.
+#[tokio::test]
+async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    let token = one_live_token(data).await;
+    change(data, "DROP TABLE key_checks").await;
+    let right = fs::read(data.join("pepper")).unwrap();
+    fs::write(data.join("pepper"), ANOTHER).unwrap();
+    let mut process = Process::start(&mut command(data), 1);
+    assert_eq!(whoami(&client(), &process.address(), &token).await.unwrap(), 401);
+    process.terminate();
+    process.ended();
+    assert_eq!(process.log().matches("could not be checked").count(), 1);
+
+    fs::write(data.join("pepper"), right).unwrap();
+    let refused = output_within(&mut command(data), PATIENCE);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && !said.contains("tokens were made with another one"), "a false word: {said}");
+    // It says how to take the value back.
+    const TAKE_BACK: &str = "DELETE FROM key_checks WHERE number IN (1)";
+    let file = data.join("personal-tokens.db").display().to_string();
+    assert!(said.contains(TAKE_BACK) && said.contains(&file), "{said}");
+    change(data, TAKE_BACK).await;
+    let process = Process::start(&mut command(data), 1);
+    assert_eq!(whoami(&client(), &process.address(), &token).await.unwrap(), 200);
+    drop(process);
+    assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
+}
+
+/// A later start would find a value to compare with, and warn no more.
+#[tokio::test]
+async fn no_value_is_stored_before_its_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    one_live_token(data).await;
+    change(data, "DELETE FROM key_checks").await;
+    let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
+    let engine = SqliteStore::open(data.join("engine.db")).await.unwrap();
+    engine.pool().close().await;
+    let wrong = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap()).unwrap();
+    key_checks::settle(&pool, &wrong, &engine).await.unwrap_err();
+    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM key_checks").fetch_one(&pool).await.unwrap();
+    assert_eq!(stored, 0, "the start failed without its warning");
 }
 
 #[tokio::test]

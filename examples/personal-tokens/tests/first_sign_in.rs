@@ -12,8 +12,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use keyfob::SqliteStore;
+use personal_tokens::setup::{self, FirstSignIn};
 use serde_json::{Value, json};
 use support::process::{Process, Visitor, client, command};
+use support::{TOKENS, until};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 fn configure(data: &Path, config: &Value) {
     let path = data.join("config.json");
@@ -116,6 +121,10 @@ async fn first_line_of_a_first_start_has_the_password() {
     let printed = String::from_utf8(head.stdout).unwrap();
     let said = printed.trim_end().strip_prefix("first sign-in, shown this once: name ");
     let (name, password) = said.unwrap_or_else(|| panic!("{printed}")).split_once(" password ").unwrap();
+    // The account is made after it is printed.
+    let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
+    let exists = "SELECT EXISTS (SELECT 1 FROM users)";
+    until("the account is made", async || sqlx::query_scalar(exists).fetch_one(&pool).await.unwrap()).await;
     child.kill().unwrap();
     child.wait().unwrap();
     let process = Process::start(&mut command(dir.path()), 1);
@@ -164,6 +173,44 @@ async fn lost_password_is_replaced_on_the_command_line() {
     assert_eq!(page().await, 303, "the sessions of before have ended");
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, said).await, 303);
+}
+
+/// The terminal may not take the line for long: ctrl-S, a pager, a full pipe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(&mut command(dir.path()), 2);
+    let at = process.address();
+    let (name, old) = process.first();
+    let visitor = Visitor::sign_in(&at, (name.clone(), old.clone())).await;
+    let made = visitor.make(&at).await;
+    let act = async || {
+        let url = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
+        let ended = visitor.of(client().delete(&url)).send().await.unwrap().status().as_u16();
+        let issued = visitor.post(&format!("{at}{TOKENS}"), &json!({ "name": "n" })).await.unwrap().status().as_u16();
+        (ended, issued)
+    };
+    let (mut acted, mut new) = (None, String::new());
+    let waiting = |first: &FirstSignIn| {
+        new = first.password.clone();
+        acted = Some(block_in_place(|| Handle::current().block_on(act())));
+        Ok(())
+    };
+    setup::reset_password(dir.path(), &name, waiting).await.unwrap();
+    assert_eq!(acted, Some((204, 200)));
+    assert_eq!(sign_in_status(&at, &name, &old).await, 401);
+    assert_eq!(sign_in_status(&at, &name, &new).await, 303);
+
+    // The person goes while it is printed.
+    let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
+    let renaming = |_: &FirstSignIn| {
+        let rename = sqlx::query("UPDATE users SET name = 'eve'").execute(&pool);
+        block_in_place(|| Handle::current().block_on(rename))?;
+        Ok(())
+    };
+    let error = setup::reset_password(dir.path(), &name, renaming).await.unwrap_err();
+    assert!(error.to_string().contains("the password that was printed is void"), "{error}");
+    assert_eq!(sign_in_status(&at, "eve", &new).await, 303);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use axum::http::Request;
 use futures_util::future::join_all;
 use personal_tokens::tokens::notices;
 use serde_json::{Value, json};
-use support::{Host, Person, TOKENS, WHOAMI, assert_holds_no_part};
+use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -195,6 +195,37 @@ async fn names_are_text_and_not_markup() {
         let body = ada.get(&page).await.is(200).body;
         assert!(!body.contains("<script>alert") && !body.contains("'><b>") && !body.contains("\"'>"));
     }
+}
+
+/// A version before the rule for what is shown stored such a name: an emoji of several.
+#[tokio::test]
+async fn row_with_a_name_from_before_the_rule_is_listed_verified_and_ended() {
+    const NAME: &str = "\u{1f469}\u{200d}\u{1f4bb} laptop";
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let [deleted, reported, other] = [ada.make("a", None).await, ada.make("b", None).await, ada.make("c", None).await];
+    for made in [&deleted, &reported] {
+        let change = "UPDATE keyfob_tokens SET name = ?1, name_folded = ?1 WHERE id = ?2";
+        let id = made["token"].as_str().unwrap().rsplit('_').nth(1).unwrap();
+        let change = sqlx::query(change).bind(NAME).bind(id).execute(&host.app.pool);
+        assert_eq!(change.await.unwrap().rows_affected(), 1);
+    }
+    assert!(ada.get(TOKENS).await.is(200).body.contains("laptop"));
+    for page in [PAGE, "/settings/tokens?sort=name", "/admin/projects/1"] {
+        assert!(ada.get(page).await.is(200).body.contains(NAME), "{page}");
+    }
+    let at = |made: &Value| format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
+    let text = |made: &Value| made["token"].as_str().unwrap().to_owned();
+    assert_eq!(ada.get(&at(&deleted)).await.is(200).json()["name"], NAME);
+    host.with_token(WHOAMI, &text(&deleted)).await.is(200);
+
+    ada.delete(&at(&deleted)).await.is(204);
+    host.with_token(WHOAMI, &text(&deleted)).await.is_problem(401, "revoked");
+    let report = json!([{ "token": text(&reported) }]).to_string();
+    host.send(Request::post("/api/v2/leaks").body(report.into()).unwrap()).await.is(202);
+    host.with_token(WHOAMI, &text(&reported)).await.is_problem(401, "revoked");
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    host.with_token(WHOAMI, &text(&other)).await.is_problem(401, "revoked");
 }
 
 #[derive(Clone, Default)]

@@ -204,7 +204,7 @@ fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, StoreError>)]) -> Result<S
     }
     let label = |(report, is_ours): &(&LeakReport, bool)| {
         let label = if *is_ours { "true_positive" } else { "false_positive" };
-        json!({ "token_hash": hex(&report.text_hash), "token_type": report.kind, "label": label })
+        json!({ "token_hash": hex(&report.text_hash), "token_type": &*report.kind, "label": label })
     };
     Ok(texts.values().map(label).collect::<Value>().to_string())
 }

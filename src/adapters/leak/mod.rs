@@ -1,3 +1,4 @@
 //! Reports of leaked tokens, by whomever.
 
+mod encoded;
 pub(crate) mod report;

@@ -3,11 +3,13 @@
 use core::error::Error;
 use core::fmt;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
+use super::encoded;
 use crate::adapters::scan::finder::Finder;
 use crate::rules::header::Credential;
 use crate::words::leaked::LeakedToken;
@@ -22,12 +24,12 @@ pub struct LeakReport {
     pub entry: usize,
     /// The SHA-256 of that entry's text as it was reported, by which GitHub names it in its answer.
     pub text_hash: [u8; 32],
-    /// By which of the scanner's patterns it was found; may be empty.
-    pub kind: String,
+    /// By which of the scanner's patterns it was found; may be empty. The tokens of one entry share this text and the next two.
+    pub kind: Arc<str>,
     /// Where it was found; may be empty. **Written by strangers**: show it as text, and follow it never.
-    pub url: String,
+    pub url: Arc<str>,
     /// In what: `content`, `commit`, `issue_title` and others; may be empty.
-    pub source: String,
+    pub source: Arc<str>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +62,13 @@ impl LeakReport {
     ///
     /// A reported text need not be the token alone. The finder, which should have [your prefixes](crate::Keyring::prefixes), finds
     /// each token in it, whatever stands around it: white space, quotes, `Bearer `, `token=`, invisible characters or a
-    /// whole file. If it finds none, the text is taken for one token, without what a paste leaves around it, or with
-    /// `Basic ` before it for such a header's value. A text that is longer than any token and holds none is left out.
+    /// whole file. It also searches what the text holds in base64, as `Authorization: Basic …` has a token; base64 with
+    /// line breaks in it is not searched as one. If it finds none, the text is taken for one token, without what a paste
+    /// leaves around it, or with `Basic ` before it for such a header's value. A text that is longer than any token and
+    /// holds none is left out. A token that repeats in one text is one `LeakReport`.
+    ///
+    /// What is returned takes memory in proportion to the body, but each token costs a look into the store. Bound their
+    /// number by [`read_up_to`](Self::read_up_to) if anybody may report.
     ///
     /// ```
     /// use keyfob::{Finder, LeakReport, Prefix};
@@ -78,22 +85,32 @@ impl LeakReport {
     /// [`TooMany`](ReportError::TooMany) if it has more entries or tokens than [`MAX_COUNT`](Self::MAX_COUNT), and
     /// [`Malformed`](ReportError::Malformed) if it is not such an array.
     pub fn read_all(body: &[u8], finder: &Finder) -> Result<Vec<Self>, ReportError> {
+        Self::read_up_to(Self::MAX_COUNT, body, finder)
+    }
+
+    /// Reads a report as [`read_all`](Self::read_all) does, with at most `most` entries and tokens.
+    ///
+    /// # Errors
+    /// Returns [`ReportError::TooMany`] if the body has more entries or tokens than `most`, and otherwise fails as
+    /// [`read_all`](Self::read_all) does.
+    pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, ReportError> {
         if body.len() > Self::MAX_BYTES {
             return Err(ReportError::TooLarge);
         }
-        let entries: Entries<'_> = serde_json::from_slice(body).map_err(|_| ReportError::Malformed)?;
-        if entries.are_too_many {
+        let Entries { entries, are_too_many } = serde_json::from_slice(body).map_err(|_| ReportError::Malformed)?;
+        let most = most.min(Self::MAX_COUNT);
+        if are_too_many || entries.len() > most {
             return Err(ReportError::TooMany);
         }
-        let mut reports = Vec::with_capacity(entries.entries.len());
-        for (entry, Reported { token: text, kind, url, source }) in entries.entries.into_iter().enumerate() {
+        let mut reports = Vec::with_capacity(entries.len());
+        for (entry, Reported { token: text, kind, url, source }) in entries.into_iter().enumerate() {
             let text_hash = Sha256::digest(text.as_bytes()).into();
-            let [kind, url, source] = [kind, url, source].map(Option::unwrap_or_default);
+            let [kind, url, source] = [kind, url, source].map(|text| Arc::<str>::from(text.unwrap_or_default()));
             for token in tokens_in(text.as_bytes(), finder) {
-                if reports.len() == Self::MAX_COUNT {
+                if reports.len() == most {
                     return Err(ReportError::TooMany);
                 }
-                let (kind, url, source) = (kind.clone(), url.clone(), source.clone());
+                let (kind, url, source) = (Arc::clone(&kind), Arc::clone(&url), Arc::clone(&source));
                 reports.push(Self { token, entry, text_hash, kind, url, source });
             }
         }
@@ -101,14 +118,19 @@ impl LeakReport {
     }
 }
 
-/// The tokens in a reported text, or what may be one of an earlier system.
+/// Returns each token in a reported text once, or what may be one of an earlier system.
 fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
-    let found: Vec<_> = finder.find_in(text).into_iter().map(|found| found.token).collect();
-    if !found.is_empty() {
-        return found;
+    let clear = finder.find_in(text).into_iter().map(|found| found.token);
+    let mut found: Vec<_> = clear.chain(encoded::tokens_in(text, finder)).enumerate().collect();
+    if found.is_empty() {
+        // A text that is longer than any token is none.
+        return LeakedToken::new(&Credential::pasted(text)).into_iter().collect();
     }
-    // A text that is longer than any token is none.
-    LeakedToken::new(&Credential::pasted(text)).into_iter().collect()
+    // Sorted rather than hashed, because no copy of a token is made. A stable sort keeps the first of a repeated token.
+    found.sort_by(|(_, one), (_, other)| one.as_bytes().cmp(other.as_bytes()));
+    found.dedup_by(|(_, later), (_, first)| later.as_bytes() == first.as_bytes());
+    found.sort_unstable_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, token)| token).collect()
 }
 
 /// The first entries of a body, and whether there were more.

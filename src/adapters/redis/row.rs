@@ -11,7 +11,7 @@ use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::digest::Digest;
 use crate::words::error::Invalid;
 use crate::words::ids::{Prefix, TokenId, TokenKey};
-use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId, StoredText as _};
 use crate::words::timestamp::Timestamp;
 
 /// A field's name and its value. An empty value is no field.
@@ -81,24 +81,24 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
     let record = TokenRecord {
         prefix: row.text(Prefix::new)?,
         digest: row.next()?.ok_or_else(missing).and_then(|bytes| Digest::try_from(&bytes[..]).map_err(corrupt))?,
-        name: row.text(Name::new)?,
-        owner: row.text(OwnerId::new)?,
+        name: row.text(Name::of_stored)?,
+        owner: row.text(OwnerId::of_stored)?,
         kind: row.text(TokenKind::new)?,
         scopes: row.text_or_empty(ScopeSet::new)?,
         metadata: row.text_or_empty(Metadata::new)?,
         addresses: row.text_or_empty(AddressRanges::new)?,
         created_at: row.time()?.ok_or_else(missing)?,
-        created_by: row.text(Actor::new)?,
+        created_by: row.text(Actor::of_stored)?,
         confirm_by: row.time()?,
         not_before: row.time()?,
         expires_at: row.time()?,
         last_used_at: row.time()?,
-        disabled: match (row.time()?, row.text_if_any(Actor::new)?) {
+        disabled: match (row.time()?, row.text_if_any(Actor::of_stored)?) {
             (Some(at), Some(by)) => Some(Disabled { at, by }),
             (None, None) => None,
             _ => return Err(missing()),
         },
-        revoked: match (row.time()?, row.text_if_any(Actor::new)?, row.text_if_any(RevocationReason::new)?) {
+        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::new)?) {
             (Some(at), Some(by), Some(reason)) => Some(Revocation { at, by, reason }),
             (None, None, None) => None,
             _ => return Err(missing()),
@@ -107,7 +107,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
         rotated_from: row.text_if_any(TokenId::new)?,
         rotated_to: row.text_if_any(TokenId::new)?,
         grace_until: row.time()?,
-        request_id: row.text_if_any(RequestId::new)?,
+        request_id: row.text_if_any(RequestId::of_stored)?,
         notice_stage: row.text(NoticeStage::new)?,
         notice_lease_until: row.time()?,
         version: match row.number()? {
@@ -162,7 +162,7 @@ impl Values {
         let mut part = || parts.next().ok_or_else(missing);
         let at = part()?.parse().map_err(corrupt).and_then(|at| Timestamp::from_unix_millis(at).map_err(corrupt))?;
         let reason = RevocationReason::new(part()?).map_err(corrupt)?;
-        let by = Actor::new(part()?).map_err(corrupt)?;
+        let by = Actor::of_stored(part()?).map_err(corrupt)?;
         record.revoke(&Revocation { at, by, reason });
         Ok(record)
     }

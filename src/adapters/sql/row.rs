@@ -14,7 +14,7 @@ use crate::service::store_error::{StoreError, StoreErrorKind};
 use crate::words::digest::Digest;
 use crate::words::error::Invalid;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
-use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId, StoredText as _};
 use crate::words::timestamp::Timestamp;
 
 /// The columns of a record, in the order in which [`record`] reads them and [`insert`] writes them.
@@ -95,24 +95,24 @@ where
         project: row.text(ProjectId::new)?,
         id: row.text(TokenId::new)?,
         digest: Digest::try_from(row.value::<Option<&[u8]>>()?.ok_or_else(missing)?).map_err(corrupt)?,
-        name: row.text(Name::new)?,
-        owner: row.text(OwnerId::new)?,
+        name: row.text(Name::of_stored)?,
+        owner: row.text(OwnerId::of_stored)?,
         kind: row.text(TokenKind::new)?,
         scopes: row.text(ScopeSet::new)?,
         metadata: row.text(Metadata::new)?,
         addresses: row.text(AddressRanges::new)?,
         created_at: row.time()?.ok_or_else(missing)?,
-        created_by: row.text(Actor::new)?,
+        created_by: row.text(Actor::of_stored)?,
         confirm_by: row.time()?,
         not_before: row.time()?,
         expires_at: row.time()?,
         last_used_at: row.time()?,
-        disabled: match (row.time()?, row.text_if_any(Actor::new)?) {
+        disabled: match (row.time()?, row.text_if_any(Actor::of_stored)?) {
             (Some(at), Some(by)) => Some(Disabled { at, by }),
             (None, None) => None,
             _ => return Err(missing()),
         },
-        revoked: match (row.time()?, row.text_if_any(Actor::new)?, row.text_if_any(RevocationReason::new)?) {
+        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::new)?) {
             (Some(at), Some(by), Some(reason)) => Some(Revocation { at, by, reason }),
             (None, None, None) => None,
             _ => return Err(missing()),
@@ -121,7 +121,7 @@ where
         rotated_from: row.text_if_any(TokenId::new)?,
         rotated_to: row.text_if_any(TokenId::new)?,
         grace_until: row.time()?,
-        request_id: row.text_if_any(RequestId::new)?,
+        request_id: row.text_if_any(RequestId::of_stored)?,
         notice_stage: row.text(NoticeStage::new)?,
         notice_lease_until: row.time()?,
         version: row.number()?.ok_or_else(missing)?.try_into().map_err(corrupt)?,

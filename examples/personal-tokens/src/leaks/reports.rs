@@ -65,8 +65,8 @@ pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Respon
         return too_many(wait);
     }
     let Some(room) = app.doors.by_anybody.take(reporter).await else { return busy() };
-    let reports = match read(request).await.and_then(|body| LeakReport::read_all(&body, &app.finder)) {
-        Ok(reports) if reports.len() > MOST_TOKENS => return refused(ReportError::TooMany),
+    let read = read(request).await.and_then(|body| LeakReport::read_up_to(MOST_TOKENS, &body, &app.finder));
+    let reports = match read {
         Ok(reports) => reports,
         Err(error) => return refused(error),
     };

@@ -195,6 +195,11 @@ pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str
     Ok(done.last_insert_rowid())
 }
 
+/// Returns whether there is a person of this name.
+pub async fn exists(db: impl SqliteExecutor<'_>, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE name = ?)").bind(name).fetch_one(db).await
+}
+
 /// Replaces the password of the person of this name. Returns whether there is such a person.
 pub async fn set_password(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<bool> {
     let done =

@@ -1,9 +1,10 @@
 //! The service as a process, and a client of it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Lines, Read, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, Response, redirect};
@@ -11,11 +12,15 @@ use serde_json::Value;
 
 use super::{TOKENS, WHOAMI};
 
-/// It ends with the test.
+/// The longest wait for a line, for the end of a process or for a connection. A test that waits longer fails with the log.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// It ends with the test, and a test that fails shows its log.
 pub struct Process {
     child: Child,
     pub printed: Vec<String>,
-    out: Lines<BufReader<ChildStdout>>,
+    /// Its lines, read by a thread so that a wait for one can end.
+    out: Receiver<String>,
     log: File,
 }
 
@@ -41,21 +46,37 @@ pub fn output_within(command: &mut Command, time: Duration) -> Output {
 impl Process {
     /// Starts it, and waits for so many lines.
     pub fn start(command: &mut Command, lines: usize) -> Self {
+        Self::start_within(command, lines, PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub fn start_within(command: &mut Command, lines: usize, patience: Duration) -> Self {
         let log = tempfile::tempfile().unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-        let printed = (0..lines).map_while(|_| out.next()).map(Result::unwrap).collect::<Vec<_>>();
-        let mut process = Self { child, printed, out, log };
+        let printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, out) = channel();
+        // It ends with the process, or when the test no longer reads.
+        std::thread::spawn(move || printed.map(Result::unwrap).try_for_each(|line| sender.send(line)));
+        let mut process = Self { child, printed: Vec::new(), out, log };
+        let began = Instant::now();
+        while process.printed.len() < lines && process.read_line(patience.saturating_sub(began.elapsed())) {}
         let log = process.log();
-        assert_eq!(process.printed.len(), lines, "{:?} {log}", process.printed);
+        assert_eq!(process.printed.len(), lines, "after {:?}: {:?} {log}", began.elapsed(), process.printed);
         process
+    }
+
+    /// Waits for its next line. Returns whether there was one.
+    fn read_line(&mut self, patience: Duration) -> bool {
+        let line = self.out.recv_timeout(patience);
+        self.printed.extend(line.iter().cloned());
+        line.is_ok()
     }
 
     /// Starts it, and waits for its address, which follows the first sign-in if there is one.
     pub fn start_to_address(command: &mut Command) -> Self {
         let mut process = Self::start(command, 1);
         if !process.printed[0].starts_with("personal-tokens: ") {
-            process.printed.extend(process.out.next().map(Result::unwrap));
+            process.read_line(PATIENCE);
         }
         process
     }
@@ -100,7 +121,15 @@ impl Process {
 
     /// Waits for its end: the status, and all that it printed.
     pub fn ended(&mut self) -> (ExitStatus, &[String]) {
-        self.printed.extend(self.out.by_ref().map(Result::unwrap));
+        let until = Instant::now() + PATIENCE;
+        let printed = loop {
+            match self.out.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.printed.push(line),
+                Err(end) => break end,
+            }
+        };
+        let log = self.log();
+        assert_eq!(printed, RecvTimeoutError::Disconnected, "it goes on: {:?} {log}", self.printed);
         (self.child.wait().unwrap(), &self.printed)
     }
 }
@@ -109,6 +138,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the log of the service: {}", self.log());
+        }
     }
 }
 
