@@ -10,8 +10,9 @@ use crate::setup::SetupError;
 
 /// How many of them the page names.
 const MOST: i64 = 5;
-/// How much of an address is kept.
+/// How many characters of an address are kept, and how many are looked at for that: a thousand tokens may come with one address.
 const MOST_OF_URL: usize = 500;
+const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
 /// A token of the person's that was found.
 pub struct Leaked {
@@ -47,7 +48,7 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
 /// text around, and without the secret that may be in it. In this order, because a secret is whole
 /// again only after nothing parts it. Redacted before, the part behind such a character would stay.
 fn shown(finder: &Finder, url: &str) -> String {
-    let url: String = url.chars().filter(|letter| keyfob::is_shown(*letter)).collect();
+    let url: String = url.chars().filter(|letter| keyfob::is_shown(*letter)).take(READ_OF_URL).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
     // Into memory, which takes all.
     let _ = redactor.write_all(url.as_bytes());
