@@ -108,7 +108,7 @@ impl Models {
             let model = Model {
                 id: None,
                 project_id: entry.project_id,
-                name: entry.name.trim().into(),
+                name: entry.name,
                 default: entry.default,
                 upstream: entry.upstream,
                 upstream_model: entry.upstream_model,
@@ -125,10 +125,11 @@ impl Models {
     }
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
-        // People choose from a list of names, so the rule is that of a token's name. Two code points
-        // are refused too, because they are no characters and XML cannot hold them.
-        let is_name = Name::new(&model.name).is_ok_and(|name| name.as_str() == model.name);
-        if !is_name || model.name.contains(['\u{fffe}', '\u{ffff}']) {
+        // People choose from a list of names, so the rule is that of a token's name, but spaces around it stay: it is sent as
+        // it is. Two code points are refused too, because they are no characters and XML cannot hold them.
+        let name = &model.name;
+        let is_name = Name::new(name).is_ok() && name.trim() == name.trim_matches(' ') && name.chars().count() <= 255;
+        if !is_name || name.contains(['\u{fffe}', '\u{ffff}']) {
             return Err(ModelError::Name);
         }
         if !projects.iter().any(|project| project.id == model.project_id) {
