@@ -103,9 +103,11 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
 
     /// Revokes all tokens of a group in one project, and returns how many this call revoked.
     ///
-    /// Once it returns `Ok`, no token of the group that existed before the call works, and none of their successors,
-    /// however many there are. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay
-    /// expired instead of revoked.
+    /// Once it returns `Ok`, no token of the group that existed before the call works, however many there are. Nor does any of
+    /// their successors, of an owner's or a family's tokens. If the group is all created before a time or all of a key, only
+    /// the successors that are made during the call are revoked too: one that was made before it, and is not of the group
+    /// itself, lives on. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay expired
+    /// instead of revoked.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
