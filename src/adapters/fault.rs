@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::service::store_error::StoreError;
+use crate::words::store_error::StoreError;
 
 /// Counts what failed outside any call of the caller, and logs it if the feature `tracing` is on.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ mod causes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::store_error::StoreErrorKind;
+    use crate::words::store_error::StoreErrorKind;
 
     #[test]
     fn each_failure_is_counted() {

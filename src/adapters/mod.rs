@@ -6,14 +6,10 @@ pub(crate) mod axum;
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
-#[cfg(feature = "leak")]
-pub(crate) mod leak;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-#[cfg(feature = "scan")]
-pub(crate) mod scan;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]

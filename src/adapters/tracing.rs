@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use crate::service::events::{Event, EventSink};
+use crate::tokens::events::{Event, EventSink};
 use crate::words::ids::TokenKey;
 
 /// A sink that writes each event with `tracing`, under the target `keyfob`: what somebody should look at (refused, reused,

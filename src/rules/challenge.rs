@@ -1,7 +1,7 @@
 //! What to answer, as RFC 6750 section 3 has it.
 
-use super::header::HeaderError;
 use super::scope::Scope;
+use crate::words::credential::HeaderError;
 use crate::words::error::Rejection;
 
 /// What the outside is told of a refusal: a status, a `WWW-Authenticate` value, and words for a problem document (RFC 9457).

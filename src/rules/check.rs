@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::access::{Access, InProject, ProjectDemand};
 use super::address::AddressRanges;
-use super::manager::Manager;
+use super::delegation::Manager;
 use super::owner::OwnerState;
 use super::policy::{LaterUses, Policy};
 use super::proof::{Live, prove};

@@ -7,7 +7,7 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::address::AddressRanges;
-use super::manager::{Manager, WithinError};
+use super::delegation::{Manager, WithinError};
 use super::policy::{Lifetime, Policy, PolicyError};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::ScopeSet;

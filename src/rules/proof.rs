@@ -1,4 +1,4 @@
-//! The stages before [`Verified`](super::check::Verified). Each is a type that only the stage
+//! The stages before [`Verified`](crate::rules::check::Verified). Each is a type that only the stage
 //! before it leads to, so that a check that leaves one out does not compile: `Proven`, by
 //! [`prove`]; `Live`, by status and policy; then what the request needs.
 

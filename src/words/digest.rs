@@ -5,8 +5,8 @@ use core::hint::black_box;
 
 use subtle::ConstantTimeEq;
 
-use super::alphabet;
 use super::error::{Field, Flaw, Invalid};
+use crate::words::alphabet;
 
 /// The stored MAC of a token. Whoever reads it gets no token; with a pepper, whoever writes it can mint none.
 ///

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::alphabet;
 use super::error::Rejection;
 use super::ids::{Prefix, ProjectId, TokenId};
+use crate::words::alphabet;
 
 /// Characters of the tail, all of it secret: 33 random ones, 11 of the tag, 6 of the checksum.
 const SECRET: usize = 33;

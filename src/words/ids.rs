@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::alphabet;
 use super::error::{Field, Flaw, Invalid};
+use crate::words::alphabet;
 
 /// A short ASCII text, kept in place so that looking a token up allocates nothing.
 ///

@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::digest::Digest;
 use super::error::{Field, Flaw, Invalid, Rejection};
-use super::foreign::{ForeignDigest, ImportMac};
 use super::format::TokenText;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use super::import_digest::{ForeignDigest, ImportMac};
 use super::key_check::KeyCheck;
 use super::pepper::Pepper;
 
@@ -304,7 +304,7 @@ fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::foreign::ForeignHash;
+    use crate::words::import_digest::ForeignHash;
 
     fn prefix() -> Prefix {
         Prefix::new("acme_pat").unwrap()

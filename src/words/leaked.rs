@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::error::Rejection;
 use super::format::TokenText;
 use super::ids::TokenKey;
-use super::shape::ForeignShape;
+use super::import_shape::ForeignShape;
 
 /// What somebody found or reported as a token. It is to be acted on ([`Tokens::report_leak`](crate::Tokens::report_leak)), not to
 /// be read: nothing gives its text, and its memory is wiped when it is dropped.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
-use crate::service::verify::VerifyError;
+use crate::tokens::verify::VerifyError;
 
 /// What is answered to a request that does not pass: a problem document (RFC 9457, `application/problem+json`) with, for those of a
 /// token, the challenge of RFC 6750 in `WWW-Authenticate`, and `Cache-Control: no-store`.

@@ -14,9 +14,9 @@ use super::authenticated::Authenticated;
 use super::guard::{Check, Guard, located};
 use super::refusal::Refusal;
 use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
-use crate::rules::header::{Credential, HeaderError};
 use crate::rules::scope::Scope;
-use crate::service::verify::VerifyError;
+use crate::tokens::verify::VerifyError;
+use crate::words::credential::{Credential, HeaderError};
 use crate::words::ids::ProjectId;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");

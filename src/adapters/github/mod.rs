@@ -2,5 +2,5 @@
 //!
 //! The protocol is GitHub's "Secret scanning partner program".
 
-pub(crate) mod keys;
+pub(crate) mod public_keys;
 pub(crate) mod webhook;

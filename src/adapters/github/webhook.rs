@@ -7,16 +7,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::keys::GitHubKeys;
-use crate::adapters::leak::report::{LeakReport, ReportError};
-use crate::adapters::scan::finder::Finder;
-use crate::service::leak::LeakOutcome;
-use crate::service::owners::Owners;
-use crate::service::store::TokenStore;
-use crate::service::store_error::StoreError;
-use crate::service::tokens::Tokens;
+use super::public_keys::GitHubKeys;
+use crate::leak::finder::Finder;
+use crate::leak::report::{LeakReport, ReportError};
+use crate::store::contract::TokenStore;
+use crate::tokens::owners::Owners;
+use crate::tokens::report_leak::LeakOutcome;
+use crate::tokens::service::Tokens;
 use crate::words::clock::Clock;
 use crate::words::ids::Prefix;
+use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
 /// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: give it what was sent, and answer what it says.

@@ -3,7 +3,7 @@
 use sqlx::Error;
 use sqlx::error::DatabaseError;
 
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The error by meaning, with its cause.
 pub(super) fn failed(error: Error) -> StoreError {

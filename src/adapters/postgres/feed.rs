@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use super::replica::Replica;
 use super::{CHANNEL, PATIENCE, PostgresStore, within};
 use crate::adapters::fault::Faults;
-use crate::service::cache::feed::{Feed, Told};
+use crate::cache::feed::{Feed, Told};
 use crate::words::ids::TokenKey;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.

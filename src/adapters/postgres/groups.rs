@@ -15,10 +15,10 @@ use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{and_can_still_work, push_revoked};
 use crate::rules::record::Revocation;
-use crate::service::query::PageSize;
-use crate::service::store::{Batch, RevokeGroup};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{Batch, RevokeGroup};
+use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
+use crate::words::store_error::StoreError;
 
 /// How long a revocation stays at the head of its project's line of revocations. Then those behind it proceed, whose patience
 /// is longer.

@@ -11,8 +11,8 @@ use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::rules::record::TokenRecord;
-use crate::service::store::{ImportKey, ImportOutcome, ImportRow, ImportStore};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore};
+use crate::words::store_error::StoreError;
 
 /// No project has this name: it is the turn of imports.
 const IMPORTS: &str = "";

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::failure::failed;
 use super::gate::{Pass, Place};
 use crate::adapters::fault::Faults;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// How long the end of a transaction that was given up, and then the question whether the connection lives, may take.
 const RELEASE: Duration = Duration::from_secs(1);

@@ -26,9 +26,9 @@ use self::failure::{failed, is_lost};
 use self::gate::{Gate, Pass};
 use self::lease::{BEGIN, Lease};
 use self::replica::Replica;
-use super::fault::Faults;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::adapters::fault::Faults;
 use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// How long a call, or each part of a long one, may take, the wait for a connection with it.
 const PATIENCE: Duration = Duration::from_secs(5);

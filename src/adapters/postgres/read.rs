@@ -17,9 +17,9 @@ use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{key_exists, place_is_left};
 use crate::rules::record::TokenRecord;
-use crate::service::store::OwnerLimit;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::contract::OwnerLimit;
 use crate::words::ids::TokenKey;
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl PostgresStore {
     /// Returns the rows of a query, which is made anew for each try.

@@ -23,10 +23,10 @@ use super::read::by_primary_key;
 use super::{PostgresStore, in_time};
 use crate::adapters::fault::Faults;
 use crate::adapters::sql::row::{self, columns};
-use crate::service::store::Recent;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::contract::Recent;
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// Between two beats, at most: what this store has changed is asked of the primary until the next one.
 const PAUSE: Duration = Duration::from_secs(1);

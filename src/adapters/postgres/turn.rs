@@ -15,7 +15,7 @@ use super::PostgresStore;
 use super::failure::{failed, is_held};
 use super::gate::Pass;
 use super::lease::{BEGIN_FOR_TURN, Lease};
-use crate::service::store_error::StoreError;
+use crate::words::store_error::StoreError;
 
 /// The least pause between two tries, in milliseconds, and how many more there may be. On average a
 /// call that waits for a turn that is held has a connection for two thirds of the time; the calls

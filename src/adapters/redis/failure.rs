@@ -6,7 +6,7 @@ use core::fmt;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::replicas::Master;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// What a script raises where a row is not as it must be.
 const CORRUPT_ROW: &str = "keyfob: corrupt row";

@@ -13,8 +13,8 @@ use super::failure::failed;
 use super::script::Act;
 use super::servers::{Servers, in_time};
 use super::{CHANNEL, PATIENCE, RedisStore};
-use crate::service::cache::feed::{Feed, Told};
-use crate::service::store_error::StoreError;
+use crate::cache::feed::{Feed, Told};
+use crate::words::store_error::StoreError;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);

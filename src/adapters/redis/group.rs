@@ -11,10 +11,10 @@ use super::servers::in_time;
 use super::store::{refused, with_revocation};
 use super::{PATIENCE, RedisStore};
 use crate::rules::record::Revocation;
-use crate::service::query::PageSize;
-use crate::service::store::{Batch, RevokeBatch};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{Batch, RevokeBatch};
+use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
+use crate::words::store_error::StoreError;
 
 /// The most rows that one script changes, so that none runs for more than a few ten milliseconds: a server does nothing else
 /// meanwhile, and one that is silent for too long is taken for dead by its cluster.

@@ -7,13 +7,13 @@ use redis::Value;
 use super::RedisStore;
 use super::failure::corrupt;
 use super::group::ROWS;
-use super::row;
 use super::script::{COUNT, PAGE};
+use crate::adapters::redis::row;
 use crate::rules::record::TokenRecord;
-use crate::service::cursor::{Cursor, Expiry, SortKey};
-use crate::service::query::{CountQuery, ListOrder, ListQuery, Page};
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::cursor::{Cursor, Expiry, SortKey};
+use crate::store::query::{CountQuery, ListOrder, ListQuery, Page};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 

@@ -10,10 +10,10 @@ use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, Word};
 use super::store::{projects_key, record_if_any, refused};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::service::query::{ListOrder, PageSize};
-use crate::service::store::{Batch, ProjectsQuery, StoreMaintenance};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::store::query::{ListOrder, PageSize};
 use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for RedisStore {

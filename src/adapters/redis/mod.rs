@@ -23,8 +23,8 @@ use std::sync::Arc;
 use self::durability::Durability;
 use self::script::{Act, Script};
 use self::servers::{Servers, Settings};
-use crate::service::store_error::StoreError;
 use crate::words::ids::ProjectId;
+use crate::words::store_error::StoreError;
 
 /// How long an exchange with the servers may take, with all that it takes to find the right one.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use redis::cluster_routing::Slot;
 use redis::{Cmd, Value};
 
 use super::failure::corrupt;
-use crate::service::store_error::StoreError;
 use crate::words::ids::ProjectId;
+use crate::words::store_error::StoreError;
 
 /// A script, as one text: what it shares with others, then what it does.
 #[derive(Debug)]

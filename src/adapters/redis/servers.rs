@@ -8,12 +8,12 @@ use super::PATIENCE;
 use super::connection::{Address, Connection, PAUSE};
 use super::durability::Durability;
 use super::failure::{NotReplicated, failed, is_misrouted, is_unknown_script};
-use super::replicas;
 use super::rounds::Rounds;
 use super::script::{Act, Answer};
-use super::settings;
 use crate::adapters::fault::Faults;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::adapters::redis::replicas;
+use crate::adapters::redis::settings;
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The servers, over three connections: those who read wait neither for those who write nor for replicas, and those who write
 /// do not wait for another's replicas.
@@ -59,7 +59,8 @@ impl Servers {
             let writing = address.connect().await.map_err(failed)?;
             let waiting = address.connect().await.map_err(failed)?;
             #[cfg(feature = "cache")]
-            let clients = urls.iter().map(|url| super::connection::client(url)).collect::<Result<_, _>>();
+            let clients =
+                urls.iter().map(|url| crate::adapters::redis::connection::client(url)).collect::<Result<_, _>>();
             Ok(Self {
                 reading,
                 writing,

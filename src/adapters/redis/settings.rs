@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::connection::Connection;
 use super::failure::failed;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// A setting, and whether a value of it will do.
 type Demand = (&'static str, &'static str, fn(&str) -> bool);

@@ -11,10 +11,10 @@ use super::servers::in_time;
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
+use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 

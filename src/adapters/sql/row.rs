@@ -9,11 +9,11 @@ use crate::rules::address::AddressRanges;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
 use crate::rules::status::NoticeStage;
-use crate::service::store::ImportKey;
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::contract::ImportKey;
 use crate::words::digest::Digest;
 use crate::words::error::Invalid;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId, StoredText as _};
 use crate::words::timestamp::Timestamp;
 

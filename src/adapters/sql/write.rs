@@ -9,7 +9,7 @@ use super::statement::Statement;
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
-use crate::service::store::{OwnerLimit, RevokeGroup};
+use crate::store::contract::{OwnerLimit, RevokeGroup};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 

@@ -9,8 +9,8 @@ use super::failure::failed;
 use super::store::execute;
 use crate::adapters::sql::row::{self, columns};
 use crate::rules::record::TokenRecord;
-use crate::service::store::{ImportKey, ImportOutcome, ImportRow, ImportStore};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore};
+use crate::words::store_error::StoreError;
 
 impl ImportStore for SqliteStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {

@@ -14,10 +14,10 @@ use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::service::query::PageSize;
-use crate::service::store::{Batch, ProjectsQuery, StoreMaintenance};
-use crate::service::store_error::StoreError;
+use crate::store::contract::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for SqliteStore {

@@ -21,7 +21,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::failure::{failed, is_busy};
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// How long a call waits for a connection, for its turn to write, and for a lock that another process holds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -18,11 +18,11 @@ use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, a
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::service::cursor::Cursor;
-use crate::service::query::{CountQuery, ListQuery, Page, PageSize};
-use crate::service::store::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
-use crate::service::store_error::{StoreError, StoreErrorKind};
+use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
+use crate::store::cursor::Cursor;
+use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 

@@ -1,4 +1,0 @@
-//! Reports of leaked tokens, by whomever.
-
-mod encoded;
-pub(crate) mod report;

@@ -1,0 +1,269 @@
+//! The shipped cache under many thousand schedules: at each lock, each atomic and each pause of the store, chance decides
+//! who goes on. What `interleavings` shows of the protocol, this shows of the code around it.
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shuttle::future::{block_on, spawn, yield_now};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::cached::Cached;
+use super::feed::{Feed, Told};
+use crate::rules::change::Change;
+use crate::rules::mint::{NewToken, mint};
+use crate::rules::policy::Policy;
+use crate::rules::precondition::IssuerCondition;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
+use crate::store::memory::MemoryStore;
+use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::keyring::Keyring;
+use crate::words::store_error::StoreError;
+use crate::words::text::{Actor, Name, OwnerId};
+use crate::words::timestamp::Timestamp;
+
+pub(super) const SCHEDULES: usize = 10_000;
+/// Out of reach.
+const BOUND: Duration = Duration::from_secs(3600);
+
+type Found = Result<Option<Arc<TokenRecord>>, StoreError>;
+
+/// A store behind which others go on, before and behind each of its acts.
+pub(super) struct Far(MemoryStore);
+
+impl Far {
+    async fn exchange<T>(&self, act: impl Future<Output = T>) -> T {
+        yield_now().await;
+        let answer = act.await;
+        yield_now().await;
+        answer
+    }
+}
+
+impl TokenStore for Far {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        self.exchange(self.0.insert(record, limit, issuer)).await
+    }
+    async fn find(&self, key: &TokenKey) -> Found {
+        self.exchange(self.0.find(key)).await
+    }
+    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+        self.find(key).await.map(Recent::now)
+    }
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.0.list(query).await
+    }
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.0.count(query).await
+    }
+    async fn update(&self, key: &TokenKey, version: u64, change: Change) -> Found {
+        self.exchange(self.0.update(key, version, change)).await
+    }
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Found {
+        self.exchange(self.0.revoke(key, revocation)).await
+    }
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.exchange(self.0.revoke_owner(project, owner, revocation)).await
+    }
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.exchange(self.0.revoke_family(project, family, revocation)).await
+    }
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<Batch, StoreError> {
+        self.exchange(self.0.revoke_batch(project, revocation, batch, most)).await
+    }
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
+    ) -> Found {
+        self.exchange(self.0.rotate(key, version, successor, grace_until, issuer)).await
+    }
+    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+        self.exchange(self.0.touch_many(touches)).await
+    }
+}
+
+/// What the test says, and when that was heeded: once the cache asks for more.
+struct Said {
+    words: UnboundedReceiver<Told>,
+    revoked: Arc<AtomicBool>,
+}
+
+impl Feed for Said {
+    async fn next(&mut self) -> Told {
+        match self.words.recv().await {
+            Some(told) => told,
+            None => {
+                self.revoked.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+pub(super) struct World {
+    pub(super) cached: Cached<Arc<Far>>,
+    pub(super) record: TokenRecord,
+    pub(super) revocation: Revocation,
+    /// From now on whoever begins to ask must be answered that the token is revoked.
+    pub(super) revoked: Arc<AtomicBool>,
+    feed: Option<UnboundedSender<Told>>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let (now, by) = (Timestamp::UNIX_EPOCH, Actor::new("ada").unwrap());
+        let keyring = Keyring::unkeyed(Prefix::new("acme_pat").unwrap());
+        let (project, owner) = (ProjectId::new("145").unwrap(), OwnerId::new("ada").unwrap());
+        let new = NewToken::new(project, owner, Name::new("CI").unwrap());
+        let record = mint(&keyring, &Policy::default(), new, &by, now).unwrap().record;
+        let store = MemoryStore::new();
+        block_on(store.insert(record.clone(), None, None)).unwrap();
+        let cached = Cached::new(Arc::new(Far(store)), BOUND).with_entries(1);
+        let revocation = Revocation { at: now, by, reason: RevocationReason::KeyCompromise };
+        let revoked: Arc<AtomicBool> = Arc::default();
+        let (feed, words) = unbounded_channel();
+        let said = Said { words, revoked: Arc::clone(&revoked) };
+        let following = cached.clone();
+        // It never ends, and need not.
+        drop(spawn(async move { following.follow(said).await }));
+        Self { cached, record, revocation, revoked, feed: Some(feed) }
+    }
+
+    /// Two ask again and again, while somebody makes the revocation known.
+    pub(super) fn run(self, act: impl AsyncFnOnce(&mut Self)) {
+        let ask = || {
+            let (cached, key, revoked) = (self.cached.clone(), self.record.key(), Arc::clone(&self.revoked));
+            spawn(async move {
+                for _ in 0..3 {
+                    let must_be = revoked.load(Ordering::SeqCst);
+                    match cached.find_recent(&key).await {
+                        Ok(recent) => {
+                            let is_revoked = recent.record.unwrap().revoked.is_some();
+                            assert!(is_revoked || !must_be, "accepted behind its revocation");
+                        }
+                        // The store answers each call, so that only a lack of patience is an error.
+                        Err(error) => assert!(cached.counts().given_up > 0, "{error}"),
+                    }
+                }
+            })
+        };
+        let asking = [ask(), ask()];
+        block_on(async {
+            let mut world = self;
+            act(&mut world).await;
+            // The feed's end says that all of it was heeded.
+            drop(world.feed.take());
+            for asks in asking {
+                asks.await.unwrap();
+            }
+        });
+    }
+
+    fn tell(&self, told: Told) {
+        self.feed.as_ref().unwrap().send(told).unwrap();
+    }
+}
+
+#[test]
+fn what_this_process_revokes_is_not_accepted_again() {
+    shuttle::check_random(
+        || {
+            World::new().run(async |world| {
+                world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+            });
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn what_this_process_revokes_in_a_group_is_not_accepted_again() {
+    shuttle::check_random(
+        || {
+            World::new().run(async |world| {
+                let (project, owner) = (world.record.project, world.record.owner.clone());
+                world.cached.revoke_owner(&project, &owner, &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+            });
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn a_change_and_a_revocation_at_once_leave_it_revoked() {
+    shuttle::check_random(
+        || {
+            World::new().run(async |world| {
+                let (cached, key) = (world.cached.clone(), world.record.key());
+                let renames = spawn(async move {
+                    let name = Change::Rename(Name::new("new").unwrap());
+                    // It may come too late.
+                    drop(cached.update(&key, 1, name).await);
+                });
+                world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+                renames.await.unwrap();
+            });
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
+    shuttle::check_random(
+        || {
+            World::new().run(async |world| {
+                world.tell(Told::Project(world.record.project));
+                world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+            });
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn what_the_feed_tells_is_not_accepted_again() {
+    for told in [Told::Token, |key: TokenKey| Told::Project(key.project), |_| Told::Lost] {
+        shuttle::check_random(
+            move || {
+                World::new().run(async |world| {
+                    // Another process does it: not through this cache.
+                    world.cached.store().revoke(&world.record.key(), &world.revocation).await.unwrap();
+                    world.tell(told(world.record.key()));
+                });
+            },
+            SCHEDULES,
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Waiters for one call of the store that are dropped, and calls that are given up, under many
+//! thousand schedules.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Waker};
+use core::time::Duration;
+use std::sync::atomic::Ordering;
+
+use shuttle::thread;
+
+use super::schedules::{SCHEDULES, World};
+use crate::store::contract::{Recent, TokenStore};
+use crate::words::store_error::StoreError;
+
+type Wait = Pin<Box<dyn Future<Output = Result<Recent, StoreError>> + Send>>;
+
+/// A waiter that has begun to wait.
+fn waiter(world: &World) -> Wait {
+    let (cached, key) = (world.cached.clone(), world.record.key());
+    let mut wait: Wait = Box::pin(async move { cached.find_recent(&key).await });
+    assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    wait
+}
+
+#[test]
+fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
+    shuttle::check_random(
+        || {
+            let world = World::new();
+            let (one, other) = (waiter(&world), waiter(&world));
+            assert_eq!(world.cached.under_way(), 1);
+            let dropping = thread::spawn(move || drop(one));
+            drop(other);
+            dropping.join().unwrap();
+            assert_eq!(world.cached.under_way(), 0);
+        },
+        SCHEDULES,
+    );
+}
+
+/// A call that was given up goes on if somebody else waits for it still, and no act of the key
+/// finds it any more.
+#[test]
+fn the_answer_of_a_call_that_was_given_up_is_not_kept_over_a_revocation() {
+    shuttle::check_random(
+        || {
+            let mut world = World::new();
+            world.cached = world.cached.with_patience(Duration::ZERO);
+            let cached = world.cached.clone();
+            world.run(async |world| {
+                world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
+                world.revoked.store(true, Ordering::SeqCst);
+            });
+            assert_eq!(cached.under_way(), 0);
+        },
+        SCHEDULES,
+    );
+}

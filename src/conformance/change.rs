@@ -1,0 +1,112 @@
+//! The laws of update.
+
+use super::report::{Broken, Verdict, ensure, ensure_eq, refused, same, same_but_version};
+use super::sample::{
+    absent, at, disabled, ensure_absent, full, id, kept, name, project, record, revocation, some, stored,
+};
+use crate::rules::address::AddressRanges;
+use crate::rules::change::Change;
+use crate::rules::record::TokenRecord;
+use crate::rules::scope::ScopeSet;
+use crate::store::contract::{TokenStore, Touch};
+use crate::words::store_error::StoreErrorKind::Conflict;
+use crate::words::timestamp::Timestamp;
+
+/// Every kind of change, with what is set and what is cleared.
+fn changes() -> Result<Vec<Change>, Broken> {
+    Ok(vec![
+        Change::Rename(name("renamed: Ж \u{1f600}")?),
+        Change::Disable(disabled("root", 4)?),
+        Change::Enable,
+        Change::Confirm,
+        Change::EndGrace(at(6)),
+        Change::Narrow {
+            scopes: ScopeSet::new("repo:read")?,
+            addresses: AddressRanges::new("10.1.0.0/16")?,
+            expires_at: Some(at(77)),
+        },
+        Change::Narrow {
+            scopes: ScopeSet::default(),
+            addresses: AddressRanges::default(),
+            expires_at: Some(Timestamp::MAX),
+        },
+        Change::Narrow { scopes: ScopeSet::default(), addresses: AddressRanges::default(), expires_at: None },
+    ])
+}
+
+pub(super) async fn update_makes_each_change<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    for change in changes()? {
+        for sample in [record(project)?, full(project)?] {
+            let before = kept(store, &sample).await?;
+            let mut expected = TokenRecord::clone(&before);
+            expected.apply(change.clone());
+            let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
+            same_but_version(&answer, &expected, &format!("the answer to {change:?}"))?;
+            let found = stored(store, &before.key()).await?;
+            same_but_version(&found, &expected, &format!("the row after {change:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn update_raises_the_version<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    for change in changes()? {
+        let before = kept(store, &full(project)?).await?;
+        let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
+        let found = stored(store, &before.key()).await?;
+        ensure_eq!(answer.version, before.version + 1, "the version in the answer to {change:?}");
+        ensure_eq!(found.version, before.version + 1, "the version of the row after {change:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn update_needs_the_expected_version<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &full(project()?)?).await?;
+    for version in [before.version - 1, before.version + 1, 0, TokenRecord::MAX_VERSION] {
+        for change in changes()? {
+            let result = store.update(&before.key(), version, change).await;
+            refused(result, Conflict, &format!("update of version {}, expecting {version}", before.version))?;
+        }
+    }
+    same(&*stored(store, &before.key()).await?, &before, "the row after updates that were refused")
+}
+
+pub(super) async fn update_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
+    let key = absent(project()?)?;
+    let Ok(answer) = store.update(&key, 1, Change::Enable).await else {
+        return Err(Broken::new("update of no row: an error, not None"));
+    };
+    ensure!(answer.is_none(), "update of no row: a record, not None");
+    ensure_absent(store, &key, "after an update of no row").await
+}
+
+pub(super) async fn update_leaves_a_revoked_token_revoked<S: TokenStore>(store: &S) -> Verdict {
+    let revoked = Some(revocation("ada", -7)?);
+    let sample = TokenRecord { revoked, ..record(project()?)? };
+    for change in changes()? {
+        let sample = TokenRecord { id: id('1')?, ..sample.clone() };
+        let before = kept(store, &sample).await?;
+        let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
+        let found = stored(store, &before.key()).await?;
+        ensure_eq!(answer.revoked, sample.revoked, "the revocation in the answer to {change:?}");
+        ensure_eq!(found.revoked, sample.revoked, "the revocation of the row after {change:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn update_leaves_the_last_use<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    for change in changes()? {
+        let before = kept(store, &record(project)?).await?;
+        // Used between the read and the change: the version does not tell, so the store must not write what was read.
+        store.touch_many(&[Touch { key: before.key(), used_at: at(3) }]).await?;
+        let touched = stored(store, &before.key()).await?.last_used_at;
+        let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
+        let found = stored(store, &before.key()).await?;
+        ensure_eq!(answer.last_used_at, touched, "the last use in the answer to {change:?}");
+        ensure_eq!(found.last_used_at, touched, "the last use of the row after {change:?}");
+    }
+    Ok(())
+}

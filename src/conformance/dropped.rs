@@ -1,0 +1,91 @@
+//! The laws of calls whose future is dropped half-way: they happened whole or not at all.
+
+use super::report::{Broken, Verdict, ensure};
+use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
+use super::together::cut;
+use crate::rules::record::TokenRecord;
+use crate::store::contract::{ImportRow, ImportStore, TokenStore};
+use crate::words::ids::TokenKey;
+
+/// After how many polls a call is dropped: no more than a store of a few round trips needs.
+const POLLS: core::ops::Range<usize> = 0..12;
+
+/// How often the rows are read before what is seen counts: the store may still be at work on what it was left with.
+const READS: usize = 100;
+
+pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    for polls in POLLS {
+        let before = kept(store, &record(project)?).await?;
+        let (key, new) = (before.key(), successor(&before)?);
+        cut(polls, store.rotate(&key, before.version, new.clone(), at(20), None)).await;
+        let mut half = None;
+        for _ in 0..READS {
+            let there = store.find(&new.key()).await?.is_some();
+            let linked = stored(store, &key).await?.rotated_to == Some(new.id);
+            half = (there != linked).then_some(there);
+            if half.is_none() {
+                break;
+            }
+        }
+        if let Some(there) = half {
+            let (is, is_not) = if there { ("its row is there", "link") } else { ("the link is there", "row") };
+            ensure!(false, "rotate dropped after {polls} polls: of the successor {is}, but no {is_not}");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_dropped_revoke_owner_can_be_repeated<S: TokenStore>(store: &S) -> Verdict {
+    for polls in POLLS {
+        let first = record(project()?)?;
+        let mut samples = vec![first.clone()];
+        for _ in 0..3 {
+            samples.push(TokenRecord { id: id('1')?, ..first.clone() });
+        }
+        put_all(store, &samples).await?;
+        let revocation = revocation("root", 1)?;
+        cut(polls, store.revoke_owner(&first.project, &first.owner, &revocation)).await;
+        store.revoke_owner(&first.project, &first.owner, &revocation).await?;
+        let keys: Vec<TokenKey> = samples.iter().map(TokenRecord::key).collect();
+        let count = revoked(store, &keys).await?;
+        ensure!(count == keys.len(), "dropped after {polls} polls and repeated: revoked {count} of {}", keys.len());
+    }
+    Ok(())
+}
+
+async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
+    let mut count = 0;
+    for key in keys {
+        count += usize::from(stored(store, key).await?.revoked.is_some());
+    }
+    Ok(count)
+}
+
+pub(super) async fn a_dropped_import_is_whole_or_nothing<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+    for polls in POLLS {
+        let (project, mut batch) = (project()?, Vec::new());
+        for _ in 0..4 {
+            batch.push(ImportRow::new(record(project)?, import_key()?));
+        }
+        let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
+        cut(polls, store.import(batch)).await;
+        let mut count = 0;
+        for _ in 0..READS {
+            count = there(store, &keys).await?;
+            if count == 0 || count == keys.len() {
+                break;
+            }
+        }
+        ensure!(count == 0 || count == keys.len(), "dropped after {polls} polls: imported {count} of {}", keys.len());
+    }
+    Ok(())
+}
+
+async fn there<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
+    let mut count = 0;
+    for key in keys {
+        count += usize::from(store.find(key).await?.is_some());
+    }
+    Ok(count)
+}

@@ -1,0 +1,191 @@
+//! The laws of notices: claim and acknowledge.
+
+use std::sync::Arc;
+
+use super::report::{Broken, Verdict, ensure, ensure_eq, same_but_version};
+use super::sample::{
+    DAY, absent, at, disabled, ensure_absent, full, ids, kept, project, put, put_all, record, revocation, sibling,
+    some, stored,
+};
+use crate::rules::record::TokenRecord;
+use crate::rules::status::NoticeStage;
+use crate::store::contract::{StoreMaintenance, TokenStore};
+use crate::store::query::PageSize;
+use crate::words::ids::ProjectId;
+use crate::words::timestamp::Timestamp;
+
+/// Claims all that is due at noon, until a second later.
+async fn claim<S: StoreMaintenance>(store: &S, project: ProjectId) -> Result<Vec<Arc<TokenRecord>>, Broken> {
+    Ok(store.claim_notices(&project, at(0), at(1000), PageSize::MAX).await?)
+}
+
+/// A token that expires in an hour: a notice is due.
+fn due(project: ProjectId) -> Result<TokenRecord, Broken> {
+    Ok(TokenRecord { expires_at: Some(at(3_600_000)), ..record(project)? })
+}
+
+pub(super) async fn claim_takes_just_what_is_due<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    let mut samples = vec![record(project)?];
+    for days in [1, 7, 30] {
+        let begins = at(0).saturating_add(DAY * days);
+        let millis = begins.as_unix_millis();
+        for expires_at in [millis - 1, millis, millis + 1] {
+            let expires_at = Some(Timestamp::from_unix_millis(expires_at)?);
+            for notice_stage in NoticeStage::ALL.iter().copied() {
+                samples.push(TokenRecord { expires_at, notice_stage, ..record(project)? });
+            }
+        }
+    }
+    for millis in [-1, 0, 1] {
+        samples.push(TokenRecord { expires_at: Some(at(millis)), ..record(project)? });
+        samples.push(TokenRecord { grace_until: Some(at(millis)), ..due(project)? });
+        samples.push(TokenRecord { confirm_by: Some(at(millis)), ..due(project)? });
+        samples.push(TokenRecord { not_before: Some(at(millis)), ..due(project)? });
+    }
+    samples.push(TokenRecord { disabled: Some(disabled("root", -1)?), ..due(project)? });
+    samples.push(TokenRecord { revoked: Some(revocation("root", -1)?), ..due(project)? });
+    samples.push(TokenRecord { rotated_to: Some(samples[0].id), grace_until: Some(at(50)), ..due(project)? });
+    put_all(store, &samples).await?;
+    let expected = ids(samples.iter().filter(|sample| sample.due_notice(at(0)).is_some()));
+    ensure_eq!(ids(claim(store, project).await?), expected, "claimed");
+    Ok(())
+}
+
+pub(super) async fn claim_stays_in_its_project<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let here = due(project()?)?;
+    let there = due(sibling(here.project, '6')?)?;
+    put_all(store, &[here.clone(), there.clone()]).await?;
+    let claimed = claim(store, here.project).await?;
+    ensure!(!claimed.iter().any(|claimed| claimed.id == there.id), "claimed in one project: a token of another");
+    let lease = stored(store, &there.key()).await?.notice_lease_until;
+    ensure_eq!(lease, None, "the lease of a token of another project");
+    Ok(())
+}
+
+pub(super) async fn claim_respects_a_lease<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    let sample = TokenRecord { notice_lease_until: Some(at(1)), ..due(project)? };
+    put(store, &sample).await?;
+    ensure_eq!(ids(claim(store, project).await?), [], "claimed under another's lease");
+    Ok(())
+}
+
+pub(super) async fn claim_takes_over_when_a_lease_ends<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    for millis in [-1, 0] {
+        let sample = TokenRecord { notice_lease_until: Some(at(millis)), ..due(project)? };
+        put(store, &sample).await?;
+        let claimed = claim(store, project).await?;
+        let what = format!("claimed at {}, of a lease until {}", at(0), at(millis));
+        ensure!(claimed.iter().any(|claimed| claimed.id == sample.id), "{what}: not the token");
+    }
+    Ok(())
+}
+
+pub(super) async fn claim_writes_the_lease<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let filled = full(project()?)?;
+    let sample = TokenRecord {
+        confirm_by: None,
+        rotated_to: None,
+        grace_until: None,
+        expires_at: Some(at(3_600_000)),
+        notice_lease_until: None,
+        ..filled
+    };
+    let before = kept(store, &sample).await?;
+    let expected = TokenRecord { notice_lease_until: Some(at(1000)), ..TokenRecord::clone(&before) };
+    let claimed = claim(store, before.project).await?;
+    let claimed = some(claimed.iter().find(|claimed| claimed.id == before.id), "claim_notices")?;
+    same_but_version(claimed, &expected, "the record claimed")?;
+    same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after a claim")
+}
+
+pub(super) async fn claim_leaves_the_version<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let before = kept(store, &due(project()?)?).await?;
+    let claimed = claim(store, before.project).await?;
+    ensure_eq!(stored(store, &before.key()).await?.version, before.version, "the version after a claim");
+    for claimed in claimed {
+        ensure_eq!(claimed.version, before.version, "the version of the record claimed");
+    }
+    Ok(())
+}
+
+pub(super) async fn claim_takes_the_soonest_first<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    let mut samples = Vec::new();
+    for hours in [3, 1, 5, 2, 4] {
+        samples.push(TokenRecord { expires_at: Some(at(hours * 3_600_000)), ..record(project)? });
+    }
+    put_all(store, &samples).await?;
+    samples.sort_by_key(|sample| sample.expires_at);
+    let mut claimed = Vec::new();
+    for _ in 0..samples.len() {
+        let batch = store.claim_notices(&project, at(0), at(1000), PageSize::clamped(2)).await?;
+        claimed.extend(batch.iter().map(|record| record.expires_at));
+    }
+    let expected: Vec<_> = samples.iter().map(|sample| sample.expires_at).collect();
+    ensure_eq!(claimed, expected, "the expiries of what was claimed, 2 at a time");
+    Ok(())
+}
+
+pub(super) async fn claim_takes_no_more_than_asked<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    let samples = [due(project)?, due(project)?, due(project)?];
+    put_all(store, &samples).await?;
+    let claimed = store.claim_notices(&project, at(0), at(1000), PageSize::clamped(2)).await?;
+    ensure_eq!(claimed.len(), 2, "rows claimed, of 3");
+    let mut leased = 0;
+    for sample in &samples {
+        leased += usize::from(stored(store, &sample.key()).await?.notice_lease_until.is_some());
+    }
+    ensure_eq!(leased, 2, "rows leased, of 3");
+    Ok(())
+}
+
+pub(super) async fn acknowledge_sets_the_stage_and_ends_the_lease<S>(store: &S) -> Verdict
+where
+    S: TokenStore + StoreMaintenance,
+{
+    let project = project()?;
+    for stage in [NoticeStage::Month, NoticeStage::Week, NoticeStage::Day] {
+        let sample = TokenRecord { notice_stage: NoticeStage::None, ..full(project)? };
+        let before = kept(store, &sample).await?;
+        let expected = TokenRecord { notice_stage: stage, notice_lease_until: None, ..TokenRecord::clone(&before) };
+        let answer = some(store.acknowledge_notice(&before.key(), stage).await?, "acknowledge_notice")?;
+        same_but_version(&answer, &expected, "the answer to acknowledge_notice")?;
+        same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after acknowledge_notice")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn acknowledge_never_goes_back<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let project = project()?;
+    for stage in [NoticeStage::None, NoticeStage::Month, NoticeStage::Week] {
+        let sample = TokenRecord { notice_stage: NoticeStage::Week, ..due(project)? };
+        let key = kept(store, &sample).await?.key();
+        some(store.acknowledge_notice(&key, stage).await?, "acknowledge_notice")?;
+        let found = stored(store, &key).await?.notice_stage;
+        ensure_eq!(found, NoticeStage::Week, "the stage after an acknowledgement of {stage}, which is not later");
+    }
+    Ok(())
+}
+
+pub(super) async fn acknowledge_leaves_the_version<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let before = kept(store, &due(project()?)?).await?;
+    let answer = store.acknowledge_notice(&before.key(), NoticeStage::Day).await?;
+    let answer = some(answer, "acknowledge_notice")?;
+    ensure_eq!(answer.version, before.version, "the version in the answer to acknowledge_notice");
+    let found = stored(store, &before.key()).await?.version;
+    ensure_eq!(found, before.version, "the version after acknowledge_notice");
+    Ok(())
+}
+
+pub(super) async fn acknowledge_answers_none_for_the_absent<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let key = absent(project()?)?;
+    let Ok(answer) = store.acknowledge_notice(&key, NoticeStage::Day).await else {
+        return Err(Broken::new("acknowledge_notice of no row: an error, not None"));
+    };
+    ensure!(answer.is_none(), "acknowledge_notice of no row: a record, not None");
+    ensure_absent(store, &key, "after acknowledge_notice of no row").await
+}

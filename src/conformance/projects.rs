@@ -1,0 +1,99 @@
+//! The laws of projects.
+
+use super::report::{Broken, Verdict, ensure};
+use super::sample::{owner, project, put, record, sibling};
+use crate::rules::record::TokenRecord;
+use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::store::query::PageSize;
+use crate::words::ids::ProjectId;
+use crate::words::text::OwnerId;
+
+/// Three projects that differ in their last character, each with a token of the owner.
+async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Broken> {
+    let first = project()?;
+    let owner = owner(first, "ada")?;
+    let projects = ['7', 'b', 'z'].into_iter().map(|last| sibling(first, last)).collect::<Result<Vec<_>, _>>()?;
+    // Not in their order, and one of them twice.
+    for at in [1, 2, 0, 1] {
+        put(store, &TokenRecord { owner: owner.clone(), ..record(projects[at])? }).await?;
+    }
+    Ok((projects, owner))
+}
+
+/// All that is named behind a project up to `last`, in calls of at most `most`.
+async fn walk<S: StoreMaintenance>(
+    store: &S,
+    mut query: ProjectsQuery,
+    last: ProjectId,
+) -> Result<Vec<ProjectId>, Broken> {
+    const FAR: usize = 1000;
+    let mut seen = Vec::new();
+    for _ in 0..FAR {
+        let named = store.projects(&query).await?;
+        let Some(end) = named.last().copied() else { return Ok(seen) };
+        seen.extend(named);
+        if end >= last {
+            return Ok(seen);
+        }
+        query.after = Some(end);
+    }
+    Err(Broken::new(format!("projects: no end after {FAR} calls")))
+}
+
+pub(super) async fn projects_names_all_that_have_tokens<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let (projects, _) = three(store).await?;
+    // In a shared database others may lie between.
+    let after = Some(sibling(projects[0], '6')?);
+    for most in [1, 2, 100] {
+        let query = ProjectsQuery { owner: None, after, most: PageSize::clamped(most) };
+        let named = walk(store, query, projects[2]).await?;
+        ensure!(projects.iter().all(|project| named.contains(project)), "projects, {most} at a time: some are missing");
+    }
+    Ok(())
+}
+
+pub(super) async fn projects_names_all_of_an_owner<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let (projects, owner) = three(store).await?;
+    for most in [1, 2, 100] {
+        let query = ProjectsQuery { owner: Some(owner.clone()), after: None, most: PageSize::clamped(most) };
+        let named = walk(store, query, projects[2]).await?;
+        let all = projects.iter().all(|project| named.contains(project));
+        ensure!(all, "projects of an owner, {most} at a time: some are missing");
+    }
+    Ok(())
+}
+
+pub(super) async fn projects_ascend<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let (projects, owner) = three(store).await?;
+    for owner in [None, Some(owner)] {
+        let named = store.projects(&ProjectsQuery { owner, after: None, most: PageSize::MAX }).await?;
+        ensure!(named.is_sorted_by(|a, b| a < b), "projects: not ascending, or one twice");
+    }
+    let after = Some(sibling(projects[0], '6')?);
+    let named = store.projects(&ProjectsQuery { owner: None, after, most: PageSize::MAX }).await?;
+    ensure!(named.is_sorted_by(|a, b| a < b), "projects behind one: not ascending, or one twice");
+    Ok(())
+}
+
+pub(super) async fn projects_start_behind_the_one_named<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    let (projects, owner) = three(store).await?;
+    for owner in [None, Some(owner)] {
+        let query = ProjectsQuery { owner, after: Some(projects[1]), most: PageSize::MAX };
+        let named = store.projects(&query).await?;
+        ensure!(
+            named.iter().all(|named| *named > projects[1]),
+            "projects behind one: it is among them, or one before it"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn projects_are_no_more_than_asked<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
+    three(store).await?;
+    for most in [1, 2] {
+        let named =
+            store.projects(&ProjectsQuery { most: PageSize::clamped(most), ..ProjectsQuery::default() }).await?;
+        ensure!(named.len() <= most, "projects: {} named, at most {most} asked for", named.len());
+    }
+    Ok(())
+}

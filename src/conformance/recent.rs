@@ -1,0 +1,62 @@
+//! The laws of what a verification is answered with.
+
+use super::report::{Verdict, ensure_eq};
+use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
+use crate::rules::change::Change;
+use crate::store::contract::TokenStore;
+use crate::words::ids::TokenKey;
+
+/// What is shown of a key is what is there, of whichever age it says it is: nobody but this store has changed it.
+async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
+    let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
+    ensure_eq!(recent, now, "find_recent behind {what}");
+    Ok(())
+}
+
+pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let (sample, old) = (full(project)?, record(project)?);
+    let new = successor(&old)?;
+    put(store, &old).await?;
+    for key in [absent(project)?, sample.key(), new.key()] {
+        ensure_eq!(store.find_recent(&key).await?.record, None, "find_recent of no row");
+    }
+    put(store, &sample).await?;
+    shows_what_is_there(store, &sample.key(), "an insert").await?;
+    store.rotate(&old.key(), old.version, new.clone(), at(20), None).await?;
+    shows_what_is_there(store, &new.key(), "the rotation that it came of").await
+}
+
+pub(super) async fn find_durable_shows_what_find_does<S: TokenStore>(store: &S) -> Verdict {
+    let sample = full(project()?)?;
+    let key = sample.key();
+    ensure_eq!(store.find_durable(&key).await?, None, "find_durable of no row");
+    put(store, &sample).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an insert");
+    store.update(&key, sample.version, Change::Rename(name("new")?)).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an update");
+    store.revoke(&key, &revocation("root", 1)?).await?;
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind a revocation");
+    Ok(())
+}
+
+pub(super) async fn find_recent_shows_what_was_changed<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let (renamed, revoked, rotated, of_owner) = (full(project)?, record(project)?, record(project)?, record(project)?);
+    let all = [renamed.clone(), revoked.clone(), rotated.clone(), of_owner.clone()];
+    put_all(store, &all).await?;
+    for sample in &all {
+        shows_what_is_there(store, &sample.key(), "an insert").await?;
+    }
+    store.update(&renamed.key(), renamed.version, Change::Rename(name("new")?)).await?;
+    shows_what_is_there(store, &renamed.key(), "an update").await?;
+    store.revoke(&revoked.key(), &revocation("root", 1)?).await?;
+    shows_what_is_there(store, &revoked.key(), "a revocation").await?;
+    store.rotate(&rotated.key(), rotated.version, successor(&rotated)?, at(20), None).await?;
+    shows_what_is_there(store, &rotated.key(), "a rotation").await?;
+    store.revoke_owner(&project, &of_owner.owner, &revocation("root", 2)?).await?;
+    for sample in &all {
+        shows_what_is_there(store, &sample.key(), "the revocation of a group").await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! The laws of rotate.
+
+use super::report::{Broken, Verdict, ensure, ensure_eq, refused, same, same_but_version};
+use super::sample::{
+    absent, at, disabled, ensure_absent, full, id, kept, name, project, put, put_all, record, request, revocation,
+    some, stored, successor,
+};
+use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::store::contract::TokenStore;
+use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged};
+
+pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
+    // Without a successor yet, else filled.
+    let old = TokenRecord { rotated_to: None, grace_until: None, last_used_at: Some(at(-4)), ..full(project()?)? };
+    let before = kept(store, &old).await?;
+    let new = TokenRecord { confirm_by: Some(at(50)), request_id: request("r")?, ..successor(&old)? };
+    let mut expected = TokenRecord::clone(&before);
+    expected.rotate_to(new.id, at(20));
+    let answer = some(store.rotate(&before.key(), before.version, new.clone(), at(20), None).await?, "rotate")?;
+    same_but_version(&answer, &expected, "the answer to rotate, the old token")?;
+    same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token")?;
+    ensure!(store.find(&new.key()).await?.is_some(), "the successor is not there");
+    Ok(())
+}
+
+pub(super) async fn rotate_keeps_every_column_of_the_successor<S: TokenStore>(store: &S) -> Verdict {
+    let old = record(project()?)?;
+    let before = kept(store, &old).await?;
+    let new = TokenRecord { family: old.family, rotated_from: Some(old.id), ..full(old.project)? };
+    some(store.rotate(&before.key(), before.version, new.clone(), at(20), None).await?, "rotate")?;
+    same(&*stored(store, &new.key()).await?, &new, "the successor")
+}
+
+pub(super) async fn rotate_raises_the_version<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let new = successor(&before)?;
+    let answer = some(store.rotate(&before.key(), before.version, new, at(20), None).await?, "rotate")?;
+    ensure_eq!(answer.version, before.version + 1, "the version in the answer to rotate");
+    ensure_eq!(stored(store, &before.key()).await?.version, before.version + 1, "the version after rotate");
+    Ok(())
+}
+
+pub(super) async fn rotate_needs_the_expected_version<S: TokenStore>(store: &S) -> Verdict {
+    let sample = TokenRecord { version: 41, ..record(project()?)? };
+    let before = kept(store, &sample).await?;
+    for version in [before.version - 1, before.version + 1, 0, TokenRecord::MAX_VERSION] {
+        let result = store.rotate(&before.key(), version, successor(&before)?, at(20), None).await;
+        refused(result, Conflict, &format!("rotate of version {}, expecting {version}", before.version))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rotate_refuses_a_revoked_token<S: TokenStore>(store: &S) -> Verdict {
+    let sample = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(project()?)? };
+    let before = kept(store, &sample).await?;
+    let result = store.rotate(&before.key(), before.version, successor(&before)?, at(20), None).await;
+    refused(result, Conflict, "rotate of a revoked token")
+}
+
+pub(super) async fn rotate_takes_tokens_that_do_not_work<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let samples = [
+        TokenRecord { expires_at: Some(at(-1)), ..record(project)? },
+        TokenRecord { disabled: Some(disabled("root", -1)?), ..record(project)? },
+        TokenRecord { confirm_by: Some(at(-1)), ..record(project)? },
+        TokenRecord { not_before: Some(at(1000)), ..record(project)? },
+        TokenRecord { grace_until: Some(at(-1)), ..record(project)? },
+    ];
+    for sample in samples {
+        put(store, &sample).await?;
+        let result = store.rotate(&sample.key(), sample.version, successor(&sample)?, at(20), None).await;
+        ensure!(matches!(result, Ok(Some(_))), "rotate of a token that is {}: not done", sample.status(at(10)));
+    }
+    Ok(())
+}
+
+pub(super) async fn rotate_refuses_a_successor_that_is_there<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let there = TokenRecord { name: name("there before")?, ..record(before.project)? };
+    put(store, &there).await?;
+    let new = TokenRecord { id: there.id, ..successor(&before)? };
+    let result = store.rotate(&before.key(), before.version, new, at(20), None).await;
+    refused(result, Conflict, "rotate to a key that exists")?;
+    same(&*stored(store, &there.key()).await?, &there, "the token that was there first")
+}
+
+pub(super) async fn rotate_stays_in_its_project<S: TokenStore>(store: &S) -> Verdict {
+    let before = kept(store, &record(project()?)?).await?;
+    let elsewhere = TokenRecord { project: project()?, ..successor(&before)? };
+    let result = store.rotate(&before.key(), before.version, elsewhere.clone(), at(20), None).await;
+    refused(result, Conflict, "rotate to another project")?;
+    ensure_absent(store, &elsewhere.key(), "the successor in another project").await
+}
+
+pub(super) async fn rotate_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
+    let never = record(project()?)?;
+    let new = successor(&never)?;
+    let Ok(answer) = store.rotate(&absent(never.project)?, 1, new.clone(), at(20), None).await else {
+        return Err(Broken::new("rotate of no row: an error, not None"));
+    };
+    ensure!(answer.is_none(), "rotate of no row: a record, not None");
+    ensure_absent(store, &new.key(), "the successor of no row").await
+}
+
+/// Inserts a token and rotates it to a successor that waits to be confirmed. Both as they are then.
+async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) -> Result<[TokenRecord; 2], Broken> {
+    rotated_from(store, record(project()?)?, request_id).await
+}
+
+/// The same of this token.
+async fn rotated_from<S: TokenStore>(
+    store: &S,
+    old: TokenRecord,
+    request_id: Option<&str>,
+) -> Result<[TokenRecord; 2], Broken> {
+    let before = kept(store, &old).await?;
+    let request_id = request_id.map_or(Ok(None), request)?;
+    let new = TokenRecord { confirm_by: Some(at(1000)), request_id, ..successor(&before)? };
+    some(store.rotate(&before.key(), before.version, new.clone(), at(20), None).await?, "rotate")?;
+    let old = stored(store, &before.key()).await?;
+    let new = stored(store, &new.key()).await?;
+    Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
+}
+
+/// Another successor, of this request.
+fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
+    let request_id = request_id.map_or(Ok(None), request)?;
+    Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })
+}
+
+pub(super) async fn rotate_refuses_a_second_successor<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, Some("one")).await?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("two"))?, at(30), None).await;
+    refused(result, Conflict, "rotate again, by another request")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30), None).await;
+    refused(result, Conflict, "rotate again, by no request")
+}
+
+pub(super) async fn two_rotations_without_a_request_are_no_retry<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, None).await?;
+    let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30), None).await;
+    refused(result, Conflict, "rotate again, both times without a request id")
+}
+
+pub(super) async fn a_retry_takes_the_place_of_the_first<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, Some("one")).await?;
+    let second = again(&old, Some("one"))?;
+    let mut expected = old.clone();
+    expected.rotate_to(second.id, at(30));
+    let answer = store.rotate(&old.key(), old.version, second.clone(), at(30), None).await;
+    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: not done");
+    same_but_version(&*some(answer?, "rotate")?, &expected, "the answer to a retry, the old token")?;
+    same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token after a retry")?;
+    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry is not there");
+    Ok(())
+}
+
+pub(super) async fn a_retry_revokes_the_first_successor<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    let second = again(&old, Some("one"))?;
+    let mut expected = first.clone();
+    let by = second.created_by.clone();
+    expected.revoke(&Revocation { at: second.created_at, by, reason: RevocationReason::Superseded });
+    if store.rotate(&old.key(), old.version, second, at(30), None).await.is_ok() {
+        same(&*stored(store, &first.key()).await?, &expected, "the first successor after a retry")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_confirmed_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    some(store.update(&first.key(), first.version, Change::Confirm).await?, "update")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30), None).await;
+    refused(result, Conflict, "a retry after the successor was confirmed")
+}
+
+pub(super) async fn a_revoked_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let [old, first] = rotated(store, Some("one")).await?;
+    some(store.revoke(&first.key(), &revocation("ada", 12)?).await?, "revoke")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30), None).await;
+    refused(result, Conflict, "a retry after the successor was revoked")
+}
+
+pub(super) async fn a_changed_successor_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    for change in [Change::Disable(disabled("root", 12)?), Change::Rename(name("seen")?)] {
+        let [old, first] = rotated(store, Some("one")).await?;
+        let what = format!("a retry after the successor was changed by {change:?}");
+        some(store.update(&first.key(), first.version, change).await?, "update")?;
+        let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30), None).await;
+        refused(result, Conflict, &what)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let margin = TokenRecord::REPEAT_MARGIN.as_millis() as i64;
+    for (millis, too_late) in [(1000 + margin, false), (1001 + margin, true)] {
+        let before = TokenRecord { expires_at: Some(at(millis + 2)), ..record(project()?)? };
+        let before = kept(store, &before).await?;
+        let first = TokenRecord { confirm_by: Some(at(1000)), request_id: request("one")?, ..successor(&before)? };
+        let (version, grace_until) = (before.version, at(millis + 1));
+        let old = some(store.rotate(&before.key(), version, first, grace_until, None).await?, "rotate")?;
+        let late = TokenRecord { created_at: at(millis), ..again(&old, Some("one"))? };
+        let result = store.rotate(&old.key(), old.version, late, grace_until, None).await;
+        let what = format!("a retry at {} of a rotation whose successor ended at {}", at(millis), at(1000));
+        if too_late {
+            refused(result, Conflict, &what)?;
+        } else {
+            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S) -> Verdict {
+    let fresh = kept(store, &record(project()?)?).await?;
+    unchanged(store, &[&fresh], fresh.version + 1, &successor(&fresh)?, "version").await?;
+
+    let revoked = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(fresh.project)? };
+    let revoked = kept(store, &revoked).await?;
+    unchanged(store, &[&revoked], revoked.version, &successor(&revoked)?, "revocation").await?;
+
+    let fresh = kept(store, &record(fresh.project)?).await?;
+    let there = kept(store, &TokenRecord { name: name("there before")?, ..record(fresh.project)? }).await?;
+    let new = TokenRecord { id: there.id, ..successor(&fresh)? };
+    unchanged(store, &[&fresh, &there], fresh.version, &new, "successor's key").await?;
+
+    // In a retry there is one more row to be left alone, which it would revoke.
+    let [old, first] = rotated(store, Some("one")).await?;
+    let there = kept(store, &record(old.project)?).await?;
+    let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
+    unchanged(store, &[&old, &first, &there], old.version, &new, "successor's key, in a retry").await?;
+
+    let [old, first] = rotated(store, Some("one")).await?;
+    unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
+}
+
+/// If the rotation of the first row is refused: these rows are as they were, and the successor is not there, unless it
+/// was one of them.
+async fn unchanged<S: TokenStore>(
+    store: &S,
+    rows: &[&TokenRecord],
+    version: u64,
+    new: &TokenRecord,
+    cause: &str,
+) -> Verdict {
+    if store.rotate(&rows[0].key(), version, new.clone(), at(40), None).await.is_ok() {
+        // The law of another case.
+        return Ok(());
+    }
+    for row in rows {
+        let what = format!("the row of {:?} after a rotation refused for its {cause}", row.name);
+        same(&*stored(store, &row.key()).await?, row, &what)?;
+    }
+    if rows.iter().any(|row| row.id == new.id) {
+        return Ok(());
+    }
+    ensure_absent(store, &new.key(), &format!("the successor of a rotation refused for its {cause}")).await
+}
+
+pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    // The successor comes at 10 ms: just before the end of the grace, at it, and after it.
+    let graces = [(11, true), (10, false), (9, false)];
+    for (grace, waits) in graces {
+        let first = TokenRecord { grace_until: Some(at(grace)), rotated_to: Some(id('1')?), ..record(project)? };
+        let what = format!("rotate at {} of a token whose predecessor works until {}", at(10), at(grace));
+        tries(store, first, waits, &what).await?;
+    }
+    let in_grace = || Ok::<_, Broken>(TokenRecord { grace_until: Some(at(99)), ..record(project)? });
+    let disabled = TokenRecord { disabled: Some(disabled("root", -3)?), ..in_grace()? };
+    tries(store, disabled, true, "rotate of a token whose predecessor is in grace and disabled").await?;
+    let revoked = TokenRecord { revoked: Some(revocation("ada", -1)?), ..in_grace()? };
+    tries(store, revoked, false, "rotate of a token whose predecessor is revoked").await?;
+    let expired = TokenRecord { expires_at: Some(at(10)), ..in_grace()? };
+    tries(store, expired, false, "rotate of a token whose predecessor has expired").await?;
+    tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
+}
+
+/// Rotates the successor of this token, which must be refused or done.
+async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
+    let mut second = successor(&first)?;
+    second.created_at = at(0);
+    put(store, &TokenRecord { rotated_to: Some(second.id), ..first }).await?;
+    let second = kept(store, &second).await?;
+    let result = store.rotate(&second.key(), second.version, successor(&second)?, at(20), None).await;
+    if waits {
+        return refused(result, Conflict, what);
+    }
+    ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+    Ok(())
+}
+
+pub(super) async fn a_retry_is_done_after_the_grace<S: TokenStore>(store: &S) -> Verdict {
+    // The grace has ended, and the successor was not confirmed in time: the answer of the first call was lost.
+    let [old, _] = rotated(store, Some("one")).await?;
+    let late = TokenRecord { created_at: at(2000), ..again(&old, Some("one"))? };
+    let answer = store.rotate(&old.key(), old.version, late, at(20), None).await;
+    ensure!(matches!(answer, Ok(Some(_))), "a retry after the grace of the old token: not done");
+    Ok(())
+}
+
+pub(super) async fn an_expired_token_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    for (millis, ended) in [(14, true), (15, true), (16, false)] {
+        let expiring = TokenRecord { expires_at: Some(at(millis)), ..record(project()?)? };
+        let [old, _] = rotated_from(store, expiring, Some("one")).await?;
+        let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(20), None).await;
+        let what = format!("a retry at {} of a token that expires at {}", at(15), at(millis));
+        if ended {
+            refused(result, Conflict, &what)?;
+        } else {
+            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_disabled_token_ends_retries<S: TokenStore>(store: &S) -> Verdict {
+    let [old, _] = rotated(store, Some("one")).await?;
+    let old = some(store.update(&old.key(), old.version, Change::Disable(disabled("root", 12)?)).await?, "update")?;
+    let result = store.rotate(&old.key(), old.version, again(&old, Some("one"))?, at(30), None).await;
+    refused(result, Conflict, "a retry after the old token was disabled")
+}
+
+pub(super) async fn rotate_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let (good, old) = (record(project)?, record(project)?);
+    let revoked = TokenRecord { revoked: Some(revocation("ada", -1)?), ..record(project)? };
+    put_all(store, &[good.clone(), revoked.clone()]).await?;
+    let before = kept(store, &old).await?;
+    let condition = |record: &TokenRecord| IssuerCondition { id: record.id, version: record.version };
+    let refusing = [
+        (IssuerCondition { id: id('1')?, version: 1 }, "is not there"),
+        (condition(&revoked), "is revoked"),
+        (IssuerCondition { version: good.version + 1, ..condition(&good) }, "is of another version"),
+    ];
+    for (issuer, what) in refusing {
+        let new = successor(&before)?;
+        let result = store.rotate(&before.key(), before.version, new.clone(), at(20), Some(issuer)).await;
+        refused(result, IssuerChanged, &format!("rotate whose issuer {what}"))?;
+        same(&*stored(store, &before.key()).await?, &before, &format!("a token after a rotation whose issuer {what}"))?;
+        ensure_absent(store, &new.key(), &format!("the successor of a rotation whose issuer {what}")).await?;
+    }
+    // By another token, and then by itself.
+    let rotated =
+        store.rotate(&before.key(), before.version, successor(&before)?, at(20), Some(condition(&good))).await;
+    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of another token: not done");
+    let rotated = store.rotate(&good.key(), good.version, successor(&good)?, at(20), Some(condition(&good))).await;
+    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of the token itself: not done");
+    Ok(())
+}

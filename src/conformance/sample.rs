@@ -1,0 +1,223 @@
+//! Records to try a store with. Ids are random, owners are named after their project: a shared database is safe.
+
+use core::borrow::Borrow;
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::report::{Broken, Verdict, ensure};
+use crate::rules::address::AddressRanges;
+use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
+use crate::rules::scope::ScopeSet;
+use crate::rules::status::{NoticeStage, Status};
+use crate::store::contract::{ImportKey, TokenStore};
+use crate::store::query::{Life, StatusFilter};
+use crate::words::alphabet;
+use crate::words::digest::Digest;
+use crate::words::folded::FoldedName;
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// A time, in milliseconds from the noon at which all cases play. What has an end in a record ends at `at(0)`.
+pub(super) fn at(millis: i64) -> Timestamp {
+    const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
+    Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
+}
+
+/// A day, for times around notices.
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn random<const N: usize>() -> Result<[u8; N], Broken> {
+    let mut digits = [0; N];
+    alphabet::random(&mut getrandom::SysRng, &mut digits)?;
+    Ok(digits)
+}
+
+/// A new project, with an id as long as they get: a store that cuts it confuses it with its [`sibling`]s.
+pub(super) fn project() -> Result<ProjectId, Broken> {
+    let stem = random::<31>()?.map(|digit| digit.to_ascii_lowercase());
+    Ok(ProjectId::new(&format!("{}5", String::from_utf8_lossy(&stem)))?)
+}
+
+/// The project whose id differs in the last character.
+pub(super) fn sibling(project: ProjectId, last: char) -> Result<ProjectId, Broken> {
+    let stem = &project.as_str()[..ProjectId::MAX_LEN - 1];
+    Ok(ProjectId::new(&format!("{stem}{last}"))?)
+}
+
+/// A new token id under this key number's character.
+pub(super) fn id(first: char) -> Result<TokenId, Broken> {
+    let digits = random::<15>()?;
+    Ok(TokenId::new(&format!("{first}{}", String::from_utf8_lossy(&digits)))?)
+}
+
+/// The key of no token.
+pub(super) fn absent(project: ProjectId) -> Result<TokenKey, Broken> {
+    Ok(TokenKey { project, id: id('1')? })
+}
+
+pub(super) fn folded(part: &str) -> Result<FoldedName, Broken> {
+    Ok(FoldedName::new(part)?)
+}
+
+pub(super) fn owner(project: ProjectId, name: &str) -> Result<OwnerId, Broken> {
+    Ok(OwnerId::new(&format!("{name}@{project}"))?)
+}
+
+pub(super) fn name(text: &str) -> Result<Name, Broken> {
+    Ok(Name::new(text)?)
+}
+
+pub(super) fn request(text: &str) -> Result<Option<RequestId>, Broken> {
+    Ok(Some(RequestId::new(text)?))
+}
+
+pub(super) fn import_key() -> Result<ImportKey, Broken> {
+    Ok(ImportKey::from_bytes(random()?))
+}
+
+pub(super) fn revocation(by: &str, millis: i64) -> Result<Revocation, Broken> {
+    Ok(Revocation { at: at(millis), by: Actor::new(by)?, reason: RevocationReason::KeyCompromise })
+}
+
+pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
+    Ok(Disabled { at: at(millis), by: Actor::new(by)? })
+}
+
+/// A record as small as they get: it works, for ever. Owned by `ada`.
+pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
+    let id = id('1')?;
+    Ok(TokenRecord {
+        prefix: Prefix::new("kit_pat")?,
+        project,
+        id,
+        digest: Digest::from_bytes(random()?),
+        name: name("sample")?,
+        owner: owner(project, "ada")?,
+        kind: TokenKind::Human,
+        scopes: ScopeSet::default(),
+        metadata: Metadata::default(),
+        addresses: AddressRanges::default(),
+        created_at: at(-1000),
+        created_by: Actor::new("ada")?,
+        confirm_by: None,
+        not_before: None,
+        expires_at: None,
+        last_used_at: None,
+        disabled: None,
+        revoked: None,
+        family: id,
+        rotated_from: None,
+        rotated_to: None,
+        grace_until: None,
+        request_id: None,
+        notice_stage: NoticeStage::None,
+        notice_lease_until: None,
+        version: 1,
+    })
+}
+
+/// A record with every column filled but `last_used_at` and `revoked`, which some calls must leave alone.
+pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
+    Ok(TokenRecord {
+        name: name("Ünï \u{301}code 名 \u{1f511} 'quoted' \"%_\\")?,
+        kind: TokenKind::Service,
+        scopes: ScopeSet::new("repo:* user:read ~!#$%&'()*+,-./")?,
+        metadata: Metadata::new(" {\"a\": \"\u{10ffff}\r\n\t\u{1}\"} ")?,
+        addresses: AddressRanges::new("10.0.0.0/8, 2001:db8::/32, ::1")?,
+        created_by: Actor::new("service 'ci'; -- \u{0301}")?,
+        confirm_by: Some(at(86_400_000)),
+        not_before: Some(at(-500)),
+        expires_at: Some(at(90_000_000)),
+        disabled: Some(disabled("root", -3)?),
+        family: id('0')?,
+        rotated_from: Some(id('z')?),
+        rotated_to: Some(id('Z')?),
+        grace_until: Some(at(80_000_001)),
+        request_id: request("req \u{1f501}")?,
+        notice_stage: NoticeStage::Week,
+        notice_lease_until: Some(at(7)),
+        version: 41,
+        ..record(project)?
+    })
+}
+
+/// The token that takes over from `old`.
+pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
+    Ok(TokenRecord {
+        created_at: at(10),
+        created_by: Actor::new("rotator")?,
+        family: old.family,
+        rotated_from: Some(old.id),
+        ..record(old.project)?
+    })
+}
+
+/// Records in every combination of what a status depends on; each time in them is `at(0)`.
+pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
+    let end = |bits: u8, bit: u8| (bits & bit != 0).then(|| at(0));
+    let revoked = revocation("ada", 0)?;
+    let disabled = disabled("ada", 0)?;
+    let record = |bits: u8| {
+        Ok(TokenRecord {
+            confirm_by: end(bits, 1),
+            not_before: end(bits, 2),
+            expires_at: end(bits, 4),
+            grace_until: end(bits, 8),
+            disabled: (bits & 16 != 0).then(|| disabled.clone()),
+            revoked: (bits & 32 != 0).then(|| revoked.clone()),
+            ..record(project)?
+        })
+    };
+    (0..64).map(record).collect()
+}
+
+/// Every filter by status, just before, at and just after the times in [`every_status`].
+pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
+    let each = Status::ALL.iter().flat_map(|status| [Life::Only(*status), Life::Except(*status)]);
+    let lives = each.chain([Life::Live, Life::Dead]);
+    lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { life, at: at(millis) }))
+}
+
+/// Inserts a record without a limit.
+pub(super) async fn put<S: TokenStore>(store: &S, record: &TokenRecord) -> Verdict {
+    store.insert(record.clone(), None, None).await?;
+    Ok(())
+}
+
+/// Inserts records without a limit.
+pub(super) async fn put_all<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Verdict {
+    for record in records {
+        put(store, record).await?;
+    }
+    Ok(())
+}
+
+/// Inserts a record and finds it: what the store holds before the act of the case.
+pub(super) async fn kept<S: TokenStore>(store: &S, record: &TokenRecord) -> Result<Arc<TokenRecord>, Broken> {
+    put(store, record).await?;
+    stored(store, &record.key()).await
+}
+
+/// The record that must be there.
+pub(super) async fn stored<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Arc<TokenRecord>, Broken> {
+    some(store.find(key).await?, "find")
+}
+
+/// What a call on a row that is there must answer.
+pub(super) fn some<T>(answer: Option<T>, call: &str) -> Result<T, Broken> {
+    answer.ok_or_else(|| Broken::new(format!("{call}: answered None for a row that is there")))
+}
+
+/// No record has this key.
+pub(super) async fn ensure_absent<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
+    ensure!(store.find(key).await?.is_none(), "{what}: a row is there that must not be");
+    Ok(())
+}
+
+/// The ids of records, sorted, to be compared as a set that may hold one twice.
+pub(super) fn ids<R: Borrow<TokenRecord>>(records: impl IntoIterator<Item = R>) -> Vec<TokenId> {
+    let mut ids: Vec<TokenId> = records.into_iter().map(|record| record.borrow().id).collect();
+    ids.sort();
+    ids
+}

@@ -1,0 +1,34 @@
+//! Tokens in the base64 that a text holds, such as that of `Authorization: Basic …`.
+
+use base64::Engine;
+use zeroize::Zeroizing;
+
+use super::finder::Finder;
+use crate::words::credential::BASIC;
+use crate::words::format::MIN_LEN;
+use crate::words::leaked::LeakedToken;
+
+/// The fewest characters of base64 that hold a token.
+const SHORTEST: usize = MIN_LEN.div_ceil(3) * 4;
+
+/// Returns the tokens in each run of base64 of a text. It takes memory and time in proportion to the text.
+pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
+    let (mut search, mut tokens) = (finder.search(), Vec::new());
+    let is_of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    for run in text.split(|byte| !is_of_base64(byte)).filter(|run| run.len() >= SHORTEST) {
+        let mut decoded = Zeroizing::new(vec![0; base64::decoded_len_estimate(run.len())]);
+        // What stands before the base64 may be of its alphabet too, as in `Basic%20`: four characters are three bytes, so one
+        // of four beginnings is right.
+        for mut part in (0..4).map(|begin| &run[begin..]) {
+            // A last character by itself holds no whole byte.
+            if part.len() % 4 == 1 {
+                part = &part[..part.len() - 1];
+            }
+            let bytes = BASIC.decode_slice(part, &mut decoded).expect("the run has the alphabet's characters alone");
+            search.feed(&decoded[..bytes], |found| tokens.push(found.token));
+            // No token goes on from one run into the next.
+            search.feed(b" ", |found| tokens.push(found.token));
+        }
+    }
+    tokens
+}

@@ -1,0 +1,186 @@
+//! Rotation: another token takes over, and the old one has some time left.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::delegation::Manager;
+use super::mint::{Issued, MintError, NewToken, mint};
+use super::policy::{Lifetime, Policy};
+use super::record::TokenRecord;
+use super::status::Status;
+use crate::words::keyring::Keyring;
+use crate::words::text::{Actor, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// How a token is to be rotated.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    grace: Duration,
+    lifetime: Option<Lifetime>,
+    retry: Option<(RequestId, Duration)>,
+    manager: Option<Manager>,
+}
+
+impl Rotation {
+    /// Lets the old token work for this much longer, but never beyond its own expiry. With zero it ends immediately. A grace
+    /// beyond [`Policy::max_grace`] is refused.
+    ///
+    /// The new one lives as long as the old one was given, from now on and within today's policy.
+    pub fn with_grace(grace: Duration) -> Self {
+        Self { grace, lifetime: None, retry: None, manager: None }
+    }
+
+    /// How long the new token shall live.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// Safe to repeat where the answer may be lost. The new token does not work until it is
+    /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, and for
+    /// 12 hours after it lapsed, the same call with the same request id ends it and makes another one, also after the old
+    /// token's grace has ended, but not after the old token was revoked or disabled or has expired, nor after the new one was
+    /// revoked or changed. The old token's grace is not lengthened by that.
+    #[must_use]
+    pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
+        Self { retry: Some((request_id, confirm_within)), ..self }
+    }
+
+    /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it. A
+    /// token can repeat its own rotation only until its grace is over, as it works no longer.
+    #[must_use]
+    pub fn within(self, manager: &Manager) -> Self {
+        Self { manager: Some(manager.clone()), ..self }
+    }
+
+    /// Returns the token at whose request it is done, for a store's [condition](Manager::condition).
+    pub fn manager(&self) -> Option<&Manager> {
+        self.manager.as_ref()
+    }
+}
+
+/// A successor that was made, for [`TokenStore::rotate`](crate::TokenStore::rotate).
+#[derive(Debug)]
+pub struct Succession {
+    /// The new token: to insert and to show once.
+    pub successor: Issued,
+    /// When the old one stops working.
+    pub grace_until: Timestamp,
+}
+
+/// Makes the successor of a token: of the same project, owner, name, scopes, addresses and family, under today's keyring and policy.
+/// **Nothing is stored**: insert the successor and change the old record by [`TokenRecord::rotate_to`] in one transaction,
+/// under the condition that the old one has the same version still.
+///
+/// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
+///
+/// The host must decide in that transaction what needs other rows, with [`TokenRecord::may_rotate`]: a token is not rotated
+/// while its own predecessor is in grace. Within a [`Manager`], also the manager's [condition](Manager::condition).
+///
+/// # Errors
+/// Returns [`SuccessionError::Inactive`] if the token is not active, [`SuccessionError::Superseded`] if it has a successor,
+/// unless the rotation repeats an earlier one as [`Rotation::with_retry`] says, and [`SuccessionError::Mint`] if the policy or
+/// the managing token does not allow it.
+pub fn rotate(
+    keyring: &Keyring,
+    policy: &Policy,
+    old: &TokenRecord,
+    rotation: Rotation,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Succession, SuccessionError> {
+    let Rotation { grace, lifetime, retry, manager } = rotation;
+    let manager = manager.map(|manager| manager.for_rotation_of(old));
+    match (old.rotated_to, &retry, stopped(old, now)) {
+        // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
+        (Some(_), Some(_), None) => {}
+        (Some(_), Some(_), Some(status)) => return Err(SuccessionError::Inactive(status)),
+        (Some(_), None, _) if old.revoked.is_none() => return Err(SuccessionError::Superseded),
+        _ => match old.status(now) {
+            Status::Active => {}
+            status => return Err(SuccessionError::Inactive(status)),
+        },
+    }
+    let grace_until = policy.grace_until(grace, now).map_err(MintError::from)?;
+    if let Some(manager) = &manager {
+        manager.admit_rotation(old).map_err(MintError::from)?;
+    }
+    let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, manager.as_ref(), now));
+    let mut new = NewToken::after(old).with_lifetime(lifetime);
+    if let Some((request_id, confirm_within)) = retry {
+        new = new.with_request_id(request_id).with_confirm_within(confirm_within);
+    }
+    if let Some(manager) = &manager {
+        new = new.within(manager);
+    }
+    let mut successor = mint(keyring, policy, new, actor, now)?;
+    successor.record.family = old.family;
+    successor.record.rotated_from = Some(old.id);
+    let ends = [old.grace_until, old.expires_at].into_iter().flatten();
+    let grace_until = ends.fold(grace_until, Ord::min);
+    Ok(Succession { successor, grace_until })
+}
+
+/// What keeps a rotated token from being rotated again by a repeat. Its own grace does not: with a grace of zero it always
+/// has ended by then.
+fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
+    if old.revoked.is_some() {
+        Some(Status::Revoked)
+    } else if old.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        Some(Status::Expired)
+    } else if old.disabled.is_some() {
+        Some(Status::Disabled)
+    } else {
+        None
+    }
+}
+
+/// As long as the old token was given, within today's policy and the managing token.
+fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Manager>, now: Timestamp) -> Lifetime {
+    let lifetimes = policy.lifetimes(old.kind);
+    let given = match old.expires_at {
+        Some(expires_at) => expires_at.saturating_since(old.created_at),
+        None if lifetimes.never_expiring && manager.is_none_or(|manager| manager.admit_expiry(None).is_ok()) => {
+            return Lifetime::Never;
+        }
+        None => lifetimes.default,
+    };
+    let given = lifetimes.nearest(given);
+    Lifetime::For(manager.map_or(given, |manager| manager.shorten(given, now)))
+}
+
+/// Why a token was not rotated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SuccessionError {
+    /// It is not active: a token that has ended, is disabled, pending or not yet valid has no successor.
+    Inactive(Status),
+    /// It has a successor.
+    Superseded,
+    /// The token that it took over from still works until this time. End that grace first: a chain of rotations has at
+    /// most two working tokens.
+    PredecessorInGrace(Timestamp),
+    /// The successor was not made.
+    Mint(MintError),
+}
+
+impl From<MintError> for SuccessionError {
+    fn from(error: MintError) -> Self {
+        Self::Mint(error)
+    }
+}
+
+impl fmt::Display for SuccessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inactive(status) => write!(f, "only an active token can be rotated; this one is {status}"),
+            Self::Superseded => f.write_str("the token was rotated already"),
+            Self::PredecessorInGrace(until) => {
+                write!(f, "the token that this one replaced works until {until}; end its grace first")
+            }
+            Self::Mint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SuccessionError {}

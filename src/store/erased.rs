@@ -1,0 +1,159 @@
+//! A reference, an `Arc` and a `Box` of a store are stores; so is one of an erased type. The calls of each trait are listed once, at
+//! the end.
+
+use core::future::Future;
+use core::pin::Pin;
+use std::sync::Arc;
+
+use super::contract::{
+    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
+    StoreMaintenance, TokenStore, Touch,
+};
+use super::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::rules::change::Change;
+use crate::rules::precondition::IssuerCondition;
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::rules::status::NoticeStage;
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::StoreError;
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// The future of an erased call.
+type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
+
+/// A store that can be maintained, as one object.
+pub(crate) trait MaintainedObject: StoreObject + MaintenanceObject {}
+
+impl<S: TokenStore + StoreMaintenance> MaintainedObject for S {}
+
+/// A store that can be maintained and imports, as one object.
+pub(crate) trait ImportingObject: MaintainedObject + ImportObject {}
+
+impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
+
+/// For one trait: an object-safe twin with boxed futures, the erased store that holds one, and the forwards of it, of pointers and of
+/// objects. A call lists its arguments by reference before the `;`, those by value after it.
+macro_rules! forward {
+    (
+        $(#[$docs:meta])*
+        $erased:ident($object:ident $(, $whole:ident)*) for $trait:ident {
+            $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
+        }
+    ) => {
+        $(#[$docs])*
+        #[derive(Clone)]
+        pub struct $erased(Arc<dyn $object>);
+
+        impl $erased {
+            /// Erases a store. To keep the store too, erase an `Arc` of it.
+            pub fn new(store: impl $trait + 'static) -> Self {
+                Self(Arc::new(store))
+            }
+        }
+
+        impl core::fmt::Debug for $erased {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!($erased)).finish_non_exhaustive()
+            }
+        }
+
+        pub(crate) trait $object: Send + Sync {
+            $(
+                fn $call<'f>(
+                    &'f self,
+                    $($by_ref: &'f $ref_type,)*
+                    $($by_value: $type),*
+                ) -> BoxFuture<'f, $answer>;
+            )+
+        }
+
+        impl<S: $trait> $object for S {
+            $(
+                fn $call<'f>(
+                    &'f self,
+                    $($by_ref: &'f $ref_type,)*
+                    $($by_value: $type),*
+                ) -> BoxFuture<'f, $answer> {
+                    Box::pin($trait::$call(self, $($by_ref,)* $($by_value),*))
+                }
+            )+
+        }
+
+        forward!(@impls $trait
+            [[S: $trait + ?Sized] &S, $trait(this => &**this)]
+            [[S: $trait + ?Sized] Arc<S>, $trait(this => &**this)]
+            [[S: $trait + ?Sized] Box<S>, $trait(this => &**this)]
+            [[] $erased, $object(this => &*this.0)]
+            [[] dyn $object + '_, $object(this => this)]
+            $([[] dyn $whole + '_, $object(this => this)])*
+            { $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+ }
+        );
+    };
+    (@impls $trait:ident [$($one:tt)+] $([$($more:tt)+])* {$($calls:tt)+}) => {
+        forward!(@impl $trait $($one)+ { $($calls)+ });
+        forward!(@impls $trait $([$($more)+])* { $($calls)+ });
+    };
+    (@impls $trait:ident {$($calls:tt)+}) => {};
+    (@impl $trait:ident [$($generics:tt)*] $type:ty, $through:ident($this:ident => $store:expr) {
+        $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $value_type:ty),*) -> $answer:ty;)+
+    }) => {
+        #[deny(clippy::missing_trait_methods)]
+        impl<$($generics)*> $trait for $type {
+            $(
+                async fn $call(&self, $($by_ref: &$ref_type,)* $($by_value: $value_type),*) -> Result<$answer, StoreError> {
+                    let $this = self;
+                    $through::$call($store, $($by_ref,)* $($by_value),*).await
+                }
+            )+
+        }
+    };
+}
+
+forward! {
+    /// A [`TokenStore`] of a type that is chosen at run time. Each call costs one box.
+    ErasedStore(StoreObject, MaintainedObject, ImportingObject) for TokenStore {
+        fn insert(;
+            record: TokenRecord, limit: Option<OwnerLimit>, issuer: Option<IssuerCondition>
+        ) -> Arc<TokenRecord>;
+        fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
+        fn find_recent(key: &TokenKey;) -> Recent;
+        fn find_durable(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
+        fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
+        fn count(query: &CountQuery;) -> u64;
+        fn update(key: &TokenKey; expected_version: u64, change: Change) -> Option<Arc<TokenRecord>>;
+        fn revoke(key: &TokenKey, revocation: &Revocation;) -> Option<Arc<TokenRecord>>;
+        fn revoke_owner(project: &ProjectId, owner: &OwnerId, revocation: &Revocation;) -> u64;
+        fn revoke_family(project: &ProjectId, family: &TokenId, revocation: &Revocation;) -> u64;
+        fn revoke_batch(
+            project: &ProjectId, revocation: &Revocation;
+            batch: RevokeBatch, most: PageSize
+        ) -> Batch;
+        fn rotate(
+            key: &TokenKey;
+            expected_version: u64, successor: TokenRecord, grace_until: Timestamp, issuer: Option<IssuerCondition>
+        ) -> Option<Arc<TokenRecord>>;
+        fn touch_many(touches: &[Touch];) -> u64;
+    }
+}
+
+forward! {
+    /// A [`StoreMaintenance`] of a type that is chosen at run time.
+    ErasedMaintenance(MaintenanceObject, MaintainedObject, ImportingObject) for StoreMaintenance {
+        fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
+        fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> Batch;
+        fn claim_notices(
+            project: &ProjectId;
+            now: Timestamp, lease_until: Timestamp, most: PageSize
+        ) -> Vec<Arc<TokenRecord>>;
+        fn acknowledge_notice(key: &TokenKey; stage: NoticeStage) -> Option<Arc<TokenRecord>>;
+    }
+}
+
+forward! {
+    /// An [`ImportStore`] of a type that is chosen at run time.
+    ErasedImport(ImportObject, ImportingObject) for ImportStore {
+        fn import(; batch: Vec<ImportRow>) -> Vec<ImportOutcome>;
+        fn find_imported(import_key: &ImportKey;) -> Option<Arc<TokenRecord>>;
+    }
+}

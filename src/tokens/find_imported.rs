@@ -1,0 +1,132 @@
+//! Finding imported tokens by their old texts.
+
+use std::sync::Arc;
+
+use crate::rules::record::TokenRecord;
+use crate::store::contract::{ImportKey, ImportStore};
+use crate::store::erased::ErasedImport;
+use crate::words::digest::Digest;
+use crate::words::import_shape::ForeignShape;
+use crate::words::keyring::Keyring;
+use crate::words::store_error::StoreError;
+
+/// Where imported tokens are looked for, by the shapes that their texts have.
+#[derive(Debug)]
+pub(crate) struct Imports {
+    store: ErasedImport,
+    shapes: Vec<ForeignShape>,
+}
+
+impl Imports {
+    pub(crate) fn new(store: ErasedImport, shapes: Vec<ForeignShape>) -> Self {
+        Self { store, shapes }
+    }
+
+    /// The record of an old text, with the digest that it must have. `None` where no shape fits or the ring has no pepper: then
+    /// the store is not asked. Where one fits it is asked once for each key of the ring, the minting one first.
+    pub(crate) async fn find(
+        &self,
+        keyring: &Keyring,
+        text: &[u8],
+    ) -> Result<Option<(Digest, Option<Arc<TokenRecord>>)>, StoreError> {
+        let mut unknown = None;
+        // Shapes may overlap: a service that once changed its hash declares one text twice.
+        for foreign in self.shapes.iter().filter_map(|shape| shape.digest_of(text)) {
+            for (_, digest) in keyring.import_digests(&foreign) {
+                let record = self.store.find_imported(&ImportKey::of(&digest)).await?;
+                if record.is_some() {
+                    return Ok(Some((digest, record)));
+                }
+                unknown.get_or_insert((digest, None));
+            }
+        }
+        Ok(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::import_token::ForeignToken;
+    use crate::store::memory::MemoryStore;
+    use crate::tokens::import::Imported;
+    use crate::tokens::service::Tokens;
+    use crate::words::error::Invalid;
+    use crate::words::ids::{KeyNumber, Prefix};
+    use crate::words::import_digest::{ForeignDigest, ForeignHash};
+    use crate::words::import_shape::ForeignAlphabet;
+    use crate::words::pepper::Pepper;
+    use crate::words::timestamp::Timestamp;
+
+    const OLD: &[u8] = b"old-0123456789abcdef";
+
+    fn pepper(seed: u8) -> Pepper {
+        Pepper::new((0..32).map(|at| seed.wrapping_add(at)).collect()).unwrap()
+    }
+
+    /// The last seed mints.
+    fn ring(seeds: &[u8]) -> Keyring {
+        let builder = Keyring::builder(Prefix::new("acme_pat").unwrap());
+        let add = |builder: crate::KeyringBuilder, seed: &u8| {
+            builder.mint_with(KeyNumber::new(*seed).unwrap(), pepper(*seed))
+        };
+        seeds.iter().fold(builder, add).build().unwrap()
+    }
+
+    fn shape(hash: ForeignHash) -> ForeignShape {
+        ForeignShape::new("old-", 16..=16, ForeignAlphabet::LowerHex, hash).unwrap()
+    }
+
+    fn token(text: &[u8]) -> Result<ForeignToken, Invalid> {
+        let digest = ForeignDigest::of(ForeignHash::Sha256, text);
+        Ok(ForeignToken::new(digest, "145".parse()?, "ada".parse()?, "CI".parse()?, Timestamp::UNIX_EPOCH))
+    }
+
+    /// Runs a future of a store in memory, which never waits.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+        match core::pin::pin!(future).poll(&mut context) {
+            core::task::Poll::Ready(answer) => answer,
+            core::task::Poll::Pending => unreachable!("a store in memory never waits"),
+        }
+    }
+
+    fn import(store: &Arc<MemoryStore>, seeds: &[u8], token: Result<ForeignToken, Invalid>) -> Imported {
+        let tokens = Tokens::new(ring(seeds), Arc::clone(store));
+        now(tokens.import(&"root".parse().unwrap(), vec![token])).unwrap()[0]
+    }
+
+    #[test]
+    fn an_old_text_is_found_under_each_key_of_the_ring() {
+        let store = Arc::new(MemoryStore::new());
+        let Imported::Inserted(key) = import(&store, &[1], token(OLD)) else { panic!("not inserted") };
+        assert_eq!(key.id.key_number(), KeyNumber::FIRST);
+        let imports = Imports::new(ErasedImport::new(Arc::clone(&store)), vec![shape(ForeignHash::Sha256)]);
+        for seeds in [&[1][..], &[1, 2], &[2, 1], &[2, 1, 3]] {
+            let (digest, record) = now(imports.find(&ring(seeds), OLD)).unwrap().unwrap();
+            let record = record.unwrap();
+            assert_eq!(record.key(), key);
+            assert!(record.digest.ct_eq(&digest));
+        }
+        let (_, record) = now(imports.find(&ring(&[2]), OLD)).unwrap().unwrap();
+        assert_eq!(record, None);
+    }
+
+    #[test]
+    fn nothing_is_looked_for_in_another_shape_or_without_a_pepper() {
+        let store = ErasedImport::new(MemoryStore::new());
+        let imports = Imports::new(store.clone(), vec![shape(ForeignHash::Sha256)]);
+        assert!(now(imports.find(&ring(&[1]), &OLD[1..])).unwrap().is_none());
+        assert!(now(imports.find(&ring(&[]), OLD)).unwrap().is_none());
+        assert!(now(Imports::new(store, Vec::new()).find(&ring(&[1]), OLD)).unwrap().is_none());
+    }
+
+    #[test]
+    fn shapes_that_overlap_are_all_tried() {
+        let store = Arc::new(MemoryStore::new());
+        import(&store, &[1], token(OLD));
+        let shapes = vec![shape(ForeignHash::Sha512), shape(ForeignHash::Sha256)];
+        let imports = Imports::new(ErasedImport::new(store), shapes);
+        assert!(now(imports.find(&ring(&[1]), OLD)).unwrap().unwrap().1.is_some());
+    }
+}

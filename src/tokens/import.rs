@@ -1,0 +1,211 @@
+//! Moving over from tokens that a service already has, without asking anybody to make a new one.
+
+use core::error::Error;
+use core::fmt;
+
+use super::events::Event;
+use super::owners::Owners;
+use super::service::Tokens;
+use crate::rules::import_token::ForeignToken;
+use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore, TokenStore};
+use crate::store::query::PageSize;
+use crate::words::clock::Clock;
+use crate::words::error::{Invalid, RngError};
+use crate::words::ids::{KeyNumber, TokenKey};
+use crate::words::store_error::{StoreError, StoreErrorKind};
+use crate::words::text::Actor;
+
+impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Imports up to 1,000 tokens ([`PageSize::MAX`]) in one act, by the hashes that the service stored of them: one outcome for
+    /// each, in their order. A token that could not be read from the old table is given as its error, and counts as
+    /// rejected; it keeps no other out. `actor` is who imports, and is written down as their maker.
+    ///
+    /// No policy is asked now, but today's is when a token is presented: one that never expires, as old ones often do, is refused
+    /// unless it [may](crate::Policy::with_never_expiring), and a rule on disuse counts from their creation where no last use is given.
+    ///
+    /// The hash itself is not stored, but a MAC of it under the minting key. Each token gets an id of its own, by which it is
+    /// listed, revoked and purged like any other; its old text, in a shape that is declared, verifies as before.
+    ///
+    /// Give them project by project, which a database's indices like better than no order.
+    ///
+    /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
+    /// interrupted: what is there already [`Exists`](Imported::Exists), also if another key of the keyring minted then, and is
+    /// revoked or disabled if it comes so now. Other columns of what exists stay as they are.
+    ///
+    /// **Do not import again what has been forgotten since: it would work again, although it was revoked here.** Forgotten is
+    /// what was purged, and what was imported under a key that has been [retired](Tokens::retire_key), because a token is
+    /// known again by the keys of the ring alone. So every node that imports must have every key under which tokens were
+    /// imported; during the promotion of a key, both the old and the new one.
+    ///
+    /// # Errors
+    /// Returns [`ImportError::Unkeyed`] if the keyring has no pepper, [`ImportError::TooMany`] for more than 1,000 tokens,
+    /// [`ImportError::Rng`] if there is no randomness; then none of them was imported. Returns [`ImportError::Store`] if the
+    /// store fails: it may hold all of them. Run it again.
+    ///
+    /// ```
+    /// # use keyfob::{Keyring, MemoryStore, Pepper, Prefix};
+    /// use keyfob::{Actor, ForeignDigest, ForeignHash, ForeignToken, ImportProgress, Invalid, Name, OwnerId, ProjectId, Tokens};
+    ///
+    /// // What the old table holds: SHA-256 in hex, the user, the name, and since when.
+    /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ForeignToken, Invalid> {
+    ///     let digest = ForeignDigest::from_text(ForeignHash::Sha256, hash)?;
+    ///     Ok(ForeignToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
+    /// }
+    ///
+    /// # async fn example(tokens: Tokens<MemoryStore>) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    /// # let table = [[hash, "ada", "CI", "2020-02-29T00:00:00Z"], ["", "ada", "CI", "2020-02-29T00:00:00Z"]];
+    /// let mut progress = ImportProgress::default();
+    /// for rows in table.chunks(1000) {
+    ///     let outcomes = tokens.import(&Actor::new("migration")?, rows.iter().copied().map(read).collect()).await?;
+    ///     progress.add(&outcomes);
+    /// }
+    /// assert_eq!((progress.inserted, progress.rejected), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap()).unwrap();
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example(tokens)).unwrap();
+    /// ```
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        tokens: Vec<Result<ForeignToken, Invalid>>,
+    ) -> Result<Vec<Imported>, ImportError> {
+        let keyring = self.keyring();
+        if keyring.minting_key() == KeyNumber::UNKEYED {
+            return Err(ImportError::Unkeyed);
+        }
+        if tokens.len() > PageSize::MAX.get() {
+            return Err(ImportError::TooMany);
+        }
+        let now = self.now();
+        let mut rows = Vec::with_capacity(tokens.len());
+        let mut ended = Vec::with_capacity(tokens.len());
+        let mut outcomes = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            outcomes.push(match token {
+                Err(invalid) => Imported::Rejected(invalid),
+                Ok(token) => {
+                    let mut digests = keyring.import_digests(&token.digest);
+                    let (number, digest) = digests.next().ok_or(ImportError::Unkeyed)?;
+                    let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
+                    let record = token.into_record(keyring.prefix(), number, digest, actor, now)?;
+                    let key = record.key();
+                    ended.push((record.revoked.clone(), record.disabled.clone()));
+                    rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
+                    // Until the store says otherwise.
+                    Imported::Inserted(key)
+                }
+            });
+        }
+        let asked = rows.len();
+        let answers = self.store().import(rows).await?;
+        if answers.len() != asked {
+            return Err(StoreError::with_source(StoreErrorKind::Other, "not one outcome for each row").into());
+        }
+        let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
+        for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
+            if let ImportOutcome::Exists(key) = answer {
+                *outcome = Imported::Exists(key);
+                // It was imported while it still worked, and has been revoked or disabled where it came from.
+                if let Some(revocation) = revocation {
+                    if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
+                        self.revoke_as(&key, &revocation).await?;
+                    }
+                } else if let Some(disabled) = disabled {
+                    self.disable_as(&key, disabled).await?;
+                }
+            } else if let Imported::Inserted(key) = outcome {
+                self.tell(Event::Imported { key: *key, actor });
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What became of one token of an import.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Imported {
+    /// It is there now, under this key.
+    Inserted(TokenKey),
+    /// It was there before, under this key, and stays as it is, but for a revocation.
+    Exists(TokenKey),
+    /// It does not fit.
+    Rejected(Invalid),
+}
+
+/// How far an import is: the sums of all its outcomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportProgress {
+    /// How many were new.
+    pub inserted: u64,
+    /// How many were there before.
+    pub exists: u64,
+    /// How many did not fit.
+    pub rejected: u64,
+}
+
+impl ImportProgress {
+    /// Adds the outcomes of one call.
+    pub fn add(&mut self, outcomes: &[Imported]) {
+        for outcome in outcomes {
+            *match outcome {
+                Imported::Inserted(_) => &mut self.inserted,
+                Imported::Exists(_) => &mut self.exists,
+                Imported::Rejected(_) => &mut self.rejected,
+            } += 1;
+        }
+    }
+
+    /// How many there were in all.
+    pub fn total(&self) -> u64 {
+        self.inserted + self.exists + self.rejected
+    }
+}
+
+/// Why nothing was imported.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The keyring has no pepper, without which what is stored of a token would be as good as its old hash.
+    Unkeyed,
+    /// More than 1,000 tokens in one call.
+    TooMany,
+    /// The generator failed.
+    Rng(RngError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<RngError> for ImportError {
+    fn from(error: RngError) -> Self {
+        Self::Rng(error)
+    }
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unkeyed => f.write_str("importing needs a pepper"),
+            Self::TooMany => f.write_str("more than 1000 tokens in one import"),
+            Self::Rng(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ImportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Unkeyed | Self::TooMany | Self::Rng(_) => None,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Notices of a coming end: who is to be told, once.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::events::Event;
+use super::owners::Owners;
+use super::service::Tokens;
+use crate::rules::status::NoticeStage;
+use crate::rules::view::TokenView;
+use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::store::query::PageSize;
+use crate::words::clock::Clock;
+use crate::words::ids::TokenKey;
+use crate::words::store_error::StoreError;
+
+/// A notice to send: that this token ends in 30, 7 or 1 days.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Notice {
+    /// Which one it is, for the acknowledgement, and for a mailer that knows a repeat.
+    pub id: NoticeId,
+    /// The token.
+    pub view: TokenView,
+}
+
+/// Which notice of which token. The same one is sent more than once only where a sender stopped between sending and acknowledging.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NoticeId {
+    /// The token.
+    pub key: TokenKey,
+    /// How near its end is.
+    pub stage: NoticeStage,
+}
+
+impl fmt::Display for NoticeId {
+    /// `project/id/stage`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.key.project, self.key.id, self.stage)
+    }
+}
+
+impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Claims notices that are due, in all projects, at most `most`. Send each, then [acknowledge](Self::acknowledge_notice) it; one
+    /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
+    /// ended or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
+    ///
+    /// Call it until it gives none. If the store fails in a project, the notices of the others are
+    /// claimed all the same.
+    ///
+    /// # Errors
+    /// Returns the first [`StoreError`] if the store fails in any project and no other has a notice
+    /// that is due; so the call that would give none fails instead.
+    pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, StoreError> {
+        let mut walk = self.walk(ProjectsQuery::default());
+        let mut notices = Vec::new();
+        while let Some(project) = walk.next().await {
+            let now = self.clock.now();
+            let room = most.get() - notices.len();
+            let claimed = self.store.claim_notices(&project, now, now.saturating_add(lease), PageSize::clamped(room));
+            let claimed = match claimed.await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    walk.note(project, Err(error));
+                    continue;
+                }
+            };
+            for record in claimed {
+                let Some(stage) = record.due_notice(now) else { continue };
+                let id = NoticeId { key: record.key(), stage };
+                self.tell(Event::Expiring { key: id.key, stage });
+                notices.push(Notice { id, view: record.view(now) });
+            }
+            if notices.len() >= most.get() {
+                break;
+            }
+        }
+        match walk.end() {
+            // What was claimed is returned, or it would not be sent before its lease is over.
+            Err(interrupted) if notices.is_empty() => Err(interrupted.error),
+            _ => Ok(notices),
+        }
+    }
+
+    /// Marks a notice as sent. Whether there was such a token.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails.
+    pub async fn acknowledge_notice(&self, notice: &NoticeId) -> Result<bool, StoreError> {
+        Ok(self.store.acknowledge_notice(&notice.key, notice.stage).await?.is_some())
+    }
+}

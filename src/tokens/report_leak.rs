@@ -1,0 +1,103 @@
+//! A token that was found where it should not be.
+
+use super::events::Event;
+use super::owners::Owners;
+use super::service::Tokens;
+use crate::rules::record::RevocationReason;
+use crate::rules::view::TokenView;
+use crate::store::contract::TokenStore;
+use crate::words::clock::Clock;
+use crate::words::credential::Credential;
+use crate::words::leaked::LeakedToken;
+use crate::words::store_error::StoreError;
+use crate::words::text::Actor;
+
+/// What a reported token was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LeakOutcome {
+    /// None of this service's: unknown, purged, of a key that was retired, mistyped, or no token at all. Nothing was done.
+    NotOurs,
+    /// A token that is revoked now, for this report.
+    Revoked(Box<TokenView>),
+    /// A token that was revoked before.
+    RevokedBefore(Box<TokenView>),
+}
+
+impl LeakOutcome {
+    /// The token, where it was one of the service's: whose it is, and what it is called.
+    pub fn token(&self) -> Option<&TokenView> {
+        match self {
+            Self::NotOurs => None,
+            Self::Revoked(token) | Self::RevokedBefore(token) => Some(token),
+        }
+    }
+}
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes a token that was found, if it is one of this service's, and says what it was. The reason is
+    /// [`KeyCompromise`](RevocationReason::KeyCompromise), and the event [`Event::Leaked`] tells your sink of it.
+    ///
+    /// What a paste leaves around the token is dropped, and so is the scheme of a header, as [`Credential`] reads it. A text
+    /// that holds more than the token is searched with a `Finder`, as below, or read by `LeakReport::read_all`: this verb does not
+    /// look for tokens within a text.
+    ///
+    /// The token's secret is checked, so that nobody can end another's token by an id alone. It is revoked whatever its state,
+    /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
+    /// one who reports no more than that you thank them, unless they may know, as scanners with feedback do.
+    ///
+    /// What the token has made lives on, and whoever found it may have made it. Its successor is its
+    /// [`rotated_to`](TokenView::rotated_to): where its owner did not make that, revoke the [`family`](TokenView::family) by
+    /// [`revoke_group`](Self::revoke_group). Where your tokens may manage tokens, those that it issued have it
+    /// ([`Manager::actor`](crate::Manager::actor)) as their [`created_by`](TokenView::created_by), and may have issued others: to be
+    /// sure, revoke all of its owner.
+    ///
+    /// It may be called again with the same token. Where the answer to a first call was lost, only the repeat tells whose it was,
+    /// as [`RevokedBefore`](LeakOutcome::RevokedBefore): so tell the owner of both, once for each token.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails: it is not known what the token is, or it may live on. Report it again.
+    ///
+    /// ```
+    /// use keyfob::{Access, Finder};
+    /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    /// # let finder = Finder::new(keyring.prefixes().to_vec());
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
+    /// # let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+    /// # let issued = tokens.issue(&Actor::from(&ada), NewToken::new(project, ada, Name::new("CI")?)).await?;
+    /// # let paste = format!("export TOKEN={}", issued.token.expose_secret());
+    ///
+    /// for found in finder.find_in(paste.as_bytes()) {
+    ///     let outcome = tokens.report_leak(&Actor::new("scan of pastes")?, &found.token).await?;
+    ///     if let Some(token) = outcome.token() {
+    ///         // Once for each token: what was told is yours to note.
+    ///         println!("{}: your token {} was found, and is revoked", token.owner, token.name);
+    ///     }
+    /// }
+    /// let refused = tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await;
+    /// assert!(refused.is_err());
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
+        let credential = Credential::pasted(leaked.as_bytes());
+        let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let (key, now) = (record.key(), self.clock.now());
+        let revoked = if record.revoked.is_some() {
+            // Whoever revoked it may have been told that it may be lost.
+            self.store.find_durable(&key).await?.map(|record| (record.view(now), false))
+        } else {
+            self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?
+        };
+        let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
+        if is_first {
+            self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
+            Ok(LeakOutcome::Revoked(Box::new(view)))
+        } else {
+            self.reported_again(key, actor, now);
+            Ok(LeakOutcome::RevokedBefore(Box::new(view)))
+        }
+    }
+}

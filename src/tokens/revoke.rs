@@ -1,0 +1,215 @@
+//! Ending tokens for ever: one, one that is known by its secret, and groups.
+
+use std::sync::Arc;
+
+use super::events::Event;
+use super::owners::Owners;
+use super::projects::Interrupted;
+use super::service::Tokens;
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::rules::view::TokenView;
+use crate::store::contract::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
+use crate::store::query::{ListQuery, PageSize};
+use crate::words::clock::Clock;
+use crate::words::credential::Credential;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::StoreError;
+use crate::words::text::Actor;
+
+impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes a token for ever. `actor` is written down, not asked whether it may: compare [`get`](Self::get)'s `owner`
+    /// first where people end their own tokens.
+    ///
+    /// A second call changes nothing and gives what the first one did. `None` where there is no such token.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store fails; it may be called again.
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        key: &TokenKey,
+        reason: RevocationReason,
+    ) -> Result<Option<TokenView>, StoreError> {
+        Ok(self.revoke_first(actor, key, reason).await?.map(|(view, _)| view))
+    }
+
+    /// The same, which also says whether this call did it.
+    pub(super) async fn revoke_first(
+        &self,
+        actor: &Actor,
+        key: &TokenKey,
+        reason: RevocationReason,
+    ) -> Result<Option<(TokenView, bool)>, StoreError> {
+        let now = self.clock.now();
+        let revocation = Revocation { at: now, by: actor.clone(), reason };
+        let revoked = self.revoke_as(key, &revocation).await?;
+        Ok(revoked.map(|(record, is_first)| (record.view(now), is_first)))
+    }
+
+    /// The same, at a time that is given.
+    pub(super) async fn revoke_as(
+        &self,
+        key: &TokenKey,
+        revocation: &Revocation,
+    ) -> Result<Option<(Arc<TokenRecord>, bool)>, StoreError> {
+        let revoked = self.store.revoke(key, revocation).await;
+        if revoked.is_err() {
+            self.tell(Event::RevokeFailed { key: *key, actor: &revocation.by, reason: revocation.reason });
+        }
+        let Some(record) = revoked? else { return Ok(None) };
+        // Another's at the same moment, by the same actor and for the same reason, may be told twice.
+        let is_first = record.revoked.as_ref() == Some(revocation);
+        if is_first {
+            self.tell(Event::Revoked { key: *key, actor: &revocation.by, reason: revocation.reason });
+        }
+        Ok(Some((record, is_first)))
+    }
+
+    /// Revokes tokens by their text, for clients that end their own (RFC 7009). The answer is the same for a known token, an unknown
+    /// one, one that was revoked before and a text that is none (section 2.2 there), so it tells nobody what is a token; your
+    /// sink hears which were revoked. It may be called again with the same texts.
+    ///
+    /// What a paste leaves around a text is dropped, and so is the scheme of a header, as [`Credential`] reads it.
+    ///
+    /// Where a token was found, [`report_leak`](Self::report_leak) also tells whose it was, and the sink of the leak.
+    ///
+    /// All are tried, also behind one for which the store failed.
+    ///
+    /// # Errors
+    /// The last [`StoreError`], where the store failed for any of them.
+    pub async fn revoke_presented<T>(
+        &self,
+        actor: &Actor,
+        tokens: impl IntoIterator<Item = T>,
+        reason: RevocationReason,
+    ) -> Result<(), StoreError>
+    where
+        T: AsRef<[u8]>,
+    {
+        let mut outcome = Ok(());
+        for token in tokens {
+            match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
+                Ok(Some(record)) => {
+                    if let Err(error) = self.revoke(actor, &record.key(), reason).await {
+                        outcome = Err(error);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// Revokes all tokens of a group in one project, and returns how many this call revoked.
+    ///
+    /// Once it returns `Ok`, no token of the group that existed before the call works, however many there are. Nor does any of
+    /// their successors, of an owner's or a family's tokens. If the group is all created before a time or all of a key, only
+    /// the successors that are made during the call are revoked too: one that was made before it, and is not of the group
+    /// itself, lives on. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay expired
+    /// instead of revoked.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
+    pub async fn revoke_group(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+    ) -> Result<u64, StoreError> {
+        let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
+        let revoked = match group {
+            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await,
+            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await,
+            RevokeGroup::CreatedBefore(time) => {
+                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await
+            }
+            RevokeGroup::KeyNumber(number) => {
+                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await
+            }
+        };
+        if revoked.is_err() {
+            self.tell(Event::GroupRevokeFailed { project: *project, group, actor, reason });
+        }
+        let count = revoked?;
+        if count > 0 {
+            self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
+        }
+        Ok(count)
+    }
+
+    async fn revoke_batches(
+        &self,
+        project: &ProjectId,
+        batch: RevokeBatch,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        loop {
+            let Batch { count: revoked, done } =
+                self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
+            count += revoked;
+            // A batch that says it is the last, or that did nothing, ends it.
+            if done || revoked == 0 {
+                return Ok(count + self.revoke_new_successors(project, revocation).await?);
+            }
+        }
+    }
+
+    /// Revokes the successors that tokens of a batch got between two steps, and that are not of the batch themselves. The tokens
+    /// before them are revoked by now, so that no other comes.
+    async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
+        let (mut query, mut count) = (ListQuery::new(*project), 0);
+        query.most = PageSize::MAX;
+        loop {
+            let page = self.store.list(&query).await?;
+            for record in &page.items {
+                if record.created_at < revocation.at {
+                    return Ok(count);
+                }
+                let Some(id) = record.rotated_from else { continue };
+                let old = self.store.find(&TokenKey { project: *project, id }).await?;
+                if old.is_some_and(|old| old.revoked.as_ref() == Some(revocation)) {
+                    count += self.store.revoke_family(project, &record.family, revocation).await?;
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(count),
+            }
+        }
+    }
+}
+
+impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+    /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
+    /// were not revoked before.
+    ///
+    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
+    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
+    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
+    /// [`Owners`].
+    ///
+    /// # Errors
+    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all: it names
+    /// the projects. What was revoked stays revoked; call it again until it returns `Ok`.
+    pub async fn revoke_everywhere(
+        &self,
+        actor: &Actor,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+        after: Option<ProjectId>,
+    ) -> Result<u64, Interrupted> {
+        let owner = match group {
+            RevokeGroup::Owner(owner) => Some(owner.clone()),
+            _ => None,
+        };
+        let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
+        while let Some(project) = walk.next().await {
+            let revoked = self.revoke_group(actor, &project, group, reason).await;
+            walk.note(project, revoked);
+        }
+        walk.end()
+    }
+}
