@@ -10,131 +10,305 @@ mod words;
 mod adapters;
 #[cfg(feature = "cache")]
 mod cache;
-#[cfg(feature = "conformance")]
-pub mod conformance;
-#[cfg(feature = "scan")]
-mod leak;
 mod rules;
-mod store;
-mod tokens;
 
-#[doc = include_str!("lifecycle.md")]
-pub mod lifecycle {
-    #[expect(unused_imports, reason = "for the links of its page")]
-    use crate::*;
-}
+pub use crate::rules::access::Access;
+pub use crate::rules::challenge::Challenge;
+pub use crate::rules::check::{Verified, check};
+pub use crate::rules::delegation::Delegation;
+pub use crate::rules::error::{Error, ErrorKind};
+pub use crate::rules::mint::{Issued, NewToken, mint};
+pub use crate::rules::policy::{Lifetime, Policy};
+pub use crate::rules::record::{TokenKind, TokenRecord};
+pub use crate::rules::scope::{Scope, ScopeSet};
+pub use crate::rules::status::Status;
+pub use crate::rules::view::TokenView;
+pub use crate::store::contract::TokenStore;
+pub use crate::store::memory::MemoryStore;
+pub use crate::tokens::service::Tokens;
+pub use crate::tokens::verify_error::VerifyError;
+pub use crate::words::clock::{Clock, SystemClock};
+pub use crate::words::credential::Credential;
+pub use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+pub use crate::words::invalid::Invalid;
+pub use crate::words::keyring::Keyring;
+pub use crate::words::pepper::Pepper;
+pub use crate::words::presented::PresentedToken;
+pub use crate::words::rejection::Rejection;
+pub use crate::words::secret::PlaintextToken;
+pub use crate::words::text::{Actor, Name, OwnerId};
+pub use crate::words::timestamp::Timestamp;
 
-#[doc = include_str!("operations.md")]
-/// # Figures: what a verification costs
-#[doc = include_str!("operations/cost.md")]
-///
-#[doc = include_str!("operations/cost.svg")]
-///
-/// # Figures: how the cost grows
-#[doc = include_str!("operations/growth.md")]
-///
-#[doc = include_str!("operations/growth.svg")]
-pub mod operations {
-    #[expect(unused_imports, reason = "for the links of its page")]
-    use crate::*;
+pub mod access {
+    //! What a request needs: the parts of an [`Access`](crate::Access).
+
+    pub use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 }
 
 #[cfg(feature = "axum")]
-pub use crate::adapters::axum::{
-    authenticated::Authenticated,
-    guard::Guard,
-    layer::{GuardLayer, Guarded},
-    refusal::Refusal,
-};
-#[cfg(feature = "github")]
-pub use crate::adapters::github::{
-    public_keys::{GitHubKeys, GitHubKeysError},
-    webhook::{Delivery, GitHubWebhook, Handled},
-};
-#[cfg(feature = "postgres")]
-pub use crate::adapters::postgres::PostgresStore;
-#[cfg(all(feature = "postgres", feature = "cache"))]
-pub use crate::adapters::postgres::feed::PostgresFeed;
-#[cfg(all(feature = "redis", feature = "cache"))]
-pub use crate::adapters::redis::feed::RedisFeed;
-#[cfg(feature = "redis")]
-pub use crate::adapters::redis::{RedisStore, durability::Durability};
-#[cfg(feature = "sqlite")]
-pub use crate::adapters::sqlite::SqliteStore;
-#[cfg(feature = "tracing")]
-pub use crate::adapters::tracing::TracingSink;
-#[cfg(feature = "cache")]
-pub use crate::cache::{
-    cached::Cached,
-    counts::CacheCounts,
-    feed::{Feed, Told},
-};
-#[cfg(feature = "tracing-subscriber")]
-pub use crate::leak::log::{RedactedLine, RedactedLog};
-#[cfg(feature = "leak")]
-pub use crate::leak::report::{LeakReport, ReportError};
-#[cfg(feature = "scan")]
-pub use crate::leak::{
-    finder::{Finder, Found, Search},
-    redactor::Redactor,
-    scanner_rules::ScannerFormat,
-};
-pub use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
-pub use crate::rules::address::{AddressRange, AddressRanges};
-pub use crate::rules::challenge::Challenge;
-pub use crate::rules::change::Change;
-pub use crate::rules::change_request::{Narrowing, Transition, TransitionError};
-pub use crate::rules::check::{Verified, check};
-pub use crate::rules::delegation::{Manager, WithinError};
-pub use crate::rules::explain::Explanation;
-pub use crate::rules::import_token::ForeignToken;
-pub use crate::rules::mint::{Issued, MintError, NewToken, mint, mint_with};
-pub use crate::rules::owner::OwnerState;
-pub use crate::rules::policy::{Lifetime, Lifetimes, Policy, PolicyBreach, PolicyError};
-pub use crate::rules::precondition::IssuerCondition;
-pub use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
-pub use crate::rules::rotation::{Rotation, Succession, SuccessionError, rotate};
-pub use crate::rules::scope::{Scope, ScopeSet};
-pub use crate::rules::status::{NoticeStage, Status};
-pub use crate::rules::view::TokenView;
-pub use crate::store::contract::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
-    RevokeGroup, StoreMaintenance, TokenStore, Touch,
-};
-pub use crate::store::cursor::{Cursor, Expiry, SortKey};
-pub use crate::store::erased::{ErasedImport, ErasedMaintenance, ErasedStore};
-pub use crate::store::memory::MemoryStore;
-pub use crate::store::query::{CountQuery, Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
-pub use crate::tokens::change_verbs::{ChangeError, ConfirmError};
-pub use crate::tokens::dry_run::PolicyHit;
-pub use crate::tokens::events::{Changed, Counts, Event, EventSink};
-pub use crate::tokens::import::{ImportError, ImportProgress, Imported};
-pub use crate::tokens::issue::IssueError;
-pub use crate::tokens::notices::{Notice, NoticeId};
-pub use crate::tokens::owners::{AllActive, Owners, OwnersError};
-pub use crate::tokens::projects::Interrupted;
-pub use crate::tokens::report_leak::LeakOutcome;
-pub use crate::tokens::retire::{KeyUse, RetireError};
-pub use crate::tokens::rotate::{Predecessor, RotateError, Rotated};
-pub use crate::tokens::service::Tokens;
-pub use crate::tokens::usage::Usage;
-pub use crate::tokens::verify::VerifyError;
-pub use crate::words::clock::{Clock, FixedClock, SystemClock};
-pub use crate::words::credential::{Credential, HeaderError};
-pub use crate::words::digest::Digest;
-pub use crate::words::error::{Field, Flaw, Invalid, Rejection, RngError};
-pub use crate::words::folded::FoldedName;
-pub use crate::words::format::TokenText;
-pub use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
-pub use crate::words::import_digest::{ForeignDigest, ForeignHash};
-pub use crate::words::import_shape::{ForeignAlphabet, ForeignShape};
-pub use crate::words::key_check::{ComparedKeys, KeyCheck, WrongPepper};
-pub use crate::words::keyring::{Keyring, KeyringBuilder, RetiredKey};
-pub use crate::words::leaked::LeakedToken;
-pub use crate::words::pepper::Pepper;
-pub use crate::words::presented::PresentedToken;
-pub use crate::words::secret::PlaintextToken;
-pub use crate::words::store_error::{StoreError, StoreErrorKind};
-pub use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
-pub use crate::words::timestamp::Timestamp;
-pub use crate::words::visible::is_shown;
+pub mod axum {
+    //! Guards for the routes of axum and tower services. Feature `axum`.
+
+    pub use crate::adapters::axum::{
+        authenticated::Authenticated,
+        guard::Guard,
+        layer::{GuardLayer, GuardedService},
+        refusal::Refusal,
+    };
+}
+
+pub mod clock {
+    //! A clock for tests.
+
+    pub use crate::words::clock::FixedClock;
+}
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub mod error {
+    //! The details of errors, and the error of a request's headers.
+
+    pub use crate::rules::error::PartialFailure;
+    pub use crate::rules::outside_issuer::OutsideIssuer;
+    pub use crate::words::credential::HeaderError;
+    pub use crate::words::invalid::{InvalidField, InvalidKind};
+}
+
+pub mod events {
+    //! What a service tells its host: issued, rejected, reused, revoked and the like.
+
+    #[cfg(feature = "tracing")]
+    pub use crate::adapters::tracing::TracingSink;
+    pub use crate::tokens::events::{ChangeKind, Event, EventSink, VerificationCounts};
+}
+
+pub mod guide {
+    //! The guides.
+
+    #[doc = include_str!("lifecycle.md")]
+    pub mod lifecycle {
+        #[expect(unused_imports, reason = "for the links of its page")]
+        use crate::{
+            error::*, events::*, import::*, keys::*, notices::*, record::*, rotation::*, store::*, tokens::*, *,
+        };
+    }
+
+    #[doc = include_str!("operations.md")]
+    /// # Figures: what a verification costs
+    #[doc = include_str!("operations/cost.md")]
+    ///
+    #[doc = include_str!("operations/cost.svg")]
+    ///
+    /// # Figures: how the cost grows
+    #[doc = include_str!("operations/growth.md")]
+    ///
+    #[doc = include_str!("operations/growth.svg")]
+    pub mod operations {
+        #[expect(unused_imports, reason = "for the links of its page")]
+        use crate::{
+            error::*, events::*, import::*, keys::*, notices::*, record::*, rotation::*, store::*, tokens::*, *,
+        };
+    }
+}
+
+pub mod import {
+    //! Taking over the tokens of an earlier system.
+
+    pub use crate::rules::import_token::ImportToken;
+    pub use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+    pub use crate::tokens::import::{ImportOutcome, ImportProgress};
+    pub use crate::words::import_digest::{ImportDigest, ImportHash};
+    pub use crate::words::import_shape::{ImportAlphabet, ImportShape};
+}
+
+pub mod keys {
+    //! Several keys: building a keyring, rotating its peppers, checking them at start.
+
+    pub use crate::tokens::retire::KeyUse;
+    pub use crate::words::compare_key_checks::ComparedKeys;
+    pub use crate::words::ids::KeyNumber;
+    pub use crate::words::key_check::KeyCheck;
+    pub use crate::words::keyring::KeyringBuilder;
+    pub use crate::words::keyring_error::KeyringError;
+    pub use crate::words::retired_key::RetiredKey;
+}
+
+pub mod leak {
+    //! Leaked tokens: found in text, kept out of logs, and reported.
+
+    #[cfg(feature = "leak")]
+    mod encoded;
+    #[cfg(feature = "scan")]
+    pub(crate) mod finder;
+    #[cfg(feature = "scan")]
+    mod heads;
+    #[cfg(feature = "tracing-subscriber")]
+    pub(crate) mod log;
+    #[cfg(feature = "scan")]
+    pub(crate) mod redactor;
+    #[cfg(feature = "leak")]
+    pub(crate) mod report;
+    #[cfg(feature = "scan")]
+    pub(crate) mod scanner_rules;
+
+    #[cfg(feature = "scan")]
+    pub use self::finder::{Finder, FoundToken, StreamFinder};
+    #[cfg(feature = "tracing-subscriber")]
+    pub use self::log::{RedactedLine, RedactedLog};
+    #[cfg(feature = "scan")]
+    pub use self::redactor::Redactor;
+    #[cfg(feature = "leak")]
+    pub use self::report::LeakReport;
+    #[cfg(feature = "scan")]
+    pub use self::scanner_rules::ScannerFormat;
+    pub use crate::tokens::report_leak::LeakOutcome;
+    pub use crate::words::leaked::LeakedToken;
+
+    #[cfg(feature = "github")]
+    pub mod github {
+        //! The webhook by which GitHub's secret scanning reports leaked tokens. Feature `github`.
+
+        pub use crate::adapters::github::public_keys::GitHubKeys;
+        pub use crate::adapters::github::refusal::DeliveryRefusal;
+        pub use crate::adapters::github::webhook::{GitHubDelivery, GitHubWebhook, ProcessedReport};
+    }
+}
+
+pub mod notices {
+    //! Notices that a token will expire soon.
+
+    pub use crate::rules::status::NoticeStage;
+    pub use crate::tokens::notices::{Notice, NoticeId};
+}
+
+pub mod owners {
+    //! Asking the host whether a token's owner is still active.
+
+    pub use crate::rules::owner::OwnerState;
+    pub use crate::tokens::owners::{Owners, OwnersError};
+}
+
+pub mod policy {
+    //! The parts of a [`Policy`](crate::Policy), and what it does not allow.
+
+    pub use crate::rules::breach::PolicyBreach;
+    pub use crate::rules::policy::Lifetimes;
+    pub use crate::tokens::dry_run::PolicyHit;
+}
+
+pub mod record {
+    //! The parts of a [`TokenRecord`](crate::TokenRecord), and its changes.
+
+    pub use crate::rules::address::{AddressRange, AddressRanges};
+    pub use crate::rules::change::Change;
+    pub use crate::rules::change_request::{ChangeRequest, Narrowing};
+    pub use crate::rules::mint::mint_with;
+    pub use crate::rules::record::{Disabled, Revocation, RevocationReason};
+    pub use crate::words::digest::Digest;
+    pub use crate::words::text::{Metadata, RequestId};
+    pub use crate::words::visible::is_shown;
+}
+
+pub mod rotation {
+    //! Replacing a token by its successor.
+
+    pub use crate::rules::rotation::{PreparedRotation, Rotation, rotate};
+    pub use crate::tokens::rotate::{Predecessor, Rotated};
+}
+
+pub mod store {
+    //! The contract with a store, and the stores for engines that keyfob has.
+
+    pub(crate) mod contract;
+    pub(crate) mod cursor;
+    pub(crate) mod erased;
+    pub(crate) mod group;
+    pub(crate) mod import;
+    pub(crate) mod maintenance;
+    pub(crate) mod memory;
+    pub(crate) mod query;
+
+    pub use self::contract::{LastUse, OwnerLimit, ReadResult};
+    pub use self::cursor::{Cursor, Expiry, SortKey};
+    pub use self::erased::DynStore;
+    pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
+    pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
+    pub use self::query::{CountQuery, ListOrder, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+    pub use crate::rules::precondition::IssuerCondition;
+    pub use crate::words::folded::FoldedName;
+    pub use crate::words::store_error::{StoreError, StoreErrorKind};
+
+    #[cfg(feature = "cache")]
+    pub mod cache {
+        //! A cache with a stated bound of staleness over any store. Feature `cache`.
+
+        pub use crate::cache::{
+            cached::Cached,
+            counts::CacheCounts,
+            feed::{Feed, FeedEvent},
+        };
+    }
+
+    #[cfg(feature = "postgres")]
+    pub mod postgres {
+        //! A store on PostgreSQL. Feature `postgres`.
+
+        pub use crate::adapters::postgres::PostgresStore;
+        #[cfg(feature = "cache")]
+        pub use crate::adapters::postgres::feed::PostgresFeed;
+    }
+
+    #[cfg(feature = "redis")]
+    pub mod redis {
+        //! A store on Redis Cluster, or on a single Redis or Valkey server. Feature `redis`.
+
+        #[cfg(feature = "cache")]
+        pub use crate::adapters::redis::feed::RedisFeed;
+        pub use crate::adapters::redis::{RedisStore, durability::Durability};
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub mod sqlite {
+        //! A store on embedded SQLite. Feature `sqlite`.
+
+        pub use crate::adapters::sqlite::SqliteStore;
+    }
+}
+
+pub mod text {
+    //! The text of a token, by itself.
+
+    pub use crate::words::format::TokenText;
+}
+
+pub mod tokens {
+    //! What the verbs of [`Tokens`](crate::Tokens) take and return.
+
+    pub(crate) mod change_verbs;
+    pub(crate) mod dry_run;
+    mod emit;
+    pub(crate) mod events;
+    mod find_imported;
+    mod flush;
+    pub(crate) mod import;
+    pub(crate) mod issue;
+    pub(crate) mod notices;
+    mod owned;
+    pub(crate) mod owners;
+    pub(crate) mod projects;
+    mod purge;
+    pub(crate) mod report_leak;
+    pub(crate) mod retire;
+    mod revoke;
+    pub(crate) mod rotate;
+    mod sampler;
+    pub(crate) mod service;
+    pub(crate) mod usage;
+    mod verify;
+    pub(crate) mod verify_error;
+
+    pub use self::owned::OwnerTokens;
+    pub use self::usage::Usage;
+    pub use crate::rules::explain::Explanation;
+}

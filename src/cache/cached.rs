@@ -7,17 +7,17 @@ use std::time::Instant;
 
 use super::counts::{CacheCounts, Counters};
 use super::deadline::within;
-use super::feed::{Feed, Told};
+use super::feed::{Feed, FeedEvent};
 use super::protocol::Since;
 use super::shards::{Answer, Flight, Found, Looked, Shards};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
-    StoreMaintenance, TokenStore, Touch,
-};
+use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::store::group::{BatchResult, RevokeBatch};
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -122,15 +122,15 @@ impl<S> Cached<S> {
         loop {
             let told = feed.next().await;
             match told {
-                Told::Token(key) => self.cache.shards.forget(&key),
-                Told::Project(project) => self.cache.shards.move_epoch(&project),
-                Told::Nothing => {}
-                Told::Lost => {
+                FeedEvent::Token(key) => self.cache.shards.forget(&key),
+                FeedEvent::Project(project) => self.cache.shards.move_epoch(&project),
+                FeedEvent::Nothing => {}
+                FeedEvent::Lost => {
                     Counters::add(&self.cache.counters.feed_losses);
                     self.cache.shards.move_all_epochs();
                 }
             }
-            let told_at = (told != Told::Lost).then(Instant::now);
+            let told_at = (told != FeedEvent::Lost).then(Instant::now);
             *self.cache.told_at() = told_at;
         }
     }
@@ -261,8 +261,8 @@ impl<S: TokenStore> Cached<S> {
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
         match self.store.find_recent(key).await {
-            Ok(Recent { record, age: Duration::ZERO }) => (since, Ok(record)),
-            Ok(Recent { record, age }) => {
+            Ok(ReadResult { record, age: Duration::ZERO }) => (since, Ok(record)),
+            Ok(ReadResult { record, age }) => {
                 // A replica's: as old as it says when the question began, at most.
                 since.asked_at = since.asked_at.saturating_sub(age);
                 if self.cache.age(since) <= self.cache.bound {
@@ -319,15 +319,15 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         self.as_told(key, self.store.find_durable(key)).await
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         let cache = &*self.cache;
         if cache.bound.is_zero() {
-            return self.store.find(key).await.map(Recent::now);
+            return self.store.find(key).await.map(ReadResult::now);
         }
         let flight = match cache.shards.look(key, cache.now()) {
             Looked::Held { found, age } => {
                 Counters::add(&cache.counters.hits);
-                return Ok(Recent { record: found, age });
+                return Ok(ReadResult { record: found, age });
             }
             Looked::Join(flight) => {
                 Counters::add(&cache.counters.joined);
@@ -348,7 +348,7 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         if age > cache.bound {
             return Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld));
         }
-        Ok(Recent { record: found, age })
+        Ok(ReadResult { record: found, age })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -403,7 +403,7 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let _writing = self.writing_in(project);
         self.store.revoke_batch(project, revocation, batch, most).await
     }
@@ -421,7 +421,7 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         self.store.rotate(key, expected_version, successor, grace_until, issuer).await
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         let keys: Vec<TokenKey> = touches.iter().map(|touch| touch.key).collect();
         let _writing = self.writing(&keys);
         self.store.touch_many(touches).await
@@ -433,7 +433,12 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
         self.store.projects(query).await
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         let writing = self.writing_in(project);
         let batch = self.store.purge(project, ended_before, most).await?;
         if batch.count == 0 {
@@ -468,7 +473,7 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
 }
 
 impl<S: ImportStore> ImportStore for Cached<S> {
-    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
         let _writing = self.writing(&keys);
         self.store.import(batch).await

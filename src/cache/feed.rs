@@ -7,7 +7,7 @@ use crate::words::ids::{ProjectId, TokenKey};
 /// What a feed tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Told {
+pub enum FeedEvent {
     /// This token was changed, or made.
     Token(TokenKey),
     /// Any of this project's may have been changed.
@@ -18,7 +18,7 @@ pub enum Told {
     Lost,
 }
 
-impl Told {
+impl FeedEvent {
     /// What a word on an engine's channel means: `PROJECT ID`, `PROJECT`, or nothing. What is none of these may be of a later
     /// version, and mean anything.
     #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -41,5 +41,5 @@ impl Told {
 pub trait Feed: Send {
     /// What it tells next. It waits for as long as there is nothing to tell, and finds its way back by itself where it
     /// is lost.
-    fn next(&mut self) -> impl Future<Output = Told> + Send;
+    fn next(&mut self) -> impl Future<Output = FeedEvent> + Send;
 }

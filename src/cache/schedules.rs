@@ -9,13 +9,14 @@ use shuttle::future::{block_on, spawn, yield_now};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::cached::Cached;
-use super::feed::{Feed, Told};
+use super::feed::{Feed, FeedEvent};
 use crate::rules::change::Change;
 use crate::rules::mint::{NewToken, mint};
 use crate::rules::policy::Policy;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
+use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::memory::MemoryStore;
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
@@ -54,8 +55,8 @@ impl TokenStore for Far {
     async fn find(&self, key: &TokenKey) -> Found {
         self.exchange(self.0.find(key)).await
     }
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         self.0.list(query).await
@@ -91,7 +92,7 @@ impl TokenStore for Far {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         self.exchange(self.0.revoke_batch(project, revocation, batch, most)).await
     }
     async fn rotate(
@@ -104,19 +105,19 @@ impl TokenStore for Far {
     ) -> Found {
         self.exchange(self.0.rotate(key, version, successor, grace_until, issuer)).await
     }
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         self.exchange(self.0.touch_many(touches)).await
     }
 }
 
 /// What the test says, and when that was heeded: once the cache asks for more.
 struct Said {
-    words: UnboundedReceiver<Told>,
+    words: UnboundedReceiver<FeedEvent>,
     revoked: Arc<AtomicBool>,
 }
 
 impl Feed for Said {
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> FeedEvent {
         match self.words.recv().await {
             Some(told) => told,
             None => {
@@ -133,7 +134,7 @@ pub(super) struct World {
     pub(super) revocation: Revocation,
     /// From now on whoever begins to ask must be answered that the token is revoked.
     pub(super) revoked: Arc<AtomicBool>,
-    feed: Option<UnboundedSender<Told>>,
+    feed: Option<UnboundedSender<FeedEvent>>,
 }
 
 impl World {
@@ -186,7 +187,7 @@ impl World {
         });
     }
 
-    fn tell(&self, told: Told) {
+    fn tell(&self, told: FeedEvent) {
         self.feed.as_ref().unwrap().send(told).unwrap();
     }
 }
@@ -243,7 +244,7 @@ fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
     shuttle::check_random(
         || {
             World::new().run(async |world| {
-                world.tell(Told::Project(world.record.project));
+                world.tell(FeedEvent::Project(world.record.project));
                 world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
                 world.revoked.store(true, Ordering::SeqCst);
             });
@@ -254,7 +255,7 @@ fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
 
 #[test]
 fn what_the_feed_tells_is_not_accepted_again() {
-    for told in [Told::Token, |key: TokenKey| Told::Project(key.project), |_| Told::Lost] {
+    for told in [FeedEvent::Token, |key: TokenKey| FeedEvent::Project(key.project), |_| FeedEvent::Lost] {
         shuttle::check_random(
             move || {
                 World::new().run(async |world| {

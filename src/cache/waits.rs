@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering;
 use shuttle::thread;
 
 use super::schedules::{SCHEDULES, World};
-use crate::store::contract::{Recent, TokenStore};
+use crate::store::contract::{ReadResult, TokenStore};
 use crate::words::store_error::StoreError;
 
-type Wait = Pin<Box<dyn Future<Output = Result<Recent, StoreError>> + Send>>;
+type Wait = Pin<Box<dyn Future<Output = Result<ReadResult, StoreError>> + Send>>;
 
 /// A waiter that has begun to wait.
 fn waiter(world: &World) -> Wait {

@@ -4,7 +4,8 @@ use super::report::{Broken, Verdict, ensure};
 use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ImportRow, ImportStore, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::import::{ImportRow, ImportStore};
 use crate::words::ids::TokenKey;
 
 /// After how many polls a call is dropped: no more than a store of a few round trips needs.

@@ -7,8 +7,9 @@ use super::sample::{
 };
 use super::together::all;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{Batch, RevokeBatch, RevokeGroup, TokenStore};
-use crate::store::query::{CountQuery, Life, PageSize, StatusFilter};
+use crate::store::contract::TokenStore;
+use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
+use crate::store::query::{CountQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::timestamp::Timestamp;
 
@@ -28,7 +29,8 @@ pub(super) async fn revoke_group<S: TokenStore>(
     let mut count = 0;
     // As often as the largest group of a case needs; a store whose batches do not end is another case's.
     for _ in 0..ROWS {
-        let Batch { count: revoked, done } = store.revoke_batch(&project, revocation, batch, PageSize::MAX).await?;
+        let BatchResult { count: revoked, done } =
+            store.revoke_batch(&project, revocation, batch, PageSize::MAX).await?;
         count += revoked;
         if done || revoked == 0 {
             break;
@@ -139,7 +141,7 @@ pub(super) async fn owner_and_family_are_revoked_in_one_call<S: TokenStore>(stor
         let group = groups(&records[0])[kind].clone();
         revoke_group(store, records[0].project, &group, &revocation("root", 0)?).await?;
         let mut live = CountQuery::new(records[0].project);
-        live.status = Some(StatusFilter { life: Life::Live, at: at(0) });
+        live.status = Some(StatusFilter { life: StatusGroup::Live, at: at(0) });
         ensure_eq!(store.count(&live).await?, 0, "tokens that still work, of {ROWS} revoked by {group:?}");
     }
     Ok(())

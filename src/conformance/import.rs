@@ -5,8 +5,10 @@ use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
 };
 use crate::rules::record::TokenRecord;
-use crate::store::contract::ImportOutcome::{self, Exists, Inserted};
-use crate::store::contract::{ImportKey, ImportRow, ImportStore, StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::import::ImportRowOutcome::{self, Exists, Inserted};
+use crate::store::import::{ImportKey, ImportRow, ImportStore};
+use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
 
 /// Imports a record that is new.
@@ -20,7 +22,7 @@ pub(super) async fn import_one<S: ImportStore>(
     store: &S,
     record: &TokenRecord,
     import_key: ImportKey,
-) -> Result<Vec<ImportOutcome>, Broken> {
+) -> Result<Vec<ImportRowOutcome>, Broken> {
     Ok(store.import(vec![ImportRow::new(record.clone(), import_key)]).await?)
 }
 

@@ -8,8 +8,8 @@ use super::sample::{
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{OwnerLimit, TokenStore, Touch};
-use crate::store::query::{Life, StatusFilter};
+use crate::store::contract::{LastUse, OwnerLimit, TokenStore};
+use crate::store::query::{StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged, Limit};
 use crate::words::timestamp::Timestamp;
@@ -99,7 +99,7 @@ pub(super) async fn one_id_in_two_projects_is_two_tokens<S: TokenStore>(store: &
         same(&*stored(store, &there.key()).await?, &there, &what)
     };
     untouched("insert").await?;
-    store.touch_many(&[Touch { key: here.key(), used_at: at(1) }]).await?;
+    store.touch_many(&[LastUse { key: here.key(), used_at: at(1) }]).await?;
     untouched("touch_many").await?;
     let version = stored(store, &here.key()).await?.version;
     some(store.update(&here.key(), version, Change::Rename(name("here")?)).await?, "update")?;
@@ -137,7 +137,7 @@ pub(super) async fn limit_ignores_dead_tokens<S: TokenStore>(store: &S) -> Verdi
     put_all(store, &present).await?;
     for millis in [-1, 0, 1] {
         let now = at(millis);
-        let live = StatusFilter { life: Life::Live, at: now };
+        let live = StatusFilter { life: StatusGroup::Live, at: now };
         let count = present.iter().filter(|record| live.matches(record)).count() as u64;
         let new = record(project)?;
         if store.insert(new.clone(), Some(OwnerLimit { most: count + 1, now }), None).await.is_err() {
@@ -219,7 +219,7 @@ pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -
     // Whether it works is not the store's to judge. A use changes nothing that was judged.
     for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
         put(store, &issuer).await?;
-        store.touch_many(&[Touch { key: issuer.key(), used_at: at(3) }]).await?;
+        store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3) }]).await?;
         let condition = IssuerCondition { id: issuer.id, version: issuer.version };
         let answer = store.insert(record(project)?, None, Some(condition)).await;
         ensure!(answer.is_ok(), "insert whose issuer is {} at {}: refused", issuer.status(at(1)), at(1));

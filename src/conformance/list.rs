@@ -8,7 +8,7 @@ use super::sample::{
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;
-use crate::store::query::{Life, ListOrder, ListQuery, PageSize, StatusFilter};
+use crate::store::query::{ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
@@ -169,7 +169,7 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
         });
     }
     put_all(store, &records).await?;
-    let live = StatusFilter { life: Life::Live, at: at(0) };
+    let live = StatusFilter { life: StatusGroup::Live, at: at(0) };
     for bits in 0..32u8 {
         let on = |bit: u8| bits & bit != 0;
         let query = ListQuery {

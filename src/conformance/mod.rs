@@ -22,10 +22,10 @@
 //! - **Any executor will do.** The races are futures of one task, polled together; over a pool of connections they run
 //!   at once. Run the kit with a pool of several, and with one of one.
 //! - Rows are compared with what [`TokenRecord::apply`](crate::TokenRecord::apply) and its kin make of them, lists
-//!   with [`ListQuery::matches`](crate::ListQuery::matches).
+//!   with [`ListQuery::matches`](crate::store::ListQuery::matches).
 //!
 //! A call that fails where it must not is a violation, also where the error is
-//! [`Unavailable`](crate::StoreErrorKind::Unavailable): a store that loses a race inside its engine tries again by itself.
+//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable): a store that loses a race inside its engine tries again by itself.
 //! What the kit cannot see is whether what was acknowledged survives a crash.
 
 mod change;
@@ -56,8 +56,10 @@ use core::future::Future;
 use core::pin::Pin;
 
 use self::report::Verdict;
-use crate::store::contract::{ImportStore, StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
 use crate::store::erased::{ImportingObject, MaintainedObject, StoreObject};
+use crate::store::import::ImportStore;
+use crate::store::maintenance::StoreMaintenance;
 
 /// For one trait: the function that runs its laws, and one function for each law. Each is given by the file that tries
 /// it, and by the sentence that it holds a store to. The cases are compiled once, here, for an object: not in the tests of each store.
@@ -177,7 +179,7 @@ laws! {
             next_is_there_just_where_more_follow;
             /// A page holds at most as many rows as asked for.
             a_page_holds_no_more_than_asked;
-            /// A cursor of another order is an error of kind [`Other`](crate::StoreErrorKind::Other).
+            /// A cursor of another order is an error of kind [`Other`](crate::store::StoreErrorKind::Other).
             a_cursor_of_another_order_is_refused;
         }
         count {

@@ -9,7 +9,8 @@ use super::sample::{
 };
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::timestamp::Timestamp;

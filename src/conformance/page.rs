@@ -6,7 +6,7 @@ use super::sample::{at, id, ids, name, project, put, put_all, record, revocation
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;
-use crate::store::query::{Life, ListOrder, ListQuery, Page, PageSize, StatusFilter};
+use crate::store::query::{ListOrder, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::Other;
 
@@ -75,7 +75,7 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
             staying.push(row(number)?);
         }
         put_all(store, &staying).await?;
-        let live = StatusFilter { life: Life::Live, at: at(0) };
+        let live = StatusFilter { life: StatusGroup::Live, at: at(0) };
         let first = ListQuery { order, status: Some(live), most: PageSize::clamped(2), ..all_of(project) };
         let page = store.list(&first).await?;
         let mut seen: Vec<TokenId> = page.items.iter().map(|record| record.id).collect();

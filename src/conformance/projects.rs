@@ -3,7 +3,8 @@
 use super::report::{Broken, Verdict, ensure};
 use super::sample::{owner, project, put, record, sibling};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;

@@ -10,9 +10,10 @@ use super::together::{ROUNDS, all, both};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{
-    ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, RevokeGroup, StoreMaintenance, TokenStore, Touch,
-};
+use crate::store::contract::{LastUse, OwnerLimit, TokenStore};
+use crate::store::group::RevokeGroup;
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::{CountQuery, PageSize};
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
@@ -229,7 +230,7 @@ pub(super) async fn touch_and_revoke_at_once_both_hold<S: TokenStore>(store: &S)
     let project = project()?;
     for round in 0..ROUNDS {
         let key = kept(store, &record(project)?).await?.key();
-        let (revocation, touches) = (revocation("root", 1)?, [Touch { key, used_at: at(2) }]);
+        let (revocation, touches) = (revocation("root", 1)?, [LastUse { key, used_at: at(2) }]);
         let (revoked, touched) = both(round, store.revoke(&key, &revocation), store.touch_many(&touches)).await;
         some(revoked?, "revoke")?;
         touched?;
@@ -245,7 +246,7 @@ pub(super) async fn touch_and_rename_at_once_both_hold<S: TokenStore>(store: &S)
     for round in 0..ROUNDS {
         let before = kept(store, &record(project)?).await?;
         let (key, renamed) = (before.key(), name("renamed")?);
-        let touches = [Touch { key, used_at: at(2) }];
+        let touches = [LastUse { key, used_at: at(2) }];
         let rename = store.update(&key, before.version, Change::Rename(renamed.clone()));
         let (changed, touched) = both(round, rename, store.touch_many(&touches)).await;
         some(changed?, "update")?;
@@ -261,7 +262,7 @@ pub(super) async fn the_latest_touch_at_once_stays<S: TokenStore>(store: &S) -> 
     let project = project()?;
     for _ in 0..ROUNDS {
         let key = kept(store, &record(project)?).await?.key();
-        let touches = [2, 3, 1].map(|millis| [Touch { key, used_at: at(millis) }]);
+        let touches = [2, 3, 1].map(|millis| [LastUse { key, used_at: at(millis) }]);
         for moved in all(touches.iter().map(|touches| store.touch_many(touches))).await {
             moved?;
         }
@@ -299,7 +300,7 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
         let found = some(store.find_imported(&key).await?, "find_imported")?;
         for (sample, answer) in samples.iter().zip(answers) {
             let won = found.id == sample.id;
-            let outcome = if won { ImportOutcome::Inserted } else { ImportOutcome::Exists(found.key()) };
+            let outcome = if won { ImportRowOutcome::Inserted } else { ImportRowOutcome::Exists(found.key()) };
             ensure_eq!(answer?, [outcome], "the outcome, of imports under one import key at once");
             let there = store.find(&sample.key()).await?.is_some();
             ensure_eq!(there, won, "a row, of imports under one import key at once");
@@ -320,7 +321,7 @@ pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + Impor
         };
         let mut inserted = 0;
         for answer in all(rows.iter().map(import)).await {
-            inserted += answer?.iter().filter(|outcome| **outcome == ImportOutcome::Inserted).count();
+            inserted += answer?.iter().filter(|outcome| **outcome == ImportRowOutcome::Inserted).count();
         }
         ensure_eq!(inserted, 1, "imports of one token under two keys at once that inserted it");
     }

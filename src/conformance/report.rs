@@ -4,7 +4,8 @@ use core::error::Error;
 use core::fmt;
 
 use crate::rules::record::TokenRecord;
-use crate::words::error::{Invalid, RngError};
+use crate::words::invalid::Invalid;
+use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// A law that a store broke.
@@ -93,8 +94,8 @@ impl From<Invalid> for Broken {
 }
 
 impl From<RngError> for Broken {
-    fn from(error: RngError) -> Self {
-        Self(format!("the kit has no random ids: {error}"))
+    fn from(_: RngError) -> Self {
+        Self(format!("the kit has no random ids"))
     }
 }
 

@@ -9,8 +9,9 @@ use crate::rules::address::AddressRanges;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
 use crate::rules::status::{NoticeStage, Status};
-use crate::store::contract::{ImportKey, TokenStore};
-use crate::store::query::{Life, StatusFilter};
+use crate::store::contract::TokenStore;
+use crate::store::import::ImportKey;
+use crate::store::query::{StatusFilter, StatusGroup};
 use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::folded::FoldedName;
@@ -174,8 +175,8 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
 
 /// Every filter by status, just before, at and just after the times in [`every_status`].
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
-    let each = Status::ALL.iter().flat_map(|status| [Life::Only(*status), Life::Except(*status)]);
-    let lives = each.chain([Life::Live, Life::Dead]);
+    let each = Status::ALL.iter().flat_map(|status| [StatusGroup::Only(*status), StatusGroup::Except(*status)]);
+    let lives = each.chain([StatusGroup::Live, StatusGroup::Dead]);
     lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { life, at: at(millis) }))
 }
 

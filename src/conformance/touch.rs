@@ -6,12 +6,12 @@ use super::sample::{
     absent, at, ensure_absent, every_status, full, id, kept, project, put, put_all, record, revocation, stored,
 };
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{TokenStore, Touch};
+use crate::store::contract::{LastUse, TokenStore};
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
-fn touch(key: TokenKey, millis: i64) -> Touch {
-    Touch { key, used_at: at(millis) }
+fn touch(key: TokenKey, millis: i64) -> LastUse {
+    LastUse { key, used_at: at(millis) }
 }
 
 pub(super) async fn touch_moves_forwards<S: TokenStore>(store: &S) -> Verdict {
@@ -19,7 +19,7 @@ pub(super) async fn touch_moves_forwards<S: TokenStore>(store: &S) -> Verdict {
     put(store, &sample).await?;
     let key = sample.key();
     for used_at in [Timestamp::MIN, at(-1), at(0), at(1), Timestamp::MAX] {
-        store.touch_many(&[Touch { key, used_at }]).await?;
+        store.touch_many(&[LastUse { key, used_at }]).await?;
         ensure_eq!(stored(store, &key).await?.last_used_at, Some(used_at), "the last use after a later touch");
     }
     Ok(())
@@ -29,7 +29,7 @@ pub(super) async fn touch_never_moves_backwards<S: TokenStore>(store: &S) -> Ver
     let sample = TokenRecord { last_used_at: Some(at(0)), ..record(project()?)? };
     let before = kept(store, &sample).await?.last_used_at;
     for used_at in [at(-1), Timestamp::MIN] {
-        store.touch_many(&[Touch { key: sample.key(), used_at }]).await?;
+        store.touch_many(&[LastUse { key: sample.key(), used_at }]).await?;
         ensure_eq!(stored(store, &sample.key()).await?.last_used_at, before, "the last use after an earlier touch");
     }
     Ok(())
@@ -90,7 +90,7 @@ pub(super) async fn touch_counts_the_rows_it_moved<S: TokenStore>(store: &S) -> 
         samples.push(TokenRecord { id: id('1')?, last_used_at: Some(at(used)), ..unused.clone() });
     }
     put_all(store, &samples).await?;
-    let batch: Vec<Touch> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
+    let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
     // The unused one and the one used before move; the one used just then and the later one do not.
     ensure_eq!(store.touch_many(&batch).await?, 2, "rows moved");
     ensure_eq!(store.touch_many(&batch).await?, 0, "rows moved by the same batch again");
@@ -102,7 +102,7 @@ pub(super) async fn touch_takes_dead_tokens<S: TokenStore>(store: &S) -> Verdict
     let here = project()?;
     let samples = every_status(here)?;
     put_all(store, &samples).await?;
-    let batch: Vec<Touch> = samples.iter().map(|sample| touch(sample.key(), 1)).collect();
+    let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 1)).collect();
     store.touch_many(&batch).await?;
     let page = store.list(&all_of(here)).await?;
     for sample in &samples {

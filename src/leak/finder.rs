@@ -17,7 +17,7 @@ use crate::words::leaked::LeakedToken;
 /// searched for the prefix (`cargo bench --bench scan --features scan`).
 ///
 /// ```
-/// use keyfob::{Finder, Prefix};
+/// use keyfob::{Prefix, leak::Finder};
 ///
 /// let finder = Finder::new([Prefix::new("acme_pat")?]);
 /// let log = b"GET /?key=acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o HTTP/1.1";
@@ -37,7 +37,7 @@ pub struct Finder {
 /// A token that was found.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Found {
+pub struct FoundToken {
     /// Where its first byte stands, counted from the start of the text or stream.
     pub position: u64,
     /// The token.
@@ -51,7 +51,7 @@ impl Finder {
     }
 
     /// All tokens in a text.
-    pub fn find_in(&self, text: &[u8]) -> Vec<Found> {
+    pub fn find_in(&self, text: &[u8]) -> Vec<FoundToken> {
         let mut all = Vec::new();
         self.search().feed(text, |found| all.push(found));
         all
@@ -61,7 +61,7 @@ impl Finder {
     ///
     /// # Errors
     /// The reader's; what was found before it was told.
-    pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(Found)) -> io::Result<u64> {
+    pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(FoundToken)) -> io::Result<u64> {
         let mut search = self.search();
         let mut buffer = Zeroizing::new(vec![0; 2 * AT_ONCE]);
         loop {
@@ -75,8 +75,8 @@ impl Finder {
     }
 
     /// A search of a stream that comes in chunks.
-    pub fn search(&self) -> Search {
-        Search {
+    pub fn search(&self) -> StreamFinder {
+        StreamFinder {
             needles: self.needles.clone(),
             behind: Behind::nothing(),
             passed: 0,
@@ -90,7 +90,7 @@ impl Finder {
 /// A search of a stream that comes in chunks, cut anywhere. What has gone by is not kept, but for what a token may have begun in.
 ///
 /// ```
-/// use keyfob::{Finder, Prefix};
+/// use keyfob::{Prefix, leak::Finder};
 ///
 /// let mut search = Finder::new([Prefix::new("acme_pat")?]).search();
 /// let mut found = Vec::new();
@@ -100,7 +100,7 @@ impl Finder {
 /// assert_eq!(found[0].position, 7);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-pub struct Search {
+pub struct StreamFinder {
     needles: Needles,
     behind: Behind,
     passed: u64,
@@ -110,9 +110,9 @@ pub struct Search {
     tail_left: usize,
 }
 
-impl Search {
+impl StreamFinder {
     /// Takes the next chunk, and calls `found` with each token that ends in it.
-    pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Found)) {
+    pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(FoundToken)) {
         let mut rest = chunk;
         while !rest.is_empty() {
             if self.tail_left > 0 {
@@ -140,7 +140,7 @@ impl Search {
     }
 
     /// Now that all of it is there, but for the last `fresh` bytes not gone by.
-    fn judge(&self, fresh: usize, found: &mut impl FnMut(Found)) {
+    fn judge(&self, fresh: usize, found: &mut impl FnMut(FoundToken)) {
         let head = &self.token[..self.token.len() - TAIL];
         for at in self.needles.beginnings(head) {
             let text = &self.token[at..];
@@ -148,7 +148,7 @@ impl Search {
                 && let Ok(token) = LeakedToken::new(text)
             {
                 let end = self.passed + fresh as u64;
-                found(Found { position: end - text.len() as u64, token });
+                found(FoundToken { position: end - text.len() as u64, token });
             }
         }
     }
@@ -160,7 +160,7 @@ impl Search {
     }
 }
 
-impl fmt::Debug for Search {
+impl fmt::Debug for StreamFinder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Search").field("passed", &self.passed).finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use super::redactor::Redactor;
 /// Where a `tracing-subscriber` layer writes, behind a [`Redactor`] for each event.
 ///
 /// ```
-/// use keyfob::{Finder, Prefix, RedactedLog};
+/// use keyfob::{Prefix, leak::{Finder, RedactedLog}};
 ///
 /// let log = RedactedLog::new(&Finder::new([Prefix::new("acme_pat")?]), std::io::stderr);
 /// let caught = log.clone();

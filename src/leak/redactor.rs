@@ -19,7 +19,7 @@ const MARK: &[u8] = "…".as_bytes();
 /// ```
 /// use std::io::Write;
 ///
-/// use keyfob::{Finder, Prefix, Redactor};
+/// use keyfob::{Prefix, leak::{Finder, Redactor}};
 ///
 /// let mut log = Redactor::new(&Finder::new([Prefix::new("acme_pat")?]), Vec::new());
 /// log.write_all(b"401 for acme_pat_145_00123456789ABCDE_AAAAAAAAAA")?;

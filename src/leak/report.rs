@@ -1,6 +1,5 @@
-//! What a report says, and why one is refused.
+//! What a report says.
 
-use core::error::Error;
 use core::fmt;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
+use super::encoded;
 use super::finder::Finder;
-use crate::leak::encoded;
 use crate::words::credential::Credential;
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::leaked::LeakedToken;
 
 /// One token that was reported as leaked. Debug shows the token's public part only: the address may hold all of it.
@@ -71,7 +71,7 @@ impl LeakReport {
     /// number by [`read_up_to`](Self::read_up_to) if anybody may report.
     ///
     /// ```
-    /// use keyfob::{Finder, LeakReport, Prefix};
+    /// use keyfob::{Prefix, leak::{Finder, LeakReport}};
     ///
     /// let finder = Finder::new([Prefix::new("acme_pat")?]);
     /// let body = br#"[{"token": "export TOKEN='acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o'"}]"#;
@@ -81,26 +81,27 @@ impl LeakReport {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ReportError::TooLarge`] if the body is longer than [`MAX_BYTES`](Self::MAX_BYTES),
-    /// [`TooMany`](ReportError::TooMany) if it has more entries or tokens than [`MAX_COUNT`](Self::MAX_COUNT), and
-    /// [`Malformed`](ReportError::Malformed) if it is not such an array.
-    pub fn read_all(body: &[u8], finder: &Finder) -> Result<Vec<Self>, ReportError> {
+    /// Returns [`InvalidKind::TooLong`] if the body is longer than [`MAX_BYTES`](Self::MAX_BYTES), [`InvalidKind::TooMany`] if
+    /// it has more entries or tokens than [`MAX_COUNT`](Self::MAX_COUNT), and [`InvalidKind::Shape`] if it is not such an
+    /// array.
+    pub fn read_all(body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         Self::read_up_to(Self::MAX_COUNT, body, finder)
     }
 
     /// Reads a report as [`read_all`](Self::read_all) does, with at most `most` entries and tokens.
     ///
     /// # Errors
-    /// Returns [`ReportError::TooMany`] if the body has more entries or tokens than `most`, and otherwise fails as
+    /// Returns [`InvalidKind::TooMany`] if the body has more entries or tokens than `most`, and otherwise fails as
     /// [`read_all`](Self::read_all) does.
-    pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, ReportError> {
+    pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         if body.len() > Self::MAX_BYTES {
-            return Err(ReportError::TooLarge);
+            return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));
         }
-        let Entries { entries, are_too_many } = serde_json::from_slice(body).map_err(|_| ReportError::Malformed)?;
+        let Entries { entries, are_too_many } =
+            serde_json::from_slice(body).map_err(|_| invalid(InvalidKind::Shape))?;
         let most = most.min(Self::MAX_COUNT);
         if are_too_many || entries.len() > most {
-            return Err(ReportError::TooMany);
+            return Err(invalid(InvalidKind::TooMany { max: most }));
         }
         let mut reports = Vec::with_capacity(entries.len());
         for (entry, Reported { token: text, kind, url, source }) in entries.into_iter().enumerate() {
@@ -108,7 +109,7 @@ impl LeakReport {
             let [kind, url, source] = [kind, url, source].map(|text| Arc::<str>::from(text.unwrap_or_default()));
             for token in tokens_in(text.as_bytes(), finder) {
                 if reports.len() == most {
-                    return Err(ReportError::TooMany);
+                    return Err(invalid(InvalidKind::TooMany { max: most }));
                 }
                 let (kind, url, source) = (Arc::clone(&kind), Arc::clone(&url), Arc::clone(&source));
                 reports.push(Self { token, entry, text_hash, kind, url, source });
@@ -116,6 +117,10 @@ impl LeakReport {
         }
         Ok(reports)
     }
+}
+
+const fn invalid(kind: InvalidKind) -> Invalid {
+    Invalid::new(InvalidField::LeakReport, kind)
 }
 
 /// Returns each token in a reported text once, or what may be one of an earlier system.
@@ -169,57 +174,3 @@ impl<'de> Deserialize<'de> for Entries<'de> {
         deserializer.deserialize_seq(Array)
     }
 }
-
-/// Why a report is refused. No error says anything of what was sent. [`LeakReport::read_all`] returns the first three; the
-/// others are of reports that GitHub signs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// Longer than [`LeakReport::MAX_BYTES`].
-    TooLarge,
-    /// More entries or tokens than [`LeakReport::MAX_COUNT`].
-    TooMany,
-    /// No JSON, or another than a report's.
-    Malformed,
-    /// Signed by a key that is not among those that were fetched: fetch them again.
-    UnknownKey,
-    /// Signed by a key that GitHub did not use when they were fetched: fetch them again, as it may since.
-    OldKey,
-    /// Not what this key signed.
-    Signature,
-    /// The same body was handled before.
-    Replayed,
-}
-
-impl ReportError {
-    /// Whether other keys might have told otherwise: fetch them, and try the report once more.
-    pub fn is_about_keys(self) -> bool {
-        matches!(self, Self::UnknownKey | Self::OldKey)
-    }
-
-    /// The status to answer with.
-    pub fn status(self) -> u16 {
-        match self {
-            Self::TooLarge | Self::TooMany => 413,
-            Self::UnknownKey | Self::OldKey | Self::Signature => 403,
-            Self::Replayed => 409,
-            Self::Malformed => 400,
-        }
-    }
-}
-
-impl fmt::Display for ReportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the report is too large",
-            Self::TooMany => "the report names too many tokens",
-            Self::UnknownKey => "the report is signed by an unknown key",
-            Self::OldKey => "the report is signed by a key that is not in use",
-            Self::Signature => "the report's signature does not fit",
-            Self::Replayed => "the report was handled before",
-            Self::Malformed => "the report is not a JSON array of tokens",
-        })
-    }
-}
-
-impl Error for ReportError {}

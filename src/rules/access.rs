@@ -47,7 +47,7 @@ pub struct Access<'a, P = InProject> {
 }
 
 /// Which project a request is about. Implemented by [`InProject`] and [`OwnProject`], and by nothing else.
-pub trait ProjectDemand: Copy + fmt::Debug + Send + Sync + sealed::Sealed {
+pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {
     #[doc(hidden)]
     fn accepts(&self, project: &ProjectId) -> bool;
 }
@@ -60,13 +60,13 @@ pub struct InProject(ProjectId);
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProject(());
 
-impl ProjectDemand for InProject {
+impl ProjectRequirement for InProject {
     fn accepts(&self, project: &ProjectId) -> bool {
         self.0 == *project
     }
 }
 
-impl ProjectDemand for OwnProject {
+impl ProjectRequirement for OwnProject {
     fn accepts(&self, _project: &ProjectId) -> bool {
         true
     }
@@ -93,7 +93,7 @@ impl<'a> Access<'a, OwnProject> {
     }
 }
 
-impl<P: ProjectDemand> Access<'_, P> {
+impl<P: ProjectRequirement> Access<'_, P> {
     /// From this client address, as the host knows it: behind a proxy not that of the connection. Without it, a token
     /// that is bound to addresses is refused.
     #[must_use]

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A block of addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 ///
@@ -51,29 +51,29 @@ impl FromStr for AddressRange {
     /// # Errors
     /// [`Invalid`] where it is no address, has too many bits, or has bits set behind the block's own (`10.0.0.1/8`).
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let flaw = |flaw| Invalid::new(Field::Address, flaw);
+        let flaw = |flaw| Invalid::new(InvalidField::Address, flaw);
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| flaw(Flaw::Shape))?;
+        let address: IpAddr = address.parse().map_err(|_| flaw(InvalidKind::Shape))?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                bits.parse::<u8>().map_err(|_| flaw(Flaw::OutOfRange))?
+                bits.parse::<u8>().map_err(|_| flaw(InvalidKind::OutOfRange))?
             }
-            Some(_) => return Err(flaw(Flaw::Shape)),
+            Some(_) => return Err(flaw(InvalidKind::Shape)),
             None => width,
         };
         if bits > width {
-            return Err(flaw(Flaw::OutOfRange));
+            return Err(flaw(InvalidKind::OutOfRange));
         }
         let (base, bits) = match (address.to_canonical(), bits.checked_sub(96)) {
             (base @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => (base, bits),
             _ => (address, bits),
         };
         if masked(base, bits) != Some(base) {
-            return Err(flaw(Flaw::OutOfRange));
+            return Err(flaw(InvalidKind::OutOfRange));
         }
         Ok(Self { base, bits })
     }
@@ -109,14 +109,14 @@ impl AddressRanges {
     pub fn new(text: &str) -> Result<Self, Invalid> {
         // The longest block has 49 characters.
         if text.len() > Self::MAX * 64 {
-            return Err(Invalid::new(Field::Address, Flaw::TooLong { max: Self::MAX }));
+            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
         }
         let parts = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
         let mut ranges = parts.map(str::parse).collect::<Result<Vec<AddressRange>, _>>()?;
         ranges.sort();
         ranges.dedup();
         if ranges.len() > Self::MAX {
-            return Err(Invalid::new(Field::Address, Flaw::TooLong { max: Self::MAX }));
+            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
         }
         let text: Vec<String> = ranges.iter().map(AddressRange::to_string).collect();
         Ok(Self { ranges: ranges.into(), text: text.join(" ").into() })
@@ -193,16 +193,16 @@ mod tests {
 
     #[test]
     fn what_is_no_block() {
-        let flaw = |text: &str| AddressRanges::new(text).unwrap_err().flaw();
+        let flaw = |text: &str| AddressRanges::new(text).unwrap_err().kind();
         for text in ["10.0.0", "10.0.0.0/", "10.0.0.0/+8", "example.org", "10.0.0.0/8/8", "/8"] {
-            assert_eq!(flaw(text), Flaw::Shape, "{text}");
+            assert_eq!(flaw(text), InvalidKind::Shape, "{text}");
         }
         for text in ["10.0.0.0/33", "::/129", "10.0.0.0/256", "10.0.0.1/8", "2001:db8::1/64"] {
-            assert_eq!(flaw(text), Flaw::OutOfRange, "{text}");
+            assert_eq!(flaw(text), InvalidKind::OutOfRange, "{text}");
         }
         let many = |count: usize| (0..count).map(|n| format!("10.0.0.{n},")).collect::<String>();
         assert!(AddressRanges::new(&many(64)).is_ok());
-        assert_eq!(flaw(&many(65)), Flaw::TooLong { max: 64 });
+        assert_eq!(flaw(&many(65)), InvalidKind::TooLong { max: 64 });
     }
 
     #[test]

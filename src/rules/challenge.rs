@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use crate::words::credential::HeaderError;
-use crate::words::error::Rejection;
+use crate::words::rejection::Rejection;
 
 /// What the outside is told of a refusal: a status, a `WWW-Authenticate` value, and words for a problem document (RFC 9457).
 ///

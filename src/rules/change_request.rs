@@ -1,10 +1,9 @@
 //! What may be changed about a token, and when.
 
-use core::fmt;
-
 use super::address::AddressRanges;
 use super::change::Change;
-use super::policy::{Policy, PolicyBreach};
+use super::error::{Error, ErrorKind};
+use super::policy::Policy;
 use super::record::{Disabled, TokenRecord};
 use super::scope::ScopeSet;
 use super::status::Status;
@@ -14,7 +13,7 @@ use crate::words::timestamp::Timestamp;
 /// A wish to change a token, to be [judged](TokenRecord::judge). Revoking and rotating are verbs of their own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Transition {
+pub enum ChangeRequest {
     /// To give it another name.
     Rename(Name),
     /// To stop it until it is enabled.
@@ -46,39 +45,35 @@ impl TokenRecord {
     /// A token that has ended takes no change; the other three states before its end may be left again.
     ///
     /// # Errors
-    /// [`TransitionError`] where a token like this cannot be changed so.
+    /// Returns [`ErrorKind::Ended`] if the token has ended, [`ErrorKind::NotRotated`] if it has no grace period to end, and
+    /// [`ErrorKind::Wider`] or [`ErrorKind::Policy`] if it cannot be narrowed so.
     pub fn judge(
         &self,
-        wish: Transition,
+        wish: ChangeRequest,
         policy: &Policy,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Option<Change>, TransitionError> {
+    ) -> Result<Option<Change>, Error> {
         let status = self.status(now);
-        if !(status.is_live() || status == Status::Rotated && wish == Transition::EndGrace) {
-            return Err(TransitionError::Ended(status));
+        if !(status.is_live() || status == Status::Rotated && wish == ChangeRequest::EndGrace) {
+            return Err(ErrorKind::Ended(status).into());
         }
         Ok(match wish {
-            Transition::Rename(name) => (name != self.name).then_some(Change::Rename(name)),
-            Transition::Disable => {
+            ChangeRequest::Rename(name) => (name != self.name).then_some(Change::Rename(name)),
+            ChangeRequest::Disable => {
                 self.disabled.is_none().then(|| Change::Disable(Disabled { at: now, by: actor.clone() }))
             }
-            Transition::Enable => self.disabled.is_some().then_some(Change::Enable),
-            Transition::Confirm => self.confirm_by.is_some().then_some(Change::Confirm),
-            Transition::EndGrace => match self.grace_until {
+            ChangeRequest::Enable => self.disabled.is_some().then_some(Change::Enable),
+            ChangeRequest::Confirm => self.confirm_by.is_some().then_some(Change::Confirm),
+            ChangeRequest::EndGrace => match self.grace_until {
                 Some(grace_until) => (now < grace_until).then_some(Change::EndGrace(now)),
-                None => return Err(TransitionError::NotRotated),
+                None => return Err(ErrorKind::NotRotated.into()),
             },
-            Transition::Narrow(narrowing) => self.narrowed(narrowing, policy, now)?,
+            ChangeRequest::Narrow(narrowing) => self.narrowed(narrowing, policy, now)?,
         })
     }
 
-    fn narrowed(
-        &self,
-        narrowing: Narrowing,
-        policy: &Policy,
-        now: Timestamp,
-    ) -> Result<Option<Change>, TransitionError> {
+    fn narrowed(&self, narrowing: Narrowing, policy: &Policy, now: Timestamp) -> Result<Option<Change>, Error> {
         let scopes = narrowing.scopes.unwrap_or_else(|| self.scopes.clone());
         let addresses = narrowing.addresses.unwrap_or_else(|| self.addresses.clone());
         let expires_at = narrowing.expires_at.or(self.expires_at);
@@ -87,18 +82,18 @@ impl TokenRecord {
             (None, _) => false,
         };
         if longer || !self.scopes.covers(&scopes) || !self.addresses.covers(&addresses) {
-            return Err(TransitionError::Wider);
+            return Err(ErrorKind::Wider.into());
         }
         let narrowed = TokenRecord { scopes, addresses, expires_at, ..self.clone() };
         if narrowed == *self {
             return Ok(None);
         }
         if narrowed.status(now) == Status::Expired {
-            return Err(TransitionError::Ended(Status::Expired));
+            return Err(ErrorKind::Ended(Status::Expired).into());
         }
         // It must not stop at once for being too short; one that is outside the policy already may be narrowed still.
         match policy.breach(&narrowed, now) {
-            Some(breach) if policy.breach(self, now).is_none() => Err(TransitionError::Policy(breach)),
+            Some(breach) if policy.breach(self, now).is_none() => Err(breach.into()),
             _ => {
                 let TokenRecord { scopes, addresses, expires_at, .. } = narrowed;
                 Ok(Some(Change::Narrow { scopes, addresses, expires_at }))
@@ -106,30 +101,3 @@ impl TokenRecord {
         }
     }
 }
-
-/// Why a token cannot be changed so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum TransitionError {
-    /// It has ended, or would by this; to end it, revoke it.
-    Ended(Status),
-    /// It has no successor, and so no grace.
-    NotRotated,
-    /// It would be allowed more than before.
-    Wider,
-    /// It would be outside the policy, and so not work.
-    Policy(PolicyBreach),
-}
-
-impl fmt::Display for TransitionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended(status) => write!(f, "a token that is {status} cannot be changed"),
-            Self::NotRotated => f.write_str("the token was not rotated"),
-            Self::Wider => f.write_str("a token can be narrowed only"),
-            Self::Policy(breach) => write!(f, "the token would be outside the policy: {breach}"),
-        }
-    }
-}
-
-impl core::error::Error for TransitionError {}

@@ -5,18 +5,18 @@ use core::marker::PhantomData;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::access::{Access, InProject, ProjectDemand};
+use super::access::{Access, InProject, ProjectRequirement};
 use super::address::AddressRanges;
-use super::delegation::Manager;
+use super::delegation::Delegation;
 use super::owner::OwnerState;
 use super::policy::{LaterUses, Policy};
 use super::proof::{Live, prove};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
 use super::view::TokenView;
-use crate::words::error::Rejection;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::presented::PresentedToken;
+use crate::words::rejection::Rejection;
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
@@ -46,7 +46,7 @@ use crate::words::timestamp::Timestamp;
 /// assert_eq!(verified.owner().as_str(), "ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn check<P: ProjectDemand>(
+pub fn check<P: ProjectRequirement>(
     token: &PresentedToken<'_>,
     record: Option<Arc<TokenRecord>>,
     access: &Access<'_, P>,
@@ -61,7 +61,7 @@ pub fn check<P: ProjectDemand>(
 /// The last part of a check.
 impl Live {
     /// Judges what the host knows of the owner, and what the request needs. `age` is the record's.
-    pub(crate) fn permit<P: ProjectDemand>(
+    pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,
         access: &Access<'_, P>,
@@ -76,7 +76,7 @@ impl Live {
 }
 
 /// What of a request a record's token does not cover, in the order of the checks.
-pub(super) fn limits<P: ProjectDemand>(
+pub(super) fn limits<P: ProjectRequirement>(
     record: &TokenRecord,
     owner: OwnerState,
     access: &Access<'_, P>,
@@ -96,7 +96,8 @@ pub(super) fn limits<P: ProjectDemand>(
 ///
 /// ```
 /// use std::{marker::PhantomData, sync::Arc};
-/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified};
+/// use keyfob::VerifyError;
 ///
 /// fn delete_branch(by: &Verified) {}
 ///
@@ -109,7 +110,8 @@ pub(super) fn limits<P: ProjectDemand>(
 /// What was verified for the token's own project, whichever that is, does not act in a given one:
 /// ```compile_fail,E0308
 /// use std::{marker::PhantomData, sync::Arc};
-/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified};
+/// use keyfob::VerifyError;
 ///
 /// fn delete_branch(by: &Verified) {}
 ///
@@ -166,8 +168,8 @@ impl<P> Verified<P> {
     ///
     /// # Errors
     /// [`Rejection::Scope`] where it does not.
-    pub fn manager(&self, manage: &Scope) -> Result<Manager, Rejection> {
-        self.allows(manage).then(|| Manager::new(Arc::clone(&self.record), manage.clone())).ok_or(Rejection::Scope)
+    pub fn manager(&self, manage: &Scope) -> Result<Delegation, Rejection> {
+        self.allows(manage).then(|| Delegation::new(Arc::clone(&self.record), manage.clone())).ok_or(Rejection::Scope)
     }
 
     /// Everything it may do. Whether it may do more than the `Access` named: [`allows`](Self::allows).

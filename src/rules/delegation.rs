@@ -5,13 +5,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::address::AddressRanges;
+use super::outside_issuer::OutsideIssuer;
 use super::policy::{LaterUses, Policy};
 use super::precondition::IssuerCondition;
 use super::proof::life;
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
-use crate::words::error::Rejection;
 use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::rejection::Rejection;
 use crate::words::text::{Actor, Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
@@ -19,18 +20,18 @@ use crate::words::timestamp::Timestamp;
 /// [`Verified::manager`](crate::Verified::manager).
 ///
 /// Tokens do not manage tokens otherwise. What one makes or rotates stays within it, when it is given to
-/// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::Rotation::within): the same owner, project
+/// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::rotation::Rotation::within): the same owner, project
 /// and kind, no scope and no address beyond its own, no metadata, and an expiry no later than its own end. It rotates only itself
 /// and tokens that it issued.
 ///
 /// A proof may be kept for longer than what it proves. So [`Tokens::issue`](crate::Tokens::issue) and
 /// [`Tokens::rotate`](crate::Tokens::rotate) read the managing token again and judge by what they read, and the store decides by
 /// its [condition](Self::condition) in the operation that writes. A host that calls [`mint`](crate::mint) or
-/// [`rotate`](crate::rotate()) itself does both: [`renewed`](Self::renewed), then the condition in its own transaction.
+/// [`rotate`](crate::rotation::rotate()) itself does both: [`renewed`](Self::renewed), then the condition in its own transaction.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use keyfob::{Manager, Rejection, Scope, TokenRecord, Verified};
+/// use keyfob::{Delegation, Rejection, Scope, TokenRecord, Verified};
 ///
 /// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
 ///     verified.manager(&Scope::new("tokens:manage").expect("is a scope"))
@@ -40,14 +41,14 @@ use crate::words::timestamp::Timestamp;
 /// A record alone makes none:
 /// ```compile_fail,E0451
 /// use std::sync::Arc;
-/// use keyfob::{Manager, Rejection, Scope, TokenRecord, Verified};
+/// use keyfob::{Delegation, Rejection, Scope, TokenRecord, Verified};
 ///
 /// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
 ///     Ok(Manager { record })
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Manager {
+pub struct Delegation {
     record: Arc<TokenRecord>,
     /// The scope that lets it manage.
     manage: Scope,
@@ -57,7 +58,7 @@ pub struct Manager {
     replaces_itself: bool,
 }
 
-impl Manager {
+impl Delegation {
     pub(super) fn new(record: Arc<TokenRecord>, manage: Scope) -> Self {
         Self { kind: record.kind, record, manage, any_metadata: false, replaces_itself: false }
     }
@@ -128,20 +129,20 @@ impl Manager {
     }
 
     /// Whether a new token of these is within it.
-    pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata) -> Result<(), WithinError> {
+    pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata) -> Result<(), OutsideIssuer> {
         if kind != self.kind {
-            Err(WithinError::Kind)
+            Err(OutsideIssuer::Kind)
         } else if !self.any_metadata && *metadata != Metadata::default() {
-            Err(WithinError::Metadata)
+            Err(OutsideIssuer::Metadata)
         } else {
             Ok(())
         }
     }
 
     /// Whether it may rotate this token.
-    pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), WithinError> {
+    pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
         self.admit(&old.project, &old.owner, &old.scopes, &old.addresses)?;
-        if old.id == self.record.id || old.created_by == self.actor() { Ok(()) } else { Err(WithinError::NotIssued) }
+        if old.id == self.record.id || old.created_by == self.actor() { Ok(()) } else { Err(OutsideIssuer::NotIssued) }
     }
 
     /// Whether a token of these is within it.
@@ -151,15 +152,15 @@ impl Manager {
         owner: &OwnerId,
         scopes: &ScopeSet,
         addresses: &AddressRanges,
-    ) -> Result<(), WithinError> {
+    ) -> Result<(), OutsideIssuer> {
         if *project != self.record.project {
-            Err(WithinError::Project)
+            Err(OutsideIssuer::Project)
         } else if *owner != self.record.owner {
-            Err(WithinError::Owner)
+            Err(OutsideIssuer::Owner)
         } else if !self.record.scopes.covers(scopes) {
-            Err(WithinError::Scopes)
+            Err(OutsideIssuer::Scopes)
         } else if !self.record.addresses.covers(addresses) {
-            Err(WithinError::Addresses)
+            Err(OutsideIssuer::Addresses)
         } else {
             Ok(())
         }
@@ -176,9 +177,9 @@ impl Manager {
     }
 
     /// Whether a token that ends then does not outlive it.
-    pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), WithinError> {
+    pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), OutsideIssuer> {
         match self.ends_at() {
-            Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(WithinError::Expiry),
+            Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(OutsideIssuer::Expiry),
             _ => Ok(()),
         }
     }
@@ -193,52 +194,8 @@ impl Manager {
     }
 }
 
-impl fmt::Debug for Manager {
+impl fmt::Debug for Delegation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager").field("token", &self.record.public_part()).finish_non_exhaustive()
     }
 }
-
-/// Where a token would go beyond the one that manages it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum WithinError {
-    /// Another project.
-    Project,
-    /// Another owner.
-    Owner,
-    /// A scope that it has not.
-    Scopes,
-    /// An address that it may not be used from.
-    Addresses,
-    /// It would live longer.
-    Expiry,
-    /// Another kind than the managing token's, which was not [allowed](Manager::allow_kind).
-    Kind,
-    /// Metadata, which was not [allowed](Manager::allow_metadata).
-    Metadata,
-    /// The token to be rotated is neither the managing token nor one that it issued.
-    NotIssued,
-    /// The managing token does not work any more, or may not manage.
-    Ended(Rejection),
-}
-
-impl fmt::Display for WithinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kind => "a token cannot issue tokens of another kind",
-            Self::Metadata => "a token cannot issue tokens with metadata",
-            Self::NotIssued => "a token rotates only itself and tokens that it issued",
-            Self::Ended(rejection) => {
-                return write!(f, "the managing token does not work any more: {}", rejection.as_str());
-            }
-            Self::Project => "a token manages tokens of its own project only",
-            Self::Owner => "a token manages tokens of its own owner only",
-            Self::Scopes => "a token cannot give scopes that it has not",
-            Self::Addresses => "a token cannot give addresses that it may not be used from",
-            Self::Expiry => "a token cannot give a lifetime beyond its own",
-        })
-    }
-}
-
-impl core::error::Error for WithinError {}

@@ -2,14 +2,15 @@
 
 use core::fmt;
 
-use super::access::{Access, ProjectDemand};
+use super::access::{Access, ProjectRequirement};
+use super::breach::PolicyBreach;
 use super::check::limits;
 use super::owner::OwnerState;
-use super::policy::{LaterUses, Policy, PolicyBreach};
+use super::policy::{LaterUses, Policy};
 use super::proof::{Proven, life};
 use super::record::TokenRecord;
 use super::view::TokenView;
-use crate::words::error::Rejection;
+use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
 /// Everything that is known of a presented token: which checks it fails, not the first only, and what its record says.
@@ -35,7 +36,7 @@ impl Explanation {
     }
 
     /// Of a token that its presenter has proved to hold.
-    pub(crate) fn of<P: ProjectDemand>(
+    pub(crate) fn of<P: ProjectRequirement>(
         proven: &Proven,
         owner: OwnerState,
         access: &Access<'_, P>,

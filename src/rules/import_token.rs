@@ -6,9 +6,9 @@ use super::scope::ScopeSet;
 use super::status::NoticeStage;
 use crate::words::alphabet;
 use crate::words::digest::Digest;
-use crate::words::error::RngError;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
-use crate::words::import_digest::ForeignDigest;
+use crate::words::import_digest::ImportDigest;
+use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
@@ -17,9 +17,9 @@ use crate::words::timestamp::Timestamp;
 /// It may be dead already: what it may do, and until when, is taken as it was, and no policy is asked before somebody
 /// presents it. Debug shows nothing of its hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ForeignToken {
+pub struct ImportToken {
     /// The stored hash of its text.
-    pub digest: ForeignDigest,
+    pub digest: ImportDigest,
     /// The project it is for.
     pub project: ProjectId,
     /// The user it acts for.
@@ -49,9 +49,9 @@ pub struct ForeignToken {
     pub revoked: Option<Revocation>,
 }
 
-impl ForeignToken {
+impl ImportToken {
     /// For a person, without scopes, from any address, without an expiry.
-    pub fn new(digest: ForeignDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
+    pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {
             digest,
             project,

@@ -1,19 +1,20 @@
 //! Making a token.
 
-use core::fmt;
 use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::address::AddressRanges;
-use super::delegation::{Manager, WithinError};
-use super::policy::{Lifetime, Policy, PolicyError};
+use super::breach::PolicyBreach;
+use super::delegation::Delegation;
+use super::error::Error;
+use super::outside_issuer::OutsideIssuer;
+use super::policy::{Lifetime, Policy};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::ScopeSet;
 use super::status::NoticeStage;
 use crate::words::alphabet;
-use crate::words::error::RngError;
 use crate::words::format;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::keyring::Keyring;
@@ -38,7 +39,7 @@ pub struct NewToken {
     lifetime: Lifetime,
     confirm_within: Option<Duration>,
     request_id: Option<RequestId>,
-    manager: Option<Manager>,
+    manager: Option<Delegation>,
     /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
     takes_over: bool,
 }
@@ -124,19 +125,24 @@ impl NewToken {
     /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
     /// addresses, is of the same kind and ends no later. Its `created_by` is then the managing token, whoever the actor is.
     #[must_use]
-    pub fn within(self, manager: &Manager) -> Self {
+    pub fn within(self, manager: &Delegation) -> Self {
         Self { manager: Some(manager.clone()), ..self }
     }
 
-    /// Returns the token at whose request it is issued, for a store's [condition](Manager::condition).
-    pub fn manager(&self) -> Option<&Manager> {
+    /// Returns whether it is for this owner in this project.
+    pub(crate) fn is_for(&self, owner: &OwnerId, project: &ProjectId) -> bool {
+        self.owner == *owner && self.project == *project
+    }
+
+    /// Returns the token at whose request it is issued, for a store's [condition](Delegation::condition).
+    pub fn manager(&self) -> Option<&Delegation> {
         self.manager.as_ref()
     }
 }
 
 impl NewToken {
     /// What was left open, within the managing token.
-    fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, WithinError> {
+    fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, OutsideIssuer> {
         let Some(manager) = self.manager.take() else { return Ok(self) };
         let kind = *self.kind.get_or_insert(manager.kind());
         if !self.takes_over {
@@ -167,10 +173,12 @@ pub struct Issued<R = TokenRecord> {
 /// of your own if you like, before you show the token.
 ///
 /// # Errors
-/// [`MintError`] where the policy or the managing token forbids it, or there is no randomness.
+/// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) or [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the
+/// policy or the issuing token does not allow it, and [`ErrorKind::Rng`](crate::ErrorKind::Rng) if there is no randomness.
 ///
 /// ```
-/// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SystemClock, mint};
+/// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix};
+/// use keyfob::{ProjectId, SystemClock, mint};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
 /// let new = NewToken::new(ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("VS Code integration")?);
@@ -178,20 +186,14 @@ pub struct Issued<R = TokenRecord> {
 /// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn mint(
-    keyring: &Keyring,
-    policy: &Policy,
-    new: NewToken,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<Issued, MintError> {
+pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, now: Timestamp) -> Result<Issued, Error> {
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
 
 /// As [`mint`], with a generator of the host's own, which must be cryptographically secure.
 ///
 /// # Errors
-/// [`MintError`] where the policy forbids it or the generator fails.
+/// As of [`mint`].
 pub fn mint_with<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     keyring: &Keyring,
@@ -199,18 +201,18 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     new: NewToken,
     actor: &Actor,
     now: Timestamp,
-) -> Result<Issued, MintError> {
+) -> Result<Issued, Error> {
     let new = new.bounded(policy, now)?;
     let kind = new.kind.unwrap_or(TokenKind::Human);
     let expires_at = policy.expiry(kind, new.lifetime, now)?;
     if let Some(manager) = &new.manager {
         manager.admit_expiry(expires_at)?;
     }
-    let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyError::PastEndOfTime));
+    let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyBreach::PastEndOfTime));
     let confirm_by = confirm_by.transpose()?;
     let ended = |end: Option<Timestamp>, begin| end.is_some_and(|end| end <= begin);
     if ended(expires_at, new.not_before.unwrap_or(now)) || ended(confirm_by, now) {
-        return Err(PolicyError::NoLifetime.into());
+        return Err(PolicyBreach::NoLifetime.into());
     }
 
     let mut digits = Zeroizing::new([0; 15 + 33]);
@@ -235,7 +237,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         metadata: new.metadata,
         addresses: new.addresses,
         created_at: now,
-        created_by: new.manager.as_ref().map_or_else(|| actor.clone(), Manager::actor),
+        created_by: new.manager.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
         confirm_by,
         not_before: new.not_before,
         expires_at,
@@ -254,45 +256,3 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     };
     Ok(Issued { token: PlaintextToken::rendered(text), record })
 }
-
-/// Why no token was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum MintError {
-    /// The policy does not allow it.
-    Policy(PolicyError),
-    /// It would go beyond the token that manages it.
-    Within(WithinError),
-    /// The generator failed.
-    Rng(RngError),
-}
-
-impl From<PolicyError> for MintError {
-    fn from(error: PolicyError) -> Self {
-        Self::Policy(error)
-    }
-}
-
-impl From<WithinError> for MintError {
-    fn from(error: WithinError) -> Self {
-        Self::Within(error)
-    }
-}
-
-impl From<RngError> for MintError {
-    fn from(error: RngError) -> Self {
-        Self::Rng(error)
-    }
-}
-
-impl fmt::Display for MintError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Policy(error) => error.fmt(f),
-            Self::Within(error) => error.fmt(f),
-            Self::Rng(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for MintError {}

@@ -2,14 +2,17 @@
 
 pub(crate) mod access;
 pub(crate) mod address;
+pub(crate) mod breach;
 pub(crate) mod challenge;
 pub(crate) mod change;
 pub(crate) mod change_request;
 pub(crate) mod check;
 pub(crate) mod delegation;
+pub(crate) mod error;
 pub(crate) mod explain;
 pub(crate) mod import_token;
 pub(crate) mod mint;
+pub(crate) mod outside_issuer;
 pub(crate) mod owner;
 pub(crate) mod policy;
 pub(crate) mod precondition;

@@ -1,6 +1,6 @@
 //! Whether the owner of a token still counts.
 
-use crate::words::error::Rejection;
+use crate::words::rejection::Rejection;
 
 /// What the host knows of a token's owner at the moment of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,8 +1,9 @@
 //! What tokens a service allows.
 
-use core::fmt;
 use core::time::Duration;
 
+use super::breach::PolicyBreach;
+use super::error::Error;
 use super::record::{TokenKind, TokenRecord};
 use crate::words::timestamp::Timestamp;
 
@@ -21,7 +22,7 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 ///
 /// ```
 /// use core::time::Duration;
-/// use keyfob::{Lifetimes, Policy, TokenKind};
+/// use keyfob::{Policy, TokenKind, policy::Lifetimes};
 ///
 /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// let policy = Policy::default()
@@ -158,7 +159,7 @@ impl Policy {
     ///
     /// A record may lie behind: a token that is in use must not be refused because its latest use is not written yet. So
     /// [`Tokens`](crate::Tokens) counts the uses that it has noted itself as well, and refuses the token only
-    /// [`Usage::lag`](crate::Usage::lag) later, which covers uses that other processes have noted.
+    /// [`Usage::lag`](crate::tokens::Usage::lag) later, which covers uses that other processes have noted.
     /// [`check`](crate::check()), [`breach`](Self::breach) and [`outside_from`](Self::outside_from) judge by the record alone.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
@@ -198,10 +199,10 @@ impl Policy {
     /// Returns when the grace of a token that is rotated now ends, if nothing ends it sooner.
     ///
     /// # Errors
-    /// Returns [`PolicyError::GraceTooLong`] if the grace exceeds [`max_grace`](Self::max_grace).
-    pub(super) fn grace_until(&self, grace: Duration, now: Timestamp) -> Result<Timestamp, PolicyError> {
+    /// Returns [`PolicyBreach::GraceTooLong`] if the grace exceeds [`max_grace`](Self::max_grace).
+    pub(super) fn grace_until(&self, grace: Duration, now: Timestamp) -> Result<Timestamp, Error> {
         if grace > self.max_grace {
-            return Err(PolicyError::GraceTooLong { max: self.max_grace });
+            return Err(Error::beyond(PolicyBreach::GraceTooLong, self.max_grace));
         }
         Ok(now.saturating_add(grace))
     }
@@ -214,31 +215,26 @@ impl Policy {
     /// When a token of this kind made now will expire.
     ///
     /// # Errors
-    /// [`PolicyError`] where the policy, or the end of year 9999, does not allow it.
-    pub fn expiry(
-        &self,
-        kind: TokenKind,
-        lifetime: Lifetime,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, PolicyError> {
+    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy, or the end of the year 9999, does not allow it.
+    pub fn expiry(&self, kind: TokenKind, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let lifetimes = self.lifetimes(kind);
         let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
-            Some(PolicyBreach::NeverExpires) => Err(PolicyError::NeverExpires),
-            Some(PolicyBreach::TooShort) => Err(PolicyError::TooShort { min: lifetimes.min }),
-            Some(_) => Err(PolicyError::TooLong { max: lifetimes.max }),
+            Some(breach @ PolicyBreach::TooShort) => Err(Error::beyond(breach, lifetimes.min)),
+            Some(breach @ PolicyBreach::TooLong) => Err(Error::beyond(breach, lifetimes.max)),
+            Some(breach) => Err(breach.into()),
             None => Ok(()),
         };
         let expires_at = match lifetime {
             Lifetime::Never => return told(None).map(|()| None),
             Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
-            Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyError::NoLifetime),
+            Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
             // Asked first, so that a lifetime past year 9999 is told the true limit.
             Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };
-        let expires_at = expires_at.ok_or(PolicyError::PastEndOfTime)?;
+        let expires_at = expires_at.ok_or(PolicyBreach::PastEndOfTime)?;
         if expires_at <= now {
-            return Err(PolicyError::NoLifetime);
+            return Err(PolicyBreach::NoLifetime.into());
         }
         told(Some(expires_at.saturating_since(now)))?;
         Ok(Some(expires_at))
@@ -299,75 +295,6 @@ pub(crate) struct LaterUses {
     /// For how long a use elsewhere may not be in the record.
     pub(crate) lag: Duration,
 }
-
-/// What puts an existing token outside a policy.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[non_exhaustive]
-pub enum PolicyBreach {
-    /// It never expires.
-    NeverExpires,
-    /// From creation to expiry it lives longer than allowed.
-    TooLong,
-    /// It lives shorter than allowed.
-    TooShort,
-    /// It was not used for too long.
-    Unused,
-}
-
-word_type!(PolicyBreach {
-    NeverExpires = "never_expires",
-    TooLong = "too_long",
-    TooShort = "too_short",
-    Unused = "unused",
-});
-
-/// What about a new token the policy does not allow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// It would never expire.
-    NeverExpires,
-    /// It would live longer than this.
-    TooLong {
-        /// The longest lifetime.
-        max: Duration,
-    },
-    /// It would live shorter than this.
-    TooShort {
-        /// The shortest lifetime.
-        min: Duration,
-    },
-    /// It would have ended when it begins: no lifetime, an expiry in the past or before `not_before`, or no time to confirm it.
-    NoLifetime,
-    /// It would end after year 9999.
-    PastEndOfTime,
-    /// The old token of a rotation would work for longer than this.
-    GraceTooLong {
-        /// The longest grace period.
-        max: Duration,
-    },
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bound, lifetime) = match self {
-            Self::NeverExpires => return f.write_str("a token must expire"),
-            Self::NoLifetime => return f.write_str("a token must not end before it begins"),
-            Self::PastEndOfTime => return f.write_str("a token must end before the year 10000"),
-            Self::TooLong { max } => ("may live for at most", max.as_secs()),
-            Self::TooShort { min } => ("must live for at least", min.as_secs()),
-            Self::GraceTooLong { max } => ("may work after its rotation for at most", max.as_secs()),
-        };
-        // Whole days where it is some, so that a bound is told exactly.
-        if lifetime > 0 && lifetime % DAY.as_secs() == 0 {
-            write!(f, "a token {bound} {} days", lifetime / DAY.as_secs())
-        } else {
-            write!(f, "a token {bound} {lifetime} seconds")
-        }
-    }
-}
-
-impl core::error::Error for PolicyError {}
 
 /// Durations in whole seconds, as configuration files write them.
 #[cfg(feature = "serde")]

@@ -8,7 +8,7 @@ use crate::words::ids::TokenId;
 use crate::words::timestamp::Timestamp;
 
 /// The token that issues or rotates another, as it has to be when the store decides. From
-/// [`Manager::condition`](crate::Manager::condition).
+/// [`Delegation::condition`](crate::Delegation::condition).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IssuerCondition {
     /// Its public id, in the project of the token that it issues.

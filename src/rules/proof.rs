@@ -8,7 +8,7 @@ use super::policy::{LaterUses, Policy};
 use super::record::TokenRecord;
 use super::status::Status;
 use crate::words::digest::Digest;
-use crate::words::error::Rejection;
+use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
 /// A record whose token was presented: the presenter has proved to hold it, and nothing else is

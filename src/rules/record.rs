@@ -15,7 +15,7 @@ use crate::words::timestamp::Timestamp;
 /// Fields are public so that a store can take a record apart and build it again. A row whose token has
 /// ended stays, as a tombstone, until it is purged: "expired" and "revoked" must be tellable from "unknown".
 ///
-/// It has no order of change of its own: stores change rows only as [`Change`](crate::Change) and
+/// It has no order of change of its own: stores change rows only as [`Change`](crate::record::Change) and
 /// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

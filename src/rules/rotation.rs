@@ -1,10 +1,10 @@
 //! Rotation: another token takes over, and the old one has some time left.
 
-use core::fmt;
 use core::time::Duration;
 
-use super::delegation::Manager;
-use super::mint::{Issued, MintError, NewToken, mint};
+use super::delegation::Delegation;
+use super::error::{Error, ErrorKind};
+use super::mint::{Issued, NewToken, mint};
 use super::policy::{Lifetime, Policy};
 use super::record::TokenRecord;
 use super::status::Status;
@@ -18,7 +18,7 @@ pub struct Rotation {
     grace: Duration,
     lifetime: Option<Lifetime>,
     retry: Option<(RequestId, Duration)>,
-    manager: Option<Manager>,
+    manager: Option<Delegation>,
 }
 
 impl Rotation {
@@ -49,19 +49,19 @@ impl Rotation {
     /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it. A
     /// token can repeat its own rotation only until its grace is over, as it works no longer.
     #[must_use]
-    pub fn within(self, manager: &Manager) -> Self {
+    pub fn within(self, manager: &Delegation) -> Self {
         Self { manager: Some(manager.clone()), ..self }
     }
 
-    /// Returns the token at whose request it is done, for a store's [condition](Manager::condition).
-    pub fn manager(&self) -> Option<&Manager> {
+    /// Returns the token at whose request it is done, for a store's [condition](Delegation::condition).
+    pub fn manager(&self) -> Option<&Delegation> {
         self.manager.as_ref()
     }
 }
 
 /// A successor that was made, for [`TokenStore::rotate`](crate::TokenStore::rotate).
 #[derive(Debug)]
-pub struct Succession {
+pub struct PreparedRotation {
     /// The new token: to insert and to show once.
     pub successor: Issued,
     /// When the old one stops working.
@@ -75,12 +75,12 @@ pub struct Succession {
 /// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
 ///
 /// The host must decide in that transaction what needs other rows, with [`TokenRecord::may_rotate`]: a token is not rotated
-/// while its own predecessor is in grace. Within a [`Manager`], also the manager's [condition](Manager::condition).
+/// while its own predecessor is in grace. Within a [`Delegation`], also the manager's [condition](Delegation::condition).
 ///
 /// # Errors
-/// Returns [`SuccessionError::Inactive`] if the token is not active, [`SuccessionError::Superseded`] if it has a successor,
-/// unless the rotation repeats an earlier one as [`Rotation::with_retry`] says, and [`SuccessionError::Mint`] if the policy or
-/// the managing token does not allow it.
+/// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active, and [`ErrorKind::AlreadyRotated`] if it
+/// has a successor, unless the rotation repeats an earlier one as [`Rotation::with_retry`] says. Returns
+/// [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`] if the policy or the issuing token does not allow it.
 pub fn rotate(
     keyring: &Keyring,
     policy: &Policy,
@@ -88,22 +88,22 @@ pub fn rotate(
     rotation: Rotation,
     actor: &Actor,
     now: Timestamp,
-) -> Result<Succession, SuccessionError> {
+) -> Result<PreparedRotation, Error> {
     let Rotation { grace, lifetime, retry, manager } = rotation;
     let manager = manager.map(|manager| manager.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
         // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
         (Some(_), Some(_), None) => {}
-        (Some(_), Some(_), Some(status)) => return Err(SuccessionError::Inactive(status)),
-        (Some(_), None, _) if old.revoked.is_none() => return Err(SuccessionError::Superseded),
+        (Some(_), Some(_), Some(status)) => return Err(inactive(status)),
+        (Some(_), None, _) if old.revoked.is_none() => return Err(ErrorKind::AlreadyRotated.into()),
         _ => match old.status(now) {
             Status::Active => {}
-            status => return Err(SuccessionError::Inactive(status)),
+            status => return Err(inactive(status)),
         },
     }
-    let grace_until = policy.grace_until(grace, now).map_err(MintError::from)?;
+    let grace_until = policy.grace_until(grace, now)?;
     if let Some(manager) = &manager {
-        manager.admit_rotation(old).map_err(MintError::from)?;
+        manager.admit_rotation(old)?;
     }
     let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, manager.as_ref(), now));
     let mut new = NewToken::after(old).with_lifetime(lifetime);
@@ -118,7 +118,7 @@ pub fn rotate(
     successor.record.rotated_from = Some(old.id);
     let ends = [old.grace_until, old.expires_at].into_iter().flatten();
     let grace_until = ends.fold(grace_until, Ord::min);
-    Ok(Succession { successor, grace_until })
+    Ok(PreparedRotation { successor, grace_until })
 }
 
 /// What keeps a rotated token from being rotated again by a repeat. Its own grace does not: with a grace of zero it always
@@ -136,7 +136,7 @@ fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
 }
 
 /// As long as the old token was given, within today's policy and the managing token.
-fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Manager>, now: Timestamp) -> Lifetime {
+fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Delegation>, now: Timestamp) -> Lifetime {
     let lifetimes = policy.lifetimes(old.kind);
     let given = match old.expires_at {
         Some(expires_at) => expires_at.saturating_since(old.created_at),
@@ -149,38 +149,6 @@ fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Manager>, now:
     Lifetime::For(manager.map_or(given, |manager| manager.shorten(given, now)))
 }
 
-/// Why a token was not rotated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum SuccessionError {
-    /// It is not active: a token that has ended, is disabled, pending or not yet valid has no successor.
-    Inactive(Status),
-    /// It has a successor.
-    Superseded,
-    /// The token that it took over from still works until this time. End that grace first: a chain of rotations has at
-    /// most two working tokens.
-    PredecessorInGrace(Timestamp),
-    /// The successor was not made.
-    Mint(MintError),
+fn inactive(status: Status) -> Error {
+    if status.is_live() { ErrorKind::Inactive(status).into() } else { ErrorKind::Ended(status).into() }
 }
-
-impl From<MintError> for SuccessionError {
-    fn from(error: MintError) -> Self {
-        Self::Mint(error)
-    }
-}
-
-impl fmt::Display for SuccessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inactive(status) => write!(f, "only an active token can be rotated; this one is {status}"),
-            Self::Superseded => f.write_str("the token was rotated already"),
-            Self::PredecessorInGrace(until) => {
-                write!(f, "the token that this one replaced works until {until}; end its grace first")
-            }
-            Self::Mint(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for SuccessionError {}

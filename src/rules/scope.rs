@@ -1,6 +1,6 @@
 //! What a token may do, in the host's own words.
 
-use crate::words::error::{Field, Flaw, Invalid};
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// One scope: 1 to 128 characters of RFC 6749 section 3.3 (printable ASCII without space, `"` and `\`).
 ///
@@ -17,15 +17,15 @@ impl Scope {
     /// # Errors
     /// [`Invalid`] where it is empty, too long or holds another character.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let flaw = |flaw| Err(Invalid::new(Field::Scope, flaw));
+        let flaw = |flaw| Err(Invalid::new(InvalidField::Scope, flaw));
         if text.is_empty() {
-            return flaw(Flaw::Empty);
+            return flaw(InvalidKind::Empty);
         }
         if text.len() > Self::MAX_CHARS {
-            return flaw(Flaw::TooLong { max: Self::MAX_CHARS });
+            return flaw(InvalidKind::TooLong { max: Self::MAX_CHARS });
         }
         if !text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-            return flaw(Flaw::Character);
+            return flaw(InvalidKind::Character);
         }
         Ok(Self(text.into()))
     }
@@ -62,7 +62,7 @@ impl ScopeSet {
     /// [`Invalid`] for a bad scope or more than 64.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > Self::MAX * (Scope::MAX_CHARS + 1) {
-            return Err(Invalid::new(Field::Scopes, Flaw::TooLong { max: Self::MAX }));
+            return Err(Invalid::new(InvalidField::Scopes, InvalidKind::TooLong { max: Self::MAX }));
         }
         Self::from_scopes(text.split_ascii_whitespace().map(Scope::new).collect::<Result<Vec<_>, _>>()?)
     }
@@ -76,7 +76,7 @@ impl ScopeSet {
         scopes.sort();
         scopes.dedup();
         if scopes.len() > Self::MAX {
-            return Err(Invalid::new(Field::Scopes, Flaw::TooLong { max: Self::MAX }));
+            return Err(Invalid::new(InvalidField::Scopes, InvalidKind::TooLong { max: Self::MAX }));
         }
         let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
         Ok(Self(scopes.join(" ").into()))
@@ -130,7 +130,7 @@ mod tests {
         assert!(Scope::new("é").is_err());
         assert!(Scope::new(&"s".repeat(128)).is_ok());
         assert!(Scope::new(&"s".repeat(129)).is_err());
-        assert_eq!(Scope::new("").unwrap_err().flaw(), Flaw::Empty);
+        assert_eq!(Scope::new("").unwrap_err().kind(), InvalidKind::Empty);
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(set("b a"), set("a b"));
         let many = |count: usize| (0..count).map(|n| format!("s{n} ")).collect::<String>();
         assert!(ScopeSet::new(&many(64)).is_ok());
-        assert_eq!(ScopeSet::new(&many(65)).unwrap_err().flaw(), Flaw::TooLong { max: 64 });
+        assert_eq!(ScopeSet::new(&many(65)).unwrap_err().kind(), InvalidKind::TooLong { max: 64 });
     }
 
     #[test]

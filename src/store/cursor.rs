@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::query::ListOrder;
 use crate::rules::record::TokenRecord;
-use crate::words::error::{Field, Flaw, Invalid};
 use crate::words::folded::FoldedName;
 use crate::words::ids::TokenId;
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::timestamp::Timestamp;
 
 /// A place in a sorted list: the last row's sort value and id, so that it stays a place when that row goes.
@@ -95,7 +95,7 @@ impl FromStr for Cursor {
     /// # Errors
     /// [`Invalid`] for what no cursor's Display wrote, or more than 8 KiB.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::parse(text).ok_or(Invalid::new(Field::Cursor, Flaw::Shape))
+        Self::parse(text).ok_or(Invalid::new(InvalidField::Cursor, InvalidKind::Shape))
     }
 }
 

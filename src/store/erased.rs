@@ -5,10 +5,10 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::contract::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
-    StoreMaintenance, TokenStore, Touch,
-};
+use super::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use super::group::{BatchResult, RevokeBatch};
+use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
@@ -32,32 +32,42 @@ pub(crate) trait ImportingObject: MaintainedObject + ImportObject {}
 
 impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
 
-/// For one trait: an object-safe twin with boxed futures, the erased store that holds one, and the forwards of it, of pointers and of
-/// objects. A call lists its arguments by reference before the `;`, those by value after it.
+/// A store of a type that is chosen at run time, with every trait of a store. Each call costs one box.
+///
+/// ```
+/// use keyfob::{MemoryStore, Tokens, store::DynStore};
+/// # use keyfob::{Keyring, Pepper, Prefix};
+///
+/// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// // Or the store of another engine, as the configuration says.
+/// let store = DynStore::new(MemoryStore::new());
+/// let tokens: Tokens<DynStore> = Tokens::new(keyring, store);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct DynStore(Arc<dyn ImportingObject>);
+
+impl DynStore {
+    /// Erases the type of a store. To keep the store too, erase an `Arc` of it.
+    pub fn new(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl core::fmt::Debug for DynStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("DynStore").finish_non_exhaustive()
+    }
+}
+
+/// For one trait: an object-safe twin with boxed futures, and the forwards of it, of pointers and of objects. A call lists its
+/// arguments by reference before the `;`, those by value after it.
 macro_rules! forward {
     (
-        $(#[$docs:meta])*
-        $erased:ident($object:ident $(, $whole:ident)*) for $trait:ident {
+        $object:ident $(, $whole:ident)* for $trait:ident {
             $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
         }
     ) => {
-        $(#[$docs])*
-        #[derive(Clone)]
-        pub struct $erased(Arc<dyn $object>);
-
-        impl $erased {
-            /// Erases a store. To keep the store too, erase an `Arc` of it.
-            pub fn new(store: impl $trait + 'static) -> Self {
-                Self(Arc::new(store))
-            }
-        }
-
-        impl core::fmt::Debug for $erased {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.debug_struct(stringify!($erased)).finish_non_exhaustive()
-            }
-        }
-
         pub(crate) trait $object: Send + Sync {
             $(
                 fn $call<'f>(
@@ -84,7 +94,7 @@ macro_rules! forward {
             [[S: $trait + ?Sized] &S, $trait(this => &**this)]
             [[S: $trait + ?Sized] Arc<S>, $trait(this => &**this)]
             [[S: $trait + ?Sized] Box<S>, $trait(this => &**this)]
-            [[] $erased, $object(this => &*this.0)]
+            [[] DynStore, $object(this => &*this.0)]
             [[] dyn $object + '_, $object(this => this)]
             $([[] dyn $whole + '_, $object(this => this)])*
             { $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+ }
@@ -111,13 +121,12 @@ macro_rules! forward {
 }
 
 forward! {
-    /// A [`TokenStore`] of a type that is chosen at run time. Each call costs one box.
-    ErasedStore(StoreObject, MaintainedObject, ImportingObject) for TokenStore {
+    StoreObject, MaintainedObject, ImportingObject for TokenStore {
         fn insert(;
             record: TokenRecord, limit: Option<OwnerLimit>, issuer: Option<IssuerCondition>
         ) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
-        fn find_recent(key: &TokenKey;) -> Recent;
+        fn find_recent(key: &TokenKey;) -> ReadResult;
         fn find_durable(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
         fn count(query: &CountQuery;) -> u64;
@@ -128,20 +137,19 @@ forward! {
         fn revoke_batch(
             project: &ProjectId, revocation: &Revocation;
             batch: RevokeBatch, most: PageSize
-        ) -> Batch;
+        ) -> BatchResult;
         fn rotate(
             key: &TokenKey;
             expected_version: u64, successor: TokenRecord, grace_until: Timestamp, issuer: Option<IssuerCondition>
         ) -> Option<Arc<TokenRecord>>;
-        fn touch_many(touches: &[Touch];) -> u64;
+        fn touch_many(touches: &[LastUse];) -> u64;
     }
 }
 
 forward! {
-    /// A [`StoreMaintenance`] of a type that is chosen at run time.
-    ErasedMaintenance(MaintenanceObject, MaintainedObject, ImportingObject) for StoreMaintenance {
+    MaintenanceObject, MaintainedObject, ImportingObject for StoreMaintenance {
         fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
-        fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> Batch;
+        fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> BatchResult;
         fn claim_notices(
             project: &ProjectId;
             now: Timestamp, lease_until: Timestamp, most: PageSize
@@ -151,9 +159,8 @@ forward! {
 }
 
 forward! {
-    /// An [`ImportStore`] of a type that is chosen at run time.
-    ErasedImport(ImportObject, ImportingObject) for ImportStore {
-        fn import(; batch: Vec<ImportRow>) -> Vec<ImportOutcome>;
+    ImportObject, ImportingObject for ImportStore {
+        fn import(; batch: Vec<ImportRow>) -> Vec<ImportRowOutcome>;
         fn find_imported(import_key: &ImportKey;) -> Option<Arc<TokenRecord>>;
     }
 }

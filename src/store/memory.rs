@@ -7,12 +7,12 @@ use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::contract::{
-    Batch, ImportKey, ImportOutcome, ImportRow, ImportStore, OwnerLimit, ProjectsQuery, Recent, RevokeBatch,
-    StoreMaintenance, TokenStore, Touch,
-};
+use super::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
 use super::cursor::Cursor;
-use super::query::{CountQuery, Life, ListQuery, Page, PageSize, StatusFilter};
+use super::group::{BatchResult, RevokeBatch};
+use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::maintenance::{ProjectsQuery, StoreMaintenance};
+use super::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
@@ -142,18 +142,18 @@ impl Rows {
         Ok(record)
     }
 
-    fn import(&mut self, row: ImportRow) -> ImportOutcome {
+    fn import(&mut self, row: ImportRow) -> ImportRowOutcome {
         if let Some(existing) = row.keys().find_map(|key| self.by_import_key.get(key)) {
-            return ImportOutcome::Exists(*existing);
+            return ImportRowOutcome::Exists(*existing);
         }
         let ImportRow { record, import_key, .. } = row;
         let key = record.key();
         if self.insert(record).is_err() {
-            return ImportOutcome::Exists(key);
+            return ImportRowOutcome::Exists(key);
         }
         self.by_import_key.insert(import_key, key);
         self.import_keys.insert(key, import_key);
-        ImportOutcome::Inserted
+        ImportRowOutcome::Inserted
     }
 
     /// Changes a record, not its key. Whoever was given it before keeps it as it was.
@@ -216,7 +216,7 @@ impl TokenStore for MemoryStore {
             return Err(StoreErrorKind::Conflict.into());
         }
         if let Some(OwnerLimit { most, now }) = limit {
-            let live = StatusFilter { life: Life::Live, at: now };
+            let live = StatusFilter { life: StatusGroup::Live, at: now };
             let count = rows
                 .of_project(record.project)
                 .filter(|other| other.owner == record.owner && live.matches(other))
@@ -233,8 +233,8 @@ impl TokenStore for MemoryStore {
         Ok(self.read().get(key).cloned())
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -309,12 +309,12 @@ impl TokenStore for MemoryStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
         let keys = rows.keys(*project, |record| record.revoked.is_none() && batch.contains(record));
         let most = most.get().min(keys.len());
         let count = rows.revoke_all(&keys[..most], revocation);
-        Ok(Batch { count, done: most == keys.len() })
+        Ok(BatchResult { count, done: most == keys.len() })
     }
 
     async fn rotate(
@@ -346,7 +346,7 @@ impl TokenStore for MemoryStore {
         Ok(rows.change(key, |record| record.rotate_to(id, grace_until)))
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         let mut rows = self.write();
         let mut moved = 0;
         for touch in touches {
@@ -368,14 +368,19 @@ impl StoreMaintenance for MemoryStore {
         Ok(projects.filter(has_owner).take(most.get()).collect())
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
         let keys = rows.keys(*project, |record| record.ends_at().is_some_and(|end| end < ended_before));
         let count = most.get().min(keys.len());
         for key in &keys[..count] {
             rows.remove(key);
         }
-        Ok(Batch { count: count as u64, done: count == keys.len() })
+        Ok(BatchResult { count: count as u64, done: count == keys.len() })
     }
 
     async fn claim_notices(
@@ -411,7 +416,7 @@ impl StoreMaintenance for MemoryStore {
 }
 
 impl ImportStore for MemoryStore {
-    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         let mut rows = self.write();
         Ok(batch.into_iter().map(|row| rows.import(row)).collect())
     }

@@ -3,9 +3,9 @@
 use super::cursor::Cursor;
 use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
-use crate::words::error::{Field, Flaw, Invalid};
 use crate::words::folded::FoldedName;
 use crate::words::ids::{KeyNumber, ProjectId};
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
@@ -70,7 +70,9 @@ impl ListQuery {
     /// [`Invalid`] where it was not.
     pub fn checked_after(&self) -> Result<Option<&Cursor>, Invalid> {
         match &self.after {
-            Some(cursor) if cursor.key.order() != self.order => Err(Invalid::new(Field::Cursor, Flaw::Shape)),
+            Some(cursor) if cursor.key.order() != self.order => {
+                Err(Invalid::new(InvalidField::Cursor, InvalidKind::Shape))
+            }
             after => Ok(after.as_ref()),
         }
     }
@@ -94,14 +96,14 @@ word_type!(ListOrder { Created = "created", Name = "name", Expires = "expires" }
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
     /// So.
-    pub life: Life,
+    pub life: StatusGroup,
     /// At this time.
     pub at: Timestamp,
 }
 
 /// One status, or a group of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Life {
+pub enum StatusGroup {
     /// Those for which [`Status::is_live`] holds.
     Live,
     /// The others.
@@ -112,7 +114,7 @@ pub enum Life {
     Except(Status),
 }
 
-impl Life {
+impl StatusGroup {
     /// Whether a status is one of the group.
     pub fn contains(self, status: Status) -> bool {
         match self {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::owners::Owners;
 use super::service::Tokens;
-use crate::rules::policy::{Policy, PolicyBreach};
-use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
-use crate::store::query::{Life, ListQuery, PageSize, StatusFilter};
-use crate::words::clock::Clock;
+use crate::rules::breach::PolicyBreach;
+use crate::rules::error::Error;
+use crate::rules::policy::Policy;
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::ProjectId;
-use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
@@ -29,19 +29,19 @@ pub struct PolicyHit {
     pub tokens: u64,
 }
 
-impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// How many live tokens, of whom, another policy would block, and on which day, if nothing else happens: sorted by
     /// time. Tokens that end before it would hit them are left out. Nothing is changed.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails.
-    pub async fn dry_run(&self, policy: &Policy) -> Result<Vec<PolicyHit>, StoreError> {
+    /// Returns [`Error`] if the store fails.
+    pub async fn dry_run(&self, policy: &Policy) -> Result<Vec<PolicyHit>, Error> {
         let now = self.clock.now();
         let mut hits = BTreeMap::new();
         let mut projects = self.projects(ProjectsQuery::default());
         while let Some(project) = projects.next().await? {
             let mut query = ListQuery::new(project);
-            query.status = Some(StatusFilter { life: Life::Live, at: now });
+            query.status = Some(StatusFilter { life: StatusGroup::Live, at: now });
             query.most = PageSize::MAX;
             loop {
                 let page = self.store.list(&query).await?;

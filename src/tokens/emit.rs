@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::events::{Counts, Event, EventSink};
+use super::events::{Event, EventSink, VerificationCounts};
 use super::sampler::{ByToken, Sampler};
-use crate::words::error::Rejection;
 use crate::words::ids::{TokenId, TokenKey};
+use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
@@ -108,8 +108,8 @@ impl Events {
         });
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        Counts {
+    pub(super) fn counts(&self) -> VerificationCounts {
+        VerificationCounts {
             verified: self.verified.total(),
             unavailable: self.unavailable.total(),
             sink_panics: self.sink_panics.load(Ordering::Relaxed),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::rules::record::RevocationReason;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::RevokeGroup;
-use crate::words::error::Rejection;
+use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::words::timestamp::Timestamp;
 ///
 /// What an event tells has happened when the sink is called; the three whose names end in `Failed` after a verb tell what may have
 /// happened. A sink that panics loses the event and nothing else: the panic
-/// is caught if the program unwinds, counted in [`Counts::sink_panics`], and the operation goes on.
+/// is caught if the program unwinds, counted in [`VerificationCounts::sink_panics`], and the operation goes on.
 pub trait EventSink: Send + Sync {
     /// Takes an event.
     fn record(&self, event: &Event<'_>);
@@ -42,7 +42,7 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   [`Event::SAMPLES`] of a kind are emitted in a second, and `left_out` counts the events of this kind since its last one,
 ///   whatever tokens they were of.
 ///
-/// [`Counts`] has all, sampled or not.
+/// [`VerificationCounts`] has all, sampled or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -108,7 +108,7 @@ pub enum Event<'a> {
         /// The token.
         key: TokenKey,
         /// How.
-        how: Changed,
+        how: ChangeKind,
         /// Who asked for it.
         actor: &'a Actor,
     },
@@ -161,7 +161,7 @@ pub enum Event<'a> {
         /// The token.
         key: TokenKey,
         /// How it was to be changed.
-        how: Changed,
+        how: ChangeKind,
         /// Who asked for it.
         actor: &'a Actor,
     },
@@ -228,7 +228,7 @@ impl Event<'_> {
 /// How a token was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum Changed {
+pub enum ChangeKind {
     /// It has another name.
     Renamed,
     /// It does not work until it is enabled.
@@ -243,7 +243,7 @@ pub enum Changed {
     Narrowed,
 }
 
-word_type!(Changed {
+word_type!(ChangeKind {
     Renamed = "renamed",
     Disabled = "disabled",
     Enabled = "enabled",
@@ -255,7 +255,7 @@ word_type!(Changed {
 /// How many verifications had which outcome since the service was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct VerificationCounts {
     /// Passed.
     pub verified: u64,
     /// Not checked, since the store or the question for the owner failed.
@@ -265,7 +265,7 @@ pub struct Counts {
     pub(super) rejected: [u64; Rejection::ALL.len()],
 }
 
-impl Counts {
+impl VerificationCounts {
     /// Refused for this reason.
     pub fn rejected(&self, rejection: Rejection) -> u64 {
         self.rejected[rejection as usize]

@@ -1,31 +1,39 @@
 //! Finding imported tokens by their old texts.
 
+use core::future::Future;
+use core::pin::Pin;
 use std::sync::Arc;
 
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ImportKey, ImportStore};
-use crate::store::erased::ErasedImport;
+use crate::store::import::{ImportKey, ImportStore};
 use crate::words::digest::Digest;
-use crate::words::import_shape::ForeignShape;
+use crate::words::import_shape::ImportShape;
 use crate::words::keyring::Keyring;
 use crate::words::store_error::StoreError;
 
-/// Where imported tokens are looked for, by the shapes that their texts have.
-#[derive(Debug)]
-pub(crate) struct Imports {
-    store: ErasedImport,
-    shapes: Vec<ForeignShape>,
+/// Finds a record in a store of this type by its import key.
+type Find<S> = for<'f> fn(&'f S, &'f ImportKey) -> Found<'f>;
+type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send + 'f>>;
+
+/// How imported tokens are looked for: by the shapes that their texts have. The function stands for the store's
+/// [`ImportStore`], which the verbs of other stores must not ask for.
+pub(crate) struct Imports<S> {
+    find: Find<S>,
+    shapes: Vec<ImportShape>,
 }
 
-impl Imports {
-    pub(crate) fn new(store: ErasedImport, shapes: Vec<ForeignShape>) -> Self {
-        Self { store, shapes }
+impl<S: ImportStore> Imports<S> {
+    pub(crate) fn new(shapes: Vec<ImportShape>) -> Self {
+        Self { find: |store, key| Box::pin(store.find_imported(key)), shapes }
     }
+}
 
+impl<S> Imports<S> {
     /// The record of an old text, with the digest that it must have. `None` where no shape fits or the ring has no pepper: then
     /// the store is not asked. Where one fits it is asked once for each key of the ring, the minting one first.
     pub(crate) async fn find(
         &self,
+        store: &S,
         keyring: &Keyring,
         text: &[u8],
     ) -> Result<Option<(Digest, Option<Arc<TokenRecord>>)>, StoreError> {
@@ -33,7 +41,7 @@ impl Imports {
         // Shapes may overlap: a service that once changed its hash declares one text twice.
         for foreign in self.shapes.iter().filter_map(|shape| shape.digest_of(text)) {
             for (_, digest) in keyring.import_digests(&foreign) {
-                let record = self.store.find_imported(&ImportKey::of(&digest)).await?;
+                let record = (self.find)(store, &ImportKey::of(&digest)).await?;
                 if record.is_some() {
                     return Ok(Some((digest, record)));
                 }
@@ -47,14 +55,14 @@ impl Imports {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::import_token::ForeignToken;
+    use crate::rules::import_token::ImportToken;
     use crate::store::memory::MemoryStore;
-    use crate::tokens::import::Imported;
+    use crate::tokens::import::ImportOutcome;
     use crate::tokens::service::Tokens;
-    use crate::words::error::Invalid;
     use crate::words::ids::{KeyNumber, Prefix};
-    use crate::words::import_digest::{ForeignDigest, ForeignHash};
-    use crate::words::import_shape::ForeignAlphabet;
+    use crate::words::import_digest::{ImportDigest, ImportHash};
+    use crate::words::import_shape::ImportAlphabet;
+    use crate::words::invalid::Invalid;
     use crate::words::pepper::Pepper;
     use crate::words::timestamp::Timestamp;
 
@@ -73,13 +81,13 @@ mod tests {
         seeds.iter().fold(builder, add).build().unwrap()
     }
 
-    fn shape(hash: ForeignHash) -> ForeignShape {
-        ForeignShape::new("old-", 16..=16, ForeignAlphabet::LowerHex, hash).unwrap()
+    fn shape(hash: ImportHash) -> ImportShape {
+        ImportShape::new("old-", 16..=16, ImportAlphabet::LowerHex, hash).unwrap()
     }
 
-    fn token(text: &[u8]) -> Result<ForeignToken, Invalid> {
-        let digest = ForeignDigest::of(ForeignHash::Sha256, text);
-        Ok(ForeignToken::new(digest, "145".parse()?, "ada".parse()?, "CI".parse()?, Timestamp::UNIX_EPOCH))
+    fn token(text: &[u8]) -> Result<ImportToken, Invalid> {
+        let digest = ImportDigest::of(ImportHash::Sha256, text);
+        Ok(ImportToken::new(digest, "145".parse()?, "ada".parse()?, "CI".parse()?, Timestamp::UNIX_EPOCH))
     }
 
     /// Runs a future of a store in memory, which never waits.
@@ -91,7 +99,7 @@ mod tests {
         }
     }
 
-    fn import(store: &Arc<MemoryStore>, seeds: &[u8], token: Result<ForeignToken, Invalid>) -> Imported {
+    fn import(store: &Arc<MemoryStore>, seeds: &[u8], token: Result<ImportToken, Invalid>) -> ImportOutcome {
         let tokens = Tokens::new(ring(seeds), Arc::clone(store));
         now(tokens.import(&"root".parse().unwrap(), vec![token])).unwrap()[0]
     }
@@ -99,34 +107,34 @@ mod tests {
     #[test]
     fn an_old_text_is_found_under_each_key_of_the_ring() {
         let store = Arc::new(MemoryStore::new());
-        let Imported::Inserted(key) = import(&store, &[1], token(OLD)) else { panic!("not inserted") };
+        let ImportOutcome::Inserted(key) = import(&store, &[1], token(OLD)) else { panic!("not inserted") };
         assert_eq!(key.id.key_number(), KeyNumber::FIRST);
-        let imports = Imports::new(ErasedImport::new(Arc::clone(&store)), vec![shape(ForeignHash::Sha256)]);
+        let imports = Imports::new(vec![shape(ImportHash::Sha256)]);
         for seeds in [&[1][..], &[1, 2], &[2, 1], &[2, 1, 3]] {
-            let (digest, record) = now(imports.find(&ring(seeds), OLD)).unwrap().unwrap();
+            let (digest, record) = now(imports.find(&store, &ring(seeds), OLD)).unwrap().unwrap();
             let record = record.unwrap();
             assert_eq!(record.key(), key);
             assert!(record.digest.ct_eq(&digest));
         }
-        let (_, record) = now(imports.find(&ring(&[2]), OLD)).unwrap().unwrap();
+        let (_, record) = now(imports.find(&store, &ring(&[2]), OLD)).unwrap().unwrap();
         assert_eq!(record, None);
     }
 
     #[test]
     fn nothing_is_looked_for_in_another_shape_or_without_a_pepper() {
-        let store = ErasedImport::new(MemoryStore::new());
-        let imports = Imports::new(store.clone(), vec![shape(ForeignHash::Sha256)]);
-        assert!(now(imports.find(&ring(&[1]), &OLD[1..])).unwrap().is_none());
-        assert!(now(imports.find(&ring(&[]), OLD)).unwrap().is_none());
-        assert!(now(Imports::new(store, Vec::new()).find(&ring(&[1]), OLD)).unwrap().is_none());
+        let store = MemoryStore::new();
+        let imports = Imports::new(vec![shape(ImportHash::Sha256)]);
+        assert!(now(imports.find(&store, &ring(&[1]), &OLD[1..])).unwrap().is_none());
+        assert!(now(imports.find(&store, &ring(&[]), OLD)).unwrap().is_none());
+        assert!(now(Imports::new(Vec::new()).find(&store, &ring(&[1]), OLD)).unwrap().is_none());
     }
 
     #[test]
     fn shapes_that_overlap_are_all_tried() {
         let store = Arc::new(MemoryStore::new());
         import(&store, &[1], token(OLD));
-        let shapes = vec![shape(ForeignHash::Sha512), shape(ForeignHash::Sha256)];
-        let imports = Imports::new(ErasedImport::new(store), shapes);
-        assert!(now(imports.find(&ring(&[1]), OLD)).unwrap().unwrap().1.is_some());
+        let shapes = vec![shape(ImportHash::Sha512), shape(ImportHash::Sha256)];
+        let imports = Imports::new(shapes);
+        assert!(now(imports.find(&store, &ring(&[1]), OLD)).unwrap().unwrap().1.is_some());
     }
 }

@@ -1,21 +1,18 @@
 //! Moving over from tokens that a service already has, without asking anybody to make a new one.
 
-use core::error::Error;
-use core::fmt;
-
 use super::events::Event;
-use super::owners::Owners;
 use super::service::Tokens;
-use crate::rules::import_token::ForeignToken;
-use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore, TokenStore};
+use crate::rules::error::{Error, ErrorKind};
+use crate::rules::import_token::ImportToken;
+use crate::store::contract::TokenStore;
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::store::query::PageSize;
-use crate::words::clock::Clock;
-use crate::words::error::{Invalid, RngError};
 use crate::words::ids::{KeyNumber, TokenKey};
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
 
-impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + ImportStore> Tokens<S> {
     /// Imports up to 1,000 tokens ([`PageSize::MAX`]) in one act, by the hashes that the service stored of them: one outcome for
     /// each, in their order. A token that could not be read from the old table is given as its error, and counts as
     /// rejected; it keeps no other out. `actor` is who imports, and is written down as their maker.
@@ -38,18 +35,19 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// imported; during the promotion of a key, both the old and the new one.
     ///
     /// # Errors
-    /// Returns [`ImportError::Unkeyed`] if the keyring has no pepper, [`ImportError::TooMany`] for more than 1,000 tokens,
-    /// [`ImportError::Rng`] if there is no randomness; then none of them was imported. Returns [`ImportError::Store`] if the
-    /// store fails: it may hold all of them. Run it again.
+    /// Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper, [`ErrorKind::Invalid`] for more than 1,000 tokens, and
+    /// [`ErrorKind::Rng`] if there is no randomness; then none of them was imported. If the store fails, it may hold all of
+    /// them: run it again.
     ///
     /// ```
     /// # use keyfob::{Keyring, MemoryStore, Pepper, Prefix};
-    /// use keyfob::{Actor, ForeignDigest, ForeignHash, ForeignToken, ImportProgress, Invalid, Name, OwnerId, ProjectId, Tokens};
+    /// use keyfob::{Actor, Invalid, Name, OwnerId, ProjectId, Tokens};
+    /// use keyfob::import::{ImportDigest, ImportHash, ImportProgress, ImportToken};
     ///
     /// // What the old table holds: SHA-256 in hex, the user, the name, and since when.
     /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ForeignToken, Invalid> {
-    ///     let digest = ForeignDigest::from_text(ForeignHash::Sha256, hash)?;
-    ///     Ok(ForeignToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
+    ///     let digest = ImportDigest::from_text(ImportHash::Sha256, hash)?;
+    ///     Ok(ImportToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
     /// }
     ///
     /// # async fn example(tokens: Tokens<MemoryStore>) -> Result<(), Box<dyn std::error::Error>> {
@@ -63,21 +61,23 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// assert_eq!((progress.inserted, progress.rejected), (1, 1));
     /// # Ok(())
     /// # }
-    /// # let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap()).unwrap();
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example(tokens)).unwrap();
     /// ```
     pub async fn import(
         &self,
         actor: &Actor,
-        tokens: Vec<Result<ForeignToken, Invalid>>,
-    ) -> Result<Vec<Imported>, ImportError> {
+        tokens: Vec<Result<ImportToken, Invalid>>,
+    ) -> Result<Vec<ImportOutcome>, Error> {
         let keyring = self.keyring();
         if keyring.minting_key() == KeyNumber::UNKEYED {
-            return Err(ImportError::Unkeyed);
+            return Err(ErrorKind::Unkeyed.into());
         }
         if tokens.len() > PageSize::MAX.get() {
-            return Err(ImportError::TooMany);
+            return Err(
+                Invalid::new(InvalidField::ImportBatch, InvalidKind::TooMany { max: PageSize::MAX.get() }).into()
+            );
         }
         let now = self.now();
         let mut rows = Vec::with_capacity(tokens.len());
@@ -85,17 +85,17 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let mut outcomes = Vec::with_capacity(tokens.len());
         for token in tokens {
             outcomes.push(match token {
-                Err(invalid) => Imported::Rejected(invalid),
+                Err(invalid) => ImportOutcome::Rejected(invalid),
                 Ok(token) => {
                     let mut digests = keyring.import_digests(&token.digest);
-                    let (number, digest) = digests.next().ok_or(ImportError::Unkeyed)?;
+                    let (number, digest) = digests.next().ok_or(ErrorKind::Unkeyed)?;
                     let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
                     let record = token.into_record(keyring.prefix(), number, digest, actor, now)?;
                     let key = record.key();
                     ended.push((record.revoked.clone(), record.disabled.clone()));
                     rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
                     // Until the store says otherwise.
-                    Imported::Inserted(key)
+                    ImportOutcome::Inserted(key)
                 }
             });
         }
@@ -104,10 +104,10 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
         if answers.len() != asked {
             return Err(StoreError::with_source(StoreErrorKind::Other, "not one outcome for each row").into());
         }
-        let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, Imported::Inserted(_)));
+        let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, ImportOutcome::Inserted(_)));
         for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
-            if let ImportOutcome::Exists(key) = answer {
-                *outcome = Imported::Exists(key);
+            if let ImportRowOutcome::Exists(key) = answer {
+                *outcome = ImportOutcome::Exists(key);
                 // It was imported while it still worked, and has been revoked or disabled where it came from.
                 if let Some(revocation) = revocation {
                     if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
@@ -116,7 +116,7 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
                 } else if let Some(disabled) = disabled {
                     self.disable_as(&key, disabled).await?;
                 }
-            } else if let Imported::Inserted(key) = outcome {
+            } else if let ImportOutcome::Inserted(key) = outcome {
                 self.tell(Event::Imported { key: *key, actor });
             }
         }
@@ -126,7 +126,7 @@ impl<S: TokenStore + ImportStore, C: Clock, O: Owners> Tokens<S, C, O> {
 
 /// What became of one token of an import.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Imported {
+pub enum ImportOutcome {
     /// It is there now, under this key.
     Inserted(TokenKey),
     /// It was there before, under this key, and stays as it is, but for a revocation.
@@ -148,12 +148,12 @@ pub struct ImportProgress {
 
 impl ImportProgress {
     /// Adds the outcomes of one call.
-    pub fn add(&mut self, outcomes: &[Imported]) {
+    pub fn add(&mut self, outcomes: &[ImportOutcome]) {
         for outcome in outcomes {
             *match outcome {
-                Imported::Inserted(_) => &mut self.inserted,
-                Imported::Exists(_) => &mut self.exists,
-                Imported::Rejected(_) => &mut self.rejected,
+                ImportOutcome::Inserted(_) => &mut self.inserted,
+                ImportOutcome::Exists(_) => &mut self.exists,
+                ImportOutcome::Rejected(_) => &mut self.rejected,
             } += 1;
         }
     }
@@ -161,51 +161,5 @@ impl ImportProgress {
     /// How many there were in all.
     pub fn total(&self) -> u64 {
         self.inserted + self.exists + self.rejected
-    }
-}
-
-/// Why nothing was imported.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// The keyring has no pepper, without which what is stored of a token would be as good as its old hash.
-    Unkeyed,
-    /// More than 1,000 tokens in one call.
-    TooMany,
-    /// The generator failed.
-    Rng(RngError),
-    /// The store failed.
-    Store(StoreError),
-}
-
-impl From<RngError> for ImportError {
-    fn from(error: RngError) -> Self {
-        Self::Rng(error)
-    }
-}
-
-impl From<StoreError> for ImportError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for ImportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unkeyed => f.write_str("importing needs a pepper"),
-            Self::TooMany => f.write_str("more than 1000 tokens in one import"),
-            Self::Rng(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for ImportError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Store(error) => error.source(),
-            Self::Unkeyed | Self::TooMany | Self::Rng(_) => None,
-        }
     }
 }

@@ -4,15 +4,14 @@ use core::fmt;
 use core::time::Duration;
 
 use super::events::Event;
-use super::owners::Owners;
 use super::service::Tokens;
+use crate::rules::error::Error;
 use crate::rules::status::NoticeStage;
 use crate::rules::view::TokenView;
-use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
-use crate::words::clock::Clock;
 use crate::words::ids::TokenKey;
-use crate::words::store_error::StoreError;
 
 /// A notice to send: that this token ends in 30, 7 or 1 days.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,7 +39,7 @@ impl fmt::Display for NoticeId {
     }
 }
 
-impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Claims notices that are due, in all projects, at most `most`. Send each, then [acknowledge](Self::acknowledge_notice) it; one
     /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
     /// ended or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
@@ -49,9 +48,9 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// claimed all the same.
     ///
     /// # Errors
-    /// Returns the first [`StoreError`] if the store fails in any project and no other has a notice
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project and no other has a notice
     /// that is due; so the call that would give none fails instead.
-    pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, StoreError> {
+    pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();
         while let Some(project) = walk.next().await {
@@ -77,7 +76,7 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
         }
         match walk.end() {
             // What was claimed is returned, or it would not be sent before its lease is over.
-            Err(interrupted) if notices.is_empty() => Err(interrupted.error),
+            Err(error) if notices.is_empty() => Err(error),
             _ => Ok(notices),
         }
     }
@@ -85,8 +84,8 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// Marks a notice as sent. Whether there was such a token.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails.
-    pub async fn acknowledge_notice(&self, notice: &NoticeId) -> Result<bool, StoreError> {
+    /// Returns [`Error`] if the store fails.
+    pub async fn acknowledge_notice(&self, notice: &NoticeId) -> Result<bool, Error> {
         Ok(self.store.acknowledge_notice(&notice.key, notice.stage).await?.is_some())
     }
 }

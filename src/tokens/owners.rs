@@ -1,23 +1,36 @@
-//! The host's word on whether a token's owner still counts.
+//! The host's word on whether a token's owner is still active.
 
+use core::error::Error;
 use core::future::Future;
-use std::error::Error;
+use core::pin::Pin;
 use std::sync::Arc;
 
 use crate::rules::owner::OwnerState;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 
-/// What a host answers when it cannot tell: the request is answered 503, and neither passed nor refused.
+/// What a host answers when it cannot tell: the request gets a 503, and is neither passed nor refused.
 pub type OwnersError = Box<dyn Error + Send + Sync>;
 
-/// Whether the owner of a token is still active, as the host knows it. Asked at each verification, after the token has
-/// proved right and before its limits are compared, so a suspended person's tokens stop at the next request.
+/// Whether the owner of a token is still active, as the host knows it. It is asked at each
+/// verification, after the token has proved right and before its limits are compared, so a suspended
+/// person's tokens stop at the next request.
 ///
-/// Write the method as a plain `async fn`. It stands in the path of every request: a look-up by key, or a cache of the host's
-/// own with a bound on its age.
+/// It is asked on every request: answer by key, or from a cache of the host's own with a bound on its
+/// age. An answer of [`known`](Self::known) costs neither an allocation nor an `await`; write
+/// [`state`](Self::state) as a plain `async fn` for what has to be looked up.
 pub trait Owners: Send + Sync {
-    /// What the owner is now, in this project.
+    /// Returns what the owner is now in this project, if the host knows it without waiting. The
+    /// default knows nothing, and [`state`](Self::state) is asked.
+    #[expect(unused_variables, reason = "the names are for those who implement it")]
+    fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState> {
+        None
+    }
+
+    /// Looks up what the owner is now in this project.
+    ///
+    /// # Errors
+    /// Returns an error if the host cannot tell. The verification fails with a 503.
     fn state(
         &self,
         owner: &OwnerId,
@@ -25,18 +38,30 @@ pub trait Owners: Send + Sync {
     ) -> impl Future<Output = Result<OwnerState, OwnersError>> + Send;
 }
 
-/// For hosts that revoke a suspended person's tokens instead, or suspend nobody: each owner is active.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AllActive;
+impl<O: Owners + ?Sized> Owners for Arc<O> {
+    fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState> {
+        (**self).known(owner, project)
+    }
 
-impl Owners for AllActive {
-    async fn state(&self, _owner: &OwnerId, _project: &ProjectId) -> Result<OwnerState, OwnersError> {
-        Ok(OwnerState::Active)
+    async fn state(&self, owner: &OwnerId, project: &ProjectId) -> Result<OwnerState, OwnersError> {
+        (**self).state(owner, project).await
     }
 }
 
-impl<O: Owners + ?Sized> Owners for Arc<O> {
-    async fn state(&self, owner: &OwnerId, project: &ProjectId) -> Result<OwnerState, OwnersError> {
-        (**self).state(owner, project).await
+type Answer<'f> = Pin<Box<dyn Future<Output = Result<OwnerState, OwnersError>> + Send + 'f>>;
+
+/// Object-safe twin of [`Owners`].
+pub(super) trait ErasedOwners: Send + Sync {
+    fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState>;
+    fn state<'f>(&'f self, owner: &'f OwnerId, project: &'f ProjectId) -> Answer<'f>;
+}
+
+impl<O: Owners> ErasedOwners for O {
+    fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState> {
+        Owners::known(self, owner, project)
+    }
+
+    fn state<'f>(&'f self, owner: &'f OwnerId, project: &'f ProjectId) -> Answer<'f> {
+        Box::pin(Owners::state(self, owner, project))
     }
 }

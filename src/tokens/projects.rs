@@ -1,13 +1,10 @@
 //! Walking through all projects of a store.
 
-use core::error::Error;
-use core::fmt;
-
-use super::owners::Owners;
 use super::service::Tokens;
-use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::rules::error::{Error, PartialFailure};
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
-use crate::words::clock::Clock;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
@@ -65,19 +62,19 @@ impl<S: StoreMaintenance> Walk<'_, S> {
     /// Returns how many tokens the operation changed.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if the store failed in any project, or could not list them all.
-    pub(super) fn end(self) -> Result<u64, Interrupted> {
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store failed in any project, or could not list them all.
+    pub(super) fn end(self) -> Result<u64, Error> {
         match self.error {
             None => Ok(self.count),
             Some(error) => {
                 let after = self.projects.query.after;
-                Err(Interrupted { failed: self.failed, after, count: self.count, error })
+                Err(Error::partly(PartialFailure { failed: self.failed, after, count: self.count }, error))
             }
         }
     }
 }
 
-impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// The projects that a query names.
     pub(super) fn projects(&self, query: ProjectsQuery) -> Projects<'_, S> {
         let query = ProjectsQuery { most: PageSize::default(), ..query };
@@ -87,42 +84,5 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// A walk through the projects that a query names.
     pub(super) fn walk(&self, query: ProjectsQuery) -> Walk<'_, S> {
         Walk { projects: self.projects(query), failed: Vec::new(), count: 0, error: None }
-    }
-}
-
-/// An operation in all projects that the store failed in some of.
-///
-/// Every project that the store could list was tried. To finish it, repeat the call, which goes
-/// through all projects again; or, after a revocation, call [`revoke_group`](Tokens::revoke_group)
-/// for each of `failed`, and [`revoke_everywhere`](Tokens::revoke_everywhere) from `after` on.
-#[derive(Debug)]
-pub struct Interrupted {
-    /// The projects in which the store failed, in order. Some of their tokens may have been
-    /// reached.
-    pub failed: Vec<ProjectId>,
-    /// The last project that was tried. More follow only if the store failed to list them.
-    pub after: Option<ProjectId>,
-    /// How many tokens were revoked, or deleted, in the other projects.
-    pub count: u64,
-    /// What failed first.
-    pub error: StoreError,
-}
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { failed, after, count, error } = self;
-        match (failed.as_slice(), after) {
-            ([], None) => f.write_str("cannot list the projects")?,
-            ([], Some(after)) => write!(f, "cannot list the projects after {after}")?,
-            ([project], _) => write!(f, "failed in project {project}")?,
-            ([first, ..], _) => write!(f, "failed in {} projects, of which {first} is the first", failed.len())?,
-        }
-        write!(f, ": {error} ({count} tokens were reached elsewhere; repeat the call)")
-    }
-}
-
-impl Error for Interrupted {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
     }
 }

@@ -2,26 +2,25 @@
 
 use core::time::Duration;
 
-use super::owners::Owners;
-use super::projects::Interrupted;
 use super::service::Tokens;
-use crate::store::contract::{ProjectsQuery, StoreMaintenance, TokenStore};
+use crate::rules::error::Error;
+use crate::store::contract::TokenStore;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
-use crate::words::clock::Clock;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
-impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Deletes the records of tokens that ended more than `kept` ago, in all projects and in
     /// batches, and gives how many. Until then "expired" and "revoked" can be told from "unknown";
     /// some months are a good time. If the store fails in a project, the others are purged all the
     /// same.
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all; it may be
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project or cannot list them all; it may be
     /// called again.
-    pub async fn purge(&self, kept: Duration) -> Result<u64, Interrupted> {
+    pub async fn purge(&self, kept: Duration) -> Result<u64, Error> {
         let ended_before = self.clock.now().saturating_sub(kept);
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {

@@ -1,15 +1,13 @@
 //! A token that was found where it should not be.
 
 use super::events::Event;
-use super::owners::Owners;
 use super::service::Tokens;
+use crate::rules::error::Error;
 use crate::rules::record::RevocationReason;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::words::clock::Clock;
 use crate::words::credential::Credential;
 use crate::words::leaked::LeakedToken;
-use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
 /// What a reported token was.
@@ -33,7 +31,7 @@ impl LeakOutcome {
     }
 }
 
-impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore> Tokens<S> {
     /// Revokes a token that was found, if it is one of this service's, and says what it was. The reason is
     /// [`KeyCompromise`](RevocationReason::KeyCompromise), and the event [`Event::Leaked`] tells your sink of it.
     ///
@@ -48,20 +46,20 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// What the token has made lives on, and whoever found it may have made it. Its successor is its
     /// [`rotated_to`](TokenView::rotated_to): where its owner did not make that, revoke the [`family`](TokenView::family) by
     /// [`revoke_group`](Self::revoke_group). Where your tokens may manage tokens, those that it issued have it
-    /// ([`Manager::actor`](crate::Manager::actor)) as their [`created_by`](TokenView::created_by), and may have issued others: to be
+    /// ([`Delegation::actor`](crate::Delegation::actor)) as their [`created_by`](TokenView::created_by), and may have issued others: to be
     /// sure, revoke all of its owner.
     ///
     /// It may be called again with the same token. Where the answer to a first call was lost, only the repeat tells whose it was,
     /// as [`RevokedBefore`](LeakOutcome::RevokedBefore): so tell the owner of both, once for each token.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails: it is not known what the token is, or it may live on. Report it again.
+    /// Returns [`Error`] if the store fails: it is not known what the token is, or it may live on. Report it again.
     ///
     /// ```
-    /// use keyfob::{Access, Finder};
+    /// use keyfob::{Access, leak::Finder};
     /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     /// # let finder = Finder::new(keyring.prefixes().to_vec());
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// # let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
@@ -81,7 +79,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
-    pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, StoreError> {
+    pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, Error> {
         let credential = Credential::pasted(leaked.as_bytes());
         let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());

@@ -3,34 +3,31 @@
 use std::sync::Arc;
 
 use super::events::Event;
-use super::owners::Owners;
-use super::projects::Interrupted;
 use super::service::Tokens;
+use crate::rules::error::{Error, ErrorKind};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
-use crate::store::contract::{Batch, ProjectsQuery, RevokeBatch, RevokeGroup, StoreMaintenance, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::{ListQuery, PageSize};
-use crate::words::clock::Clock;
 use crate::words::credential::Credential;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Revokes a token for ever. `actor` is written down, not asked whether it may: compare [`get`](Self::get)'s `owner`
-    /// first where people end their own tokens.
+impl<S: TokenStore> Tokens<S> {
+    /// Revokes a token for ever. `actor` is recorded; whether the actor may revoke the token is up to the host: see
+    /// [`of`](Self::of) for the tokens of one owner.
     ///
-    /// A second call changes nothing and gives what the first one did. `None` where there is no such token.
+    /// A second call changes nothing and returns what the first one did.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails; it may be called again.
-    pub async fn revoke(
-        &self,
-        actor: &Actor,
-        key: &TokenKey,
-        reason: RevocationReason,
-    ) -> Result<Option<TokenView>, StoreError> {
-        Ok(self.revoke_first(actor, key, reason).await?.map(|(view, _)| view))
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Unavailable`] if the store fails; the call may
+    /// be repeated.
+    pub async fn revoke(&self, actor: &Actor, key: &TokenKey, reason: RevocationReason) -> Result<TokenView, Error> {
+        let revoked = self.revoke_first(actor, key, reason).await?;
+        Ok(revoked.map(|(view, _)| view).ok_or(ErrorKind::NotFound)?)
     }
 
     /// The same, which also says whether this call did it.
@@ -76,13 +73,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// All are tried, also behind one for which the store failed.
     ///
     /// # Errors
-    /// The last [`StoreError`], where the store failed for any of them.
+    /// Returns the last [`Error`] if the store failed for any of them.
     pub async fn revoke_presented<T>(
         &self,
         actor: &Actor,
         tokens: impl IntoIterator<Item = T>,
         reason: RevocationReason,
-    ) -> Result<(), StoreError>
+    ) -> Result<(), Error>
     where
         T: AsRef<[u8]>,
     {
@@ -90,12 +87,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         for token in tokens {
             match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
                 Ok(Some(record)) => {
-                    if let Err(error) = self.revoke(actor, &record.key(), reason).await {
-                        outcome = Err(error);
+                    // A token that was purged meanwhile needs no revocation.
+                    if let Err(error) = self.revoke_first(actor, &record.key(), reason).await {
+                        outcome = Err(error.into());
                     }
                 }
                 Ok(None) => {}
-                Err(error) => outcome = Err(error),
+                Err(error) => outcome = Err(error.into()),
             }
         }
         outcome
@@ -110,8 +108,18 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// instead of revoked.
     ///
     /// # Errors
-    /// Returns [`StoreError`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
+    /// Returns [`Error`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_group(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        Ok(self.revoke_in(actor, project, group, reason).await?)
+    }
+
+    async fn revoke_in(
         &self,
         actor: &Actor,
         project: &ProjectId,
@@ -147,7 +155,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
-            let Batch { count: revoked, done } =
+            let BatchResult { count: revoked, done } =
                 self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
             count += revoked;
             // A batch that says it is the last, or that did nothing, ends it.
@@ -182,7 +190,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     }
 }
 
-impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
     /// were not revoked before.
     ///
@@ -192,22 +200,22 @@ impl<S: TokenStore + StoreMaintenance, C: Clock, O: Owners> Tokens<S, C, O> {
     /// [`Owners`].
     ///
     /// # Errors
-    /// Returns [`Interrupted`] if the store fails in any project or cannot list them all: it names
-    /// the projects. What was revoked stays revoked; call it again until it returns `Ok`.
+    /// Returns [`ErrorKind::Partial`] if the store fails in any project or cannot list them all:
+    /// [`Error::partial`] names the projects. What was revoked stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,
         actor: &Actor,
         group: &RevokeGroup,
         reason: RevocationReason,
         after: Option<ProjectId>,
-    ) -> Result<u64, Interrupted> {
+    ) -> Result<u64, Error> {
         let owner = match group {
             RevokeGroup::Owner(owner) => Some(owner.clone()),
             _ => None,
         };
         let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
         while let Some(project) = walk.next().await {
-            let revoked = self.revoke_group(actor, &project, group, reason).await;
+            let revoked = self.revoke_in(actor, &project, group, reason).await;
             walk.note(project, revoked);
         }
         walk.end()

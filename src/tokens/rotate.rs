@@ -1,20 +1,17 @@
 //! Rotating a token.
 
-use core::error::Error;
-use core::fmt;
 use std::sync::Arc;
 
 use super::change_verbs::TRIES;
 use super::events::Event;
-use super::owners::Owners;
 use super::service::Tokens;
-use crate::rules::delegation::Manager;
+use crate::rules::delegation::Delegation;
+use crate::rules::error::{Error, ErrorKind};
 use crate::rules::mint::Issued;
 use crate::rules::record::{RevocationReason, TokenRecord};
-use crate::rules::rotation::{Rotation, Succession, SuccessionError, rotate};
+use crate::rules::rotation::{PreparedRotation, Rotation, rotate};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::words::clock::Clock;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
@@ -40,35 +37,31 @@ pub struct Predecessor {
     pub still_used: bool,
 }
 
-impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore> Tokens<S> {
     /// Makes another token that takes over from this one, in one transaction. The old one works until its grace is over;
     /// whoever uses it later is told so, and your sink hears of a [reuse](Event::Reused).
     ///
-    /// Of two concurrent rotations of one token one wins, and the other is [`SuccessionError::Superseded`].
+    /// Of two concurrent rotations of one token one wins, and the other gets [`ErrorKind::AlreadyRotated`].
     /// The limit on an owner's live tokens is not asked, so that an owner who has reached it can still rotate. But a chain of
     /// rotations has at most two working tokens: a token is not rotated while the one that it replaced is in its grace period.
     ///
     /// # Errors
-    /// Returns [`RotateError::Refused`] if the token, the policy or the managing token does not allow it, and
-    /// [`RotateError::Store`] if the store fails. Nothing is changed then, unless the store failed without an answer:
-    /// see [`Rotation::with_retry`].
-    pub async fn rotate(
-        &self,
-        actor: &Actor,
-        key: &TokenKey,
-        rotation: Rotation,
-    ) -> Result<Option<Rotated>, RotateError> {
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if it is not
+    /// active, [`ErrorKind::AlreadyRotated`] or [`ErrorKind::PredecessorInGrace`] if its chain has two working tokens, and
+    /// [`ErrorKind::Policy`], [`ErrorKind::OutsideIssuer`] or [`ErrorKind::IssuerEnded`] if the policy or the issuing token does
+    /// not allow it. Nothing is changed then. If the store fails, it may be changed: see [`Rotation::with_retry`].
+    pub async fn rotate(&self, actor: &Actor, key: &TokenKey, rotation: Rotation) -> Result<Rotated, Error> {
         for _ in 0..TRIES {
-            let Some(old) = self.store.find(key).await? else { return Ok(None) };
+            let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
             let mut rotation = rotation.clone();
             if let Some(manager) = rotation.manager() {
-                let manager = self.renewed(manager, now).await?.map_err(|error| SuccessionError::Mint(error.into()))?;
+                let manager = self.renewed(manager, now).await?;
                 rotation = rotation.within(&manager);
             }
-            let issuer = rotation.manager().map(Manager::condition);
+            let issuer = rotation.manager().map(Delegation::condition);
             let succession = rotate(&self.keyring, self.policy(), &old, rotation, actor, now)?;
-            let Succession { successor: Issued { token, record }, grace_until } = succession;
+            let PreparedRotation { successor: Issued { token, record }, grace_until } = succession;
             match self.store.rotate(key, old.version, record.clone(), grace_until, issuer).await {
                 // Somebody changed the managing token since it was read: judge it anew.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
@@ -78,15 +71,15 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
                     if let Some(id) = old.rotated_from.filter(|_| unchanged)
                         && let Some(until) = self.grace_of(&TokenKey { project: key.project, id }, now).await?
                     {
-                        return Err(SuccessionError::PredecessorInGrace(until).into());
+                        return Err(ErrorKind::PredecessorInGrace(until).into());
                     }
                     // It was no repeat of the request that made its successor.
                     if unchanged && old.rotated_to.is_some() {
-                        return Err(SuccessionError::Superseded.into());
+                        return Err(ErrorKind::AlreadyRotated.into());
                     }
                 }
                 Err(error) => return Err(error.into()),
-                Ok(None) => return Ok(None),
+                Ok(None) => return Err(ErrorKind::NotFound.into()),
                 Ok(Some(rotated)) => {
                     if let Some(id) = old.rotated_to {
                         let (key, reason) = (TokenKey { project: key.project, id }, RevocationReason::Superseded);
@@ -94,7 +87,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
                     }
                     self.tell(Event::Rotated { key: *key, successor: record.id, grace_until, actor });
                     let issued = Issued { token, record: Arc::new(record) };
-                    return Ok(Some(Rotated { issued, old: rotated.view(now) }));
+                    return Ok(Rotated { issued, old: rotated.view(now) });
                 }
             }
         }
@@ -111,53 +104,13 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// from none, or that one was purged.
     ///
     /// # Errors
-    /// [`StoreError`] where the store fails.
-    pub async fn predecessor(&self, view: &TokenView) -> Result<Option<Predecessor>, StoreError> {
+    /// Returns [`Error`] if the store fails.
+    pub async fn predecessor(&self, view: &TokenView) -> Result<Option<Predecessor>, Error> {
         let Some(id) = view.rotated_from else { return Ok(None) };
         let old = self.get(&TokenKey { project: view.project, id }).await?;
         Ok(old.map(|old| Predecessor {
             still_used: old.last_used_at.is_some_and(|last| last > view.created_at),
             view: old,
         }))
-    }
-}
-
-/// Why a token was not rotated.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RotateError {
-    /// It cannot be rotated.
-    Refused(SuccessionError),
-    /// The store failed, or others changed the token all the time.
-    Store(StoreError),
-}
-
-impl From<SuccessionError> for RotateError {
-    fn from(error: SuccessionError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<StoreError> for RotateError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for RotateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for RotateError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Refused(_) => None,
-            Self::Store(error) => error.source(),
-        }
     }
 }

@@ -1,27 +1,24 @@
 //! Verifying and explaining a presented token, and checking again one that was verified.
 
-use core::error::Error;
-use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
 use super::emit::Shown;
-use super::owners::Owners;
 use super::service::Tokens;
-use crate::rules::access::{Access, ProjectDemand};
-use crate::rules::challenge::Challenge;
+use super::verify_error::{VerifyError, Why};
+use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::check::Verified;
+use crate::rules::error::Error;
 use crate::rules::explain::Explanation;
 use crate::rules::owner::OwnerState;
 use crate::rules::policy::LaterUses;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{Recent, TokenStore};
-use crate::words::clock::Clock;
+use crate::store::contract::{ReadResult, TokenStore};
 use crate::words::digest::Digest;
-use crate::words::error::Rejection;
-use crate::words::ids::{TokenId, TokenKey};
+use crate::words::ids::TokenKey;
 use crate::words::presented::PresentedToken;
+use crate::words::rejection::Rejection;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// What the store has for a presented token.
@@ -29,7 +26,7 @@ struct Found<'a> {
     /// Its parts, unless it is of an earlier system.
     token: Option<PresentedToken<'a>>,
     digest: Digest,
-    recent: Recent,
+    recent: ReadResult,
 }
 
 /// How a record is asked for.
@@ -56,7 +53,7 @@ impl Found<'_> {
     }
 }
 
-impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
+impl<S: TokenStore> Tokens<S> {
     /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
     /// forged one. It writes nothing. [Imported](Self::with_imports) tokens take a call for each key of the ring at most.
     ///
@@ -65,7 +62,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     pub async fn verify<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Verified<P>, VerifyError>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
-        P: ProjectDemand,
+        P: ProjectRequirement,
     {
         let outcome = match self.found(token.as_ref(), Ask::Recent).await {
             Ok(found) => {
@@ -87,18 +84,18 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ///
     /// It counts as a use: the connection works by the token, which is therefore neither unused nor ready to be ended
     /// behind a rotation. It is told as a verification is, except that a rotated token whose grace is over is
-    /// [`Event::Failed`](crate::Event::Failed) and not `Reused`: nobody has presented it.
+    /// [`Event::Failed`](crate::events::Event::Failed) and not `Reused`: nobody has presented it.
     ///
     /// # Errors
     /// [`VerifyError`], as of `verify`. Where the store has no record any more, or one of another secret:
     /// [`Rejection::Unknown`].
     ///
     /// ```
-    /// use keyfob::{Access, Clock, Owners, TokenStore, Tokens, Verified, VerifyError};
+    /// use keyfob::{Access, Clock, TokenStore, Tokens, Verified, VerifyError};
     ///
     /// /// Once a minute, for as long as the connection is open.
-    /// async fn may_stay<S: TokenStore, C: Clock, O: Owners>(
-    ///     tokens: &Tokens<S, C, O>,
+    /// async fn may_stay<S: TokenStore>(
+    ///     tokens: &Tokens<S>,
     ///     caller: &mut Verified,
     /// ) -> Result<(), VerifyError> {
     ///     let project = *caller.project();
@@ -106,14 +103,14 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     ///     Ok(())
     /// }
     /// ```
-    pub async fn recheck<P: ProjectDemand>(
+    pub async fn recheck<P: ProjectRequirement>(
         &self,
         verified: &Verified<P>,
         access: &Access<'_, P>,
     ) -> Result<Verified<P>, VerifyError> {
         let (key, digest) = (verified.key(), &verified.record().digest);
         let outcome = match self.store.find_recent(&key).await {
-            Ok(Recent { record, age }) => {
+            Ok(ReadResult { record, age }) => {
                 // An id that was purged and given again is not the token that was verified.
                 let same = record.filter(|record| record.digest.ct_eq(digest));
                 self.judged(Some(key), prove(digest, same, |_| true), age, access).await
@@ -125,7 +122,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     }
 
     /// Judges what the store has, now.
-    async fn judged<P: ProjectDemand>(
+    async fn judged<P: ProjectRequirement>(
         &self,
         key: Option<TokenKey>,
         proven: Result<Proven, Rejection>,
@@ -139,9 +136,16 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         // The clock is read behind whatever may take its time: that must not make an ended token live.
         let later = |record: &TokenRecord| self.later_uses(record, age);
         let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
-        let owner = self.owner_state(live.record()).await.map_err(|error| failed(error.into()))?;
-        if self.asks_owners {
-            live = live.still(&self.applied, self.clock.now(), later).map_err(ended)?;
+        let mut owner = OwnerState::Active;
+        if let Some(owners) = &self.owners {
+            let record = live.record();
+            match owners.known(&record.owner, &record.project) {
+                Some(known) => owner = known,
+                None => {
+                    owner = self.owner_state(record).await.map_err(|error| failed(error.into()))?;
+                    live = live.still(&self.applied, self.clock.now(), later).map_err(ended)?;
+                }
+            }
         }
         live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
     }
@@ -179,7 +183,7 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let key = token.key();
         let recent = match ask {
             Ask::Recent => self.store.find_recent(&key).await,
-            Ask::Now => self.store.find(&key).await.map(Recent::now),
+            Ask::Now => self.store.find(&key).await.map(ReadResult::now),
         };
         let recent = recent.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
         Ok(Found { digest: *token.digest(), token: Some(token), recent })
@@ -190,8 +194,8 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         // Whose checksum is right, is ours: forged ones reach no store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
-        match imports.find(&self.keyring, text).await {
-            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: Recent::now(record) }),
+        match imports.find(&self.store, &self.keyring, text).await {
+            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: ReadResult::now(record) }),
             Ok(None) => Err(rejection.into()),
             Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
         }
@@ -207,17 +211,23 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     }
 
     pub(super) async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
-        let state = self.owners.state(&record.owner, &record.project).await;
-        state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
+        let Some(owners) = &self.owners else { return Ok(OwnerState::Active) };
+        if let Some(known) = owners.known(&record.owner, &record.project) {
+            return Ok(known);
+        }
+        owners
+            .state(&record.owner, &record.project)
+            .await
+            .map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
     }
 
     /// Explains a presented token to support staff: which checks it fails, and what its record says. Counts as no use.
     ///
     /// # Errors
-    /// [`StoreError`] where the store or the question for the owner fails.
+    /// Returns [`Error`] if the store, or the question for the owner, fails.
     ///
     /// ```
-    /// # use keyfob::{Access, Actor, FixedClock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, RevocationReason, SystemClock, Clock, Tokens};
+    /// # use keyfob::{Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, SystemClock, Tokens, clock::FixedClock, record::RevocationReason};
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = FixedClock::new(SystemClock.now());
     /// # let tokens = Tokens::new(Keyring::unkeyed(Prefix::new("acme_pat")?), MemoryStore::new()).with_clock(clock.clone());
@@ -232,15 +242,15 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
-    pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, StoreError>
+    pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, Error>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
-        P: ProjectDemand,
+        P: ProjectRequirement,
     {
         let found = match self.found(token.as_ref(), Ask::Now).await {
             Ok(found) => found,
             Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
-            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error),
+            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error.into()),
         };
         let proven = match found.prove() {
             Ok(proven) => proven,
@@ -249,76 +259,5 @@ impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
         let owner = self.owner_state(proven.record()).await?;
         let later = |record: &TokenRecord| self.later_uses(record, Duration::ZERO);
         Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now(), later))
-    }
-}
-
-/// Why a token was not verified. Display says what the outside may know; [`rejection`](Self::rejection) is for logs.
-#[derive(Debug)]
-pub struct VerifyError {
-    why: Why,
-    key: Option<TokenKey>,
-    successor: Option<TokenId>,
-}
-
-#[derive(Debug)]
-enum Why {
-    Rejected(Rejection),
-    Unavailable(StoreError),
-}
-
-impl VerifyError {
-    /// The reason; `None` where the store failed, which is neither a rejection nor a pass.
-    pub fn rejection(&self) -> Option<Rejection> {
-        match self.why {
-            Why::Rejected(rejection) => Some(rejection),
-            Why::Unavailable(_) => None,
-        }
-    }
-
-    /// The token that was presented, for logs: its project and public id, once its text and tag were found right.
-    pub fn key(&self) -> Option<TokenKey> {
-        self.key
-    }
-
-    /// What to answer.
-    pub fn challenge(&self) -> Challenge {
-        match self.why {
-            Why::Rejected(rejection) => rejection.into(),
-            Why::Unavailable(_) => Challenge::UNAVAILABLE,
-        }
-    }
-}
-
-impl From<Rejection> for Why {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-impl From<StoreError> for Why {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(error)
-    }
-}
-
-/// A refusal by a rule, for hosts that call [`check`](crate::check()) themselves.
-impl From<Rejection> for VerifyError {
-    fn from(rejection: Rejection) -> Self {
-        Self { why: rejection.into(), key: None, successor: None }
-    }
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.challenge().description())
-    }
-}
-
-impl Error for VerifyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.why {
-            Why::Rejected(_) => None,
-            Why::Unavailable(error) => Some(error),
-        }
     }
 }

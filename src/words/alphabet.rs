@@ -4,7 +4,7 @@
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::error::RngError;
+use super::rng_error::RngError;
 
 /// Whether every byte is a base62 digit. Reads all of them, whatever it finds, so that the compiler takes many at once.
 #[inline]

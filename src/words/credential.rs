@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// invisible characters are dropped, as a paste leaves them.
 ///
 /// ```
-/// use keyfob::{Credential, HeaderError};
+/// use keyfob::{Credential, error::HeaderError};
 ///
 /// let credential = Credential::from_authorization([b"bearer  'acme_pat_1_...' "])?;
 /// assert_eq!(credential.as_ref(), b"acme_pat_1_...");

@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use subtle::ConstantTimeEq;
 
-use super::error::{Field, Flaw, Invalid};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
 /// The stored MAC of a token. Whoever reads it gets no token; with a pepper, whoever writes it can mint none.
@@ -13,13 +13,13 @@ use crate::words::alphabet;
 /// Debug shows nothing of the bytes. Two digests are compared by [`ct_eq`](Self::ct_eq), in
 /// constant time:
 /// ```
-/// use keyfob::Digest;
+/// use keyfob::record::Digest;
 ///
 /// assert!(Digest::from_bytes([7; 32]).ct_eq(&Digest::from_bytes([7; 32])));
 /// ```
 /// There is no `==`, so that no comparison of another kind can take its place:
 /// ```compile_fail,E0369
-/// use keyfob::Digest;
+/// use keyfob::record::Digest;
 ///
 /// assert!(Digest::from_bytes([7; 32]) == Digest::from_bytes([7; 32]));
 /// ```
@@ -78,7 +78,7 @@ impl TryFrom<&[u8]> for Digest {
     fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(Invalid::new(Field::Digest, Flaw::Shape)),
+            Err(_) => Err(Invalid::new(InvalidField::Digest, InvalidKind::Shape)),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Names as they are searched and sorted.
 
-use super::error::{Field, Flaw, Invalid};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::text::{Name, bounded, stored};
 
 /// A name, or a part of one, as names are searched and sorted: Unicode lower case, and one sigma. It is the same in every
 /// store, and as a search it holds nothing that a [`Name`] does not hold.
 ///
 /// ```
-/// use keyfob::{FoldedName, ListQuery, ProjectId};
+/// use keyfob::{ProjectId, store::{FoldedName, ListQuery}};
 ///
 /// let mut query = ListQuery::new(ProjectId::new("145")?);
 /// query.name_contains = Some(FoldedName::new("VS C")?);
@@ -29,9 +29,9 @@ impl FoldedName {
     /// Returns [`Invalid`] if nothing is left of the text, if it is longer than [`MAX_CHARS`](Self::MAX_CHARS), or if it holds
     /// a character that a [`Name`] may not hold.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let folded = fold(bounded(text, Field::FoldedName, Self::MAX_CHARS)?);
+        let folded = fold(bounded(text, InvalidField::FoldedName, Self::MAX_CHARS)?);
         if folded.chars().count() > Self::MAX_CHARS {
-            return Err(Invalid::new(Field::FoldedName, Flaw::TooLong { max: Self::MAX_CHARS }));
+            return Err(Invalid::new(InvalidField::FoldedName, InvalidKind::TooLong { max: Self::MAX_CHARS }));
         }
         Ok(Self(folded.into()))
     }
@@ -44,7 +44,7 @@ impl FoldedName {
     /// Reads the folded name of a stored row, which may be older than today's rule for names. `None` if it is of no folded
     /// name.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let text = stored(text, Field::FoldedName, Self::MAX_CHARS).ok()?;
+        let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))
     }
 }
@@ -94,11 +94,11 @@ mod tests {
     fn a_search_is_trimmed_and_bounded() {
         assert_eq!(FoldedName::new(" VS  Code\n").unwrap().as_str(), "vs  code");
         assert!(FoldedName::new(&"ж".repeat(510)).is_ok());
-        let flaw = |text: &str| FoldedName::new(text).unwrap_err().flaw();
-        assert_eq!(flaw(&"ж".repeat(511)), Flaw::TooLong { max: 510 });
-        assert_eq!(flaw(&"İ".repeat(256)), Flaw::TooLong { max: 510 });
-        assert_eq!(flaw(" \n"), Flaw::Empty);
-        assert_eq!(flaw("a\0"), Flaw::Character);
+        let flaw = |text: &str| FoldedName::new(text).unwrap_err().kind();
+        assert_eq!(flaw(&"ж".repeat(511)), InvalidKind::TooLong { max: 510 });
+        assert_eq!(flaw(&"İ".repeat(256)), InvalidKind::TooLong { max: 510 });
+        assert_eq!(flaw(" \n"), InvalidKind::Empty);
+        assert_eq!(flaw("a\0"), InvalidKind::Character);
         assert_eq!(
             FoldedName::new("\0").unwrap_err().to_string(),
             "searched name: a character that is not allowed there"

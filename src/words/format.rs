@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::error::Rejection;
 use super::ids::{Prefix, ProjectId, TokenId};
+use super::rejection::Rejection;
 use crate::words::alphabet;
 
 /// Characters of the tail, all of it secret: 33 random ones, 11 of the tag, 6 of the checksum.
@@ -47,7 +47,7 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// - No time and no owner is readable in it. Project and id route and diagnose; they never authorise.
 ///
 /// ```
-/// use keyfob::TokenText;
+/// use keyfob::text::TokenText;
 ///
 /// let text = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 /// let token = TokenText::parse(text)?;

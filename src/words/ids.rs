@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::error::{Field, Flaw, Invalid};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
 /// A short ASCII text, kept in place so that looking a token up allocates nothing.
@@ -35,7 +35,7 @@ impl<const N: usize> Inline<N> {
 ///
 /// **Choose it once.** It is part of every token, of every stored digest, and of the rules that secret
 /// scanners hold; a service that changes it verifies the old one too, for as long as its tokens live
-/// ([`KeyringBuilder::accept_prefix`](crate::KeyringBuilder::accept_prefix)).
+/// ([`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix)).
 /// Make it tell whose and what: `acme_pat`, `acme_test_pat`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Inline<20>);
@@ -49,18 +49,18 @@ impl Prefix {
     /// # Errors
     /// [`Invalid`] where the text is not of the grammar above.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let flaw = |flaw| Err(Invalid::new(Field::Prefix, flaw));
+        let flaw = |flaw| Err(Invalid::new(InvalidField::Prefix, flaw));
         match text.len() {
-            0 => return flaw(Flaw::Empty),
-            1 => return flaw(Flaw::TooShort { min: 2 }),
+            0 => return flaw(InvalidKind::Empty),
+            1 => return flaw(InvalidKind::TooShort { min: 2 }),
             2..=Self::MAX_LEN => {}
-            _ => return flaw(Flaw::TooLong { max: Self::MAX_LEN }),
+            _ => return flaw(InvalidKind::TooLong { max: Self::MAX_LEN }),
         }
         if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            return flaw(Flaw::Character);
+            return flaw(InvalidKind::Character);
         }
         if !Self::fits(text.as_bytes()) {
-            return flaw(Flaw::Shape);
+            return flaw(InvalidKind::Shape);
         }
         Ok(Self(Inline::new(text.as_bytes())))
     }
@@ -103,12 +103,12 @@ impl ProjectId {
     /// # Errors
     /// [`Invalid`] where the text is empty, too long or holds other characters than `0-9a-z`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let flaw = |flaw| Err(Invalid::new(Field::ProjectId, flaw));
+        let flaw = |flaw| Err(Invalid::new(InvalidField::ProjectId, flaw));
         match text.len() {
-            0 => flaw(Flaw::Empty),
+            0 => flaw(InvalidKind::Empty),
             1..=Self::MAX_LEN if Self::fits(text.as_bytes()) => Ok(Self::from_checked(text.as_bytes())),
-            1..=Self::MAX_LEN => flaw(Flaw::Character),
-            _ => flaw(Flaw::TooLong { max: Self::MAX_LEN }),
+            1..=Self::MAX_LEN => flaw(InvalidKind::Character),
+            _ => flaw(InvalidKind::TooLong { max: Self::MAX_LEN }),
         }
     }
 
@@ -147,9 +147,10 @@ impl TokenId {
     /// # Errors
     /// [`Invalid`] where the text is not 16 base62 characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let bytes: [u8; 16] = text.as_bytes().try_into().map_err(|_| Invalid::new(Field::TokenId, Flaw::Shape))?;
+        let bytes: [u8; 16] =
+            text.as_bytes().try_into().map_err(|_| Invalid::new(InvalidField::TokenId, InvalidKind::Shape))?;
         if !alphabet::all_base62(&bytes) {
-            return Err(Invalid::new(Field::TokenId, Flaw::Character));
+            return Err(Invalid::new(InvalidField::TokenId, InvalidKind::Character));
         }
         Ok(Self(bytes))
     }
@@ -192,7 +193,7 @@ impl KeyNumber {
     /// [`Invalid`] above 61.
     pub const fn new(number: u8) -> Result<Self, Invalid> {
         if number > Self::MAX.0 {
-            return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
+            return Err(Invalid::new(InvalidField::KeyNumber, InvalidKind::OutOfRange));
         }
         Ok(Self(number))
     }
@@ -250,8 +251,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn flaw<T: fmt::Debug>(result: Result<T, Invalid>) -> Flaw {
-        result.unwrap_err().flaw()
+    fn flaw<T: fmt::Debug>(result: Result<T, Invalid>) -> InvalidKind {
+        result.unwrap_err().kind()
     }
 
     #[test]
@@ -259,14 +260,14 @@ mod tests {
         for text in ["k9", "ab", "acme_pat", "a0_0_z", "abcdefghijklmnopqrst"] {
             assert_eq!(Prefix::new(text).unwrap().as_str(), text);
         }
-        assert_eq!(flaw(Prefix::new("")), Flaw::Empty);
-        assert_eq!(flaw(Prefix::new("a")), Flaw::TooShort { min: 2 });
-        assert_eq!(flaw(Prefix::new("abcdefghijklmnopqrstu")), Flaw::TooLong { max: 20 });
+        assert_eq!(flaw(Prefix::new("")), InvalidKind::Empty);
+        assert_eq!(flaw(Prefix::new("a")), InvalidKind::TooShort { min: 2 });
+        assert_eq!(flaw(Prefix::new("abcdefghijklmnopqrstu")), InvalidKind::TooLong { max: 20 });
         for text in ["Acme", "acme-pat", "acmé", "acme pat"] {
-            assert_eq!(flaw(Prefix::new(text)), Flaw::Character, "{text}");
+            assert_eq!(flaw(Prefix::new(text)), InvalidKind::Character, "{text}");
         }
         for text in ["9k", "_acme", "acme_", "acme__pat"] {
-            assert_eq!(flaw(Prefix::new(text)), Flaw::Shape, "{text}");
+            assert_eq!(flaw(Prefix::new(text)), InvalidKind::Shape, "{text}");
         }
     }
 
@@ -275,10 +276,10 @@ mod tests {
         for text in ["0", "145", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"] {
             assert_eq!(ProjectId::new(text).unwrap().as_str(), text);
         }
-        assert_eq!(flaw(ProjectId::new("")), Flaw::Empty);
-        assert_eq!(flaw(ProjectId::new(&"a".repeat(33))), Flaw::TooLong { max: 32 });
+        assert_eq!(flaw(ProjectId::new("")), InvalidKind::Empty);
+        assert_eq!(flaw(ProjectId::new(&"a".repeat(33))), InvalidKind::TooLong { max: 32 });
         for text in ["A", "a-b", "a_b", "ä", "a\0"] {
-            assert_eq!(flaw(ProjectId::new(text)), Flaw::Character, "{text}");
+            assert_eq!(flaw(ProjectId::new(text)), InvalidKind::Character, "{text}");
         }
     }
 
@@ -296,9 +297,9 @@ mod tests {
         assert_eq!(number("1000000000000000"), KeyNumber::FIRST);
         assert_eq!(number("z000000000000000"), KeyNumber::MAX);
         assert_eq!(KeyNumber::MAX.as_char(), 'z');
-        assert_eq!(flaw(KeyNumber::new(62)), Flaw::OutOfRange);
-        assert_eq!(flaw(TokenId::new("000000000000000")), Flaw::Shape);
-        assert_eq!(flaw(TokenId::new("00000000000000000")), Flaw::Shape);
-        assert_eq!(flaw(TokenId::new("000000000000000-")), Flaw::Character);
+        assert_eq!(flaw(KeyNumber::new(62)), InvalidKind::OutOfRange);
+        assert_eq!(flaw(TokenId::new("000000000000000")), InvalidKind::Shape);
+        assert_eq!(flaw(TokenId::new("00000000000000000")), InvalidKind::Shape);
+        assert_eq!(flaw(TokenId::new("000000000000000-")), InvalidKind::Character);
     }
 }

@@ -9,21 +9,21 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::digest::Digest;
-use super::error::{Field, Flaw, Invalid};
 use super::hmac::keyed;
 use super::ids::KeyNumber;
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The hash, unsalted, that a service kept of its tokens before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum ForeignHash {
+pub enum ImportHash {
     /// SHA-256, 32 bytes.
     Sha256,
     /// SHA-512, 64 bytes.
     Sha512,
 }
 
-impl ForeignHash {
+impl ImportHash {
     const fn len(self) -> usize {
         match self {
             Self::Sha256 => 32,
@@ -37,17 +37,17 @@ impl ForeignHash {
 /// It is never stored: what is, is a MAC of it under the pepper. Debug shows nothing of it.
 ///
 /// ```
-/// use keyfob::{ForeignDigest, ForeignHash};
+/// use keyfob::import::{ImportDigest, ImportHash};
 ///
 /// let hex = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824";
 /// let base64 = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
-/// let of = |text| ForeignDigest::from_text(ForeignHash::Sha256, text);
+/// let of = |text| ImportDigest::from_text(ImportHash::Sha256, text);
 /// assert_eq!(of(hex)?, of(base64)?);
 /// assert_eq!(format!("{:?}", of(hex)?), "ForeignDigest(..)");
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct ForeignDigest(Bytes);
+pub struct ImportDigest(Bytes);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Bytes {
@@ -55,24 +55,24 @@ enum Bytes {
     Sha512([u8; 64]),
 }
 
-impl ForeignDigest {
+impl ImportDigest {
     /// A hash of these bytes.
     ///
     /// # Errors
     /// [`Invalid`] where they are not as many as the hash has.
-    pub fn from_bytes(hash: ForeignHash, bytes: &[u8]) -> Result<Self, Invalid> {
+    pub fn from_bytes(hash: ImportHash, bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes = match hash {
-            ForeignHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
-            ForeignHash::Sha512 => bytes.try_into().map(Bytes::Sha512),
+            ImportHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
+            ImportHash::Sha512 => bytes.try_into().map(Bytes::Sha512),
         };
-        bytes.map(Self).map_err(|_| invalid(Flaw::Shape))
+        bytes.map(Self).map_err(|_| invalid(InvalidKind::Shape))
     }
 
     /// A hash read from text: hex in any case, or base64 of either alphabet, padded or not. The length tells which.
     ///
     /// # Errors
     /// [`Invalid`] where it has another length, or a character that is not of its encoding; white space is none.
-    pub fn from_text(hash: ForeignHash, text: &str) -> Result<Self, Invalid> {
+    pub fn from_text(hash: ImportHash, text: &str) -> Result<Self, Invalid> {
         let (len, text) = (hash.len(), text.as_bytes());
         let mut bytes = [0; 64];
         let bytes = &mut bytes[..len];
@@ -85,19 +85,19 @@ impl ForeignDigest {
             let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
             let engine = GeneralPurpose::new(if url_safe { &URL_SAFE } else { &STANDARD }, config);
             // The decoder's own error would echo a byte of the input.
-            let decoded = engine.decode(text).map_err(|_| invalid(Flaw::Character))?;
+            let decoded = engine.decode(text).map_err(|_| invalid(InvalidKind::Character))?;
             return Self::from_bytes(hash, &decoded);
         } else {
-            return Err(invalid(Flaw::Shape));
+            return Err(invalid(InvalidKind::Shape));
         }
         Self::from_bytes(hash, bytes)
     }
 
     /// The hash of a text.
-    pub(crate) fn of(hash: ForeignHash, text: &[u8]) -> Self {
+    pub(crate) fn of(hash: ImportHash, text: &[u8]) -> Self {
         Self(match hash {
-            ForeignHash::Sha256 => Bytes::Sha256(Sha256::digest(text).into()),
-            ForeignHash::Sha512 => Bytes::Sha512(Sha512::digest(text).into()),
+            ImportHash::Sha256 => Bytes::Sha256(Sha256::digest(text).into()),
+            ImportHash::Sha512 => Bytes::Sha512(Sha512::digest(text).into()),
         })
     }
 
@@ -109,18 +109,18 @@ impl ForeignDigest {
     }
 }
 
-impl fmt::Debug for ForeignDigest {
+impl fmt::Debug for ImportDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ForeignDigest(..)")
     }
 }
 
-const fn invalid(flaw: Flaw) -> Invalid {
-    Invalid::new(Field::ForeignDigest, flaw)
+const fn invalid(flaw: InvalidKind) -> Invalid {
+    Invalid::new(InvalidField::ImportDigest, flaw)
 }
 
 fn nibble(digit: u8) -> Result<u8, Invalid> {
-    let value = char::from(digit).to_digit(16).ok_or(invalid(Flaw::Character))?;
+    let value = char::from(digit).to_digit(16).ok_or(invalid(InvalidKind::Character))?;
     Ok(value as u8)
 }
 
@@ -145,7 +145,7 @@ impl ImportMac {
         self.number
     }
 
-    pub(crate) fn digest(&self, foreign: &ForeignDigest) -> Digest {
+    pub(crate) fn digest(&self, foreign: &ImportDigest) -> Digest {
         let hmac = self.hmac.clone().chain_update(foreign.as_bytes());
         Digest::from_bytes(hmac.finalize().into_bytes().into())
     }
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    const BOTH: [ForeignHash; 2] = [ForeignHash::Sha256, ForeignHash::Sha512];
+    const BOTH: [ImportHash; 2] = [ImportHash::Sha256, ImportHash::Sha512];
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -168,7 +168,7 @@ mod tests {
         for hash in BOTH {
             // Bytes whose base64 has both characters that differ between the alphabets.
             let bytes: Vec<u8> = [0xfb, 0xff, 0xbe, 0x00].into_iter().cycle().take(hash.len()).collect();
-            let expected = ForeignDigest::from_bytes(hash, &bytes).unwrap();
+            let expected = ImportDigest::from_bytes(hash, &bytes).unwrap();
             let texts = [
                 hex(&bytes),
                 hex(&bytes).to_uppercase(),
@@ -178,41 +178,41 @@ mod tests {
                 URL_SAFE_NO_PAD.encode(&bytes),
             ];
             for text in texts {
-                assert!(ForeignDigest::from_text(hash, &text) == Ok(expected.clone()), "{hash:?} {text}");
+                assert!(ImportDigest::from_text(hash, &text) == Ok(expected.clone()), "{hash:?} {text}");
             }
         }
     }
 
     #[test]
     fn what_is_no_digest_is_refused() {
-        let flaw = |hash, text: &str| ForeignDigest::from_text(hash, text).unwrap_err().flaw();
+        let flaw = |hash, text: &str| ImportDigest::from_text(hash, text).unwrap_err().kind();
         for hash in BOTH {
             let bytes = vec![0xfb; hash.len()];
             let (hex, base64) = (hex(&bytes), STANDARD.encode(&bytes));
             for text in ["", &hex[1..], &hex[2..], &format!("{hex}0"), &format!(" {hex}"), &base64[3..], "sha256:00"] {
-                assert_eq!(flaw(hash, text), Flaw::Shape, "{text}");
+                assert_eq!(flaw(hash, text), InvalidKind::Shape, "{text}");
             }
             for text in [hex.replacen('f', "g", 1), base64.replacen('+', "-", 1), base64.replacen('+', " ", 1)] {
-                assert_eq!(flaw(hash, &text), Flaw::Character, "{text}");
+                assert_eq!(flaw(hash, &text), InvalidKind::Character, "{text}");
             }
-            assert!(ForeignDigest::from_bytes(hash, &bytes[1..]).is_err());
+            assert!(ImportDigest::from_bytes(hash, &bytes[1..]).is_err());
         }
-        assert_eq!(flaw(ForeignHash::Sha256, &hex(&[0; 64])), Flaw::Shape);
-        assert_eq!(flaw(ForeignHash::Sha512, &hex(&[0; 32])), Flaw::Shape);
+        assert_eq!(flaw(ImportHash::Sha256, &hex(&[0; 64])), InvalidKind::Shape);
+        assert_eq!(flaw(ImportHash::Sha512, &hex(&[0; 32])), InvalidKind::Shape);
         // As long as a digest with its padding, but 33 bytes.
-        assert!(ForeignDigest::from_text(ForeignHash::Sha256, &"A".repeat(44)).is_err());
+        assert!(ImportDigest::from_text(ImportHash::Sha256, &"A".repeat(44)).is_err());
     }
 
     #[test]
     fn the_mac_is_as_it_is_written_down() {
         let pepper: Vec<u8> = (0..32).collect();
         for hash in BOTH {
-            let foreign = ForeignDigest::of(hash, b"old");
+            let foreign = ImportDigest::of(hash, b"old");
             let mut mac = keyed(&pepper);
             mac.update(b"keyfob/1 import");
             mac.update(&match hash {
-                ForeignHash::Sha256 => Sha256::digest(b"old").to_vec(),
-                ForeignHash::Sha512 => Sha512::digest(b"old").to_vec(),
+                ImportHash::Sha256 => Sha256::digest(b"old").to_vec(),
+                ImportHash::Sha512 => Sha512::digest(b"old").to_vec(),
             });
             let expected: [u8; 32] = mac.finalize().into_bytes().into();
             let made = ImportMac::new(KeyNumber::FIRST, &pepper).digest(&foreign);

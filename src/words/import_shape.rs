@@ -2,8 +2,8 @@
 
 use core::ops::RangeInclusive;
 
-use super::error::{Field, Flaw, Invalid};
-use super::import_digest::{ForeignDigest, ForeignHash};
+use super::import_digest::{ImportDigest, ImportHash};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The text of tokens that a service made before keyfob, and what it hashed of them. A presented text that fits no
 /// declared shape is neither hashed nor looked up.
@@ -11,27 +11,27 @@ use super::import_digest::{ForeignDigest, ForeignHash};
 /// Declare it as narrowly as it was: whoever presents a made-up text of this shape reaches the store with it.
 ///
 /// ```
-/// use keyfob::{ForeignAlphabet, ForeignHash, ForeignShape};
+/// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 ///
 /// // acme-0123…cdef: 40 hex digits; the stored hash is of all 45 characters.
-/// let shape = ForeignShape::new("acme-", 40..=40, ForeignAlphabet::LowerHex, ForeignHash::Sha256)?;
+/// let shape = ImportShape::new("acme-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
 /// assert!(shape.digest_of(b"acme-0123456789abcdef0123456789abcdef01234567").is_some());
 /// assert!(shape.digest_of(b"acme-0123456789ABCDEF0123456789abcdef01234567").is_none());
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ForeignShape {
+pub struct ImportShape {
     prefix: Box<str>,
     rest: RangeInclusive<usize>,
-    alphabet: ForeignAlphabet,
-    hash: ForeignHash,
+    alphabet: ImportAlphabet,
+    hash: ImportHash,
     prefix_is_hashed: bool,
 }
 
 /// Which characters stand behind the prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum ForeignAlphabet {
+pub enum ImportAlphabet {
     /// `0-9 a-f`.
     LowerHex,
     /// `0-9 a-f A-F`.
@@ -44,7 +44,7 @@ pub enum ForeignAlphabet {
     Visible,
 }
 
-impl ForeignAlphabet {
+impl ImportAlphabet {
     fn has(self, byte: u8) -> bool {
         match self {
             Self::LowerHex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
@@ -56,7 +56,7 @@ impl ForeignAlphabet {
     }
 }
 
-impl ForeignShape {
+impl ImportShape {
     /// The most characters of such a token.
     pub const MAX_LEN: usize = 512;
 
@@ -69,21 +69,21 @@ impl ForeignShape {
     pub fn new(
         prefix: &str,
         rest: RangeInclusive<usize>,
-        alphabet: ForeignAlphabet,
-        hash: ForeignHash,
+        alphabet: ImportAlphabet,
+        hash: ImportHash,
     ) -> Result<Self, Invalid> {
         let flaw = if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Flaw::Character
+            InvalidKind::Character
         } else if *rest.start() == 0 {
-            Flaw::TooShort { min: 1 }
+            InvalidKind::TooShort { min: 1 }
         } else if rest.is_empty() {
-            Flaw::OutOfRange
+            InvalidKind::OutOfRange
         } else if prefix.len().saturating_add(*rest.end()) > Self::MAX_LEN {
-            Flaw::TooLong { max: Self::MAX_LEN }
+            InvalidKind::TooLong { max: Self::MAX_LEN }
         } else {
             return Ok(Self { prefix: prefix.into(), rest, alphabet, hash, prefix_is_hashed: true });
         };
-        Err(Invalid::new(Field::ForeignShape, flaw))
+        Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
     /// The same where only what stands behind the prefix was hashed.
@@ -95,10 +95,10 @@ impl ForeignShape {
     /// The hash that the service stored of a text of this shape; `None`, and nothing hashed, where it is of another.
     ///
     /// Which facts may leak through time: whether the text fits, and its length.
-    pub fn digest_of(&self, text: &[u8]) -> Option<ForeignDigest> {
+    pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         let fits = self.rest.contains(&rest.len()) && rest.iter().all(|byte| self.alphabet.has(*byte));
-        fits.then(|| ForeignDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
+        fits.then(|| ImportDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
     }
 }
 
@@ -106,20 +106,20 @@ impl ForeignShape {
 mod tests {
     use super::*;
 
-    fn shape(prefix: &str, rest: RangeInclusive<usize>) -> Result<ForeignShape, Flaw> {
-        ForeignShape::new(prefix, rest, ForeignAlphabet::Base62, ForeignHash::Sha256).map_err(|error| error.flaw())
+    fn shape(prefix: &str, rest: RangeInclusive<usize>) -> Result<ImportShape, InvalidKind> {
+        ImportShape::new(prefix, rest, ImportAlphabet::Base62, ImportHash::Sha256).map_err(|error| error.kind())
     }
 
     #[test]
     fn nonsense_is_refused_at_each_bound() {
         assert!(shape("", 1..=1).is_ok());
-        assert_eq!(shape("", 0..=1), Err(Flaw::TooShort { min: 1 }));
-        assert_eq!(shape("", RangeInclusive::new(2, 1)), Err(Flaw::OutOfRange));
+        assert_eq!(shape("", 0..=1), Err(InvalidKind::TooShort { min: 1 }));
+        assert_eq!(shape("", RangeInclusive::new(2, 1)), Err(InvalidKind::OutOfRange));
         assert!(shape("old-", 1..=508).is_ok());
-        assert_eq!(shape("old-", 1..=509), Err(Flaw::TooLong { max: 512 }));
-        assert_eq!(shape("old-", 1..=usize::MAX), Err(Flaw::TooLong { max: 512 }));
+        assert_eq!(shape("old-", 1..=509), Err(InvalidKind::TooLong { max: 512 }));
+        assert_eq!(shape("old-", 1..=usize::MAX), Err(InvalidKind::TooLong { max: 512 }));
         for prefix in ["old ", "old\n", "öld-", "\0"] {
-            assert_eq!(shape(prefix, 1..=1), Err(Flaw::Character));
+            assert_eq!(shape(prefix, 1..=1), Err(InvalidKind::Character));
         }
     }
 
@@ -142,12 +142,12 @@ mod tests {
 
     #[test]
     fn each_alphabet_is_its_own_characters() {
-        let all = |alphabet: ForeignAlphabet| (0..=255u8).filter(|byte| alphabet.has(*byte)).map(char::from).collect();
+        let all = |alphabet: ImportAlphabet| (0..=255u8).filter(|byte| alphabet.has(*byte)).map(char::from).collect();
         let texts: [(_, String); 4] = [
-            (ForeignAlphabet::LowerHex, all(ForeignAlphabet::LowerHex)),
-            (ForeignAlphabet::Hex, all(ForeignAlphabet::Hex)),
-            (ForeignAlphabet::Base62, all(ForeignAlphabet::Base62)),
-            (ForeignAlphabet::Base64Url, all(ForeignAlphabet::Base64Url)),
+            (ImportAlphabet::LowerHex, all(ImportAlphabet::LowerHex)),
+            (ImportAlphabet::Hex, all(ImportAlphabet::Hex)),
+            (ImportAlphabet::Base62, all(ImportAlphabet::Base62)),
+            (ImportAlphabet::Base64Url, all(ImportAlphabet::Base64Url)),
         ];
         let expected = [
             "0123456789abcdef",
@@ -158,14 +158,14 @@ mod tests {
         for ((alphabet, text), expected) in texts.into_iter().zip(expected) {
             assert_eq!(text, expected, "{alphabet:?}");
         }
-        let visible = (0..=255u8).filter(|byte| ForeignAlphabet::Visible.has(*byte));
+        let visible = (0..=255u8).filter(|byte| ImportAlphabet::Visible.has(*byte));
         assert!(visible.eq(b'!'..=b'~'));
     }
 
     #[test]
     fn the_whole_or_the_rest_is_hashed() {
         let whole = shape("old-", 4..=4).unwrap();
-        let of = |text: &[u8]| Some(ForeignDigest::of(ForeignHash::Sha256, text));
+        let of = |text: &[u8]| Some(ImportDigest::of(ImportHash::Sha256, text));
         assert_eq!(whole.digest_of(b"old-1234"), of(b"old-1234"));
         assert_eq!(whole.with_only_the_rest_hashed().digest_of(b"old-1234"), of(b"1234"));
     }

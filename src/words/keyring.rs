@@ -2,17 +2,18 @@
 
 use core::fmt;
 
-use hmac::Mac;
 use zeroize::Zeroizing;
 
 use super::digest::Digest;
-use super::error::{Field, Flaw, Invalid, Rejection};
 use super::format::TokenText;
-use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
-use super::import_digest::{ForeignDigest, ImportMac};
+use super::import_digest::{ImportDigest, ImportMac};
 use super::key_check::KeyCheck;
+use super::keyring_error::KeyringError;
 use super::pepper::Pepper;
+use super::rejection::Rejection;
+use super::retired_key::RetiredKey;
+use super::subkey::{Subkey, subkey};
 
 /// One minting key and any number of verify-only ones, each with its number, for one or more prefixes.
 ///
@@ -23,12 +24,12 @@ use super::pepper::Pepper;
 /// A keyring with a pepper refuses unkeyed tokens and unknown key numbers. See [`Keyring::builder`] for all choices.
 ///
 /// ```
-/// use keyfob::{KeyNumber, Keyring, Pepper, Prefix};
+/// use keyfob::{Keyring, Pepper, Prefix, keys::KeyNumber};
 ///
 /// let prefix = Prefix::new("acme_pat")?;
 /// // On first start; afterwards read back from where it was kept.
 /// let pepper = Pepper::generate()?;
-/// let keyring = Keyring::new(prefix, pepper)?;
+/// let keyring = Keyring::new(prefix, pepper);
 /// assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -44,31 +45,11 @@ pub struct Keyring {
     pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
-#[derive(Clone)]
-struct Subkey {
-    prefix: Prefix,
-    number: KeyNumber,
-    hmac: PreparedHmac,
-}
-
-impl Subkey {
-    fn new(prefix: Prefix, number: KeyNumber, pepper: &[u8]) -> Self {
-        Self { prefix, number, hmac: PreparedHmac::new(&subkey(pepper, prefix)) }
-    }
-
-    #[inline]
-    fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &[u8]) -> Digest {
-        Digest::from_bytes(self.hmac.of([handle, secret, project]))
-    }
-}
-
 impl Keyring {
-    /// The usual keyring: one prefix, one pepper, as key 1.
-    ///
-    /// # Errors
-    /// None with a [`Pepper`] as it is made today; the signature is that of [`KeyringBuilder::build`].
-    pub fn new(prefix: Prefix, pepper: Pepper) -> Result<Self, Invalid> {
-        Self::builder(prefix).mint_with(KeyNumber::FIRST, pepper).build()
+    /// Makes the usual keyring: one prefix, one pepper, as key 1.
+    pub fn new(prefix: Prefix, pepper: Pepper) -> Self {
+        let built = Self::builder(prefix).mint_with(KeyNumber::FIRST, pepper).build();
+        built.expect("one prefix and one pepper cannot contradict each other")
     }
 
     /// A keyring without a pepper. Tokens are as hard to guess, but a forged one reaches the store before it is refused,
@@ -108,10 +89,10 @@ impl Keyring {
     /// key as verify-only.
     ///
     /// # Errors
-    /// [`Invalid`] where the ring does not hold it.
-    pub fn promoted(mut self, number: KeyNumber) -> Result<Self, Invalid> {
+    /// Returns [`KeyringError::NotHeld`] if the ring does not hold it.
+    pub fn promoted(mut self, number: KeyNumber) -> Result<Self, KeyringError> {
         let minting = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == self.prefixes[0]);
-        let minting = minting.cloned().ok_or(Invalid::new(Field::KeyNumber, Flaw::OutOfRange))?;
+        let minting = minting.cloned().ok_or(KeyringError::NotHeld(number))?;
         self.importing.sort_by_key(|mac| mac.number() != number);
         Ok(Self { minting, ..self })
     }
@@ -119,14 +100,14 @@ impl Keyring {
     /// The same ring without a key that was [retired](crate::Tokens::retire_key): the last step of a rotation.
     ///
     /// # Errors
-    /// [`Invalid`] where it is the key that makes new tokens.
-    pub fn without(mut self, retired: RetiredKey) -> Result<Self, Invalid> {
-        if self.minting.number == retired.0 {
-            return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
+    /// Returns [`KeyringError::Minting`] if the key makes new tokens.
+    pub fn without(mut self, retired: RetiredKey) -> Result<Self, KeyringError> {
+        if self.minting.number == retired.number() {
+            return Err(KeyringError::Minting(retired.number()));
         }
-        self.verifying.retain(|subkey| subkey.number != retired.0);
-        self.importing.retain(|mac| mac.number() != retired.0);
-        self.checks.retain(|(number, _)| *number != retired.0);
+        self.verifying.retain(|subkey| subkey.number != retired.number());
+        self.importing.retain(|mac| mac.number() != retired.number());
+        self.checks.retain(|(number, _)| *number != retired.number());
         Ok(self)
     }
 
@@ -153,40 +134,8 @@ impl Keyring {
     }
 
     /// The MACs of a foreign hash under each pepper, the minting one's first; without a pepper there is none.
-    pub(crate) fn import_digests(&self, foreign: &ForeignDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
+    pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
-    }
-}
-
-/// Proof that no live token stands on a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
-///
-/// ```
-/// use keyfob::{KeyNumber, Keyring, MemoryStore, RetireError, RetiredKey, Tokens};
-///
-/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, RetireError> {
-///     tokens.retire_key(number).await
-/// }
-/// ```
-///
-/// Nothing else gives one:
-/// ```compile_fail,E0423
-/// use keyfob::{KeyNumber, Keyring, MemoryStore, RetireError, RetiredKey, Tokens};
-///
-/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, RetireError> {
-///     Ok(RetiredKey(number))
-/// }
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RetiredKey(KeyNumber);
-
-impl RetiredKey {
-    pub(crate) const fn new(number: KeyNumber) -> Self {
-        Self(number)
-    }
-
-    /// Which one.
-    pub const fn number(&self) -> KeyNumber {
-        self.0
     }
 }
 
@@ -241,30 +190,31 @@ impl KeyringBuilder {
     /// The keyring. Without any pepper it is that of [`Keyring::unkeyed`].
     ///
     /// # Errors
-    /// [`Invalid`] where a prefix, a key number or a pepper is given twice (also where HMAC cannot tell two peppers
-    /// apart), where a pepper has number 0, or where there are verify-only peppers and none to mint with.
-    pub fn build(self) -> Result<Keyring, Invalid> {
+    /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice (also if HMAC cannot tell two peppers
+    /// apart), if a pepper has number 0, or if there are peppers to verify with and none to mint with.
+    pub fn build(self) -> Result<Keyring, KeyringError> {
         let first = self.prefixes[0];
         let mut peppers: Vec<(KeyNumber, &[u8])> = Vec::new();
-        let mut seen: Vec<Zeroizing<[u8; 32]>> = vec![subkey(&[], first)];
+        let mut seen: Vec<(KeyNumber, Zeroizing<[u8; 32]>)> = vec![(KeyNumber::UNKEYED, subkey(&[], first))];
         for (number, pepper) in &self.peppers {
             if *number == KeyNumber::UNKEYED {
-                return Err(Invalid::new(Field::KeyNumber, Flaw::OutOfRange));
+                return Err(KeyringError::UnkeyedNumber);
             }
             if peppers.iter().any(|(other, _)| other == number) {
-                return Err(Invalid::new(Field::KeyNumber, Flaw::Duplicate));
+                return Err(KeyringError::DuplicateNumber(*number));
             }
             // HMAC pads with zeros, so peppers are compared by what they derive.
             let derived = subkey(pepper.expose_secret(), first);
-            if seen.iter().any(|other| Digest::from_bytes(**other).ct_eq(&Digest::from_bytes(*derived))) {
-                return Err(Invalid::new(Field::Pepper, Flaw::Duplicate));
+            let same = |other: &Zeroizing<[u8; 32]>| Digest::from_bytes(**other).ct_eq(&Digest::from_bytes(*derived));
+            if let Some((other, _)) = seen.iter().find(|(_, other)| same(other)) {
+                return Err(KeyringError::DuplicatePepper(*other, *number));
             }
-            seen.push(derived);
+            seen.push((*number, derived));
             peppers.push((*number, pepper.expose_secret()));
         }
         let repeated = |at: usize| self.prefixes[..at].contains(&self.prefixes[at]);
-        if (1..self.prefixes.len()).any(repeated) {
-            return Err(Invalid::new(Field::Prefix, Flaw::Duplicate));
+        if let Some(at) = (1..self.prefixes.len()).find(|at| repeated(*at)) {
+            return Err(KeyringError::DuplicatePrefix(self.prefixes[at]));
         }
         let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
         importing.sort_by_key(|mac| mac.number() != self.minting);
@@ -282,7 +232,7 @@ impl KeyringBuilder {
         // Verify-only peppers beside no minting one: the service would mint unkeyed tokens unawares.
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
-        let minting = minting.ok_or(Invalid::new(Field::Pepper, Flaw::Empty))?;
+        let minting = minting.ok_or(KeyringError::NoMintingPepper)?;
         Ok(Keyring { prefixes: self.prefixes, minting, verifying, importing, checks })
     }
 }
@@ -293,18 +243,10 @@ impl fmt::Debug for KeyringBuilder {
     }
 }
 
-/// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`
-fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
-    let mut mac = keyed(pepper);
-    mac.update(b"keyfob/1 ");
-    mac.update(prefix.as_bytes());
-    Zeroizing::new(mac.finalize().into_bytes().into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::import_digest::ForeignHash;
+    use crate::words::import_digest::ImportHash;
 
     fn prefix() -> Prefix {
         Prefix::new("acme_pat").unwrap()
@@ -319,23 +261,22 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(builder: KeyringBuilder, field: Field, flaw: Flaw) {
-        let error = builder.build().unwrap_err();
-        assert_eq!((error.field(), error.flaw()), (field, flaw));
+    fn refused(builder: KeyringBuilder, error: KeyringError) {
+        assert_eq!(builder.build().unwrap_err(), error);
     }
 
     #[test]
-    fn what_a_builder_refuses() {
+    fn each_contradiction_has_an_error_of_its_own() {
         let builder = || Keyring::builder(prefix());
-        refused(builder().mint_with(key(0), pepper(1)), Field::KeyNumber, Flaw::OutOfRange);
-        refused(
-            builder().mint_with(key(1), pepper(1)).verify_with(key(1), pepper(2)),
-            Field::KeyNumber,
-            Flaw::Duplicate,
-        );
-        refused(builder().mint_with(key(1), pepper(1)).verify_with(key(2), pepper(1)), Field::Pepper, Flaw::Duplicate);
-        refused(builder().verify_with(key(1), pepper(1)), Field::Pepper, Flaw::Empty);
-        refused(builder().accept_prefix(prefix()), Field::Prefix, Flaw::Duplicate);
+        let one = || builder().mint_with(key(1), pepper(1));
+        refused(builder().mint_with(key(0), pepper(1)), KeyringError::UnkeyedNumber);
+        refused(one().verify_with(key(1), pepper(2)), KeyringError::DuplicateNumber(key(1)));
+        refused(one().verify_with(key(2), pepper(1)), KeyringError::DuplicatePepper(key(1), key(2)));
+        refused(builder().verify_with(key(1), pepper(1)), KeyringError::NoMintingPepper);
+        refused(builder().accept_prefix(prefix()), KeyringError::DuplicatePrefix(prefix()));
+        assert_eq!(one().build().unwrap().promoted(key(2)).unwrap_err(), KeyringError::NotHeld(key(2)));
+        let minting = one().build().unwrap().without(RetiredKey::new(key(1)));
+        assert_eq!(minting.unwrap_err(), KeyringError::Minting(key(1)));
     }
 
     #[test]
@@ -344,7 +285,7 @@ mod tests {
         padded.push(0);
         let padded = Pepper::new(padded).unwrap();
         let builder = Keyring::builder(prefix()).mint_with(key(1), pepper(1)).verify_with(key(2), padded);
-        refused(builder, Field::Pepper, Flaw::Duplicate);
+        refused(builder, KeyringError::DuplicatePepper(key(1), key(2)));
     }
 
     #[test]
@@ -366,7 +307,7 @@ mod tests {
 
     #[test]
     fn imports_are_under_each_pepper_the_minting_one_first_and_never_unkeyed() {
-        let foreign = ForeignDigest::of(ForeignHash::Sha256, b"old");
+        let foreign = ImportDigest::of(ImportHash::Sha256, b"old");
         let numbers =
             |keyring: &Keyring| keyring.import_digests(&foreign).map(|(number, _)| number).collect::<Vec<_>>();
         let builder = || Keyring::builder(prefix()).verify_with(key(1), pepper(1));
@@ -376,7 +317,7 @@ mod tests {
         assert!(numbers(&Keyring::unkeyed(prefix())).is_empty());
         assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
         // Under a pepper the MAC stays what it was, whichever mints.
-        let before = Keyring::new(prefix(), pepper(1)).unwrap();
+        let before = Keyring::new(prefix(), pepper(1));
         let (of_one, of_three) = (before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
         let ((one, digest), (other, same)) = (of_one.unwrap(), of_three.unwrap());
         assert!(one == other && digest.ct_eq(&same));

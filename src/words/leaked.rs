@@ -4,16 +4,16 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use super::error::Rejection;
 use super::format::TokenText;
 use super::ids::TokenKey;
-use super::import_shape::ForeignShape;
+use super::import_shape::ImportShape;
+use super::rejection::Rejection;
 
 /// What somebody found or reported as a token. It is to be acted on ([`Tokens::report_leak`](crate::Tokens::report_leak)), not to
 /// be read: nothing gives its text, and its memory is wiped when it is dropped.
 ///
 /// ```
-/// use keyfob::LeakedToken;
+/// use keyfob::leak::LeakedToken;
 ///
 /// let leaked = LeakedToken::new("acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o")?;
 /// assert_eq!(leaked.public_part(), Some("acme_pat_145_00123456789ABCDE"));
@@ -27,7 +27,7 @@ pub struct LeakedToken {
 
 impl LeakedToken {
     /// The most bytes: those of the longest token that a service may have imported.
-    pub const MAX_LEN: usize = ForeignShape::MAX_LEN;
+    pub const MAX_LEN: usize = ImportShape::MAX_LEN;
 
     /// Takes a text, whatever it is.
     ///

@@ -5,7 +5,8 @@ use core::fmt;
 use rand_core::TryRng;
 use zeroize::Zeroizing;
 
-use super::error::{Field, Flaw, Invalid, RngError};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
+use super::keyring_error::KeyringError;
 
 /// A server secret, which never stands in the store: 32 bytes from the generator.
 ///
@@ -25,10 +26,10 @@ impl Pepper {
     /// 32 random bytes from the operating system.
     ///
     /// # Errors
-    /// [`RngError`] where the operating system gives none.
-    pub fn generate() -> Result<Self, RngError> {
+    /// Returns [`KeyringError::Rng`] if the operating system gives no randomness.
+    pub fn generate() -> Result<Self, KeyringError> {
         let mut bytes = Zeroizing::new(vec![0; Self::MIN_BYTES]);
-        getrandom::SysRng.try_fill_bytes(&mut bytes).map_err(|_| RngError)?;
+        getrandom::SysRng.try_fill_bytes(&mut bytes).map_err(|_| KeyringError::Rng)?;
         Ok(Self(bytes))
     }
 
@@ -39,16 +40,16 @@ impl Pepper {
     pub fn new(bytes: Vec<u8>) -> Result<Self, Invalid> {
         let bytes = Zeroizing::new(bytes);
         let flaw = if bytes.len() < Self::MIN_BYTES {
-            Flaw::TooShort { min: Self::MIN_BYTES }
+            InvalidKind::TooShort { min: Self::MIN_BYTES }
         } else if bytes.len() > Self::MAX_BYTES {
-            Flaw::TooLong { max: Self::MAX_BYTES }
+            InvalidKind::TooLong { max: Self::MAX_BYTES }
         } else if bytes.iter().all(|byte| *byte == bytes[0]) {
             // All zeros would equal the empty pepper of key 0 under HMAC.
-            Flaw::Weak
+            InvalidKind::Weak
         } else {
             return Ok(Self(bytes));
         };
-        Err(Invalid::new(Field::Pepper, flaw))
+        Err(Invalid::new(InvalidField::Pepper, flaw))
     }
 
     /// The bytes, to be kept in a secret store or a file that only the service may read.
@@ -73,18 +74,18 @@ mod tests {
 
     #[test]
     fn lengths_at_each_bound() {
-        let flaw = |len| Pepper::new(counting(len)).err().map(|invalid| invalid.flaw());
-        assert_eq!(flaw(0), Some(Flaw::TooShort { min: 32 }));
-        assert_eq!(flaw(31), Some(Flaw::TooShort { min: 32 }));
+        let flaw = |len| Pepper::new(counting(len)).err().map(|invalid| invalid.kind());
+        assert_eq!(flaw(0), Some(InvalidKind::TooShort { min: 32 }));
+        assert_eq!(flaw(31), Some(InvalidKind::TooShort { min: 32 }));
         assert_eq!(flaw(32), None);
         assert_eq!(flaw(1024), None);
-        assert_eq!(flaw(1025), Some(Flaw::TooLong { max: 1024 }));
+        assert_eq!(flaw(1025), Some(InvalidKind::TooLong { max: 1024 }));
     }
 
     #[test]
     fn one_repeated_byte_is_weak() {
-        assert_eq!(Pepper::new(vec![0; 32]).unwrap_err().flaw(), Flaw::Weak);
-        assert_eq!(Pepper::new(vec![b'x'; 64]).unwrap_err().flaw(), Flaw::Weak);
+        assert_eq!(Pepper::new(vec![0; 32]).unwrap_err().kind(), InvalidKind::Weak);
+        assert_eq!(Pepper::new(vec![b'x'; 64]).unwrap_err().kind(), InvalidKind::Weak);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use core::fmt;
 
 use super::digest::Digest;
-use super::error::Rejection;
 use super::format::TokenText;
 use super::ids::TokenKey;
 use super::keyring::Keyring;
+use super::rejection::Rejection;
 
 /// A presented token that may be looked up: its text and its keyed tag are right. **Not trusted yet**: whether it
 /// was issued, and still lives, only [`check`](crate::check()) says, with the stored record.

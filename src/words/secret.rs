@@ -5,8 +5,8 @@ use core::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use super::error::Rejection;
 use super::format::{self, TokenText};
+use super::rejection::Rejection;
 
 /// A token in clear. Show it once, to the person it is for, and drop it.
 ///

@@ -1,23 +1,23 @@
 //! Bounded text of the host's own: names, owners, actors, metadata, request ids.
 
-use super::error::{Field, Flaw, Invalid};
 use super::folded::fold;
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 
 /// Conversions and serde for a type that is text: it has a `new` and an `as_str`.
 macro_rules! text_conversions {
-    ($type:ident) => {
+    ($type:ident, $new:ident) => {
         impl core::str::FromStr for $type {
-            type Err = $crate::Invalid;
+            type Err = $crate::words::invalid::Invalid;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::new(text)
+                Self::$new(text)
             }
         }
 
         impl TryFrom<&str> for $type {
-            type Error = $crate::Invalid;
+            type Error = $crate::words::invalid::Invalid;
             fn try_from(text: &str) -> Result<Self, Self::Error> {
-                Self::new(text)
+                Self::$new(text)
             }
         }
 
@@ -38,7 +38,7 @@ macro_rules! text_conversions {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                Self::new(&text).map_err(serde::de::Error::custom)
+                Self::$new(&text).map_err(serde::de::Error::custom)
             }
         }
     };
@@ -59,7 +59,7 @@ macro_rules! text_type {
             }
         }
 
-        text_conversions!($type);
+        text_conversions!($type, new);
     };
 }
 
@@ -77,14 +77,15 @@ macro_rules! word_type {
                 }
             }
 
-            /// The variant of this name.
+            /// Reads the word of a variant.
             ///
             /// # Errors
-            /// [`Invalid`]($crate::Invalid) for another word.
-            pub fn new(text: &str) -> Result<Self, $crate::Invalid> {
+            /// Returns [`Invalid`](crate::Invalid) for any other text.
+            pub fn parse(text: &str) -> Result<Self, $crate::words::invalid::Invalid> {
+                use $crate::words::invalid::{Invalid, InvalidField, InvalidKind};
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::Invalid::new($crate::Field::Word, $crate::Flaw::Shape)),
+                    _ => Err(Invalid::new(InvalidField::Word, InvalidKind::Shape)),
                 }
             }
         }
@@ -95,7 +96,7 @@ macro_rules! word_type {
             }
         }
 
-        text_conversions!($type);
+        text_conversions!($type, parse);
     };
 }
 
@@ -124,7 +125,7 @@ macro_rules! host_text {
             /// Returns [`Invalid`] if nothing is left of the text, if it is longer than 255 characters, or if it holds a
             /// character that is not shown.
             pub fn new(text: &str) -> Result<Self, Invalid> {
-                bounded(text, Field::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
+                bounded(text, InvalidField::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
             }
 
             /// As text.
@@ -135,7 +136,7 @@ macro_rules! host_text {
 
         impl StoredText for $type {
             fn of_stored(text: &str) -> Result<Self, Invalid> {
-                stored(text, Field::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
+                stored(text, InvalidField::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
             }
         }
 
@@ -202,10 +203,10 @@ impl Metadata {
     /// [`Invalid`] where it is too long or holds a NUL, which PostgreSQL cannot store.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > Self::MAX_BYTES {
-            return Err(Invalid::new(Field::Metadata, Flaw::TooLong { max: Self::MAX_BYTES }));
+            return Err(Invalid::new(InvalidField::Metadata, InvalidKind::TooLong { max: Self::MAX_BYTES }));
         }
         if text.contains('\0') {
-            return Err(Invalid::new(Field::Metadata, Flaw::Character));
+            return Err(Invalid::new(InvalidField::Metadata, InvalidKind::Character));
         }
         Ok(Self(text.into()))
     }
@@ -233,25 +234,25 @@ pub(crate) trait StoredText: Sized {
 }
 
 /// Trims a text that is shown, and refuses what is not to be.
-pub(super) fn bounded(text: &str, field: Field, max: usize) -> Result<&str, Invalid> {
+pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     let text = stored(text.trim(), field, max)?;
     if !is_visible(text) {
-        return Err(Invalid::new(field, Flaw::Character));
+        return Err(Invalid::new(field, InvalidKind::Character));
     }
     Ok(text)
 }
 
 /// Refuses what was never stored as text that is shown.
-pub(super) fn stored(text: &str, field: Field, max: usize) -> Result<&str, Invalid> {
+pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     if text.is_empty() {
-        return Err(Invalid::new(field, Flaw::Empty));
+        return Err(Invalid::new(field, InvalidKind::Empty));
     }
     // The byte count first: a huge text is refused without being walked.
     if text.len() > 4 * max || text.chars().count() > max {
-        return Err(Invalid::new(field, Flaw::TooLong { max }));
+        return Err(Invalid::new(field, InvalidKind::TooLong { max }));
     }
     if text.chars().any(char::is_control) {
-        return Err(Invalid::new(field, Flaw::Character));
+        return Err(Invalid::new(field, InvalidKind::Character));
     }
     Ok(text)
 }
@@ -285,11 +286,11 @@ mod tests {
         for widest in ["ж", "𝄞"] {
             assert_eq!(Name::new(&widest.repeat(255)).unwrap().as_str().chars().count(), 255);
         }
-        let flaw = |text: &str| Name::new(text).unwrap_err().flaw();
-        assert_eq!(flaw(&"ж".repeat(256)), Flaw::TooLong { max: 255 });
-        assert_eq!(flaw(" \t\n"), Flaw::Empty);
-        assert_eq!(flaw("a\0b"), Flaw::Character);
-        assert_eq!(flaw("a\u{85}b"), Flaw::Character);
+        let flaw = |text: &str| Name::new(text).unwrap_err().kind();
+        assert_eq!(flaw(&"ж".repeat(256)), InvalidKind::TooLong { max: 255 });
+        assert_eq!(flaw(" \t\n"), InvalidKind::Empty);
+        assert_eq!(flaw("a\0b"), InvalidKind::Character);
+        assert_eq!(flaw("a\u{85}b"), InvalidKind::Character);
     }
 
     #[test]
@@ -298,11 +299,11 @@ mod tests {
             assert_eq!(Name::of_stored(text).unwrap().as_str(), text);
             assert_eq!(Actor::of_stored(text).unwrap().as_str(), text);
         }
-        let flaw = |text: &str| Name::of_stored(text).unwrap_err().flaw();
-        assert_eq!(flaw(""), Flaw::Empty);
-        assert_eq!(flaw(&"ж".repeat(256)), Flaw::TooLong { max: 255 });
+        let flaw = |text: &str| Name::of_stored(text).unwrap_err().kind();
+        assert_eq!(flaw(""), InvalidKind::Empty);
+        assert_eq!(flaw(&"ж".repeat(256)), InvalidKind::TooLong { max: 255 });
         for control in ["a\0b", "a\nb", "\u{85}"] {
-            assert_eq!(flaw(control), Flaw::Character);
+            assert_eq!(flaw(control), InvalidKind::Character);
         }
     }
 
@@ -319,6 +320,6 @@ mod tests {
         assert_eq!(Metadata::new(text).unwrap().as_str(), text);
         assert!(Metadata::new(&"m".repeat(4096)).is_ok());
         assert!(Metadata::new(&"m".repeat(4097)).is_err());
-        assert_eq!(Metadata::new("\0").unwrap_err().flaw(), Flaw::Character);
+        assert_eq!(Metadata::new("\0").unwrap_err().kind(), InvalidKind::Character);
     }
 }

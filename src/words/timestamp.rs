@@ -8,7 +8,7 @@ use core::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::error::{Field, Flaw, Invalid};
+use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A point in time: whole milliseconds from year 1 to the end of year 9999, the span of RFC 3339.
 ///
@@ -45,7 +45,7 @@ impl Timestamp {
     /// [`Invalid`] outside year 1 to 9999.
     pub const fn from_unix_millis(millis: i64) -> Result<Self, Invalid> {
         if millis < MIN_MILLIS || millis > MAX_MILLIS {
-            return Err(Invalid::new(Field::Timestamp, Flaw::OutOfRange));
+            return Err(Invalid::new(InvalidField::Timestamp, InvalidKind::OutOfRange));
         }
         Ok(Self::clamped(millis))
     }
@@ -127,9 +127,11 @@ impl FromStr for Timestamp {
 
     /// An RFC 3339 text with any offset; what is finer than a millisecond is dropped.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Invalid::new(Field::Timestamp, Flaw::Shape))?;
+        let time = OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|_| Invalid::new(InvalidField::Timestamp, InvalidKind::Shape))?;
         let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
-        let millis = i64::try_from(millis).map_err(|_| Invalid::new(Field::Timestamp, Flaw::OutOfRange))?;
+        let millis =
+            i64::try_from(millis).map_err(|_| Invalid::new(InvalidField::Timestamp, InvalidKind::OutOfRange))?;
         Self::from_unix_millis(millis)
     }
 }
@@ -183,9 +185,9 @@ mod tests {
         assert_eq!(parse("1970-01-01T02:00:00.0019+02:00").unwrap().as_unix_millis(), 1);
         assert_eq!(parse("1969-12-31T23:59:59.9999Z").unwrap().as_unix_millis(), -1);
         for text in ["", "2026-11-23", "2026-11-23 12:00", "2026-13-01T00:00:00Z"] {
-            assert_eq!(parse(text).unwrap_err().flaw(), Flaw::Shape, "{text}");
+            assert_eq!(parse(text).unwrap_err().kind(), InvalidKind::Shape, "{text}");
         }
-        assert_eq!(parse("0000-01-01T00:00:00Z").unwrap_err().flaw(), Flaw::OutOfRange);
+        assert_eq!(parse("0000-01-01T00:00:00Z").unwrap_err().kind(), InvalidKind::OutOfRange);
     }
 
     #[test]

@@ -13,16 +13,16 @@ use axum::http::{Extensions, StatusCode};
 use super::guard::Check;
 use super::refusal::Refusal;
 use super::rule::Rule;
-use crate::rules::access::{InProject, ProjectDemand};
+use crate::rules::access::{InProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
 
 /// The caller of a guarded route: what its guard has [`Verified`]. An extractor for handlers and middleware behind a
-/// [`Guard`](crate::Guard), with any state.
+/// [`Guard`](crate::axum::Guard), with any state.
 ///
 /// ```
 /// use axum::http::StatusCode;
-/// use keyfob::{Authenticated, Refusal, Verified};
+/// use keyfob::{Verified, axum::{Authenticated, Refusal}};
 ///
 /// fn delete(by: &Verified, branch: &str) -> bool {
 ///     branch != "main" && by.project().as_str() == "145"
@@ -37,10 +37,10 @@ use crate::rules::check::Verified;
 /// ```
 ///
 /// A route without a guard before it has no caller: each request is answered 500, and none passes. So is a handler that
-/// takes `Authenticated` behind [`Guard::own_project`](crate::Guard::own_project): no project was compared there, and what it has
+/// takes `Authenticated` behind [`Guard::own_project`](crate::axum::Guard::own_project): no project was compared there, and what it has
 /// is an `Authenticated<OwnProject>`, which is no proof for code that guards a project:
 /// ```compile_fail,E0308
-/// use keyfob::{Authenticated, OwnProject, Verified};
+/// use keyfob::{Verified, access::OwnProject, axum::Authenticated};
 ///
 /// fn delete(by: &Verified) {}
 ///
@@ -51,7 +51,7 @@ use crate::rules::check::Verified;
 ///
 /// There is no optional form: a route that anybody may call takes no token.
 /// ```compile_fail,E0277
-/// async fn anybody(caller: Option<keyfob::Authenticated>) {}
+/// async fn anybody(caller: Option<keyfob::axum::Authenticated>) {}
 ///
 /// let app: axum::Router = axum::Router::new().route("/", axum::routing::get(anybody));
 /// ```
@@ -74,13 +74,13 @@ trait Recheck: Send + Sync {
 
 type Rechecked<'f> = Pin<Box<dyn Future<Output = Result<Passed, Refusal>> + Send + 'f>>;
 
-impl<P: ProjectDemand + 'static> Recheck for Authenticated<P> {
+impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
     fn again(&self) -> Rechecked<'_> {
         Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
     }
 }
 
-impl<P: ProjectDemand + 'static> Authenticated<P> {
+impl<P: ProjectRequirement + 'static> Authenticated<P> {
     /// Puts a caller into the extensions of its request. What the guards before this one demand stays demanded.
     pub(super) fn admit(
         verified: Verified<P>,
@@ -96,7 +96,7 @@ impl<P: ProjectDemand + 'static> Authenticated<P> {
     }
 }
 
-impl<P: ProjectDemand> Authenticated<P> {
+impl<P: ProjectRequirement> Authenticated<P> {
     /// The proof.
     pub fn verified(&self) -> &Verified<P> {
         &self.verified
@@ -113,7 +113,7 @@ impl<P: ProjectDemand> Authenticated<P> {
     ///
     /// ```
     /// use std::{future::Future, pin::pin, time::Duration};
-    /// use keyfob::{Authenticated, Refusal};
+    /// use keyfob::axum::{Authenticated, Refusal};
     ///
     /// /// Serves a connection for as long as its token lives, and 30 seconds more at most.
     /// async fn while_it_lives(mut caller: Authenticated, connection: impl Future<Output = ()>) -> Result<(), Refusal> {
@@ -138,7 +138,7 @@ impl<P: ProjectDemand> Authenticated<P> {
     /// A refusal in the realm of the guard, for what a handler finds out by itself.
     ///
     /// ```
-    /// use keyfob::{Authenticated, Refusal, Rejection, Scope};
+    /// use keyfob::{Rejection, Scope, axum::{Authenticated, Refusal}};
     ///
     /// fn may_overwrite(caller: &Authenticated, overwrite: &Scope) -> Result<(), Refusal> {
     ///     caller.allows(overwrite).then_some(()).ok_or_else(|| caller.refuse(Rejection::Scope))
@@ -160,7 +160,7 @@ impl<P> Deref for Authenticated<P> {
 impl<S, P> FromRequestParts<S> for Authenticated<P>
 where
     S: Send + Sync,
-    P: ProjectDemand + 'static,
+    P: ProjectRequirement + 'static,
 {
     type Rejection = Refusal;
 

@@ -10,23 +10,21 @@ use axum::http::request::Parts;
 
 use super::layer::GuardLayer;
 use super::rule::{Project, Rule};
-use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
+use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
 use crate::store::contract::TokenStore;
-use crate::tokens::owners::Owners;
 use crate::tokens::service::Tokens;
-use crate::tokens::verify::VerifyError;
-use crate::words::clock::Clock;
-use crate::words::error::Invalid;
+use crate::tokens::verify_error::VerifyError;
 use crate::words::ids::ProjectId;
+use crate::words::invalid::Invalid;
 
 /// Guards routes with the tokens of a service. Cheap to clone: make one, and from it a layer for each route, naming the
 /// project and the scopes that the route needs.
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use keyfob::{Authenticated, Guard, MemoryStore, OwnProject, Tokens};
+/// use keyfob::{MemoryStore, Tokens, access::OwnProject, axum::{Authenticated, Guard}};
 ///
 /// async fn notes(caller: Authenticated) -> String {
 ///     format!("{} reads the notes of project {}", caller.owner(), caller.project())
@@ -45,8 +43,8 @@ use crate::words::ids::ProjectId;
 /// ```
 ///
 /// Each layer verifies, by [`Tokens::verify`], every request that comes to it, of whatever method: `OPTIONS` too, so that a
-/// layer which answers CORS preflights stands outside of it. Who passes is taken out by [`Authenticated`](crate::Authenticated),
-/// who does not is answered by a [`Refusal`](crate::Refusal). On a whole `Router`, use `route_layer`: with `layer` the
+/// layer which answers CORS preflights stands outside of it. Who passes is taken out by [`Authenticated`](crate::axum::Authenticated),
+/// who does not is answered by a [`Refusal`](crate::axum::Refusal). On a whole `Router`, use `route_layer`: with `layer` the
 /// guard also stands before the paths that do not exist.
 ///
 /// The token is read as [`Credential`](crate::Credential) has it. The values of `Authorization` and `X-API-Key` are marked
@@ -66,11 +64,9 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 impl Guard {
     /// A guard by these tokens, or by an `Arc` of them where the service needs them elsewhere too. Its realm is the prefix of
     /// the tokens, such as `acme_pat`.
-    pub fn new<S, C, O>(tokens: impl Into<Arc<Tokens<S, C, O>>>) -> Self
+    pub fn new<S>(tokens: impl Into<Arc<Tokens<S>>>) -> Self
     where
         S: TokenStore + 'static,
-        C: Clock + 'static,
-        O: Owners + 'static,
     {
         let tokens = tokens.into();
         let realm = tokens.keyring().prefix().as_str().into();
@@ -97,7 +93,7 @@ impl Guard {
     /// anybody can send it. Where there is no address, a token that is bound to some is refused.
     ///
     /// ```
-    /// # use keyfob::{Guard, MemoryStore, Tokens};
+    /// # use keyfob::{MemoryStore, Tokens, axum::Guard};
     /// # fn guard(tokens: Tokens<MemoryStore>) -> Guard {
     /// // The proxy in front overwrites this header, and nothing else reaches the service.
     /// Guard::new(tokens).with_client_address(|request| request.headers.get("x-real-ip")?.to_str().ok()?.parse().ok())
@@ -180,7 +176,7 @@ pub(super) trait Check<P>: Send + Sync {
 
 pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
 
-impl<S: TokenStore, C: Clock, O: Owners, P: Demand> Check<P> for Tokens<S, C, O> {
+impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
         Box::pin(async move { self.verify(token, &access).await })
     }
@@ -195,7 +191,7 @@ impl<S: TokenStore, C: Clock, O: Owners, P: Demand> Check<P> for Tokens<S, C, O>
     }
 }
 
-pub(super) fn located<P: ProjectDemand>(access: Access<'_, P>, address: Option<IpAddr>) -> Access<'_, P> {
+pub(super) fn located<P: ProjectRequirement>(access: Access<'_, P>, address: Option<IpAddr>) -> Access<'_, P> {
     match address {
         Some(address) => access.from_address(address),
         None => access,
@@ -203,7 +199,7 @@ pub(super) fn located<P: ProjectDemand>(access: Access<'_, P>, address: Option<I
 }
 
 /// A demand that can be made again of what was verified for it.
-trait Demand: ProjectDemand + 'static {
+trait Demand: ProjectRequirement + 'static {
     fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
 }
 

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::rule::Rule;
 
-/// A layer that lets those requests pass which present a token for what it names. Made by a [`Guard`](crate::Guard); for axum's
+/// A layer that lets those requests pass which present a token for what it names. Made by a [`Guard`](crate::axum::Guard); for axum's
 /// `MethodRouter::layer` and `Router::route_layer`, and for any tower service of `http::Request`s.
 ///
 /// The service within is called for verified requests only.
@@ -25,22 +25,22 @@ impl GuardLayer {
 }
 
 impl<S> Layer<S> for GuardLayer {
-    type Service = Guarded<S>;
+    type Service = GuardedService<S>;
 
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, rule: Arc::clone(&self.0) }
+    fn layer(&self, inner: S) -> GuardedService<S> {
+        GuardedService { inner, rule: Arc::clone(&self.0) }
     }
 }
 
 /// A service behind a [`GuardLayer`]. Its answers are axum's responses: those of the service within, or a
-/// [`Refusal`](crate::Refusal).
+/// [`Refusal`](crate::axum::Refusal).
 #[derive(Clone, Debug)]
-pub struct Guarded<S> {
+pub struct GuardedService<S> {
     inner: S,
     rule: Arc<Rule>,
 }
 
-impl<S, B> Service<Request<B>> for Guarded<S>
+impl<S, B> Service<Request<B>> for GuardedService<S>
 where
     S: Service<Request<B>> + Clone + Send + 'static,
     S::Response: IntoResponse,

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
-use crate::tokens::verify::VerifyError;
+use crate::tokens::verify_error::VerifyError;
 
 /// What is answered to a request that does not pass: a problem document (RFC 9457, `application/problem+json`) with, for those of a
 /// token, the challenge of RFC 6750 in `WWW-Authenticate`, and `Cache-Control: no-store`.
@@ -21,20 +21,20 @@ use crate::tokens::verify::VerifyError;
 /// ```
 ///
 /// `reason` is a stable word for programs, `detail` a sentence for people. Beside the words of [`Challenge`], a
-/// [`Guard`](crate::Guard) answers:
+/// [`Guard`](crate::axum::Guard) answers:
 ///
 /// | reason | status | |
 /// |---|---|---|
 /// | `not_found` | 404 | the path names no project that could exist |
 /// | `invalid_project` | 400 | the header that names the project is missing, repeated or no project id |
 /// | `misplaced_guard` | 500 | the guard takes the project from a path that has no such parameter |
-/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::Authenticated) that no guard before it has made |
+/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::axum::Authenticated) that no guard before it has made |
 ///
 /// A host answers in the same shape with [`Refusal::new`]. The response has the refusal in its extensions, so that a layer outside of
 /// the guard may log why, above all what made the store fail:
 /// ```
 /// use axum::{extract::Request, middleware::Next, response::Response};
-/// use keyfob::Refusal;
+/// use keyfob::axum::Refusal;
 ///
 /// async fn log(request: Request, next: Next) -> Response {
 ///     let response = next.run(request).await;
@@ -65,7 +65,7 @@ impl Refusal {
     }
 
     /// What the outside is told of a token, in this realm: of a [`Challenge`], or of what is one, such as a
-    /// [`HeaderError`](crate::HeaderError) or a [`Rejection`](crate::Rejection).
+    /// [`HeaderError`](crate::error::HeaderError) or a [`Rejection`](crate::Rejection).
     pub fn challenge(challenge: impl Into<Challenge>, realm: &str) -> Self {
         Self::of_challenge(challenge.into(), realm, &[])
     }
@@ -172,7 +172,7 @@ mod tests {
     /// What is written into a header fits into one, whatever the realm is.
     #[test]
     fn every_challenge_of_401_and_403_is_in_the_header() {
-        use crate::words::error::Rejection;
+        use crate::words::rejection::Rejection;
 
         for rejection in Rejection::ALL {
             for realm in ["acme", "", "é\"\\\n\u{7f}\0"] {

@@ -13,9 +13,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use super::authenticated::Authenticated;
 use super::guard::{Check, Guard, located};
 use super::refusal::Refusal;
-use crate::rules::access::{Access, InProject, OwnProject, ProjectDemand};
+use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::scope::Scope;
-use crate::tokens::verify::VerifyError;
+use crate::tokens::verify_error::VerifyError;
 use crate::words::credential::{Credential, HeaderError};
 use crate::words::ids::ProjectId;
 
@@ -56,7 +56,7 @@ impl Rule {
         self.verify(tokens, Access::to(&project, &self.scopes), parts).await
     }
 
-    async fn verify<P: ProjectDemand + 'static>(
+    async fn verify<P: ProjectRequirement + 'static>(
         self: &Arc<Self>,
         tokens: Arc<dyn Check<P>>,
         access: Access<'_, P>,

@@ -3,4 +3,5 @@
 //! The protocol is GitHub's "Secret scanning partner program".
 
 pub(crate) mod public_keys;
+pub(crate) mod refusal;
 pub(crate) mod webhook;

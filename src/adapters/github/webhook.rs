@@ -1,6 +1,8 @@
 //! One delivery of GitHub's, from its headers to the answer.
 
 use core::fmt;
+use core::future::Future;
+use core::time::Duration;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -8,52 +10,61 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::public_keys::GitHubKeys;
+use super::refusal::DeliveryRefusal;
 use crate::leak::finder::Finder;
-use crate::leak::report::{LeakReport, ReportError};
+use crate::leak::report::LeakReport;
+use crate::rules::error::Error;
 use crate::store::contract::TokenStore;
-use crate::tokens::owners::Owners;
 use crate::tokens::report_leak::LeakOutcome;
 use crate::tokens::service::Tokens;
-use crate::words::clock::Clock;
 use crate::words::ids::Prefix;
-use crate::words::store_error::StoreError;
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::Actor;
 
-/// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: give it what was sent, and answer what it says.
+/// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: pass it what was sent, and answer what it
+/// returns.
 ///
 /// ```no_run
-/// use keyfob::{Actor, Delivery, GitHubKeys, GitHubWebhook};
-/// # async fn fetch(_: &str) -> Vec<u8> { Vec::new() }
-/// # async fn example(
-/// #     tokens: keyfob::Tokens<keyfob::MemoryStore>, webhook: GitHubWebhook, key_id: &str, signature: &str, body: &[u8],
-/// # ) -> Result<(u16, String), Box<dyn std::error::Error>> {
+/// use keyfob::{Actor, MemoryStore, Tokens};
+/// use keyfob::leak::github::{GitHubDelivery, GitHubKeys, GitHubWebhook};
+/// # async fn fetch(_: &str) -> Option<Vec<u8>> { None }
 ///
-/// // At the start, and by set_keys each day: GitHubWebhook::new(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?).
-/// // For each POST, with the headers Github-Public-Key-Identifier and Github-Public-Key-Signature and the body as it came:
-/// let (delivery, reporter) = (Delivery { key_id, signature, body }, Actor::new("GitHub secret scanning")?);
-/// let mut handled = tokens.handle_github(&webhook, &reporter, delivery).await;
-/// if matches!(&handled, Err(error) if error.is_about_keys()) {
-///     // Once in some minutes at most.
-///     webhook.set_keys(GitHubKeys::from_json(&fetch(GitHubKeys::ADDRESS).await)?);
-///     handled = tokens.handle_github(&webhook, &reporter, delivery).await;
-/// }
-/// let handled = match handled {
-///     Ok(handled) => handled,
-///     Err(error) => return Ok((error.status(), error.to_string())),
-/// };
-/// for (report, outcome) in &handled.leaks {
-///     if let Some(token) = outcome.as_ref().ok().and_then(|outcome| outcome.token()) {
-///         println!("{}: your token {} was found at {}", token.owner, token.name, report.url);
+/// /// For each POST: the headers Github-Public-Key-Identifier and
+/// /// Github-Public-Key-Signature, and the body as it came.
+/// async fn leaks(
+///     tokens: &Tokens<MemoryStore>,
+///     webhook: &GitHubWebhook,
+///     delivery: GitHubDelivery<'_>,
+/// ) -> Result<(u16, String), Box<dyn std::error::Error>> {
+///     // Asked if the delivery names a key that is not known: once in some minutes at most.
+///     let keys = || async {
+///         let answer = fetch(GitHubKeys::ADDRESS).await?;
+///         GitHubKeys::from_json(&answer).ok()
+///     };
+///     let reporter = Actor::new("GitHub secret scanning")?;
+///     let report = match webhook.handle(tokens, &reporter, delivery, keys).await {
+///         Ok(report) => report,
+///         Err(refusal) => return Ok((refusal.status(), refusal.to_string())),
+///     };
+///     for (leak, outcome) in &report.leaks {
+///         if let Some(token) = outcome.as_ref().ok().and_then(|outcome| outcome.token()) {
+///             println!("{}: {} was found at {}", token.owner, token.name, leak.url);
+///         }
 ///     }
+///     Ok(match webhook.answer(&report) {
+///         Ok(body) => (200, body),
+///         Err(error) => (503, error.to_string()),
+///     })
 /// }
-/// Ok(webhook.answer(&handled).map_or_else(|error| (503, error.to_string()), |body| (200, body)))
-/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct GitHubWebhook {
     keys: RwLock<GitHubKeys>,
     answered: Mutex<Answered>,
 }
+
+/// Between one try and the next if the store fails.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 /// What was answered last, by the digests of the bodies: of a signature there are several for one body.
 #[derive(Debug, Default)]
@@ -64,7 +75,7 @@ struct Answered {
 
 /// What GitHub sent.
 #[derive(Clone, Copy)]
-pub struct Delivery<'d> {
+pub struct GitHubDelivery<'d> {
     /// The header `Github-Public-Key-Identifier`.
     pub key_id: &'d str,
     /// The header `Github-Public-Key-Signature`.
@@ -73,7 +84,7 @@ pub struct Delivery<'d> {
     pub body: &'d [u8],
 }
 
-impl Delivery<'_> {
+impl GitHubDelivery<'_> {
     /// Returns the SHA-256 of the body, which identifies a delivery: one body has several valid
     /// signatures. Store it when you answer the delivery, and pass it to
     /// [`GitHubWebhook::remember`] in other processes and after a restart.
@@ -83,7 +94,7 @@ impl Delivery<'_> {
 }
 
 /// The body holds tokens.
-impl fmt::Debug for Delivery<'_> {
+impl fmt::Debug for GitHubDelivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
@@ -93,9 +104,9 @@ impl fmt::Debug for Delivery<'_> {
 #[derive(Debug)]
 #[must_use = "GitHub waits for what `GitHubWebhook::answer` says"]
 #[non_exhaustive]
-pub struct Handled {
+pub struct ProcessedReport {
     /// Each token that was found in a reported text, and what it was.
-    pub leaks: Vec<(LeakReport, Result<LeakOutcome, StoreError>)>,
+    pub leaks: Vec<(LeakReport, Result<LeakOutcome, Error>)>,
     digest: [u8; 32],
 }
 
@@ -117,25 +128,79 @@ impl GitHubWebhook {
     }
 
     /// Records that another process, or this one before a restart, answered the delivery with this
-    /// [`digest`](Delivery::digest). It is refused as a replay from then on.
+    /// [`digest`](GitHubDelivery::digest). It is refused as a replay from then on.
     pub fn remember(&self, digest: [u8; 32]) {
         self.answered().add(digest);
     }
 
     /// What a delivery reports, where it is GitHub's and was not handled before.
-    fn open(&self, delivery: &Delivery<'_>, prefixes: &[Prefix]) -> Result<(Vec<LeakReport>, [u8; 32]), ReportError> {
-        let Delivery { key_id, signature, body } = *delivery;
+    fn open(
+        &self,
+        delivery: &GitHubDelivery<'_>,
+        prefixes: &[Prefix],
+    ) -> Result<(Vec<LeakReport>, [u8; 32]), DeliveryRefusal> {
+        let GitHubDelivery { key_id, signature, body } = *delivery;
         if body.len() > LeakReport::MAX_BYTES {
-            return Err(ReportError::TooLarge);
+            let kind = InvalidKind::TooLong { max: LeakReport::MAX_BYTES };
+            return Err(Invalid::new(InvalidField::LeakReport, kind).into());
         }
         // As in `set_keys`.
         self.keys.read().unwrap_or_else(PoisonError::into_inner).check(key_id, signature, body)?;
         let digest = delivery.digest();
         if self.answered().known.contains(&digest) {
-            return Err(ReportError::Replayed);
+            return Err(DeliveryRefusal::Replayed);
         }
         let finder = Finder::new(prefixes.iter().copied());
         Ok((LeakReport::read_all(body, &finder)?, digest))
+    }
+
+    /// Revokes each token in the texts that GitHub reports, as [`report_leak`](Tokens::report_leak) does, and returns what each
+    /// was. All are tried, also after one for which the store failed; such a one is tried again, three times within 2.1
+    /// seconds.
+    ///
+    /// `newer_keys` is called once at most, if the delivery names a key that is not known or not in use. It returns the keys
+    /// that GitHub publishes now, or `None` if they are not to be had; then the delivery is refused. Anybody can name a key, so
+    /// bound how often and how long it asks: GitHub answers 60 such questions in an hour. To believe no key for long that
+    /// GitHub has withdrawn, also [set](Self::set_keys) the keys each day.
+    ///
+    /// # Errors
+    /// Returns [`DeliveryRefusal`] if the delivery is not GitHub's, is no report, or was answered before. Nothing was revoked.
+    pub async fn handle<S, F>(
+        &self,
+        tokens: &Tokens<S>,
+        actor: &Actor,
+        delivery: GitHubDelivery<'_>,
+        newer_keys: impl FnOnce() -> F,
+    ) -> Result<ProcessedReport, DeliveryRefusal>
+    where
+        S: TokenStore,
+        F: Future<Output = Option<GitHubKeys>>,
+    {
+        let prefixes = tokens.keyring().prefixes();
+        let (reports, digest) = match self.open(&delivery, prefixes) {
+            Err(refusal) if refusal.is_about_keys() => {
+                self.set_keys(newer_keys().await.ok_or(refusal)?);
+                self.open(&delivery, prefixes)?
+            }
+            opened => opened?,
+        };
+        let mut leaks = Vec::with_capacity(reports.len());
+        for report in reports {
+            let outcome = tokens.report_leak(actor, &report.token).await;
+            leaks.push((report, outcome));
+        }
+        for pause in PAUSES {
+            if leaks.iter().all(|(_, outcome)| outcome.is_ok()) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            for (report, outcome) in &mut leaks {
+                if outcome.is_err() {
+                    *outcome = tokens.report_leak(actor, &report.token).await;
+                }
+            }
+        }
+        Ok(ProcessedReport { leaks, digest })
     }
 
     /// What to answer, with status 200 and as `application/json`: for each reported text whether it was a true positive, that is,
@@ -146,10 +211,9 @@ impl GitHubWebhook {
     /// answer is sent: not in a task that goes on when the connection is gone.
     ///
     /// # Errors
-    /// A [`StoreError`] of one of the tokens: [report it](Tokens::report_leak) again, more than once, and write what it gives into
-    /// [`Handled::leaks`]. Where it goes on failing, answer 503. A report that was not answered is handled like a new one when it is
-    /// sent again; but GitHub does not say that it sends one again.
-    pub fn answer<'h>(&self, handled: &'h Handled) -> Result<String, &'h StoreError> {
+    /// Returns the error of one of the tokens if the store failed for any: answer 503. A report that was not answered is handled
+    /// like a new one when it is sent again; but GitHub does not say that it sends one again.
+    pub fn answer<'h>(&self, handled: &'h ProcessedReport) -> Result<String, &'h Error> {
         let feedback = feedback(&handled.leaks)?;
         self.answered().add(handled.digest);
         Ok(feedback)
@@ -174,29 +238,7 @@ impl Answered {
     }
 }
 
-impl<S: TokenStore, C: Clock, O: Owners> Tokens<S, C, O> {
-    /// Revokes each token in the texts that GitHub reports ([`report_leak`](Self::report_leak)), and says what it was. All are tried, also behind one for which
-    /// the store failed. What to answer is said by [`GitHubWebhook::answer`].
-    ///
-    /// # Errors
-    /// [`ReportError`]: nothing was revoked.
-    pub async fn handle_github(
-        &self,
-        webhook: &GitHubWebhook,
-        actor: &Actor,
-        delivery: Delivery<'_>,
-    ) -> Result<Handled, ReportError> {
-        let (reports, digest) = webhook.open(&delivery, self.keyring().prefixes())?;
-        let mut leaks = Vec::with_capacity(reports.len());
-        for report in reports {
-            let outcome = self.report_leak(actor, &report.token).await;
-            leaks.push((report, outcome));
-        }
-        Ok(Handled { leaks, digest })
-    }
-}
-
-fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, StoreError>)]) -> Result<String, &StoreError> {
+fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, Error>)]) -> Result<String, &Error> {
     let mut texts = BTreeMap::new();
     for (report, outcome) in leaks {
         let is_ours = outcome.as_ref()?.token().is_some();

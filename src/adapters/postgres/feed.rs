@@ -9,13 +9,13 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use super::replica::Replica;
 use super::{CHANNEL, PATIENCE, PostgresStore, within};
 use crate::adapters::fault::Faults;
-use crate::cache::feed::{Feed, Told};
+use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::ids::TokenKey;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that [telling](PostgresStore::telling_changes) stores make, for [`Cached::follow`](crate::Cached::follow).
+/// The changes that [telling](PostgresStore::telling_changes) stores make, for [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
 /// It has a connection of its own beside the pool, and tells itself something each second that is silent, so that a feed that
 /// has broken anywhere is known to be lost. On a standby, and behind a pooler that hands on connections by the transaction,
@@ -46,13 +46,13 @@ impl fmt::Debug for PostgresFeed {
 }
 
 impl Feed for PostgresFeed {
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> FeedEvent {
         let told = self.hear().await;
         if let Some(replica) = &self.replica {
             match &told {
-                Told::Token(TokenKey { project, .. }) | Told::Project(project) => replica.mark(project),
-                Told::Lost => replica.mark_all(),
-                Told::Nothing => {}
+                FeedEvent::Token(TokenKey { project, .. }) | FeedEvent::Project(project) => replica.mark(project),
+                FeedEvent::Lost => replica.mark_all(),
+                FeedEvent::Nothing => {}
             }
         }
         told
@@ -60,7 +60,7 @@ impl Feed for PostgresFeed {
 }
 
 impl PostgresFeed {
-    async fn hear(&mut self) -> Told {
+    async fn hear(&mut self) -> FeedEvent {
         loop {
             let Some(listener) = &mut self.listener else {
                 match within(listen(&self.options)).await {
@@ -71,13 +71,13 @@ impl PostgresFeed {
                     }
                 }
                 self.asked = false;
-                return Told::Lost;
+                return FeedEvent::Lost;
             };
             let patience = if self.asked { PATIENCE } else { PAUSE };
             match tokio::time::timeout(patience, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => {
                     self.asked = false;
-                    return Told::heard(notification.payload());
+                    return FeedEvent::heard(notification.payload());
                 }
                 Err(_silent) if !self.asked => {
                     let word = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *listener);
@@ -89,7 +89,7 @@ impl PostgresFeed {
                 _ => {}
             }
             self.listener = None;
-            return Told::Lost;
+            return FeedEvent::Lost;
         }
     }
 }

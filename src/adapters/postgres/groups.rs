@@ -15,7 +15,7 @@ use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{and_can_still_work, push_revoked};
 use crate::rules::record::Revocation;
-use crate::store::contract::{Batch, RevokeGroup};
+use crate::store::group::{BatchResult, RevokeGroup};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -72,7 +72,7 @@ impl PostgresStore {
         revocation: &Revocation,
         most: PageSize,
         left: impl Fn(&mut Statement),
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         in_time(async {
             let mut transaction = self.begin_group(project.as_str()).await?;
             let batch = revoke_rows(project, revocation, most, left, &mut transaction).await?;
@@ -90,7 +90,7 @@ async fn revoke_rows(
     most: PageSize,
     left: impl Fn(&mut Statement),
     connection: &mut PgConnection,
-) -> Result<Batch, StoreError> {
+) -> Result<BatchResult, StoreError> {
     // Some are chosen as an index gives them, then locked by ascending id. Each is locked by the primary key and written by its
     // place. PostgreSQL may take a project that its statistics do not know for one row, and each index that begins with the
     // project for as good as any other: joins by project and id of 1,000 rows of 200,000 then took 8 s to lock them, and 10 to
@@ -115,7 +115,7 @@ async fn revoke_rows(
         let done = none_left(&left, &mut *connection).await?;
         // A row that was changed while its lock was waited for is at another place, and is written by the next statement.
         if count > 0 || done {
-            return Ok(Batch { count, done });
+            return Ok(BatchResult { count, done });
         }
     }
 }

@@ -11,14 +11,14 @@ use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore};
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::words::store_error::StoreError;
 
 /// No project has this name: it is the turn of imports.
 const IMPORTS: &str = "";
 
 impl ImportStore for PostgresStore {
-    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(batch.len());
         // With the turn, so that two batches with the same rows do not wait for each other.
         let mut transaction = in_time(self.begin_turn(IMPORTS)).await?;
@@ -43,12 +43,12 @@ impl ImportStore for PostgresStore {
 }
 
 /// Imports one row, in a transaction that has the turn of imports.
-async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportOutcome, StoreError> {
+async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
     for key in row.keys() {
         let found = sqlx::query(FIND).bind(key.as_bytes().as_slice()).fetch_optional(&mut *connection).await;
         if let Some(found) = found.map_err(failed)? {
-            return row::key(&found).map(ImportOutcome::Exists);
+            return row::key(&found).map(ImportRowOutcome::Exists);
         }
     }
     let mut sql = Statement::new("WITH token AS (");
@@ -57,7 +57,7 @@ async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<Import
     sql.push("INSERT INTO keyfob_imports (import_key, project, id) SELECT ");
     sql.bind(row.import_key.as_bytes().as_slice()).push(", project, id FROM token");
     Ok(match execute(sql, connection).await? {
-        0 => ImportOutcome::Exists(row.record.key()),
-        _ => ImportOutcome::Inserted,
+        0 => ImportRowOutcome::Exists(row.record.key()),
+        _ => ImportRowOutcome::Inserted,
     })
 }

@@ -12,7 +12,8 @@ use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::store::group::BatchResult;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -24,7 +25,12 @@ impl StoreMaintenance for PostgresStore {
         rows.iter().map(row::project).collect()
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         in_time(async {
             let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
             let mut sql = Statement::new(CHOOSE);
@@ -39,7 +45,7 @@ impl StoreMaintenance for PostgresStore {
             let done = none_left(ended, &mut transaction).await?;
             let purged = [Changed::Project(project)];
             self.commit(transaction, if count > 0 { &purged } else { &[] }).await?;
-            Ok(Batch { count, done })
+            Ok(BatchResult { count, done })
         })
         .await
     }

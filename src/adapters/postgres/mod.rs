@@ -37,8 +37,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The channel on which changes are told.
 const CHANNEL: &str = "keyfob";
 
-/// A store in a PostgreSQL database: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::StoreMaintenance) and
-/// [`ImportStore`](crate::ImportStore), for any number of processes.
+/// A store in a PostgreSQL database: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
+/// [`ImportStore`](crate::import::ImportStore), for any number of processes.
 ///
 /// Finding is one prepared look-up in the primary key (project, id). An act on several tokens of a project, or one that
 /// counts them first, takes the project's turn: a locked row in `keyfob_turns`. The SQL is plain, `READ COMMITTED` is
@@ -79,11 +79,11 @@ const CHANNEL: &str = "keyfob";
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use keyfob::{Keyring, Pepper, PostgresStore, Prefix, Tokens};
+/// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::postgres::PostgresStore};
 ///
 /// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
 /// store.migrate().await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store);
+/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
 /// # Ok(())
 /// # }
 /// ```

@@ -23,7 +23,7 @@ use super::read::by_primary_key;
 use super::{PostgresStore, in_time};
 use crate::adapters::fault::Faults;
 use crate::adapters::sql::row::{self, columns};
-use crate::store::contract::Recent;
+use crate::store::contract::ReadResult;
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -142,7 +142,7 @@ impl Replica {
     }
 
     /// What a standby has, if it is known to be recent enough.
-    pub(super) async fn find(&self, key: &TokenKey) -> Option<Recent> {
+    pub(super) async fn find(&self, key: &TokenKey) -> Option<ReadResult> {
         /// The row, and the beat of the same snapshot.
         const FIND: &str = concat!(
             "SELECT ",
@@ -167,7 +167,7 @@ impl Replica {
         if as_of < asked_for || age > self.most_lag {
             return None;
         }
-        Some(Recent { record: Some(Arc::new(self.noted(row::record(&row))?)), age })
+        Some(ReadResult { record: Some(Arc::new(self.noted(row::record(&row))?)), age })
     }
 
     /// Asks a standby. One that fails or does not answer in time is noted, because the primary answers in its place.

@@ -22,8 +22,9 @@ use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
+use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
+use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -75,13 +76,13 @@ impl TokenStore for PostgresStore {
         found
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         if let Some(replica) = &self.replica
             && let Some(recent) = replica.find(key).await
         {
             return Ok(recent);
         }
-        self.find_on_primary(key).await.map(Recent::now)
+        self.find_on_primary(key).await.map(ReadResult::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -157,7 +158,7 @@ impl TokenStore for PostgresStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let group = batch.into();
         self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
     }
@@ -186,7 +187,7 @@ impl TokenStore for PostgresStore {
         .await
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         const TOUCH: &str = "WITH chosen AS MATERIALIZED (\
              SELECT id AS chosen_id, used_at FROM keyfob_tokens \
              JOIN unnest($2::text[], $3::bigint[]) AS touch (touched, used_at) ON id = touched \
@@ -194,7 +195,7 @@ impl TokenStore for PostgresStore {
              ORDER BY id FOR UPDATE OF keyfob_tokens) \
              UPDATE keyfob_tokens SET last_used_at = used_at FROM chosen WHERE project = $1 AND id = chosen_id";
         let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, i64>> = BTreeMap::new();
-        for Touch { key, used_at } in touches {
+        for LastUse { key, used_at } in touches {
             let latest = projects.entry(key.project).or_default().entry(key.id).or_insert(i64::MIN);
             *latest = used_at.as_unix_millis().max(*latest);
         }

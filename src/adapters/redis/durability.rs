@@ -10,7 +10,7 @@ pub enum Durability {
     /// election. Of a single server, every replica that is connected to it.
     ///
     /// If a listed replica is not connected, or does not acknowledge the operation within 0.8 seconds, the operation is applied
-    /// and answered [`Unavailable`](crate::StoreErrorKind::Unavailable): "applied on the master, may be lost in a fail-over;
+    /// and answered [`Unavailable`](crate::store::StoreErrorKind::Unavailable): "applied on the master, may be lost in a fail-over;
     /// repeat". A repeat is acknowledged after the replica has caught up, or after an operator has taken it out of the cluster
     /// (`CLUSTER FORGET` on every node).
     #[default]

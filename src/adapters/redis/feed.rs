@@ -13,13 +13,13 @@ use super::failure::failed;
 use super::script::Act;
 use super::servers::{Servers, in_time};
 use super::{CHANNEL, PATIENCE, RedisStore};
-use crate::cache::feed::{Feed, Told};
+use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::store_error::StoreError;
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that stores [with a feed](RedisStore::with_feed) make, for [`Cached::follow`](crate::Cached::follow).
+/// The changes that stores [with a feed](RedisStore::with_feed) make, for [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
 /// It listens to one of the nodes that the store was given, and publishes a word itself in each second that is silent, so that a feed
 /// that has broken is known to be lost.
@@ -52,7 +52,7 @@ impl fmt::Debug for RedisFeed {
 }
 
 impl Feed for RedisFeed {
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> FeedEvent {
         loop {
             let Some(listening) = &mut self.listening else {
                 match self.listen().await {
@@ -63,15 +63,15 @@ impl Feed for RedisFeed {
                     }
                 }
                 self.asked = false;
-                return Told::Lost;
+                return FeedEvent::Lost;
             };
             let patience = if self.asked { PATIENCE } else { PAUSE };
             match tokio::time::timeout(patience, listening.pushed.recv()).await {
                 Ok(Some(PushInfo { kind: PushKind::Message, data })) => {
                     self.asked = false;
                     return match data.as_slice() {
-                        [_, Value::BulkString(word)] => Told::heard(&String::from_utf8_lossy(word)),
-                        _ => Told::Lost,
+                        [_, Value::BulkString(word)] => FeedEvent::heard(&String::from_utf8_lossy(word)),
+                        _ => FeedEvent::Lost,
                     };
                 }
                 Ok(Some(PushInfo { kind: PushKind::Subscribe, .. })) => continue,
@@ -85,7 +85,7 @@ impl Feed for RedisFeed {
                 _ => {}
             }
             self.listening = None;
-            return Told::Lost;
+            return FeedEvent::Lost;
         }
     }
 }

@@ -11,7 +11,7 @@ use super::servers::in_time;
 use super::store::{refused, with_revocation};
 use super::{PATIENCE, RedisStore};
 use crate::rules::record::Revocation;
-use crate::store::contract::{Batch, RevokeBatch};
+use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -58,7 +58,7 @@ impl RedisStore {
         batch: RevokeBatch,
         revocation: &Revocation,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let act = self.act(&BATCH, project);
         let act = match batch {
             RevokeBatch::CreatedBefore(time) => {
@@ -103,9 +103,9 @@ impl RedisStore {
 }
 
 /// How many rows were changed, and whether any is left.
-pub(super) fn counted(mut answer: Answer) -> Result<Batch, StoreError> {
+pub(super) fn counted(mut answer: Answer) -> Result<BatchResult, StoreError> {
     match answer.word {
-        Word::Done => Ok(Batch { count: answer.number()?, done: answer.number()? == 0 }),
+        Word::Done => Ok(BatchResult { count: answer.number()?, done: answer.number()? == 0 }),
         word => Err(refused(word)),
     }
 }

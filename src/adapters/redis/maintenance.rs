@@ -10,7 +10,8 @@ use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, Word};
 use super::store::{projects_key, record_if_any, refused};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::store::group::BatchResult;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::{ListOrder, PageSize};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -26,7 +27,12 @@ impl StoreMaintenance for RedisStore {
         projects.iter().map(|project| ProjectId::new(project).map_err(corrupt)).collect()
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         let act = self.act(&PURGE, project).number(ended_before.as_unix_millis()).number(most.get().min(ROWS));
         counted(self.write_behind_fences(project, &act).await?)
     }

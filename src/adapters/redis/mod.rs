@@ -33,16 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const CHANNEL: &str = "keyfob";
 
 /// A store on Redis Cluster, or on a single Redis or Valkey server: [`TokenStore`](crate::TokenStore) and
-/// [`StoreMaintenance`](crate::StoreMaintenance).
+/// [`StoreMaintenance`](crate::store::StoreMaintenance).
 ///
 /// **Each operation is one script on the server, in the slot of its project**: all keys of a project are called `keyfob:{project}:…`.
 /// What `projects` names stands in other slots, written before the token. There is no
-/// [`ImportStore`](crate::ImportStore), as a look-up by an old hash knows no project, and so no slot.
+/// [`ImportStore`](crate::import::ImportStore), as a look-up by an old hash knows no project, and so no slot.
 ///
 /// **What it acknowledges survives a crash and a fail-over.** [`connect`](Self::connect) refuses servers that do not sync each
 /// operation (`appendonly yes`, `appendfsync always`) or may evict tokens. If a master has replicas, an operation is acknowledged
 /// after all of them have it, see [`Durability`]. While one of them is away, verification goes on, and each operation is applied
-/// and answered [`Unavailable`](crate::StoreErrorKind::Unavailable) within 2 seconds: "applied on the master, may be lost in a
+/// and answered [`Unavailable`](crate::store::StoreErrorKind::Unavailable) within 2 seconds: "applied on the master, may be lost in a
 /// fail-over; repeat". The repeat is acknowledged after the replica is back.
 ///
 /// What is not covered:
@@ -62,7 +62,7 @@ const CHANNEL: &str = "keyfob";
 /// every call honours. The same call then writes it into the tokens, for 2 seconds at most. What is left is written by the next
 /// call that the fence is in the way of, at the latest by the next purge of the project.
 ///
-/// A call that takes longer than 5 seconds is [`Unavailable`](crate::StoreErrorKind::Unavailable). Lists, counts, last uses and
+/// A call that takes longer than 5 seconds is [`Unavailable`](crate::store::StoreErrorKind::Unavailable). Lists, counts, last uses and
 /// notices of many tokens take several exchanges, each of at most 5 seconds. A call is also `Unavailable` if a fail-over
 /// interrupts it, or if the slot of its project moves to another node meanwhile. Such an operation may have been done.
 ///
@@ -71,10 +71,10 @@ const CHANNEL: &str = "keyfob";
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use keyfob::{Keyring, Pepper, Prefix, RedisStore, Tokens};
+/// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::redis::RedisStore};
 ///
 /// let store = RedisStore::connect(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"]).await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store);
+/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
 /// # Ok(())
 /// # }
 /// ```
@@ -90,8 +90,8 @@ impl RedisStore {
     /// after [`Durability::EveryReplica`] has them, unless [`with_durability`](Self::with_durability) says otherwise.
     ///
     /// # Errors
-    /// Returns [`Unavailable`](crate::StoreErrorKind::Unavailable) if no server answers. Returns
-    /// [`Other`](crate::StoreErrorKind::Other) if an address is malformed, if a node may lose what it has acknowledged, or if it
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server answers. Returns
+    /// [`Other`](crate::store::StoreErrorKind::Other) if an address is malformed, if a node may lose what it has acknowledged, or if it
     /// does not let its settings be read (`CONFIG GET`); the source says which.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Checked).await
@@ -104,8 +104,8 @@ impl RedisStore {
     /// without them, **an acknowledged revocation may be lost in a crash**.
     ///
     /// # Errors
-    /// Returns [`Unavailable`](crate::StoreErrorKind::Unavailable) if no server answers. Returns
-    /// [`Other`](crate::StoreErrorKind::Other) if an address is malformed.
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server answers. Returns
+    /// [`Other`](crate::store::StoreErrorKind::Other) if an address is malformed.
     pub async fn connect_unchecked<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Unchecked).await
     }

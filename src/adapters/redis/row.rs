@@ -8,8 +8,8 @@ use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, To
 use crate::rules::scope::ScopeSet;
 use crate::rules::status::NoticeStage;
 use crate::words::digest::Digest;
-use crate::words::error::Invalid;
 use crate::words::ids::{Prefix, TokenId, TokenKey};
+use crate::words::invalid::Invalid;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId, StoredText as _};
 use crate::words::timestamp::Timestamp;
@@ -83,7 +83,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
         digest: row.next()?.ok_or_else(missing).and_then(|bytes| Digest::try_from(&bytes[..]).map_err(corrupt))?,
         name: row.text(Name::of_stored)?,
         owner: row.text(OwnerId::of_stored)?,
-        kind: row.text(TokenKind::new)?,
+        kind: row.text(TokenKind::parse)?,
         scopes: row.text_or_empty(ScopeSet::new)?,
         metadata: row.text_or_empty(Metadata::new)?,
         addresses: row.text_or_empty(AddressRanges::new)?,
@@ -98,7 +98,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
             (None, None) => None,
             _ => return Err(missing()),
         },
-        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::new)?) {
+        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::parse)?) {
             (Some(at), Some(by), Some(reason)) => Some(Revocation { at, by, reason }),
             (None, None, None) => None,
             _ => return Err(missing()),
@@ -108,7 +108,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
         rotated_to: row.text_if_any(TokenId::new)?,
         grace_until: row.time()?,
         request_id: row.text_if_any(RequestId::of_stored)?,
-        notice_stage: row.text(NoticeStage::new)?,
+        notice_stage: row.text(NoticeStage::parse)?,
         notice_lease_until: row.time()?,
         version: match row.number()? {
             Some(version @ 1..) => version.unsigned_abs(),
@@ -161,7 +161,7 @@ impl Values {
         let mut parts = fence.splitn(3, ' ');
         let mut part = || parts.next().ok_or_else(missing);
         let at = part()?.parse().map_err(corrupt).and_then(|at| Timestamp::from_unix_millis(at).map_err(corrupt))?;
-        let reason = RevocationReason::new(part()?).map_err(corrupt)?;
+        let reason = RevocationReason::parse(part()?).map_err(corrupt)?;
         let by = Actor::of_stored(part()?).map_err(corrupt)?;
         record.revoke(&Revocation { at, by, reason });
         Ok(record)

@@ -139,7 +139,7 @@ pub(super) enum Word {
 
 impl Answer {
     /// # Errors
-    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) where it is none: what stands under the name of the script is another one.
+    /// [`Corrupt`](crate::store::StoreErrorKind::Corrupt) where it is none: what stands under the name of the script is another one.
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
         let Value::Array(values) = value else { return Err(corrupt("a script answered no list")) };
         let mut rest = values.into_iter();
@@ -171,7 +171,7 @@ impl Answer {
     /// Returns the next value, whatever it is.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::StoreErrorKind::Corrupt) if the script answered no more values.
+    /// [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the script answered no more values.
     pub(super) fn value(&mut self) -> Result<Value, StoreError> {
         self.rest.next().ok_or_else(|| corrupt("a script answered too few values"))
     }

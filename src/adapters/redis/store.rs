@@ -11,7 +11,8 @@ use super::servers::in_time;
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, TokenStore, Touch};
+use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -51,8 +52,8 @@ impl TokenStore for RedisStore {
         record_if_any(key, answer)
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     async fn find_durable(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -108,7 +109,7 @@ impl TokenStore for RedisStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         self.revoke_some(project, batch, revocation, most).await
     }
 
@@ -138,9 +139,9 @@ impl TokenStore for RedisStore {
         record_if_any(key, in_time(rotate).await?)
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         let mut latest: BTreeMap<ProjectId, BTreeMap<TokenId, Timestamp>> = BTreeMap::new();
-        for Touch { key, used_at } in touches {
+        for LastUse { key, used_at } in touches {
             let last = latest.entry(key.project).or_default().entry(key.id).or_insert(*used_at);
             *last = (*last).max(*used_at);
         }

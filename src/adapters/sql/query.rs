@@ -1,12 +1,13 @@
 //! The SQL of lists, counts and groups: what [`ListQuery::matches`], [`CountQuery::matches`] and
-//! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::Cursor::compare).
+//! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::store::Cursor::compare).
 
 use super::Dialect;
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::status::{NoticeStage, Status};
-use crate::store::contract::{ProjectsQuery, RevokeGroup};
 use crate::store::cursor::{Cursor, Expiry, SortKey};
+use crate::store::group::RevokeGroup;
+use crate::store::maintenance::ProjectsQuery;
 use crate::store::query::{CountQuery, ListOrder, ListQuery, StatusFilter};
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::text::OwnerId;

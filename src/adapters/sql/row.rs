@@ -9,10 +9,10 @@ use crate::rules::address::AddressRanges;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::ImportKey;
+use crate::store::import::ImportKey;
 use crate::words::digest::Digest;
-use crate::words::error::Invalid;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::invalid::Invalid;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId, StoredText as _};
 use crate::words::timestamp::Timestamp;
@@ -97,7 +97,7 @@ where
         digest: Digest::try_from(row.value::<Option<&[u8]>>()?.ok_or_else(missing)?).map_err(corrupt)?,
         name: row.text(Name::of_stored)?,
         owner: row.text(OwnerId::of_stored)?,
-        kind: row.text(TokenKind::new)?,
+        kind: row.text(TokenKind::parse)?,
         scopes: row.text(ScopeSet::new)?,
         metadata: row.text(Metadata::new)?,
         addresses: row.text(AddressRanges::new)?,
@@ -112,7 +112,7 @@ where
             (None, None) => None,
             _ => return Err(missing()),
         },
-        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::new)?) {
+        revoked: match (row.time()?, row.text_if_any(Actor::of_stored)?, row.text_if_any(RevocationReason::parse)?) {
             (Some(at), Some(by), Some(reason)) => Some(Revocation { at, by, reason }),
             (None, None, None) => None,
             _ => return Err(missing()),
@@ -122,7 +122,7 @@ where
         rotated_to: row.text_if_any(TokenId::new)?,
         grace_until: row.time()?,
         request_id: row.text_if_any(RequestId::of_stored)?,
-        notice_stage: row.text(NoticeStage::new)?,
+        notice_stage: row.text(NoticeStage::parse)?,
         notice_lease_until: row.time()?,
         version: row.number()?.ok_or_else(missing)?.try_into().map_err(corrupt)?,
     })

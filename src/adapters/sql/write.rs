@@ -9,7 +9,8 @@ use super::statement::Statement;
 use crate::rules::change::Change;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{OwnerLimit, RevokeGroup};
+use crate::store::contract::OwnerLimit;
+use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 

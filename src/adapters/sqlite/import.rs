@@ -9,11 +9,11 @@ use super::failure::failed;
 use super::store::execute;
 use crate::adapters::sql::row::{self, columns};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ImportKey, ImportOutcome, ImportRow, ImportStore};
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::words::store_error::StoreError;
 
 impl ImportStore for SqliteStore {
-    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut writing = self.begin().await?;
         for row in &batch {
@@ -32,19 +32,19 @@ impl ImportStore for SqliteStore {
 }
 
 /// Imports one row, in a transaction that nobody else writes beside.
-async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportOutcome, StoreError> {
+async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = $1";
     for key in row.keys() {
         let found = sqlx::query(FIND).bind(key.as_bytes().as_slice()).fetch_optional(&mut *connection).await;
         if let Some(found) = found.map_err(failed)? {
-            return row::key(&found).map(ImportOutcome::Exists);
+            return row::key(&found).map(ImportRowOutcome::Exists);
         }
     }
     let mut sql = row::insert(&row.record, Some(&row.import_key))?;
     // The unique key that is left is its own. Without the WHERE, SQLite takes ON for that of a join.
     sql.push(" WHERE true ON CONFLICT DO NOTHING");
     Ok(match execute(sql, connection).await? {
-        0 => ImportOutcome::Exists(row.record.key()),
-        _ => ImportOutcome::Inserted,
+        0 => ImportRowOutcome::Exists(row.record.key()),
+        _ => ImportRowOutcome::Inserted,
     })
 }

@@ -14,7 +14,8 @@ use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::record::TokenRecord;
 use crate::rules::status::NoticeStage;
-use crate::store::contract::{Batch, ProjectsQuery, StoreMaintenance};
+use crate::store::group::BatchResult;
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -26,7 +27,12 @@ impl StoreMaintenance for SqliteStore {
         rows.iter().map(row::project).collect()
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
         let mut sql = Statement::new("DELETE FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);
@@ -37,7 +43,7 @@ impl StoreMaintenance for SqliteStore {
         let count = execute(sql, &mut writing.within).await?;
         let done = none_left(ended, &mut writing.within).await?;
         writing.commit().await?;
-        Ok(Batch { count, done })
+        Ok(BatchResult { count, done })
     }
 
     async fn claim_notices(

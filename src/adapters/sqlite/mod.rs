@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries to open a file that others are opening.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A store in one SQLite file: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::StoreMaintenance) and
-/// [`ImportStore`](crate::ImportStore).
+/// A store in one SQLite file: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
+/// [`ImportStore`](crate::import::ImportStore).
 ///
 /// What it acknowledges survives a crash of the process and a loss of power: the file is in WAL mode, and each commit is
 /// synced (`synchronous=FULL`). Readers never wait for writers. Writers of one process take turns, and one connection
@@ -39,10 +39,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use keyfob::{Keyring, Pepper, Prefix, SqliteStore, Tokens};
+/// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::sqlite::SqliteStore};
 ///
 /// let store = SqliteStore::open("/var/lib/acme/tokens.db").await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store);
+/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
 /// # Ok(())
 /// # }
 /// ```

@@ -14,7 +14,7 @@ use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
 use crate::store::contract::OwnerLimit;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
-use crate::store::query::{CountQuery, Life, ListOrder, ListQuery, StatusFilter};
+use crate::store::query::{CountQuery, ListOrder, ListQuery, StatusFilter, StatusGroup};
 use crate::words::folded::FoldedName;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
 use crate::words::keyring::Keyring;
@@ -137,7 +137,12 @@ async fn an_owners_lists_walk_along_the_owners_index() {
     let database = migrated().await;
     let project = ProjectId::new("145").unwrap();
     let owner = Some(OwnerId::new("ada").unwrap());
-    let lives = [Life::Live, Life::Dead, Life::Only(Status::Revoked), Life::Except(Status::Revoked)];
+    let lives = [
+        StatusGroup::Live,
+        StatusGroup::Dead,
+        StatusGroup::Only(Status::Revoked),
+        StatusGroup::Except(Status::Revoked),
+    ];
     let at = Timestamp::UNIX_EPOCH;
     for status in lives.map(|life| Some(StatusFilter { life, at })).into_iter().chain([None]) {
         for (place, index, range) in places() {
@@ -161,7 +166,7 @@ async fn an_owners_search_reads_no_row_in_vain() {
     let database = migrated().await;
     let project = ProjectId::new("145").unwrap();
     let owner = Some(OwnerId::new("ada").unwrap());
-    let status = Some(StatusFilter { life: Life::Except(Status::Revoked), at: Timestamp::UNIX_EPOCH });
+    let status = Some(StatusFilter { life: StatusGroup::Except(Status::Revoked), at: Timestamp::UNIX_EPOCH });
     for order in ListOrder::ALL.iter().copied() {
         let (owner, name_contains) = (owner.clone(), Some(FoldedName::new("ci").unwrap()));
         let query = ListQuery { owner, status, name_contains, order, ..ListQuery::new(project) };

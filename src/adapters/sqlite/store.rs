@@ -18,8 +18,9 @@ use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, a
 use crate::rules::change::Change;
 use crate::rules::precondition::IssuerCondition;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{Batch, OwnerLimit, Recent, RevokeBatch, RevokeGroup, TokenStore, Touch};
+use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
+use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -62,8 +63,8 @@ impl TokenStore for SqliteStore {
         find(key, &mut connection).await.map(|record| record.map(Arc::new))
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -124,7 +125,7 @@ impl TokenStore for SqliteStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let group = batch.into();
         self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
     }
@@ -166,7 +167,7 @@ impl TokenStore for SqliteStore {
         Ok(record)
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         const TOUCH: &str = "UPDATE keyfob_tokens SET last_used_at = $1 WHERE project = $2 AND id = $3 \
              AND (last_used_at IS NULL OR last_used_at < $1)";
         if touches.is_empty() {
@@ -174,7 +175,7 @@ impl TokenStore for SqliteStore {
         }
         let mut writing = self.begin().await?;
         let mut moved = 0;
-        for Touch { key, used_at } in touches {
+        for LastUse { key, used_at } in touches {
             let touch = sqlx::query(TOUCH).bind(used_at.as_unix_millis());
             let touch = touch.bind(key.project.as_str()).bind(key.id.as_str());
             moved += touch.execute(&mut *writing.within).await.map_err(failed)?.rows_affected();
@@ -211,7 +212,7 @@ impl SqliteStore {
         revocation: &Revocation,
         most: PageSize,
         left: impl Fn(&mut Statement),
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let mut sql = write::set_revoked(revocation);
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
@@ -221,7 +222,7 @@ impl SqliteStore {
         let count = execute(sql, &mut writing.within).await?;
         let done = none_left(left, &mut writing.within).await?;
         writing.commit().await?;
-        Ok(Batch { count, done })
+        Ok(BatchResult { count, done })
     }
 }
 

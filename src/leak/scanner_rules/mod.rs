@@ -11,7 +11,7 @@ use crate::words::ids::Prefix;
 /// A secret scanner for which keyfob writes rules, so that it finds the tokens of a service in code, in logs, before a commit.
 ///
 /// ```
-/// use keyfob::{Prefix, ScannerFormat};
+/// use keyfob::{Prefix, leak::ScannerFormat};
 ///
 /// let format: ScannerFormat = "gitleaks".parse()?;
 /// let rules = format.rules(&[Prefix::new("acme_pat")?, Prefix::new("acme_test_pat")?]);
@@ -33,7 +33,7 @@ use crate::words::ids::Prefix;
 /// | `github-partner` | what to write to GitHub to have leaks reported to you | it says how |
 ///
 /// Where the format has comments, its text begins with how to use it. All of them have the same expression, made from the
-/// grammar of [`TokenText`](crate::TokenText). It asks for nothing before or behind a token: a leak is found also in
+/// grammar of [`TokenText`](crate::text::TokenText). It asks for nothing before or behind a token: a leak is found also in
 /// `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string, save where the scanner itself wants whole words, which the
 /// text then says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,0 +1,274 @@
+//! Why a verb failed.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::breach::PolicyBreach;
+use super::outside_issuer::OutsideIssuer;
+use super::status::Status;
+use crate::words::ids::ProjectId;
+use crate::words::invalid::Invalid;
+use crate::words::rejection::Rejection;
+use crate::words::rng_error::RngError;
+use crate::words::store_error::{StoreError, StoreErrorKind};
+use crate::words::timestamp::Timestamp;
+
+/// Why a verb failed: of [`Tokens`](crate::Tokens), and of the pure rules [`mint`](crate::mint()) and
+/// [`rotate`](crate::rotation::rotate).
+///
+/// [`kind`](Self::kind) is what to match on; its variants hold the detail. Display is a sentence for
+/// the user who asked for the operation. It shows no value that was given and no part of a token.
+/// What made a store fail is the error's [`source`](core::error::Error::source), for logs.
+///
+/// ```
+/// use keyfob::{Error, ErrorKind, policy::PolicyBreach};
+///
+/// fn status(error: &Error) -> u16 {
+///     match error.kind() {
+///         ErrorKind::Policy(PolicyBreach::TooLong) | ErrorKind::Invalid(_) => 422,
+///         ErrorKind::Limit | ErrorKind::Conflict => 409,
+///         ErrorKind::NotFound => 404,
+///         ErrorKind::Unavailable => 503,
+///         _ => 400,
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    detail: Detail,
+}
+
+/// What an [`ErrorKind`] does not hold, because it is no plain value.
+#[derive(Debug)]
+enum Detail {
+    None,
+    /// The bound of the policy that was exceeded.
+    Bound(Duration),
+    Store(StoreError),
+    Partial(Box<PartialFailure>, StoreError),
+}
+
+/// What an [`Error`] means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A given value does not fit.
+    Invalid(Invalid),
+    /// The policy does not allow it. [`Error::bound`] is the bound that was exceeded.
+    Policy(PolicyBreach),
+    /// The owner has as many live tokens in the project as the policy allows.
+    Limit,
+    /// There is no such token. A token of another owner is none to an
+    /// [owner-scoped handle](crate::tokens::OwnerTokens).
+    NotFound,
+    /// Concurrent calls changed the token all the time. The call may be repeated.
+    Conflict,
+    /// The token has ended, or would end by this change. To end a token, revoke it.
+    Ended(Status),
+    /// Only an active token can be rotated; this one is disabled, pending or not yet valid.
+    Inactive(Status),
+    /// The token was rotated already, and this call does not repeat that rotation.
+    AlreadyRotated,
+    /// The token's predecessor works until this time. End that grace period first: a chain of
+    /// rotations has at most two working tokens.
+    PredecessorInGrace(Timestamp),
+    /// The token was never rotated, so it has no grace period.
+    NotRotated,
+    /// The token would be allowed more than before.
+    Wider,
+    /// A token asked for something beyond itself.
+    OutsideIssuer(OutsideIssuer),
+    /// The issuing token does not work any more, or may no longer issue tokens.
+    IssuerEnded(Rejection),
+    /// The presented token was rejected. Tell the outside no more than
+    /// [`Challenge`](crate::Challenge) does.
+    Rejected(Rejection),
+    /// The keyring has no pepper, and the operation needs one.
+    Unkeyed,
+    /// The key still makes new tokens. Promote another key first.
+    KeyMints,
+    /// Live tokens still use the key.
+    KeyInUse {
+        /// How many.
+        live: u64,
+    },
+    /// The random number generator failed.
+    Rng,
+    /// The store failed in some projects. [`Error::partial`] names them.
+    Partial,
+    /// The store, or the question for the owner, failed and may be tried again.
+    Unavailable,
+    /// The store failed in another way: [`Error::store`] says how.
+    Store,
+}
+
+/// An operation over all projects that failed in some of them. From [`Error::partial`].
+///
+/// Every project that the store could list was tried. To finish the operation, repeat the call,
+/// which goes through all projects again. After a revocation, it is enough to call
+/// [`revoke_group`](crate::Tokens::revoke_group) for each of `failed`, and
+/// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) from `after` on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartialFailure {
+    /// The projects in which the store failed, in order. Some of their tokens may have been reached.
+    pub failed: Vec<ProjectId>,
+    /// The last project that was tried. More follow only if the store failed to list them.
+    pub after: Option<ProjectId>,
+    /// How many tokens were revoked, or deleted, in the other projects.
+    pub count: u64,
+}
+
+impl Error {
+    /// Returns what it means.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the bound of the policy that was exceeded, for an [`ErrorKind::Policy`] that has one.
+    pub fn bound(&self) -> Option<Duration> {
+        match self.detail {
+            Detail::Bound(bound) => Some(bound),
+            _ => None,
+        }
+    }
+
+    /// Returns the error of the store, if the store failed. For [`ErrorKind::Partial`] it is the
+    /// first one.
+    pub fn store(&self) -> Option<&StoreError> {
+        match &self.detail {
+            Detail::Store(error) | Detail::Partial(_, error) => Some(error),
+            Detail::None | Detail::Bound(_) => None,
+        }
+    }
+
+    /// Returns the projects in which the store failed, for [`ErrorKind::Partial`].
+    pub fn partial(&self) -> Option<&PartialFailure> {
+        match &self.detail {
+            Detail::Partial(partial, _) => Some(partial),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn beyond(breach: PolicyBreach, bound: Duration) -> Self {
+        Self { kind: ErrorKind::Policy(breach), detail: Detail::Bound(bound) }
+    }
+
+    pub(crate) fn partly(failure: PartialFailure, error: StoreError) -> Self {
+        Self { kind: ErrorKind::Partial, detail: Detail::Partial(Box::new(failure), error) }
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, detail: Detail::None }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Limit => ErrorKind::Limit,
+            StoreErrorKind::Conflict | StoreErrorKind::IssuerChanged => ErrorKind::Conflict,
+            StoreErrorKind::Unavailable => ErrorKind::Unavailable,
+            StoreErrorKind::Corrupt | StoreErrorKind::Other => ErrorKind::Store,
+        };
+        Self { kind, detail: Detail::Store(error) }
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        ErrorKind::Invalid(invalid).into()
+    }
+}
+
+impl From<PolicyBreach> for Error {
+    fn from(breach: PolicyBreach) -> Self {
+        ErrorKind::Policy(breach).into()
+    }
+}
+
+impl From<OutsideIssuer> for Error {
+    fn from(outside: OutsideIssuer) -> Self {
+        ErrorKind::OutsideIssuer(outside).into()
+    }
+}
+
+impl From<RngError> for Error {
+    fn from(_: RngError) -> Self {
+        ErrorKind::Rng.into()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Detail::Bound(bound) => return within(f, self.kind, *bound),
+            Detail::Store(error) => return error.fmt(f),
+            Detail::Partial(partial, error) => return partial.describe(f, error),
+            Detail::None => {}
+        }
+        f.write_str(match self.kind {
+            ErrorKind::Invalid(invalid) => return invalid.fmt(f),
+            ErrorKind::Policy(breach) => breach.refusal(),
+            ErrorKind::Limit => "the owner has too many live tokens",
+            ErrorKind::NotFound => "there is no such token",
+            ErrorKind::Conflict => "the token was changed at the same time; try again",
+            ErrorKind::Ended(status) => return write!(f, "a token that is {status} cannot be changed"),
+            ErrorKind::Inactive(status) => {
+                return write!(f, "only an active token can be rotated; this one is {status}");
+            }
+            ErrorKind::AlreadyRotated => "the token was rotated already",
+            ErrorKind::PredecessorInGrace(until) => {
+                return write!(f, "the token that this one replaced works until {until}; end its grace first");
+            }
+            ErrorKind::NotRotated => "the token was not rotated",
+            ErrorKind::Wider => "a token can only be narrowed",
+            ErrorKind::OutsideIssuer(outside) => outside.refusal(),
+            ErrorKind::IssuerEnded(rejection) => {
+                return write!(f, "the issuing token does not work any more: {rejection}");
+            }
+            ErrorKind::Rejected(_) => "the token is not valid",
+            ErrorKind::Unkeyed => "the operation needs a keyring with a pepper",
+            ErrorKind::KeyMints => "the key still makes new tokens; promote another key first",
+            ErrorKind::KeyInUse { live } => return write!(f, "{live} live tokens still use this key"),
+            ErrorKind::Rng => "the random number generator failed",
+            ErrorKind::Partial => "the token store failed in some projects",
+            ErrorKind::Unavailable => "the token store is unavailable",
+            ErrorKind::Store => "the token store failed",
+        })
+    }
+}
+
+/// Says which bound a token would exceed: in whole days if the bound is some, so that it is exact.
+fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::Result {
+    const DAY: u64 = 24 * 60 * 60;
+    let must = match kind {
+        ErrorKind::Policy(PolicyBreach::TooShort) => "must live for at least",
+        ErrorKind::Policy(PolicyBreach::GraceTooLong) => "may work after its rotation for at most",
+        _ => "may live for at most",
+    };
+    match bound.as_secs() {
+        days if days > 0 && days % DAY == 0 => write!(f, "a token {must} {} days", days / DAY),
+        seconds => write!(f, "a token {must} {seconds} seconds"),
+    }
+}
+
+impl PartialFailure {
+    fn describe(&self, f: &mut fmt::Formatter<'_>, error: &StoreError) -> fmt::Result {
+        match (self.failed.as_slice(), self.after) {
+            ([], None) => f.write_str("cannot list the projects")?,
+            ([], Some(after)) => write!(f, "cannot list the projects after {after}")?,
+            ([project], _) => write!(f, "failed in project {project}")?,
+            ([first, ..], _) => write!(f, "failed in {} projects, the first of them {first}", self.failed.len())?,
+        }
+        write!(f, ": {error} ({} tokens were reached elsewhere; repeat the call)", self.count)
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.store().and_then(core::error::Error::source)
+    }
+}

@@ -1,0 +1,39 @@
+//! Where a token would go beyond its issuer.
+
+/// Where a token would go beyond the one that manages it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum OutsideIssuer {
+    /// Another project.
+    Project,
+    /// Another owner.
+    Owner,
+    /// A scope that it has not.
+    Scopes,
+    /// An address that it may not be used from.
+    Addresses,
+    /// It would live longer.
+    Expiry,
+    /// Another kind than the managing token's, which was not [allowed](Delegation::allow_kind).
+    Kind,
+    /// Metadata, which was not [allowed](Delegation::allow_metadata).
+    Metadata,
+    /// The token to be rotated is neither the managing token nor one that it issued.
+    NotIssued,
+}
+
+impl OutsideIssuer {
+    /// Returns what to say of it.
+    pub(super) fn refusal(self) -> &'static str {
+        match self {
+            Self::Kind => "a token cannot issue tokens of another kind",
+            Self::Metadata => "a token cannot issue tokens with metadata",
+            Self::NotIssued => "a token rotates only itself and tokens that it issued",
+            Self::Project => "a token manages tokens of its own project only",
+            Self::Owner => "a token manages tokens of its own owner only",
+            Self::Scopes => "a token cannot give scopes that it has not",
+            Self::Addresses => "a token cannot give addresses that it may not be used from",
+            Self::Expiry => "a token cannot give a lifetime beyond its own",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a service runs on a store from time to time.
+
+use core::future::Future;
+use std::sync::Arc;
+
+use super::group::BatchResult;
+use super::query::PageSize;
+use crate::rules::record::TokenRecord;
+use crate::rules::status::NoticeStage;
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::StoreError;
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+/// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`].
+pub trait StoreMaintenance: Send + Sync {
+    /// The projects that have tokens, or have tokens of an owner, ascending. A store may name more than those, but not
+    /// fewer; an answer without any is the end.
+    fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
+
+    /// Deletes, in one project, records that [ended](TokenRecord::ends_at) strictly before a time, at most `most` of them.
+    /// The caller repeats it until the batch is done.
+    fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
+
+    /// Claims notices that are due, for one sender: the records of the project for which
+    /// [`due_notice`](TokenRecord::due_notice) is one at `now` and whose lease is over (`<= now`) or was never taken. Sets
+    /// their lease to `lease_until`, and returns them, at most `most`, those that expire first first.
+    fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> impl Future<Output = Result<Vec<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Marks a notice as sent: sets the stage, if it is later than the one there, and clears the lease. `None` where there
+    /// is no such row. A sender that stopped between claim and acknowledgement sends it again: at least once, each known
+    /// by key and stage.
+    fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: NoticeStage,
+    ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+}
+
+/// Which projects to name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProjectsQuery {
+    /// Only those in which this owner has tokens.
+    pub owner: Option<OwnerId>,
+    /// Only those behind this one.
+    pub after: Option<ProjectId>,
+    /// At most this many.
+    pub most: PageSize,
+}

@@ -1,0 +1,160 @@
+//! The tokens of one owner in one project.
+
+use std::sync::Arc;
+
+use super::rotate::Rotated;
+use super::service::Tokens;
+use crate::rules::error::{Error, ErrorKind};
+use crate::rules::mint::{Issued, NewToken};
+use crate::rules::record::{RevocationReason, TokenRecord};
+use crate::rules::rotation::Rotation;
+use crate::rules::view::TokenView;
+use crate::store::contract::TokenStore;
+use crate::store::query::{ListQuery, Page};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::text::{Actor, Name, OwnerId};
+
+impl<S: TokenStore> Tokens<S> {
+    /// Returns a handle that reaches the tokens of one owner in one project, and no others. Use it for whatever people do with
+    /// their own tokens: no comparison of owners is left to forget.
+    ///
+    /// ```
+    /// use keyfob::{ErrorKind, MemoryStore, Name, OwnerId, ProjectId, Tokens};
+    /// # use keyfob::{Keyring, Pepper, Prefix};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
+    /// let project = ProjectId::new("145")?;
+    /// let (ada, bob) = (OwnerId::new("ada")?, OwnerId::new("bob")?);
+    ///
+    /// let of_ada = tokens.of(&ada, &project);
+    /// let issued = of_ada.issue(of_ada.new_token(Name::new("CI")?)).await?;
+    ///
+    /// // Ada's token is none of Bob's.
+    /// let error = tokens.of(&bob, &project).revoke(&issued.record.id).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// of_ada.revoke(&issued.record.id).await?;
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn of(&self, owner: &OwnerId, project: &ProjectId) -> OwnerTokens<'_, S> {
+        OwnerTokens { tokens: self, owner: owner.clone(), actor: owner.into(), project: *project }
+    }
+}
+
+/// The tokens of one owner in one project, from [`Tokens::of`].
+///
+/// The owner is the actor of each verb, unless [`by`](Self::by) names another. A token of another owner or project is not found,
+/// as if it did not exist. Owner and project must come from the host's own session, never from the request.
+#[derive(Debug)]
+pub struct OwnerTokens<'t, S> {
+    tokens: &'t Tokens<S>,
+    owner: OwnerId,
+    actor: Actor,
+    project: ProjectId,
+}
+
+impl<S: TokenStore> OwnerTokens<'_, S> {
+    /// Records another actor than the owner, for instance an administrator.
+    #[must_use]
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// Returns a token to be issued, of this owner in this project.
+    pub fn new_token(&self, name: Name) -> NewToken {
+        NewToken::new(self.project, self.owner.clone(), name)
+    }
+
+    /// Issues a token, as [`Tokens::issue`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the token is for another owner or project, and what [`Tokens::issue`] returns.
+    pub async fn issue(&self, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, Error> {
+        if !new.is_for(&self.owner, &self.project) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        self.tokens.issue(&self.actor, new).await
+    }
+
+    /// Lists one page of the tokens. The query's project and owner are replaced by those of the handle; everything else of it,
+    /// such as order and cursor, holds.
+    ///
+    /// # Errors
+    /// Returns [`Error`] if the store fails.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page<TokenView>, Error> {
+        let query = ListQuery { project: self.project, owner: Some(self.owner.clone()), ..query.clone() };
+        self.tokens.list(&query).await
+    }
+
+    /// Returns one token, dead or alive; `None` if the owner has no such token in the project.
+    ///
+    /// # Errors
+    /// Returns [`Error`] if the store fails.
+    pub async fn get(&self, id: &TokenId) -> Result<Option<TokenView>, Error> {
+        let found = self.tokens.get(&self.key(id)).await?;
+        Ok(found.filter(|view| view.owner == self.owner))
+    }
+
+    /// Gives a token another name, as [`Tokens::rename`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::rename`] returns.
+    pub async fn rename(&self, id: &TokenId, name: Name) -> Result<TokenView, Error> {
+        self.tokens.rename(&self.actor, &self.owned(id).await?, name).await
+    }
+
+    /// Rotates a token, as [`Tokens::rotate`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::rotate`] returns.
+    pub async fn rotate(&self, id: &TokenId, rotation: Rotation) -> Result<Rotated, Error> {
+        self.tokens.rotate(&self.actor, &self.owned(id).await?, rotation).await
+    }
+
+    /// Stops a token until it is enabled, as [`Tokens::disable`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::disable`] returns.
+    pub async fn disable(&self, id: &TokenId) -> Result<TokenView, Error> {
+        self.tokens.disable(&self.actor, &self.owned(id).await?).await
+    }
+
+    /// Lets a disabled token work again, as [`Tokens::enable`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::enable`] returns.
+    pub async fn enable(&self, id: &TokenId) -> Result<TokenView, Error> {
+        self.tokens.enable(&self.actor, &self.owned(id).await?).await
+    }
+
+    /// Revokes a token for ever at its owner's request, as [`Tokens::revoke`] does.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::revoke`] returns.
+    pub async fn revoke(&self, id: &TokenId) -> Result<TokenView, Error> {
+        self.revoke_because(id, RevocationReason::default()).await
+    }
+
+    /// Revokes a token for ever for a reason of the caller's.
+    ///
+    /// # Errors
+    /// As of [`revoke`](Self::revoke).
+    pub async fn revoke_because(&self, id: &TokenId, reason: RevocationReason) -> Result<TokenView, Error> {
+        self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
+    }
+
+    fn key(&self, id: &TokenId) -> TokenKey {
+        TokenKey { project: self.project, id: *id }
+    }
+
+    /// The key of a token that is the owner's. No verb gives a token another owner, so it stays so.
+    async fn owned(&self, id: &TokenId) -> Result<TokenKey, Error> {
+        let found = self.tokens.store().find(&self.key(id)).await?;
+        match found {
+            Some(record) if record.owner == self.owner => Ok(record.key()),
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}

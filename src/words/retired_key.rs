@@ -1,0 +1,39 @@
+//! A key that no token needs any more.
+
+use super::ids::KeyNumber;
+
+/// Proof that no live token uses a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
+///
+/// ```
+/// use keyfob::{Keyring, MemoryStore, Tokens};
+/// use keyfob::error::Error;
+/// use keyfob::keys::{KeyNumber, RetiredKey};
+///
+/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {
+///     tokens.retire_key(number).await
+/// }
+/// ```
+///
+/// Nothing else gives one:
+/// ```compile_fail,E0423
+/// use keyfob::{Keyring, MemoryStore, Tokens};
+/// use keyfob::error::Error;
+/// use keyfob::keys::{KeyNumber, RetiredKey};
+///
+/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {
+///     Ok(RetiredKey(number))
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetiredKey(KeyNumber);
+
+impl RetiredKey {
+    pub(crate) const fn new(number: KeyNumber) -> Self {
+        Self(number)
+    }
+
+    /// Returns its number.
+    pub const fn number(&self) -> KeyNumber {
+        self.0
+    }
+}

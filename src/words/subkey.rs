@@ -1,0 +1,35 @@
+//! The key that a pepper gives for one prefix.
+
+use hmac::Mac;
+use zeroize::Zeroizing;
+
+use super::digest::Digest;
+use super::hmac::{PreparedHmac, keyed};
+use super::ids::{KeyNumber, Prefix};
+
+/// The key of one pepper and one prefix, ready for use.
+#[derive(Clone)]
+pub(super) struct Subkey {
+    pub(super) prefix: Prefix,
+    pub(super) number: KeyNumber,
+    hmac: PreparedHmac,
+}
+
+impl Subkey {
+    pub(super) fn new(prefix: Prefix, number: KeyNumber, pepper: &[u8]) -> Self {
+        Self { prefix, number, hmac: PreparedHmac::new(&subkey(pepper, prefix)) }
+    }
+
+    #[inline]
+    pub(super) fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &[u8]) -> Digest {
+        Digest::from_bytes(self.hmac.of([handle, secret, project]))
+    }
+}
+
+/// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`
+pub(super) fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
+    let mut mac = keyed(pepper);
+    mac.update(b"keyfob/1 ");
+    mac.update(prefix.as_bytes());
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
