@@ -178,7 +178,7 @@ pub mod leak {
 pub mod notices {
     //! Notices that a token will expire soon.
 
-    pub use crate::rules::status::NoticeStage;
+    pub use crate::rules::notice_stage::NoticeStage;
     pub use crate::tokens::notices::{Notice, NoticeId};
 }
 
@@ -227,6 +227,7 @@ pub mod store {
     pub(crate) mod import;
     pub(crate) mod maintenance;
     pub(crate) mod memory;
+    pub(crate) mod order;
     pub(crate) mod query;
 
     pub use self::contract::{LastUse, OwnerLimit, ReadResult};
@@ -234,7 +235,8 @@ pub mod store {
     pub use self::erased::DynStore;
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
-    pub use self::query::{CountQuery, ListOrder, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+    pub use self::order::ListOrder;
+    pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
     pub use crate::rules::precondition::IssuerCondition;
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};

@@ -52,7 +52,7 @@ pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
 
 /// The tag that a token has to carry under this keyring.
 pub fn expected_tag(token: &TokenText<'_>, keyring: &Keyring) -> Option<[u8; TAG]> {
-    let digest = PresentedToken::digest_of(token, keyring).ok()?;
+    let digest = keyring.digest(token).ok()?;
     let first = digest.as_bytes().first_chunk().expect("32 bytes");
     Some(base62(u64::from_be_bytes(*first)))
 }

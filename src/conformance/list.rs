@@ -8,7 +8,8 @@ use super::sample::{
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;
-use crate::store::query::{ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup};
+use crate::store::order::ListOrder;
+use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 

@@ -7,8 +7,8 @@ use super::sample::{
     DAY, absent, at, disabled, ensure_absent, full, ids, kept, project, put, put_all, record, revocation, sibling,
     some, stored,
 };
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::TokenRecord;
-use crate::rules::status::NoticeStage;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;

@@ -6,7 +6,8 @@ use super::sample::{at, id, ids, name, project, put, put_all, record, revocation
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;
-use crate::store::query::{ListOrder, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+use crate::store::order::ListOrder;
+use crate::store::query::{ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::Other;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::report::{Broken, Verdict, ensure};
 use crate::rules::address::AddressRanges;
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
-use crate::rules::status::{NoticeStage, Status};
+use crate::rules::status::Status;
 use crate::store::contract::TokenStore;
 use crate::store::import::ImportKey;
 use crate::store::query::{StatusFilter, StatusGroup};

@@ -47,10 +47,7 @@ pub struct Access<'a, P = InProject> {
 }
 
 /// Which project a request is about. Implemented by [`InProject`] and [`OwnProject`], and by nothing else.
-pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {
-    #[doc(hidden)]
-    fn accepts(&self, project: &ProjectId) -> bool;
-}
+pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {}
 
 /// The request is about this project, and the token must be for it.
 #[derive(Clone, Copy, Debug)]
@@ -60,22 +57,26 @@ pub struct InProject(ProjectId);
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProject(());
 
-impl ProjectRequirement for InProject {
+impl ProjectRequirement for InProject {}
+
+impl sealed::Sealed for InProject {
     fn accepts(&self, project: &ProjectId) -> bool {
         self.0 == *project
     }
 }
 
-impl ProjectRequirement for OwnProject {
+impl ProjectRequirement for OwnProject {}
+
+impl sealed::Sealed for OwnProject {
     fn accepts(&self, _project: &ProjectId) -> bool {
         true
     }
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::InProject {}
-    impl Sealed for super::OwnProject {}
+    pub trait Sealed {
+        fn accepts(&self, project: &crate::words::ids::ProjectId) -> bool;
+    }
 }
 
 impl<'a> Access<'a, InProject> {

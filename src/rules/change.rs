@@ -1,9 +1,9 @@
 //! The changes that a stored record can take, each typed. None can undo a revocation or move the last use.
 
 use super::address::AddressRanges;
+use super::notice_stage::NoticeStage;
 use super::record::{Disabled, Revocation, TokenRecord};
 use super::scope::ScopeSet;
-use super::status::NoticeStage;
 use crate::words::ids::TokenId;
 use crate::words::text::Name;
 use crate::words::timestamp::Timestamp;

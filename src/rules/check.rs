@@ -13,6 +13,7 @@ use super::policy::{LaterUses, Policy};
 use super::proof::{Live, prove};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
+use super::status::Status;
 use super::view::TokenView;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::presented::PresentedToken;
@@ -163,12 +164,12 @@ impl<P> Verified<P> {
         self.record.kind
     }
 
-    /// Proof that it may manage tokens, where it carries the scope that the host has for that: what a token makes or rotates
-    /// stays [within](crate::NewToken::within) it.
+    /// Returns proof that the token may issue tokens, if it carries the scope that the host has for that. What a token issues or
+    /// rotates stays [within](crate::NewToken::within) it.
     ///
     /// # Errors
-    /// [`Rejection::Scope`] where it does not.
-    pub fn manager(&self, manage: &Scope) -> Result<Delegation, Rejection> {
+    /// Returns [`Rejection::Scope`] if it does not carry the scope.
+    pub fn delegate(&self, manage: &Scope) -> Result<Delegation, Rejection> {
         self.allows(manage).then(|| Delegation::new(Arc::clone(&self.record), manage.clone())).ok_or(Rejection::Scope)
     }
 
@@ -218,9 +219,9 @@ impl<P> Verified<P> {
         &self.record
     }
 
-    /// All that may be shown of it at `now`.
-    pub fn view(&self, now: Timestamp) -> TokenView {
-        self.record.view(now)
+    /// Returns all that may be shown of the token, as it was when it was judged: [active](crate::Status::Active).
+    pub fn view(&self) -> TokenView {
+        self.record.view_as(Status::Active)
     }
 }
 

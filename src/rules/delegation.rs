@@ -16,7 +16,7 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Actor, Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Proof that a verified token carries the scope for managing tokens, which the host names. From
+/// Proof that a verified token carries the scope for issuing tokens, which the host names. From
 /// [`Verified::manager`](crate::Verified::manager).
 ///
 /// Tokens do not manage tokens otherwise. What one makes or rotates stays within it, when it is given to
@@ -25,7 +25,7 @@ use crate::words::timestamp::Timestamp;
 /// and tokens that it issued.
 ///
 /// A proof may be kept for longer than what it proves. So [`Tokens::issue`](crate::Tokens::issue) and
-/// [`Tokens::rotate`](crate::Tokens::rotate) read the managing token again and judge by what they read, and the store decides by
+/// [`Tokens::rotate`](crate::Tokens::rotate) read the issuing token again and judge by what they read, and the store decides by
 /// its [condition](Self::condition) in the operation that writes. A host that calls [`mint`](crate::mint) or
 /// [`rotate`](crate::rotation::rotate()) itself does both: [`renewed`](Self::renewed), then the condition in its own transaction.
 ///
@@ -90,7 +90,7 @@ impl Delegation {
         &self.record.project
     }
 
-    /// Returns the key of the managing token.
+    /// Returns the key of the issuing token.
     pub fn key(&self) -> TokenKey {
         self.record.key()
     }
@@ -100,7 +100,7 @@ impl Delegation {
         IssuerCondition { id: self.record.id, version: self.record.version }
     }
 
-    /// Judges the managing token again, by the record that the store has of it now.
+    /// Judges the issuing token again, by the record that the store has of it now.
     ///
     /// # Errors
     /// Returns the [`Rejection`] that a verification would get: [`Unknown`](Rejection::Unknown) if there is no record of that
@@ -196,6 +196,6 @@ impl Delegation {
 
 impl fmt::Debug for Delegation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("token", &self.record.public_part()).finish_non_exhaustive()
+        f.debug_struct("Delegation").field("token", &self.record.public_part()).finish_non_exhaustive()
     }
 }

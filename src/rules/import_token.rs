@@ -1,9 +1,9 @@
 //! A token from before keyfob, as a record.
 
 use super::address::AddressRanges;
+use super::notice_stage::NoticeStage;
 use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
 use super::scope::ScopeSet;
-use super::status::NoticeStage;
 use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};

@@ -9,11 +9,11 @@ use super::address::AddressRanges;
 use super::breach::PolicyBreach;
 use super::delegation::Delegation;
 use super::error::Error;
+use super::notice_stage::NoticeStage;
 use super::outside_issuer::OutsideIssuer;
 use super::policy::{Lifetime, Policy};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::ScopeSet;
-use super::status::NoticeStage;
 use crate::words::alphabet;
 use crate::words::format;
 use crate::words::ids::{ProjectId, TokenId};
@@ -39,7 +39,7 @@ pub struct NewToken {
     lifetime: Lifetime,
     confirm_within: Option<Duration>,
     request_id: Option<RequestId>,
-    manager: Option<Delegation>,
+    delegation: Option<Delegation>,
     /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
     takes_over: bool,
 }
@@ -59,7 +59,7 @@ impl NewToken {
             lifetime: Lifetime::default(),
             confirm_within: None,
             request_id: None,
-            manager: None,
+            delegation: None,
             takes_over: false,
         }
     }
@@ -85,7 +85,7 @@ impl NewToken {
         Self { scopes, ..self }
     }
 
-    /// For a person or a service. If nothing is said, for a person, or of the kind of the managing token.
+    /// For a person or a service. If nothing is said, for a person, or of the kind of the issuing token.
     #[must_use]
     pub fn with_kind(self, kind: TokenKind) -> Self {
         Self { kind: Some(kind), ..self }
@@ -123,10 +123,10 @@ impl NewToken {
     }
 
     /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
-    /// addresses, is of the same kind and ends no later. Its `created_by` is then the managing token, whoever the actor is.
+    /// addresses, is of the same kind and ends no later. Its `created_by` is then the issuing token, whoever the actor is.
     #[must_use]
-    pub fn within(self, manager: &Delegation) -> Self {
-        Self { manager: Some(manager.clone()), ..self }
+    pub fn within(self, delegation: &Delegation) -> Self {
+        Self { delegation: Some(delegation.clone()), ..self }
     }
 
     /// Returns whether it is for this owner in this project.
@@ -135,28 +135,28 @@ impl NewToken {
     }
 
     /// Returns the token at whose request it is issued, for a store's [condition](Delegation::condition).
-    pub fn manager(&self) -> Option<&Delegation> {
-        self.manager.as_ref()
+    pub fn delegation(&self) -> Option<&Delegation> {
+        self.delegation.as_ref()
     }
 }
 
 impl NewToken {
-    /// What was left open, within the managing token.
+    /// What was left open, within the issuing token.
     fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, OutsideIssuer> {
-        let Some(manager) = self.manager.take() else { return Ok(self) };
-        let kind = *self.kind.get_or_insert(manager.kind());
+        let Some(delegation) = self.delegation.take() else { return Ok(self) };
+        let kind = *self.kind.get_or_insert(delegation.kind());
         if !self.takes_over {
-            manager.admit_new(kind, &self.metadata)?;
+            delegation.admit_new(kind, &self.metadata)?;
         }
         if self.addresses == AddressRanges::default() {
-            self.addresses = manager.addresses().clone();
+            self.addresses = delegation.addresses().clone();
         }
         if self.lifetime == Lifetime::Default {
             let lifetimes = policy.lifetimes(kind);
-            self.lifetime = Lifetime::For(manager.shorten(lifetimes.nearest(lifetimes.default), now));
+            self.lifetime = Lifetime::For(delegation.shorten(lifetimes.nearest(lifetimes.default), now));
         }
-        manager.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
-        Ok(Self { manager: Some(manager), ..self })
+        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
+        Ok(Self { delegation: Some(delegation), ..self })
     }
 }
 
@@ -205,8 +205,8 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     let new = new.bounded(policy, now)?;
     let kind = new.kind.unwrap_or(TokenKind::Human);
     let expires_at = policy.expiry(kind, new.lifetime, now)?;
-    if let Some(manager) = &new.manager {
-        manager.admit_expiry(expires_at)?;
+    if let Some(delegation) = &new.delegation {
+        delegation.admit_expiry(expires_at)?;
     }
     let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyBreach::PastEndOfTime));
     let confirm_by = confirm_by.transpose()?;
@@ -237,7 +237,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         metadata: new.metadata,
         addresses: new.addresses,
         created_at: now,
-        created_by: new.manager.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
+        created_by: new.delegation.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
         confirm_by,
         not_before: new.not_before,
         expires_at,

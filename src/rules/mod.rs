@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod explain;
 pub(crate) mod import_token;
 pub(crate) mod mint;
+pub(crate) mod notice_stage;
 pub(crate) mod outside_issuer;
 pub(crate) mod owner;
 pub(crate) mod policy;

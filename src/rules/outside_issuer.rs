@@ -14,11 +14,11 @@ pub enum OutsideIssuer {
     Addresses,
     /// It would live longer.
     Expiry,
-    /// Another kind than the managing token's, which was not [allowed](Delegation::allow_kind).
+    /// Another kind than the issuing token's, which was not [allowed](Delegation::allow_kind).
     Kind,
     /// Metadata, which was not [allowed](Delegation::allow_metadata).
     Metadata,
-    /// The token to be rotated is neither the managing token nor one that it issued.
+    /// The token to be rotated is neither the issuing token nor one that it issued.
     NotIssued,
 }
 

@@ -1,8 +1,8 @@
 //! The stored row of a token.
 
 use super::address::AddressRanges;
+use super::notice_stage::NoticeStage;
 use super::scope::ScopeSet;
-use super::status::NoticeStage;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 #[cfg(feature = "serde")]
@@ -19,8 +19,6 @@ use crate::words::timestamp::Timestamp;
 /// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-// In this order in memory too, so that what a check reads stands together at the front.
-#[repr(C)]
 pub struct TokenRecord {
     /// The project it is for, with `id` its key.
     pub project: ProjectId,

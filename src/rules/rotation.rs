@@ -18,7 +18,7 @@ pub struct Rotation {
     grace: Duration,
     lifetime: Option<Lifetime>,
     retry: Option<(RequestId, Duration)>,
-    manager: Option<Delegation>,
+    delegation: Option<Delegation>,
 }
 
 impl Rotation {
@@ -27,7 +27,7 @@ impl Rotation {
     ///
     /// The new one lives as long as the old one was given, from now on and within today's policy.
     pub fn with_grace(grace: Duration) -> Self {
-        Self { grace, lifetime: None, retry: None, manager: None }
+        Self { grace, lifetime: None, retry: None, delegation: None }
     }
 
     /// How long the new token shall live.
@@ -49,13 +49,13 @@ impl Rotation {
     /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it. A
     /// token can repeat its own rotation only until its grace is over, as it works no longer.
     #[must_use]
-    pub fn within(self, manager: &Delegation) -> Self {
-        Self { manager: Some(manager.clone()), ..self }
+    pub fn within(self, delegation: &Delegation) -> Self {
+        Self { delegation: Some(delegation.clone()), ..self }
     }
 
     /// Returns the token at whose request it is done, for a store's [condition](Delegation::condition).
-    pub fn manager(&self) -> Option<&Delegation> {
-        self.manager.as_ref()
+    pub fn delegation(&self) -> Option<&Delegation> {
+        self.delegation.as_ref()
     }
 }
 
@@ -89,8 +89,8 @@ pub fn rotate(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<PreparedRotation, Error> {
-    let Rotation { grace, lifetime, retry, manager } = rotation;
-    let manager = manager.map(|manager| manager.for_rotation_of(old));
+    let Rotation { grace, lifetime, retry, delegation } = rotation;
+    let delegation = delegation.map(|delegation| delegation.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
         // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
         (Some(_), Some(_), None) => {}
@@ -102,16 +102,16 @@ pub fn rotate(
         },
     }
     let grace_until = policy.grace_until(grace, now)?;
-    if let Some(manager) = &manager {
-        manager.admit_rotation(old)?;
+    if let Some(delegation) = &delegation {
+        delegation.admit_rotation(old)?;
     }
-    let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, manager.as_ref(), now));
+    let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, delegation.as_ref(), now));
     let mut new = NewToken::after(old).with_lifetime(lifetime);
     if let Some((request_id, confirm_within)) = retry {
         new = new.with_request_id(request_id).with_confirm_within(confirm_within);
     }
-    if let Some(manager) = &manager {
-        new = new.within(manager);
+    if let Some(delegation) = &delegation {
+        new = new.within(delegation);
     }
     let mut successor = mint(keyring, policy, new, actor, now)?;
     successor.record.family = old.family;
@@ -135,18 +135,20 @@ fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     }
 }
 
-/// As long as the old token was given, within today's policy and the managing token.
-fn as_before(policy: &Policy, old: &TokenRecord, manager: Option<&Delegation>, now: Timestamp) -> Lifetime {
+/// As long as the old token was given, within today's policy and the issuing token.
+fn as_before(policy: &Policy, old: &TokenRecord, delegation: Option<&Delegation>, now: Timestamp) -> Lifetime {
     let lifetimes = policy.lifetimes(old.kind);
     let given = match old.expires_at {
         Some(expires_at) => expires_at.saturating_since(old.created_at),
-        None if lifetimes.never_expiring && manager.is_none_or(|manager| manager.admit_expiry(None).is_ok()) => {
+        None if lifetimes.never_expiring
+            && delegation.is_none_or(|delegation| delegation.admit_expiry(None).is_ok()) =>
+        {
             return Lifetime::Never;
         }
         None => lifetimes.default,
     };
     let given = lifetimes.nearest(given);
-    Lifetime::For(manager.map_or(given, |manager| manager.shorten(given, now)))
+    Lifetime::For(delegation.map_or(given, |delegation| delegation.shorten(given, now)))
 }
 
 fn inactive(status: Status) -> Error {

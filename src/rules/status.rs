@@ -1,7 +1,6 @@
 //! What a record is at a given time.
 
-use core::time::Duration;
-
+use super::notice_stage::NoticeStage;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
@@ -46,44 +45,6 @@ impl Status {
     /// Whether the token works or may work again: the first four.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::NotYetValid | Self::Pending | Self::Disabled)
-    }
-}
-
-/// How far the notices of a token's coming end have gone: 30, 7 and 1 days before.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum NoticeStage {
-    /// None yet.
-    #[default]
-    None,
-    /// 30 days before.
-    Month,
-    /// 7 days before.
-    Week,
-    /// 1 day before.
-    Day,
-}
-
-word_type!(NoticeStage { None = "none", Month = "month", Week = "week", Day = "day" });
-
-impl NoticeStage {
-    /// How long before the expiry the stage begins.
-    pub const fn ahead(self) -> Option<Duration> {
-        const DAY: u64 = 24 * 60 * 60;
-        match self {
-            Self::None => None,
-            Self::Month => Some(Duration::from_secs(30 * DAY)),
-            Self::Week => Some(Duration::from_secs(7 * DAY)),
-            Self::Day => Some(Duration::from_secs(DAY)),
-        }
-    }
-
-    /// The stage that a token of this expiry is in at `now`.
-    pub(crate) fn of(expires_at: Option<Timestamp>, now: Timestamp) -> Self {
-        let begun = |stage: &Self| {
-            let begins = stage.ahead().zip(expires_at).map(|(ahead, end)| end.saturating_sub(ahead));
-            begins.is_some_and(|begins| begins <= now)
-        };
-        Self::ALL.iter().copied().rfind(begun).unwrap_or(Self::None)
     }
 }
 

@@ -50,12 +50,16 @@ impl TokenView {
 }
 
 impl TokenRecord {
-    /// What may be shown of it at `now`.
+    /// Returns what may be shown of the token at `now`.
     pub fn view(&self, now: Timestamp) -> TokenView {
+        self.view_as(self.status(now))
+    }
+
+    pub(super) fn view_as(&self, status: Status) -> TokenView {
         let record = self.clone();
         TokenView {
             public_part: self.public_part(),
-            status: self.status(now),
+            status,
             project: record.project,
             id: record.id,
             name: record.name,

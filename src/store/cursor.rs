@@ -7,7 +7,7 @@ use core::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::query::ListOrder;
+use super::order::ListOrder;
 use crate::rules::record::TokenRecord;
 use crate::words::folded::FoldedName;
 use crate::words::ids::TokenId;

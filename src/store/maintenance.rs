@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::group::BatchResult;
 use super::query::PageSize;
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::TokenRecord;
-use crate::rules::status::NoticeStage;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;

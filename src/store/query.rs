@@ -1,6 +1,7 @@
 //! What lists and counts are asked.
 
 use super::cursor::Cursor;
+use super::order::ListOrder;
 use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
 use crate::words::folded::FoldedName;
@@ -77,20 +78,6 @@ impl ListQuery {
         }
     }
 }
-
-/// By what a list is sorted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum ListOrder {
-    /// When the token was created.
-    #[default]
-    Created,
-    /// Its folded name, by code point.
-    Name,
-    /// When it expires; never is last.
-    Expires,
-}
-
-word_type!(ListOrder { Created = "created", Name = "name", Expires = "expires" });
 
 /// Those that are so at a time, which the caller gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::RevocationReason;
-use crate::rules::status::NoticeStage;
 use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::rejection::Rejection;

@@ -31,15 +31,15 @@ impl<S: TokenStore> Tokens<S> {
         for _ in 0..TRIES {
             let now = self.clock.now();
             let mut new = new.clone();
-            if let Some(manager) = new.manager() {
-                let manager = self.renewed(manager, now).await?;
-                new = new.within(&manager);
+            if let Some(delegation) = new.delegation() {
+                let delegation = self.renewed(delegation, now).await?;
+                new = new.within(&delegation);
             }
-            let issuer = new.manager().map(Delegation::condition);
+            let issuer = new.delegation().map(Delegation::condition);
             let Issued { token, record } = mint(&self.keyring, self.policy(), new, actor, now)?;
             let limit = self.policy().most_live_per_owner().map(|most| OwnerLimit { most, now });
             match self.store.insert(record, limit, issuer).await {
-                // Somebody changed the managing token since it was read: judge it anew.
+                // Somebody changed the issuing token since it was read: judge it anew.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) => return Err(error.into()),
                 Ok(record) => {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::status::NoticeStage;
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};

@@ -55,15 +55,15 @@ impl<S: TokenStore> Tokens<S> {
             let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
             let mut rotation = rotation.clone();
-            if let Some(manager) = rotation.manager() {
-                let manager = self.renewed(manager, now).await?;
-                rotation = rotation.within(&manager);
+            if let Some(delegation) = rotation.delegation() {
+                let delegation = self.renewed(delegation, now).await?;
+                rotation = rotation.within(&delegation);
             }
-            let issuer = rotation.manager().map(Delegation::condition);
+            let issuer = rotation.delegation().map(Delegation::condition);
             let succession = rotate(&self.keyring, self.policy(), &old, rotation, actor, now)?;
             let PreparedRotation { successor: Issued { token, record }, grace_until } = succession;
             match self.store.rotate(key, old.version, record.clone(), grace_until, issuer).await {
-                // Somebody changed the managing token since it was read: judge it anew.
+                // Somebody changed the issuing token since it was read: judge it anew.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {
                     // Unless somebody changed it meanwhile, the store refused for another row.

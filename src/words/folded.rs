@@ -1,5 +1,6 @@
 //! Names as they are searched and sorted.
 
+use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::text::{Name, bounded, stored};
 
@@ -56,12 +57,6 @@ impl From<&Name> for FoldedName {
 }
 
 text_type!(FoldedName);
-
-/// Lower case, as [`Name::folded`] has it.
-pub(super) fn fold(text: &str) -> String {
-    // A final sigma is another letter than one inside a word, so what is found would depend on what stands behind it.
-    text.to_lowercase().replace('ς', "σ")
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::digest::Digest;
 use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
@@ -171,6 +172,12 @@ impl<'a> TokenText<'a> {
 
     pub(crate) fn secret(&self) -> &'a [u8; SECRET] {
         first(self.tail())
+    }
+
+    /// Returns whether the text carries the tag of this digest, compared in constant time.
+    #[inline]
+    pub fn has_tag_of(&self, digest: &Digest) -> bool {
+        digest.has_tag(self.tag())
     }
 
     pub(crate) fn tag(&self) -> &'a [u8; TAG] {

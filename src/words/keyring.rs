@@ -111,11 +111,16 @@ impl Keyring {
         Ok(self)
     }
 
-    /// The MAC of a token's parts under the key that its id names.
+    /// Returns the MAC of a token's text under the key that its id names, for code that compares it itself: with the tag by
+    /// [`TokenText::has_tag_of`], with a stored digest by [`Digest::ct_eq`]. [`PresentedToken::parse`](crate::PresentedToken::parse)
+    /// does the first for you.
     ///
-    /// Time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
+    /// The time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::Unkeyed`] or [`Rejection::UnknownKey`] if the keyring does not hold that key.
     #[inline]
-    pub(crate) fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
+    pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
         let number = KeyNumber::of_digit(text.handle()[0]);
         let subkey = self
             .verifying

@@ -44,30 +44,10 @@ impl<'a> PresentedToken<'a> {
     fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Rejection> {
         let text = TokenText::parse_under(text, keyring.prefixes())?;
         let digest = keyring.digest(&text)?;
-        if !digest.has_tag(text.tag()) {
+        if !text.has_tag_of(&digest) {
             return Err(Rejection::Tag);
         }
         Ok(Self { text, digest })
-    }
-
-    /// The MAC of a token's text under the key that its id names: the first half of [`parse`](Self::parse), for
-    /// code that must not branch on the tag.
-    ///
-    /// Which facts may leak through time: prefix, project, id. Not the secret, not the pepper.
-    ///
-    /// Not for services: it is public for the constant-time check and for test data, and no part of what is kept stable.
-    ///
-    /// # Errors
-    /// [`Rejection::Unkeyed`] or [`Rejection::UnknownKey`].
-    #[doc(hidden)]
-    pub fn digest_of(text: &TokenText<'_>, keyring: &Keyring) -> Result<Digest, Rejection> {
-        keyring.digest(text)
-    }
-
-    /// Whether the text carries the tag of this digest, compared in constant time. As little for services.
-    #[doc(hidden)]
-    pub fn tag_fits(text: &TokenText<'_>, digest: &Digest) -> bool {
-        digest.has_tag(text.tag())
     }
 
     /// What to ask the store for.

@@ -1,6 +1,6 @@
 //! Bounded text of the host's own: names, owners, actors, metadata, request ids.
 
-use super::folded::fold;
+use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 

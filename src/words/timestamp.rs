@@ -95,16 +95,6 @@ impl Timestamp {
     }
 }
 
-impl From<std::time::SystemTime> for Timestamp {
-    /// To the millisecond; times outside year 1 to 9999 become the nearest end.
-    fn from(time: std::time::SystemTime) -> Self {
-        match time.duration_since(std::time::UNIX_EPOCH) {
-            Ok(after) => Self::UNIX_EPOCH.saturating_add(after),
-            Err(before) => Self::UNIX_EPOCH.saturating_sub(before.duration()),
-        }
-    }
-}
-
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

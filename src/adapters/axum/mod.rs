@@ -4,4 +4,5 @@ pub(crate) mod authenticated;
 pub(crate) mod guard;
 pub(crate) mod layer;
 pub(crate) mod refusal;
+mod refusal_of;
 mod rule;

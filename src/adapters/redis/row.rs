@@ -4,9 +4,9 @@ use redis::Value;
 
 use super::failure::corrupt;
 use crate::rules::address::AddressRanges;
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
-use crate::rules::status::NoticeStage;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, TokenId, TokenKey};
 use crate::words::invalid::Invalid;

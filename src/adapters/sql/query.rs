@@ -4,11 +4,13 @@
 use super::Dialect;
 use super::row::columns;
 use super::statement::Statement;
-use crate::rules::status::{NoticeStage, Status};
+use crate::rules::notice_stage::NoticeStage;
+use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::group::RevokeGroup;
 use crate::store::maintenance::ProjectsQuery;
-use crate::store::query::{CountQuery, ListOrder, ListQuery, StatusFilter};
+use crate::store::order::ListOrder;
+use crate::store::query::{CountQuery, ListQuery, StatusFilter};
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;

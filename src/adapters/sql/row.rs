@@ -6,9 +6,9 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use super::statement::{Statement, Value};
 use crate::rules::address::AddressRanges;
+use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
-use crate::rules::status::NoticeStage;
 use crate::store::import::ImportKey;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};

@@ -1,0 +1,92 @@
+//! Refusals of what the verbs of the service return.
+
+use axum::http::StatusCode;
+
+use super::refusal::Refusal;
+use crate::rules::challenge::Challenge;
+use crate::rules::error::{Error, ErrorKind};
+use crate::tokens::verify_error::VerifyError;
+use crate::words::credential::HeaderError;
+use crate::words::invalid::Invalid;
+use crate::words::rejection::Rejection;
+use crate::words::store_error::StoreError;
+
+/// For a handler whose verb fails: `?` in a function that returns `Result<_, Refusal>`. The detail is the error's own text, which
+/// shows nothing of a token, a value or the engine.
+///
+/// | [`ErrorKind`] | status | reason |
+/// |---|---|---|
+/// | `Invalid` | 400 | `invalid` |
+/// | `Policy`, `Wider`, `OutsideIssuer` | 422 | `policy`, `wider`, `outside_issuer` |
+/// | `NotFound` | 404 | `not_found` |
+/// | `Limit`, `Conflict`, `Ended`, `Inactive`, `AlreadyRotated`, `PredecessorInGrace`, `NotRotated`, `KeyMints`, `KeyInUse` | 409 | the kind in snake case |
+/// | `IssuerEnded`, `Rejected` | as the [`Challenge`] of the rejection | |
+/// | `Rng`, `Partial`, `Unavailable` | 503 | `unavailable` |
+/// | `Store`, `Unkeyed` | 500 | `internal` |
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let (status, reason) = match error.kind() {
+            ErrorKind::IssuerEnded(rejection) | ErrorKind::Rejected(rejection) => return rejection.into(),
+            ErrorKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
+            ErrorKind::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy"),
+            ErrorKind::Wider => (StatusCode::UNPROCESSABLE_ENTITY, "wider"),
+            ErrorKind::OutsideIssuer(_) => (StatusCode::UNPROCESSABLE_ENTITY, "outside_issuer"),
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ErrorKind::Limit => (StatusCode::CONFLICT, "limit"),
+            ErrorKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+            ErrorKind::Ended(_) => (StatusCode::CONFLICT, "ended"),
+            ErrorKind::Inactive(_) => (StatusCode::CONFLICT, "inactive"),
+            ErrorKind::AlreadyRotated => (StatusCode::CONFLICT, "already_rotated"),
+            ErrorKind::PredecessorInGrace(_) => (StatusCode::CONFLICT, "predecessor_in_grace"),
+            ErrorKind::NotRotated => (StatusCode::CONFLICT, "not_rotated"),
+            ErrorKind::KeyMints => (StatusCode::CONFLICT, "key_mints"),
+            ErrorKind::KeyInUse { .. } => (StatusCode::CONFLICT, "key_in_use"),
+            ErrorKind::Rng | ErrorKind::Partial | ErrorKind::Unavailable => {
+                return Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "the service is unavailable; try again",
+                );
+            }
+            ErrorKind::Store | ErrorKind::Unkeyed => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service failed");
+            }
+        };
+        Self::new(status, reason, error.to_string())
+    }
+}
+
+impl From<StoreError> for Refusal {
+    /// As of the [`Error`] that a verb makes of it.
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Invalid> for Refusal {
+    /// 400 with the reason `invalid`.
+    fn from(invalid: Invalid) -> Self {
+        Error::from(invalid).into()
+    }
+}
+
+impl From<Rejection> for Refusal {
+    /// The [`Challenge`] of the rejection, in a realm without a name.
+    fn from(rejection: Rejection) -> Self {
+        Self::challenge(Challenge::from(rejection), "")
+    }
+}
+
+impl From<HeaderError> for Refusal {
+    /// The [`Challenge`] of the error, in a realm without a name.
+    fn from(error: HeaderError) -> Self {
+        Self::challenge(Challenge::from(error), "")
+    }
+}
+
+impl From<VerifyError> for Refusal {
+    /// The [`Challenge`] of the error, in a realm without a name, with the error as its [cause](Self::cause).
+    fn from(error: VerifyError) -> Self {
+        Self::of_error(error, "", &[])
+    }
+}
