@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::{Cached, FixedClock, MemoryStore, TokenStore, Tokens};
+use keyfob::{MemoryStore, TokenStore, Tokens, clock::FixedClock, store::cache::Cached};
 
 use super::engines::Engine;
 use super::measure::{Beside, by_turns, clock_cost, median, nanos, number, progress, time};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, FixedClock, Issued, Keyring, Lifetime, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix,
-    ProjectId, ScopeSet, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, mint_with,
+    Access, Actor, Issued, Keyring, Lifetime, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId,
+    ScopeSet, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, clock::FixedClock, record::mint_with,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -99,7 +99,7 @@ impl Population {
 
 fn keyring() -> Keyring {
     let pepper = Pepper::new((0..32).collect()).unwrap();
-    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper).unwrap()
+    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper)
 }
 
 /// Verifies a token that is good.
