@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::heap;
-use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 use keyfob::{
     Access, AddressRanges, FixedClock, Keyring, MemoryStore, Policy, PresentedToken, Rejection, Scope, ScopeSet,
     Tokens, check, mint,
 };
+
+use crate::heap;
+use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 
 /// How many allocations `act` makes on this thread.
 fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::heap;
-use crate::support::{CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 use keyfob::{
     Access, Event, EventSink, FixedClock, KeyNumber, Keyring, Pepper, Policy, Rejection, Tokens, Usage, mint,
 };
+
+use crate::heap;
+use crate::support::{CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, project};
 use keyfob::{
     Access, Actor, AddressRanges, Disabled, InProject, Lifetime, Metadata, NewToken, Policy, PresentedToken, Rejection,
     Revocation, RevocationReason, Scope, ScopeSet, Status, Timestamp, TokenKind, TokenRecord, Verified, check, mint,
 };
+
+use crate::support::{actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

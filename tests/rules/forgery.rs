@@ -1,7 +1,8 @@
 //! Whoever does not hold a token reaches no store: with a pepper, every near miss and every forgery ends in the process.
 
-use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 use keyfob::{Access, Keyring, Policy, Rejection, TokenText, Tokens, mint};
+
+use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 
 /// Every text that one substitution, deletion, insertion or swap of unequal neighbours makes of a token.
 fn near_misses(token: &str) -> Vec<String> {

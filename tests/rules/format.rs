@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Script, actor, keyring, now, pepper, prefix};
 use keyfob::{
     KeyNumber, Keyring, Name, NewToken, OwnerId, Pepper, PlaintextToken, Policy, Prefix, PresentedToken, ProjectId,
     TokenText, mint_with,
 };
+
+use crate::support::{Script, actor, keyring, now, pepper, prefix};
 
 /// The rows of a data file, without its comments.
 fn rows<const N: usize>(data: &'static str) -> impl Iterator<Item = [&'static str; N]> {

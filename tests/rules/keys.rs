@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use crate::support::{actor, new_token, now, pepper, prefix};
 use keyfob::{
     Access, Field, FixedClock, KeyCheck, KeyNumber, Keyring, Lifetime, MemoryStore, NewToken, Pepper, Rejection,
     RetireError, RevocationReason, Tokens,
 };
+
+use crate::support::{actor, new_token, now, pepper, prefix};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const LEAK: RevocationReason = RevocationReason::KeyCompromise;

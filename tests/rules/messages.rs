@@ -5,13 +5,14 @@ use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 use keyfob::{
     Access, ConfirmError, Credential, FixedClock, ForeignDigest, ForeignHash, HeaderError, Interrupted, Invalid,
     KeyNumber, Keyring, MemoryStore, MintError, PolicyBreach, PolicyError, PresentedToken, ProjectId, Rejection,
     RngError, RotateError, Scope, ScopeSet, Status, StoreError, StoreErrorKind, SuccessionError, Timestamp, Tokens,
     TransitionError, WithinError,
 };
+
+use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 #[track_caller]
 fn differ(errors: &[&dyn Display]) {

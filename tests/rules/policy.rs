@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, project};
 use keyfob::{
     Access, FixedClock, Issued, Lifetime, Lifetimes, MemoryStore, Name, NewToken, OwnerId, OwnerState, Owners,
     OwnersError, Policy, PolicyBreach, ProjectId, Rejection, RevocationReason, Scope, Timestamp, TokenKind,
     TokenRecord, Tokens, Usage,
 };
+
+use crate::support::{actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);

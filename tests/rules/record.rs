@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now};
 use keyfob::{
     AddressRanges, Change, Disabled, Lifetime, Lifetimes, MintError, Narrowing, NewToken, NoticeStage, Policy,
     PolicyBreach, PolicyError, RequestId, Revocation, RevocationReason, Rotation, ScopeSet, Status, Succession,
     SuccessionError, Timestamp, TokenId, TokenKind, TokenRecord, Transition, TransitionError, mint, rotate,
 };
+
+use crate::support::{actor, keyring, new_token, now};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MS: Duration = Duration::from_millis(1);

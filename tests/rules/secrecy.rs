@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::fmt::Debug;
 
-use crate::support::{Script, actor, keyring, new_token, now, pepper, project, with_checksum};
 use keyfob::{
     Access, Challenge, Credential, Digest, ErasedStore, FixedClock, Keyring, ListQuery, MemoryStore, Pepper,
     PlaintextToken, Policy, PresentedToken, Rejection, RevocationReason, StoreError, StoreErrorKind, TokenStore,
     TokenText, Tokens, mint, mint_with,
 };
 use rand_core::{TryCryptoRng, TryRng};
+
+use crate::support::{Script, actor, keyring, new_token, now, pepper, project, with_checksum};
 
 /// All runs of four characters of what must not be shown.
 struct Secrets(HashSet<[u8; 4]>);

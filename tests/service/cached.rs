@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::support::kit::keeps_every_law;
-use crate::support::{CountingStore, actor, keyring, new_token, project};
 use keyfob::{
     Access, Cached, MemoryStore, PageSize, RevocationReason, RevokeGroup, StoreErrorKind, TokenId, TokenKey,
     TokenStore, Tokens,
 };
+
+use crate::support::kit::keeps_every_law;
+use crate::support::{CountingStore, actor, keyring, new_token, project};
 
 const LONG: Duration = Duration::from_secs(3600);
 

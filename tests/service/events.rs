@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Script, actor, keyring, new_token, now, project};
 use keyfob::{
     Access, Actor, Changed, Clock, Event, EventSink, FixedClock, ForeignDigest, ForeignHash, ForeignToken, Imported,
     Issued, LeakedToken, Lifetime, MemoryStore, Name, Narrowing, NewToken, NoticeStage, OwnerId, OwnerState, Owners,
     OwnersError, PageSize, Policy, ProjectId, Rejection, RequestId, RevocationReason, RevokeGroup, Rotation, ScopeSet,
     TokenRecord, TokenStore, Tokens, mint_with,
 };
+
+use crate::support::{Script, actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

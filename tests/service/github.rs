@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
@@ -19,6 +18,8 @@ use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
 /// A key of the test's own: its name, and the bytes that it is made of.
 const CURRENT: (&str, u8) = ("current", 7);

@@ -4,13 +4,14 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::old_tokens::{digest_in_hex, old_text, shape, stored_hash};
-use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 use keyfob::{
     Access, Disabled, ErasedImport, FixedClock, ForeignHash, ForeignToken, ImportError, ImportKey, ImportOutcome,
     ImportProgress, ImportRow, ImportStore, Imported, Invalid, KeyNumber, Keyring, MemoryStore, Pepper, Rejection,
     Revocation, RevocationReason, Rotation, SqliteStore, StoreError, Timestamp, TokenRecord, TokenStore, Tokens,
 };
+
+use crate::support::old_tokens::{digest_in_hex, old_text, shape, stored_hash};
+use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S, FixedClock>;
 

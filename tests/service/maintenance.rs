@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 use keyfob::{
     Batch, FixedClock, Interrupted, KeyNumber, Keyring, Life, Lifetime, ListQuery, MemoryStore, Name, NewToken,
     NoticeStage, OwnerId, PageSize, Pepper, Policy, ProjectId, ProjectsQuery, RetireError, Revocation,
     RevocationReason, RevokeBatch, RevokeGroup, Rotation, Status, StoreError, StoreErrorKind, StoreMaintenance,
     Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Tokens, mint,
 };
+
+use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MS: Duration = Duration::from_millis(1);

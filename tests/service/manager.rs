@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, project};
 #[cfg(feature = "cache")]
 use keyfob::Cached;
 use keyfob::{
@@ -11,6 +10,8 @@ use keyfob::{
     NewToken, OwnerId, OwnerState, Owners, OwnersError, Policy, PolicyError, ProjectId, Rejection, RevocationReason,
     RotateError, Rotation, Scope, ScopeSet, SuccessionError, TokenKind, TokenRecord, TokenStore, Tokens, WithinError,
 };
+
+use crate::support::{actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{CountingStore, Script, actor, keyring, new_token, now, project};
 use keyfob::{
     Access, Clock, Event, EventSink, FixedClock, Issued, Keyring, Lifetime, MemoryStore, Narrowing, OwnerId,
     OwnerState, Owners, OwnersError, Policy, ProjectId, Rejection, RevocationReason, Rotation, Scope, ScopeSet,
     Timestamp, TokenRecord, TokenStore, Tokens, Usage, Verified, mint_with,
 };
+
+use crate::support::{CountingStore, Script, actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -7,12 +7,13 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::support::{actor, keyring, new_token, now, project};
 use keyfob::{
     Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, Name, NewToken, OwnerId, PageSize, Policy,
     PolicyBreach, ProjectId, Rejection, StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore,
     Tokens, Touch, Usage,
 };
+
+use crate::support::{actor, keyring, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

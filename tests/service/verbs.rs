@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{CountingStore, actor, keyring, new_token, now, pepper, prefix, project};
 use keyfob::{
     Access, Actor, Batch, ErasedStore, FixedClock, IssueError, KeyNumber, Keyring, Lifetime, ListOrder, ListQuery,
     MemoryStore, MintError, Name, NewToken, OwnerId, PageSize, Pepper, Policy, PolicyError, ProjectId, Rejection,
     Revocation, RevocationReason, RevokeBatch, RevokeGroup, Rotation, Status, StoreError, StoreErrorKind, TokenKey,
     TokenStore, Tokens,
 };
+
+use crate::support::{CountingStore, actor, keyring, new_token, now, pepper, prefix, project};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

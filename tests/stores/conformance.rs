@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::support::kit::{Erased, keeps_every_law};
 use keyfob::MemoryStore;
+
+use crate::support::kit::{Erased, keeps_every_law};
 
 #[tokio::test]
 async fn memory_by_value() {

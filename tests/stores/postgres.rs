@@ -7,17 +7,18 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "serde")]
-use crate::support::kit::serves_texts_of_an_earlier_rule;
-use crate::support::kit::{Erased, keeps_every_law};
-use crate::support::postgres::{Server, shared};
-use crate::support::{actor, keyring, new_token, now, project};
 use keyfob::{
     Clock, PageSize, PostgresStore, Revocation, RevocationReason, StoreErrorKind, SystemClock, TokenId, TokenKey,
     TokenStore, Tokens, mint,
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
+
+#[cfg(feature = "serde")]
+use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{Erased, keeps_every_law};
+use crate::support::postgres::{Server, shared};
+use crate::support::{actor, keyring, new_token, now, project};
 
 #[tokio::test]
 async fn by_value() {

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::kit::keeps_every_law;
-use crate::support::postgres::Server;
-use crate::support::{actor, keyring, new_token, now};
 use keyfob::{Cached, Feed, PostgresStore, Recent, Revocation, RevocationReason, TokenKey, TokenStore, Told, mint};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+
+use crate::support::kit::keeps_every_law;
+use crate::support::postgres::Server;
+use crate::support::{actor, keyring, new_token, now};
 
 /// Longer than a busy machine takes to bring a beat over.
 const LAG: Duration = Duration::from_secs(2);

@@ -8,15 +8,17 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keyfob::{
+    Access, ChangeError, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, Status,
+    StoreErrorKind, StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
+};
+use tokio::task::JoinSet;
+
 use crate::support::kit::keeps_the_laws_of_tokens;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
 use crate::support::redis::{Servers, shared_cluster, shared_server};
 use crate::support::{actor, keyring, new_token, now};
-use keyfob::{
-    Access, ChangeError, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, Status,
-    StoreErrorKind, StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
-};
 
 #[tokio::test]
 async fn on_a_cluster_by_value() {
@@ -75,16 +77,23 @@ fn cause(error: &dyn Error) -> String {
 #[tokio::test]
 async fn an_owner_of_many_is_revoked_by_short_scripts() {
     const MANY: usize = 20_000;
+    // So that they share a sync.
+    const AT_ONCE: usize = 200;
     let Some(servers) = Servers::one() else { return };
     let store = servers.store().await;
     let tokens = Tokens::new(keyring(), store.clone());
     let mut texts = Vec::new();
-    for made in 0..MANY {
-        let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
-        if made % 1_000 == 0 {
-            texts.push(issued.token.expose_secret().to_owned());
+    for batch in 0..MANY / AT_ONCE {
+        let mut inserts = JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+            if inserts.is_empty() && batch % 5 == 0 {
+                texts.push(issued.token.expose_secret().to_owned());
+            }
+            let store = store.clone();
+            inserts.spawn(async move { store.insert(issued.record, None, None).await.unwrap() });
         }
-        store.insert(issued.record, None, None).await.unwrap();
+        assert_eq!(inserts.join_all().await.len(), AT_ONCE);
     }
     servers.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "100000"]);
     servers.ask(&["SLOWLOG", "RESET"]);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "serde")]
-use crate::support::kit::serves_texts_of_an_earlier_rule;
-use crate::support::kit::{Erased, keeps_every_law};
 use keyfob::SqliteStore;
 use sqlx::sqlite::SqlitePoolOptions;
 use tempfile::TempDir;
+
+#[cfg(feature = "serde")]
+use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{Erased, keeps_every_law};
 
 async fn opened() -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Two processes on one database do two things to the same tokens at the same moment, 300 times each pair, or 10,000 times with
+//! Two processes on one database do two things to the same tokens at the same moment, 100 times each pair, or 10,000 times with
 //! `KEYFOB_TEST_SIZE=full`: what comes of it is always what one order or the other gives.
 //!
 //! [`managers`] does the same to a managing token and what it issues.
@@ -18,10 +18,11 @@ use keyfob::{
 mod managers;
 mod pairs;
 
-use crate::support::other::{Other, nanos, say};
-use crate::support::{Script, actor, base62, keyring, project, size};
 use pairs::{RACES, Race};
 use tempfile::TempDir;
+
+use crate::support::other::{Other, nanos, say};
+use crate::support::{Script, actor, base62, keyring, project, size};
 
 /// At most, so that each round has numbers of its own.
 const MOST_ROUNDS: u64 = 10_000;
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many rounds of each race there are at least, and at most if one of its orders is rare on this machine.
 fn rounds() -> (u64, u64) {
-    if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (300, 3_000) }
+    if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
 }
 
 fn new_token(owner: &str, name: &str) -> NewToken {

@@ -15,11 +15,18 @@ mod verifier;
 
 use revoker::{OWNERS, Revoker, TOKENS};
 
+use crate::support::size;
+
 const BOUND: Duration = Duration::from_millis(200);
 
 /// How often all tokens are revoked and made anew, by the size of the test.
 fn rounds() -> usize {
-    if crate::support::size::is_full() { 100 } else { 40 }
+    if size::is_full() { 100 } else { 8 }
+}
+
+/// How often something fails in each test of a fault: often enough that each of its kinds does.
+fn fault_rounds() -> usize {
+    if size::is_full() { 10 } else { 4 }
 }
 
 const DATABASE: &str = "KEYFOB_STALENESS_DATABASE";

@@ -13,11 +13,9 @@ use crate::staleness::faults::{
 };
 use crate::staleness::proxy::{Proxy, Side};
 use crate::staleness::revoker::Revoker;
-use crate::staleness::{ALONE, BOUND, FORGETS, STANDBY};
+use crate::staleness::{ALONE, BOUND, FORGETS, STANDBY, fault_rounds};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
-
-const ROUNDS: usize = 10;
 
 /// The URL of a new database that has the tables.
 async fn migrated(server: &Server) -> String {
@@ -53,7 +51,7 @@ async fn its_feed_is_cut_again_and_again() {
         }
         ended.len() as u64
     };
-    is_bounded_amid("PostgreSQL, feed cut", revoker, ROUNDS, cut).await;
+    is_bounded_amid("PostgreSQL, feed cut", revoker, fault_rounds(), cut).await;
 }
 
 /// Its connection stays open, and nothing comes, so that only its own word tells that it is lost.
@@ -68,7 +66,7 @@ async fn its_feed_falls_silent() {
         let revoker = Revoker::start(&database, &through, SOUND).await;
         // Once it listens again, it is silenced again.
         let silence = async |_| proxy.silence(side) as u64;
-        is_bounded_amid("PostgreSQL, feed silent", revoker, ROUNDS / 2, silence).await;
+        is_bounded_amid("PostgreSQL, feed silent", revoker, fault_rounds() / 2, silence).await;
     }
     let proxy = Proxy::before(server.port);
     let through = server.url_by(proxy.port, &database);
@@ -92,7 +90,7 @@ async fn it_is_restarted() {
         1
     };
     // That the feed was lost each time shows that it was felt. Verifications may well wait until it is up again.
-    is_bounded_amid("PostgreSQL, restarted", revoker, ROUNDS, restart).await;
+    is_bounded_amid("PostgreSQL, restarted", revoker, fault_rounds(), restart).await;
 }
 
 #[tokio::test]
@@ -143,7 +141,7 @@ async fn its_standby_lags() {
             .await;
             0
         };
-        is_bounded_amid("PostgreSQL, standby lags", revoker, ROUNDS, lag).await;
+        is_bounded_amid("PostgreSQL, standby lags", revoker, fault_rounds(), lag).await;
         // A crash makes it forget how often it was asked.
         assert!(look_ups(&at_standby).await > 0);
     }

@@ -3,13 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::staleness::ALONE;
 use crate::staleness::faults::{SOUND, has_no_answer_while_it_is_down, is_bounded_amid};
 use crate::staleness::revoker::Revoker;
+use crate::staleness::{ALONE, fault_rounds};
 use crate::support::project;
 use crate::support::redis::{Servers, shared_cluster};
-
-const ROUNDS: usize = 10;
 
 /// Does what waits for a program.
 async fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
@@ -35,7 +33,7 @@ async fn its_feed_is_cut_again_and_again() {
         }
         cuts
     };
-    is_bounded_amid("Redis Cluster, feed cut", revoker, ROUNDS, cut).await;
+    is_bounded_amid("Redis Cluster, feed cut", revoker, fault_rounds(), cut).await;
 }
 
 /// The master that has the tokens; its replica takes over.
@@ -53,7 +51,7 @@ async fn its_master_is_killed() {
         }
         0
     };
-    let (counts, repeated) = is_bounded_amid("Redis Cluster, master killed", revoker, ROUNDS, fail_over).await;
+    let (counts, repeated) = is_bounded_amid("Redis Cluster, master killed", revoker, fault_rounds(), fail_over).await;
     assert!(repeated > 0 && counts.unanswered > 0);
 }
 
@@ -79,7 +77,7 @@ async fn a_node_is_restarted() {
         }
         0
     };
-    let (counts, repeated) = is_bounded_amid("Redis Cluster, node restarted", revoker, ROUNDS, restart).await;
+    let (counts, repeated) = is_bounded_amid("Redis Cluster, node restarted", revoker, fault_rounds(), restart).await;
     assert!(repeated > 0 && counts.unanswered > 0);
 }
 

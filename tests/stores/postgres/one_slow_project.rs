@@ -11,6 +11,7 @@ use keyfob::{
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::support::postgres::shared;
@@ -25,6 +26,9 @@ const DEAD: i64 = 20_000;
 const MOST: u64 = 50;
 /// How long a process holds the turn: twice as long as any call may wait.
 const HELD: Duration = Duration::from_secs(10);
+
+/// Two tests at a time, because each keeps the machine busy and bounds how long calls may take.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// A service with a busy project, and a quiet one with one token.
 struct World {
@@ -92,6 +96,7 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_issues_hardly_slow_verification_in_another_project() {
+    let _turn = TURNS.acquire().await.unwrap();
     // Short rounds, so that what else runs on the machine falls on both phases alike.
     let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
     /// More than a round takes, unless verification waits for the issues.
@@ -142,6 +147,7 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_another_process_holds_stops_no_other_project() {
+    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
     let world = Arc::new(World::new(server.store().await).await);
     let of_busy = world.issue("666").await.unwrap();
@@ -186,6 +192,7 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
+    let _turn = TURNS.acquire().await.unwrap();
     const ROUNDS: usize = 6;
     const CALLS: usize = 50;
     let Some(server) = shared() else { return };
@@ -222,6 +229,7 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
 /// A group's revocation may hold many rows locked for long, and calls on these wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_stay_locked_stop_no_other_project() {
+    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
     let world = Arc::new(World::new(server.store().await).await);
     let of_busy = world.issue("666").await.unwrap();
@@ -352,6 +360,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
 /// Another member's token has leaked, and must end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
+    let _turn = TURNS.acquire().await.unwrap();
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(server) = shared() else { return };
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
@@ -379,6 +388,7 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
 /// The flooding member is to lose all of their tokens, and so is another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
+    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     tokens.issue(&actor(), new_token()).await.unwrap();
@@ -405,6 +415,7 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
 /// half its pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
+    let _turn = TURNS.acquire().await.unwrap();
     const TURNS: usize = 5;
     let Some(server) = shared() else { return };
     let world = Arc::new(World::new(server.store().await).await);
@@ -449,6 +460,7 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
 /// rule on disuse needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
+    let _turn = TURNS.acquire().await.unwrap();
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(server) = shared() else { return };
     let tokens = Tokens::new(keyring(), server.store().await);
@@ -483,6 +495,7 @@ async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written(
 /// A flood in a project that comes first by its name. Notices of another one are sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
+    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let new = NewToken::new(project("900"), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
@@ -511,6 +524,7 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
 /// the version. A revocation asks for no version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
+    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let mut keys = Vec::new();
