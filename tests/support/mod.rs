@@ -4,9 +4,11 @@
 #[macro_use]
 pub mod handed_on;
 
+pub mod alone;
 #[cfg(feature = "conformance")]
 pub mod kit;
 pub mod notes;
+pub mod old_tokens;
 pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;

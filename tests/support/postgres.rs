@@ -61,10 +61,11 @@ impl Server {
     /// A folder and a port.
     fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
-            println!("skipped: PostgreSQL is not installed");
+            test_summary::missing("PostgreSQL is not installed");
             return None;
         };
+        let version = programs.parent().and_then(Path::file_name).expect("the folder of a version");
+        test_summary::engine(&format!("PostgreSQL {}", version.display()));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -34,7 +34,14 @@ struct Node {
 }
 
 /// The cluster that the tests of this process share, for as long as one of them holds it; `None` where Redis is not installed.
+/// No test empties it.
 pub fn shared_cluster() -> Option<Arc<Servers>> {
+    static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
+    shared(&SHARED, || Servers::cluster(0))
+}
+
+/// The same, shared by the tests that empty it, of which one runs at a time.
+pub fn shared_cluster_to_empty() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
 }
@@ -109,11 +116,14 @@ impl Servers {
     }
 
     fn start_nodes(parent: impl AsRef<Path>, settings: &[&str], nodes: Vec<Node>, clustered: bool) -> Option<Self> {
-        if Command::new("redis-server").arg("--version").output().is_err() {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
-            println!("skipped: Redis is not installed");
+        let Ok(version) = Command::new("redis-server").arg("--version").output() else {
+            test_summary::missing("Redis is not installed");
             return None;
-        }
+        };
+        // `Redis server v=7.0.15 sha=…`.
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version = version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of no version");
+        test_summary::engine(&format!("Redis {version}{}", if clustered { ", a cluster" } else { "" }));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
         let count = nodes.len();

@@ -1,0 +1,7 @@
+//! The repository itself: its layers, its package, its documents, and its tests.
+
+mod claims;
+mod layers;
+mod package;
+mod readme;
+mod test_files;

@@ -1,0 +1,9 @@
+//! Guarded routes, from the request to the answer.
+
+mod answers;
+mod long_lived;
+mod places;
+mod projects;
+#[cfg(feature = "tracing")]
+mod secrecy;
+mod world;

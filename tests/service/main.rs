@@ -1,0 +1,26 @@
+//! The operations of `Tokens` over a store, and what stands around them: routes, caches, reports, scanners.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(all(feature = "cache", feature = "conformance"))]
+mod cached;
+mod events;
+#[cfg(feature = "github")]
+mod github;
+#[cfg(feature = "sqlite")]
+mod import;
+#[cfg(feature = "leak")]
+mod leak;
+mod maintenance;
+mod manager;
+mod recheck;
+#[cfg(feature = "scan")]
+mod scan;
+#[cfg(feature = "scan")]
+mod scanners;
+mod usage;
+mod verbs;
