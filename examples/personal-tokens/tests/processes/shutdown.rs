@@ -1,16 +1,12 @@
 //! The end of the process, as whoever runs it asks for it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::process::{Process, Visitor, client, command, whoami};
+use crate::support::{TOKENS, until};
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::Value;
-use support::process::{Process, Visitor, client, command, whoami};
-use support::{TOKENS, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -3,22 +3,18 @@
 //! It comes from PyPI (`pip install schemathesis`), and is looked for in `SCHEMATHESIS`, in `target/ci-tools` and on the path.
 //! A run that found something is repeated with the seed that it printed: `SCHEMATHESIS_SEED=…`.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::Host;
+use crate::support::document::template;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde_json::{Value, json};
-use support::Host;
-use support::document::template;
 use tokio::net::TcpListener;
 
 /// Of each operation and phase.
@@ -57,7 +53,7 @@ async fn the_api_does_what_its_document_says() {
     }
     // It reads both where it runs, and writes there too.
     std::fs::write(host.dir().join("uuids.txt"), uuids).unwrap();
-    std::fs::write(host.dir().join("schemathesis.toml"), include_str!("schemathesis.toml")).unwrap();
+    std::fs::write(host.dir().join("schemathesis.toml"), include_str!("../schemathesis.toml")).unwrap();
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v2/openapi.json", listener.local_addr().unwrap());

@@ -1,10 +1,6 @@
 //! The first start prints the password of the first person before it makes the account, and a lost
 //! password can be replaced.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -12,11 +8,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::process::{Process, Visitor, client, command};
+use crate::support::{TOKENS, until};
 use keyfob::SqliteStore;
 use personal_tokens::setup::{self, FirstSignIn};
 use serde_json::{Value, json};
-use support::process::{Process, Visitor, client, command};
-use support::{TOKENS, until};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 

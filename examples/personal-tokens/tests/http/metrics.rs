@@ -1,12 +1,9 @@
 //! The page that Prometheus reads: each line is of its text format, and the numbers move with what they count.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::support::{Host, REVOKE_ALL, WHOAMI};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
@@ -14,7 +11,6 @@ use keyfob::Rejection;
 use personal_tokens::metrics;
 use personal_tokens::setup::Settings;
 use serde_json::json;
-use support::{Host, REVOKE_ALL, WHOAMI};
 use tower::ServiceExt;
 
 /// What the page says: each series, as it is written, with its value.

@@ -3,10 +3,6 @@
 //!
 //! `KEYFOB_TEST_SIZE=full` also sends sign-ins and reports without end from 1,500 connections.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -14,6 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::process::{PATIENCE, Process, client, command};
+use crate::support::{Host, WHOAMI, size};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -24,8 +22,6 @@ use personal_tokens::leaks::reports;
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::PREFIX;
 use serde_json::json;
-use support::process::{PATIENCE, Process, client, command};
-use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

@@ -1,14 +1,10 @@
 //! Tests what the process does on its own, beside its requests.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::process::{Process, Visitor, client, command, whoami};
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::json;
-use support::process::{Process, Visitor, client, command, whoami};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 

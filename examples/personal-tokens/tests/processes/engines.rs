@@ -1,25 +1,15 @@
 //! Each engine beneath the service: the tokens are on it, what is the service's own is not, and processes share both.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/redis.rs"]
-mod redis;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Host, WHOAMI, until};
+use crate::{postgres, redis};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
-use support::{Host, WHOAMI, until};
 
 /// Longer than an engine takes for an answer on a busy machine.
 const CACHE: Duration = Duration::from_secs(2);
@@ -137,7 +127,7 @@ async fn no_failed_start_tells_a_password() {
         "sqlite:/nowhere/s3cr3t.db?s3cr3t",
     ] {
         for by_option in [false, true] {
-            let mut command = support::process::command(dir.path());
+            let mut command = crate::support::process::command(dir.path());
             match by_option {
                 true => command.args(["--database-url", url]),
                 false => command.env("DATABASE_URL", url),

@@ -1,18 +1,14 @@
 //! Every shape and status code of the JSON API, of its two doors and of the refusals.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()

@@ -1,15 +1,12 @@
 //! The first start and the second, as a person runs them.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::process::{Process, Visitor, client, command, output_within, whoami};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{
@@ -17,7 +14,6 @@ use keyfob::{
 };
 use personal_tokens::key_checks;
 use personal_tokens::setup::{self, PREFIX, Settings};
-use support::process::{Process, Visitor, client, command, output_within, whoami};
 
 /// What it prints until it is stopped.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
@@ -348,7 +344,7 @@ async fn of_two_first_starts_with_different_peppers_one_is_refused() {
         let file = dir.path().join("personal-tokens.db");
         let database = async || {
             let pool = SqliteStore::open(&file).await.unwrap().pool().clone();
-            sqlx::raw_sql(include_str!("../src/schema.sql")).execute(&pool).await.unwrap();
+            sqlx::raw_sql(include_str!("../../src/schema.sql")).execute(&pool).await.unwrap();
             pool
         };
         let pools = (database().await, database().await);

@@ -2,17 +2,6 @@
 //! acknowledged is lost, and no token that was ended is accepted in a request that began later than the bound of the cache after
 //! the acknowledgement.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/notes.rs"]
-mod notes;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use notes::Notes;
+use crate::notes::Notes;
+use crate::postgres;
+use crate::support::TOKENS;
+use crate::support::process::{Process, Visitor, client, command, json, whoami};
 use serde_json::{Value, json};
-use support::TOKENS;
-use support::process::{Process, Visitor, client, command, json, whoami};
 
 /// How old the answer of a process's cache may be. An answer of PostgreSQL that took longer would be none, and the load must meet
 /// no such answer, however busy the machine is.

@@ -2,31 +2,22 @@
 //! a balancer: no request with a live token is refused or lost, an ended token is refused from its acknowledgement on, and
 //! whatever was acknowledged is there afterwards.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../move_to_postgres/moving/mod.rs"]
+#[path = "../../../move_to_postgres/moving/mod.rs"]
 mod moving;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/notes.rs"]
-mod notes;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::notes::Notes;
+use crate::postgres;
+use crate::support::TOKENS;
+use crate::support::process::{Process, Visitor, command, json, whoami};
 use moving::Move;
-use notes::Notes;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
-use support::TOKENS;
-use support::process::{Process, Visitor, command, json, whoami};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 

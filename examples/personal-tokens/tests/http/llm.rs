@@ -1,19 +1,15 @@
 //! The back end that tokens open: what reaches a model's provider, what comes back, and who may ask.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::convert::Infallible;
 use std::time::Duration;
 
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use support::upstream::Upstream;
-use support::{Answer, Host, TOKENS, assert_holds_no_part};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
