@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 use keyfob::{Actor, Event, EventSink, LeakedToken, ProjectId, Rejection, RevocationReason, TokenId, TokenKey};
 use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
+
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 

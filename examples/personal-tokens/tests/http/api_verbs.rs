@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 use axum::body::Body;
 use personal_tokens::api::{guard, routes};
 use serde_json::{Value, json};
+
+use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 fn path_of(token: &Value, verb: &str) -> String {
     format!("{TOKENS}{}{verb}", token["uuid"].as_str().unwrap())

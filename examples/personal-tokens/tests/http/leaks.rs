@@ -5,9 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::postgres;
-use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +21,10 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::postgres;
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";

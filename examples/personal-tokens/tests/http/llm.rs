@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
 

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{Host, Person};
 use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, TokenStore, mint};
+
+use crate::support::{Host, Person};
 
 const MANY: usize = 10_000;
 

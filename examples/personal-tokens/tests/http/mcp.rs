@@ -1,8 +1,9 @@
 //! The end point for clients of the Model Context Protocol.
 
-use crate::support::{Answer, Host};
 use axum::http::Request;
 use serde_json::{Value, json};
+
+use crate::support::{Answer, Host};
 
 struct Client {
     host: Host,

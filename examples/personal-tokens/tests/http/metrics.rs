@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::support::{Host, REVOKE_ALL, WHOAMI};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
@@ -12,6 +11,8 @@ use personal_tokens::metrics;
 use personal_tokens::setup::Settings;
 use serde_json::json;
 use tower::ServiceExt;
+
+use crate::support::{Host, REVOKE_ALL, WHOAMI};
 
 /// What the page says: each series, as it is written, with its value.
 async fn read(host: &Host) -> BTreeMap<String, f64> {

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
 use axum::body::Body;
 use axum::http::Request;
 use futures_util::future::join_all;
 use personal_tokens::tokens::notices;
 use serde_json::{Value, json};
+
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 

@@ -1,7 +1,8 @@
 //! Tests the page on which a person changes their own password. It needs no script.
 
-use crate::support::{Host, WHOAMI};
 use axum::http::Request;
+
+use crate::support::{Host, WHOAMI};
 
 const PATH: &str = "/settings/password";
 const NEW: &str = "a battery of new words";

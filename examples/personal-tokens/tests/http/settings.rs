@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, Person, WHOAMI};
 use keyfob::PlaintextToken;
 use personal_tokens::connect::{PLACEHOLDER, Tool};
 use serde_json::{Value, json};
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];

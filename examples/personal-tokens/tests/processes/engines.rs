@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Host, WHOAMI, until};
-use crate::{postgres, redis};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
+
+use crate::support::{Host, WHOAMI, tempdir, until};
+use crate::{postgres, redis};
 
 /// Longer than an engine takes for an answer on a busy machine.
 const CACHE: Duration = Duration::from_secs(2);
@@ -58,7 +59,7 @@ async fn is_an_engine(url: &str) {
     assert!(setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.is_ok());
 
     // A data directory of its own would have a pepper of its own, to which all of these are forged.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let refused = setup::open(dir.path(), settings, Arc::new(SystemClock)).await.err().unwrap();
     assert!(refused.to_string().contains("no pepper"), "{refused}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is begun");
@@ -66,7 +67,7 @@ async fn is_an_engine(url: &str) {
 
 #[tokio::test]
 async fn another_file_is_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     is_an_engine(&format!("sqlite:{}", dir.path().join("tokens.db").display())).await;
 }
 
@@ -113,7 +114,7 @@ async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() 
 /// A password in the address: what fails to start says why, and not that.
 #[tokio::test]
 async fn no_failed_start_tells_a_password() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     for url in [
         "postgres://ada:s3cr3t@127.0.0.1:1/tokens",
         "postgres://ada:s3cr3t@127.0.0.1:port/tokens",

@@ -11,15 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::notes::Notes;
-use crate::postgres;
-use crate::support::TOKENS;
-use crate::support::process::{Process, Visitor, command, json, whoami};
 use moving::Move;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::notes::Notes;
+use crate::postgres;
+use crate::support::process::{Process, Visitor, command, json, whoami};
+use crate::support::{TOKENS, tempdir};
 
 /// How many acts there are of each kind, and how many requests of each outcome, before the move goes on.
 const MORE: usize = 5;
@@ -219,7 +220,7 @@ fn client() -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_moves_and_nobody_is_refused_for_it() {
     let Some(server) = postgres::Server::start() else { return };
-    let (url, dir) = (server.database(), tempfile::tempdir().unwrap());
+    let (url, dir) = (server.database(), tempdir());
     let data = dir.path().join("data");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("config.json"), r#"{"policy": {"most_live_per_owner": 100000}}"#).unwrap();

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::notes::Notes;
 use crate::postgres;
-use crate::support::TOKENS;
 use crate::support::process::{Process, Visitor, client, command, json, whoami};
-use serde_json::{Value, json};
+use crate::support::{TOKENS, tempdir};
 
 /// How old the answer of a process's cache may be. An answer of PostgreSQL that took longer would be none, and the load must meet
 /// no such answer, however busy the machine is.
@@ -282,7 +283,7 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
         return;
     }
     let Some(server) = postgres::Server::start() else { return };
-    let (database, dir) = (server.database(), tempfile::tempdir().unwrap());
+    let (database, dir) = (server.database(), tempdir());
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("config.json"), r#"{"policy": {"most_live_per_owner": 100000}}"#).unwrap();
