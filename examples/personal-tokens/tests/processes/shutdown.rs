@@ -1,18 +1,15 @@
 //! The end of the process, as whoever runs it asks for it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::Value;
-use support::process::{Process, Visitor, client, command, whoami};
-use support::{TOKENS, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::process::{Process, Visitor, client, command, whoami};
+use crate::support::{TOKENS, tempdir, until};
 
 /// As `Process::ended`, beside what goes on in the test.
 async fn ended(mut process: Process) -> (bool, String) {
@@ -43,7 +40,7 @@ async fn started(data: &Path) -> (Process, Visitor, SqliteStore) {
 
 #[tokio::test]
 async fn what_is_in_memory_is_written_at_the_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let (process, visitor, store) = started(dir.path()).await;
     let at = process.address();
     let made = loop {
@@ -64,7 +61,7 @@ async fn what_is_in_memory_is_written_at_the_end() {
 
 #[tokio::test]
 async fn trail_that_waits_for_the_database_is_written_at_the_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let (process, visitor, store) = started(dir.path()).await;
     let at = process.address();
     let made = visitor.make(&at).await;
@@ -84,7 +81,7 @@ async fn trail_that_waits_for_the_database_is_written_at_the_end() {
 
 #[tokio::test]
 async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let (process, visitor, _) = started(dir.path()).await;
     let metrics = process.printed[2].strip_prefix("metrics: ").unwrap().trim_end_matches("/metrics").to_owned();
     let ready = async || {
@@ -112,7 +109,7 @@ async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
 
 #[tokio::test]
 async fn a_request_that_never_ends_holds_nobody_up_for_ever() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let (process, visitor, store) = started(dir.path()).await;
     let at = process.address();
     let made = visitor.make(&at).await;

@@ -1,9 +1,5 @@
 //! The page without its script: forms, dialogs, the shown-once pop-up, and what never leaves the service.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +9,8 @@ use axum::http::Request;
 use futures_util::future::join_all;
 use personal_tokens::tokens::notices;
 use serde_json::{Value, json};
-use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
+
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 

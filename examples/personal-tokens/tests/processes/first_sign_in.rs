@@ -1,10 +1,6 @@
 //! The first start prints the password of the first person before it makes the account, and a lost
 //! password can be replaced.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -15,10 +11,11 @@ use std::time::{Duration, Instant};
 use keyfob::SqliteStore;
 use personal_tokens::setup::{self, FirstSignIn};
 use serde_json::{Value, json};
-use support::process::{Process, Visitor, client, command};
-use support::{TOKENS, until};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
+
+use crate::support::process::{Process, Visitor, client, command};
+use crate::support::{TOKENS, tempdir, until};
 
 fn configure(data: &Path, config: &Value) {
     let path = data.join("config.json");
@@ -57,7 +54,7 @@ async fn start_with_a_bad_configuration_makes_no_account() {
         (json!({ "policy": 1 }), "config.json"),
         (json!({ "github_keys": "ftp://x" }), "github_keys must be"),
     ] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempdir();
         configure(dir.path(), &config);
         let refused = refused(&command(dir.path()).output().unwrap());
         assert!(refused.starts_with("personal-tokens: config.json") && refused.contains(said), "{config}: {refused}");
@@ -65,7 +62,7 @@ async fn start_with_a_bad_configuration_makes_no_account() {
         is_still_to_come(dir.path()).await;
     }
     // A model of a project that the first start makes is valid.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     configure(dir.path(), &json!({ "upstreams": upstreams(), "models": [model(2, "main")] }));
     is_still_to_come(dir.path()).await;
 }
@@ -97,13 +94,13 @@ fn ended(command: &mut Command) -> Output {
 #[tokio::test]
 async fn password_that_cannot_be_printed_makes_no_account() {
     for redirected in [">&-", ">/dev/null", ">/dev/full"] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempdir();
         let said = refused(&ended(&mut in_shell(dir.path(), redirected)));
         assert!(said.contains("the first sign-in"), "{redirected}: {said}");
         is_still_to_come(dir.path()).await;
     }
     // A pipe without a reader.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let mut piped = command(dir.path());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -115,7 +112,7 @@ async fn password_that_cannot_be_printed_makes_no_account() {
 /// Runs it as `personal-tokens | head -1`, which reads one line only.
 #[tokio::test]
 async fn first_line_of_a_first_start_has_the_password() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let head = Command::new("head").arg("-1").stdin(child.stdout.take().unwrap()).output().unwrap();
     let printed = String::from_utf8(head.stdout).unwrap();
@@ -143,7 +140,7 @@ async fn sign_in_status(at: &str, name: &str, password: &str) -> u16 {
 
 #[tokio::test]
 async fn lost_password_is_replaced_on_the_command_line() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let nowhere = dir.path().join("nowhere");
     let said = String::from_utf8(reset(&nowhere, "ada").stderr).unwrap();
     assert!(said.contains("there is no database") && !nowhere.exists(), "{said}");
@@ -178,7 +175,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
 /// The terminal may not take the line for long: ctrl-S, a pager, a full pipe.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let process = Process::start(&mut command(dir.path()), 2);
     let at = process.address();
     let (name, old) = process.first();
@@ -215,7 +212,7 @@ async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
 
 #[test]
 fn first_start_prints_its_sign_in_before_its_address() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.next().unwrap().starts_with("first sign-in, shown this once: name ada password "));

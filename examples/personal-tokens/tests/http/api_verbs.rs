@@ -1,16 +1,13 @@
 //! Rotate, disable, enable and revoke-all in the JSON API, and the document that describes all of it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
 use personal_tokens::api::{guard, routes};
 use serde_json::{Value, json};
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+
+use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 fn path_of(token: &Value, verb: &str) -> String {
     format!("{TOKENS}{}{verb}", token["uuid"].as_str().unwrap())
@@ -237,7 +234,7 @@ async fn the_document_has_every_route_and_no_other() {
     }
     assert_eq!(routed, described);
     // Routes of the API stand in that table only.
-    let app = include_str!("../src/app.rs");
+    let app = include_str!("../../src/app.rs");
     assert!(!app.contains(".route(\"/api"));
 }
 
@@ -253,7 +250,7 @@ async fn the_examples_are_of_their_schemas() {
             let several = several.into_iter().flatten().map(|(_, example)| &example["value"]);
             for example in object.get("example").into_iter().chain(several) {
                 found += 1;
-                support::document::assert_fits(&host.document, schema, example, "an example");
+                crate::support::document::assert_fits(&host.document, schema, example, "an example");
             }
         }
         match value {

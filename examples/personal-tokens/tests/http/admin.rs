@@ -1,15 +1,12 @@
 //! What an administrator sees and does, and that nobody else does.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::Duration;
 
 use keyfob::{Actor, Event, EventSink, LeakedToken, ProjectId, Rejection, RevocationReason, TokenId, TokenKey};
 use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
-use support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
+
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -40,7 +37,7 @@ async fn an_administrator_sees_who_holds_what_and_ends_it() {
     let person = ada.get("/admin/people/2").await.is(200).body;
     assert!(person.contains(id(&hers)) && person.contains(id(&own)) && !person.contains(id(&mine)));
     for page in [&page.body, &person] {
-        support::assert_holds_no_part(page, &hers);
+        crate::support::assert_holds_no_part(page, &hers);
     }
 
     let (csrf, at) = (page.field("csrf"), format!("/admin/tokens/{shared}/{}", id(&hers)));

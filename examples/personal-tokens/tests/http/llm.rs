@@ -1,9 +1,5 @@
 //! The back end that tokens open: what reaches a model's provider, what comes back, and who may ask.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -12,11 +8,12 @@ use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use support::upstream::Upstream;
-use support::{Answer, Host, TOKENS, assert_holds_no_part};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
 

@@ -1,9 +1,5 @@
 //! Every shape and status code of the JSON API, of its two doors and of the refusals.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
-use support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+
+use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -194,7 +191,7 @@ async fn anothers_token_is_refused() {
     let library = ada.project("Open library").await;
     let made = ada.make("n", Some(library)).await;
     let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
-    // As one that is not there: tests/attacks.rs holds the answers beside each other.
+    // As one that is not there: attacks.rs holds the answers beside each other.
     eve.get(&path).await.is(404);
     eve.delete(&path).await.is(400);
     for verb in ["rotate", "disable", "enable"] {

@@ -1,9 +1,5 @@
 //! The page that Prometheus reads: each line is of its text format, and the numbers move with what they count.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,8 +10,9 @@ use keyfob::Rejection;
 use personal_tokens::metrics;
 use personal_tokens::setup::Settings;
 use serde_json::json;
-use support::{Host, REVOKE_ALL, WHOAMI};
 use tower::ServiceExt;
+
+use crate::support::{Host, REVOKE_ALL, WHOAMI};
 
 /// What the page says: each series, as it is written, with its value.
 async fn read(host: &Host) -> BTreeMap<String, f64> {

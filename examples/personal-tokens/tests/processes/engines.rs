@@ -1,16 +1,6 @@
 //! Each engine beneath the service: the tokens are on it, what is the service's own is not, and processes share both.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/redis.rs"]
-mod redis;
-
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
-use support::{Host, WHOAMI, until};
+
+use crate::support::{Host, WHOAMI, tempdir, until};
+use crate::{postgres, redis};
 
 /// Longer than an engine takes for an answer on a busy machine.
 const CACHE: Duration = Duration::from_secs(2);
@@ -68,7 +60,7 @@ async fn is_an_engine(url: &str) {
     assert!(setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.is_ok());
 
     // A data directory of its own would have a pepper of its own, to which all of these are forged.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let refused = setup::open(dir.path(), settings, Arc::new(SystemClock)).await.err().unwrap();
     assert!(refused.to_string().contains("no pepper"), "{refused}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is begun");
@@ -76,7 +68,7 @@ async fn is_an_engine(url: &str) {
 
 #[tokio::test]
 async fn another_file_is_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     is_an_engine(&format!("sqlite:{}", dir.path().join("tokens.db").display())).await;
 }
 
@@ -123,7 +115,8 @@ async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() 
 /// A password in the address: what fails to start says why, and not that.
 #[tokio::test]
 async fn no_failed_start_tells_a_password() {
-    let dir = tempfile::tempdir().unwrap();
+    // All start at the same time, because some wait for their engine for seconds.
+    let mut started = Vec::new();
     for url in [
         "postgres://ada:s3cr3t@127.0.0.1:1/tokens",
         "postgres://ada:s3cr3t@127.0.0.1:port/tokens",
@@ -137,17 +130,22 @@ async fn no_failed_start_tells_a_password() {
         "sqlite:/nowhere/s3cr3t.db?s3cr3t",
     ] {
         for by_option in [false, true] {
-            let mut command = support::process::command(dir.path());
+            let dir = tempdir();
+            let mut command = crate::support::process::command(dir.path());
             match by_option {
                 true => command.args(["--database-url", url]),
                 false => command.env("DATABASE_URL", url),
             };
-            let output = command.env("RUST_LOG", "trace").output().unwrap();
-            assert!(!output.status.success(), "{url}");
-            let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
-            assert!(said.starts_with("personal-tokens: the "), "{said}");
-            assert!(!said.contains("s3cr3t"), "{url}: {said}");
-            println!("{url}: {said}");
+            command.env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(Stdio::piped());
+            started.push((url, command.spawn().unwrap(), dir));
         }
+    }
+    for (url, child, _dir) in started {
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success(), "{url}");
+        let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with("personal-tokens: the "), "{said}");
+        assert!(!said.contains("s3cr3t"), "{url}: {said}");
+        println!("{url}: {said}");
     }
 }

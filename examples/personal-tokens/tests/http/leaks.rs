@@ -1,13 +1,5 @@
 //! Reports of leaked tokens: what they end, what is answered, and how the owner hears of it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
-
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,10 +19,12 @@ use personal_tokens::metrics;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use support::upstream::Upstream;
-use support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::postgres;
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";

@@ -3,10 +3,6 @@
 //!
 //! `KEYFOB_TEST_SIZE=full` also sends sign-ins and reports without end from 1,500 connections.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -24,12 +20,18 @@ use personal_tokens::leaks::reports;
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::PREFIX;
 use serde_json::json;
-use support::process::{PATIENCE, Process, client, command};
-use support::{Host, WHOAMI, size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::support::process::{PATIENCE, Process, client, command};
+use crate::support::{Host, WHOAMI, size, tempdir};
+
+/// Held by a test that measures a service under a flood or opens thousands of connections: one at a time, because a
+/// second would fill the machine and the files that this process may open.
+static FLOOD: Mutex<()> = Mutex::const_new(());
 
 const HALF_OPEN: usize = 2000;
 const POSTS: usize = 200;
@@ -135,7 +137,8 @@ async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
-    let dir = tempfile::tempdir().unwrap();
+    let _alone = FLOOD.lock().await;
+    let dir = tempdir();
     let (process, address) = start_limited(dir.path()).await;
     let before = memory(&process, "VmRSS:");
 
@@ -178,6 +181,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_take_memory_in_proportion_to_their_size() {
+    let _alone = FLOOD.lock().await;
     // The checksum is public: anybody can make texts that are found.
     let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap()).unwrap();
     let look_alike = |_| {
@@ -190,7 +194,7 @@ async fn reports_take_memory_in_proportion_to_their_size() {
     let body = json!([{ "token": text, "url": url }]).to_string();
     assert!(body.len() <= reports::MOST_BYTES);
 
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let process = Process::start(&mut command(dir.path()), 2);
     let url = format!("{}/api/v2/leaks", process.address());
     let before = memory(&process, "VmRSS:");
@@ -229,7 +233,8 @@ async fn hold(address: SocketAddr, request: String) -> TcpStream {
 /// Nobody needs a password for this, and each connection sends 190 bytes once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_beside_600_sign_ins() {
-    let dir = tempfile::tempdir().unwrap();
+    let _alone = FLOOD.lock().await;
+    let dir = tempdir();
     let (_process, address) = start_limited(dir.path()).await;
     let held = join_all((0..600).map(|_| hold(address, sign_in()))).await;
     for _ in 0..3 {
@@ -273,7 +278,8 @@ async fn health_is_answered_beside_endless_floods_of_sign_ins_and_reports() {
     if !size::is_full() {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let _alone = FLOOD.lock().await;
+    let dir = tempdir();
     let (_process, address) = start_limited(dir.path()).await;
     flood(address, report_without_body()).await;
     flood(address, sign_in()).await;
@@ -284,6 +290,7 @@ const SIGN_INS: usize = 60;
 
 #[tokio::test]
 async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_else() {
+    let _alone = FLOOD.lock().await;
     let host = Host::start().await;
     let ada = host.ada().await;
     let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();

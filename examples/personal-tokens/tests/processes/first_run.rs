@@ -1,9 +1,5 @@
 //! The first start and the second, as a person runs them.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,7 +13,9 @@ use keyfob::{
 };
 use personal_tokens::key_checks;
 use personal_tokens::setup::{self, PREFIX, Settings};
-use support::process::{Process, Visitor, client, command, output_within, whoami};
+
+use crate::support::process::{Process, Visitor, client, command, output_within, whoami};
+use crate::support::tempdir;
 
 /// What it prints until it is stopped.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
@@ -30,7 +28,7 @@ fn printed(data: &Path, lines: usize) -> Vec<String> {
 
 #[test]
 fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path().join("data");
 
     let first = printed(&data, 2);
@@ -53,7 +51,7 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
 
 #[test]
 fn a_pepper_that_is_open_to_others_or_lost_stops_the_start() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path().join("data");
     printed(&data, 2);
     let pepper = data.join("pepper");
@@ -67,7 +65,7 @@ fn a_pepper_that_is_open_to_others_or_lost_stops_the_start() {
 
 #[tokio::test]
 async fn tokens_outlive_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let open = async || setup::open(dir.path(), Settings::default(), Arc::new(SystemClock)).await.unwrap();
 
     let (app, first) = open().await;
@@ -87,7 +85,7 @@ async fn tokens_outlive_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_several_first_starts_at_once_one_makes_the_first_person() {
     for _ in 0..2 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempdir();
         let starts: Vec<_> = (0..4)
             .map(|_| {
                 let data = dir.path().to_owned();
@@ -116,7 +114,7 @@ async fn of_several_first_starts_at_once_one_makes_the_first_person() {
 
 #[tokio::test]
 async fn two_processes_share_a_data_directory_from_their_first_start() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path().join("data");
     let start = || {
         let data = data.clone();
@@ -186,7 +184,7 @@ fn refusal_of_another_pepper(data: &Path) -> String {
 
 #[tokio::test]
 async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     let token = one_live_token(data).await;
     let before = fs::read(data.join("personal-tokens.db")).unwrap();
@@ -210,7 +208,7 @@ async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written
 
 #[tokio::test]
 async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
     fs::write(data.join("pepper"), ANOTHER).unwrap();
@@ -225,7 +223,7 @@ async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
 
 #[tokio::test]
 async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
     const NOBODY: &str = "PRAGMA foreign_keys = OFF; DELETE FROM memberships; DELETE FROM projects; \
@@ -239,7 +237,7 @@ async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
 
 #[tokio::test]
 async fn a_database_without_a_check_value_gets_one_with_one_warning() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     // A first start has no tokens that could have been made with another pepper.
     assert_eq!(log_of_start(data, 2), "");
@@ -255,7 +253,7 @@ async fn a_database_without_a_check_value_gets_one_with_one_warning() {
 /// The first start after an upgrade cannot be checked. If its pepper was the wrong one, so is the value that it stored.
 #[tokio::test]
 async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     let token = one_live_token(data).await;
     change(data, "DROP TABLE key_checks").await;
@@ -285,7 +283,7 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
 /// A later start would find a value to compare with, and warn no more.
 #[tokio::test]
 async fn no_value_is_stored_before_its_warning() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
     change(data, "DELETE FROM key_checks").await;
@@ -300,7 +298,7 @@ async fn no_value_is_stored_before_its_warning() {
 
 #[tokio::test]
 async fn a_key_that_the_host_lacks_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
     change(data, "INSERT INTO key_checks (number, value) VALUES (2, zeroblob(16))").await;
@@ -312,7 +310,7 @@ async fn a_key_that_the_host_lacks_is_refused() {
 
 #[tokio::test]
 async fn the_check_value_is_in_no_line() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
     change(data, "DROP TABLE IF EXISTS key_checks").await;
@@ -344,11 +342,11 @@ async fn of_two_first_starts_with_different_peppers_one_is_refused() {
     let (one, other) = (ring(ANOTHER).unwrap(), ring(b"fedcba9876543210 another pepper!").unwrap());
     let engine = MemoryStore::new();
     for _ in 0..20 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempdir();
         let file = dir.path().join("personal-tokens.db");
         let database = async || {
             let pool = SqliteStore::open(&file).await.unwrap().pool().clone();
-            sqlx::raw_sql(include_str!("../src/schema.sql")).execute(&pool).await.unwrap();
+            sqlx::raw_sql(include_str!("../../src/schema.sql")).execute(&pool).await.unwrap();
             pool
         };
         let pools = (database().await, database().await);

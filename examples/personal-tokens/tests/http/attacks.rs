@@ -1,14 +1,11 @@
 //! What others try on a person's tokens, each tried and refused.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use axum::body::Body;
 use axum::http::Request;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
-use support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
+
+use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 

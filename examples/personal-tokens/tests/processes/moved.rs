@@ -2,19 +2,9 @@
 //! a balancer: no request with a live token is refused or lost, an ended token is refused from its acknowledgement on, and
 //! whatever was acknowledged is there afterwards.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../move_to_postgres/moving/mod.rs"]
+#[path = "../../../move_to_postgres/moving/mod.rs"]
 mod moving;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/notes.rs"]
-mod notes;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/postgres.rs"]
-mod postgres;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,13 +12,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moving::Move;
-use notes::Notes;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
-use support::TOKENS;
-use support::process::{Process, Visitor, command, json, whoami};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::notes::Notes;
+use crate::postgres;
+use crate::support::process::{Process, Visitor, command, json, whoami};
+use crate::support::{TOKENS, tempdir};
 
 /// How many acts there are of each kind, and how many requests of each outcome, before the move goes on.
 const MORE: usize = 5;
@@ -228,7 +220,7 @@ fn client() -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_moves_and_nobody_is_refused_for_it() {
     let Some(server) = postgres::Server::start() else { return };
-    let (url, dir) = (server.database(), tempfile::tempdir().unwrap());
+    let (url, dir) = (server.database(), tempdir());
     let data = dir.path().join("data");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("config.json"), r#"{"policy": {"most_live_per_owner": 100000}}"#).unwrap();

@@ -2,16 +2,13 @@
 //! follows its rows, not the list. The costs are printed beside those of a list of ten; `--nocapture` shows them, and
 //! they stand in `target/tmp/many.txt`.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, TokenStore, mint};
-use support::{Host, Person};
+
+use crate::support::{Host, Person};
 
 const MANY: usize = 10_000;
 

@@ -1,22 +1,20 @@
 //! Tests what the process does on its own, beside its requests.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::Duration;
 
 use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
 use serde_json::json;
-use support::process::{Process, Visitor, client, command, whoami};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+
+use crate::support::process::{Process, Visitor, client, command, whoami};
+use crate::support::tempdir;
 
 /// The server of GitHub's keys accepts the connection and never answers.
 #[tokio::test]
 async fn slow_fetch_of_keys_does_not_delay_last_uses() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempdir();
     let config = json!({ "github_keys": format!("http://{}/", silent.local_addr().unwrap()) });
     std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
     let process = Process::start(&mut command(dir.path()), 2);

@@ -1,18 +1,15 @@
 //! The settings that the page gives lead somewhere: what is shown is what is downloaded, holds what was chosen byte for byte, and
 //! opens the service.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
 use keyfob::PlaintextToken;
 use personal_tokens::connect::{PLACEHOLDER, Tool};
 use serde_json::{Value, json};
-use support::upstream::Upstream;
-use support::{Answer, Host, Person, WHOAMI};
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];
@@ -92,8 +89,8 @@ async fn what_is_shown_is_what_is_downloaded() {
             let posted = popup.send(&ada, "download", tool, &integration, "").await.is(200).body;
             assert_eq!(posted, file, "{tool:?}");
             assert_eq!(file.contains(PLACEHOLDER), tool.holds_token(), "{tool:?}");
-            support::assert_holds_no_part(&file, &popup.token);
-            support::assert_holds_no_part(&page.body, &popup.token);
+            crate::support::assert_holds_no_part(&file, &popup.token);
+            crate::support::assert_holds_no_part(&page.body, &popup.token);
         }
     }
 }
@@ -174,7 +171,7 @@ async fn a_file_never_carries_another_token() {
     for wrong in [other.token.as_str(), &hers, &typo, "rubbish", &format!("{} ", popup.token)] {
         let answer = popup.send(&ada, "download", Tool::VsCode, "4_echo", wrong).await.is(400);
         assert!(answer.headers.get("content-disposition").is_none());
-        support::assert_holds_no_part(&answer.body, &popup.token);
+        crate::support::assert_holds_no_part(&answer.body, &popup.token);
     }
     popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(200);
     // Nor another model than the one that was asked for.

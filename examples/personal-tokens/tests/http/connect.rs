@@ -1,7 +1,5 @@
 //! The texts for tools, read back by what reads them in earnest.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

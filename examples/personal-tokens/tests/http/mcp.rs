@@ -1,12 +1,9 @@
 //! The end point for clients of the Model Context Protocol.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use axum::http::Request;
 use serde_json::{Value, json};
-use support::{Answer, Host};
+
+use crate::support::{Answer, Host};
 
 struct Client {
     host: Host,

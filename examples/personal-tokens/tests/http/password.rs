@@ -1,11 +1,8 @@
 //! Tests the page on which a person changes their own password. It needs no script.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use axum::http::Request;
-use support::{Host, WHOAMI};
+
+use crate::support::{Host, WHOAMI};
 
 const PATH: &str = "/settings/password";
 const NEW: &str = "a battery of new words";
@@ -31,7 +28,7 @@ async fn changing_the_password_ends_all_other_sessions() {
     // The session continues under another id, so a copy of the old cookie is worthless.
     let cookie = done.header("set-cookie").split(';').next().unwrap().to_owned();
     assert_ne!(cookie, ada.cookie);
-    let here = support::Person { host: &host, cookie };
+    let here = crate::support::Person { host: &host, cookie };
     assert!(here.get("/settings/password?said=changed").await.is(200).body.contains("Your password is changed."));
     for ended in [&ada, &elsewhere] {
         assert_eq!(ended.get(PATH).await.is(303).header("location"), "/sign-in");
