@@ -27,7 +27,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// meets each row cold, as a service with a million tokens does; and in one piece, so that they themselves are as near as
 /// a request that has just been read.
 struct World {
-    tokens: Tokens<MemoryStore, keyfob::clock::FixedClock>,
+    tokens: Tokens<MemoryStore>,
     project: ProjectId,
     texts: Vec<[u8; TEXT]>,
 }

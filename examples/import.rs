@@ -14,8 +14,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyfob::{
     Access, Actor, Invalid, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, Timestamp, Tokens,
-    import::{ImportAlphabet, ImportDigest, ImportHash, ImportProgress, ImportRowOutcome, ImportShape, ImportToken},
-    store::{ErasedImport, sqlite::SqliteStore},
+    import::{ImportAlphabet, ImportDigest, ImportHash, ImportOutcome, ImportProgress, ImportShape, ImportToken},
+    store::sqlite::SqliteStore,
 };
 use sha2::{Digest, Sha256};
 
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open(folder.path().join("tokens.db")).await?;
     let shape = ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
     let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store.clone())
-        .with_imports(ErasedImport::new(store.clone()), [shape])
+        .with_imports([shape])
         // The old ones never expire, which the default policy refuses.
         .with_policy(Policy::default().with_never_expiring(true));
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let outcomes = tokens.import(&actor, numbers.clone().map(read).collect()).await?;
         progress.add(&outcomes);
         for (number, outcome) in numbers.zip(outcomes) {
-            if let (0, ImportRowOutcome::Inserted(key)) = (number % step, outcome) {
+            if let (0, ImportOutcome::Inserted(key)) = (number % step, outcome) {
                 samples.push((number, key));
             }
         }

@@ -81,7 +81,7 @@ impl Population {
     }
 
     /// The service over a store that has them.
-    pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S, FixedClock> {
+    pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         Tokens::new(keyring(), store).with_clock(FixedClock::new(self.now))
     }
 
@@ -103,7 +103,7 @@ fn keyring() -> Keyring {
 }
 
 /// Verifies a token that is good.
-pub async fn verify<S: TokenStore>(tokens: &Tokens<S, FixedClock>, shown: &Shown) {
+pub async fn verify<S: TokenStore>(tokens: &Tokens<S>, shown: &Shown) {
     tokens.verify(&shown.text, &Access::to(&shown.key.project, &[])).await.unwrap();
 }
 

@@ -331,9 +331,18 @@ mod in_seconds_or_none {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::error::ErrorKind;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const MS: Duration = Duration::from_millis(1);
+
+    /// An error as its parts: what the policy does not allow, and the bound.
+    fn parts<T>(outcome: Result<T, Error>) -> Result<T, (PolicyBreach, Option<Duration>)> {
+        outcome.map_err(|error| match error.kind() {
+            ErrorKind::Policy(breach) => (breach, error.bound()),
+            other => panic!("{other:?}"),
+        })
+    }
 
     fn days(days: u32) -> Option<Timestamp> {
         NOW.checked_add(days * DAY)
@@ -342,47 +351,60 @@ mod tests {
     #[test]
     fn lifetimes_at_each_bound() {
         let policy = Policy::default();
-        let too_long = Err(PolicyError::TooLong { max: 366 * DAY });
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Default, NOW), Ok(days(30)));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY), NOW), Ok(days(366)));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY + MS), NOW), too_long);
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(Duration::MAX), NOW), too_long);
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(MS), NOW), Ok(NOW.checked_add(MS)));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::For(Duration::ZERO), NOW), Err(PolicyError::NoLifetime));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(NOW), NOW), Err(PolicyError::NoLifetime));
+        let too_long = Err((PolicyBreach::TooLong, Some(366 * DAY)));
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(30)));
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY), NOW)), Ok(days(366)));
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY + MS), NOW)), too_long);
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(Duration::MAX), NOW)), too_long);
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(MS), NOW)), Ok(NOW.checked_add(MS)));
         assert_eq!(
-            policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW),
-            Err(PolicyError::NoLifetime)
+            parts(policy.expiry(TokenKind::Human, Lifetime::For(Duration::ZERO), NOW)),
+            Err((PolicyBreach::NoLifetime, None))
         );
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(days(366).unwrap()), NOW), Ok(days(366)));
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Until(Timestamp::MAX), NOW), too_long);
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Never, NOW), Err(PolicyError::NeverExpires));
-        assert_eq!(policy.with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW), Ok(None));
+        assert_eq!(
+            parts(policy.expiry(TokenKind::Human, Lifetime::Until(NOW), NOW)),
+            Err((PolicyBreach::NoLifetime, None))
+        );
+        assert_eq!(
+            parts(policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW)),
+            Err((PolicyBreach::NoLifetime, None))
+        );
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Until(days(366).unwrap()), NOW)), Ok(days(366)));
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Until(Timestamp::MAX), NOW)), too_long);
+        assert_eq!(
+            parts(policy.expiry(TokenKind::Human, Lifetime::Never, NOW)),
+            Err((PolicyBreach::NeverExpires, None))
+        );
+        assert_eq!(parts(policy.with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW)), Ok(None));
     }
 
     #[test]
     fn now_plus_lifetime_past_the_end_of_time() {
         let policy = Policy::default().with_max_lifetime(Duration::MAX);
         for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
-            assert_eq!(policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX), Err(PolicyError::PastEndOfTime));
+            assert_eq!(
+                parts(policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX)),
+                Err((PolicyBreach::PastEndOfTime, None))
+            );
         }
     }
 
     #[test]
     fn the_default_never_exceeds_the_maximum() {
         let policy = Policy::default().with_max_lifetime(DAY);
-        assert_eq!(policy.expiry(TokenKind::Human, Lifetime::Default, NOW), Ok(days(1)));
+        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(1)));
     }
 
     #[test]
     fn errors_say_what_is_allowed() {
-        let text = |error: PolicyError| error.to_string();
-        assert_eq!(text(PolicyError::TooLong { max: 366 * DAY }), "a token may live for at most 366 days");
-        assert_eq!(text(PolicyError::TooLong { max: 60_000 * MS }), "a token may live for at most 60 seconds");
-        assert_eq!(text(PolicyError::NeverExpires), "a token must expire");
-        assert_eq!(text(PolicyError::NoLifetime), "a token must not end before it begins");
-        assert_eq!(text(PolicyError::PastEndOfTime), "a token must end before the year 10000");
-        let grace = text(PolicyError::GraceTooLong { max: 30 * DAY });
+        let text = |breach, bound| Error::beyond(breach, bound).to_string();
+        let unbounded = |breach: PolicyBreach| Error::from(breach).to_string();
+        assert_eq!(text(PolicyBreach::TooLong, 366 * DAY), "a token may live for at most 366 days");
+        assert_eq!(text(PolicyBreach::TooLong, 60_000 * MS), "a token may live for at most 60 seconds");
+        assert_eq!(unbounded(PolicyBreach::NeverExpires), "a token must expire");
+        assert_eq!(unbounded(PolicyBreach::NoLifetime), "a token must not end before it begins");
+        assert_eq!(unbounded(PolicyBreach::PastEndOfTime), "a token must end before the year 10000");
+        let grace = text(PolicyBreach::GraceTooLong, 30 * DAY);
         assert_eq!(grace, "a token may work after its rotation for at most 30 days");
     }
 
@@ -390,12 +412,12 @@ mod tests {
     fn each_kind_has_lifetimes_of_its_own() {
         let hours = Lifetimes { default: DAY, min: DAY / 2, max: 2 * DAY, never_expiring: true };
         let policy = Policy::default().with_lifetimes(TokenKind::Service, hours);
-        let expiry = |kind, lifetime| policy.expiry(kind, lifetime, NOW);
+        let expiry = |kind, lifetime| parts(policy.expiry(kind, lifetime, NOW));
         assert_eq!(expiry(TokenKind::Service, Lifetime::Never), Ok(None));
-        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), Err(PolicyError::NeverExpires));
+        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), Err((PolicyBreach::NeverExpires, None)));
         assert_eq!(expiry(TokenKind::Service, Lifetime::Default), Ok(days(1)));
         assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2)), Ok(NOW.checked_add(DAY / 2)));
-        let short = Err(PolicyError::TooShort { min: DAY / 2 });
+        let short = Err((PolicyBreach::TooShort, Some(DAY / 2)));
         assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2 - MS)), short);
         assert_eq!(expiry(TokenKind::Service, Lifetime::Until(NOW.checked_add(MS).unwrap())), short);
         assert_eq!(expiry(TokenKind::Human, Lifetime::For(3 * DAY)), Ok(days(3)));
@@ -404,11 +426,11 @@ mod tests {
     #[test]
     fn a_grace_at_its_bound_is_allowed_and_a_longer_one_refused() {
         let policy = Policy::default();
-        assert_eq!(policy.grace_until(30 * DAY, NOW), Ok(days(30).unwrap()));
-        let refused = Err(PolicyError::GraceTooLong { max: 30 * DAY });
-        assert_eq!(policy.grace_until(30 * DAY + MS, NOW), refused);
-        assert_eq!(policy.grace_until(Duration::MAX, NOW), refused);
-        assert_eq!(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW), Ok(Timestamp::MAX));
+        assert_eq!(parts(policy.grace_until(30 * DAY, NOW)), Ok(days(30).unwrap()));
+        let refused = Err((PolicyBreach::GraceTooLong, Some(30 * DAY)));
+        assert_eq!(parts(policy.grace_until(30 * DAY + MS, NOW)), refused);
+        assert_eq!(parts(policy.grace_until(Duration::MAX, NOW)), refused);
+        assert_eq!(parts(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW)), Ok(Timestamp::MAX));
     }
 
     #[test]

@@ -75,7 +75,7 @@ mod tests {
     /// The last seed mints.
     fn ring(seeds: &[u8]) -> Keyring {
         let builder = Keyring::builder(Prefix::new("acme_pat").unwrap());
-        let add = |builder: crate::KeyringBuilder, seed: &u8| {
+        let add = |builder: crate::keys::KeyringBuilder, seed: &u8| {
             builder.mint_with(KeyNumber::new(*seed).unwrap(), pepper(*seed))
         };
         seeds.iter().fold(builder, add).build().unwrap()

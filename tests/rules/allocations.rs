@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use keyfob::{
-    Access, AddressRanges, FixedClock, Keyring, MemoryStore, Policy, PresentedToken, Rejection, Scope, ScopeSet,
-    Tokens, check, mint,
+    Access, Keyring, MemoryStore, Policy, PresentedToken, Rejection, Scope, ScopeSet, Tokens, check, clock::FixedClock,
+    mint, record::AddressRanges,
 };
 
 use crate::heap;

@@ -8,7 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Event, EventSink, FixedClock, KeyNumber, Keyring, Pepper, Policy, Rejection, Tokens, Usage, mint,
+    Access, Keyring, Pepper, Policy, Rejection, Tokens,
+    clock::FixedClock,
+    events::{Event, EventSink},
+    keys::KeyNumber,
+    mint,
+    tokens::Usage,
 };
 
 use crate::heap;
@@ -43,7 +48,7 @@ fn refused() -> Vec<(String, Rejection)> {
     let at = valid.len() - 50;
     let forged = |from: usize, to: &str| with_checksum(&format!("{}{to}{}", &valid[..from], &valid[from + to.len()..]));
     let other = Pepper::new((100..132).collect()).unwrap();
-    let other = Keyring::new(prefix(), other).unwrap();
+    let other = Keyring::new(prefix(), other);
     let foreign =
         Keyring::builder(prefix()).mint_with(KeyNumber::new(9).unwrap(), crate::support::pepper()).build().unwrap();
     let other_digit = |at: usize| if valid.as_bytes()[at] == b'A' { "B" } else { "A" };

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, AddressRanges, Disabled, InProject, Lifetime, Metadata, NewToken, Policy, PresentedToken, Rejection,
-    Revocation, RevocationReason, Scope, ScopeSet, Status, Timestamp, TokenKind, TokenRecord, Verified, check, mint,
+    Access, Actor, Lifetime, NewToken, Policy, PresentedToken, Rejection, Scope, ScopeSet, Status, Timestamp,
+    TokenKind, TokenRecord, Verified,
+    access::InProject,
+    check, mint,
+    record::{AddressRanges, Disabled, Metadata, Revocation, RevocationReason},
 };
 
 use crate::support::{actor, keyring, new_token, now, project};
@@ -69,7 +72,7 @@ fn a_pending_token_lapses() {
     assert_eq!(outcome_at(new(), |_| {}, now()), Err(Rejection::Pending));
     assert_eq!(outcome_at(new(), |_| {}, before(later(HOUR))), Err(Rejection::Pending));
     assert_eq!(outcome_at(new(), |_| {}, later(HOUR)), Err(Rejection::Lapsed));
-    let confirmed = |record: &mut TokenRecord| record.apply(keyfob::Change::Confirm);
+    let confirmed = |record: &mut TokenRecord| record.apply(keyfob::record::Change::Confirm);
     assert_eq!(outcome_at(new(), confirmed, later(HOUR)), Ok(()));
 }
 
@@ -205,11 +208,11 @@ fn a_proof_tells_what_the_record_says() {
     assert_eq!(verified.addresses().as_str(), "10.0.0.0/8");
     assert_eq!((verified.expires_at(), verified.ends_at()), (Some(later(HOUR)), Some(later(HOUR / 2))));
     assert_eq!(verified.last_used_at(), Some(now()));
-    let view = verified.view(now());
+    let view = verified.view();
     assert_eq!((view.key(), view.status), (verified.key(), Status::Active));
     assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {:?}, .. }}", view.public_part));
     assert_eq!(verified.clone().key(), verified.key());
     // What it may not do, it does not prove.
-    assert_eq!(verified.manager(&Scope::new("admin").unwrap()).unwrap_err(), Rejection::Scope);
-    assert_eq!(verified.manager(&Scope::new("user").unwrap()).unwrap().project(), &project);
+    assert_eq!(verified.delegate(&Scope::new("admin").unwrap()).unwrap_err(), Rejection::Scope);
+    assert_eq!(verified.delegate(&Scope::new("user").unwrap()).unwrap().project(), &project);
 }

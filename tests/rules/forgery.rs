@@ -1,6 +1,6 @@
 //! Whoever does not hold a token reaches no store: with a pepper, every near miss and every forgery ends in the process.
 
-use keyfob::{Access, Keyring, Policy, Rejection, TokenText, Tokens, mint};
+use keyfob::{Access, Keyring, Policy, Rejection, Tokens, mint, text::TokenText};
 
 use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 

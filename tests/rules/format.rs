@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use keyfob::{
-    KeyNumber, Keyring, Name, NewToken, OwnerId, Pepper, PlaintextToken, Policy, Prefix, PresentedToken, ProjectId,
-    TokenText, mint_with,
+    Keyring, Name, NewToken, OwnerId, Pepper, PlaintextToken, Policy, Prefix, PresentedToken, ProjectId,
+    keys::KeyNumber, record::mint_with, text::TokenText,
 };
 
 use crate::support::{Script, actor, keyring, now, pepper, prefix};

@@ -1,15 +1,18 @@
 //! Each error says something, and no two alike; what hides its content says at least what it is.
 
 use std::collections::HashSet;
-use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 
 use keyfob::{
-    Access, ConfirmError, Credential, FixedClock, ForeignDigest, ForeignHash, HeaderError, Interrupted, Invalid,
-    KeyNumber, Keyring, MemoryStore, MintError, PolicyBreach, PolicyError, PresentedToken, ProjectId, Rejection,
-    RngError, RotateError, Scope, ScopeSet, Status, StoreError, StoreErrorKind, SuccessionError, Timestamp, Tokens,
-    TransitionError, WithinError,
+    Access, Credential, ErrorKind, Invalid, Keyring, Lifetime, MemoryStore, Policy, PresentedToken, ProjectId,
+    Rejection, Scope, ScopeSet, Status, Timestamp, TokenKind, Tokens,
+    clock::FixedClock,
+    error::{HeaderError, OutsideIssuer},
+    import::{ImportDigest, ImportHash},
+    keys::KeyNumber,
+    policy::PolicyBreach,
+    store::{StoreError, StoreErrorKind},
 };
 
 use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
@@ -28,71 +31,76 @@ fn differ(errors: &[&dyn Display]) {
 fn no_two_errors_say_the_same() {
     let days = |days: u64| Duration::from_secs(days * 86_400);
     differ(&[&HeaderError::Missing, &HeaderError::Repeated, &HeaderError::Scheme, &HeaderError::Malformed]);
-    differ(&[
-        &WithinError::Project,
-        &WithinError::Owner,
-        &WithinError::Scopes,
-        &WithinError::Addresses,
-        &WithinError::Expiry,
-        &RngError,
-    ]);
-    differ(&[
-        &SuccessionError::Inactive(Status::Revoked),
-        &SuccessionError::Inactive(Status::Expired),
-        &SuccessionError::Superseded,
-        &SuccessionError::Mint(MintError::Rng(RngError)),
-        &SuccessionError::Mint(MintError::Within(WithinError::Owner)),
-        &SuccessionError::Mint(MintError::Policy(PolicyError::NoLifetime)),
-    ]);
-    differ(&[
-        &TransitionError::Ended(Status::Revoked),
-        &TransitionError::Ended(Status::Expired),
-        &TransitionError::NotRotated,
-        &TransitionError::Wider,
-        &TransitionError::Policy(PolicyBreach::TooLong),
-        &TransitionError::Policy(PolicyBreach::NeverExpires),
-    ]);
-    differ(&[
-        &PolicyError::NeverExpires,
-        &PolicyError::TooLong { max: days(30) },
-        &PolicyError::TooShort { min: days(30) },
-        &PolicyError::NoLifetime,
-        &PolicyError::PastEndOfTime,
-    ]);
+    let kinds = [
+        ErrorKind::OutsideIssuer(OutsideIssuer::Project),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Owner),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Scopes),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Addresses),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Expiry),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Kind),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Metadata),
+        ErrorKind::OutsideIssuer(OutsideIssuer::NotIssued),
+        ErrorKind::IssuerEnded(Rejection::Revoked),
+        ErrorKind::IssuerEnded(Rejection::Scope),
+        ErrorKind::Ended(Status::Revoked),
+        ErrorKind::Ended(Status::Expired),
+        ErrorKind::Inactive(Status::Disabled),
+        ErrorKind::Inactive(Status::Pending),
+        ErrorKind::AlreadyRotated,
+        ErrorKind::NotRotated,
+        ErrorKind::Wider,
+        ErrorKind::PredecessorInGrace(now()),
+        ErrorKind::Limit,
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::Rejected(Rejection::Tag),
+        ErrorKind::Unkeyed,
+        ErrorKind::KeyMints,
+        ErrorKind::KeyInUse { live: 3 },
+        ErrorKind::Rng,
+        ErrorKind::Partial,
+        ErrorKind::Unavailable,
+        ErrorKind::Store,
+    ];
+    let breaches = PolicyBreach::ALL.iter().map(|breach| ErrorKind::Policy(*breach));
+    let errors: Vec<keyfob::Error> = kinds.into_iter().chain(breaches).map(keyfob::Error::from).collect();
+    differ(&errors.iter().map(|error| error as &dyn Display).collect::<Vec<_>>());
+    // No more is said of a rejected token than that.
+    assert_eq!(keyfob::Error::from(ErrorKind::Rejected(Rejection::Expired)).to_string(), "the token is not valid");
+    let of_store =
+        [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged, StoreErrorKind::Limit, StoreErrorKind::Corrupt];
+    differ(&of_store.map(StoreError::new).each_ref().map(|error| error as &dyn Display));
 }
 
 #[test]
-fn an_error_of_the_service_passes_on_what_is_behind_it() {
+fn an_error_passes_on_what_is_behind_it() {
     let store = || StoreError::with_source(StoreErrorKind::Unavailable, "away");
-    let of = |failed: &[&str], after: Option<&str>| {
-        let failed = failed.iter().map(|id| project(id)).collect();
-        Interrupted { failed, after: after.map(project), count: 3, error: store() }
-    };
-    let interrupted = of(&["145"], Some("900"));
-    let others = [of(&["145", "900"], Some("900")), of(&[], Some("145")), of(&[], None)];
-    for (interrupted, said) in [&interrupted].into_iter().chain(&others).zip([
-        "failed in project 145",
-        "failed in 2 projects, of which 145 is the first",
-        "cannot list the projects after 145",
-        "cannot list the projects",
-    ]) {
-        let rest = "the token store is unavailable (3 tokens were reached elsewhere; repeat the call)";
-        assert_eq!(interrupted.to_string(), format!("{said}: {rest}"));
+    let error = keyfob::Error::from(store());
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Unavailable, store().to_string()));
+    assert_eq!(error.store().unwrap().kind(), StoreErrorKind::Unavailable);
+    assert_eq!((&error as &dyn std::error::Error).source().unwrap().to_string(), "away");
+    for (of_store, kind) in [
+        (StoreErrorKind::Limit, ErrorKind::Limit),
+        (StoreErrorKind::Conflict, ErrorKind::Conflict),
+        (StoreErrorKind::IssuerChanged, ErrorKind::Conflict),
+        (StoreErrorKind::Corrupt, ErrorKind::Store),
+        (StoreErrorKind::Other, ErrorKind::Store),
+    ] {
+        assert_eq!(keyfob::Error::from(StoreError::new(of_store)).kind(), kind);
     }
-    let refused = RotateError::from(SuccessionError::Superseded);
-    let changed = ConfirmError::Change(store().into());
-    let rejected = ConfirmError::Rejected(Rejection::Tag);
-    differ(&[&interrupted, &refused, &RotateError::from(store()), &rejected]);
-    assert_eq!(changed.to_string(), store().to_string());
-    for error in [&interrupted as &dyn Error, &RotateError::from(store()), &changed] {
-        assert_eq!(error.source().unwrap().to_string(), "away");
-    }
-    assert!((&refused as &dyn Error).source().is_none() && (&rejected as &dyn Error).source().is_none());
+    let refused = keyfob::Error::from(ErrorKind::AlreadyRotated);
+    assert!((&refused as &dyn std::error::Error).source().is_none() && refused.store().is_none());
 }
 
 #[test]
 fn a_bound_is_told_in_days_where_it_is_some() {
-    let said = |seconds| PolicyError::TooLong { max: Duration::from_secs(seconds) }.to_string();
+    let said = |seconds| {
+        let policy = Policy::default().with_max_lifetime(Duration::from_secs(seconds));
+        let asked = Lifetime::For(Duration::from_secs(1_000_000));
+        let error = policy.expiry(TokenKind::Human, asked, now()).unwrap_err();
+        assert_eq!(error.bound(), Some(Duration::from_secs(seconds)));
+        error.to_string()
+    };
     assert_eq!(said(2 * 86_400), "a token may live for at most 2 days");
     assert_eq!(said(86_401), "a token may live for at most 86401 seconds");
     assert_eq!(said(0), "a token may live for at most 0 seconds");
@@ -112,19 +120,19 @@ async fn what_hides_its_content_says_what_it_is() {
     assert!(text.starts_with(&public_part));
 
     assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {public_part:?}, .. }}"));
-    let manager = verified.manager(&managing[0]).unwrap();
-    assert_eq!(format!("{manager:?}"), format!("Manager {{ token: {public_part:?}, .. }}"));
+    let manager = verified.delegate(&managing[0]).unwrap();
+    assert_eq!(format!("{manager:?}"), format!("Delegation {{ token: {public_part:?}, .. }}"));
     let presented = format!("{:?}", PresentedToken::parse(text, tokens.keyring()).unwrap());
     assert!(presented.starts_with("PresentedToken") && presented.contains(issued.record.id.as_str()), "{presented}");
     let header = format!("Bearer {text}");
     assert_eq!(format!("{:?}", Credential::from_authorization([&header]).unwrap()), "Credential(..)");
-    assert_eq!(format!("{:?}", ForeignDigest::from_bytes(ForeignHash::Sha256, &[7; 32]).unwrap()), "ForeignDigest(..)");
+    assert_eq!(format!("{:?}", ImportDigest::from_bytes(ImportHash::Sha256, &[7; 32]).unwrap()), "ForeignDigest(..)");
     assert!(format!("{:?}", pepper()).starts_with("Pepper"));
     assert!(format!("{:?}", keyring()).starts_with("Keyring {"));
     assert!(format!("{:?}", Keyring::builder(prefix())).starts_with("KeyringBuilder {"));
     assert_eq!(format!("{:?}", KeyNumber::new(7).unwrap()), "KeyNumber(7)");
     assert_eq!(format!("{:?}", Timestamp::from_unix_millis(0).unwrap()), "Timestamp(1970-01-01T00:00:00.000Z)");
-    let range: keyfob::AddressRange = "10.0.0.0/8".parse().unwrap();
+    let range: keyfob::record::AddressRange = "10.0.0.0/8".parse().unwrap();
     assert_eq!(format!("{range:?}"), "AddressRange(10.0.0.0/8)");
 }
 

@@ -4,9 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, FixedClock, Issued, Lifetime, Lifetimes, MemoryStore, Name, NewToken, OwnerId, OwnerState, Owners,
-    OwnersError, Policy, PolicyBreach, ProjectId, Rejection, RevocationReason, Scope, Timestamp, TokenKind,
-    TokenRecord, Tokens, Usage,
+    Access, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope, Timestamp,
+    TokenKind, TokenRecord, Tokens,
+    clock::FixedClock,
+    owners::{OwnerState, Owners, OwnersError},
+    policy::{Lifetimes, PolicyBreach},
+    record::RevocationReason,
+    tokens::Usage,
 };
 
 use crate::support::{actor, keyring, new_token, now, project};
@@ -47,8 +51,8 @@ fn owned(place: &str, owner: &str, days: u32) -> NewToken {
         .with_lifetime(Lifetime::For(days * DAY))
 }
 
-async fn rejection<O: Owners>(
-    tokens: &Tokens<MemoryStore, FixedClock, O>,
+async fn rejection(
+    tokens: &Tokens<MemoryStore>,
     made: &Issued<Arc<TokenRecord>>,
     access: &Access<'_>,
 ) -> Option<Rejection> {

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use keyfob::{
-    AddressRanges, Change, Disabled, Lifetime, Lifetimes, MintError, Narrowing, NewToken, NoticeStage, Policy,
-    PolicyBreach, PolicyError, RequestId, Revocation, RevocationReason, Rotation, ScopeSet, Status, Succession,
-    SuccessionError, Timestamp, TokenId, TokenKind, TokenRecord, Transition, TransitionError, mint, rotate,
+    ErrorKind, Lifetime, NewToken, Policy, ScopeSet, Status, Timestamp, TokenId, TokenKind, TokenRecord, mint,
+    notices::NoticeStage,
+    policy::{Lifetimes, PolicyBreach},
+    record::{AddressRanges, Change, ChangeRequest, Disabled, Narrowing, RequestId, Revocation, RevocationReason},
+    rotation::{PreparedRotation, Rotation, rotate},
 };
 
-use crate::support::{actor, keyring, new_token, now};
+use crate::support::{actor, keyring, kind_of, new_token, now};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MS: Duration = Duration::from_millis(1);
@@ -49,8 +51,8 @@ fn request(id: &str) -> RequestId {
     RequestId::new(id).unwrap()
 }
 
-fn rotated(policy: &Policy, old: &TokenRecord, how: Rotation) -> Result<Succession, SuccessionError> {
-    rotate(&keyring(), policy, old, how, &actor(), now())
+fn rotated(policy: &Policy, old: &TokenRecord, how: Rotation) -> Result<PreparedRotation, ErrorKind> {
+    kind_of(rotate(&keyring(), policy, old, how, &actor(), now()))
 }
 
 #[test]
@@ -64,21 +66,21 @@ fn only_an_active_token_has_a_successor_and_only_one() {
     assert_eq!(why(&old, retry()), Ok(later(DAY)));
 
     old.apply(Change::Disable(Disabled { at: now(), by: actor() }));
-    assert_eq!(why(&old, plain()), Err(SuccessionError::Inactive(Status::Disabled)));
+    assert_eq!(why(&old, plain()), Err(ErrorKind::Inactive(Status::Disabled)));
     old.apply(Change::Enable);
 
     // In its grace, and behind it: a plain rotation never, a repeat as the store decides, and it gets no more grace.
     old.rotate_to(successor(), later(MS));
-    assert_eq!(why(&old, plain()), Err(SuccessionError::Superseded));
+    assert_eq!(why(&old, plain()), Err(ErrorKind::AlreadyRotated));
     assert_eq!(why(&old, retry()), Ok(later(MS)));
     old.apply(Change::EndGrace(now()));
     assert_eq!(old.status(now()), Status::Rotated);
-    assert_eq!(why(&old, plain()), Err(SuccessionError::Superseded));
+    assert_eq!(why(&old, plain()), Err(ErrorKind::AlreadyRotated));
     assert_eq!(why(&old, retry()), Ok(now()));
 
     assert!(old.revoke(&revocation()));
-    assert_eq!(why(&old, plain()), Err(SuccessionError::Inactive(Status::Revoked)));
-    assert_eq!(why(&old, retry()), Err(SuccessionError::Inactive(Status::Revoked)));
+    assert_eq!(why(&old, plain()), Err(ErrorKind::Ended(Status::Revoked)));
+    assert_eq!(why(&old, retry()), Err(ErrorKind::Ended(Status::Revoked)));
 }
 
 #[test]
@@ -109,8 +111,8 @@ fn the_new_one_lives_as_long_as_the_old_one_was_given() {
 
 #[test]
 fn what_would_end_before_it_begins_is_not_made() {
-    let why = |policy: &Policy, new| mint(&keyring(), policy, new, &actor(), now()).map(|_| ()).unwrap_err();
-    let none = MintError::Policy(PolicyError::NoLifetime);
+    let why = |policy: &Policy, new| kind_of(mint(&keyring(), policy, new, &actor(), now())).map(|_| ()).unwrap_err();
+    let none = ErrorKind::Policy(PolicyBreach::NoLifetime);
     let least = least(DAY);
     assert_eq!(why(&Policy::default(), new_token().with_confirm_within(Duration::ZERO)), none);
     assert_eq!(
@@ -196,7 +198,7 @@ fn a_token_is_narrowed_and_never_widened() {
             .with_addresses(ranges("10.0.0.0/8")),
     );
     let judge = |record: &TokenRecord, policy: &Policy, narrowing| {
-        record.judge(Transition::Narrow(narrowing), policy, &actor(), now())
+        kind_of(record.judge(ChangeRequest::Narrow(narrowing), policy, &actor(), now()))
     };
     let less = || Narrowing {
         scopes: Some(scopes("repo:read")),
@@ -227,31 +229,31 @@ fn a_token_is_narrowed_and_never_widened() {
         one(None, Some(ranges("")), None),
         one(None, None, Some(later(9 * DAY + MS))),
     ] {
-        assert_eq!(judge(&old, &policy, wider), Err(TransitionError::Wider));
+        assert_eq!(judge(&old, &policy, wider), Err(ErrorKind::Wider));
     }
     let past = one(None, None, Some(now()));
-    assert_eq!(judge(&old, &policy, past), Err(TransitionError::Ended(Status::Expired)));
+    assert_eq!(judge(&old, &policy, past), Err(ErrorKind::Ended(Status::Expired)));
     // It must not stop at once for its length; one that is outside already may be narrowed.
-    let short = TransitionError::Policy(PolicyBreach::TooShort);
+    let short = ErrorKind::Policy(PolicyBreach::TooShort);
     assert_eq!(judge(&old, &least(3 * DAY), less()), Err(short));
     assert!(matches!(judge(&old, &least(10 * DAY), less()), Ok(Some(_))));
 }
 
 #[test]
 fn what_has_ended_takes_no_change_but_the_end_of_its_grace() {
-    let judge = |record: &TokenRecord, wish| record.judge(wish, &Policy::default(), &actor(), now());
+    let judge = |record: &TokenRecord, wish| kind_of(record.judge(wish, &Policy::default(), &actor(), now()));
     let mut record = record();
-    assert_eq!(judge(&record, Transition::EndGrace), Err(TransitionError::NotRotated));
+    assert_eq!(judge(&record, ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));
     record.rotate_to(successor(), later(MS));
-    assert_eq!(judge(&record, Transition::EndGrace), Ok(Some(Change::EndGrace(now()))));
+    assert_eq!(judge(&record, ChangeRequest::EndGrace), Ok(Some(Change::EndGrace(now()))));
     for over in [now(), now().saturating_sub(MS)] {
         record.grace_until = Some(over);
-        assert_eq!(judge(&record, Transition::EndGrace), Ok(None));
-        assert_eq!(judge(&record, Transition::Disable), Err(TransitionError::Ended(Status::Rotated)));
+        assert_eq!(judge(&record, ChangeRequest::EndGrace), Ok(None));
+        assert_eq!(judge(&record, ChangeRequest::Disable), Err(ErrorKind::Ended(Status::Rotated)));
     }
     record.revoke(&revocation());
-    for wish in [Transition::EndGrace, Transition::Enable, Transition::Disable] {
-        assert_eq!(judge(&record, wish), Err(TransitionError::Ended(Status::Revoked)));
+    for wish in [ChangeRequest::EndGrace, ChangeRequest::Enable, ChangeRequest::Disable] {
+        assert_eq!(judge(&record, wish), Err(ErrorKind::Ended(Status::Revoked)));
     }
 }
 
@@ -287,7 +289,7 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     let first = rotated(&policy, &old, how()).unwrap().successor.record;
     old.rotate_to(first.id, now());
     let at = |old: &TokenRecord, now: Timestamp| {
-        let repeat = rotate(&keyring(), &policy, old, how(), &actor(), now);
+        let repeat = kind_of(rotate(&keyring(), &policy, old, how(), &actor(), now));
         // The store, which is asked with a successor of that time, says the same.
         let second = TokenRecord { created_at: now, request_id: Some(request("r")), ..record() };
         let first = TokenRecord { confirm_by: Some(now), ..first.clone() };
@@ -299,13 +301,13 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
         assert_eq!(at(&old, later(elapsed)), Ok(now()));
     }
     for elapsed in [10 * DAY, 100 * DAY] {
-        assert_eq!(at(&old, later(elapsed)), Err(SuccessionError::Inactive(Status::Expired)));
+        assert_eq!(at(&old, later(elapsed)), Err(ErrorKind::Ended(Status::Expired)));
     }
     let mut disabled = old.clone();
     disabled.apply(Change::Disable(Disabled { at: now(), by: actor() }));
-    assert_eq!(at(&disabled, now()), Err(SuccessionError::Inactive(Status::Disabled)));
+    assert_eq!(at(&disabled, now()), Err(ErrorKind::Inactive(Status::Disabled)));
     old.revoke(&revocation());
-    assert_eq!(at(&old, now()), Err(SuccessionError::Inactive(Status::Revoked)));
+    assert_eq!(at(&old, now()), Err(ErrorKind::Ended(Status::Revoked)));
 }
 
 /// What a group's revocation leaves alone, because it ended long ago, leads to no working token any more.

@@ -5,9 +5,13 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use keyfob::{
-    Access, Challenge, Credential, Digest, ErasedStore, FixedClock, Keyring, ListQuery, MemoryStore, Pepper,
-    PlaintextToken, Policy, PresentedToken, Rejection, RevocationReason, StoreError, StoreErrorKind, TokenStore,
-    TokenText, Tokens, mint, mint_with,
+    Access, Challenge, Credential, Keyring, MemoryStore, Pepper, PlaintextToken, Policy, PresentedToken, Rejection,
+    TokenStore, Tokens,
+    clock::FixedClock,
+    mint,
+    record::{Digest, RevocationReason, mint_with},
+    store::{DynStore, ListQuery, StoreError, StoreErrorKind},
+    text::TokenText,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -73,7 +77,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let issued = known_token(&keyring());
     let store = MemoryStore::new();
     store.insert(issued.record.clone(), None, None).await.unwrap();
-    let tokens = Tokens::new(keyring(), ErasedStore::new(store)).with_clock(FixedClock::new(now()));
+    let tokens = Tokens::new(keyring(), DynStore::new(store)).with_clock(FixedClock::new(now()));
     let text = issued.token.expose_secret();
     let digest = printed(issued.record.digest.as_bytes());
     let pepper_bytes = printed(pepper().expose_secret());
@@ -168,9 +172,9 @@ async fn no_refusal_shows_its_input() {
         keyfob::TokenId::new(text).unwrap_err(),
         keyfob::Name::new(&text.repeat(4)).unwrap_err(),
         keyfob::Scope::new(&format!("{text} {text}")).unwrap_err(),
-        keyfob::AddressRanges::new(text).unwrap_err(),
+        keyfob::record::AddressRanges::new(text).unwrap_err(),
         text.parse::<keyfob::Timestamp>().unwrap_err(),
-        text.parse::<keyfob::Cursor>().unwrap_err(),
+        text.parse::<keyfob::store::Cursor>().unwrap_err(),
         Digest::try_from(text.as_bytes()).unwrap_err(),
     ] {
         secrets.absent_from_error(&invalid);
@@ -180,8 +184,7 @@ async fn no_refusal_shows_its_input() {
 /// A key check value is no secret of a token, but guesses at peppers could be tested against it.
 #[test]
 fn nothing_shows_four_characters_of_a_key_check() {
-    let (ring, other) =
-        (keyring(), Keyring::new(crate::support::prefix(), Pepper::new((7..39).collect()).unwrap()).unwrap());
+    let (ring, other) = (keyring(), Keyring::new(crate::support::prefix(), Pepper::new((7..39).collect()).unwrap()));
     let checks: Vec<_> = ring.key_checks().collect();
     let shown = printed(checks[0].1.as_bytes());
     // Of a list of numbers, runs such as ", 25" would be met by chance.

@@ -4,7 +4,12 @@ use std::ops::RangeInclusive;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyfob::{Actor, Cursor, Field, Flaw, FoldedName, Invalid, Name, OwnerId, RequestId};
+use keyfob::{
+    Actor, Invalid, Name, OwnerId,
+    error::{InvalidField, InvalidKind},
+    record::RequestId,
+    store::{Cursor, FoldedName},
+};
 use proptest::prelude::*;
 
 /// Characters that no display text may hold, from the Unicode data that Python has.
@@ -19,9 +24,9 @@ fn not_shown() -> Vec<RangeInclusive<u32>> {
 }
 
 /// Each type of display text, by its constructor.
-fn flaws(text: &str) -> [Option<(Field, Flaw)>; 5] {
-    fn flaw<T>(made: Result<T, Invalid>) -> Option<(Field, Flaw)> {
-        made.err().map(|invalid| (invalid.field(), invalid.flaw()))
+fn flaws(text: &str) -> [Option<(InvalidField, InvalidKind)>; 5] {
+    fn flaw<T>(made: Result<T, Invalid>) -> Option<(InvalidField, InvalidKind)> {
+        made.err().map(|invalid| (invalid.field(), invalid.kind()))
     }
     [
         flaw(Name::new(text)),
@@ -32,8 +37,9 @@ fn flaws(text: &str) -> [Option<(Field, Flaw)>; 5] {
     ]
 }
 
-fn refused(flaw: Flaw) -> [Option<(Field, Flaw)>; 5] {
-    [Field::Name, Field::Actor, Field::OwnerId, Field::RequestId, Field::FoldedName].map(|field| Some((field, flaw)))
+fn refused(flaw: InvalidKind) -> [Option<(InvalidField, InvalidKind)>; 5] {
+    [InvalidField::Name, InvalidField::Actor, InvalidField::OwnerId, InvalidField::RequestId, InvalidField::FoldedName]
+        .map(|field| Some((field, flaw)))
 }
 
 #[test]
@@ -41,7 +47,7 @@ fn a_character_that_is_not_shown_is_refused_and_every_other_is_not() {
     let not_shown = not_shown();
     for letter in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
         let expected = if not_shown.iter().any(|range| range.contains(&u32::from(letter))) {
-            refused(Flaw::Character)
+            refused(InvalidKind::Character)
         } else {
             [None; 5]
         };
@@ -52,19 +58,19 @@ fn a_character_that_is_not_shown_is_refused_and_every_other_is_not() {
 #[test]
 fn a_name_is_seen() {
     for hidden in ["\u{200b}", "\u{202e}", "\u{3164}", "\u{2800}\u{2800}", "\u{fe0f}", "\u{e0041}", "\u{ad}"] {
-        assert_eq!(flaws(hidden), refused(Flaw::Character), "{hidden:?}");
+        assert_eq!(flaws(hidden), refused(InvalidKind::Character), "{hidden:?}");
     }
     for blank in ["", " ", "\u{a0}\u{2003}\u{3000}", "\r\n\t"] {
-        assert_eq!(flaws(blank), refused(Flaw::Empty), "{blank:?}");
+        assert_eq!(flaws(blank), refused(InvalidKind::Empty), "{blank:?}");
     }
     // It would be shown as "CI by root" and mean something else.
-    assert_eq!(flaws("CI \u{202e}toor yb"), refused(Flaw::Character));
+    assert_eq!(flaws("CI \u{202e}toor yb"), refused(InvalidKind::Character));
     for seen in ["☁️ backup", "Ünïcode 名 🔑", "مفتاح", "दिल्ली", "e\u{301}", "1️⃣"] {
         assert_eq!(flaws(seen), [None; 5], "{seen:?}");
     }
     // Joiners are format characters.
     for joined in ["👩\u{200d}💻", "می\u{200c}خواهم"] {
-        assert_eq!(flaws(joined), refused(Flaw::Character), "{joined:?}");
+        assert_eq!(flaws(joined), refused(InvalidKind::Character), "{joined:?}");
     }
 }
 
@@ -81,7 +87,7 @@ fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
     assert!(cursor("ci").parse::<Cursor>().is_ok());
     for name in ["\0", "a\0", "\0a", "a\0b", "a\nb"] {
         let error = cursor(name).parse::<Cursor>().unwrap_err();
-        assert_eq!((error.field(), error.flaw()), (Field::Cursor, Flaw::Shape), "{name:?}");
+        assert_eq!((error.field(), error.kind()), (InvalidField::Cursor, InvalidKind::Shape), "{name:?}");
     }
     // The place of a row that was named by an older rule.
     assert!(cursor("a\u{202e}b").parse::<Cursor>().is_ok());

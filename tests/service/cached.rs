@@ -8,8 +8,9 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Cached, MemoryStore, PageSize, RevocationReason, RevokeGroup, StoreErrorKind, TokenId, TokenKey,
-    TokenStore, Tokens,
+    Access, MemoryStore, TokenId, TokenKey, TokenStore, Tokens,
+    record::RevocationReason,
+    store::{PageSize, RevokeGroup, StoreErrorKind, cache::Cached},
 };
 
 use crate::support::kit::keeps_every_law;

@@ -4,10 +4,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, Changed, Clock, Event, EventSink, FixedClock, ForeignDigest, ForeignHash, ForeignToken, Imported,
-    Issued, LeakedToken, Lifetime, MemoryStore, Name, Narrowing, NewToken, NoticeStage, OwnerId, OwnerState, Owners,
-    OwnersError, PageSize, Policy, ProjectId, Rejection, RequestId, RevocationReason, RevokeGroup, Rotation, ScopeSet,
-    TokenRecord, TokenStore, Tokens, mint_with,
+    Access, Actor, Clock, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection,
+    ScopeSet, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    events::{ChangeKind, Event, EventSink},
+    import::{ImportDigest, ImportHash, ImportOutcome, ImportToken},
+    leak::LeakedToken,
+    notices::NoticeStage,
+    owners::{OwnerState, Owners, OwnersError},
+    record::{Narrowing, RequestId, RevocationReason, mint_with},
+    rotation::Rotation,
+    store::{PageSize, RevokeGroup},
 };
 
 use crate::support::{Script, actor, keyring, new_token, now, project};
@@ -38,7 +45,7 @@ impl EventSink for Heard {
 struct World {
     clock: FixedClock,
     heard: Arc<Heard>,
-    tokens: Tokens<MemoryStore, FixedClock>,
+    tokens: Tokens<MemoryStore>,
 }
 
 impl World {
@@ -83,20 +90,20 @@ async fn each_change_is_told_once_and_a_repeat_not() {
     let narrowing = Narrowing { scopes: Some(ScopeSet::new("a").unwrap()), ..Narrowing::default() };
     for times in [1, 0, 0] {
         tokens.rename(&eve, &key, Name::new("new").unwrap()).await.unwrap();
-        world.heard(&told(Changed::Renamed)[..times]);
+        world.heard(&told(ChangeKind::Renamed)[..times]);
     }
     for times in [1, 0, 0] {
         tokens.narrow(&eve, &key, narrowing.clone()).await.unwrap();
-        world.heard(&told(Changed::Narrowed)[..times]);
+        world.heard(&told(ChangeKind::Narrowed)[..times]);
     }
     for _ in 0..2 {
         for times in [1, 0] {
             tokens.disable(&eve, &key).await.unwrap();
-            world.heard(&told(Changed::Disabled)[..times]);
+            world.heard(&told(ChangeKind::Disabled)[..times]);
         }
         for times in [1, 0] {
             tokens.enable(&eve, &key).await.unwrap();
-            world.heard(&told(Changed::Enabled)[..times]);
+            world.heard(&told(ChangeKind::Enabled)[..times]);
         }
     }
     // What is refused, or looks only, is no event.
@@ -114,7 +121,7 @@ async fn each_change_is_told_once_and_a_repeat_not() {
     let key = waits.record.key();
     for times in [1, 0, 0] {
         tokens.confirm_presented(&eve, waits.token.expose_secret()).await.unwrap();
-        world.heard(&[Event::Changed { key, how: Changed::Confirmed, actor: &eve }][..times]);
+        world.heard(&[Event::Changed { key, how: ChangeKind::Confirmed, actor: &eve }][..times]);
     }
 }
 
@@ -125,20 +132,20 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
     let made = world.issue(new_token()).await;
     let key = made.record.key();
     let rotation = Rotation::with_grace(HOUR).with_retry(RequestId::new("1").unwrap(), HOUR);
-    let first = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap().unwrap();
+    let first = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap();
     let grace_until = first.old.grace_until.unwrap();
     let successor = first.issued.record.id;
     world.heard(&[Event::Rotated { key, successor, grace_until, actor: &ada }]);
     // A repeat ends the successor that was lost.
     let lost = first.issued.record.key();
-    let second = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap().unwrap();
+    let second = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap();
     let successor = second.issued.record.id;
     world.heard(&[
         Event::Revoked { key: lost, actor: &ada, reason: RevocationReason::Superseded },
         Event::Rotated { key, successor, grace_until, actor: &ada },
     ]);
     tokens.confirm(&ada, &second.issued.record.key()).await.unwrap();
-    world.heard(&[Event::Changed { key: second.issued.record.key(), how: Changed::Confirmed, actor: &ada }]);
+    world.heard(&[Event::Changed { key: second.issued.record.key(), how: ChangeKind::Confirmed, actor: &ada }]);
     assert!(tokens.rotate(&ada, &key, rotation).await.is_err());
     world.heard(&[]);
 
@@ -147,7 +154,7 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
     world.heard(&[Event::Verified { key, left_out: 0 }]);
     for times in [1, 0] {
         tokens.end_grace(&ada, &key).await.unwrap();
-        world.heard(&[Event::Changed { key, how: Changed::GraceEnded, actor: &ada }][..times]);
+        world.heard(&[Event::Changed { key, how: ChangeKind::GraceEnded, actor: &ada }][..times]);
     }
     assert_eq!(world.outcome(&made).await, Err(Some(Rejection::Rotated)));
     world.heard(&[Event::Reused { key, successor: Some(successor), left_out: 0 }]);
@@ -214,14 +221,14 @@ async fn a_notice_is_told_with_each_claim() {
 async fn an_import_is_told_once() {
     let world = World::new();
     let old = || {
-        let digest = ForeignDigest::from_text(ForeignHash::Sha256, &"a1".repeat(32)).unwrap();
+        let digest = ImportDigest::from_text(ImportHash::Sha256, &"a1".repeat(32)).unwrap();
         let (ada, name) = (OwnerId::new("ada").unwrap(), Name::new("old").unwrap());
-        vec![Ok(ForeignToken::new(digest, project("145"), ada, name, now()))]
+        vec![Ok(ImportToken::new(digest, project("145"), ada, name, now()))]
     };
     let outcomes = world.tokens.import(&actor(), old()).await.unwrap();
-    let [Imported::Inserted(key)] = outcomes[..] else { panic!("{outcomes:?}") };
+    let [ImportOutcome::Inserted(key)] = outcomes[..] else { panic!("{outcomes:?}") };
     world.heard(&[Event::Imported { key, actor: &actor() }]);
-    assert_eq!(world.tokens.import(&actor(), old()).await.unwrap(), [Imported::Exists(key)]);
+    assert_eq!(world.tokens.import(&actor(), old()).await.unwrap(), [ImportOutcome::Exists(key)]);
     world.heard(&[]);
 }
 
@@ -374,10 +381,10 @@ async fn a_panicking_sink_does_not_undo_or_hide_what_was_done() {
     let key = issued.record.key();
     let access = Access::to(&key.project, &[]);
     assert!(tokens.verify(issued.token.expose_secret(), &access).await.is_ok());
-    let rotated = tokens.rotate(&actor(), &key, Rotation::with_grace(Duration::ZERO)).await.unwrap().unwrap();
+    let rotated = tokens.rotate(&actor(), &key, Rotation::with_grace(Duration::ZERO)).await.unwrap();
     assert!(tokens.verify(issued.token.expose_secret(), &access).await.is_err());
     let successor = rotated.issued.record.key();
-    assert!(tokens.revoke(&actor(), &successor, LEAK).await.unwrap().unwrap().revoked.is_some());
+    assert!(tokens.revoke(&actor(), &successor, LEAK).await.unwrap().revoked.is_some());
     let error = tokens.verify(rotated.issued.token.expose_secret(), &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Revoked));
     // Each event was lost, and is counted: issued, verified, rotated, reused, revoked, failed.

@@ -7,11 +7,17 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
-    Access, Delivery, Event, EventSink, Finder, FixedClock, GitHubKeys, GitHubWebhook, Handled, LeakOutcome,
-    LeakReport, MemoryStore, Rejection, ReportError, Revocation, RevocationReason, StoreError, StoreErrorKind,
-    TokenKey, TokenRecord, TokenStore, Tokens,
+    Access, ErrorKind, MemoryStore, Rejection, TokenKey, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    events::{Event, EventSink},
+    leak::{
+        Finder, LeakOutcome, LeakReport,
+        github::{DeliveryRefusal, GitHubDelivery, GitHubKeys, GitHubWebhook, ProcessedReport},
+    },
+    record::{Revocation, RevocationReason},
+    store::{StoreError, StoreErrorKind},
 };
-use keyfob::{LeakedToken, Policy, mint_with};
+use keyfob::{Policy, leak::LeakedToken, record::mint_with};
 use p256::PublicKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
@@ -49,7 +55,7 @@ fn webhook() -> GitHubWebhook {
     GitHubWebhook::new(GitHubKeys::from_json(&published()).unwrap())
 }
 
-type Service<S = MemoryStore> = Tokens<S, FixedClock>;
+type Service<S = MemoryStore> = Tokens<S>;
 
 fn service() -> Service {
     Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()))
@@ -80,23 +86,37 @@ async fn deliver(
     webhook: &GitHubWebhook,
     key: (&str, u8),
     body: &[u8],
-) -> Result<(Handled, String), ReportError> {
+) -> Result<(ProcessedReport, String), DeliveryRefusal> {
     let signature = sign(key, body);
-    answer(tokens, webhook, Delivery { key_id: key.0, signature: &signature, body }).await
+    answer(tokens, webhook, GitHubDelivery { key_id: key.0, signature: &signature, body }).await
 }
 
 async fn answer(
     tokens: &Service<impl TokenStore>,
     webhook: &GitHubWebhook,
-    delivery: Delivery<'_>,
-) -> Result<(Handled, String), ReportError> {
-    let handled = tokens.handle_github(webhook, &actor(), delivery).await?;
+    delivery: GitHubDelivery<'_>,
+) -> Result<(ProcessedReport, String), DeliveryRefusal> {
+    let handled = webhook.handle(tokens, &actor(), delivery, no_keys).await?;
     let body = webhook.answer(&handled).unwrap();
     Ok((handled, body))
 }
 
+/// GitHub has no newer keys.
+async fn no_keys() -> Option<GitHubKeys> {
+    None
+}
+
+fn malformed() -> DeliveryRefusal {
+    DeliveryRefusal::Invalid(LeakReport::read_all(b"{", &Finder::new([crate::support::prefix()])).unwrap_err())
+}
+
+fn too_large() -> DeliveryRefusal {
+    let body = vec![b' '; LeakReport::MAX_BYTES + 1];
+    DeliveryRefusal::Invalid(LeakReport::read_all(&body, &Finder::new([crate::support::prefix()])).unwrap_err())
+}
+
 #[track_caller]
-fn refused(outcome: Result<(Handled, String), ReportError>, expected: ReportError, status: u16) {
+fn refused(outcome: Result<(ProcessedReport, String), DeliveryRefusal>, expected: DeliveryRefusal, status: u16) {
     match outcome {
         Err(error) => assert_eq!((error, error.status()), (expected, status)),
         other => panic!("{other:?}"),
@@ -192,26 +212,26 @@ async fn who_is_not_github_is_refused_and_revokes_nothing() {
     let body = report(&[&text]);
     let signature = sign(CURRENT, &body);
     let send = async |key_id: &str, signature: &str, body: &[u8]| {
-        answer(&tokens, &webhook, Delivery { key_id, signature, body }).await
+        answer(&tokens, &webhook, GitHubDelivery { key_id, signature, body }).await
     };
 
     let mut tampered = body.clone();
     let at = tampered.len() - 3;
     tampered[at] ^= 1;
-    refused(send("current", &signature, &tampered).await, ReportError::Signature, 403);
-    refused(send("current", &signature, b"").await, ReportError::Signature, 403);
+    refused(send("current", &signature, &tampered).await, DeliveryRefusal::Signature, 403);
+    refused(send("current", &signature, b"").await, DeliveryRefusal::Signature, 403);
     for (at, byte) in STANDARD.decode(&signature).unwrap().into_iter().enumerate() {
         let mut other = STANDARD.decode(&signature).unwrap();
         other[at] = byte ^ 1;
-        refused(send("current", &STANDARD.encode(other), &body).await, ReportError::Signature, 403);
+        refused(send("current", &STANDARD.encode(other), &body).await, DeliveryRefusal::Signature, 403);
     }
     for signature in ["", "no base64!", "AAAA"] {
-        refused(send("current", signature, &body).await, ReportError::Signature, 403);
+        refused(send("current", signature, &body).await, DeliveryRefusal::Signature, 403);
     }
-    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
-    refused(deliver(&tokens, &webhook, OLD, &body).await, ReportError::OldKey, 403);
-    refused(send("another", &signature, &body).await, ReportError::UnknownKey, 403);
-    refused(deliver(&tokens, &GitHubWebhook::default(), CURRENT, &body).await, ReportError::UnknownKey, 403);
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
+    refused(deliver(&tokens, &webhook, OLD, &body).await, DeliveryRefusal::OldKey, 403);
+    refused(send("another", &signature, &body).await, DeliveryRefusal::UnknownKey, 403);
+    refused(deliver(&tokens, &GitHubWebhook::default(), CURRENT, &body).await, DeliveryRefusal::UnknownKey, 403);
     assert!(!is_revoked(&tokens, &text).await);
     assert!(send("current", &signature, &body).await.is_ok());
 }
@@ -225,7 +245,7 @@ async fn new_keys_take_over() {
         .replace("false", "true")
         .replace("TRUE", "false");
     webhook.set_keys(GitHubKeys::from_json(keys.as_bytes()).unwrap());
-    refused(deliver(&tokens, &webhook, CURRENT, &report(&["a"])).await, ReportError::OldKey, 403);
+    refused(deliver(&tokens, &webhook, CURRENT, &report(&["a"])).await, DeliveryRefusal::OldKey, 403);
     assert!(deliver(&tokens, &webhook, OLD, &report(&["a"])).await.is_ok());
 }
 
@@ -234,16 +254,16 @@ async fn a_replay_is_refused_also_under_another_signature() {
     let (tokens, webhook) = (service(), webhook());
     let body = report(&[issue(&tokens).await]);
     assert!(deliver(&tokens, &webhook, CURRENT, &body).await.is_ok());
-    refused(deliver(&tokens, &webhook, CURRENT, &body).await, ReportError::Replayed, 409);
+    refused(deliver(&tokens, &webhook, CURRENT, &body).await, DeliveryRefusal::Replayed, 409);
     // Of each signature (r, s) there is another, (r, -s).
     let signature = p256::ecdsa::Signature::from_der(&STANDARD.decode(sign(CURRENT, &body)).unwrap()).unwrap();
     let (r, s) = signature.split_scalars();
     let other = p256::ecdsa::Signature::from_scalars(r, -*s).unwrap();
     let other = STANDARD.encode(other.to_der().as_bytes());
-    let replay = Delivery { key_id: "current", signature: &other, body: &body };
-    refused(answer(&tokens, &webhook, replay).await, ReportError::Replayed, 409);
+    let replay = GitHubDelivery { key_id: "current", signature: &other, body: &body };
+    refused(answer(&tokens, &webhook, replay).await, DeliveryRefusal::Replayed, 409);
     // A stranger's is told by its signature, and learns nothing of what was handled.
-    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
 }
 
 #[tokio::test]
@@ -251,13 +271,13 @@ async fn remembered_replay_is_refused() {
     let (tokens, webhook) = (service(), webhook());
     let body = report(&[issue(&tokens).await]);
     let signature = sign(CURRENT, &body);
-    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
     let digest: [u8; 32] = Sha256::digest(&body).into();
     assert_eq!(delivery.digest(), digest);
     webhook.remember(digest);
-    refused(answer(&tokens, &webhook, delivery).await, ReportError::Replayed, 409);
+    refused(answer(&tokens, &webhook, delivery).await, DeliveryRefusal::Replayed, 409);
     // A stranger's is told by its signature, and learns nothing of what was handled.
-    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, ReportError::Signature, 403);
+    refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
     assert!(deliver(&tokens, &webhook, CURRENT, &report(&["another"])).await.is_ok());
 }
 
@@ -272,9 +292,9 @@ async fn a_report_that_was_not_answered_is_handled_again() {
     let (tokens, webhook) = (service(), webhook());
     let body = report(&[issue(&tokens).await]);
     let signature = sign(CURRENT, &body);
-    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
     for _ in 0..2 {
-        assert!(tokens.handle_github(&webhook, &actor(), delivery).await.is_ok());
+        assert!(webhook.handle(&tokens, &actor(), delivery, no_keys).await.is_ok());
     }
 }
 
@@ -332,12 +352,12 @@ async fn what_is_no_report_is_refused() {
         "[{\"token\": \"a\", \"url\": 3}]",
         "\u{0}",
     ] {
-        refused(deliver(&tokens, &webhook, CURRENT, body.as_bytes()).await, ReportError::Malformed, 400);
+        refused(deliver(&tokens, &webhook, CURRENT, body.as_bytes()).await, malformed(), 400);
     }
-    refused(deliver(&tokens, &webhook, CURRENT, &[0xff, 0xfe]).await, ReportError::Malformed, 400);
-    refused(deliver(&tokens, &webhook, CURRENT, &"[".repeat(100_000).into_bytes()).await, ReportError::Malformed, 400);
+    refused(deliver(&tokens, &webhook, CURRENT, &[0xff, 0xfe]).await, malformed(), 400);
+    refused(deliver(&tokens, &webhook, CURRENT, &"[".repeat(100_000).into_bytes()).await, malformed(), 400);
     let large = vec![b' '; 10_000_000];
-    refused(deliver(&tokens, &webhook, CURRENT, &large).await, ReportError::TooLarge, 413);
+    refused(deliver(&tokens, &webhook, CURRENT, &large).await, too_large(), 413);
     // What is longer than any token is none.
     let (handled, _) = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
     assert_eq!(handled.leaks.len(), 1);
@@ -379,18 +399,18 @@ async fn the_sink_hears_of_each_report() {
     assert_eq!(*heard.0.lock().unwrap(), [("issued", false), ("revoked", false), ("leaked", true), ("leaked", false)]);
 }
 
-/// Revokes so many tokens, then fails, once.
+/// Fails at some of its revocations, by their number.
 struct Halting {
     store: MemoryStore,
     calls: AtomicUsize,
-    fails_at: usize,
+    fails_at: &'static [usize],
 }
 
 impl TokenStore for Halting {
     handed_on!(store: insert, find, find_recent, list, count, update, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) == self.fails_at {
+        if self.fails_at.contains(&self.calls.fetch_add(1, Ordering::SeqCst)) {
             return Err(StoreErrorKind::Unavailable.into());
         }
         self.store.revoke(key, revocation).await
@@ -399,17 +419,18 @@ impl TokenStore for Halting {
 
 #[tokio::test]
 async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
-    let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: 1 };
+    // At the second of three tokens, and at each of the three tries of it that follow.
+    let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[1, 3, 4, 5] };
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(clock.clone()), webhook());
     let body = report(&[issue(&tokens).await, issue(&tokens).await, issue(&tokens).await]);
     let signature = sign(CURRENT, &body);
-    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
-    let handled = tokens.handle_github(&webhook, &actor(), delivery).await.unwrap();
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
+    let handled = webhook.handle(&tokens, &actor(), delivery, no_keys).await.unwrap();
     let [(_, Ok(LeakOutcome::Revoked(_))), (_, Err(_)), (_, Ok(LeakOutcome::Revoked(_)))] = &handled.leaks[..] else {
         panic!("{handled:?}")
     };
-    assert_eq!(webhook.answer(&handled).unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(webhook.answer(&handled).unwrap_err().kind(), ErrorKind::Unavailable);
     clock.advance(SECOND);
     let (handled, _) = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
     let [
@@ -423,6 +444,43 @@ async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
 }
 
 #[tokio::test]
+async fn a_token_that_the_store_failed_for_is_tried_again() {
+    let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[0, 2] };
+    let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(FixedClock::new(now())), webhook());
+    let body = report(&[issue(&tokens).await, issue(&tokens).await]);
+    let (report, _) = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
+    let [(_, Ok(LeakOutcome::Revoked(_))), (_, Ok(LeakOutcome::Revoked(_)))] = &report.leaks[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!(tokens.store().calls.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn newer_keys_are_asked_for_once_and_decide() {
+    let (tokens, body) = (service(), report(&["a"]));
+    let signature = sign(CURRENT, &body);
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
+    let asked = AtomicUsize::new(0);
+    let published = || async {
+        asked.fetch_add(1, Ordering::SeqCst);
+        Some(GitHubKeys::from_json(&published()).unwrap())
+    };
+    // It has no keys yet, and keeps those that it gets.
+    let webhook = GitHubWebhook::default();
+    assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
+    assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // A key that is none of the newer ones either.
+    let stranger = GitHubDelivery { key_id: "another", ..delivery };
+    let refusal = webhook.handle(&tokens, &actor(), stranger, published).await.unwrap_err();
+    assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::UnknownKey, 2));
+    // Nobody is asked for what no key decides.
+    let forged = GitHubDelivery { signature: "AAAA", ..delivery };
+    let refusal = webhook.handle(&tokens, &actor(), forged, published).await.unwrap_err();
+    assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::Signature, 2));
+}
+
+#[tokio::test]
 async fn nothing_shows_what_was_reported() {
     let (tokens, webhook) = (service(), webhook());
     let text = issue(&tokens).await;
@@ -432,7 +490,7 @@ async fn nothing_shows_what_was_reported() {
     let body = json!([{ "token": text, "url": url, "source": null }]).to_string().into_bytes();
     let reports = LeakReport::read_all(&body, &finder).unwrap();
     let signature = sign(CURRENT, &body);
-    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
     let mut shown = vec![format!("{delivery:?}"), format!("{reports:?}")];
     let (handled, told) = answer(&tokens, &webhook, delivery).await.unwrap();
     shown.extend([told, format!("{handled:?}"), format!("{webhook:?}")]);
@@ -451,7 +509,7 @@ async fn nothing_shows_what_was_reported() {
 async fn every_node_refuses_a_reported_token_within_its_bound() {
     const BOUND: Duration = Duration::from_millis(200);
     let store = Arc::new(MemoryStore::new());
-    let node = || Tokens::new(keyring(), keyfob::Cached::new(Arc::clone(&store), BOUND));
+    let node = || Tokens::new(keyring(), keyfob::store::cache::Cached::new(Arc::clone(&store), BOUND));
     let (told, others, webhook) = (node(), [node(), node()], webhook());
     let text = told.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned();
     let is_accepted = async |node: &Tokens<_>| node.verify(&text, &Access::to(&project("145"), &[])).await.is_ok();
@@ -462,8 +520,8 @@ async fn every_node_refuses_a_reported_token_within_its_bound() {
     assert!(told.store().counts().entries > 0);
     let body = report(&[&text]);
     let signature = sign(CURRENT, &body);
-    let delivery = Delivery { key_id: "current", signature: &signature, body: &body };
-    assert_eq!(told.handle_github(&webhook, &actor(), delivery).await.unwrap().leaks.len(), 1);
+    let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
+    assert_eq!(webhook.handle(&told, &actor(), delivery, no_keys).await.unwrap().leaks.len(), 1);
     let answered = Instant::now();
     assert!(!is_accepted(&told).await);
     for node in &others {

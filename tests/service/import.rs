@@ -5,35 +5,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyfob::{
-    Access, Disabled, ErasedImport, FixedClock, ForeignHash, ForeignToken, ImportError, ImportKey, ImportOutcome,
-    ImportProgress, ImportRow, ImportStore, Imported, Invalid, KeyNumber, Keyring, MemoryStore, Pepper, Rejection,
-    Revocation, RevocationReason, Rotation, SqliteStore, StoreError, Timestamp, TokenRecord, TokenStore, Tokens,
+    Access, ErrorKind, Invalid, Keyring, MemoryStore, Pepper, Rejection, Timestamp, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    error::InvalidKind,
+    import::{
+        ImportHash, ImportKey, ImportOutcome, ImportProgress, ImportRow, ImportRowOutcome, ImportStore, ImportToken,
+    },
+    keys::KeyNumber,
+    record::{Disabled, Revocation, RevocationReason},
+    rotation::Rotation,
+    store::{StoreError, sqlite::SqliteStore},
 };
 
 use crate::support::old_tokens::{digest_in_hex, old_text, shape, stored_hash};
 use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
-type Service<S> = Tokens<S, FixedClock>;
+type Service<S> = Tokens<S>;
 
 /// A service on this store, at noon, that knows the shape of its old tokens.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
-    let imports = ErasedImport::new(store.clone());
-    Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports(imports, vec![shape()])
+    Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }
 
 /// The old token of this number, made a month ago and good for a year.
-fn old(number: u64) -> Result<ForeignToken, Invalid> {
-    let digest = keyfob::ForeignDigest::from_text(ForeignHash::Sha256, &digest_in_hex(number))?;
+fn old(number: u64) -> Result<ImportToken, Invalid> {
+    let digest = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, &digest_in_hex(number))?;
     let created_at: Timestamp = "2026-10-23T12:00:00Z".parse()?;
-    let mut token = ForeignToken::new(digest, project("145"), "ada".parse()?, "old CI".parse()?, created_at);
+    let mut token = ImportToken::new(digest, project("145"), "ada".parse()?, "old CI".parse()?, created_at);
     token.expires_at = Some("2027-10-23T12:00:00Z".parse()?);
     Ok(token)
 }
 
 async fn imported<S: TokenStore + ImportStore>(
     tokens: &Service<S>,
-    batch: Vec<Result<ForeignToken, Invalid>>,
-) -> Vec<Imported> {
+    batch: Vec<Result<ImportToken, Invalid>>,
+) -> Vec<ImportOutcome> {
     tokens.import(&actor(), batch).await.unwrap()
 }
 
@@ -45,9 +51,9 @@ async fn rejection<S: TokenStore>(tokens: &Service<S>, text: &str) -> Option<Rej
     }
 }
 
-fn key_of(imported: Imported) -> keyfob::TokenKey {
+fn key_of(imported: ImportOutcome) -> keyfob::TokenKey {
     match imported {
-        Imported::Inserted(key) => key,
+        ImportOutcome::Inserted(key) => key,
         other => panic!("{other:?}"),
     }
 }
@@ -114,15 +120,15 @@ on_both_stores! {
     async fn one_bad_row_keeps_no_other_out<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
-        let bad = keyfob::ForeignDigest::from_text(ForeignHash::Sha256, "no hash").unwrap_err();
+        let bad = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, "no hash").unwrap_err();
         let outcomes = imported(&tokens, vec![Err(bad), old(2), old(1), old(2), old(3)]).await;
         assert!(
             matches!(outcomes[..], [
-                Imported::Rejected(why),
-                Imported::Inserted(_),
-                Imported::Exists(_),
-                Imported::Exists(_),
-                Imported::Inserted(_),
+                ImportOutcome::Rejected(why),
+                ImportOutcome::Inserted(_),
+                ImportOutcome::Exists(_),
+                ImportOutcome::Exists(_),
+                ImportOutcome::Inserted(_),
             ] if why == bad),
             "{outcomes:?}"
         );
@@ -140,8 +146,8 @@ on_both_stores! {
         let tokens = service(&store, keyring());
         let keys = imported(&tokens, vec![old(1), old(2)]).await.into_iter().map(key_of).collect::<Vec<_>>();
         let key = keys[0];
-        tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap().unwrap();
-        assert_eq!(imported(&tokens, vec![old(1), old(2)]).await, [Imported::Exists(keys[0]), Imported::Exists(keys[1])]);
+        tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();
+        assert_eq!(imported(&tokens, vec![old(1), old(2)]).await, [ImportOutcome::Exists(keys[0]), ImportOutcome::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
         assert_eq!(rejection(&tokens, &old_text(2)).await, None);
     }
@@ -150,7 +156,7 @@ on_both_stores! {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);
         let rotation = Rotation::with_grace(core::time::Duration::ZERO);
-        let rotated = tokens.rotate(&actor(), &key, rotation).await.unwrap().unwrap();
+        let rotated = tokens.rotate(&actor(), &key, rotation).await.unwrap();
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Rotated));
         assert_eq!(rejection(&tokens, rotated.issued.token.expose_secret()).await, None);
     }
@@ -174,7 +180,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         let keys = begun.into_iter().map(key_of).collect::<Vec<_>>();
         let again = imported(&tokens, all()).await;
-        assert_eq!(again[..2], [Imported::Exists(keys[0]), Imported::Exists(keys[1])]);
+        assert_eq!(again[..2], [ImportOutcome::Exists(keys[0]), ImportOutcome::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, None);
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Disabled));
@@ -182,10 +188,10 @@ on_both_stores! {
         // It was imported while it worked, and has been revoked since in the old table.
         let mut since = old(1).unwrap();
         since.revoked = revoked().unwrap().revoked;
-        assert_eq!(imported(&tokens, vec![Ok(since)]).await, [Imported::Exists(keys[0])]);
+        assert_eq!(imported(&tokens, vec![Ok(since)]).await, [ImportOutcome::Exists(keys[0])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
         // Not the other way round: what was revoked here stays so.
-        assert_eq!(imported(&tokens, vec![old(2)]).await, [Imported::Exists(keys[1])]);
+        assert_eq!(imported(&tokens, vec![old(2)]).await, [ImportOutcome::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
     }
 
@@ -198,7 +204,7 @@ on_both_stores! {
         assert_eq!(key.id.key_number(), first);
 
         let promoted = service(&store, both().promoted(second).unwrap());
-        assert_eq!(imported(&promoted, vec![old(1)]).await, [Imported::Exists(key)]);
+        assert_eq!(imported(&promoted, vec![old(1)]).await, [ImportOutcome::Exists(key)]);
         assert_eq!(key_of(imported(&promoted, vec![old(2)]).await[0]).id.key_number(), second);
         for tokens in [&before, &promoted] {
             assert_eq!(rejection(tokens, &old_text(1)).await, None);
@@ -212,12 +218,12 @@ on_both_stores! {
     async fn without_a_pepper_or_with_too_many_nothing_is_imported<S>(store: S) {
         let unkeyed = service(&store, Keyring::unkeyed(prefix()));
         let refused = unkeyed.import(&actor(), vec![old(1)]).await.unwrap_err();
-        assert!(matches!(refused, ImportError::Unkeyed));
-        assert_eq!(refused.to_string(), "importing needs a pepper");
+        assert_eq!(refused.kind(), ErrorKind::Unkeyed);
+        assert_eq!(refused.to_string(), "the operation needs a keyring with a pepper");
         let tokens = service(&store, keyring());
         let refused = tokens.import(&actor(), (0..1001).map(old).collect()).await.unwrap_err();
-        assert!(matches!(refused, ImportError::TooMany));
-        assert_eq!(refused.to_string(), "more than 1000 tokens in one import");
+        assert!(matches!(refused.kind(), ErrorKind::Invalid(batch) if batch.kind() == InvalidKind::TooMany { max: 1000 }));
+        assert_eq!(refused.to_string(), "import batch: more than 1000");
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Unknown));
         assert_eq!(imported(&tokens, (0..1000).map(old).collect()).await.len(), 1000);
         assert!(imported(&tokens, Vec::new()).await.is_empty());
@@ -227,24 +233,31 @@ on_both_stores! {
 /// Counts how often an old text is looked for.
 #[derive(Default)]
 struct CountingImports {
+    store: MemoryStore,
     asked: AtomicU64,
     fails: bool,
 }
 
+impl TokenStore for CountingImports {
+    handed_on!(
+        store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many
+    );
+}
+
 impl ImportStore for CountingImports {
-    async fn import(&self, _: Vec<ImportRow>) -> Result<Vec<ImportOutcome>, StoreError> {
+    async fn import(&self, _: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         unimplemented!("nobody imports here")
     }
     async fn find_imported(&self, _: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.fails { Err(keyfob::StoreErrorKind::Unavailable.into()) } else { Ok(None) }
+        if self.fails { Err(keyfob::store::StoreErrorKind::Unavailable.into()) } else { Ok(None) }
     }
 }
 
-fn counting(fails: bool) -> (Arc<CountingImports>, Service<MemoryStore>) {
+fn counting(fails: bool) -> (Arc<CountingImports>, Service<Arc<CountingImports>>) {
     let imports = Arc::new(CountingImports { fails, ..CountingImports::default() });
-    let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
-    (Arc::clone(&imports), tokens.with_imports(ErasedImport::new(imports), vec![shape()]))
+    let tokens = Tokens::new(keyring(), Arc::clone(&imports)).with_clock(FixedClock::new(now()));
+    (imports, tokens.with_imports([shape()]))
 }
 
 #[tokio::test]

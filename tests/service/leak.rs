@@ -3,8 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
-    Access, Finder, FixedClock, LeakOutcome, LeakReport, LeakedToken, MemoryStore, Rejection, ReportError,
-    RevocationReason, Status, Tokens,
+    Access, MemoryStore, Rejection, Status, Tokens,
+    clock::FixedClock,
+    error::{InvalidField, InvalidKind},
+    leak::{Finder, LeakOutcome, LeakReport, LeakedToken},
+    record::RevocationReason,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -13,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::support::alone::is_alone;
 use crate::support::{actor, keyring, new_token, now, prefix, project, with_checksum};
 
-type Service = Tokens<MemoryStore, FixedClock>;
+type Service = Tokens<MemoryStore>;
 
 fn service() -> Service {
     Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()))
@@ -165,23 +168,28 @@ async fn a_mistyped_token_ends_nothing() {
     assert_eq!(tokens.get(&key).await.unwrap().unwrap().status, Status::Active);
 }
 
+const TOO_MANY: InvalidKind = InvalidKind::TooMany { max: LeakReport::MAX_COUNT };
+
 #[test]
 fn a_report_of_too_many_tokens_is_refused() {
     let refused = |body: String| LeakReport::read_all(body.as_bytes(), &finder()).unwrap_err();
     let entries = |count: usize| format!("[{}]", vec![r#"{"token":"a"}"#; count].join(","));
     assert_eq!(LeakReport::read_all(entries(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
     let error = refused(entries(LeakReport::MAX_COUNT + 1));
-    assert_eq!((error, error.status()), (ReportError::TooMany, 413));
-    assert_eq!(error.to_string(), "the report names too many tokens");
-    assert_eq!(refused(entries(299_000)), ReportError::TooMany);
+    assert_eq!((error.field(), error.kind()), (InvalidField::LeakReport, TOO_MANY));
+    assert_eq!(error.to_string(), "leak report: more than 10000");
+    assert_eq!(refused(entries(299_000)).kind(), TOO_MANY);
     // All in one text.
     let text = |count: usize| json!([{ "token": look_alikes(count) }]).to_string();
     assert_eq!(LeakReport::read_all(text(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
-    assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)), ReportError::TooMany);
+    assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)).kind(), TOO_MANY);
 
-    assert_eq!(refused(" ".repeat(LeakReport::MAX_BYTES + 1)), ReportError::TooLarge);
+    assert_eq!(
+        refused(" ".repeat(LeakReport::MAX_BYTES + 1)).kind(),
+        InvalidKind::TooLong { max: LeakReport::MAX_BYTES }
+    );
     for malformed in ["", "{}", "[1]", "[{}]", "[", &entries(LeakReport::MAX_COUNT + 2)[1..]] {
-        assert_eq!(refused(malformed.to_owned()), ReportError::Malformed);
+        assert_eq!(refused(malformed.to_owned()).kind(), InvalidKind::Shape);
     }
 }
 
@@ -231,16 +239,16 @@ fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
 fn caller_bounds_the_entries_and_tokens() {
     let read = |most, body: serde_json::Value| {
         let reports = LeakReport::read_up_to(most, body.to_string().as_bytes(), &finder());
-        reports.map(|reports| reports.len())
+        reports.map(|reports| reports.len()).map_err(|error| error.kind())
     };
     for count in [1, 2, 3] {
-        let expected = if count < 3 { Ok(count) } else { Err(ReportError::TooMany) };
+        let expected = if count < 3 { Ok(count) } else { Err(InvalidKind::TooMany { max: 2 }) };
         assert_eq!(read(2, json!([{ "token": look_alikes(count) }])), expected);
         assert_eq!(read(2, json!(vec![json!({ "token": "a" }); count])), expected);
     }
     // No caller takes more than the crate does.
     let most = LeakReport::MAX_COUNT;
-    assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(ReportError::TooMany));
+    assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(TOO_MANY));
     assert_eq!(read(0, json!([])), Ok(0));
 }
 

@@ -4,10 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Batch, FixedClock, Interrupted, KeyNumber, Keyring, Life, Lifetime, ListQuery, MemoryStore, Name, NewToken,
-    NoticeStage, OwnerId, PageSize, Pepper, Policy, ProjectId, ProjectsQuery, RetireError, Revocation,
-    RevocationReason, RevokeBatch, RevokeGroup, Rotation, Status, StoreError, StoreErrorKind, StoreMaintenance,
-    Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Tokens, mint,
+    Error, ErrorKind, Keyring, Lifetime, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, ProjectId, Status,
+    Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    error::PartialFailure,
+    keys::KeyNumber,
+    mint,
+    notices::NoticeStage,
+    record::{Revocation, RevocationReason},
+    rotation::Rotation,
+    store::{
+        BatchResult, ListQuery, PageSize, ProjectsQuery, RevokeBatch, RevokeGroup, StatusGroup, StoreError,
+        StoreErrorKind, StoreMaintenance,
+    },
 };
 
 use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
@@ -16,7 +25,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MS: Duration = Duration::from_millis(1);
 const REASON: RevocationReason = RevocationReason::AffiliationChanged;
 
-type Service = Tokens<MemoryStore, FixedClock>;
+type Service = Tokens<MemoryStore>;
 
 fn ada() -> OwnerId {
     OwnerId::new("ada").unwrap()
@@ -28,7 +37,7 @@ fn service() -> (FixedClock, Service) {
 }
 
 /// So many of ada's, which live for ten days.
-async fn fill<S: TokenStore>(tokens: &Tokens<S, FixedClock>, place: &str, count: usize) {
+async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     let new = NewToken::new(project(place), ada(), Name::new("CI").unwrap()).with_lifetime(Lifetime::For(10 * DAY));
     for _ in 0..count {
         let made = mint(tokens.keyring(), &Policy::default(), new.clone(), &actor(), now()).unwrap();
@@ -118,7 +127,7 @@ impl TokenStore for Failing {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         self.in_project(project)?;
         self.store.revoke_batch(project, revocation, batch, most).await
     }
@@ -134,7 +143,12 @@ impl StoreMaintenance for Failing {
         }
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
         self.in_project(project)?;
         self.store.purge(project, ended_before, most).await
     }
@@ -160,7 +174,7 @@ impl StoreMaintenance for Failing {
 }
 
 /// A service whose store fails in projects a and c of a, b, c and d, with one token in each.
-async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Failing, FixedClock>) {
+async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Failing>) {
     let store = Failing { store: MemoryStore::new(), projects: &["a", "c"], unlisted_after };
     let clock = FixedClock::new(now());
     let tokens = Tokens::new(keyring(), store).with_clock(clock.clone());
@@ -171,7 +185,7 @@ async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Fa
 }
 
 /// Whether the one token of each of the four projects is there, and revoked.
-async fn revoked(tokens: &Tokens<Failing, FixedClock>) -> Vec<Option<bool>> {
+async fn revoked(tokens: &Tokens<Failing>) -> Vec<Option<bool>> {
     let mut revoked = Vec::new();
     for place in ["a", "b", "c", "d"] {
         let items = tokens.list(&ListQuery::new(project(place))).await.unwrap().items;
@@ -180,11 +194,12 @@ async fn revoked(tokens: &Tokens<Failing, FixedClock>) -> Vec<Option<bool>> {
     revoked
 }
 
-fn is_of_a_and_c(interrupted: &Interrupted, count: u64, after: &str) {
-    assert_eq!(interrupted.failed, [project("a"), project("c")]);
-    assert_eq!((interrupted.count, interrupted.after), (count, Some(project(after))));
-    assert_eq!(interrupted.error.kind(), StoreErrorKind::Unavailable);
-    assert_eq!(std::error::Error::source(interrupted).unwrap().to_string(), "a is away", "the first error");
+fn is_of_a_and_c(error: &Error, count: u64, after: &str) {
+    assert_eq!(error.kind(), ErrorKind::Partial);
+    let failed = vec![project("a"), project("c")];
+    assert_eq!(*error.partial().unwrap(), PartialFailure { failed, after: Some(project(after)), count });
+    assert_eq!(error.store().unwrap().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(std::error::Error::source(error).unwrap().to_string(), "a is away", "the first error");
 }
 
 #[tokio::test]
@@ -203,9 +218,11 @@ async fn a_list_of_projects_that_breaks_off_tells_where() {
     let group = RevokeGroup::Owner(ada());
     let interrupted = tokens.revoke_everywhere(&actor(), &group, REASON, None).await.unwrap_err();
     is_of_a_and_c(&interrupted, 1, "c");
-    let interrupted = tokens.revoke_everywhere(&actor(), &group, REASON, interrupted.after).await.unwrap_err();
-    assert_eq!((interrupted.failed.len(), interrupted.count, interrupted.after), (0, 0, Some(project("c"))));
-    assert_eq!(interrupted.error.kind(), StoreErrorKind::Other);
+    let after = interrupted.partial().unwrap().after;
+    let interrupted = tokens.revoke_everywhere(&actor(), &group, REASON, after).await.unwrap_err();
+    let nothing = PartialFailure { failed: Vec::new(), after: Some(project("c")), count: 0 };
+    assert_eq!(interrupted.partial(), Some(&nothing));
+    assert_eq!(interrupted.store().unwrap().kind(), StoreErrorKind::Other);
 }
 
 #[tokio::test]
@@ -216,8 +233,7 @@ async fn a_project_that_fails_keeps_no_key_of_another_from_being_revoked_by_forc
     let promoted = Tokens::new(ring.build().unwrap(), tokens.store()).with_clock(FixedClock::new(now()));
     let retired = promoted.retire_key_by_force(&actor(), KeyNumber::FIRST, REASON).await;
     assert_eq!(revoked(&tokens).await, [Some(false), Some(true), Some(false), Some(true)]);
-    let Err(RetireError::Interrupted(interrupted)) = retired else { panic!("{retired:?}") };
-    is_of_a_and_c(&interrupted, 2, "d");
+    is_of_a_and_c(&retired.unwrap_err(), 2, "d");
 }
 
 #[tokio::test]
@@ -261,9 +277,9 @@ async fn a_query_keeps_its_bounds() {
 
     for status in Status::ALL {
         let is_revoked = *status == Status::Revoked;
-        assert_eq!(Life::Only(Status::Revoked).contains(*status), is_revoked, "{status}");
-        assert_eq!(Life::Except(Status::Revoked).contains(*status), !is_revoked, "{status}");
-        assert_ne!(Life::Live.contains(*status), Life::Dead.contains(*status), "{status}");
+        assert_eq!(StatusGroup::Only(Status::Revoked).contains(*status), is_revoked, "{status}");
+        assert_eq!(StatusGroup::Except(Status::Revoked).contains(*status), !is_revoked, "{status}");
+        assert_ne!(StatusGroup::Live.contains(*status), StatusGroup::Dead.contains(*status), "{status}");
     }
     let sizes = [0, 1, 999, 1000, 1001, usize::MAX].map(|rows| PageSize::clamped(rows).get());
     assert_eq!(sizes, [1, 1, 999, 1000, 1000, 1000]);
@@ -273,9 +289,9 @@ async fn a_query_keeps_its_bounds() {
 async fn a_predecessor_is_still_used_where_it_was_used_later() {
     let (clock, tokens) = service();
     let old = tokens.issue(&actor(), new_token()).await.unwrap();
-    let touched = |at| [keyfob::Touch { key: old.record.key(), used_at: at }];
+    let touched = |at| [keyfob::store::LastUse { key: old.record.key(), used_at: at }];
     tokens.store().touch_many(&touched(now())).await.unwrap();
-    let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(DAY)).await.unwrap().unwrap();
+    let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(DAY)).await.unwrap();
     let view = rotated.issued.record.view(now());
     assert!(!tokens.predecessor(&view).await.unwrap().unwrap().still_used);
     clock.advance(MS);

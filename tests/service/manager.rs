@@ -3,20 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "cache")]
-use keyfob::Cached;
 use keyfob::{
-    Access, FixedClock, IssueError, Issued, Lifetime, Manager, MemoryStore, Metadata, MintError, Name, Narrowing,
-    NewToken, OwnerId, OwnerState, Owners, OwnersError, Policy, PolicyError, ProjectId, Rejection, RevocationReason,
-    RotateError, Rotation, Scope, ScopeSet, SuccessionError, TokenKind, TokenRecord, TokenStore, Tokens, WithinError,
+    Access, Delegation, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope,
+    ScopeSet, TokenKind, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    error::OutsideIssuer,
+    owners::{OwnerState, Owners, OwnersError},
+    record::{Metadata, Narrowing, RevocationReason},
+    rotation::Rotation,
 };
+#[cfg(feature = "cache")]
+use keyfob::{ErrorKind, policy::PolicyBreach, store::cache::Cached};
 
-use crate::support::{actor, keyring, new_token, now, project};
+use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-type Service = Tokens<MemoryStore, FixedClock>;
+type Service = Tokens<MemoryStore>;
 type Made = Issued<Arc<TokenRecord>>;
 
 fn service() -> (FixedClock, Service) {
@@ -38,19 +42,15 @@ async fn managing(tokens: &Service) -> Made {
 }
 
 /// What is got by presenting the token from its network.
-async fn manager(tokens: &Service, made: &Made) -> Result<Manager, Rejection> {
+async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
-    verified.manager(&Scope::new("tokens:manage").unwrap())
+    verified.delegate(&Scope::new("tokens:manage").unwrap())
 }
 
 /// Issues within the manager; why not, else.
-async fn child(tokens: &Service, manager: &Manager, new: NewToken) -> Result<Made, MintError> {
-    match tokens.issue(&manager.actor(), new.within(manager)).await {
-        Ok(made) => Ok(made),
-        Err(IssueError::Mint(error)) => Err(error),
-        Err(error) => panic!("{error}"),
-    }
+async fn child(tokens: &Service, manager: &Delegation, new: NewToken) -> Result<Made, ErrorKind> {
+    kind_of(tokens.issue(&manager.actor(), new.within(manager)).await)
 }
 
 #[tokio::test]
@@ -72,16 +72,16 @@ async fn what_a_token_issues_is_within_it() {
     let (_, tokens) = service();
     let manager = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let new = |place, owner| NewToken::new(project(place), OwnerId::new(owner).unwrap(), Name::new("CI").unwrap());
-    let within = MintError::Within;
+    let within = ErrorKind::OutsideIssuer;
     for (new, expected) in [
-        (new("146", "ada"), within(WithinError::Project)),
-        (new("145", "eve"), within(WithinError::Owner)),
-        (new_token().with_scopes(scopes("repo:read user")), within(WithinError::Scopes)),
-        (new_token().with_scopes(scopes("*")), within(WithinError::Scopes)),
-        (new_token().with_addresses("10.0.0.0/7".parse().unwrap()), within(WithinError::Addresses)),
-        (new_token().with_addresses("10.0.0.1 11.0.0.1".parse().unwrap()), within(WithinError::Addresses)),
-        (new_token().with_lifetime(Lifetime::For(10 * DAY + MS)), within(WithinError::Expiry)),
-        (new_token().with_lifetime(Lifetime::For(367 * DAY)), PolicyError::TooLong { max: 366 * DAY }.into()),
+        (new("146", "ada"), within(OutsideIssuer::Project)),
+        (new("145", "eve"), within(OutsideIssuer::Owner)),
+        (new_token().with_scopes(scopes("repo:read user")), within(OutsideIssuer::Scopes)),
+        (new_token().with_scopes(scopes("*")), within(OutsideIssuer::Scopes)),
+        (new_token().with_addresses("10.0.0.0/7".parse().unwrap()), within(OutsideIssuer::Addresses)),
+        (new_token().with_addresses("10.0.0.1 11.0.0.1".parse().unwrap()), within(OutsideIssuer::Addresses)),
+        (new_token().with_lifetime(Lifetime::For(10 * DAY + MS)), within(OutsideIssuer::Expiry)),
+        (new_token().with_lifetime(Lifetime::For(367 * DAY)), ErrorKind::Policy(PolicyBreach::TooLong)),
     ] {
         assert_eq!(child(&tokens, &manager, new).await.unwrap_err(), expected);
     }
@@ -101,7 +101,7 @@ async fn what_never_expires_is_within_nothing_that_does() {
     let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
     let never = || new_token().with_lifetime(Lifetime::Never);
     let ends = manager(&tokens, &managing(&tokens).await).await.unwrap();
-    assert_eq!(child(&tokens, &ends, never()).await.unwrap_err(), MintError::Within(WithinError::Expiry));
+    assert_eq!(child(&tokens, &ends, never()).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Expiry));
     let stays = never().with_scopes(scopes("tokens:manage")).with_addresses("10.0.0.0/8".parse().unwrap());
     let stays = tokens.issue(&actor(), stays).await.unwrap();
     let stays = manager(&tokens, &stays).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
     let made = child(&tokens, &manager, new_token()).await.unwrap();
     assert_eq!(made.record.expires_at, now().checked_add(DAY));
     let longer = new_token().with_lifetime(Lifetime::For(DAY + MS));
-    assert_eq!(child(&tokens, &manager, longer).await.unwrap_err(), MintError::Within(WithinError::Expiry));
+    assert_eq!(child(&tokens, &manager, longer).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Expiry));
 }
 
 #[tokio::test]
@@ -145,21 +145,21 @@ async fn what_a_token_rotates_is_within_it() {
     let manager = manager(&tokens, &parent).await.unwrap();
     let rotate = async |made: &Made, rotation: Rotation| {
         let rotated = tokens.rotate(&manager.actor(), &made.record.key(), rotation.within(&manager)).await;
-        match rotated {
-            Ok(rotated) => Ok(rotated.unwrap().issued),
-            Err(RotateError::Refused(SuccessionError::Mint(MintError::Within(error)))) => Err(error),
-            Err(error) => panic!("{error}"),
+        match kind_of(rotated) {
+            Ok(rotated) => Ok(rotated.issued),
+            Err(ErrorKind::OutsideIssuer(outside)) => Err(outside),
+            Err(other) => panic!("{other:?}"),
         }
     };
     let other = |place, owner| NewToken::new(project(place), OwnerId::new(owner).unwrap(), Name::new("CI").unwrap());
     let inside = || new_token().with_addresses("10.1.0.0/16".parse().unwrap());
     let grace = || Rotation::with_grace(Duration::ZERO);
     for (new, expected) in [
-        (other("146", "ada"), WithinError::Project),
-        (other("145", "eve"), WithinError::Owner),
-        (inside().with_scopes(scopes("repo:read user")), WithinError::Scopes),
+        (other("146", "ada"), OutsideIssuer::Project),
+        (other("145", "eve"), OutsideIssuer::Owner),
+        (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::Scopes),
         // From anywhere.
-        (new_token(), WithinError::Addresses),
+        (new_token(), OutsideIssuer::Addresses),
     ] {
         let old = tokens.issue(&actor(), new).await.unwrap();
         assert_eq!(rotate(&old, grace()).await.unwrap_err(), expected);
@@ -168,10 +168,10 @@ async fn what_a_token_rotates_is_within_it() {
     }
     // Not its owner's others, though they are within it.
     let old = tokens.issue(&actor(), inside().with_scopes(scopes("repo:read"))).await.unwrap();
-    assert_eq!(rotate(&old, grace()).await.unwrap_err(), WithinError::NotIssued);
+    assert_eq!(rotate(&old, grace()).await.unwrap_err(), OutsideIssuer::NotIssued);
     let old = child(&tokens, &manager, inside().with_scopes(scopes("repo:read"))).await.unwrap();
     let longer = grace().with_lifetime(Lifetime::For(10 * DAY + MS));
-    assert_eq!(rotate(&old, longer).await.unwrap_err(), WithinError::Expiry);
+    assert_eq!(rotate(&old, longer).await.unwrap_err(), OutsideIssuer::Expiry);
     let new = rotate(&old, grace()).await.unwrap();
     assert_eq!(new.record.expires_at, parent.record.expires_at);
     assert_eq!((&new.record.scopes, &new.record.addresses), (&old.record.scopes, &old.record.addresses));
@@ -193,20 +193,18 @@ async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
         // As if the token had issued it when it was wider.
         let old = tokens.issue(&manager.actor(), never()).await.unwrap();
         let rotation = Rotation::with_grace(Duration::ZERO).within(&manager);
-        let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap().unwrap();
+        let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap();
         assert_eq!(rotated.issued.record.expires_at, expected);
     }
 }
 
 /// Why the manager issues nothing and rotates nothing, not even itself.
-async fn refused<S: TokenStore>(tokens: &Tokens<S, FixedClock>, manager: &Manager) -> Rejection {
+async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
     let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
-    let IssueError::Mint(MintError::Within(WithinError::Ended(rejection))) = issued else { panic!("{issued}") };
+    let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };
     let rotation = Rotation::with_grace(Duration::ZERO).within(manager);
     let rotated = tokens.rotate(&manager.actor(), &manager.key(), rotation).await.unwrap_err();
-    let RotateError::Refused(SuccessionError::Mint(MintError::Within(WithinError::Ended(other)))) = rotated else {
-        panic!("{rotated}")
-    };
+    let ErrorKind::IssuerEnded(other) = rotated.kind() else { panic!("{rotated}") };
     assert_eq!(rejection, other);
     rejection
 }
@@ -236,7 +234,7 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     tokens.narrow(&actor(), &key, narrowed).await.unwrap();
     // It may manage still, but gives no more than it has by now.
     let wide = child(&tokens, &kept, new_token().with_scopes(scopes("repo:read"))).await.unwrap_err();
-    assert_eq!(wide, MintError::Within(WithinError::Scopes));
+    assert_eq!(wide, ErrorKind::OutsideIssuer(OutsideIssuer::Scopes));
     child(&tokens, &kept, new_token()).await.unwrap();
 
     let (_, kept) = managed().await;
@@ -257,7 +255,7 @@ async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation(
     let verify = async || second.verify(made.token.expose_secret(), &access).await;
     verify().await.unwrap();
     first.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await.unwrap();
-    let kept = verify().await.expect("still in the cache").manager(&Scope::new("tokens:manage").unwrap()).unwrap();
+    let kept = verify().await.expect("still in the cache").delegate(&Scope::new("tokens:manage").unwrap()).unwrap();
     assert_eq!(refused(&second, &kept).await, Rejection::Revoked);
 }
 
@@ -273,8 +271,7 @@ async fn a_suspended_owners_manager_issues_nothing() {
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let tokens = tokens.with_owners(Suspended);
     let issued = tokens.issue(&kept.actor(), new_token().within(&kept)).await.unwrap_err();
-    let ended = WithinError::Ended(Rejection::OwnerSuspended);
-    assert!(matches!(issued, IssueError::Mint(MintError::Within(error)) if error == ended), "{issued}");
+    assert_eq!(issued.kind(), ErrorKind::IssuerEnded(Rejection::OwnerSuspended));
 }
 
 /// The widest issue that was possible once: a person's token that made a service's, never-expiring, with a role in its metadata.
@@ -284,9 +281,9 @@ async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let role = || Metadata::new(r#"{"role": "admin"}"#).unwrap();
     let service = child(&tokens, &kept, new_token().with_kind(TokenKind::Service)).await.unwrap_err();
-    assert_eq!(service, MintError::Within(WithinError::Kind));
+    assert_eq!(service, ErrorKind::OutsideIssuer(OutsideIssuer::Kind));
     let admin = child(&tokens, &kept, new_token().with_metadata(role())).await.unwrap_err();
-    assert_eq!(admin, MintError::Within(WithinError::Metadata));
+    assert_eq!(admin, ErrorKind::OutsideIssuer(OutsideIssuer::Metadata));
     let made = child(&tokens, &kept, new_token()).await.unwrap();
     assert_eq!(made.record.kind, TokenKind::Human);
 
@@ -298,7 +295,7 @@ async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let made = child(&tokens, &kept.clone().allow_metadata(), new_token().with_metadata(role())).await.unwrap();
     let rotation = Rotation::with_grace(Duration::ZERO).within(&kept);
-    let rotated = tokens.rotate(&kept.actor(), &made.record.key(), rotation).await.unwrap().unwrap();
+    let rotated = tokens.rotate(&kept.actor(), &made.record.key(), rotation).await.unwrap();
     assert_eq!(rotated.issued.record.metadata, role());
 }
 
@@ -313,8 +310,8 @@ async fn a_repeat_of_its_own_rotation_lives_as_long_as_the_first_would_have() {
         let rotation = Rotation::with_grace(hour).with_retry("r1".parse().unwrap(), hour);
         rotation.within(&itself)
     };
-    let lost = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().unwrap().issued;
-    let again = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().unwrap().issued;
+    let lost = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().issued;
+    let again = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().issued;
     assert_eq!(again.record.expires_at, lost.record.expires_at);
     let ten = asked().with_lifetime(Lifetime::For(10 * DAY));
     assert!(tokens.rotate(&itself.actor(), &made.record.key(), ten).await.is_ok());

@@ -5,9 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Clock, Event, EventSink, FixedClock, Issued, Keyring, Lifetime, MemoryStore, Narrowing, OwnerId,
-    OwnerState, Owners, OwnersError, Policy, ProjectId, Rejection, RevocationReason, Rotation, Scope, ScopeSet,
-    Timestamp, TokenRecord, TokenStore, Tokens, Usage, Verified, mint_with,
+    Access, Clock, Issued, Keyring, Lifetime, MemoryStore, OwnerId, Policy, ProjectId, Rejection, Scope, ScopeSet,
+    Timestamp, TokenRecord, TokenStore, Tokens, Verified,
+    clock::FixedClock,
+    events::{Event, EventSink},
+    owners::{OwnerState, Owners, OwnersError},
+    record::{Narrowing, RevocationReason, mint_with},
+    rotation::Rotation,
+    tokens::Usage,
 };
 
 use crate::support::{CountingStore, Script, actor, keyring, new_token, now, project};
@@ -16,7 +21,7 @@ const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-type Service<S = MemoryStore, O = keyfob::AllActive> = Tokens<S, FixedClock, O>;
+type Service<S = MemoryStore> = Tokens<S>;
 type Made = Issued<Arc<TokenRecord>>;
 
 fn service() -> (FixedClock, Service) {
@@ -24,12 +29,12 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
 }
 
-async fn verified<S: TokenStore, O: Owners>(tokens: &Service<S, O>, made: &Made) -> Verified {
+async fn verified<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Verified {
     tokens.verify(made.token.expose_secret(), &Access::to(&made.record.project, &[])).await.unwrap()
 }
 
 /// Why the proof does not hold any more, if it does not.
-async fn lost<S: TokenStore, O: Owners>(tokens: &Service<S, O>, proof: &Verified) -> Option<Rejection> {
+async fn lost<S: TokenStore>(tokens: &Service<S>, proof: &Verified) -> Option<Rejection> {
     let again = tokens.recheck(proof, &Access::to(proof.project(), &[])).await;
     again.err().map(|error| error.rejection().unwrap())
 }

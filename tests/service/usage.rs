@@ -8,9 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, FixedClock, Issued, Lifetime, ListQuery, MemoryStore, Name, NewToken, OwnerId, PageSize, Policy,
-    PolicyBreach, ProjectId, Rejection, StoreError, StoreErrorKind, Timestamp, TokenKey, TokenRecord, TokenStore,
-    Tokens, Touch, Usage,
+    Access, ErrorKind, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Timestamp,
+    TokenKey, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    policy::PolicyBreach,
+    store::{LastUse, ListQuery, PageSize, StoreError, StoreErrorKind},
+    tokens::Usage,
 };
 
 use crate::support::{actor, keyring, new_token, now, project};
@@ -58,7 +61,7 @@ impl<S> Watched<S> {
 impl<S: TokenStore> TokenStore for Watched<S> {
     handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate);
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         self.batches.lock().unwrap().push(touches.len());
         let touching = *self.touching.lock().unwrap();
         match touching {
@@ -77,7 +80,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
     }
 }
 
-type Service<S> = Tokens<Watched<S>, FixedClock>;
+type Service<S> = Tokens<Watched<S>>;
 
 fn service<S: TokenStore>(store: S, usage: Usage) -> (FixedClock, Service<S>) {
     let clock = FixedClock::new(now());
@@ -151,7 +154,7 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates() {
 #[tokio::test]
 async fn ten_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let store = keyfob::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    let store = keyfob::store::sqlite::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
     one_window_costs_one_update_a_token(store, 1000).await;
 }
 
@@ -219,7 +222,7 @@ async fn a_project_that_fails_keeps_no_last_use_of_another_from_being_written() 
     let failing = project("145");
     tokens.store().set(Touching::FailsIn(failing));
     clock.advance(SECOND);
-    assert_eq!(tokens.flush_usage().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(tokens.flush_usage().await.unwrap_err().kind(), ErrorKind::Unavailable);
     for made in &made {
         let expected = (made.record.project != failing).then(now);
         assert_eq!(last_use(&tokens, made).await, expected, "{}", made.record.project);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use keyfob::MemoryStore;
+use keyfob::{MemoryStore, store::DynStore};
 
-use crate::support::kit::{Erased, keeps_every_law};
+use crate::support::kit::keeps_every_law;
 
 #[tokio::test]
 async fn memory_by_value() {
@@ -28,7 +28,7 @@ async fn memory_in_a_box() {
 
 #[tokio::test]
 async fn memory_erased() {
-    keeps_every_law(Erased::new(MemoryStore::new())).await;
+    keeps_every_law(DynStore::with_imports(MemoryStore::new())).await;
 }
 
 /// A host spawns the kit like any other future.

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, PageSize, PostgresStore, Revocation, RevocationReason, StoreErrorKind, SystemClock, TokenId, TokenKey,
-    TokenStore, Tokens, mint,
+    Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens, mint,
+    record::{Revocation, RevocationReason},
+    store::{DynStore, PageSize, StoreErrorKind, postgres::PostgresStore},
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 
+use crate::support::kit::keeps_every_law;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
-use crate::support::kit::{Erased, keeps_every_law};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now, project};
 
@@ -47,7 +48,7 @@ async fn in_a_box() {
 #[tokio::test]
 async fn erased() {
     let Some(server) = shared() else { return };
-    keeps_every_law(Erased::new(server.store().await)).await;
+    keeps_every_law(DynStore::with_imports(server.store().await)).await;
 }
 
 #[tokio::test]
@@ -211,15 +212,18 @@ async fn texts_of_an_earlier_rule_are_served() {
 /// It would empty the caches of the others.
 #[tokio::test]
 async fn a_purge_of_nothing_is_told_to_no_other_process() {
-    use keyfob::{Feed, StoreMaintenance, Told};
+    use keyfob::store::{
+        StoreMaintenance,
+        cache::{Feed, FeedEvent},
+    };
     let Some(server) = crate::support::postgres::shared() else { return };
     let store = server.store().await.telling_changes();
     let tokens = Tokens::new(keyring(), store.clone());
     tokens.issue(&actor(), new_token()).await.unwrap();
     let mut feed = store.feed();
-    assert_eq!(feed.next().await, Told::Lost);
+    assert_eq!(feed.next().await, FeedEvent::Lost);
     let none =
         store.purge(&project("145"), SystemClock.now().saturating_sub(Duration::from_secs(600)), PageSize::MAX).await;
     assert_eq!(none.unwrap().count, 0);
-    assert_eq!(feed.next().await, Told::Nothing, "all that is cached of the project is given up on every node");
+    assert_eq!(feed.next().await, FeedEvent::Nothing, "all that is cached of the project is given up on every node");
 }

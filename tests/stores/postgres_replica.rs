@@ -2,7 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::{Cached, Feed, PostgresStore, Recent, Revocation, RevocationReason, TokenKey, TokenStore, Told, mint};
+use keyfob::{
+    TokenKey, TokenStore, mint,
+    record::{Revocation, RevocationReason},
+    store::{
+        ReadResult,
+        cache::{Cached, Feed, FeedEvent},
+        postgres::PostgresStore,
+    },
+};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -68,16 +76,16 @@ fn revocation() -> Revocation {
 }
 
 /// Only the primary's answers have no age.
-fn is_of_standby(recent: &Recent) -> bool {
+fn is_of_standby(recent: &ReadResult) -> bool {
     !recent.age.is_zero()
 }
 
-fn known_to_standby(recent: &Recent) -> bool {
+fn known_to_standby(recent: &ReadResult) -> bool {
     is_of_standby(recent) && recent.record.is_some()
 }
 
 /// Asks until the answer is as wanted.
-async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&Recent) -> bool) -> Recent {
+async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&ReadResult) -> bool) -> ReadResult {
     let asked = Instant::now();
     loop {
         let recent = store.find_recent(key).await.unwrap();
@@ -153,13 +161,13 @@ async fn what_the_feed_has_told_is_never_answered_as_it_was() {
     let store = world.store(Duration::from_secs(3600)).await;
     let mut feed = store.feed();
     // A feed begins with a loss, behind which no answer from before it counts.
-    let told_something = async { while feed.next().await == Told::Lost {} };
+    let told_something = async { while feed.next().await == FeedEvent::Lost {} };
     tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is well");
     let key = world.insert().await;
     until(&store, &key, known_to_standby).await;
     world.standby.pause_replay();
     world.elsewhere.clone().telling_changes().revoke(&key, &revocation()).await.unwrap();
-    let told_of_it = async { while feed.next().await != Told::Token(key) {} };
+    let told_of_it = async { while feed.next().await != FeedEvent::Token(key) {} };
     tokio::time::timeout(PATIENCE, told_of_it).await.expect("the feed tells of the revocation");
     assert!(store.find_recent(&key).await.unwrap().record.unwrap().revoked.is_some());
     world.standby.resume_replay();

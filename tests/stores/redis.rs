@@ -9,8 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ChangeError, Durability, ErasedStore, Policy, RedisStore, Revocation, RevocationReason, Status,
-    StoreErrorKind, StoreMaintenance, TokenKey, TokenRecord, TokenStore, Tokens, Touch, conformance, mint,
+    Access, ErrorKind, Policy, Status, TokenKey, TokenRecord, TokenStore, Tokens, conformance, mint,
+    record::{Revocation, RevocationReason},
+    store::{
+        DynStore, LastUse, StoreErrorKind, StoreMaintenance,
+        redis::{Durability, RedisStore},
+    },
 };
 use tokio::task::JoinSet;
 
@@ -47,7 +51,7 @@ async fn on_a_server_in_a_box() {
 #[tokio::test]
 async fn on_a_server_erased() {
     let Some(servers) = shared_server() else { return };
-    conformance::token_store(&ErasedStore::new(servers.store().await)).await.assert();
+    conformance::token_store(&DynStore::new(servers.store().await)).await.assert();
 }
 
 async fn insert(store: &RedisStore) -> TokenKey {
@@ -296,7 +300,7 @@ async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     servers.kill(replica);
     for _ in 0..3 {
         match tokens.disable(&actor(), &key).await {
-            Err(ChangeError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
             other => panic!("no replica has it: {other:?}"),
         }
     }
@@ -304,7 +308,7 @@ async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let back = Instant::now();
     let disabled = loop {
         match tokens.disable(&actor(), &key).await {
-            Ok(disabled) => break disabled.expect("it is there"),
+            Ok(disabled) => break disabled,
             Err(error) => assert!(back.elapsed() < Duration::from_secs(15), "{error:?}"),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -320,7 +324,7 @@ async fn last_uses_do_not_wait_for_replicas() {
     let key = insert(&store).await;
     let replica = servers.replica_of(servers.master_of(&key.project));
     servers.kill(replica);
-    let touched = store.touch_many(&[Touch { key, used_at: now() }]).await;
+    let touched = store.touch_many(&[LastUse { key, used_at: now() }]).await;
     assert_eq!(touched.unwrap(), 1);
     let claimed = store.claim_notices(&key.project, now(), now(), Default::default()).await;
     assert!(claimed.unwrap().is_empty());
@@ -412,7 +416,7 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     let made = tokens.issue(&actor(), new("{x}waited")).await.unwrap();
     tokens.issue(&actor(), new("{x}")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    let group = keyfob::RevokeGroup::Owner(keyfob::OwnerId::new("{x}waited").unwrap());
+    let group = keyfob::store::RevokeGroup::Owner(keyfob::OwnerId::new("{x}waited").unwrap());
     let revoked = tokens.revoke_everywhere(&actor(), &group, RevocationReason::KeyCompromise, None).await.unwrap();
     let verified = tokens
         .verify(made.token.expose_secret(), &keyfob::Access::to(&keyfob::ProjectId::new("145").unwrap(), &[]))
@@ -425,8 +429,8 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
 async fn a_revocation_that_may_be_done_is_told_as_such() {
     #[derive(Default)]
     struct Told(std::sync::Mutex<Vec<String>>);
-    impl keyfob::EventSink for Told {
-        fn record(&self, event: &keyfob::Event<'_>) {
+    impl keyfob::events::EventSink for Told {
+        fn record(&self, event: &keyfob::events::Event<'_>) {
             self.0.lock().unwrap().push(format!("{event:?}"));
         }
     }
@@ -440,7 +444,7 @@ async fn a_revocation_that_may_be_done_is_told_as_such() {
     let master = servers.master_of(&keys[0].project);
     let replica = servers.replica_of(master);
     let reason = RevocationReason::KeyCompromise;
-    let group = keyfob::RevokeGroup::Owner("ada".parse().unwrap());
+    let group = keyfob::store::RevokeGroup::Owner("ada".parse().unwrap());
     servers.kill(replica);
     tokio::time::sleep(Duration::from_millis(500)).await;
     for times in 0.. {
@@ -469,7 +473,7 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
     let Some(mut servers) = Servers::cluster(1) else { return };
     let tokens = Tokens::new(keyring(), servers.store().await);
     let made = tokens.issue(&actor(), new_token()).await.unwrap();
-    let leaked = keyfob::LeakedToken::new(made.token.expose_secret()).unwrap();
+    let leaked = keyfob::leak::LeakedToken::new(made.token.expose_secret()).unwrap();
     let replica = servers.replica_of(servers.master_of(&made.record.project));
     servers.kill(replica);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -485,7 +489,7 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_feed_that_cannot_listen_is_noted() {
-    use keyfob::Feed;
+    use keyfob::store::cache::Feed;
     let Some(servers) = Servers::one_in(std::env::temp_dir(), &[]) else { return };
     assert_eq!(servers.ask(&["ACL", "SETUSER", "k", "on", ">pw", "~*", "&*", "+@all", "-subscribe"]).trim(), "OK");
     let url = servers.urls()[0].replace("redis://", "redis://k:pw@");
@@ -493,7 +497,7 @@ async fn a_feed_that_cannot_listen_is_noted() {
     insert(&store).await;
     let mut feed = store.feed();
     for _ in 0..3 {
-        assert_eq!(feed.next().await, keyfob::Told::Lost);
+        assert_eq!(feed.next().await, keyfob::store::cache::FeedEvent::Lost);
     }
     assert!(store.background_faults() > 0, "nobody learns why the feed is lost");
 }

@@ -6,9 +6,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Clock, ImportKey, ImportRow, ImportStore, Keyring, ListQuery, Name, NewToken, NoticeStage, OwnerId,
-    PageSize, Policy, Prefix, ProjectId, Revocation, RevokeBatch, SqliteStore, StoreError, StoreErrorKind,
-    StoreMaintenance, SystemClock, TokenRecord, TokenStore, Touch, mint,
+    Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SystemClock, TokenRecord, TokenStore,
+    import::{ImportKey, ImportRow, ImportStore},
+    mint,
+    notices::NoticeStage,
+    record::Revocation,
+    store::{
+        LastUse, ListQuery, PageSize, RevokeBatch, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
+    },
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Row};
@@ -287,11 +292,11 @@ async fn a_locked_database_is_unavailable_and_still_read() {
     let error = store.insert(fresh(), None, None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
     assert!(told(&error).contains("database is locked"), "{}", told(&error));
-    let error = store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap_err();
+    let error = store.update(&record.key(), 1, keyfob::record::Change::Confirm).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
     assert!(store.find(&record.key()).await.unwrap().is_some(), "readers do not wait for writers");
     drop(lock);
-    assert!(store.update(&record.key(), 1, keyfob::Change::Confirm).await.unwrap().is_some());
+    assert!(store.update(&record.key(), 1, keyfob::record::Change::Confirm).await.unwrap().is_some());
 }
 
 /// A trigger of the operator's that refuses, as while the tokens move elsewhere: each act may be tried again, and reads go on.
@@ -312,12 +317,12 @@ async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     let before = RevokeBatch::CreatedBefore(late);
     let outcomes: [(&str, Result<(), StoreError>); 10] = [
         ("insert", store.insert(fresh(), None, None).await.map(drop)),
-        ("update", store.update(&key, 1, keyfob::Change::Confirm).await.map(drop)),
+        ("update", store.update(&key, 1, keyfob::record::Change::Confirm).await.map(drop)),
         ("revoke", store.revoke(&key, &revocation).await.map(drop)),
         ("revoke owner", store.revoke_owner(&record.project, &record.owner, &revocation).await.map(drop)),
         ("revoke batch", store.revoke_batch(&record.project, &revocation, before, most).await.map(drop)),
         ("rotate", store.rotate(&key, 1, successor, at, None).await.map(drop)),
-        ("touch", store.touch_many(&[Touch { key, used_at: at }]).await.map(drop)),
+        ("touch", store.touch_many(&[LastUse { key, used_at: at }]).await.map(drop)),
         ("purge", store.purge(&record.project, late, most).await.map(drop)),
         ("acknowledge", store.acknowledge_notice(&key, NoticeStage::Week).await.map(drop)),
         ("import", store.import(vec![import]).await.map(drop)),
@@ -357,7 +362,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
         assert_eq!(old.rotated_to, new.as_ref().map(|new| new.id));
         assert_eq!(old.grace_until.is_some(), new.is_some());
         *if new.is_some() { &mut done } else { &mut not_done } += 1;
-        let revocation = keyfob::Revocation { at: grace, by: actor.clone(), reason: Default::default() };
+        let revocation = keyfob::record::Revocation { at: grace, by: actor.clone(), reason: Default::default() };
         store.revoke(&other, &revocation).await.unwrap();
     }
     assert!(done > 10 && not_done > 10, "{done} done, {not_done} not");
@@ -397,7 +402,7 @@ async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     sqlx::query("PRAGMA synchronous = OFF").execute(weak.pool()).await.unwrap();
     for outcome in [
         weak.insert(transaction.clone(), None, None).await.map(drop),
-        weak.touch_many(&[Touch { key: alone.key(), used_at: SystemClock.now() }]).await.map(drop),
+        weak.touch_many(&[LastUse { key: alone.key(), used_at: SystemClock.now() }]).await.map(drop),
     ] {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Other);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use keyfob::SqliteStore;
+use keyfob::store::{DynStore, sqlite::SqliteStore};
 use sqlx::sqlite::SqlitePoolOptions;
 use tempfile::TempDir;
 
+use crate::support::kit::keeps_every_law;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
-use crate::support::kit::{Erased, keeps_every_law};
 
 async fn opened() -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ async fn on_one_connection() {
 #[tokio::test]
 async fn erased() {
     let (store, _folder) = opened().await;
-    keeps_every_law(Erased::new(store)).await;
+    keeps_every_law(DynStore::with_imports(store)).await;
 }
 
 #[cfg(feature = "serde")]

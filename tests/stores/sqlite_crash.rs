@@ -11,8 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Actor, Clock, KeyNumber, Keyring, ListQuery, Name, NewToken, OwnerId, PageSize, Pepper, Policy, Prefix, ProjectId,
-    Revocation, RevocationReason, SqliteStore, SystemClock, TokenId, TokenRecord, TokenStore, Tokens, mint,
+    Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock, TokenId,
+    TokenRecord, TokenStore, Tokens,
+    keys::KeyNumber,
+    mint,
+    record::{Revocation, RevocationReason},
+    store::{ListQuery, PageSize, sqlite::SqliteStore},
 };
 
 use crate::support::size;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use keyfob::{
-    Access, Actor, KeyNumber, Keyring, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, RevocationReason,
-    SqliteStore, Tokens,
+    Access, Actor, Keyring, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens, keys::KeyNumber,
+    record::RevocationReason, store::sqlite::SqliteStore,
 };
 
 const WINDOW: usize = 8;

@@ -5,11 +5,16 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyfob::{
-    Actor, AddressRanges, Change, CountQuery, Digest, Disabled, ImportKey, ImportRow, ImportStore, IssuerCondition,
-    KeyNumber, Life, ListOrder, ListQuery, MemoryStore, Metadata, Name, NoticeStage, OwnerId, OwnerLimit, PageSize,
-    Prefix, ProjectId, ProjectsQuery, RequestId, Revocation, RevocationReason, RevokeBatch, ScopeSet, SqliteStore,
-    Status, StatusFilter, StoreError, StoreErrorKind, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenKind,
-    TokenRecord, TokenStore, Touch,
+    Actor, MemoryStore, Name, OwnerId, Prefix, ProjectId, ScopeSet, Status, Timestamp, TokenId, TokenKey, TokenKind,
+    TokenRecord, TokenStore,
+    import::{ImportKey, ImportRow, ImportStore},
+    keys::KeyNumber,
+    notices::NoticeStage,
+    record::{AddressRanges, Change, Digest, Disabled, Metadata, RequestId, Revocation, RevocationReason},
+    store::{
+        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, OwnerLimit, PageSize, ProjectsQuery, RevokeBatch,
+        StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
+    },
 };
 
 /// Reproducible: SplitMix64.
@@ -148,10 +153,10 @@ impl Random {
 
     fn status(&mut self) -> StatusFilter {
         let life = match self.below(6) {
-            0 => Life::Live,
-            1 => Life::Dead,
-            2 | 3 => Life::Except(self.of(Status::ALL)),
-            _ => Life::Only(self.of(Status::ALL)),
+            0 => StatusGroup::Live,
+            1 => StatusGroup::Dead,
+            2 | 3 => StatusGroup::Except(self.of(Status::ALL)),
+            _ => StatusGroup::Only(self.of(Status::ALL)),
         };
         StatusFilter { life, at: self.time() }
     }
@@ -250,7 +255,7 @@ impl Twins {
             }
             7 => {
                 let touches: Vec<_> =
-                    (0..random.below(20)).map(|_| Touch { key: random.key(), used_at: random.time() }).collect();
+                    (0..random.below(20)).map(|_| LastUse { key: random.key(), used_at: random.time() }).collect();
                 same(memory.touch_many(&touches).await, sqlite.touch_many(&touches).await).unwrap();
             }
             8 if random.chance(25) => {
@@ -372,7 +377,7 @@ async fn a_cursor_of_another_order_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
     let record = Random(0).record();
-    let after = Some(keyfob::Cursor::of(&record, ListOrder::Name));
+    let after = Some(keyfob::store::Cursor::of(&record, ListOrder::Name));
     let query = ListQuery { after, ..ListQuery::new(record.project) };
     assert_eq!(sqlite.list(&query).await.unwrap_err().kind(), StoreErrorKind::Other);
 }

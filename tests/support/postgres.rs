@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use keyfob::PostgresStore;
+use keyfob::store::postgres::PostgresStore;
 use tempfile::TempDir;
 
 pub struct Server {

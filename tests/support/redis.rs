@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use keyfob::{ProjectId, RedisStore};
+use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;

@@ -5,13 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, AddressRanges, ChangeError, ConfirmError, CountQuery, Disabled, ErasedImport, FixedClock,
-    ForeignDigest, ForeignHash, ForeignToken, Imported, IssueError, Issued, KeyNumber, Keyring, Life as Lived,
-    Lifetime, Lifetimes, ListOrder, ListQuery, Manager, Metadata, MintError, Name, Narrowing, NewToken, NoticeId,
-    NoticeStage, OwnerId, OwnerState, Owners, OwnersError, PageSize, Pepper, Policy, PolicyError, PresentedToken,
-    ProjectId, Rejection, RequestId, Revocation, RevocationReason, RevokeGroup, RotateError, Rotation, Scope, ScopeSet,
-    Status, StatusFilter, StoreMaintenance, SuccessionError, Timestamp, TokenId, TokenKey, TokenKind, TokenRecord,
-    TokenStore, Tokens, TransitionError, Usage, WithinError, check,
+    Access, Actor, Delegation, Error, ErrorKind, Issued, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy,
+    PresentedToken, ProjectId, Rejection, Scope, ScopeSet, Status, Timestamp, TokenId, TokenKey, TokenKind,
+    TokenRecord, TokenStore, Tokens, check,
+    clock::FixedClock,
+    error::OutsideIssuer,
+    import::{ImportDigest, ImportHash, ImportOutcome, ImportToken},
+    keys::KeyNumber,
+    notices::{NoticeId, NoticeStage},
+    owners::{OwnerState, Owners, OwnersError},
+    policy::{Lifetimes, PolicyBreach},
+    record::{AddressRanges, Disabled, Metadata, Narrowing, RequestId, Revocation, RevocationReason},
+    rotation::Rotation,
+    store::{
+        CountQuery, ListOrder, ListQuery, PageSize, RevokeGroup, StatusFilter, StatusGroup as Lived, StoreMaintenance,
+    },
+    tokens::Usage,
 };
 
 use crate::lifecycle_model::act::{
@@ -34,16 +43,16 @@ impl Owners for Host {
     }
 }
 
-type Process<S> = Tokens<S, FixedClock, Host>;
+type Process<S> = Tokens<S>;
 
 /// A store of the histories; not each can import.
 pub trait Store: TokenStore + StoreMaintenance + Clone {
     const ENGINE: Engine;
 
-    /// The same store once more, where old texts are looked for.
-    fn erased(&self) -> Option<ErasedImport>;
+    /// Lets a process look for old texts.
+    fn importing(process: Process<Self>) -> Process<Self>;
 
-    async fn import(process: &Process<Self>, actor: &Actor, token: ForeignToken) -> Imported;
+    async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome;
 }
 
 macro_rules! stores_that_import {
@@ -53,11 +62,11 @@ macro_rules! stores_that_import {
             impl Store for $store {
                 const ENGINE: Engine = Engine { imports: true, leaves_ended: true };
 
-                fn erased(&self) -> Option<ErasedImport> {
-                    Some(ErasedImport::new(self.clone()))
+                fn importing(process: Process<Self>) -> Process<Self> {
+                    process.with_imports([shape()])
                 }
 
-                async fn import(process: &Process<Self>, actor: &Actor, token: ForeignToken) -> Imported {
+                async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome {
                     process.import(actor, vec![Ok(token)]).await.unwrap()[0]
                 }
             }
@@ -67,21 +76,21 @@ macro_rules! stores_that_import {
 
 stores_that_import!(
     Arc<keyfob::MemoryStore>,
-    keyfob::SqliteStore,
+    keyfob::store::sqlite::SqliteStore,
     #[cfg(feature = "postgres")]
-    keyfob::PostgresStore
+    keyfob::store::postgres::PostgresStore
 );
 
 #[cfg(feature = "redis")]
-impl Store for keyfob::RedisStore {
+impl Store for keyfob::store::redis::RedisStore {
     // One fence over the whole group does it.
     const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
 
-    fn erased(&self) -> Option<ErasedImport> {
-        None
+    fn importing(process: Process<Self>) -> Process<Self> {
+        process
     }
 
-    async fn import(_: &Process<Self>, _: &Actor, _: ForeignToken) -> Imported {
+    async fn import(_: &Process<Self>, _: &Actor, _: ImportToken) -> ImportOutcome {
         unreachable!("histories on this store import nothing")
     }
 }
@@ -92,7 +101,7 @@ pub struct Service<S> {
     second: Process<S>,
     clock: FixedClock,
     host: Host,
-    managers: Vec<Manager>,
+    managers: Vec<Delegation>,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
     /// The rows as they were read last.
@@ -145,39 +154,45 @@ fn kind(service: bool) -> TokenKind {
     if service { TokenKind::Service } else { TokenKind::Human }
 }
 
-fn mint_error(error: MintError) -> String {
-    match error {
-        MintError::Policy(PolicyError::NeverExpires) => "never_expires".to_owned(),
-        MintError::Policy(PolicyError::TooLong { .. }) => "too_long".to_owned(),
-        MintError::Policy(PolicyError::TooShort { .. }) => "too_short".to_owned(),
-        MintError::Policy(PolicyError::GraceTooLong { .. }) => "grace_too_long".to_owned(),
-        MintError::Policy(PolicyError::NoLifetime) => "no_lifetime".to_owned(),
-        MintError::Within(WithinError::Ended(rejection)) => format!("ended_{}", rejection.as_str()),
-        MintError::Within(within) => match within {
-            WithinError::Project => "other_project",
-            WithinError::Owner => "other_owner",
-            WithinError::Scopes => "scopes",
-            WithinError::Addresses => "addresses",
-            WithinError::Expiry => "expiry",
-            WithinError::Kind => "kind",
-            WithinError::Metadata => "metadata",
-            WithinError::NotIssued => "not_issued",
+/// What the model calls an error.
+fn called(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Policy(PolicyBreach::NeverExpires) => "never_expires",
+        ErrorKind::Policy(PolicyBreach::TooLong) => "too_long",
+        ErrorKind::Policy(PolicyBreach::TooShort) => "too_short",
+        ErrorKind::Policy(PolicyBreach::GraceTooLong) => "grace_too_long",
+        ErrorKind::Policy(PolicyBreach::NoLifetime) => "no_lifetime",
+        ErrorKind::IssuerEnded(rejection) => return format!("ended_{}", rejection.as_str()),
+        ErrorKind::OutsideIssuer(outside) => match outside {
+            OutsideIssuer::Project => "other_project",
+            OutsideIssuer::Owner => "other_owner",
+            OutsideIssuer::Scopes => "scopes",
+            OutsideIssuer::Addresses => "addresses",
+            OutsideIssuer::Expiry => "expiry",
+            OutsideIssuer::Kind => "kind",
+            OutsideIssuer::Metadata => "metadata",
+            OutsideIssuer::NotIssued => "not_issued",
             other => return format!("{other:?}"),
-        }
-        .to_owned(),
-        other => format!("{other:?}"),
+        },
+        ErrorKind::Limit => "limit",
+        ErrorKind::NotFound => "none",
+        ErrorKind::Ended(status) | ErrorKind::Inactive(status) => return status.to_string(),
+        ErrorKind::AlreadyRotated => "superseded",
+        ErrorKind::PredecessorInGrace(_) => "predecessor_in_grace",
+        ErrorKind::NotRotated => "not_rotated",
+        ErrorKind::Wider => "wider",
+        ErrorKind::Rejected(rejection) => return rejection.as_str().to_owned(),
+        _ => return format!("{error:?}"),
     }
+    .to_owned()
 }
 
-fn changed<T>(outcome: Result<Option<T>, ChangeError>) -> String {
+/// A change has one name for whatever the policy does not allow.
+fn changed<T>(outcome: Result<T, Error>) -> String {
     match outcome {
-        Ok(Some(_)) => "done".to_owned(),
-        Ok(None) => "none".to_owned(),
-        Err(ChangeError::Refused(TransitionError::Ended(status))) => status.to_string(),
-        Err(ChangeError::Refused(TransitionError::NotRotated)) => "not_rotated".to_owned(),
-        Err(ChangeError::Refused(TransitionError::Wider)) => "wider".to_owned(),
-        Err(ChangeError::Refused(TransitionError::Policy(_))) => "policy".to_owned(),
-        Err(other) => format!("{other:?}"),
+        Ok(_) => "done".to_owned(),
+        Err(error) if matches!(error.kind(), ErrorKind::Policy(_)) => "policy".to_owned(),
+        Err(error) => called(&error),
     }
 }
 
@@ -197,7 +212,7 @@ impl<S: Store> Service<S> {
         let tokens = |keyring| {
             let tokens = Tokens::new(keyring, store.clone()).with_clock(clock.clone()).with_owners(host.clone());
             let tokens = tokens.with_usage(Usage::default()).with_policy(policy(rules));
-            store.erased().into_iter().fold(tokens, |tokens, store| tokens.with_imports(store, [shape()]))
+            S::importing(tokens)
         };
         let (first, second) = (tokens(keyring()), tokens(keyring().promoted(numbers[1]).unwrap()));
         let (managers, keys, texts, records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -234,21 +249,14 @@ impl<S: Store> Service<S> {
         let process = if new.key == 1 { &self.first } else { &self.second };
         match process.issue(actor, token).await {
             Ok(issued) => self.add(&issued),
-            Err(IssueError::Limit) => "limit".to_owned(),
-            Err(IssueError::Mint(error)) => mint_error(error),
-            Err(other) => format!("{other:?}"),
+            Err(error) => called(&error),
         }
     }
 
     async fn rotate(&mut self, actor: &Actor, token: usize, rotation: Rotation) -> String {
         match self.first.rotate(actor, &self.keys[token], rotation).await {
-            Ok(Some(rotated)) => self.add(&rotated.issued),
-            Ok(None) => "none".to_owned(),
-            Err(RotateError::Refused(SuccessionError::Inactive(status))) => status.to_string(),
-            Err(RotateError::Refused(SuccessionError::Superseded)) => "superseded".to_owned(),
-            Err(RotateError::Refused(SuccessionError::PredecessorInGrace(_))) => "predecessor_in_grace".to_owned(),
-            Err(RotateError::Refused(SuccessionError::Mint(error))) => mint_error(error),
-            Err(other) => format!("{other:?}"),
+            Ok(rotated) => self.add(&rotated.issued),
+            Err(error) => called(&error),
         }
     }
 
@@ -260,7 +268,7 @@ impl<S: Store> Service<S> {
             Ok(verified) => verified,
             Err(error) => return error.rejection().unwrap().as_str().to_owned(),
         };
-        match verified.manager(&Scope::new(MANAGE).unwrap()) {
+        match verified.delegate(&Scope::new(MANAGE).unwrap()) {
             Ok(manager) => {
                 self.managers.push(manager);
                 "done".to_owned()
@@ -279,10 +287,10 @@ impl<S: Store> Service<S> {
 
     async fn import(&mut self, actor: &Actor, old: &Foreign) -> String {
         let number = old.number as u64;
-        let digest = ForeignDigest::from_text(ForeignHash::Sha256, &digest_in_hex(number)).unwrap();
+        let digest = ImportDigest::from_text(ImportHash::Sha256, &digest_in_hex(number)).unwrap();
         let name = Name::new(NAMES[old.name]).unwrap();
         let by = || Actor::new("old system").unwrap();
-        let token = ForeignToken {
+        let token = ImportToken {
             kind: kind(old.service),
             scopes: ScopeSet::new(SCOPES[old.scopes]).unwrap(),
             addresses: AddressRanges::new(RANGES[old.ranges]).unwrap(),
@@ -293,16 +301,16 @@ impl<S: Store> Service<S> {
                 by: by(),
                 reason: RevocationReason::CessationOfOperation,
             }),
-            ..ForeignToken::new(digest, project(old.project), owner(old.owner), name, time(old.created))
+            ..ImportToken::new(digest, project(old.project), owner(old.owner), name, time(old.created))
         };
         let process = if old.key == 1 { &self.first } else { &self.second };
         match S::import(process, actor, token).await {
-            Imported::Inserted(key) => {
+            ImportOutcome::Inserted(key) => {
                 self.keys.push(key);
                 self.texts.push(old_text(number));
                 "done".to_owned()
             }
-            Imported::Exists(key) => format!("exists {}", self.place(&key)),
+            ImportOutcome::Exists(key) => format!("exists {}", self.place(&key)),
             other => format!("{other:?}"),
         }
     }
@@ -329,7 +337,7 @@ impl<S: Store> Service<S> {
 
     async fn claim(&self, lease: i64, most: usize) -> String {
         let notices = self.first.claim_notices(lasting(lease), PageSize::clamped(most)).await.unwrap();
-        let notice = |notice: &keyfob::Notice| (self.place(&notice.id.key), notice.id.stage as u8);
+        let notice = |notice: &keyfob::notices::Notice| (self.place(&notice.id.key), notice.id.stage as u8);
         format!("{:?}", notices.iter().map(notice).collect::<Vec<_>>())
     }
 
@@ -368,12 +376,7 @@ impl<S: Store> Service<S> {
             }
             Act::Verify { .. } => self.verify(act).await,
             Act::Confirm { token, presented: false } => changed(self.first.confirm(&actor, &self.keys[*token]).await),
-            Act::Confirm { token, .. } => match self.first.confirm_presented(&actor, &self.texts[*token]).await {
-                Err(ConfirmError::Rejected(rejection)) => rejection.as_str().to_owned(),
-                Err(ConfirmError::Change(error)) => changed::<()>(Err(error)),
-                Ok(view) => changed(Ok(Some(view))),
-                Err(other) => format!("{other:?}"),
-            },
+            Act::Confirm { token, .. } => changed(self.first.confirm_presented(&actor, &self.texts[*token]).await),
             Act::Rename { token, name } => {
                 changed(self.second.rename(&actor, &self.keys[*token], Name::new(NAMES[*name]).unwrap()).await)
             }
@@ -399,7 +402,7 @@ impl<S: Store> Service<S> {
             }
             Act::Revoke { token } => {
                 let revoked = self.first.revoke(&actor, &self.keys[*token], RevocationReason::PrivilegeWithdrawn);
-                changed(revoked.await.map_err(ChangeError::from))
+                changed(revoked.await)
             }
             Act::RevokePresented { tokens } => {
                 let [one, two] = tokens.map(|token| self.texts[token].as_str());
@@ -429,7 +432,7 @@ impl<S: Store> Service<S> {
             // Done by `with_policy`.
             Act::SetPolicy(_) => "done".to_owned(),
             Act::List { project: place, owner: of, status, order, descending, page } => {
-                let only = |status: usize| Lived::Only(Status::new(STATUSES[status]).unwrap());
+                let only = |status: usize| Lived::Only(Status::parse(STATUSES[status]).unwrap());
                 let query = ListQuery {
                     owner: of.map(owner),
                     status: status.map(|status| StatusFilter { life: only(status), at: now }),

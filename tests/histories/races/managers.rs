@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ErasedStore, IssueError, IssuerCondition, ListQuery, Manager, MintError, Name, NewToken, OwnerId,
-    OwnerLimit, PageSize, ProjectId, Rejection, RevocationReason, RotateError, Rotation, Scope, ScopeSet, StoreError,
-    StoreErrorKind, SuccessionError, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Tokens, WithinError,
+    Access, Delegation, Error, ErrorKind, Name, NewToken, OwnerId, ProjectId, Rejection, Scope, ScopeSet, Timestamp,
+    TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{DynStore, IssuerCondition, ListQuery, OwnerLimit, PageSize, StoreError, StoreErrorKind},
 };
 
 use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
@@ -53,7 +55,7 @@ enum Lock {
 
 /// A store with or without the lock on the issuer's row, which counts what the condition refused.
 struct Conditional {
-    store: ErasedStore,
+    store: DynStore,
     lock: Lock,
     refused: AtomicU64,
 }
@@ -122,7 +124,7 @@ struct Hand {
     store: Arc<Conditional>,
     tokens: Tokens<Arc<Conditional>>,
     /// Proven before the race, and kept.
-    manager: Option<Manager>,
+    manager: Option<Delegation>,
 }
 
 impl Hand {
@@ -142,13 +144,13 @@ impl Hand {
         match words.split(' ').collect::<Vec<_>>()[..] {
             ["present", place, text] => {
                 let verified = self.tokens.verify(text, &Access::to(&project(place), &[])).await.unwrap();
-                self.manager = Some(verified.manager(&Scope::new("tokens:manage").unwrap()).unwrap());
+                self.manager = Some(verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap());
                 "presented".to_owned()
             }
             ["revoke"] => {
                 let key = self.manager().key();
                 let revoked = self.tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await;
-                assert!(revoked.unwrap().is_some(), "the manager is there");
+                revoked.expect("the manager is there");
                 let acknowledged = nanos();
                 format!("{acknowledged} {}", self.issued().await)
             }
@@ -159,7 +161,7 @@ impl Hand {
         }
     }
 
-    fn manager(&self) -> &Manager {
+    fn manager(&self) -> &Delegation {
         self.manager.as_ref().expect("it is presented first")
     }
 
@@ -169,8 +171,7 @@ impl Hand {
         let new = NewToken::new(*manager.project(), manager.owner().clone(), Name::new("raced").unwrap());
         match self.tokens.issue(&manager.actor(), new.within(manager)).await {
             Ok(issued) => issued.record.id.as_str().to_owned(),
-            Err(IssueError::Mint(error)) => self.refusal(error, refusals),
-            Err(other) => panic!("{other:?}"),
+            Err(error) => self.refusal(&error, refusals),
         }
     }
 
@@ -179,9 +180,8 @@ impl Hand {
         let key = TokenKey { project: *manager.project(), id };
         let rotation = Rotation::with_grace(Duration::from_secs(60)).within(manager);
         match self.tokens.rotate(&manager.actor(), &key, rotation).await {
-            Ok(rotated) => rotated.expect("it is there").issued.record.id.as_str().to_owned(),
-            Err(RotateError::Refused(SuccessionError::Mint(error))) => self.refusal(error, refusals),
-            Err(other) => panic!("{other:?}"),
+            Ok(rotated) => rotated.issued.record.id.as_str().to_owned(),
+            Err(error) => self.refusal(&error, refusals),
         }
     }
 
@@ -189,9 +189,8 @@ impl Hand {
         self.store.refused.load(Ordering::Relaxed)
     }
 
-    fn refusal(&self, error: MintError, refusals: u64) -> String {
-        let ended = MintError::Within(WithinError::Ended(Rejection::Revoked));
-        assert_eq!(error, ended, "nothing else refuses it");
+    fn refusal(&self, error: &Error, refusals: u64) -> String {
+        assert_eq!(error.kind(), ErrorKind::IssuerEnded(Rejection::Revoked), "nothing else refuses it");
         if self.refusals() > refusals { REFUSED } else { REVOKED }.to_owned()
     }
 

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, ChangeError, Clock, ErasedStore, IssueError, ListQuery, Name, NewToken, OwnerId, Policy,
-    RevocationReason, RevokeGroup, RotateError, Rotation, SqliteStore, StoreErrorKind, SuccessionError, SystemClock,
-    TokenId, TokenKey, TokenRecord, TokenStore, Tokens, Touch, mint_with,
+    Access, Actor, Clock, Error, ErrorKind, Name, NewToken, OwnerId, Policy, SystemClock, TokenId, TokenKey,
+    TokenRecord, TokenStore, Tokens,
+    record::{RevocationReason, mint_with},
+    rotation::Rotation,
+    store::{DynStore, LastUse, ListQuery, RevokeGroup, StoreErrorKind, sqlite::SqliteStore},
 };
 
 mod managers;
@@ -51,27 +53,33 @@ fn spin_until(moment: u64) {
     }
 }
 
-fn changed<T>(outcome: Result<Option<T>, ChangeError>) -> String {
-    outcome.map_or_else(|error| error.to_string(), |token| if token.is_some() { "done" } else { "none" }.to_owned())
+fn changed<T>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Ok(_) => "done".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "none".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Does what a line says, in either process.
-async fn perform(store: &ErasedStore, line: &str) -> String {
+async fn perform(store: &DynStore, line: &str) -> String {
     let tokens = Tokens::new(keyring(), store.clone());
     let mut words = line.split(' ');
     let (verb, on) = (words.next().unwrap(), words.next().unwrap());
     let who = Actor::new(words.next().unwrap_or("ada")).unwrap();
     match verb {
         "rotate" => match tokens.rotate(&who, &key(on), Rotation::with_grace(Duration::from_secs(3600))).await {
-            Ok(Some(_)) => "done".to_owned(),
-            Ok(None) => "none".to_owned(),
-            Err(RotateError::Refused(SuccessionError::Superseded)) => "superseded".to_owned(),
-            Err(RotateError::Refused(SuccessionError::Inactive(status))) => status.to_string(),
-            Err(other) => format!("{other:?}"),
+            Ok(_) => "done".to_owned(),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => "none".to_owned(),
+                ErrorKind::AlreadyRotated => "superseded".to_owned(),
+                ErrorKind::Ended(status) | ErrorKind::Inactive(status) => status.to_string(),
+                _ => format!("{error:?}"),
+            },
         },
         "revoke" => {
             let revoked = tokens.revoke(&who, &key(on), RevocationReason::KeyCompromise).await;
-            changed(revoked.map_err(ChangeError::from))
+            changed(revoked)
         }
         "revoke-all" | "revoke-family" => {
             let group = match verb {
@@ -84,7 +92,7 @@ async fn perform(store: &ErasedStore, line: &str) -> String {
         "disable" => changed(tokens.disable(&who, &key(on)).await),
         "enable" => changed(tokens.enable(&who, &key(on)).await),
         "touch" => {
-            let touch = Touch { key: key(on), used_at: SystemClock.now() };
+            let touch = LastUse { key: key(on), used_at: SystemClock.now() };
             store.touch_many(&[touch]).await.unwrap().to_string()
         }
         "verify" => match tokens.verify(on, &Access::to(&project("145"), &[])).await {
@@ -96,7 +104,7 @@ async fn perform(store: &ErasedStore, line: &str) -> String {
             let policy = if verb == "issue" { policy } else { policy.with_most_live_per_owner(2) };
             match tokens.with_policy(policy).issue(&who, new_token(on, "raced")).await {
                 Ok(_) => "done".to_owned(),
-                Err(IssueError::Limit) => "limit".to_owned(),
+                Err(error) if error.kind() == ErrorKind::Limit => "limit".to_owned(),
                 Err(other) => format!("{other:?}"),
             }
         }
@@ -114,19 +122,19 @@ async fn perform(store: &ErasedStore, line: &str) -> String {
     }
 }
 
-async fn open(database: &str) -> ErasedStore {
+async fn open(database: &str) -> DynStore {
     #[cfg(feature = "postgres")]
     if database.starts_with("postgres:") {
-        return ErasedStore::new(keyfob::PostgresStore::connect(database).await.unwrap());
+        return DynStore::new(keyfob::store::postgres::PostgresStore::connect(database).await.unwrap());
     }
     #[cfg(feature = "redis")]
     if database.starts_with("redis:") {
-        return ErasedStore::new(keyfob::RedisStore::connect(database.split(',')).await.unwrap());
+        return DynStore::new(keyfob::store::redis::RedisStore::connect(database.split(',')).await.unwrap());
     }
-    ErasedStore::new(SqliteStore::open(database).await.unwrap())
+    DynStore::new(SqliteStore::open(database).await.unwrap())
 }
 
-async fn in_time(store: &ErasedStore, line: &str) -> String {
+async fn in_time(store: &DynStore, line: &str) -> String {
     let performed = tokio::time::timeout(PATIENCE, perform(store, line)).await;
     performed.unwrap_or_else(|_| panic!("{line:?} hangs"))
 }
@@ -154,7 +162,7 @@ fn tell(other: &mut Other, line: &str) -> u64 {
 }
 
 /// One round: a token of its own, of an owner of its own.
-async fn round(race: &Race, number: u64, store: &ErasedStore, other: &mut Other) -> &'static str {
+async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) -> &'static str {
     let tokens = Tokens::new(keyring(), store.clone());
     let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
     let owner = base62(1 + place * MOST_ROUNDS + number, 15);
@@ -231,7 +239,7 @@ impl SqliteFile {
 #[cfg(feature = "postgres")]
 async fn postgres_database(server: &crate::support::postgres::Server) -> String {
     let database = server.database();
-    keyfob::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    keyfob::store::postgres::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
     database
 }
 

@@ -2,16 +2,24 @@
 
 use std::time::Duration;
 
-use keyfob::{Cached, ErasedStore, Feed, PostgresStore, RedisStore, TokenStore, Tokens};
+use keyfob::{
+    TokenStore, Tokens,
+    store::{
+        DynStore,
+        cache::{Cached, Feed},
+        postgres::PostgresStore,
+        redis::RedisStore,
+    },
+};
 use sqlx::PgPool;
 
-pub type Service = Tokens<Cached<ErasedStore>>;
+pub type Service = Tokens<Cached<DynStore>>;
 
 /// How far behind a standby may be that is asked, well within the bound.
 const MOST_LAG: Duration = Duration::from_millis(100);
 
 /// A store of the engine at this address, which follows the feed where it is to, and asks the standby at another.
-pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<ErasedStore> {
+pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<DynStore> {
     if database.starts_with("redis:") {
         let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();
         let feed = follows.then(|| store.feed());
@@ -28,8 +36,8 @@ pub async fn open(database: &str, bound: Duration, follows: bool, standby: Optio
     }
 }
 
-fn cached(store: impl TokenStore + 'static, bound: Duration, feed: Option<impl Feed + 'static>) -> Cached<ErasedStore> {
-    let cached = Cached::new(ErasedStore::new(store), bound);
+fn cached(store: impl TokenStore + 'static, bound: Duration, feed: Option<impl Feed + 'static>) -> Cached<DynStore> {
+    let cached = Cached::new(DynStore::new(store), bound);
     if let Some(feed) = feed {
         let following = cached.clone();
         tokio::spawn(async move { following.follow(feed).await });

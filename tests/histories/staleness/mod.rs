@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::PostgresStore;
+use keyfob::store::postgres::PostgresStore;
 
 mod engine;
 mod faults;

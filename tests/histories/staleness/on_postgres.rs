@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keyfob::{Policy, PostgresStore, TokenKey, TokenStore, mint};
+use keyfob::{Policy, TokenKey, TokenStore, mint, store::postgres::PostgresStore};
 use sqlx::PgPool;
 
 use crate::staleness::faults::{

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use keyfob::{
-    Access, AddressRanges, ChangeError, Credential, HeaderError, IssueError, Keyring, Life, Lifetime, ListQuery,
-    MintError, PageSize, Policy, PolicyError, Prefix, Rejection, RevocationReason, Rotation, Status, StatusFilter,
-    StoreMaintenance, Timestamp, TokenStore, Tokens, TransitionError,
+    Access, Credential, ErrorKind, Keyring, Lifetime, Policy, Prefix, Rejection, Status, Timestamp, TokenStore, Tokens,
+    error::HeaderError,
+    policy::PolicyBreach,
+    record::{AddressRanges, RevocationReason},
+    rotation::Rotation,
+    store::{ListQuery, PageSize, StatusFilter, StatusGroup, StoreMaintenance},
 };
 
-use crate::support::{actor, pepper, prefix};
+use crate::support::{actor, kind_of, pepper, prefix};
 use crate::traps::world::{DAY, HOUR, MS, World};
 
 pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut world: World<S>) {
@@ -16,8 +19,8 @@ pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut wo
     let asked = [Lifetime::Default, Lifetime::For(HOUR + MS), Lifetime::For(Duration::MAX)];
     for lifetime in asked {
         let refused = world.tokens.issue(&actor(), world.new_token().with_lifetime(lifetime)).await.unwrap_err();
-        let IssueError::Mint(MintError::Policy(error)) = refused else { panic!("{refused}") };
-        assert!(matches!(error, PolicyError::PastEndOfTime | PolicyError::TooLong { .. }), "{error}");
+        let ErrorKind::Policy(breach) = refused.kind() else { panic!("{refused}") };
+        assert!(matches!(breach, PolicyBreach::PastEndOfTime | PolicyBreach::TooLong), "{refused}");
     }
     let pending = world.new_token().with_lifetime(Lifetime::For(HOUR)).with_confirm_within(Duration::MAX);
     assert!(world.tokens.issue(&actor(), pending).await.is_err());
@@ -43,9 +46,9 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     let end = made.record.expires_at.unwrap();
     let live = async || {
         let mut query = ListQuery::new(world.project);
-        query.status = Some(StatusFilter { life: Life::Live, at: world.tokens.now() });
+        query.status = Some(StatusFilter { life: StatusGroup::Live, at: world.tokens.now() });
         let listed = world.tokens.list(&query).await.unwrap().items.len();
-        let mut count = keyfob::CountQuery::new(world.project);
+        let mut count = keyfob::store::CountQuery::new(world.project);
         count.status = query.status;
         assert_eq!(world.tokens.store().count(&count).await.unwrap(), listed as u64);
         listed
@@ -66,8 +69,8 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.outcome(&waits).await, "lapsed");
     assert_eq!(world.outcome(&rotated).await, "rotated");
     assert_eq!(live().await, 1, "the successor");
-    let ended = |outcome| match outcome {
-        Err(ChangeError::Refused(TransitionError::Ended(status))) => status,
+    let ended = |outcome| match kind_of(outcome) {
+        Err(ErrorKind::Ended(status)) => status,
         other => panic!("{other:?}"),
     };
     assert_eq!(ended(world.tokens.disable(&actor(), &key).await), Status::Expired);
@@ -86,7 +89,7 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
 pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let next = Prefix::new("acme_pat2").unwrap();
     let ring = |first: Prefix, second| {
-        let builder = Keyring::builder(first).mint_with(keyfob::KeyNumber::FIRST, pepper());
+        let builder = Keyring::builder(first).mint_with(keyfob::keys::KeyNumber::FIRST, pepper());
         builder.accept_prefix(second).build().unwrap()
     };
     let old = world.issue().await;
@@ -100,11 +103,11 @@ pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<
     let swapped = old.token.expose_secret().replace("acme_pat_", "acme_pat2_");
     let error = tokens.verify(&swapped, &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Checksum));
-    let only_new = Tokens::new(Keyring::new(next, pepper()).unwrap(), world.tokens.store());
+    let only_new = Tokens::new(Keyring::new(next, pepper()), world.tokens.store());
     let error = only_new.verify(old.token.expose_secret(), &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Prefix));
     // A rotation under the new ring gives a token of the new prefix.
-    let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(HOUR)).await.unwrap().unwrap();
+    let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(HOUR)).await.unwrap();
     assert!(rotated.issued.token.expose_secret().starts_with("acme_pat2_145_"));
 }
 

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ListQuery, Name, NewToken, OwnerId, PageSize, RevocationReason, RevokeGroup, RotateError, Rotation,
-    SqliteStore, Status, StoreErrorKind, StoreMaintenance, SuccessionError, Timestamp, TokenRecord, TokenStore, Tokens,
+    Access, ErrorKind, Name, NewToken, OwnerId, Status, Timestamp, TokenRecord, TokenStore, Tokens,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{ListQuery, PageSize, RevokeGroup, StoreMaintenance, sqlite::SqliteStore},
 };
 
 use crate::support::{actor, keyring, project, size};
@@ -156,14 +158,14 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
             let outcome = tokens.rotate(&actor(), &head.record.key(), Rotation::with_grace(Duration::ZERO)).await;
             let has_begun = progress.phase.load(Ordering::SeqCst) != BEFORE;
             match outcome {
-                Ok(Some(next)) => {
+                Ok(next) => {
                     outdated.push(replace(head, next.issued));
                     progress.rotated[phase].fetch_add(1, Ordering::SeqCst);
                 }
-                Err(RotateError::Refused(SuccessionError::Inactive(Status::Revoked))) if has_begun => {}
+                Err(error) if error.kind() == ErrorKind::Ended(Status::Revoked) && has_begun => {}
                 // It waited for its turn for too long.
-                Err(RotateError::Store(error)) if phase == DURING && error.kind() == StoreErrorKind::Unavailable => {}
-                other => panic!("{:?} in phase {phase}", other.map(|next| next.map(|next| next.issued.record))),
+                Err(error) if phase == DURING && error.kind() == ErrorKind::Unavailable => {}
+                Err(error) => panic!("{error:?} in phase {phase}"),
             }
         }
         if round == AFTER {
@@ -216,7 +218,7 @@ async fn one_call_revokes_a_large_group_on_sqlite() {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use keyfob::PostgresStore;
+    use keyfob::store::postgres::PostgresStore;
 
     use super::*;
     use crate::support::postgres::shared;
@@ -253,7 +255,7 @@ mod postgres {
 
 #[cfg(feature = "redis")]
 mod redis_cluster {
-    use keyfob::RedisStore;
+    use keyfob::store::redis::RedisStore;
 
     use super::*;
     use crate::support::redis::Servers;

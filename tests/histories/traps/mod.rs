@@ -24,7 +24,7 @@ macro_rules! traps {
                 #[tokio::test]
                 async fn $trap() {
                     let folder = tempfile::tempdir().unwrap();
-                    let store = keyfob::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+                    let store = keyfob::store::sqlite::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
                     crate::traps::$module::$trap(crate::traps::world::World::new(store)).await;
                 }
             )+)+

@@ -1,21 +1,19 @@
 //! What happens between the reading and the writing of one act.
 
 use keyfob::{
-    ChangeError, Lifetime, ListQuery, Name, Narrowing, OwnerId, RequestId, RevocationReason, RevokeGroup, RotateError,
-    Rotated, Rotation, ScopeSet, Status, StoreMaintenance, SuccessionError, TokenStore, TransitionError,
+    ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status, TokenStore,
+    record::{Narrowing, RequestId, RevocationReason},
+    rotation::{Rotated, Rotation},
+    store::{ListQuery, RevokeGroup, StoreMaintenance},
 };
 
-use crate::support::actor;
+use crate::support::{actor, kind_of};
 use crate::traps::world::{DAY, HOUR, Made, World};
 
 const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
-async fn rotate<S: TokenStore>(world: &World<S>, made: &Made, rotation: Rotation) -> Result<Rotated, SuccessionError> {
-    match world.tokens.rotate(&actor(), &made.record.key(), rotation).await {
-        Ok(rotated) => Ok(rotated.unwrap()),
-        Err(RotateError::Refused(refused)) => Err(refused),
-        Err(error) => panic!("{error}"),
-    }
+async fn rotate<S: TokenStore>(world: &World<S>, made: &Made, rotation: Rotation) -> Result<Rotated, ErrorKind> {
+    kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
 }
 
 /// How many tokens there are, and how many of them are live.
@@ -33,7 +31,7 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     let mut won = None;
     let meanwhile = async { won = Some(rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap()) };
     let lost = world.during(rotate(&world, &old, Rotation::with_grace(DAY)), meanwhile).await.unwrap_err();
-    assert_eq!(lost, SuccessionError::Superseded);
+    assert_eq!(lost, ErrorKind::AlreadyRotated);
     let (won, view) = (won.unwrap(), world.tokens.get(&old.record.key()).await.unwrap().unwrap());
     assert_eq!((view.rotated_to, view.grace_until), (Some(won.issued.record.id), won.old.grace_until));
     assert_eq!(tokens(&world).await, (2, 2), "the loser has left no token");
@@ -57,7 +55,7 @@ pub async fn revoke_during_a_rotation<S: TokenStore + StoreMaintenance>(world: W
     let key = old.record.key();
     let meanwhile = async { drop(world.tokens.revoke(&actor(), &key, LEAK).await.unwrap()) };
     let lost = world.during(rotate(&world, &old, Rotation::with_grace(HOUR)), meanwhile).await.unwrap_err();
-    assert_eq!(lost, SuccessionError::Inactive(Status::Revoked));
+    assert_eq!(lost, ErrorKind::Ended(Status::Revoked));
     assert_eq!(tokens(&world).await, (1, 0), "no successor outlives the revocation");
 }
 
@@ -68,7 +66,7 @@ pub async fn revoke_all_of_an_owner_during_a_rotation<S: TokenStore + StoreMaint
         assert_eq!(world.tokens.revoke_everywhere(&actor(), &group, LEAK, None).await.unwrap(), 1);
     };
     let lost = world.during(rotate(&world, &old, Rotation::with_grace(HOUR)), meanwhile).await.unwrap_err();
-    assert_eq!(lost, SuccessionError::Inactive(Status::Revoked));
+    assert_eq!(lost, ErrorKind::Ended(Status::Revoked));
     assert_eq!(tokens(&world).await, (1, 0));
 }
 
@@ -77,7 +75,7 @@ pub async fn disable_during_a_rotation<S: TokenStore + StoreMaintenance>(world: 
     let key = old.record.key();
     let meanwhile = async { drop(world.tokens.disable(&actor(), &key).await.unwrap()) };
     let lost = world.during(rotate(&world, &old, Rotation::with_grace(HOUR)), meanwhile).await.unwrap_err();
-    assert_eq!(lost, SuccessionError::Inactive(Status::Disabled));
+    assert_eq!(lost, ErrorKind::Inactive(Status::Disabled));
     assert_eq!(tokens(&world).await, (1, 1));
     assert_eq!(world.outcome(&old).await, "disabled");
 }
@@ -87,8 +85,7 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
     let key = made.record.key();
     let meanwhile = async { drop(world.tokens.revoke(&actor(), &key, LEAK).await.unwrap()) };
     let confirmed = world.during(world.tokens.confirm(&actor(), &key), meanwhile).await;
-    let Err(ChangeError::Refused(error)) = confirmed else { panic!("{confirmed:?}") };
-    assert_eq!(error, TransitionError::Ended(Status::Revoked));
+    assert_eq!(kind_of(confirmed).unwrap_err(), ErrorKind::Ended(Status::Revoked));
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
@@ -98,7 +95,7 @@ pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     let key = made.record.key();
     let name = |text| Name::new(text).unwrap();
     let meanwhile = async { drop(world.tokens.rename(&actor(), &key, name("quick")).await.unwrap()) };
-    let renamed = world.during(world.tokens.rename(&actor(), &key, name("slow")), meanwhile).await.unwrap().unwrap();
+    let renamed = world.during(world.tokens.rename(&actor(), &key, name("slow")), meanwhile).await.unwrap();
     assert_eq!((renamed.name, renamed.version), (name("slow"), made.record.version + 2));
 }
 
@@ -112,7 +109,7 @@ pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     };
     let meanwhile = async { drop(narrow("b c").await.unwrap()) };
     let lost = world.during(narrow("a b"), meanwhile).await;
-    assert!(matches!(lost, Err(ChangeError::Refused(TransitionError::Wider))), "{lost:?}");
+    assert_eq!(kind_of(lost).unwrap_err(), ErrorKind::Wider);
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().scopes, scopes("b c"));
 }
 
@@ -124,7 +121,7 @@ pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance
     let meanwhile = async { assert_eq!(world.tokens.flush_usage().await.unwrap(), 1) };
     let ada = actor();
     let rename = world.tokens.rename(&ada, &key, Name::new("renamed").unwrap());
-    let renamed = world.during(rename, meanwhile).await.unwrap().unwrap();
+    let renamed = world.during(rename, meanwhile).await.unwrap();
     assert_eq!((renamed.last_used_at, renamed.version), (Some(world.tokens.now()), made.record.version + 1));
 }
 
@@ -136,5 +133,5 @@ pub async fn expiry_during_a_verification_and_a_rotation<S: TokenStore + StoreMa
     let made = world.make(new()).await;
     let rotation = rotate(&world, &made, Rotation::with_grace(HOUR));
     let lost = world.during(rotation, async { world.clock.advance(HOUR) }).await.unwrap_err();
-    assert_eq!(lost, SuccessionError::Inactive(Status::Expired));
+    assert_eq!(lost, ErrorKind::Ended(Status::Expired));
 }

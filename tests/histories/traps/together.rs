@@ -1,8 +1,9 @@
 //! Two things at once, and things that come after others.
 
 use keyfob::{
-    Access, Keyring, Lifetime, ListOrder, ListQuery, Name, NewToken, OwnerId, PageSize, PresentedToken,
-    RevocationReason, RevokeGroup, StoreMaintenance, TokenStore, Tokens,
+    Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,
+    record::RevocationReason,
+    store::{ListOrder, ListQuery, PageSize, RevokeGroup, StoreMaintenance},
 };
 
 use crate::support::{Script, actor, prefix, project};
@@ -37,7 +38,7 @@ pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S
     let made = world.issue().await;
     let key = made.record.key();
     assert_eq!(world.outcome(&made).await, "ok");
-    let revoked = world.tokens.revoke(&actor(), &key, LEAK).await.unwrap().unwrap();
+    let revoked = world.tokens.revoke(&actor(), &key, LEAK).await.unwrap();
     assert_eq!(world.tokens.flush_usage().await.unwrap(), 1);
     let view = world.tokens.get(&key).await.unwrap().unwrap();
     assert_eq!(view.last_used_at, Some(world.tokens.now()));
@@ -52,7 +53,7 @@ pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World
     assert_eq!(world.outcome(&made).await, "ok");
     let record = world.tokens.store().find(&key).await.unwrap().unwrap();
     assert_eq!(world.tokens.flush_usage().await.unwrap(), 1);
-    let change = keyfob::Change::Rename(name.clone());
+    let change = keyfob::record::Change::Rename(name.clone());
     let renamed = world.tokens.store().update(&key, record.version, change).await.unwrap().unwrap();
     assert_eq!((&renamed.name, renamed.last_used_at), (&name, Some(world.tokens.now())));
 }
@@ -87,7 +88,7 @@ pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world:
     let (ring, policy) = (Keyring::unkeyed(prefix()), world.tokens.policy());
     let make = |place| {
         let new = NewToken::new(project(place), OwnerId::new(place).unwrap(), Name::new("CI").unwrap());
-        keyfob::mint_with(&mut draw(), &ring, policy, new, &actor(), world.tokens.now()).unwrap()
+        keyfob::record::mint_with(&mut draw(), &ring, policy, new, &actor(), world.tokens.now()).unwrap()
     };
     let (first, second) = (make("145"), make("146"));
     assert_eq!(first.record.id, second.record.id);

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Batch, FixedClock, Issued, Name, NewToken, OwnerId, ProjectId, Recent, StoreError, StoreErrorKind,
-    StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, Usage,
+    Access, Issued, Name, NewToken, OwnerId, ProjectId, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    store::{BatchResult, ReadResult, StoreError, StoreErrorKind, StoreMaintenance},
+    tokens::Usage,
 };
 use tokio::sync::Notify;
 
@@ -20,7 +22,7 @@ pub type Made = Issued<Arc<TokenRecord>>;
 
 pub struct World<S> {
     pub clock: FixedClock,
-    pub tokens: Tokens<Between<S>, FixedClock>,
+    pub tokens: Tokens<Between<S>>,
     pub project: ProjectId,
 }
 
@@ -94,8 +96,8 @@ enum Fault {
 impl<S: TokenStore> TokenStore for Between<S> {
     handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -114,15 +116,15 @@ impl<S: TokenStore> TokenStore for Between<S> {
 }
 
 impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
-    async fn projects(&self, query: &keyfob::ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+    async fn projects(&self, query: &keyfob::store::ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
         self.store.projects(query).await
     }
     async fn purge(
         &self,
         project: &ProjectId,
         ended_before: Timestamp,
-        most: keyfob::PageSize,
-    ) -> Result<Batch, StoreError> {
+        most: keyfob::store::PageSize,
+    ) -> Result<BatchResult, StoreError> {
         self.store.purge(project, ended_before, most).await
     }
     async fn claim_notices(
@@ -130,14 +132,14 @@ impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
         project: &ProjectId,
         now: Timestamp,
         lease_until: Timestamp,
-        most: keyfob::PageSize,
+        most: keyfob::store::PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         self.store.claim_notices(project, now, lease_until, most).await
     }
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: keyfob::NoticeStage,
+        stage: keyfob::notices::NoticeStage,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.store.acknowledge_notice(key, stage).await
     }

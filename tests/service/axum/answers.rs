@@ -12,8 +12,15 @@ use axum::response::Response;
 use axum::routing::get as on_get;
 use base64::Engine;
 use keyfob::{
-    Authenticated, FixedClock, Guard, HeaderError, Keyring, MemoryStore, OwnerState, Policy, Recent, Refusal,
-    Rejection, RevocationReason, Rotation, StoreError, StoreErrorKind, TokenKey, TokenRecord, TokenStore, Tokens, mint,
+    Keyring, MemoryStore, Policy, Rejection, TokenKey, TokenRecord, TokenStore, Tokens,
+    axum::{Authenticated, Guard, Refusal},
+    clock::FixedClock,
+    error::HeaderError,
+    mint,
+    owners::OwnerState,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{ReadResult, StoreError, StoreErrorKind},
 };
 use tower::ServiceExt;
 
@@ -191,8 +198,8 @@ impl TokenStore for Away {
         Err(StoreError::with_source(StoreErrorKind::Unavailable, "connection refused"))
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);

@@ -4,7 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get as on_get;
-use keyfob::{Authenticated, Narrowing, OwnProject, OwnerState, Refusal, RevocationReason, ScopeSet};
+use keyfob::{
+    ScopeSet,
+    access::OwnProject,
+    axum::{Authenticated, Refusal},
+    owners::OwnerState,
+    record::{Narrowing, RevocationReason},
+};
 
 use crate::axum::world::{HOUR, MS, World, with};
 use crate::support::{actor, new_token};

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get as on_get;
-use keyfob::{Authenticated, Refusal};
+use keyfob::axum::{Authenticated, Refusal};
 
 use crate::axum::world::{Answer, World, bearer, get, in_project, request, send, with};
 use crate::support::{new_token, project};

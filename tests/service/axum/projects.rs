@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::http::HeaderName;
 use axum::routing::get as on_get;
-use keyfob::{Field, Invalid};
+use keyfob::{Invalid, error::InvalidField};
 
 use crate::axum::world::{World, app, bearer, get, in_project, own_project, with};
 use crate::support::{new_token, project};
@@ -111,10 +111,10 @@ async fn a_route_belongs_to_one_project_or_to_none() {
 #[test]
 fn bad_scopes_are_found_when_the_route_is_made() {
     let guard = World::new().guard;
-    let field = |made: Result<keyfob::GuardLayer, Invalid>| made.unwrap_err().field();
-    assert_eq!(field(guard.project_in_path("project", "repo:read \"")), Field::Scope);
-    assert_eq!(field(guard.project_in_header(HeaderName::from_static("x"), "é")), Field::Scope);
-    assert_eq!(field(guard.project(project("145"), "a\\b")), Field::Scope);
-    assert_eq!(field(guard.own_project(&"s".repeat(129))), Field::Scope);
+    let field = |made: Result<keyfob::axum::GuardLayer, Invalid>| made.unwrap_err().field();
+    assert_eq!(field(guard.project_in_path("project", "repo:read \"")), InvalidField::Scope);
+    assert_eq!(field(guard.project_in_header(HeaderName::from_static("x"), "é")), InvalidField::Scope);
+    assert_eq!(field(guard.project(project("145"), "a\\b")), InvalidField::Scope);
+    assert_eq!(field(guard.own_project(&"s".repeat(129))), InvalidField::Scope);
     assert!(guard.own_project(&format!(" {}\t\n", "s".repeat(128))).is_ok());
 }

@@ -9,7 +9,12 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get as on_get;
-use keyfob::{Authenticated, FixedClock, Guard, MemoryStore, Policy, Refusal, TokenStore, Tokens, mint_with};
+use keyfob::{
+    MemoryStore, Policy, TokenStore, Tokens,
+    axum::{Authenticated, Guard, Refusal},
+    clock::FixedClock,
+    record::mint_with,
+};
 use tower::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -77,7 +82,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let made = mint_with(&mut drawn, &keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let store = MemoryStore::new();
     store.insert(made.record.clone(), None, None).await.unwrap();
-    let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now())).with_events(keyfob::TracingSink);
+    let tokens =
+        Tokens::new(keyring(), store).with_clock(FixedClock::new(now())).with_events(keyfob::events::TracingSink);
     let text = made.token.expose_secret();
     let tail = text.rsplit('_').next().unwrap();
 

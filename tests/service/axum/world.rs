@@ -8,8 +8,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::routing::MethodRouter;
 use keyfob::{
-    Authenticated, FixedClock, Guard, Issued, Lifetime, MemoryStore, NewToken, OwnProject, OwnerId, OwnerState, Owners,
-    OwnersError, ProjectId, ScopeSet, TokenRecord, Tokens,
+    Issued, Lifetime, MemoryStore, NewToken, OwnerId, ProjectId, ScopeSet, TokenRecord, Tokens,
+    access::OwnProject,
+    axum::{Authenticated, Guard},
+    clock::FixedClock,
+    owners::{OwnerState, Owners, OwnersError},
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -34,7 +37,7 @@ impl Owners for Directory {
 pub struct World {
     pub clock: FixedClock,
     pub directory: Directory,
-    pub tokens: Arc<Tokens<MemoryStore, FixedClock, Directory>>,
+    pub tokens: Arc<Tokens<MemoryStore>>,
     pub guard: Guard,
 }
 

@@ -2,14 +2,14 @@
 
 use std::io::{self, Read};
 
-use keyfob::{Found, Prefix, TokenText};
+use keyfob::{Prefix, leak::FoundToken, text::TokenText};
 use proptest::prelude::*;
 
 use crate::scan::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts, token};
 
 type Place = (u64, String);
 
-fn place(found: &Found) -> Place {
+fn place(found: &FoundToken) -> Place {
     let (public_part, key) = (found.token.public_part().unwrap(), found.token.key().unwrap());
     assert!(public_part.ends_with(&format!("_{}_{}", key.project, key.id)), "{public_part}");
     (found.position, public_part.to_owned())
@@ -98,7 +98,7 @@ fn whatever_stands_around_it_it_is_found() {
 #[test]
 fn of_prefixes_that_end_alike_each_is_found() {
     let prefixes = ["at", "pat", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
-    let finder = keyfob::Finder::new(prefixes);
+    let finder = keyfob::leak::Finder::new(prefixes);
     for prefix in prefixes {
         let text = format!("x {}", token(prefix.as_str(), "145", 5));
         let found = finder.find_in(text.as_bytes());
@@ -111,7 +111,7 @@ fn of_prefixes_that_end_alike_each_is_found() {
 #[test]
 fn what_is_no_token_is_not_found() {
     let token = fresh();
-    let other_prefix = keyfob::Finder::new([Prefix::new("acme_test").unwrap()]);
+    let other_prefix = keyfob::leak::Finder::new([Prefix::new("acme_test").unwrap()]);
     assert_eq!(other_prefix.find_in(token.as_bytes()).len(), 0);
     for text in [
         look_alike("acme_pat", "145", 3),

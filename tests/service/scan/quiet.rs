@@ -5,7 +5,10 @@ use std::io::{self, Read, Sink, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use keyfob::{Redactor, Search, TokenText};
+use keyfob::{
+    leak::{Redactor, StreamFinder},
+    text::TokenText,
+};
 
 use crate::scan::streams::{finder, fresh, token};
 
@@ -26,7 +29,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
 struct Look {
     files: usize,
     bytes: u64,
-    search: Search,
+    search: StreamFinder,
     redactor: Redactor<Sink>,
     found: u64,
     /// Whatever the prefix.

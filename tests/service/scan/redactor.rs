@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use keyfob::Redactor;
+use keyfob::leak::Redactor;
 use proptest::prelude::*;
 
 use crate::scan::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts};

@@ -1,6 +1,6 @@
 //! Texts with tokens and with what looks like them, and how they come in chunks.
 
-use keyfob::{Finder, Policy, Prefix, ProjectId, mint};
+use keyfob::{Policy, Prefix, ProjectId, leak::Finder, mint};
 use proptest::prelude::*;
 
 use crate::support::{actor, base62, keyring, new_token, now, with_checksum};

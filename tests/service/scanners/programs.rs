@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::Stdio;
 
-use keyfob::ScannerFormat;
+use keyfob::leak::ScannerFormat;
 use serde_json::Value;
 
 use crate::scanners::tool::{assert_all_tokens, assert_only_tokens, is_installed, program, read_json, run, texts_at};

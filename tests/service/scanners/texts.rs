@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use keyfob::{Prefix, ScannerFormat};
+use keyfob::{Prefix, leak::ScannerFormat};
 
 use crate::scanners::tree::PREFIXES;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use keyfob::{Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, ScannerFormat, mint};
+use keyfob::{Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, leak::ScannerFormat, mint};
 
 use crate::support::{BASE62, actor, now, pepper};
 
@@ -41,7 +41,7 @@ impl Tree {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("tree")).unwrap();
-        let rings = PREFIXES.map(|prefix| Keyring::new(Prefix::new(prefix).unwrap(), pepper()).unwrap());
+        let rings = PREFIXES.map(|prefix| Keyring::new(Prefix::new(prefix).unwrap(), pepper()));
         let mut tree = Self { folder, tokens: BTreeSet::new(), look_alikes: BTreeSet::new() };
         let mut texts = KINDS.map(|(_, before, _, _)| before.to_owned());
         for number in 0..TOKENS {
@@ -108,7 +108,7 @@ fn look_alike(token: &str, number: usize) -> String {
 #[test]
 fn half_of_the_tree_are_tokens() {
     let tree = Tree::new();
-    let is_token = |text: &String| keyfob::TokenText::parse(text.as_str()).is_ok();
+    let is_token = |text: &String| keyfob::text::TokenText::parse(text.as_str()).is_ok();
     assert_eq!(tree.tokens.iter().filter(|text| is_token(text)).count(), TOKENS);
     assert_eq!(tree.look_alikes.iter().filter(|text| !is_token(text)).count(), TOKENS);
     let texts = Tree::files().map(|name| fs::read_to_string(tree.path().join(name)).unwrap());

@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
+use keyfob::store::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, Expiry, FoldedName, ImportKey, ImportOutcome, ImportRow, ImportStore,
-    IssuerCondition, Life, ListQuery, Metadata, NoticeStage, OwnerId, OwnerLimit, Page, PageSize, ProjectId,
-    ProjectsQuery, Recent, Revocation, RevocationReason, RevokeBatch, RevokeGroup, SortKey, Status, StatusFilter,
-    StoreError, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Touch,
+    OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
+    import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore},
+    notices::NoticeStage,
+    record::{Change, Metadata, Revocation, RevocationReason},
+    store::{
+        BatchResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page,
+        PageSize, ProjectsQuery, ReadResult, RevokeBatch, RevokeGroup, SortKey, StatusFilter, StatusGroup, StoreError,
+        StoreMaintenance,
+    },
 };
 use tokio::task::yield_now;
 
@@ -305,7 +310,7 @@ impl BrokenStore {
     /// For a list.
     fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
         match (self.fault, filter.life) {
-            (Some(ListIgnoresExcept), Life::Except(_)) => true,
+            (Some(ListIgnoresExcept), StatusGroup::Except(_)) => true,
             (Some(ListTakesPendingForActive), life) if record.status(filter.at) == Status::Pending => {
                 life.contains(Status::Active)
             }
@@ -315,7 +320,7 @@ impl BrokenStore {
 
     /// For a count.
     fn is_counted_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
-        let ignored = self.is(CountIgnoresExcept) && matches!(filter.life, Life::Except(_));
+        let ignored = self.is(CountIgnoresExcept) && matches!(filter.life, StatusGroup::Except(_));
         ignored || self.is_so(CountEndsAMillisecondLate, filter, record)
     }
 
@@ -440,12 +445,12 @@ impl TokenStore for BrokenStore {
         Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Answer<Recent> {
+    async fn find_recent(&self, key: &TokenKey) -> Answer<ReadResult> {
         let now = self.find(key).await?;
         if !matches!(self.fault, Some(RecentKeepsAbsence | RecentKeepsRows | RecentKeepsGroups)) {
-            return Ok(Recent::now(now));
+            return Ok(ReadResult::now(now));
         }
-        Ok(Recent::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
+        Ok(ReadResult::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
     }
 
     async fn find_durable(&self, key: &TokenKey) -> Answer<Option<Row>> {
@@ -608,7 +613,7 @@ impl TokenStore for BrokenStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Answer<Batch> {
+    ) -> Answer<BatchResult> {
         self.forget_group();
         let mut rows = self.rows();
         let group = batch.into();
@@ -622,7 +627,7 @@ impl TokenStore for BrokenStore {
             Some(BatchIsDoneAtOnce) => true,
             _ => size == keys.len(),
         };
-        Ok(Batch { count: size as u64 + u64::from(looked), done })
+        Ok(BatchResult { count: size as u64 + u64::from(looked), done })
     }
 
     async fn rotate(
@@ -704,10 +709,10 @@ impl TokenStore for BrokenStore {
         Ok(rows.find(key).cloned().map(Arc::new))
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Answer<u64> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Answer<u64> {
         let mut moved = 0;
         let mut seen: Vec<TokenKey> = Vec::new();
-        for Touch { key, used_at } in touches {
+        for LastUse { key, used_at } in touches {
             if self.is(TouchTakesTheFirstOfABatch) && seen.contains(key) {
                 continue;
             }
@@ -845,7 +850,7 @@ impl StoreMaintenance for BrokenStore {
         Ok(projects)
     }
 
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Answer<Batch> {
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Answer<BatchResult> {
         let mut rows = self.rows();
         let ended = |record: &&TokenRecord| {
             let end = match self.fault {
@@ -870,7 +875,7 @@ impl StoreMaintenance for BrokenStore {
             Some(PurgeIsDoneAtOnce) => true,
             _ => size == keys.len(),
         };
-        Ok(Batch { count, done })
+        Ok(BatchResult { count, done })
     }
 
     async fn claim_notices(
@@ -983,7 +988,7 @@ impl BrokenStore {
 }
 
 impl ImportStore for BrokenStore {
-    async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportOutcome>> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportRowOutcome>> {
         let before: Vec<Option<TokenKey>> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
         self.pause(RaceOfImports).await;
         self.pause(RaceOfImportKeys).await;
@@ -992,16 +997,16 @@ impl ImportStore for BrokenStore {
             if outcomes.len() == 1 {
                 self.pause(ImportInTwoActs).await;
             }
-            let exists = |outcome: &ImportOutcome| matches!(outcome, ImportOutcome::Exists(_));
+            let exists = |outcome: &ImportRowOutcome| matches!(outcome, ImportRowOutcome::Exists(_));
             let stopped = self.is(ImportStopsAtWhatExists) && outcomes.last().is_some_and(exists);
             let races = self.is(RaceOfImports) && row.other_keys.is_empty() || self.is(RaceOfImportKeys);
             let asked_before = self.is(ImportAsksBeforeTheBatch) || races && outcomes.is_empty();
             let own = row.record.key();
             let there = if stopped { Some(own) } else { self.import_row(row, asked_before.then_some(before)) };
-            outcomes.push(there.map_or(ImportOutcome::Inserted, ImportOutcome::Exists));
+            outcomes.push(there.map_or(ImportRowOutcome::Inserted, ImportRowOutcome::Exists));
         }
         if self.is(ImportSortsItsAnswer) {
-            outcomes.sort_by_key(|outcome| matches!(outcome, ImportOutcome::Exists(_)));
+            outcomes.sort_by_key(|outcome| matches!(outcome, ImportRowOutcome::Exists(_)));
         }
         Ok(outcomes)
     }

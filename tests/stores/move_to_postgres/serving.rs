@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ChangeError, ErasedStore, IssueError, Name, NewToken, OwnerId, Rejection, RevocationReason, RotateError,
-    Rotation, StoreError, StoreErrorKind, SuccessionError, TokenId, TokenKey, TokenStore, Tokens, Usage,
+    Access, Error, ErrorKind, Name, NewToken, OwnerId, Rejection, TokenId, TokenKey, TokenStore, Tokens,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{DynStore, StoreErrorKind, StoreMaintenance},
+    tokens::Usage,
 };
 
 use crate::move_to_postgres::world::World;
@@ -32,13 +35,18 @@ const SHUT: [&str; 3] = ["fenced", "both", "switched"];
 /// The name of the move's own note, beside those of the tasks.
 const MOVE: &str = "the move";
 
-type Service = Tokens<ErasedStore>;
+type Service = Tokens<DynStore>;
 
 /// A process of the service.
-fn service(store: impl TokenStore + 'static) -> Arc<Service> {
+fn service(store: impl TokenStore + StoreMaintenance + 'static) -> Arc<Service> {
     // Short, so that there is always one to write.
     let usage = Usage::default().with_resolution(Duration::from_millis(300));
-    Arc::new(Tokens::new(keyring(), ErasedStore::new(store)).with_usage(usage))
+    Arc::new(Tokens::new(keyring(), DynStore::new(store)).with_usage(usage))
+}
+
+/// What the store failed with. No verb fails for another reason here.
+fn of_store(error: &Error) -> StoreErrorKind {
+    error.store().unwrap_or_else(|| panic!("{error}")).kind()
 }
 
 /// What is known of a token from what was acknowledged.
@@ -322,10 +330,7 @@ impl Stage {
                 "issue" => {
                     let new = || NewToken::new(key.project, OwnerId::new("ada").unwrap(), name.clone());
                     let issue = async |tokens: Arc<Service>| {
-                        tokens.issue(&actor(), new()).await.map_err(|error| match error {
-                            IssueError::Store(error) => error.kind(),
-                            error => panic!("{error}"),
-                        })
+                        tokens.issue(&actor(), new()).await.map_err(|error| of_store(&error))
                     };
                     let Some(issued) = self.insist(act, issue).await else { return };
                     let (text, name) = (issued.token.expose_secret().to_owned(), Some(name.clone()));
@@ -335,24 +340,19 @@ impl Stage {
                     self.known(key, |known| known.revoking = true);
                     let revoke = async |tokens: Arc<Service>| {
                         let reason = RevocationReason::KeyCompromise;
-                        tokens.revoke(&actor(), key, reason).await.map_err(|error: StoreError| error.kind())
+                        tokens.revoke(&actor(), key, reason).await.map_err(|error| of_store(&error))
                     };
                     match self.insist(act, revoke).await {
-                        Some(Some(_)) => self.revoked(*key),
-                        Some(None) => self.astray(),
+                        Some(_) => self.revoked(*key),
                         None => return,
                     }
                 }
                 "rename" => {
                     let rename = async |tokens: Arc<Service>| {
-                        tokens.rename(&actor(), key, name.clone()).await.map_err(|error| match error {
-                            ChangeError::Store(error) => error.kind(),
-                            error => panic!("{error}"),
-                        })
+                        tokens.rename(&actor(), key, name.clone()).await.map_err(|error| of_store(&error))
                     };
                     match self.insist(act, rename).await {
-                        Some(Some(_)) => self.known(key, |known| known.name = Some(name.clone())),
-                        Some(None) => self.astray(),
+                        Some(_) => self.known(key, |known| known.name = Some(name.clone())),
                         None => return,
                     }
                 }
@@ -362,29 +362,27 @@ impl Stage {
                     let rotate = async |tokens: Arc<Service>| {
                         let rotation = Rotation::with_grace(Duration::from_secs(3600));
                         match tokens.rotate(&actor(), key, rotation).await {
-                            Ok(rotated) => Ok(rotated.map(Some)),
-                            Err(RotateError::Store(error)) => {
-                                unanswered.store(true, Ordering::SeqCst);
-                                Err(error.kind())
-                            }
-                            Err(RotateError::Refused(SuccessionError::Superseded))
-                                if unanswered.load(Ordering::SeqCst) =>
+                            Ok(rotated) => Ok(Some(rotated)),
+                            Err(error)
+                                if error.kind() == ErrorKind::AlreadyRotated && unanswered.load(Ordering::SeqCst) =>
                             {
-                                Ok(Some(None))
+                                Ok(None)
                             }
-                            Err(error) => panic!("{error}"),
+                            Err(error) => {
+                                unanswered.store(true, Ordering::SeqCst);
+                                Err(of_store(&error))
+                            }
                         }
                     };
                     match self.insist(act, rotate).await {
-                        Some(Some(Some(rotated))) => {
+                        Some(Some(rotated)) => {
                             let issued = rotated.issued;
                             let text = issued.token.expose_secret().to_owned();
                             self.known(key, |known| known.successor = Some(issued.record.id));
                             self.made(issued.record.key(), Known { text, ..Known::default() });
                         }
                         // Nobody knows the text of its successor.
-                        Some(Some(None)) => {}
-                        Some(None) => self.astray(),
+                        Some(None) => {}
                         None => return,
                     }
                 }
@@ -394,7 +392,7 @@ impl Stage {
                     // Where no use waits, it writes nothing, and counts as nothing.
                     match self.balance().flush_usage().await {
                         Ok(0) => {}
-                        Err(error) if error.kind() != StoreErrorKind::Unavailable => panic!("{act}: {error}"),
+                        Err(error) if error.kind() != ErrorKind::Unavailable => panic!("{act}: {error}"),
                         outcome => self.count(phase, act, outcome.is_ok()),
                     }
                 }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyfob::{
-    ImportKey, ImportStore, Name, NewToken, OwnerId, PostgresStore, RevocationReason, StoreErrorKind, StoreMaintenance,
-    TokenStore, Tokens,
+    ErrorKind, Name, NewToken, OwnerId, TokenStore, Tokens,
+    import::{ImportKey, ImportStore},
+    record::RevocationReason,
+    store::{StoreMaintenance, postgres::PostgresStore},
 };
 use sqlx::AssertSqlSafe;
 
@@ -33,12 +35,12 @@ async fn a_copy_brings_what_is_new_and_no_more() {
 
     rename(&world, 1234).await;
     let used_at = "2026-11-26T12:00:00Z".parse().unwrap();
-    world.store.touch_many(&[keyfob::Touch { key: world.texts[77].1, used_at }]).await.unwrap();
+    world.store.touch_many(&[keyfob::store::LastUse { key: world.texts[77].1, used_at }]).await.unwrap();
     let tokens = Tokens::new(keyring(), world.store.clone());
     let (_, purged) = world.texts[5];
     let ended = tokens.revoke(&actor(), &purged, RevocationReason::default()).await.unwrap().unwrap().revoked.unwrap();
     let later = ended.at.saturating_add(Duration::from_secs(1));
-    assert_eq!(world.store.purge(&purged.project, later, keyfob::PageSize::MAX).await.unwrap().count, 1);
+    assert_eq!(world.store.purge(&purged.project, later, keyfob::store::PageSize::MAX).await.unwrap().count, 1);
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS - 1, 2, 1));
 
     // The look-up key went with its token, and the others lead to theirs.
@@ -157,7 +159,7 @@ async fn nobody_writes_to_a_copy() {
     let tokens = Tokens::new(keyring(), world.postgres().await);
     let (_, key) = world.texts[0];
     let error = tokens.revoke(&actor(), &key, RevocationReason::default()).await.unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("early").unwrap());
     assert!(tokens.issue(&actor(), new).await.is_err());
     assert_eq!(tokens.flush_usage().await.unwrap(), 0);
@@ -283,7 +285,7 @@ async fn tokens_move_into_partitions_too() {
         .revoke(&actor(), &world.texts[0].1, RevocationReason::default())
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     moving.open().await.unwrap();
     let (key, revoked) = (world.texts[0].1, RevocationReason::default());
     Tokens::new(keyring(), postgres).revoke(&actor(), &key, revoked).await.unwrap().unwrap();

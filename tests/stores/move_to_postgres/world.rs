@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    AddressRanges, Clock, ImportKey, ImportRow, ImportStore, Metadata, Name, NewToken, NoticeStage, OwnerId, Policy,
-    PostgresStore, RequestId, RevocationReason, Rotation, ScopeSet, SqliteStore, SystemClock, TokenKey, TokenKind,
-    TokenRecord, TokenStore, Tokens, Touch, mint,
+    Clock, Name, NewToken, OwnerId, Policy, ScopeSet, SystemClock, TokenKey, TokenKind, TokenRecord, TokenStore,
+    Tokens,
+    import::{ImportKey, ImportRow, ImportStore},
+    mint,
+    notices::NoticeStage,
+    record::{AddressRanges, Metadata, RequestId, RevocationReason},
+    rotation::Rotation,
+    store::{LastUse, postgres::PostgresStore, sqlite::SqliteStore},
 };
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
@@ -106,9 +111,9 @@ impl World {
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
         self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
-        self.store.touch_many(&[Touch { key, used_at: second.created_at }]).await.unwrap();
-        let disabled = keyfob::Disabled { at: second.created_at, by: actor() };
-        self.store.update(&key, 1, keyfob::Change::Disable(disabled)).await.unwrap().unwrap();
+        self.store.touch_many(&[LastUse { key, used_at: second.created_at }]).await.unwrap();
+        let disabled = keyfob::record::Disabled { at: second.created_at, by: actor() };
+        self.store.update(&key, 1, keyfob::record::Change::Disable(disabled)).await.unwrap().unwrap();
         tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap().unwrap();
         key
     }

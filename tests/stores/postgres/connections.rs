@@ -8,8 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    CountQuery, ImportKey, ImportStore, ListQuery, OwnerLimit, Policy, PostgresStore, ProjectsQuery, Revocation,
-    RevocationReason, StoreErrorKind, StoreMaintenance, TokenRecord, TokenStore, mint,
+    Policy, TokenRecord, TokenStore,
+    import::{ImportKey, ImportStore},
+    mint,
+    record::{Revocation, RevocationReason},
+    store::{
+        CountQuery, ListQuery, OwnerLimit, ProjectsQuery, StoreErrorKind, StoreMaintenance, postgres::PostgresStore,
+    },
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;

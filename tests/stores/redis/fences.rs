@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::{OwnerId, ProjectId, RedisStore, StoreErrorKind, StoreMaintenance, TokenKey, TokenStore};
+use keyfob::{
+    OwnerId, ProjectId, TokenKey, TokenStore,
+    store::{StoreErrorKind, StoreMaintenance, redis::RedisStore},
+};
 
 use crate::redis::{insert, revocation};
 use crate::support::redis::Servers;

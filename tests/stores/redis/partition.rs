@@ -9,7 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use keyfob::{Durability, RedisStore, StoreErrorKind, TokenKey, TokenStore};
+use keyfob::{
+    TokenKey, TokenStore,
+    store::{
+        StoreErrorKind,
+        redis::{Durability, RedisStore},
+    },
+};
 
 use crate::redis::{cause, insert, revocation};
 use crate::support::redis::{Servers, Side};

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use keyfob::{Actor, Event, EventSink, LeakedToken, ProjectId, Rejection, RevocationReason, TokenId, TokenKey};
+use keyfob::{
+    Actor, ProjectId, Rejection, TokenId, TokenKey,
+    events::{Event, EventSink},
+    leak::LeakedToken,
+    record::RevocationReason,
+};
 use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
 

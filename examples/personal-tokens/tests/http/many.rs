@@ -89,7 +89,7 @@ async fn cost(ada: &Person<'_>, path: &str) -> Duration {
 
 /// Rows as `issue` writes them, without its limit on live tokens.
 async fn fill(host: &Host, project: i64, count: usize) {
-    let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap()).unwrap();
+    let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap());
     let (project, ada) = (ProjectId::new(&project.to_string()).unwrap(), OwnerId::new("1").unwrap());
     let policy = Policy::default();
     let mut now = host.app.tokens.now();

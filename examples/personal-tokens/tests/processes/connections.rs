@@ -183,7 +183,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
 async fn reports_take_memory_in_proportion_to_their_size() {
     let _alone = FLOOD.lock().await;
     // The checksum is public: anybody can make texts that are found.
-    let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap()).unwrap();
+    let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap());
     let look_alike = |_| {
         let new = NewToken::new(ProjectId::new("1").unwrap(), OwnerId::new("x").unwrap(), Name::new("x").unwrap());
         let made = mint(&keyring, &Policy::default(), new, &Actor::new("x").unwrap(), SystemClock.now()).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyfob::{Access, Actor, ProjectId, RevocationReason, SqliteStore, SystemClock};
+use keyfob::{Access, Actor, ProjectId, SystemClock, record::RevocationReason, store::sqlite::SqliteStore};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
 

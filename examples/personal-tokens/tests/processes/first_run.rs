@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyfob::{
-    Access, Actor, Keyring, MemoryStore, Name, NewToken, Pepper, Prefix, ProjectId, SqliteStore, SystemClock,
+    Access, Actor, Keyring, MemoryStore, Name, NewToken, Pepper, Prefix, ProjectId, SystemClock,
+    store::sqlite::SqliteStore,
 };
 use personal_tokens::key_checks;
 use personal_tokens::setup::{self, PREFIX, Settings};
@@ -290,7 +291,7 @@ async fn no_value_is_stored_before_its_warning() {
     let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
     let engine = SqliteStore::open(data.join("engine.db")).await.unwrap();
     engine.pool().close().await;
-    let wrong = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap()).unwrap();
+    let wrong = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap());
     key_checks::settle(&pool, &wrong, &engine).await.unwrap_err();
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM key_checks").fetch_one(&pool).await.unwrap();
     assert_eq!(stored, 0, "the start failed without its warning");
@@ -321,8 +322,8 @@ async fn the_check_value_is_in_no_line() {
     said += &String::from_utf8(refused.stderr).unwrap();
 
     let pepper = Pepper::new(fs::read(data.join("pepper")).unwrap()).unwrap();
-    let right = Keyring::new(Prefix::new(PREFIX).unwrap(), pepper).unwrap();
-    let other = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap()).unwrap();
+    let right = Keyring::new(Prefix::new(PREFIX).unwrap(), pepper);
+    let other = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap());
     for (_, check) in right.key_checks().chain(other.key_checks()) {
         for bytes in check.as_bytes().windows(4) {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -339,7 +340,7 @@ async fn the_check_value_is_in_no_line() {
 #[tokio::test]
 async fn of_two_first_starts_with_different_peppers_one_is_refused() {
     let ring = |pepper: &[u8; 32]| Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(pepper.to_vec()).unwrap());
-    let (one, other) = (ring(ANOTHER).unwrap(), ring(b"fedcba9876543210 another pepper!").unwrap());
+    let (one, other) = (ring(ANOTHER), ring(b"fedcba9876543210 another pepper!"));
     let engine = MemoryStore::new();
     for _ in 0..20 {
         let dir = tempdir();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use keyfob::SqliteStore;
+use keyfob::store::sqlite::SqliteStore;
 use personal_tokens::setup::{self, FirstSignIn};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;

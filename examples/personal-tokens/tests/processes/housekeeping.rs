@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
+use keyfob::{ProjectId, TokenId, TokenKey, TokenStore, store::sqlite::SqliteStore};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;

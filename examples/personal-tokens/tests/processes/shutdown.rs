@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keyfob::{ProjectId, SqliteStore, TokenId, TokenKey, TokenStore};
+use keyfob::{ProjectId, TokenId, TokenKey, TokenStore, store::sqlite::SqliteStore};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use keyfob::{Clock, FixedClock, SystemClock};
+use keyfob::{Clock, SystemClock, clock::FixedClock};
 use personal_tokens::api::openapi;
 use personal_tokens::app::{App, router};
 use personal_tokens::serve::{Limits, serve};
