@@ -37,7 +37,7 @@ const HISTORIES: u32 = 1_650;
 /// How many steps they have at least.
 const STEPS: u64 = 60_000;
 /// On an engine there is one history of so many, and only the ends that are not rare are demanded.
-const ONE_OF: u32 = 5;
+const ONE_OF: u32 = 10;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
 

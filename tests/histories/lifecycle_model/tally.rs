@@ -10,7 +10,7 @@ use crate::lifecycle_model::model::Model;
 pub struct Tally(BTreeMap<(String, String), u64>);
 
 /// An end that is demanded less often is rare.
-const RARE: u64 = 50;
+const RARE: u64 = 100;
 
 /// What must have come about at least so often: about a quarter of what the default size gives.
 const ENDS: [(&str, &str, u64); 62] = [

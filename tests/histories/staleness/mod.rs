@@ -34,7 +34,7 @@ const FEED: &str = "KEYFOB_STALENESS_FEED";
 const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 
-/// One test at a time, as each keeps the machine busy.
+/// One test at a time, as each keeps the machine busy. Its engine may start before.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn is_bounded(engine: &str, database: &str) {
