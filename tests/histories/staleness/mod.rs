@@ -21,7 +21,7 @@ const BOUND: Duration = Duration::from_millis(200);
 
 /// How often all tokens are revoked and made anew, by the size of the test.
 fn rounds() -> usize {
-    if size::is_full() { 100 } else { 8 }
+    if size::is_full() { 100 } else { 5 }
 }
 
 /// How often something fails in each test of a fault: often enough that each of its kinds does.
