@@ -129,8 +129,8 @@ impl Tally {
         self.0.values().sum()
     }
 
-    /// Prints what there was, and panics if something came too seldom. Of one in so many of the histories it demands so much less,
-    /// and no rare end.
+    /// Prints what there was, and panics if something came too seldom. If only one in `one_of` histories ran, it divides the
+    /// demands by that number and ignores rare ends.
     pub fn judge(&self, imports: bool, one_of: u64) {
         let mut kinds = BTreeMap::<&str, Vec<String>>::new();
         for ((kind, end), count) in &self.0 {

@@ -24,7 +24,7 @@ fn rounds() -> usize {
     if size::is_full() { 100 } else { 5 }
 }
 
-/// How often something fails in each test of a fault: often enough that each of its kinds does.
+/// Returns how often something fails in each test of a fault. Each kind of failure of a test comes at least once in four.
 fn fault_rounds() -> usize {
     if size::is_full() { 10 } else { 4 }
 }
