@@ -13,7 +13,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The test binaries of all packages of the workspace: their names, and the files that they begin with.
+/// Returns the test binaries of all packages of the workspace: the name and the root file of each.
 fn binaries() -> Vec<(String, PathBuf)> {
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
@@ -26,7 +26,7 @@ fn binaries() -> Vec<(String, PathBuf)> {
     tests.map(|target| (text(&target["name"]), PathBuf::from(text(&target["src_path"])))).collect()
 }
 
-/// The folders of this package that are a test binary each.
+/// Returns the folders of this package that are a test binary each.
 fn folders() -> Vec<PathBuf> {
     let begins = binaries().into_iter().map(|(_, begin)| begin);
     let begins = begins.filter(|begin| begin.starts_with(root().join("tests")) && begin.ends_with("main.rs"));
@@ -49,14 +49,14 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands between backticks in the table of `tests/README.md`, if it is a path: `rules/text.rs`, or `service/axum/`.
+/// Returns the paths between backticks in the table of `tests/README.md`: `rules/text.rs`, or `service/axum/`.
 fn named(readme: &str) -> Vec<&str> {
     let lines = readme.lines().filter(|line| line.starts_with('|'));
     let words = lines.flat_map(|line| line.split('`').skip(1).step_by(2));
     words.filter(|word| word.contains('/') && (word.ends_with('/') || word.ends_with(".rs"))).collect()
 }
 
-/// Whether a path, or a folder within a binary that it is in, is named.
+/// Returns whether the table names a file, or a folder around it that is smaller than its binary.
 fn is_named(path: &str, named: &[&str]) -> bool {
     let is_it = |name: &&str| {
         *name == path || (name.matches('/').count() > 1 && name.ends_with('/') && path.starts_with(*name))

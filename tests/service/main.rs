@@ -1,4 +1,4 @@
-//! The operations of `Tokens` over a store, and what stands around them: routes, caches, reports, scanners.
+//! The operations of `Tokens` over a store, and the adapters around them: routes, caches, reports of leaks, scanners.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -51,8 +51,8 @@ async fn a_token_lives_from_issue_to_revocation() {
     assert_eq!(again.revoked.unwrap().by, eve);
     assert_eq!(tokens.verify(text, &access).await.unwrap_err().rejection(), Some(Rejection::Revoked));
     let unknown = TokenKey { project: crate::support::project("146"), id: verified.key().id };
-    let unknown = tokens.revoke(&eve, &unknown, RevocationReason::default()).await;
-    assert_eq!(kind_of(unknown).unwrap_err(), ErrorKind::NotFound);
+    let revoked = tokens.revoke(&eve, &unknown, RevocationReason::default()).await;
+    assert_eq!(kind_of(revoked).unwrap_err(), ErrorKind::NotFound);
     assert!(tokens.get(&unknown).await.unwrap().is_none());
 }
 

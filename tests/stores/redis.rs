@@ -81,7 +81,7 @@ fn cause(error: &dyn Error) -> String {
 #[tokio::test]
 async fn an_owner_of_many_is_revoked_by_short_scripts() {
     const MANY: usize = 20_000;
-    // So that they share a sync.
+    // Concurrent inserts share one sync of the disk.
     const AT_ONCE: usize = 200;
     let Some(servers) = Servers::one() else { return };
     let store = servers.store().await;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -101,12 +102,16 @@ impl Servers {
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
         // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut held = Vec::new();
         let mut nodes = Vec::new();
         while nodes.len() < count {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            // From 15000 to 21999: the system gives outgoing connections ports from 32768 on, so that none of them takes one of
+            // these before its node does. Each process begins somewhere else.
+            let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
+            let port = 15_000 + (number % 7_000) as u16;
+            let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
+            if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
                 nodes.push(Node { host: "127.0.0.1".to_owned(), port, process: None });
             }
             held.push(listener);

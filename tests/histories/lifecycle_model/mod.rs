@@ -32,12 +32,12 @@ use token::{Lives, Rules};
 use crate::support::redis::Servers;
 use crate::support::size::is_full;
 
-/// How many there are in memory, where every end that a kind of act may come to is demanded.
+/// The number of histories in memory, which must come to every end of every kind of act.
 const HISTORIES: u32 = 1_650;
-/// How many steps they have at least.
+/// The fewest steps that they have together.
 const STEPS: u64 = 60_000;
-/// On an engine there is one history of so many, and only the ends that are not rare are demanded.
-const ONE_OF: u32 = 5;
+/// An engine runs one in so many of these histories, which must come to every end that is not rare.
+const ONE_OF: u32 = 10;
 /// 2026-11-23T12:00:00Z. Any time will do.
 const BEGIN: i64 = 1_795_435_200_000;
 

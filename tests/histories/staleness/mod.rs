@@ -21,10 +21,10 @@ const BOUND: Duration = Duration::from_millis(200);
 
 /// How often all tokens are revoked and made anew, by the size of the test.
 fn rounds() -> usize {
-    if size::is_full() { 100 } else { 8 }
+    if size::is_full() { 100 } else { 5 }
 }
 
-/// How often something fails in each test of a fault: often enough that each of its kinds does.
+/// Returns how often something fails in each test of a fault. Each kind of failure of a test comes at least once in four.
 fn fault_rounds() -> usize {
     if size::is_full() { 10 } else { 4 }
 }
@@ -34,7 +34,7 @@ const FEED: &str = "KEYFOB_STALENESS_FEED";
 const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 
-/// One test at a time, as each keeps the machine busy.
+/// One test at a time, as each keeps the machine busy. Its engine may start before.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn is_bounded(engine: &str, database: &str) {

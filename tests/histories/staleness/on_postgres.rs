@@ -31,8 +31,8 @@ async fn apart(act: impl FnOnce() + Send + 'static) {
 
 #[tokio::test]
 async fn its_feed_is_cut_again_and_again() {
-    let _alone = ALONE.lock().await;
     let Some(server) = shared() else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     let store = PostgresStore::connect(&database).await.unwrap();
     let revoker = Revoker::start(&database, &database, SOUND).await;
@@ -57,8 +57,8 @@ async fn its_feed_is_cut_again_and_again() {
 /// Its connection stays open, and nothing comes, so that only its own word tells that it is lost.
 #[tokio::test]
 async fn its_feed_falls_silent() {
-    let _alone = ALONE.lock().await;
     let Some(server) = shared() else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     for side in [Side::Client, Side::Server] {
         let proxy = Proxy::before(server.port);
@@ -76,8 +76,8 @@ async fn its_feed_falls_silent() {
 
 #[tokio::test]
 async fn it_is_restarted() {
-    let _alone = ALONE.lock().await;
     let Some(server) = Server::start().map(Arc::new) else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let restart = async |round: usize| {
@@ -95,8 +95,8 @@ async fn it_is_restarted() {
 
 #[tokio::test]
 async fn it_is_down_for_longer_than_the_bound() {
-    let _alone = ALONE.lock().await;
     let Some(server) = Server::start() else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     has_no_answer_while_it_is_down(&database, 2, async || server.halt("fast"), async || server.go()).await;
 }
@@ -105,8 +105,8 @@ async fn it_is_down_for_longer_than_the_bound() {
 /// where it proves that it is near.
 #[tokio::test]
 async fn its_standby_lags() {
-    let _alone = ALONE.lock().await;
     let Some(server) = Server::start() else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     let standby = Arc::new(server.replica());
     let at_standby = server.url_by(standby.port, &database);
@@ -163,8 +163,8 @@ async fn its_standby_lags() {
 /// A standby may be behind, but a token that was made meanwhile is not to be refused as unknown.
 #[tokio::test]
 async fn a_new_token_is_known_at_once_though_its_standby_lags() {
-    let _alone = ALONE.lock().await;
     let Some(server) = Server::start() else { return };
+    let _alone = ALONE.lock().await;
     let database = migrated(&server).await;
     let standby = server.replica();
     let at_standby = server.url_by(standby.port, &database);

@@ -16,8 +16,8 @@ async fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T
 
 #[tokio::test]
 async fn its_feed_is_cut_again_and_again() {
-    let _alone = ALONE.lock().await;
     let Some(servers) = shared_cluster() else { return };
+    let _alone = ALONE.lock().await;
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let cut = async |_| {
@@ -39,8 +39,8 @@ async fn its_feed_is_cut_again_and_again() {
 /// The master that has the tokens; its replica takes over.
 #[tokio::test]
 async fn its_master_is_killed() {
-    let _alone = ALONE.lock().await;
     let Some(servers) = Servers::cluster(1) else { return };
+    let _alone = ALONE.lock().await;
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let servers = Arc::new(Mutex::new(servers));
@@ -58,8 +58,8 @@ async fn its_master_is_killed() {
 /// Each node in turn, of which none has a replica.
 #[tokio::test]
 async fn a_node_is_restarted() {
-    let _alone = ALONE.lock().await;
     let Some(servers) = Servers::cluster(0) else { return };
+    let _alone = ALONE.lock().await;
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let servers = Arc::new(Mutex::new(servers));
@@ -83,8 +83,8 @@ async fn a_node_is_restarted() {
 
 #[tokio::test]
 async fn it_is_down_for_longer_than_the_bound() {
-    let _alone = ALONE.lock().await;
     let Some(servers) = Servers::cluster(0) else { return };
+    let _alone = ALONE.lock().await;
     let database = servers.urls().join(",");
     let servers = Mutex::new(servers);
     let each = |act: fn(&mut Servers, usize)| {

@@ -32,7 +32,7 @@ const MOST: u64 = 50;
 const HELD: Duration = Duration::from_secs(10);
 
 /// Two tests at a time, because each keeps the machine busy and bounds how long calls may take.
-static TURNS: Semaphore = Semaphore::const_new(2);
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// A service with a busy project, and a quiet one with one token.
 struct World {
@@ -100,12 +100,12 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_issues_hardly_slow_verification_in_another_project() {
-    let _turn = TURNS.acquire().await.unwrap();
     // Short rounds, so that what else runs on the machine falls on both phases alike.
     let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
     /// More than a round takes, unless verification waits for the issues.
     const ROUND: Duration = Duration::from_secs(5);
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let world = Arc::new(World::new(server.store().await).await);
     world.fill("666").await;
     let sample = async |times: &mut Vec<Duration>| {
@@ -151,8 +151,8 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_another_process_holds_stops_no_other_project() {
-    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let world = Arc::new(World::new(server.store().await).await);
     let of_busy = world.issue("666").await.unwrap();
     let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
@@ -195,10 +195,10 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
-    let _turn = TURNS.acquire().await.unwrap();
     const ROUNDS: usize = 6;
     const CALLS: usize = 50;
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let world = Arc::new(World::new(server.store().await).await);
     let of_busy = world.issue("666").await.unwrap();
     let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
@@ -232,8 +232,8 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
 /// A group's revocation may hold many rows locked for long, and calls on these wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_stay_locked_stop_no_other_project() {
-    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let world = Arc::new(World::new(server.store().await).await);
     let of_busy = world.issue("666").await.unwrap();
     let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
@@ -363,9 +363,9 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
 /// Another member's token has leaked, and must end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
-    let _turn = TURNS.acquire().await.unwrap();
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let mut leaked = Vec::new();
     for _ in 0..20 {
@@ -391,8 +391,8 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
 /// The flooding member is to lose all of their tokens, and so is another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
-    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     tokens.issue(&actor(), new_token()).await.unwrap();
     let mut refused = Vec::new();
@@ -418,9 +418,9 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
 /// half its pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
-    let _turn = TURNS.acquire().await.unwrap();
     const HELD_TURNS: usize = 5;
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let world = Arc::new(World::new(server.store().await).await);
     let other = PgPool::connect_with(world.tokens.store().pool().connect_options().as_ref().clone()).await.unwrap();
     let mut turns = Vec::new();
@@ -463,9 +463,9 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
 /// rule on disuse needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
-    let _turn = TURNS.acquire().await.unwrap();
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let tokens = Tokens::new(keyring(), server.store().await);
     let tokens = Arc::new(tokens.with_usage(Usage::default().with_resolution(Duration::ZERO)));
     let mut made = Vec::new();
@@ -498,8 +498,8 @@ async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written(
 /// A flood in a project that comes first by its name. Notices of another one are sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
-    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let new = NewToken::new(project("900"), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
     let mut record = mint(&keyring(), &Policy::default(), new, &actor(), tokens.now()).unwrap().record;
@@ -527,8 +527,8 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
 /// the version. A revocation asks for no version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
-    let _turn = TURNS.acquire().await.unwrap();
     let Some(server) = shared() else { return };
+    let _place = PLACES.acquire().await.unwrap();
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let mut keys = Vec::new();
     for _ in 0..5 {
