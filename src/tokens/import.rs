@@ -45,7 +45,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// use keyfob::import::{ImportDigest, ImportHash, ImportProgress, ImportToken};
     ///
     /// // What the old table holds: SHA-256 in hex, the user, the name, and since when.
-    /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ForeignToken, Invalid> {
+    /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ImportToken, Invalid> {
     ///     let digest = ImportDigest::from_text(ImportHash::Sha256, hash)?;
     ///     Ok(ImportToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
     /// }

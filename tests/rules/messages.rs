@@ -126,7 +126,7 @@ async fn what_hides_its_content_says_what_it_is() {
     assert!(presented.starts_with("PresentedToken") && presented.contains(issued.record.id.as_str()), "{presented}");
     let header = format!("Bearer {text}");
     assert_eq!(format!("{:?}", Credential::from_authorization([&header]).unwrap()), "Credential(..)");
-    assert_eq!(format!("{:?}", ImportDigest::from_bytes(ImportHash::Sha256, &[7; 32]).unwrap()), "ForeignDigest(..)");
+    assert_eq!(format!("{:?}", ImportDigest::from_bytes(ImportHash::Sha256, &[7; 32]).unwrap()), "ImportDigest(..)");
     assert!(format!("{:?}", pepper()).starts_with("Pepper"));
     assert!(format!("{:?}", keyring()).starts_with("Keyring {"));
     assert!(format!("{:?}", Keyring::builder(prefix())).starts_with("KeyringBuilder {"));
