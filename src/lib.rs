@@ -256,9 +256,9 @@ pub mod store {
     pub mod postgres {
         //! A store on PostgreSQL. Feature `postgres`.
 
-        pub use crate::adapters::postgres::PostgresStore;
         #[cfg(feature = "cache")]
         pub use crate::adapters::postgres::feed::PostgresFeed;
+        pub use crate::adapters::postgres::handle::PostgresStore;
     }
 
     #[cfg(feature = "redis")]
@@ -267,14 +267,14 @@ pub mod store {
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::redis::feed::RedisFeed;
-        pub use crate::adapters::redis::{RedisStore, durability::Durability};
+        pub use crate::adapters::redis::{durability::Durability, handle::RedisStore};
     }
 
     #[cfg(feature = "sqlite")]
     pub mod sqlite {
         //! A store on embedded SQLite. Feature `sqlite`.
 
-        pub use crate::adapters::sqlite::SqliteStore;
+        pub use crate::adapters::sqlite::handle::SqliteStore;
     }
 }
 

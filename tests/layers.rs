@@ -140,7 +140,7 @@ const SILENCED: [(&str, &str, usize, &str); 16] = [
     ("cache/feed.rs", ".ok()", 3, "what is not understood counts as a loss of the feed"),
     ("store/cursor.rs", ".ok()", 5, "whatever is wrong with a cursor is one error, which echoes nothing"),
     ("tokens/verify.rs", ".ok()", 1, "who has not the secret holds no record"),
-    ("adapters/axum/rule.rs", ".ok()", 3, "an unknown address is allowed nowhere; a bad header is answered 400"),
+    ("adapters/axum/admit.rs", ".ok()", 3, "an unknown address is allowed nowhere; a bad header is answered 400"),
     ("adapters/github/public_keys.rs", ".ok()", 1, "keys of other kinds are left out, as is documented"),
     ("leak/report.rs", "unwrap_or_default", 1, "an optional text that is not given is empty"),
     ("adapters/postgres/failure.rs", "unwrap_or_default", 1, "an error without a code is of no known class"),
@@ -148,7 +148,7 @@ const SILENCED: [(&str, &str, usize, &str); 16] = [
     ("adapters/redis/row.rs", "unwrap_or_default", 2, "an absent field is an empty text, and the other way round"),
     ("leak/log.rs", "let _ =", 1, "in Drop nobody is there to be told"),
     ("adapters/sqlite/failure.rs", ".ok()", 1, "an error without a numeric code is of no known kind"),
-    ("adapters/sqlite/mod.rs", "unwrap_or_else(|_", 1, "an empty path is no file, and is refused when it is opened"),
+    ("adapters/sqlite/handle.rs", "unwrap_or_else(|_", 1, "an empty path is no file, and is refused when it is opened"),
 ];
 
 /// A new one fails here until somebody has decided it; so does a line of the table whose place is

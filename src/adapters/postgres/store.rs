@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
+use super::changed::Changed;
 use super::failure::failed;
+use super::handle::PostgresStore;
 use super::lease::{BEGIN, Lease};
+use super::patience::in_time;
+use super::plan::planned;
 use super::read::is_there;
-use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
@@ -221,12 +223,6 @@ pub(super) const CHOOSE: &str = "WITH chosen AS MATERIALIZED (SELECT id AS chose
 pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     and_project(sql, project);
     sql.push(" AND id = chosen_id");
-}
-
-/// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
-/// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
-pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
-    sql.query::<Postgres>().persistent(false)
 }
 
 /// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.

@@ -2,7 +2,7 @@
 
 use sqlx::{Row, Sqlite, SqlitePool};
 
-use super::SqliteStore;
+use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, list};
 use crate::adapters::sql::row;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use super::SqliteStore;
 use super::failure::failed;
+use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
