@@ -17,8 +17,8 @@ use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{key_exists, place_is_left};
+use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::OwnerLimit;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 

@@ -22,9 +22,9 @@ use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
-use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::store::contract::{LastUse, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
@@ -244,8 +244,7 @@ async fn rotate(
     let judged = issuer.is_none_or(|condition| condition.holds(near(condition.id)));
     let mut keys = vec![*key, successor.key()];
     if let Some(earlier) = earlier {
-        let (at, by) = (successor.created_at, successor.created_by.clone());
-        let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+        let mut sql = write::set_revoked(&Revocation::superseded_by(successor));
         and_key(&mut sql, &earlier.key());
         execute(sql, connection).await?;
         keys.push(earlier.key());

@@ -37,8 +37,8 @@ mod tests {
     #[test]
     fn each_schema_has_the_ends_of_its_dialect() {
         #[cfg(feature = "sqlite")]
-        assert!(crate::SqliteStore::MIGRATION.contains(super::SQLITE.ends));
+        assert!(crate::store::sqlite::SqliteStore::MIGRATION.contains(super::SQLITE.ends));
         #[cfg(feature = "postgres")]
-        assert!(crate::PostgresStore::MIGRATION.contains(super::POSTGRES.ends));
+        assert!(crate::store::postgres::PostgresStore::MIGRATION.contains(super::POSTGRES.ends));
     }
 }
