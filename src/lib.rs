@@ -17,8 +17,9 @@ pub use crate::rules::challenge::Challenge;
 pub use crate::rules::check::{Verified, check};
 pub use crate::rules::delegation::Delegation;
 pub use crate::rules::error::{Error, ErrorKind};
+pub use crate::rules::lifetimes::Lifetime;
 pub use crate::rules::mint::{Issued, NewToken, mint};
-pub use crate::rules::policy::{Lifetime, Policy};
+pub use crate::rules::policy::Policy;
 pub use crate::rules::record::{TokenKind, TokenRecord};
 pub use crate::rules::scope::{Scope, ScopeSet};
 pub use crate::rules::status::Status;
@@ -193,7 +194,7 @@ pub mod policy {
     //! The parts of a [`Policy`](crate::Policy), and what it does not allow.
 
     pub use crate::rules::breach::PolicyBreach;
-    pub use crate::rules::policy::Lifetimes;
+    pub use crate::rules::lifetimes::Lifetimes;
     pub use crate::tokens::dry_run::PolicyHit;
 }
 
@@ -229,15 +230,18 @@ pub mod store {
     pub(crate) mod memory;
     pub(crate) mod order;
     pub(crate) mod query;
+    #[cfg(test)]
+    pub(crate) mod ready;
+    mod rows;
 
-    pub use self::contract::{LastUse, OwnerLimit, ReadResult};
+    pub use self::contract::{LastUse, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};
     pub use self::erased::DynStore;
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
-    pub use crate::rules::precondition::IssuerCondition;
+    pub use crate::rules::precondition::{IssuerCondition, OwnerLimit};
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};
 
@@ -256,9 +260,9 @@ pub mod store {
     pub mod postgres {
         //! A store on PostgreSQL. Feature `postgres`.
 
-        pub use crate::adapters::postgres::PostgresStore;
         #[cfg(feature = "cache")]
         pub use crate::adapters::postgres::feed::PostgresFeed;
+        pub use crate::adapters::postgres::handle::PostgresStore;
     }
 
     #[cfg(feature = "redis")]
@@ -267,14 +271,14 @@ pub mod store {
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::redis::feed::RedisFeed;
-        pub use crate::adapters::redis::{RedisStore, durability::Durability};
+        pub use crate::adapters::redis::{durability::Durability, handle::RedisStore};
     }
 
     #[cfg(feature = "sqlite")]
     pub mod sqlite {
         //! A store on embedded SQLite. Feature `sqlite`.
 
-        pub use crate::adapters::sqlite::SqliteStore;
+        pub use crate::adapters::sqlite::handle::SqliteStore;
     }
 }
 

@@ -1,9 +1,9 @@
 //! The laws of update.
 
-use super::report::{Broken, Verdict, ensure, ensure_eq, refused, same, same_but_version};
 use super::sample::{
     absent, at, disabled, ensure_absent, full, id, kept, name, project, record, revocation, some, stored,
 };
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused, same, same_but_version};
 use crate::rules::address::AddressRanges;
 use crate::rules::change::Change;
 use crate::rules::record::TokenRecord;

@@ -1,7 +1,7 @@
 //! The laws of count.
 
-use super::report::{Verdict, ensure_eq};
 use super::sample::{every_status, id, owner, project, put_all, record, sibling, status_filters};
+use super::verdict::{Verdict, ensure_eq};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::query::CountQuery;

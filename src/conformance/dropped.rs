@@ -1,8 +1,8 @@
 //! The laws of calls whose future is dropped half-way: they happened whole or not at all.
 
-use super::report::{Broken, Verdict, ensure};
 use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
+use super::verdict::{Broken, Verdict, ensure};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::import::{ImportRow, ImportStore};

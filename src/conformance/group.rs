@@ -1,11 +1,11 @@
 //! The laws of revoking groups: revoke_owner, revoke_family and revoke_batch.
 
 use super::list::all_of;
-use super::report::{Broken, Verdict, ensure, ensure_eq, same, same_but_version};
 use super::sample::{
     DAY, at, every_status, full, id, ids, kept, owner, project, put_all, record, revocation, sibling, some, stored,
 };
 use super::together::all;
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, same, same_but_version};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};

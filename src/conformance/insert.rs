@@ -1,14 +1,14 @@
 //! The laws of insert and find.
 
-use super::report::{Verdict, ensure, ensure_eq, refused, same};
 use super::sample::{
     absent, at, disabled, ensure_absent, every_status, full, id, name, owner, project, put, put_all, record,
     revocation, sibling, some, stored, successor,
 };
+use super::verdict::{Verdict, ensure, ensure_eq, refused, same};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{LastUse, OwnerLimit, TokenStore};
+use crate::store::contract::{LastUse, TokenStore};
 use crate::store::query::{StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged, Limit};

@@ -1,10 +1,10 @@
 //! The laws of list: what is on it, and in which order.
 
-use super::report::{Broken, Verdict, ensure_eq, same};
 use super::sample::{
     at, every_status, folded, full, id, ids, name, owner, project, put, put_all, record, revocation, sibling,
     status_filters, stored,
 };
+use super::verdict::{Broken, Verdict, ensure_eq, same};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;

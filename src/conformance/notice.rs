@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::report::{Broken, Verdict, ensure, ensure_eq, same_but_version};
 use super::sample::{
     DAY, absent, at, disabled, ensure_absent, full, ids, kept, project, put, put_all, record, revocation, sibling,
     some, stored,
 };
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, same_but_version};
 use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;

@@ -1,8 +1,8 @@
 //! The laws of list: how it is cut into pages.
 
 use super::list::{all_of, ties};
-use super::report::{Broken, Verdict, ensure, ensure_eq, refused};
 use super::sample::{at, id, ids, name, project, put, put_all, record, revocation, some};
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;

@@ -1,7 +1,7 @@
 //! The laws of projects.
 
-use super::report::{Broken, Verdict, ensure};
 use super::sample::{owner, project, put, record, sibling};
+use super::verdict::{Broken, Verdict, ensure};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};

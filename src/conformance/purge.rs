@@ -1,8 +1,8 @@
 //! The laws of purge.
 
 use super::list::all_of;
-use super::report::{Broken, Verdict, ensure, ensure_eq};
 use super::sample::{at, disabled, ids, project, put_all, record, revocation, sibling};
+use super::verdict::{Broken, Verdict, ensure, ensure_eq};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::StoreMaintenance;

@@ -2,15 +2,15 @@
 
 use super::group::revoke_group;
 use super::imported::import_one;
-use super::report::{Broken, Verdict, ensure, ensure_eq, refused};
 use super::sample::{
     at, ensure_absent, import_key, kept, name, project, put, put_all, record, revocation, some, stored, successor,
 };
 use super::together::{ROUNDS, all, both};
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{LastUse, OwnerLimit, TokenStore};
+use crate::store::contract::{LastUse, TokenStore};
 use crate::store::group::RevokeGroup;
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::store::maintenance::StoreMaintenance;

@@ -1,7 +1,7 @@
 //! The laws of what a verification is answered with.
 
-use super::report::{Verdict, ensure_eq};
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
+use super::verdict::{Verdict, ensure_eq};
 use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::report::{Broken, Verdict, ensure, ensure_eq, same_but_version};
 use super::sample::{
     absent, at, ensure_absent, every_status, full, kept, project, put_all, record, revocation, some, stored,
 };
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, same_but_version};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 

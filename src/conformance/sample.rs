@@ -4,7 +4,7 @@ use core::borrow::Borrow;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::report::{Broken, Verdict, ensure};
+use super::verdict::{Broken, Verdict, ensure};
 use crate::rules::address::AddressRanges;
 use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};

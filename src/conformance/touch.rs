@@ -1,10 +1,10 @@
 //! The laws of touch_many.
 
 use super::list::all_of;
-use super::report::{Verdict, ensure, ensure_eq, same_but_version};
 use super::sample::{
     absent, at, ensure_absent, every_status, full, id, kept, project, put, put_all, record, revocation, stored,
 };
+use super::verdict::{Verdict, ensure, ensure_eq, same_but_version};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::{LastUse, TokenStore};
 use crate::words::ids::TokenKey;

@@ -114,3 +114,35 @@ impl<P: ProjectRequirement> Access<'_, P> {
         self.address
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::project;
+
+    #[test]
+    fn only_the_named_project_is_accepted() {
+        let access = Access::to(&project(), &[]);
+        assert!(access.accepts_project(&project()));
+        assert!(!access.accepts_project(&ProjectId::new("146").unwrap()));
+    }
+
+    #[test]
+    fn any_project_is_a_tokens_own() {
+        let access = Access::to_own_project(&[]);
+        assert!(access.accepts_project(&project()));
+        assert!(access.accepts_project(&ProjectId::new("146").unwrap()));
+    }
+
+    #[test]
+    fn scopes_and_address_are_as_they_were_named() {
+        let scopes = [Scope::new("repo:read").unwrap(), Scope::new("user").unwrap()];
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let access = Access::to(&project(), &scopes);
+        assert_eq!((access.scopes(), access.address()), (&scopes[..], None));
+        assert_eq!(access.from_address(address).address(), Some(address));
+        let own = Access::to_own_project(&scopes);
+        assert_eq!((own.scopes(), own.address()), (&scopes[..], None));
+        assert_eq!(own.from_address(address).scopes(), scopes);
+    }
+}

@@ -45,3 +45,27 @@ word_type!(PolicyBreach {
     PastEndOfTime = "past_end_of_time",
     GraceTooLong = "grace_too_long",
 });
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_breach_has_words_of_its_own() {
+        let refusals: BTreeSet<_> = PolicyBreach::ALL.iter().map(|breach| breach.refusal()).collect();
+        assert_eq!(refusals.len(), PolicyBreach::ALL.len());
+        for (breach, refusal) in [
+            (PolicyBreach::NeverExpires, "a token must expire"),
+            (PolicyBreach::TooLong, "the token would live too long"),
+            (PolicyBreach::TooShort, "the token would not live long enough"),
+            (PolicyBreach::Unused, "the token was not used for too long"),
+            (PolicyBreach::NoLifetime, "a token must not end before it begins"),
+            (PolicyBreach::PastEndOfTime, "a token must end before the year 10000"),
+            (PolicyBreach::GraceTooLong, "the old token would work for too long after its rotation"),
+        ] {
+            assert_eq!(breach.refusal(), refusal);
+        }
+    }
+}

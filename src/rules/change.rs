@@ -2,7 +2,7 @@
 
 use super::address::AddressRanges;
 use super::notice_stage::NoticeStage;
-use super::record::{Disabled, Revocation, TokenRecord};
+use super::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use super::scope::ScopeSet;
 use crate::words::ids::TokenId;
 use crate::words::text::Name;
@@ -100,5 +100,131 @@ impl TokenRecord {
 
     fn raise_version(&mut self) {
         self.version = self.version.saturating_add(1).min(Self::MAX_VERSION);
+    }
+}
+
+impl Revocation {
+    /// Returns what ends an earlier successor that `successor` takes the place of: when that was made, and by whom.
+    pub fn superseded_by(successor: &TokenRecord) -> Self {
+        Self { at: successor.created_at, by: successor.created_by.clone(), reason: RevocationReason::Superseded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{ada, at, disabled, id, record, revoked};
+
+    /// The record after a change, of which the version is compared already.
+    fn after(before: &TokenRecord, change: Change) -> TokenRecord {
+        let mut record = before.clone();
+        record.apply(change);
+        assert_eq!(record.version, before.version + 1);
+        TokenRecord { version: before.version, ..record }
+    }
+
+    #[test]
+    fn a_change_sets_what_it_names_and_nothing_else() {
+        let before = TokenRecord { disabled: disabled(), confirm_by: Some(at(9)), ..record() };
+        let name: Name = "other".parse().unwrap();
+        let renamed = TokenRecord { name: name.clone(), ..before.clone() };
+        assert_eq!(after(&before, Change::Rename(name)), renamed);
+        let other = Disabled { at: at(3), by: ada() };
+        let disabled = TokenRecord { disabled: Some(other.clone()), ..before.clone() };
+        assert_eq!(after(&before, Change::Disable(other)), disabled);
+        assert_eq!(after(&before, Change::Enable), TokenRecord { disabled: None, ..before.clone() });
+        assert_eq!(after(&before, Change::Confirm), TokenRecord { confirm_by: None, ..before.clone() });
+        let ended = TokenRecord { grace_until: Some(at(5)), ..before.clone() };
+        assert_eq!(after(&before, Change::EndGrace(at(5))), ended);
+        let scopes = ScopeSet::new("user").unwrap();
+        let addresses = AddressRanges::new("10.0.0.0/8").unwrap();
+        let narrowed = TokenRecord {
+            scopes: scopes.clone(),
+            addresses: addresses.clone(),
+            expires_at: Some(at(7)),
+            ..before.clone()
+        };
+        assert_eq!(after(&before, Change::Narrow { scopes, addresses, expires_at: Some(at(7)) }), narrowed);
+    }
+
+    #[test]
+    fn the_version_stops_at_the_highest() {
+        let mut record = TokenRecord { version: TokenRecord::MAX_VERSION - 1, ..record() };
+        record.apply(Change::Enable);
+        assert_eq!(record.version, TokenRecord::MAX_VERSION);
+        record.apply(Change::Enable);
+        assert_eq!(record.version, TokenRecord::MAX_VERSION);
+    }
+
+    #[test]
+    fn the_first_revocation_stays() {
+        let mut record = record();
+        let first = revoked().unwrap();
+        assert!(record.revoke(&first));
+        assert_eq!((record.revoked.as_ref(), record.version), (Some(&first), 2));
+        assert!(!record.revoke(&Revocation { at: at(5), ..first.clone() }));
+        assert_eq!((record.revoked, record.version), (Some(first), 2));
+    }
+
+    #[test]
+    fn a_rotation_links_the_successor_and_sets_the_grace() {
+        let before = record();
+        let mut after = before.clone();
+        after.rotate_to(id('2'), at(9));
+        let (rotated_to, grace_until) = (Some(id('2')), Some(at(9)));
+        assert_eq!(after, TokenRecord { rotated_to, grace_until, version: 2, ..before });
+    }
+
+    #[test]
+    fn the_last_use_moves_forwards_only() {
+        let mut record = record();
+        for (time, moves, last) in [(5, true, 5), (4, false, 5), (5, false, 5), (6, true, 6)] {
+            assert_eq!(record.touch(at(time)), moves, "{time}");
+            assert_eq!(record.last_used_at, Some(at(last)));
+        }
+        assert_eq!(record.version, 1);
+    }
+
+    #[test]
+    fn a_notice_is_leased_and_acknowledged_without_a_new_version() {
+        let mut record = record();
+        record.claim_notice(at(5));
+        assert_eq!((record.notice_lease_until, record.version), (Some(at(5)), 1));
+        record.acknowledge_notice(NoticeStage::Week);
+        assert_eq!((record.notice_lease_until, record.notice_stage, record.version), (None, NoticeStage::Week, 1));
+        record.claim_notice(at(6));
+        record.acknowledge_notice(NoticeStage::Month);
+        assert_eq!((record.notice_lease_until, record.notice_stage), (None, NoticeStage::Week));
+    }
+
+    #[test]
+    fn only_an_untouched_successor_of_the_same_request_is_repeated() {
+        let request = |text: &str| Some(text.parse::<crate::words::text::RequestId>().unwrap());
+        let first = TokenRecord { confirm_by: Some(at(9)), request_id: request("one"), ..record() };
+        let second = TokenRecord { id: id('2'), ..first.clone() };
+        assert!(first.is_repeated_by(&second));
+        assert!(
+            first.is_repeated_by(&TokenRecord { confirm_by: None, version: 7, ..second.clone() }),
+            "it is not asked"
+        );
+        assert!(!first.is_repeated_by(&TokenRecord { request_id: request("two"), ..second.clone() }));
+        assert!(!first.is_repeated_by(&TokenRecord { request_id: None, ..second.clone() }));
+        for changed in [
+            TokenRecord { confirm_by: None, ..first.clone() },
+            TokenRecord { revoked: revoked(), ..first.clone() },
+            TokenRecord { version: 2, ..first.clone() },
+        ] {
+            assert!(!changed.is_repeated_by(&second));
+        }
+        let none = TokenRecord { request_id: None, ..first };
+        assert!(!none.is_repeated_by(&none.clone()), "no request is not one and the same");
+    }
+
+    #[test]
+    fn a_superseded_token_is_revoked_when_and_by_whom_its_successor_was_made() {
+        let successor = TokenRecord { created_by: "bob".parse().unwrap(), created_at: at(3), ..record() };
+        let revocation = Revocation::superseded_by(&successor);
+        assert_eq!((revocation.at, revocation.by.as_str()), (at(3), "bob"));
+        assert_eq!(revocation.reason, RevocationReason::Superseded);
     }
 }

@@ -101,3 +101,161 @@ impl TokenRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::rules::breach::PolicyBreach;
+    use crate::rules::lifetimes::Lifetimes;
+    use crate::rules::record::TokenKind;
+    use crate::rules::sample::{DAY, MS, ada, at, disabled, id, record, revoked};
+
+    fn judged(record: &TokenRecord, wish: ChangeRequest) -> Result<Option<Change>, ErrorKind> {
+        record.judge(wish, &Policy::default(), &ada(), at(0)).map_err(|error| error.kind())
+    }
+
+    fn narrowed(record: &TokenRecord, narrowing: Narrowing) -> Result<Option<Change>, ErrorKind> {
+        judged(record, ChangeRequest::Narrow(narrowing))
+    }
+
+    fn wishes() -> [ChangeRequest; 6] {
+        [
+            ChangeRequest::Rename("other".parse().unwrap()),
+            ChangeRequest::Disable,
+            ChangeRequest::Enable,
+            ChangeRequest::Confirm,
+            ChangeRequest::EndGrace,
+            ChangeRequest::Narrow(Narrowing::default()),
+        ]
+    }
+
+    #[test]
+    fn a_token_that_has_ended_takes_no_change() {
+        for (ended, status) in [
+            (TokenRecord { revoked: revoked(), ..record() }, Status::Revoked),
+            (TokenRecord { confirm_by: Some(at(0)), ..record() }, Status::Lapsed),
+            (TokenRecord { expires_at: Some(at(0)), ..record() }, Status::Expired),
+            (TokenRecord { grace_until: Some(at(0)), ..record() }, Status::Rotated),
+        ] {
+            for wish in wishes() {
+                let expected = match (status, &wish) {
+                    // It is so already.
+                    (Status::Rotated, ChangeRequest::EndGrace) => Ok(None),
+                    _ => Err(ErrorKind::Ended(status)),
+                };
+                assert_eq!(judged(&ended, wish.clone()), expected, "{wish:?} of a token that is {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_that_may_be_left_takes_every_change() {
+        for live in [
+            TokenRecord { disabled: disabled(), ..record() },
+            TokenRecord { confirm_by: Some(at(1)), ..record() },
+            TokenRecord { not_before: Some(at(1)), ..record() },
+        ] {
+            let name = ChangeRequest::Rename("other".parse().unwrap());
+            assert_eq!(judged(&live, name), Ok(Some(Change::Rename("other".parse().unwrap()))));
+        }
+    }
+
+    #[test]
+    fn what_is_so_already_is_no_change() {
+        let record = record();
+        assert_eq!(judged(&record, ChangeRequest::Rename(record.name.clone())), Ok(None));
+        assert_eq!(judged(&record, ChangeRequest::Enable), Ok(None));
+        assert_eq!(judged(&record, ChangeRequest::Confirm), Ok(None));
+        assert_eq!(narrowed(&record, Narrowing::default()), Ok(None));
+        let off = TokenRecord { disabled: disabled(), ..record };
+        assert_eq!(judged(&off, ChangeRequest::Disable), Ok(None));
+    }
+
+    #[test]
+    fn a_wish_becomes_the_change_that_fulfils_it() {
+        let on = Disabled { at: at(0), by: ada() };
+        assert_eq!(judged(&record(), ChangeRequest::Disable), Ok(Some(Change::Disable(on))));
+        let off = TokenRecord { disabled: disabled(), ..record() };
+        assert_eq!(judged(&off, ChangeRequest::Enable), Ok(Some(Change::Enable)));
+        let pending = TokenRecord { confirm_by: Some(at(1)), ..record() };
+        assert_eq!(judged(&pending, ChangeRequest::Confirm), Ok(Some(Change::Confirm)));
+    }
+
+    #[test]
+    fn a_grace_is_ended_while_it_runs() {
+        assert_eq!(judged(&record(), ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));
+        let until = |time| TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(time)), ..record() };
+        assert_eq!(judged(&until(1), ChangeRequest::EndGrace), Ok(Some(Change::EndGrace(at(0)))));
+        assert_eq!(judged(&until(0), ChangeRequest::EndGrace), Ok(None));
+        assert_eq!(judged(&until(-1), ChangeRequest::EndGrace), Ok(None));
+        let revoked = TokenRecord { revoked: revoked(), ..until(1) };
+        assert_eq!(judged(&revoked, ChangeRequest::EndGrace), Err(ErrorKind::Ended(Status::Revoked)));
+    }
+
+    #[test]
+    fn a_token_is_narrowed_in_each_part_and_keeps_the_others() {
+        let before = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
+        let TokenRecord { scopes, addresses, expires_at, .. } = before.clone();
+        let fewer = ScopeSet::new("user").unwrap();
+        let change = Change::Narrow { scopes: fewer.clone(), addresses: addresses.clone(), expires_at };
+        assert_eq!(narrowed(&before, Narrowing { scopes: Some(fewer), ..Narrowing::default() }), Ok(Some(change)));
+        let nearer = AddressRanges::new("10.1.0.0/16").unwrap();
+        let change = Change::Narrow { scopes: scopes.clone(), addresses: nearer.clone(), expires_at };
+        assert_eq!(narrowed(&before, Narrowing { addresses: Some(nearer), ..Narrowing::default() }), Ok(Some(change)));
+        let sooner = Some(expires_at.unwrap().saturating_sub(MS));
+        let change = Change::Narrow { scopes, addresses, expires_at: sooner };
+        assert_eq!(narrowed(&before, Narrowing { expires_at: sooner, ..Narrowing::default() }), Ok(Some(change)));
+    }
+
+    #[test]
+    fn a_token_is_never_widened() {
+        let before = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
+        let wider = Err(ErrorKind::Wider);
+        let scopes = Some(ScopeSet::new("repo:read user admin").unwrap());
+        assert_eq!(narrowed(&before, Narrowing { scopes, ..Narrowing::default() }), wider);
+        for addresses in ["", "10.0.0.0/7", "11.0.0.0/8"] {
+            let addresses = Some(AddressRanges::new(addresses).unwrap());
+            assert_eq!(narrowed(&before, Narrowing { addresses, ..Narrowing::default() }), wider);
+        }
+        let expires_at = Some(before.expires_at.unwrap().saturating_add(MS));
+        assert_eq!(narrowed(&before, Narrowing { expires_at, ..Narrowing::default() }), wider);
+        let same = Narrowing { expires_at: before.expires_at, ..Narrowing::default() };
+        assert_eq!(narrowed(&before, same), Ok(None));
+    }
+
+    #[test]
+    fn a_token_that_never_expires_may_be_given_an_end() {
+        let never = TokenRecord { expires_at: None, ..record() };
+        let end = at(0).saturating_add(DAY);
+        let TokenRecord { scopes, addresses, .. } = never.clone();
+        let change = Change::Narrow { scopes, addresses, expires_at: Some(end) };
+        let policy = Policy::default().with_never_expiring(true);
+        let wish = ChangeRequest::Narrow(Narrowing { expires_at: Some(end), ..Narrowing::default() });
+        assert_eq!(never.judge(wish, &policy, &ada(), at(0)).unwrap(), Some(change));
+    }
+
+    #[test]
+    fn a_narrower_expiry_lies_ahead() {
+        let ends = |time| narrowed(&record(), Narrowing { expires_at: Some(at(time)), ..Narrowing::default() });
+        assert_eq!(ends(-1), Err(ErrorKind::Ended(Status::Expired)));
+        assert_eq!(ends(0), Err(ErrorKind::Ended(Status::Expired)));
+        assert!(matches!(ends(1), Ok(Some(Change::Narrow { .. }))));
+    }
+
+    #[test]
+    fn a_narrower_expiry_stays_within_the_policy_unless_the_token_is_outside_already() {
+        let shortest = |min: Duration| {
+            Policy::default().with_lifetimes(TokenKind::Human, Lifetimes { min, ..Lifetimes::default() })
+        };
+        let end = at(-1000).saturating_add(DAY);
+        let judged = |policy: &Policy| {
+            let wish = ChangeRequest::Narrow(Narrowing { expires_at: Some(end), ..Narrowing::default() });
+            record().judge(wish, policy, &ada(), at(0)).map_err(|error| error.kind())
+        };
+        assert!(matches!(judged(&shortest(DAY)), Ok(Some(_))));
+        assert_eq!(judged(&shortest(DAY + MS)), Err(ErrorKind::Policy(PolicyBreach::TooShort)));
+        assert!(matches!(judged(&shortest(31 * DAY)), Ok(Some(_))), "it was too short before");
+    }
+}

@@ -5,8 +5,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::address::AddressRanges;
+use super::outside::LaterUses;
 use super::outside_issuer::OutsideIssuer;
-use super::policy::{LaterUses, Policy};
+use super::policy::Policy;
 use super::precondition::IssuerCondition;
 use super::proof::life;
 use super::record::{TokenKind, TokenRecord};

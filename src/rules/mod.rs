@@ -11,8 +11,10 @@ pub(crate) mod delegation;
 pub(crate) mod error;
 pub(crate) mod explain;
 pub(crate) mod import_token;
+pub(crate) mod lifetimes;
 pub(crate) mod mint;
 pub(crate) mod notice_stage;
+pub(crate) mod outside;
 pub(crate) mod outside_issuer;
 pub(crate) mod owner;
 pub(crate) mod policy;
@@ -20,6 +22,10 @@ pub(crate) mod precondition;
 pub(crate) mod proof;
 pub(crate) mod record;
 pub(crate) mod rotation;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod scope;
+#[cfg(feature = "serde")]
+mod seconds;
 pub(crate) mod status;
 pub(crate) mod view;

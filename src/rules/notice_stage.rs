@@ -41,3 +41,31 @@ impl NoticeStage {
         Self::ALL.iter().copied().rfind(begun).unwrap_or(Self::None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at};
+
+    #[test]
+    fn a_stage_begins_its_days_ahead_of_the_expiry() {
+        let stage = |before: Duration| NoticeStage::of(Some(at(0)), at(0).saturating_sub(before));
+        for (days, earlier, later) in [
+            (30, NoticeStage::None, NoticeStage::Month),
+            (7, NoticeStage::Month, NoticeStage::Week),
+            (1, NoticeStage::Week, NoticeStage::Day),
+        ] {
+            assert_eq!(stage(days * DAY + MS), earlier);
+            assert_eq!(stage(days * DAY), later);
+            assert_eq!(stage(days * DAY - MS), later);
+            assert_eq!(later.ahead(), Some(days * DAY));
+        }
+        assert_eq!(stage(Duration::ZERO), NoticeStage::Day);
+        assert_eq!(NoticeStage::None.ahead(), None);
+    }
+
+    #[test]
+    fn a_token_that_never_expires_is_in_no_stage() {
+        assert_eq!(NoticeStage::of(None, at(0)), NoticeStage::None);
+    }
+}

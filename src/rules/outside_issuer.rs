@@ -37,3 +37,28 @@ impl OutsideIssuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_way_outside_has_words_of_its_own() {
+        let all = [
+            (OutsideIssuer::Project, "project"),
+            (OutsideIssuer::Owner, "owner"),
+            (OutsideIssuer::Scopes, "scopes"),
+            (OutsideIssuer::Addresses, "addresses"),
+            (OutsideIssuer::Expiry, "lifetime"),
+            (OutsideIssuer::Kind, "kind"),
+            (OutsideIssuer::Metadata, "metadata"),
+            (OutsideIssuer::NotIssued, "issued"),
+        ];
+        for (outside, word) in all {
+            assert!(outside.refusal().contains(word), "{outside:?}: {}", outside.refusal());
+        }
+        assert_eq!(all.map(|(outside, _)| outside.refusal()).into_iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+}

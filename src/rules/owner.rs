@@ -23,3 +23,15 @@ impl OwnerState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_rejected_for_what_its_owner_is() {
+        assert_eq!(OwnerState::Active.rejection(), None);
+        assert_eq!(OwnerState::Suspended.rejection(), Some(Rejection::OwnerSuspended));
+        assert_eq!(OwnerState::OutsideProject.rejection(), Some(Rejection::OwnerOutsideProject));
+    }
+}

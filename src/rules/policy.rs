@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use super::breach::PolicyBreach;
 use super::error::Error;
-use super::record::{TokenKind, TokenRecord};
+use super::lifetimes::{Lifetime, Lifetimes};
+use super::record::TokenKind;
 use crate::words::timestamp::Timestamp;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest grace of a rotated token unless the policy says otherwise.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -40,9 +40,9 @@ pub struct Policy {
     human: Lifetimes,
     service: Lifetimes,
     most_live_per_owner: Option<u64>,
-    #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "in_seconds_or_none"))]
+    #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "super::seconds::or_none"))]
     max_unused: Option<Duration>,
-    #[cfg_attr(feature = "serde", serde(rename = "max_grace_seconds", with = "in_seconds"))]
+    #[cfg_attr(feature = "serde", serde(rename = "max_grace_seconds", with = "super::seconds"))]
     max_grace: Duration,
 }
 
@@ -56,61 +56,6 @@ impl Default for Policy {
             max_grace: MAX_GRACE,
         }
     }
-}
-
-/// How long tokens of one kind may live. A bound itself is allowed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
-pub struct Lifetimes {
-    /// The lifetime of a token that asks for none; where it lies outside the bounds, the nearer bound counts. 30 days.
-    #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "in_seconds"))]
-    pub default: Duration,
-    /// The shortest, from creation to expiry. Any, down to a millisecond.
-    #[cfg_attr(feature = "serde", serde(rename = "min_seconds", with = "in_seconds"))]
-    pub min: Duration,
-    /// The longest, from creation to expiry. 366 days.
-    #[cfg_attr(feature = "serde", serde(rename = "max_seconds", with = "in_seconds"))]
-    pub max: Duration,
-    /// Whether a token may never expire. No.
-    pub never_expiring: bool,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        Self { default: 30 * DAY, min: Duration::ZERO, max: 366 * DAY, never_expiring: false }
-    }
-}
-
-impl Lifetimes {
-    /// The lifetime within the bounds that is nearest to this one. Where the bounds contradict, the longest counts.
-    pub fn nearest(&self, lifetime: Duration) -> Duration {
-        lifetime.max(self.min).min(self.max)
-    }
-
-    /// What a token of this lifetime breaches; `None` stands for never.
-    fn breach(&self, lifetime: Option<Duration>) -> Option<PolicyBreach> {
-        match lifetime {
-            None if self.never_expiring => None,
-            None => Some(PolicyBreach::NeverExpires),
-            Some(lifetime) if lifetime > self.max => Some(PolicyBreach::TooLong),
-            Some(lifetime) if lifetime < self.min => Some(PolicyBreach::TooShort),
-            Some(_) => None,
-        }
-    }
-}
-
-/// How long a new token shall live.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Lifetime {
-    /// As long as the policy says by default.
-    #[default]
-    Default,
-    /// This long from now.
-    For(Duration),
-    /// Until this time.
-    Until(Timestamp),
-    /// For ever, where the policy allows it.
-    Never,
 }
 
 impl Policy {
@@ -239,93 +184,6 @@ impl Policy {
         told(Some(expires_at.saturating_since(now)))?;
         Ok(Some(expires_at))
     }
-
-    /// From when on a token that exists is outside this policy if nothing changes, and by what: its creation, or, where only
-    /// disuse puts it outside, the time at which it will have been unused for too long. `None` where it stays inside.
-    pub fn outside_from(&self, record: &TokenRecord) -> Option<(Timestamp, PolicyBreach)> {
-        match self.lifetime_breach(record) {
-            Some(breach) => Some((record.created_at, breach)),
-            None => Some((self.unused_from(record)?, PolicyBreach::Unused)),
-        }
-    }
-
-    /// What puts a token that exists outside this policy at `now`.
-    pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
-        let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
-        self.lifetime_breach(record).or_else(unused)
-    }
-
-    /// The same, where uses may be known that are not in the record. They are asked for only if it looks unused.
-    pub(crate) fn breach_with(
-        &self,
-        record: &TokenRecord,
-        now: Timestamp,
-        later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Option<PolicyBreach> {
-        let breach = self.breach(record, now)?;
-        if let (PolicyBreach::Unused, Some(most)) = (breach, self.max_unused) {
-            let LaterUses { noted, lag } = later(record);
-            let last = noted.map_or(Self::counted_from(record), |noted| noted.max(Self::counted_from(record)));
-            if now.saturating_since(last) < most.saturating_add(lag) {
-                return None;
-            }
-        }
-        Some(breach)
-    }
-
-    fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
-        let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
-        self.lifetimes(record.kind).breach(lifetime)
-    }
-
-    fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
-        Self::counted_from(record).checked_add(self.max_unused?)
-    }
-
-    fn counted_from(record: &TokenRecord) -> Timestamp {
-        [record.not_before, record.last_used_at].into_iter().flatten().fold(record.created_at, Ord::max)
-    }
-}
-
-/// What may be known of a token's uses beyond its record.
-#[derive(Default)]
-pub(crate) struct LaterUses {
-    /// A use that is not written yet.
-    pub(crate) noted: Option<Timestamp>,
-    /// For how long a use elsewhere may not be in the record.
-    pub(crate) lag: Duration,
-}
-
-/// Durations in whole seconds, as configuration files write them.
-#[cfg(feature = "serde")]
-mod in_seconds {
-    use core::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(duration.as_secs())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_secs)
-    }
-}
-
-/// The same, where there may be none.
-#[cfg(feature = "serde")]
-mod in_seconds_or_none {
-    use core::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        duration.map(|duration| duration.as_secs()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
-    }
 }
 
 #[cfg(test)]
@@ -334,14 +192,18 @@ mod tests {
     use crate::rules::error::ErrorKind;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const MS: Duration = Duration::from_millis(1);
 
-    /// An error as its parts: what the policy does not allow, and the bound.
-    fn parts<T>(outcome: Result<T, Error>) -> Result<T, (PolicyBreach, Option<Duration>)> {
-        outcome.map_err(|error| match error.kind() {
-            ErrorKind::Policy(breach) => (breach, error.bound()),
-            other => panic!("{other:?}"),
-        })
+    /// What a call is refused for, and the bound that it names.
+    type Refused = (ErrorKind, Option<Duration>);
+
+    fn of<T>(answer: Result<T, Error>) -> Result<T, Refused> {
+        answer.map_err(|error| (error.kind(), error.bound()))
+    }
+
+    fn refused<T>(breach: PolicyBreach, bound: Option<Duration>) -> Result<T, Refused> {
+        Err((ErrorKind::Policy(breach), bound))
     }
 
     fn days(days: u32) -> Option<Timestamp> {
@@ -351,60 +213,51 @@ mod tests {
     #[test]
     fn lifetimes_at_each_bound() {
         let policy = Policy::default();
-        let too_long = Err((PolicyBreach::TooLong, Some(366 * DAY)));
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(30)));
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY), NOW)), Ok(days(366)));
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(366 * DAY + MS), NOW)), too_long);
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(Duration::MAX), NOW)), too_long);
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::For(MS), NOW)), Ok(NOW.checked_add(MS)));
+        let too_long = refused(PolicyBreach::TooLong, Some(366 * DAY));
+        let none = refused(PolicyBreach::NoLifetime, None);
+        let expiry = |lifetime| of(policy.expiry(TokenKind::Human, lifetime, NOW));
+        assert_eq!(expiry(Lifetime::Default), Ok(days(30)));
+        assert_eq!(expiry(Lifetime::For(366 * DAY)), Ok(days(366)));
+        assert_eq!(expiry(Lifetime::For(366 * DAY + MS)), too_long);
+        assert_eq!(expiry(Lifetime::For(Duration::MAX)), too_long);
+        assert_eq!(expiry(Lifetime::For(MS)), Ok(NOW.checked_add(MS)));
+        assert_eq!(expiry(Lifetime::For(Duration::ZERO)), none);
+        assert_eq!(expiry(Lifetime::Until(NOW)), none);
+        assert_eq!(expiry(Lifetime::Until(NOW.saturating_sub(MS))), none);
+        assert_eq!(expiry(Lifetime::Until(days(366).unwrap())), Ok(days(366)));
+        assert_eq!(expiry(Lifetime::Until(Timestamp::MAX)), too_long);
+        assert_eq!(expiry(Lifetime::Never), refused(PolicyBreach::NeverExpires, None));
         assert_eq!(
-            parts(policy.expiry(TokenKind::Human, Lifetime::For(Duration::ZERO), NOW)),
-            Err((PolicyBreach::NoLifetime, None))
+            of(policy.clone().with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW)),
+            Ok(None)
         );
-        assert_eq!(
-            parts(policy.expiry(TokenKind::Human, Lifetime::Until(NOW), NOW)),
-            Err((PolicyBreach::NoLifetime, None))
-        );
-        assert_eq!(
-            parts(policy.expiry(TokenKind::Human, Lifetime::Until(NOW.saturating_sub(MS)), NOW)),
-            Err((PolicyBreach::NoLifetime, None))
-        );
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Until(days(366).unwrap()), NOW)), Ok(days(366)));
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Until(Timestamp::MAX), NOW)), too_long);
-        assert_eq!(
-            parts(policy.expiry(TokenKind::Human, Lifetime::Never, NOW)),
-            Err((PolicyBreach::NeverExpires, None))
-        );
-        assert_eq!(parts(policy.with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW)), Ok(None));
     }
 
     #[test]
     fn now_plus_lifetime_past_the_end_of_time() {
         let policy = Policy::default().with_max_lifetime(Duration::MAX);
         for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
-            assert_eq!(
-                parts(policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX)),
-                Err((PolicyBreach::PastEndOfTime, None))
-            );
+            let expiry = policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX);
+            assert_eq!(of(expiry), refused(PolicyBreach::PastEndOfTime, None));
         }
     }
 
     #[test]
     fn the_default_never_exceeds_the_maximum() {
         let policy = Policy::default().with_max_lifetime(DAY);
-        assert_eq!(parts(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(1)));
+        assert_eq!(of(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(1)));
     }
 
     #[test]
     fn errors_say_what_is_allowed() {
-        let text = |breach, bound| Error::beyond(breach, bound).to_string();
-        let unbounded = |breach: PolicyBreach| Error::from(breach).to_string();
-        assert_eq!(text(PolicyBreach::TooLong, 366 * DAY), "a token may live for at most 366 days");
-        assert_eq!(text(PolicyBreach::TooLong, 60_000 * MS), "a token may live for at most 60 seconds");
-        assert_eq!(unbounded(PolicyBreach::NeverExpires), "a token must expire");
-        assert_eq!(unbounded(PolicyBreach::NoLifetime), "a token must not end before it begins");
-        assert_eq!(unbounded(PolicyBreach::PastEndOfTime), "a token must end before the year 10000");
-        let grace = text(PolicyBreach::GraceTooLong, 30 * DAY);
+        let beyond = |breach, bound| Error::beyond(breach, bound).to_string();
+        let text = |breach: PolicyBreach| Error::from(breach).to_string();
+        assert_eq!(beyond(PolicyBreach::TooLong, 366 * DAY), "a token may live for at most 366 days");
+        assert_eq!(beyond(PolicyBreach::TooLong, 60_000 * MS), "a token may live for at most 60 seconds");
+        assert_eq!(text(PolicyBreach::NeverExpires), "a token must expire");
+        assert_eq!(text(PolicyBreach::NoLifetime), "a token must not end before it begins");
+        assert_eq!(text(PolicyBreach::PastEndOfTime), "a token must end before the year 10000");
+        let grace = beyond(PolicyBreach::GraceTooLong, 30 * DAY);
         assert_eq!(grace, "a token may work after its rotation for at most 30 days");
     }
 
@@ -412,12 +265,12 @@ mod tests {
     fn each_kind_has_lifetimes_of_its_own() {
         let hours = Lifetimes { default: DAY, min: DAY / 2, max: 2 * DAY, never_expiring: true };
         let policy = Policy::default().with_lifetimes(TokenKind::Service, hours);
-        let expiry = |kind, lifetime| parts(policy.expiry(kind, lifetime, NOW));
+        let expiry = |kind, lifetime| of(policy.expiry(kind, lifetime, NOW));
         assert_eq!(expiry(TokenKind::Service, Lifetime::Never), Ok(None));
-        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), Err((PolicyBreach::NeverExpires, None)));
+        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), refused(PolicyBreach::NeverExpires, None));
         assert_eq!(expiry(TokenKind::Service, Lifetime::Default), Ok(days(1)));
         assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2)), Ok(NOW.checked_add(DAY / 2)));
-        let short = Err((PolicyBreach::TooShort, Some(DAY / 2)));
+        let short = refused(PolicyBreach::TooShort, Some(DAY / 2));
         assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2 - MS)), short);
         assert_eq!(expiry(TokenKind::Service, Lifetime::Until(NOW.checked_add(MS).unwrap())), short);
         assert_eq!(expiry(TokenKind::Human, Lifetime::For(3 * DAY)), Ok(days(3)));
@@ -426,19 +279,11 @@ mod tests {
     #[test]
     fn a_grace_at_its_bound_is_allowed_and_a_longer_one_refused() {
         let policy = Policy::default();
-        assert_eq!(parts(policy.grace_until(30 * DAY, NOW)), Ok(days(30).unwrap()));
-        let refused = Err((PolicyBreach::GraceTooLong, Some(30 * DAY)));
-        assert_eq!(parts(policy.grace_until(30 * DAY + MS, NOW)), refused);
-        assert_eq!(parts(policy.grace_until(Duration::MAX, NOW)), refused);
-        assert_eq!(parts(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW)), Ok(Timestamp::MAX));
-    }
-
-    #[test]
-    fn a_default_outside_the_bounds_gives_way() {
-        let lifetimes = Lifetimes { default: DAY, min: 2 * DAY, ..Lifetimes::default() };
-        assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
-        let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };
-        assert_eq!(contradicting.nearest(2 * DAY), DAY);
+        let too_long = refused(PolicyBreach::GraceTooLong, Some(30 * DAY));
+        assert_eq!(of(policy.grace_until(30 * DAY, NOW)), Ok(days(30).unwrap()));
+        assert_eq!(of(policy.grace_until(30 * DAY + MS, NOW)), too_long);
+        assert_eq!(of(policy.grace_until(Duration::MAX, NOW)), too_long);
+        assert_eq!(of(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW)), Ok(Timestamp::MAX));
     }
 
     #[cfg(feature = "serde")]

@@ -25,6 +25,26 @@ impl IssuerCondition {
     }
 }
 
+/// The most live tokens that an owner may have in the project, the new one among them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnerLimit {
+    /// That many.
+    pub most: u64,
+    /// The time at which the others are judged as live.
+    pub now: Timestamp,
+}
+
+impl OwnerLimit {
+    /// Returns whether the owner of `record` may have it too. `others` are records of its project; those of other owners or
+    /// projects do not count, nor do those that are not [live](crate::Status::is_live).
+    pub fn has_room_for<'r>(&self, record: &TokenRecord, others: impl IntoIterator<Item = &'r TokenRecord>) -> bool {
+        let counts = |other: &&TokenRecord| {
+            other.project == record.project && other.owner == record.owner && other.status(self.now).is_live()
+        };
+        (others.into_iter().filter(counts).count() as u64) < self.most
+    }
+}
+
 impl TokenRecord {
     /// How long ago a token may have ended and still be revoked with its group: clocks may go back by less.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);

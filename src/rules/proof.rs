@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::policy::{LaterUses, Policy};
+use super::outside::LaterUses;
+use super::policy::Policy;
 use super::record::TokenRecord;
 use super::status::Status;
 use crate::words::digest::Digest;

@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use super::delegation::Delegation;
 use super::error::{Error, ErrorKind};
+use super::lifetimes::Lifetime;
 use super::mint::{Issued, NewToken, mint};
-use super::policy::{Lifetime, Policy};
+use super::policy::Policy;
 use super::record::TokenRecord;
 use super::status::Status;
 use crate::words::keyring::Keyring;

@@ -85,3 +85,113 @@ impl TokenRecord {
         (expected && stage > self.notice_stage).then_some(stage)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at, disabled, id, record, revoked};
+
+    #[test]
+    fn an_end_is_reached_at_its_time() {
+        type Set = fn(&mut TokenRecord, Option<Timestamp>);
+        let ends: [(Set, Status, Status); 3] = [
+            (|record, time| record.expires_at = time, Status::Active, Status::Expired),
+            (|record, time| record.grace_until = time, Status::Active, Status::Rotated),
+            (|record, time| record.confirm_by = time, Status::Pending, Status::Lapsed),
+        ];
+        for (set, before, after) in ends {
+            let mut record = record();
+            set(&mut record, Some(at(0)));
+            assert_eq!(record.status(at(-1)), before, "just before {after}");
+            assert_eq!(record.status(at(0)), after, "at {after}");
+            assert_eq!(record.status(at(1)), after, "just after {after}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_valid_from_its_first_time_on() {
+        let record = TokenRecord { not_before: Some(at(0)), ..record() };
+        assert_eq!(record.status(at(-1)), Status::NotYetValid);
+        assert_eq!(record.status(at(0)), Status::Active);
+        assert_eq!(record.status(at(1)), Status::Active);
+    }
+
+    #[test]
+    fn ends_are_judged_before_states_that_may_be_left() {
+        let mut record = record();
+        record.not_before = Some(at(1));
+        assert_eq!(record.status(at(0)), Status::NotYetValid);
+        record.confirm_by = Some(at(1));
+        assert_eq!(record.status(at(0)), Status::Pending);
+        record.disabled = disabled();
+        assert_eq!(record.status(at(0)), Status::Disabled);
+        record.expires_at = Some(at(0));
+        assert_eq!(record.status(at(0)), Status::Expired);
+        record.confirm_by = Some(at(0));
+        assert_eq!(record.status(at(0)), Status::Lapsed);
+        record.grace_until = Some(at(0));
+        assert_eq!(record.status(at(0)), Status::Rotated);
+        record.revoked = revoked();
+        assert_eq!(record.status(at(0)), Status::Revoked);
+    }
+
+    #[test]
+    fn a_revocation_counts_whatever_its_time() {
+        let mut record = TokenRecord { revoked: revoked(), ..record() };
+        record.revoked.as_mut().unwrap().at = at(1);
+        assert_eq!(record.status(at(0)), Status::Revoked);
+    }
+
+    #[test]
+    fn four_of_eight_states_are_live() {
+        let live = [Status::Active, Status::NotYetValid, Status::Pending, Status::Disabled];
+        assert_eq!(Status::ALL.len(), 8);
+        for status in Status::ALL {
+            assert_eq!(status.is_live(), live.contains(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_the_first_of_its_ends() {
+        assert_eq!(TokenRecord { expires_at: None, ..record() }.ends_at(), None);
+        let mut record = TokenRecord { expires_at: Some(at(4)), ..record() };
+        assert_eq!(record.ends_at(), Some(at(4)));
+        record.confirm_by = Some(at(3));
+        assert_eq!(record.ends_at(), Some(at(3)));
+        record.grace_until = Some(at(2));
+        assert_eq!(record.ends_at(), Some(at(2)));
+        record.revoked = revoked();
+        assert_eq!(record.ends_at(), Some(at(-10)));
+        record.expires_at = Some(at(-11));
+        assert_eq!(record.ends_at(), Some(at(-11)), "the earliest, whichever it is");
+    }
+
+    #[test]
+    fn a_notice_is_due_from_its_time_on_until_it_was_sent() {
+        for (days, stage) in [(30, NoticeStage::Month), (7, NoticeStage::Week), (1, NoticeStage::Day)] {
+            let begins = at(0).saturating_sub(days * DAY);
+            let earlier = *NoticeStage::ALL.iter().rfind(|other| **other < stage).unwrap();
+            let mut record = TokenRecord { expires_at: Some(at(0)), notice_stage: earlier, ..record() };
+            assert_eq!(record.due_notice(begins.saturating_sub(MS)), None, "{stage}");
+            assert_eq!(record.due_notice(begins), Some(stage));
+            record.notice_stage = stage;
+            assert_eq!(record.due_notice(begins), None, "{stage} was sent");
+        }
+    }
+
+    #[test]
+    fn no_notice_is_due_for_a_token_that_ended_or_waits_or_was_replaced() {
+        let due = |change: fn(&mut TokenRecord)| {
+            let mut record = TokenRecord { expires_at: Some(at(1)), ..record() };
+            change(&mut record);
+            record.due_notice(at(0))
+        };
+        assert_eq!(due(|_| {}), Some(NoticeStage::Day));
+        assert_eq!(due(|record| record.disabled = disabled()), Some(NoticeStage::Day), "it may be enabled again");
+        assert_eq!(due(|record| record.expires_at = None), None);
+        assert_eq!(due(|record| record.expires_at = Some(at(0))), None);
+        assert_eq!(due(|record| record.revoked = revoked()), None);
+        assert_eq!(due(|record| record.confirm_by = Some(at(1))), None);
+        assert_eq!(due(|record| record.rotated_to = Some(id('2'))), None);
+    }
+}

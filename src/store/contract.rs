@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::group::{BatchResult, RevokeBatch};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -183,15 +183,6 @@ impl ReadResult {
     pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
         Self { record, age: Duration::ZERO }
     }
-}
-
-/// The most live tokens that an owner may have in the project, the new one among them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OwnerLimit {
-    /// That many.
-    pub most: u64,
-    /// The time at which the others are judged as live.
-    pub now: Timestamp,
 }
 
 /// One last use to be written.

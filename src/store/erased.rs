@@ -5,14 +5,14 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use super::contract::{LastUse, ReadResult, TokenStore};
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
 use crate::rules::notice_stage::NoticeStage;
-use crate::rules::precondition::IssuerCondition;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};

@@ -57,6 +57,7 @@ mod tests {
     use super::*;
     use crate::rules::import_token::ImportToken;
     use crate::store::memory::MemoryStore;
+    use crate::store::ready::now;
     use crate::tokens::import::ImportOutcome;
     use crate::tokens::service::Tokens;
     use crate::words::ids::{KeyNumber, Prefix};
@@ -88,15 +89,6 @@ mod tests {
     fn token(text: &[u8]) -> Result<ImportToken, Invalid> {
         let digest = ImportDigest::of(ImportHash::Sha256, text);
         Ok(ImportToken::new(digest, "145".parse()?, "ada".parse()?, "CI".parse()?, Timestamp::UNIX_EPOCH))
-    }
-
-    /// Runs a future of a store in memory, which never waits.
-    fn now<T>(future: impl Future<Output = T>) -> T {
-        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
-        match core::pin::pin!(future).poll(&mut context) {
-            core::task::Poll::Ready(answer) => answer,
-            core::task::Poll::Pending => unreachable!("a store in memory never waits"),
-        }
     }
 
     fn import(store: &Arc<MemoryStore>, seeds: &[u8], token: Result<ImportToken, Invalid>) -> ImportOutcome {

@@ -29,7 +29,6 @@ fn differ(errors: &[&dyn Display]) {
 
 #[test]
 fn no_two_errors_say_the_same() {
-    let days = |days: u64| Duration::from_secs(days * 86_400);
     differ(&[&HeaderError::Missing, &HeaderError::Repeated, &HeaderError::Scheme, &HeaderError::Malformed]);
     let kinds = [
         ErrorKind::OutsideIssuer(OutsideIssuer::Project),

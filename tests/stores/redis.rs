@@ -478,7 +478,7 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
     servers.kill(replica);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let first = tokens.report_leak(&actor(), &leaked).await;
-    assert_eq!(first.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(first.unwrap_err().kind(), ErrorKind::Unavailable);
     let revoked = tokens.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await;
     assert!(revoked.is_err(), "the verb for it knows better");
     let again = tokens.report_leak(&actor(), &leaked).await;

@@ -72,7 +72,7 @@ async fn work(store: SqliteStore, number: u32) {
         acknowledge(&format!("issued {} {name}", issued.id));
         match act % 4 {
             1 => {
-                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await.unwrap().unwrap();
+                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await.unwrap();
                 acknowledge(&format!("revoked {}", issued.id));
             }
             2 => {

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, StatusCode};
 
-use super::guard::Check;
+use super::checks::Check;
 use super::refusal::Refusal;
 use super::rule::Rule;
 use crate::rules::access::{InProject, ProjectRequirement};

@@ -2,20 +2,17 @@
 
 use core::fmt;
 use core::net::IpAddr;
-use core::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 
+use super::config::GuardConfig;
 use super::layer::GuardLayer;
 use super::rule::{Project, Rule};
-use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
-use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
-use crate::tokens::verify_error::VerifyError;
 use crate::words::ids::ProjectId;
 use crate::words::invalid::Invalid;
 
@@ -52,14 +49,8 @@ use crate::words::invalid::Invalid;
 /// headers outside of the guard sees them unmarked.
 #[derive(Clone)]
 pub struct Guard {
-    pub(super) tokens: Arc<dyn Checks>,
-    pub(super) realm: Arc<str>,
-    pub(super) api_key: bool,
-    pub(super) address: Option<Arc<ClientAddress>>,
+    config: GuardConfig,
 }
-
-/// How a host knows the address of a client.
-type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
 impl Guard {
     /// A guard by these tokens, or by an `Arc` of them where the service needs them elsewhere too. Its realm is the prefix of
@@ -70,19 +61,19 @@ impl Guard {
     {
         let tokens = tokens.into();
         let realm = tokens.keyring().prefix().as_str().into();
-        Self { tokens, realm, api_key: false, address: None }
+        Self { config: GuardConfig { tokens, realm, api_key: false, address: None } }
     }
 
     /// The same with another realm in `WWW-Authenticate` (RFC 9110 section 11.5). Of it, only printable ASCII is used.
     #[must_use]
     pub fn with_realm(self, realm: &str) -> Self {
-        Self { realm: realm.into(), ..self }
+        Self { config: GuardConfig { realm: realm.into(), ..self.config } }
     }
 
     /// The same, which takes a token from `X-API-Key` too; one of the two headers, once.
     #[must_use]
     pub fn with_api_key_header(self) -> Self {
-        Self { api_key: true, ..self }
+        Self { config: GuardConfig { api_key: true, ..self.config } }
     }
 
     /// The same with the host's own word on where a request comes from, for tokens that are bound to addresses.
@@ -101,7 +92,7 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn with_client_address(self, address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
-        Self { address: Some(Arc::new(address)), ..self }
+        Self { config: GuardConfig { address: Some(Arc::new(address)), ..self.config } }
     }
 
     /// For routes whose path names the project, by the parameter of this name: `guard.project_in_path("project", "repo:read")`
@@ -145,72 +136,12 @@ impl Guard {
 
     fn layer(&self, project: Project, scopes: &str) -> Result<GuardLayer, Invalid> {
         let scopes = scopes.split_ascii_whitespace().map(Scope::new).collect::<Result<_, _>>()?;
-        Ok(GuardLayer::new(Rule { guard: self.clone(), project, scopes }))
+        Ok(GuardLayer::new(Rule { guard: self.config.clone(), project, scopes }))
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { realm, api_key, .. } = self;
-        f.debug_struct("Guard").field("realm", realm).field("api_key", api_key).finish_non_exhaustive()
-    }
-}
-
-/// Tokens of any store, clock and owners, for both kinds of demand.
-pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
-
-impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
-
-/// Tokens of any store, clock and owners.
-pub(super) trait Check<P>: Send + Sync {
-    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
-
-    /// For what was demanded when it was verified.
-    fn recheck<'f>(
-        &'f self,
-        verified: &'f Verified<P>,
-        scopes: &'f [Scope],
-        address: Option<IpAddr>,
-    ) -> Checking<'f, P>;
-}
-
-pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
-
-impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
-    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
-        Box::pin(async move { self.verify(token, &access).await })
-    }
-
-    fn recheck<'f>(
-        &'f self,
-        verified: &'f Verified<P>,
-        scopes: &'f [Scope],
-        address: Option<IpAddr>,
-    ) -> Checking<'f, P> {
-        Box::pin(async move { self.recheck(verified, &located(P::again(verified, scopes), address)).await })
-    }
-}
-
-pub(super) fn located<P: ProjectRequirement>(access: Access<'_, P>, address: Option<IpAddr>) -> Access<'_, P> {
-    match address {
-        Some(address) => access.from_address(address),
-        None => access,
-    }
-}
-
-/// A demand that can be made again of what was verified for it.
-trait Demand: ProjectRequirement + 'static {
-    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
-}
-
-impl Demand for InProject {
-    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
-        Access::to(verified.project(), scopes)
-    }
-}
-
-impl Demand for OwnProject {
-    fn again<'a>(_: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
-        Access::to_own_project(scopes)
+        self.config.fmt(f)
     }
 }

@@ -1,6 +1,9 @@
 //! Guarding the routes of axum and tower services.
 
+mod admit;
 pub(crate) mod authenticated;
+mod checks;
+mod config;
 pub(crate) mod guard;
 pub(crate) mod layer;
 pub(crate) mod refusal;

@@ -1,29 +1,18 @@
-//! What one route needs of a request, and whether the request has it.
+//! What one route needs of a request.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
-use axum::http::header::{AUTHORIZATION, Entry};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::HeaderName;
 
-use super::authenticated::Authenticated;
-use super::guard::{Check, Guard, located};
+use super::config::GuardConfig;
 use super::refusal::Refusal;
-use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::scope::Scope;
 use crate::tokens::verify_error::VerifyError;
-use crate::words::credential::{Credential, HeaderError};
 use crate::words::ids::ProjectId;
-
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The demand of one route.
 pub(super) struct Rule {
-    pub(super) guard: Guard,
+    pub(super) guard: GuardConfig,
     pub(super) project: Project,
     pub(super) scopes: Box<[Scope]>,
 }
@@ -39,54 +28,6 @@ pub(super) enum Project {
 }
 
 impl Rule {
-    /// Puts the proof into the request's extensions. The order is that of a check, cheapest first: the project's text, the
-    /// credential, the token.
-    pub(super) async fn admit(self: Arc<Self>, parts: &mut Parts) -> Result<(), Refusal> {
-        hide(&mut parts.headers);
-        let project = match &self.project {
-            Project::Path(parameter) => in_path(parameter, parts).await?,
-            Project::Header(name) => in_header(name, &parts.headers)?,
-            Project::Fixed(project) => *project,
-            Project::Own => {
-                let tokens: Arc<dyn Check<OwnProject>> = Arc::clone(&self.guard.tokens) as _;
-                return self.verify(tokens, Access::to_own_project(&self.scopes), parts).await;
-            }
-        };
-        let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.guard.tokens) as _;
-        self.verify(tokens, Access::to(&project, &self.scopes), parts).await
-    }
-
-    async fn verify<P: ProjectRequirement + 'static>(
-        self: &Arc<Self>,
-        tokens: Arc<dyn Check<P>>,
-        access: Access<'_, P>,
-        parts: &mut Parts,
-    ) -> Result<(), Refusal> {
-        let address = self.address(parts).await;
-        let credential = self.credential(&parts.headers);
-        let credential = credential.map_err(|error| Refusal::challenge(error, &self.guard.realm))?;
-        let verified = tokens.verify(credential.as_ref(), located(access, address)).await;
-        let verified = verified.map_err(|error| self.refusal(error))?;
-        Authenticated::admit(verified, tokens, Arc::clone(self), address, &mut parts.extensions);
-        Ok(())
-    }
-
-    fn credential<'h>(&self, headers: &'h HeaderMap) -> Result<Credential<'h>, HeaderError> {
-        let authorization = headers.get_all(AUTHORIZATION);
-        match self.guard.api_key {
-            true => Credential::from_authorization_or_api_key(authorization, headers.get_all(API_KEY)),
-            false => Credential::from_authorization(authorization),
-        }
-    }
-
-    async fn address(&self, parts: &mut Parts) -> Option<IpAddr> {
-        if let Some(address) = &self.guard.address {
-            return address(parts);
-        }
-        let connection = ConnectInfo::<SocketAddr>::from_request_parts(parts, &()).await;
-        connection.ok().map(|ConnectInfo(address)| address.ip())
-    }
-
     /// What to answer where a check fails.
     pub(super) fn refusal(&self, error: VerifyError) -> Refusal {
         Refusal::of_error(error, &self.guard.realm, &self.scopes)
@@ -98,44 +39,4 @@ impl fmt::Debug for Rule {
         let Self { guard, project, scopes } = self;
         f.debug_struct("Rule").field("guard", guard).field("project", project).field("scopes", scopes).finish()
     }
-}
-
-/// Keeps what may be a credential out of every Debug of the headers.
-fn hide(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, API_KEY] {
-        if let Entry::Occupied(mut values) = headers.entry(name) {
-            values.iter_mut().for_each(|value| value.set_sensitive(true));
-        }
-    }
-}
-
-async fn in_path(parameter: &str, parts: &mut Parts) -> Result<ProjectId, Refusal> {
-    const NO_PROJECT: Refusal = Refusal::fixed(StatusCode::NOT_FOUND, "not_found", "there is no such project");
-    const NO_PARAMETER: Refusal = Refusal::fixed(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "misplaced_guard",
-        "the guarded route's path names no project",
-    );
-    let parameters = RawPathParams::from_request_parts(parts, &()).await.map_err(|error| match error {
-        RawPathParamsRejection::InvalidUtf8InPathParam(_) => NO_PROJECT,
-        _ => NO_PARAMETER,
-    })?;
-    let mut values = parameters.iter().filter(|(name, _)| *name == parameter);
-    // Of two, the handler might take the other one.
-    match (values.next(), values.next()) {
-        (Some((_, value)), None) => ProjectId::new(value).map_err(|_| NO_PROJECT),
-        _ => Err(NO_PARAMETER),
-    }
-}
-
-fn in_header(name: &HeaderName, headers: &HeaderMap) -> Result<ProjectId, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let project = match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok().and_then(|text| ProjectId::new(text).ok()),
-        _ => None,
-    };
-    project.ok_or_else(|| {
-        let detail = format!("the request needs one header {name} with the id of a project");
-        Refusal::new(StatusCode::BAD_REQUEST, "invalid_project", detail)
-    })
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+use super::changed::CHANNEL;
+use super::handle::PostgresStore;
+use super::patience::{PATIENCE, within};
 use super::replica::Replica;
-use super::{CHANNEL, PATIENCE, PostgresStore, within};
 use crate::adapters::fault::Faults;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::ids::TokenKey;

@@ -5,11 +5,13 @@ use core::time::Duration;
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
+use super::changed::Changed;
 use super::failure::failed;
+use super::handle::PostgresStore;
 use super::lease::BEGIN_FOR_TURN;
+use super::patience::in_time;
 use super::store::{execute, none_left};
 use super::turn::lock_turn;
-use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
+use super::changed::Changed;
 use super::failure::failed;
+use super::handle::PostgresStore;
+use super::patience::in_time;
 use super::store::execute;
-use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::rules::record::TokenRecord;

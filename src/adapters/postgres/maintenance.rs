@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use super::changed::Changed;
 use super::failure::failed;
-use super::store::{CHOOSE, and_chosen, changed, execute, none_left, planned, records};
-use super::{Changed, PostgresStore, in_time};
+use super::handle::PostgresStore;
+use super::patience::in_time;
+use super::plan::planned;
+use super::store::{CHOOSE, and_chosen, changed, execute, none_left, records};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns};

@@ -9,15 +9,16 @@ use sqlx::{PgConnection, Postgres};
 
 use super::failure::{failed, is_lost};
 use super::gate::Pass;
+use super::handle::PostgresStore;
 use super::lease::Lease;
-use super::store::planned;
-use super::{PostgresStore, in_time};
+use super::patience::in_time;
+use super::plan::{find, planned};
 use crate::adapters::sql::POSTGRES;
-use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{key_exists, place_is_left};
+use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::OwnerLimit;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
@@ -73,22 +74,6 @@ impl PostgresStore {
             (false, true) => Ok(()),
         }
     }
-}
-
-/// The row of a key, with its place for the conditions of a statement whose plan is kept. The order costs nothing where a
-/// row is found by the primary key, and would cost a sorting by any other index that begins with the project: so none
-/// of these is taken, however empty the table was when the plan was made.
-macro_rules! by_primary_key {
-    () => {
-        " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
-    };
-}
-pub(super) use by_primary_key;
-
-/// The hot path of every verification: static text, prepared once for each connection.
-fn find(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
-    const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
-    sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str())
 }
 
 /// Whether the key has a row, within a transaction.

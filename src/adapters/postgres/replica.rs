@@ -19,8 +19,8 @@ use sqlx::{PgPool, Postgres, Row};
 use super::failure::failed;
 use super::gate::Pass;
 use super::lease::Lease;
-use super::read::by_primary_key;
-use super::{PostgresStore, in_time};
+use super::patience::in_time;
+use super::plan::by_primary_key;
 use crate::adapters::fault::Faults;
 use crate::adapters::sql::row::{self, columns};
 use crate::store::contract::ReadResult;
@@ -62,42 +62,8 @@ pub(super) struct Replica {
     faults: Arc<Faults>,
 }
 
-impl PostgresStore {
-    /// The same, verifying from standbys of its database: the pool leads to one, or to a balancer before several. An answer
-    /// counts where it is proven to be at most this old, and otherwise the primary is asked. Everything but
-    /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
-    ///
-    /// What this store has changed, and what its feed has told, is never answered as it was before: until a standby has it
-    /// too, the primary is asked; so it is for a token that the standby does not have. The proof comes of
-    /// [`beat`](Self::beat), without which no standby is asked. Under a cache the age of an answer counts into its bound, which
-    /// should be several times as long. Call it before [`feed`](Self::feed), which is of the store that it is called on.
-    #[must_use]
-    pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
-        // Nothing that a standby answers is of now.
-        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag, &self.faults)));
-        Self { replica, ..self }
-    }
-
-    /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed and once a second
-    /// at least, for ever: in a task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it
-    /// does nothing. A beat that fails is counted in [`background_faults`](Self::background_faults), and the next one is tried.
-    pub async fn beat(&self) {
-        let Some(replica) = &self.replica else { return core::future::pending().await };
-        let pause = (replica.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
-        loop {
-            let begun = replica.now();
-            // Where either does not answer, no standby is believed for as long as that lasts: the primary is asked.
-            if let Err(error) = replica.write_beat(begun, &self.pool).await {
-                self.faults.note("cannot write a beat", &error);
-            }
-            replica.see_beat().await;
-            tokio::time::sleep(pause.saturating_sub(replica.now().saturating_sub(begun))).await;
-        }
-    }
-}
-
 impl Replica {
-    fn new(pool: PgPool, most_lag: Duration, faults: &Arc<Faults>) -> Self {
+    pub(super) fn new(pool: PgPool, most_lag: Duration, faults: &Arc<Faults>) -> Self {
         let hasher = RandomState::new();
         Self {
             pool,
@@ -198,6 +164,20 @@ impl Replica {
     /// From when on a beat was written.
     fn begun(&self, beat: Option<i64>) -> Option<Duration> {
         self.beats().iter().rev().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
+    }
+
+    /// Writes beats on the primary for ever, and looks which of them a standby has.
+    pub(super) async fn beat(&self, primary: &PgPool) {
+        let pause = (self.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
+        loop {
+            let begun = self.now();
+            // Where either does not answer, no standby is believed for as long as that lasts: the primary is asked.
+            if let Err(error) = self.write_beat(begun, primary).await {
+                self.faults.note("cannot write a beat", &error);
+            }
+            self.see_beat().await;
+            tokio::time::sleep(pause.saturating_sub(self.now().saturating_sub(begun))).await;
+        }
     }
 
     async fn write_beat(&self, begun: Duration, primary: &PgPool) -> Result<(), StoreError> {

@@ -6,23 +6,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
+use super::changed::Changed;
 use super::failure::failed;
+use super::handle::PostgresStore;
 use super::lease::{BEGIN, Lease};
+use super::patience::in_time;
+use super::plan::planned;
 use super::read::is_there;
-use super::{Changed, PostgresStore, in_time};
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
-use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::store::contract::{LastUse, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
@@ -223,12 +225,6 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
-/// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
-pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
-    sql.query::<Postgres>().persistent(false)
-}
-
 /// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.
 async fn rotate(
     key: &TokenKey,
@@ -248,8 +244,7 @@ async fn rotate(
     let judged = issuer.is_none_or(|condition| condition.holds(near(condition.id)));
     let mut keys = vec![*key, successor.key()];
     if let Some(earlier) = earlier {
-        let (at, by) = (successor.created_at, successor.created_by.clone());
-        let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+        let mut sql = write::set_revoked(&Revocation::superseded_by(successor));
         and_key(&mut sql, &earlier.key());
         execute(sql, connection).await?;
         keys.push(earlier.key());

@@ -11,9 +11,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use sqlx::PgConnection;
 
-use super::PostgresStore;
 use super::failure::{failed, is_held};
 use super::gate::Pass;
+use super::handle::PostgresStore;
 use super::lease::{BEGIN_FOR_TURN, Lease};
 use crate::words::store_error::StoreError;
 

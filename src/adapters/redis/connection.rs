@@ -12,7 +12,7 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use super::PATIENCE;
+use super::patience::PATIENCE;
 
 /// How long one try to reach a node may take.
 pub(super) const REACH: Duration = Duration::from_secs(1);

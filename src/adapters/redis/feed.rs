@@ -10,11 +10,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::connection::REACH;
 use super::failure::failed;
+use super::handle::RedisStore;
+use super::patience::{PATIENCE, in_time};
 use super::script::Act;
-use super::servers::{Servers, in_time};
-use super::{CHANNEL, PATIENCE, RedisStore};
+use super::servers::Servers;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::store_error::StoreError;
+
+/// The channel on which changes are published; change.lua names it too.
+const CHANNEL: &str = "keyfob";
 
 /// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
 const PAUSE: Duration = Duration::from_secs(1);

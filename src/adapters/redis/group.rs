@@ -5,20 +5,16 @@ use core::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::corrupt;
-use super::list::sortable;
-use super::script::{Act, Answer, BATCH, FINISH, GROUP, Word};
-use super::servers::in_time;
+use super::handle::RedisStore;
+use super::patience::{PATIENCE, in_time};
+use super::script::{Act, Answer, BATCH, FINISH, GROUP, ROWS, Word};
 use super::store::{refused, with_revocation};
-use super::{PATIENCE, RedisStore};
+use super::walk::sortable;
 use crate::rules::record::Revocation;
 use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
-
-/// The most rows that one script changes, so that none runs for more than a few ten milliseconds: a server does nothing else
-/// meanwhile, and one that is silent for too long is taken for dead by its cluster.
-pub(super) const ROWS: usize = 250;
 
 /// How long a revocation goes on writing its fence into rows.
 const FINISHING: Duration = Duration::from_secs(2);

@@ -4,62 +4,17 @@ use std::sync::Arc;
 
 use redis::Value;
 
-use super::RedisStore;
 use super::failure::corrupt;
-use super::group::ROWS;
-use super::script::{COUNT, PAGE};
-use crate::adapters::redis::row;
+use super::handle::RedisStore;
+use super::row;
+use super::script::{COUNT, PAGE, ROWS};
+use super::walk::{Walk, place, sortable};
 use crate::rules::record::TokenRecord;
-use crate::store::cursor::{Cursor, Expiry, SortKey};
+use crate::store::cursor::Cursor;
 use crate::store::order::ListOrder;
 use crate::store::query::{CountQuery, ListQuery, Page};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
-use crate::words::text::OwnerId;
-use crate::words::timestamp::Timestamp;
-
-/// Never, as an expiry sorts: one millisecond behind the last time there is.
-const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
-
-/// A part of an index, in one direction. Bounds are those of `ZRANGEBYLEX`.
-pub(super) struct Walk {
-    pub(super) project: ProjectId,
-    pub(super) index: String,
-    pub(super) from: Vec<u8>,
-    pub(super) to: Vec<u8>,
-    pub(super) descending: bool,
-}
-
-impl Walk {
-    /// All of a project's index of this order, or of an owner's.
-    pub(super) fn along(project: ProjectId, owner: Option<&OwnerId>, order: ListOrder) -> Self {
-        let index = match owner {
-            Some(owner) => format!("{order}:{owner}"),
-            None => order.to_string(),
-        };
-        Self { project, index, from: b"-".to_vec(), to: b"+".to_vec(), descending: false }
-    }
-
-    /// Goes on behind this place.
-    fn behind(&mut self, place: &[u8]) {
-        *(if self.descending { &mut self.to } else { &mut self.from }) = [b"(", place].concat();
-    }
-}
-
-/// A row's place in the index of an order, as change.lua makes it.
-fn place(cursor: &Cursor) -> Vec<u8> {
-    let key = match &cursor.key {
-        SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sortable(time.as_unix_millis()),
-        SortKey::Expires(Expiry::Never) => sortable(NEVER),
-        SortKey::Name(name) => format!("{name}\0"),
-    };
-    [key.as_bytes(), cursor.id.as_str().as_bytes()].concat()
-}
-
-/// A time as text that sorts as times do: milliseconds from year 1 on, 15 digits.
-pub(super) fn sortable(millis: i64) -> String {
-    format!("{:015}", millis - Timestamp::MIN.as_unix_millis())
-}
 
 impl RedisStore {
     pub(super) async fn page(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -145,17 +100,4 @@ pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRe
     let id = TokenId::new(str::from_utf8(id).map_err(corrupt)?).map_err(corrupt)?;
     let record = row::record(&TokenKey { project, id }, row)?;
     Ok((place, record))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_sort_as_text() {
-        assert_eq!(sortable(Timestamp::MIN.as_unix_millis()), "000000000000000");
-        assert_eq!(sortable(0), "062135596800000");
-        assert_eq!(sortable(NEVER), "315537897600000");
-        assert!(include_str!("lua/change.lua").contains(&format!("NEVER = '{NEVER}'")));
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::RedisStore;
 use super::failure::corrupt;
-use super::group::{ROWS, counted};
-use super::list::{Walk, placed, sortable};
-use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, Word};
+use super::group::counted;
+use super::handle::RedisStore;
+use super::list::placed;
+use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, ROWS, Word};
 use super::store::{projects_key, record_if_any, refused};
+use super::walk::{Walk, sortable};
 use crate::rules::notice_stage::NoticeStage;
 use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;

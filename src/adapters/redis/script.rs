@@ -9,6 +9,10 @@ use super::failure::corrupt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
+/// The most rows that one script changes, so that none runs for more than a few ten milliseconds: a server does nothing else
+/// meanwhile, and one that is silent for too long is taken for dead by its cluster.
+pub(super) const ROWS: usize = 250;
+
 /// A script, as one text: what it shares with others, then what it does.
 #[derive(Debug)]
 pub(super) struct Script {

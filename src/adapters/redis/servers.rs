@@ -1,19 +1,17 @@
 //! How operations are sent: reading ones and writing ones, each until it is answered or the time is over.
 
-use core::future::Future;
-
 use redis::{ErrorKind, RedisError, Value};
 
-use super::PATIENCE;
 use super::connection::{Address, Connection, PAUSE};
 use super::durability::Durability;
 use super::failure::{NotReplicated, failed, is_misrouted, is_unknown_script};
+use super::patience::in_time;
 use super::rounds::Rounds;
 use super::script::{Act, Answer};
 use crate::adapters::fault::Faults;
 use crate::adapters::redis::replicas;
 use crate::adapters::redis::settings;
-use crate::words::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::StoreError;
 
 /// The servers, over three connections: those who read wait neither for those who write nor for replicas, and those who write
 /// do not wait for another's replicas.
@@ -144,7 +142,7 @@ impl Servers {
     /// Answers after the replicas have an operation.
     ///
     /// # Errors
-    /// [`Unavailable`](StoreErrorKind::Unavailable) if a fail-over may undo it.
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if a fail-over may undo it.
     pub(super) async fn confirm<T>(
         &self,
         act: &Act,
@@ -174,13 +172,5 @@ impl Servers {
     /// Runs a script that changes something, and answers after the master has done it: a fail-over may undo it.
     pub(super) async fn write_to_master(&self, act: &Act) -> Result<Applied<Answer>, StoreError> {
         self.apply(act).await?.map(Answer::of)
-    }
-}
-
-/// Ends an exchange that takes too long.
-pub(super) async fn in_time<T>(exchange: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(answer) => answer,
-        Err(waited) => Err(StoreError::with_source(StoreErrorKind::Unavailable, waited)),
     }
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::RedisStore;
 use super::failure::corrupt;
+use super::handle::RedisStore;
+use super::patience::in_time;
 use super::row::{self, Field};
 use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
-use super::servers::in_time;
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::store::contract::{LastUse, ReadResult, TokenStore};
 use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
 use super::failure::failed;
+use super::handle::SqliteStore;
 use super::store::execute;
 use crate::adapters::sql::row::{self, columns};
 use crate::rules::record::TokenRecord;

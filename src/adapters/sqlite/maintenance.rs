@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sqlx::Sqlite;
 
-use super::SqliteStore;
 use super::failure::failed;
+use super::handle::SqliteStore;
 use super::store::{changed, execute, none_left, records};
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_due, and_project};

@@ -2,7 +2,7 @@
 
 use sqlx::{Row, Sqlite, SqlitePool};
 
-use super::SqliteStore;
+use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, list};
 use crate::adapters::sql::row;
@@ -10,9 +10,9 @@ use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::and_limit;
 use crate::rules::mint::{NewToken, mint};
 use crate::rules::policy::Policy;
+use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
-use crate::store::contract::OwnerLimit;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::order::ListOrder;
 use crate::store::query::{CountQuery, ListQuery, StatusFilter, StatusGroup};

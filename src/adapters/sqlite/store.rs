@@ -8,17 +8,17 @@ use std::sync::Arc;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
-use super::SqliteStore;
 use super::failure::failed;
+use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, and_limit};
 use crate::rules::change::Change;
-use crate::rules::precondition::IssuerCondition;
-use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{LastUse, OwnerLimit, ReadResult, TokenStore};
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::store::contract::{LastUse, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
@@ -153,8 +153,7 @@ impl TokenStore for SqliteStore {
             None => true,
         };
         if let Some(earlier) = earlier {
-            let (at, by) = (successor.created_at, successor.created_by.clone());
-            let mut sql = write::set_revoked(&Revocation { at, by, reason: RevocationReason::Superseded });
+            let mut sql = write::set_revoked(&Revocation::superseded_by(&successor));
             and_key(&mut sql, &earlier.key());
             execute(sql, &mut writing.within).await?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob::{
     TokenStore, Tokens,
     store::{
-        DynStore,
+        DynStore, StoreMaintenance,
         cache::{Cached, Feed},
         postgres::PostgresStore,
         redis::RedisStore,
@@ -36,7 +36,11 @@ pub async fn open(database: &str, bound: Duration, follows: bool, standby: Optio
     }
 }
 
-fn cached(store: impl TokenStore + 'static, bound: Duration, feed: Option<impl Feed + 'static>) -> Cached<DynStore> {
+fn cached(
+    store: impl TokenStore + StoreMaintenance + 'static,
+    bound: Duration,
+    feed: Option<impl Feed + 'static>,
+) -> Cached<DynStore> {
     let cached = Cached::new(DynStore::new(store), bound);
     if let Some(feed) = feed {
         let following = cached.clone();

@@ -3,11 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use keyfob::{
-    Name, NewToken, OwnerId, TokenKey,
-    record::RevocationReason,
-    store::{RevokeGroup, StoreError, StoreErrorKind},
-};
+use keyfob::{Error, ErrorKind, Name, NewToken, OwnerId, TokenKey, record::RevocationReason, store::RevokeGroup};
 
 use crate::staleness::engine::{Service, open};
 use crate::staleness::{BOUND, DATABASE, FEED};
@@ -292,6 +288,6 @@ fn acts() -> Vec<Act> {
 
 /// The only error that an act may have.
 #[track_caller]
-fn assert_lost(error: &StoreError) {
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+fn assert_lost(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }

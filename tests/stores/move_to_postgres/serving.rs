@@ -44,6 +44,15 @@ fn service(store: impl TokenStore + StoreMaintenance + 'static) -> Arc<Service> 
     Arc::new(Tokens::new(keyring(), DynStore::new(store)).with_usage(usage))
 }
 
+/// What a verb did with a token: `None` if the store does not know it.
+fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(of_store(&error)),
+    }
+}
+
 /// What the store failed with. No verb fails for another reason here.
 fn of_store(error: &Error) -> StoreErrorKind {
     error.store().unwrap_or_else(|| panic!("{error}")).kind()
@@ -340,19 +349,20 @@ impl Stage {
                     self.known(key, |known| known.revoking = true);
                     let revoke = async |tokens: Arc<Service>| {
                         let reason = RevocationReason::KeyCompromise;
-                        tokens.revoke(&actor(), key, reason).await.map_err(|error| of_store(&error))
+                        if_known(tokens.revoke(&actor(), key, reason).await)
                     };
                     match self.insist(act, revoke).await {
-                        Some(_) => self.revoked(*key),
+                        Some(Some(_)) => self.revoked(*key),
+                        Some(None) => self.astray(),
                         None => return,
                     }
                 }
                 "rename" => {
-                    let rename = async |tokens: Arc<Service>| {
-                        tokens.rename(&actor(), key, name.clone()).await.map_err(|error| of_store(&error))
-                    };
+                    let rename =
+                        async |tokens: Arc<Service>| if_known(tokens.rename(&actor(), key, name.clone()).await);
                     match self.insist(act, rename).await {
-                        Some(_) => self.known(key, |known| known.name = Some(name.clone())),
+                        Some(Some(_)) => self.known(key, |known| known.name = Some(name.clone())),
+                        Some(None) => self.astray(),
                         None => return,
                     }
                 }
@@ -362,27 +372,28 @@ impl Stage {
                     let rotate = async |tokens: Arc<Service>| {
                         let rotation = Rotation::with_grace(Duration::from_secs(3600));
                         match tokens.rotate(&actor(), key, rotation).await {
-                            Ok(rotated) => Ok(Some(rotated)),
                             Err(error)
                                 if error.kind() == ErrorKind::AlreadyRotated && unanswered.load(Ordering::SeqCst) =>
                             {
-                                Ok(None)
+                                Ok(Some(None))
                             }
-                            Err(error) => {
-                                unanswered.store(true, Ordering::SeqCst);
-                                Err(of_store(&error))
+                            outcome => {
+                                let rotated = if_known(outcome);
+                                unanswered.fetch_or(rotated.is_err(), Ordering::SeqCst);
+                                rotated.map(|rotated| rotated.map(Some))
                             }
                         }
                     };
                     match self.insist(act, rotate).await {
-                        Some(Some(rotated)) => {
+                        Some(Some(Some(rotated))) => {
                             let issued = rotated.issued;
                             let text = issued.token.expose_secret().to_owned();
                             self.known(key, |known| known.successor = Some(issued.record.id));
                             self.made(issued.record.key(), Known { text, ..Known::default() });
                         }
                         // Nobody knows the text of its successor.
-                        Some(None) => {}
+                        Some(Some(None)) => {}
+                        Some(None) => self.astray(),
                         None => return,
                     }
                 }

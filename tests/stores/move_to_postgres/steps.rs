@@ -23,7 +23,7 @@ fn copied(read: usize, written: usize, deleted: usize) -> Copied {
 
 async fn rename(world: &World, place: usize) {
     let tokens = Tokens::new(keyring(), world.store.clone());
-    tokens.rename(&actor(), &world.texts[place].1, Name::new("renamed").unwrap()).await.unwrap().unwrap();
+    tokens.rename(&actor(), &world.texts[place].1, Name::new("renamed").unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_copy_brings_what_is_new_and_no_more() {
     world.store.touch_many(&[keyfob::store::LastUse { key: world.texts[77].1, used_at }]).await.unwrap();
     let tokens = Tokens::new(keyring(), world.store.clone());
     let (_, purged) = world.texts[5];
-    let ended = tokens.revoke(&actor(), &purged, RevocationReason::default()).await.unwrap().unwrap().revoked.unwrap();
+    let ended = tokens.revoke(&actor(), &purged, RevocationReason::default()).await.unwrap().revoked.unwrap();
     let later = ended.at.saturating_add(Duration::from_secs(1));
     assert_eq!(world.store.purge(&purged.project, later, keyfob::store::PageSize::MAX).await.unwrap().count, 1);
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS - 1, 2, 1));
@@ -193,7 +193,7 @@ async fn each_step_demands_the_one_before() {
 
     moving.open().await.unwrap();
     let tokens = Tokens::new(keyring(), world.postgres().await);
-    tokens.revoke(&actor(), &world.texts[4].1, RevocationReason::default()).await.unwrap().unwrap();
+    tokens.revoke(&actor(), &world.texts[4].1, RevocationReason::default()).await.unwrap();
     let open = "PostgreSQL is open: services may have written to it";
     assert_eq!(refusal(moving.reopen().await), open);
     assert_eq!(refusal(moving.open().await), open);
@@ -254,7 +254,7 @@ async fn a_file_from_a_back_up_replaces_no_later_state() {
     let back_up = world.copy_of_file().await;
     rename(&world, 2000).await;
     let tokens = Tokens::new(keyring(), world.store.clone());
-    tokens.revoke(&actor(), &world.texts[1].1, RevocationReason::default()).await.unwrap().unwrap();
+    tokens.revoke(&actor(), &world.texts[1].1, RevocationReason::default()).await.unwrap();
     moving.copy().await.unwrap();
     let before = moving.compare().await.unwrap().target;
     drop(moving);
@@ -288,5 +288,5 @@ async fn tokens_move_into_partitions_too() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     moving.open().await.unwrap();
     let (key, revoked) = (world.texts[0].1, RevocationReason::default());
-    Tokens::new(keyring(), postgres).revoke(&actor(), &key, revoked).await.unwrap().unwrap();
+    Tokens::new(keyring(), postgres).revoke(&actor(), &key, revoked).await.unwrap();
 }

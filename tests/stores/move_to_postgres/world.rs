@@ -91,7 +91,7 @@ impl World {
         let first = tokens.issue(&actor(), new).await.unwrap().record;
         let rotation = Rotation::with_grace(Duration::from_secs(60))
             .with_retry(RequestId::new("r1").unwrap(), Duration::from_secs(600));
-        let second = tokens.rotate(&actor(), &first.key(), rotation).await.unwrap().unwrap().issued.record;
+        let second = tokens.rotate(&actor(), &first.key(), rotation).await.unwrap().issued.record;
         let of_its_own = NewToken::new(project("p0"), first.owner.clone(), first.name.clone());
         let minted = mint(&keyring(), &Policy::default(), of_its_own, &actor(), SystemClock.now()).unwrap().record;
         let record = TokenRecord {
@@ -114,7 +114,7 @@ impl World {
         self.store.touch_many(&[LastUse { key, used_at: second.created_at }]).await.unwrap();
         let disabled = keyfob::record::Disabled { at: second.created_at, by: actor() };
         self.store.update(&key, 1, keyfob::record::Change::Disable(disabled)).await.unwrap().unwrap();
-        tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap().unwrap();
+        tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();
         key
     }
 

@@ -435,7 +435,7 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
         let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
         issues.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
-                drop(world.issue(&format!("busy{}", number % TURNS)).await);
+                drop(world.issue(&format!("busy{}", number % HELD_TURNS)).await);
             }
         });
     }

@@ -103,7 +103,7 @@ impl From<RngError> for Broken {
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
-            return Err($crate::conformance::report::Broken::new(format!($($what)+)));
+            return Err($crate::conformance::verdict::Broken::new(format!($($what)+)));
         }
     };
 }
@@ -112,7 +112,7 @@ macro_rules! ensure {
 macro_rules! ensure_eq {
     ($is:expr, $should:expr, $($what:tt)+) => {
         match (&$is, &$should) {
-            (is, should) => $crate::conformance::report::ensure!(is == should, "{}: {is:?}, not {should:?}", format!($($what)+)),
+            (is, should) => $crate::conformance::verdict::ensure!(is == should, "{}: {is:?}, not {should:?}", format!($($what)+)),
         }
     };
 }

@@ -1,9 +1,9 @@
 //! The laws of import.
 
-use super::report::{Broken, Verdict, ensure, ensure_eq, same};
 use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
 };
+use super::verdict::{Broken, Verdict, ensure, ensure_eq, same};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::import::ImportRowOutcome::{self, Exists, Inserted};

@@ -1,0 +1,28 @@
+//! What all routes of one guard have in common.
+
+use core::fmt;
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+
+use super::checks::Checks;
+
+/// The settings of a [`Guard`](crate::axum::Guard), which each of its layers has a copy of.
+#[derive(Clone)]
+pub(super) struct GuardConfig {
+    pub(super) tokens: Arc<dyn Checks>,
+    pub(super) realm: Arc<str>,
+    pub(super) api_key: bool,
+    pub(super) address: Option<Arc<ClientAddress>>,
+}
+
+/// How a host knows the address of a client.
+pub(super) type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
+
+impl fmt::Debug for GuardConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { realm, api_key, .. } = self;
+        f.debug_struct("Guard").field("realm", realm).field("api_key", api_key).finish_non_exhaustive()
+    }
+}

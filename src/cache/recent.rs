@@ -1,0 +1,120 @@
+//! Answering from a cache, or by one call of the store for all who wait.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::cached::Cached;
+use super::counts::Counters;
+use super::deadline::within;
+use super::held::Held;
+use super::protocol::Since;
+use super::shards::{Answer, Flight, Found, Looked};
+use crate::store::contract::{ReadResult, TokenStore};
+use crate::words::ids::TokenKey;
+use crate::words::store_error::{StoreError, StoreErrorKind};
+
+impl<S: TokenStore> Cached<S> {
+    /// What a verification is answered.
+    pub(super) async fn recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        let cache = &*self.cache;
+        if cache.bound.is_zero() {
+            return self.store.find(key).await.map(ReadResult::now);
+        }
+        let flight = match cache.shards.look(key, cache.now()) {
+            Looked::Held { found, age } => {
+                Counters::add(&cache.counters.hits);
+                return Ok(ReadResult { record: found, age });
+            }
+            Looked::Join(flight) => {
+                Counters::add(&cache.counters.joined);
+                flight
+            }
+            Looked::Start(flight) => flight,
+        };
+        let waiting = Waiting { cache, key, flight };
+        let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight));
+        let Some(answer) = within(self.patience, answer).await else {
+            Counters::add(&cache.counters.given_up);
+            cache.shards.give_up(key, &waiting.flight);
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, NoAnswer));
+        };
+        let Answer { since, found } = answer.clone();
+        let found = found.map_err(|error| StoreError::with_source(error.kind(), error))?;
+        let age = cache.age(since);
+        if age > cache.bound {
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld));
+        }
+        Ok(ReadResult { record: found, age })
+    }
+
+    async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
+        Counters::add(&self.cache.counters.misses);
+        let (since, found) = self.ask_store(key).await;
+        let found = found.map_err(Arc::new);
+        match &found {
+            Ok(found) if !self.cache.shards.land(key, flight, found, since) => {
+                Counters::add(&self.cache.counters.fills_lost);
+            }
+            Ok(_) => {}
+            Err(_) => self.cache.shards.end(key, flight),
+        }
+        Answer { since, found }
+    }
+
+    /// What the store has, and from when that is.
+    async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
+        let mut since = self.cache.since(&key.project);
+        match self.store.find_recent(key).await {
+            Ok(ReadResult { record, age: Duration::ZERO }) => (since, Ok(record)),
+            Ok(ReadResult { record, age }) => {
+                // A replica's: as old as it says when the question began, at most.
+                since.asked_at = since.asked_at.saturating_sub(age);
+                if self.cache.age(since) <= self.cache.bound {
+                    return (since, Ok(record));
+                }
+                (self.cache.since(&key.project), self.store.find(key).await)
+            }
+            Err(error) => (since, Err(error)),
+        }
+    }
+}
+
+/// A caller that waits for a call of the store. The last one to leave takes the call along.
+struct Waiting<'c> {
+    cache: &'c Held,
+    key: &'c TokenKey,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.flight.answer.get().is_none() {
+            self.cache.shards.leave(self.key, &self.flight);
+        }
+    }
+}
+
+/// An answer that took longer to come than answers may be old.
+#[derive(Debug)]
+struct TooOld;
+
+impl fmt::Display for TooOld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store took longer to answer than its answers may be old")
+    }
+}
+
+impl core::error::Error for TooOld {}
+
+/// An answer that did not come in time.
+#[derive(Debug)]
+struct NoAnswer;
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store did not answer within the patience of the cache")
+    }
+}
+
+impl core::error::Error for NoAnswer {}

@@ -1,0 +1,204 @@
+//! A cache as a store: what it changes goes to the store behind it, and is not answered as it was before.
+
+use std::sync::Arc;
+
+use super::cached::Cached;
+use super::shards::Found;
+use super::writing::Writing;
+use crate::rules::change::Change;
+use crate::rules::notice_stage::NoticeStage;
+use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::record::{Revocation, TokenRecord};
+use crate::store::contract::{LastUse, ReadResult, TokenStore};
+use crate::store::group::{BatchResult, RevokeBatch};
+use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::StoreError;
+use crate::words::text::OwnerId;
+use crate::words::timestamp::Timestamp;
+
+impl<S: TokenStore> TokenStore for Cached<S> {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        let keys = [record.key()];
+        let _writing = self.writing(&keys);
+        self.store.insert(record, limit, issuer).await
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        self.as_told(key, self.store.find(key)).await
+    }
+
+    async fn find_durable(&self, key: &TokenKey) -> Result<Found, StoreError> {
+        self.as_told(key, self.store.find_durable(key)).await
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.recent(key).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.store.list(query).await
+    }
+
+    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
+        self.store.count(query).await
+    }
+
+    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.update(key, expected_version, change).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.revoke(key, revocation).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+
+    async fn revoke_owner(
+        &self,
+        project: &ProjectId,
+        owner: &OwnerId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_owner(project, owner, revocation).await
+    }
+
+    async fn revoke_family(
+        &self,
+        project: &ProjectId,
+        family: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_family(project, family, revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
+        let _writing = self.writing_in(project);
+        self.store.revoke_batch(project, revocation, batch, most).await
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Found, StoreError> {
+        // The successor of an earlier try may be ended too, and only the store knows its id.
+        let _writing = self.writing_in(&key.project);
+        self.store.rotate(key, expected_version, successor, grace_until, issuer).await
+    }
+
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
+        let keys: Vec<TokenKey> = touches.iter().map(|touch| touch.key).collect();
+        let _writing = self.writing(&keys);
+        self.store.touch_many(touches).await
+    }
+}
+
+impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
+    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        self.store.projects(query).await
+    }
+
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: PageSize,
+    ) -> Result<BatchResult, StoreError> {
+        let writing = self.writing_in(project);
+        let batch = self.store.purge(project, ended_before, most).await?;
+        if batch.count == 0 {
+            writing.changed_nothing();
+        }
+        Ok(batch)
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let writing = self.writing_in(project);
+        let claimed = self.store.claim_notices(project, now, lease_until, most).await?;
+        if claimed.is_empty() {
+            writing.changed_nothing();
+        }
+        Ok(claimed)
+    }
+
+    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = self.store.acknowledge_notice(key, stage).await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+}
+
+impl<S: ImportStore> ImportStore for Cached<S> {
+    async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
+        let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
+        let _writing = self.writing(&keys);
+        self.store.import(batch).await
+    }
+
+    async fn find_imported(&self, import_key: &ImportKey) -> Result<Found, StoreError> {
+        self.store.find_imported(import_key).await
+    }
+}
+
+impl<S> Cached<S> {
+    fn writing<'c>(&'c self, keys: &'c [TokenKey]) -> Writing<'c> {
+        let since = keys.first().map(|key| self.cache.since(&key.project));
+        Writing { cache: &self.cache, keys, project: None, since }
+    }
+
+    fn writing_in<'c>(&'c self, project: &'c ProjectId) -> Writing<'c> {
+        Writing { cache: &self.cache, keys: &[], project: Some(project), since: None }
+    }
+}
+
+impl<S: TokenStore> Cached<S> {
+    /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
+    async fn as_told(
+        &self,
+        key: &TokenKey,
+        find: impl Future<Output = Result<Found, StoreError>>,
+    ) -> Result<Found, StoreError> {
+        let writing = self.writing(core::slice::from_ref(key));
+        let found = find.await?;
+        if let Some(record) = &found {
+            writing.gave(record);
+        }
+        Ok(found)
+    }
+}

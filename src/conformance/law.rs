@@ -1,0 +1,37 @@
+//! How a law becomes a public function.
+
+/// For one trait: the function that runs its laws, and one function for each law. Each is given by the file that tries
+/// it, and by the sentence that it holds a store to. The cases are compiled once, here, for an object: not in the tests of each store.
+macro_rules! laws {
+    (
+        $(#[$docs:meta])*
+        $runner:ident $store:tt as $object:ident {
+            $($file:ident { $($(#[$law:meta])+ $case:ident;)+ })+
+        }
+    ) => {
+        laws!(@runner $store $(#[$docs])* $runner { $($($case)+)+ });
+        $($(laws!(@case $store $object $file $(#[$law])+ $case);)+)+
+    };
+    (@runner ($($store:tt)+) $(#[$docs:meta])* $runner:ident { $($case:ident)+ }) => {
+        $(#[$docs])*
+        pub async fn $runner<S: $($store)+>(store: &S) -> $crate::conformance::verdict::Report {
+            let mut report = $crate::conformance::verdict::Report::default();
+            $(report.add(stringify!($case), $case(store).await);)+
+            report
+        }
+    };
+    (@case ($($store:tt)+) $object:ident $file:ident $(#[$law:meta])+ $case:ident) => {
+        $(#[$law])+
+        ///
+        /// # Errors
+        /// [`Violation`](crate::conformance::Violation) where the store breaks this law.
+        pub async fn $case<S: $($store)+>(store: &S) -> Result<(), $crate::conformance::verdict::Violation> {
+            fn tried<'s>(store: &'s dyn $object) -> core::pin::Pin<Box<dyn Future<Output = $crate::conformance::verdict::Verdict> + Send + 's>> {
+                Box::pin(async move { $file::$case(&store).await })
+            }
+            tried(store).await.map_err(|broken| broken.of(stringify!($case)))
+        }
+    };
+}
+
+pub(super) use laws;

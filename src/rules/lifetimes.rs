@@ -1,0 +1,119 @@
+//! How long tokens may live.
+
+use core::time::Duration;
+
+use super::breach::PolicyBreach;
+use crate::words::timestamp::Timestamp;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long tokens of one kind may live. A bound itself is allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Lifetimes {
+    /// The lifetime of a token that asks for none; where it lies outside the bounds, the nearer bound counts. 30 days.
+    #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "super::seconds"))]
+    pub default: Duration,
+    /// The shortest, from creation to expiry. Any, down to a millisecond.
+    #[cfg_attr(feature = "serde", serde(rename = "min_seconds", with = "super::seconds"))]
+    pub min: Duration,
+    /// The longest, from creation to expiry. 366 days.
+    #[cfg_attr(feature = "serde", serde(rename = "max_seconds", with = "super::seconds"))]
+    pub max: Duration,
+    /// Whether a token may never expire. No.
+    pub never_expiring: bool,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { default: 30 * DAY, min: Duration::ZERO, max: 366 * DAY, never_expiring: false }
+    }
+}
+
+impl Lifetimes {
+    /// The lifetime within the bounds that is nearest to this one. Where the bounds contradict, the longest counts.
+    pub fn nearest(&self, lifetime: Duration) -> Duration {
+        lifetime.max(self.min).min(self.max)
+    }
+
+    /// What a token of this lifetime breaches; `None` stands for never.
+    pub(super) fn breach(&self, lifetime: Option<Duration>) -> Option<PolicyBreach> {
+        match lifetime {
+            None if self.never_expiring => None,
+            None => Some(PolicyBreach::NeverExpires),
+            Some(lifetime) if lifetime > self.max => Some(PolicyBreach::TooLong),
+            Some(lifetime) if lifetime < self.min => Some(PolicyBreach::TooShort),
+            Some(_) => None,
+        }
+    }
+}
+
+/// How long a new token shall live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Lifetime {
+    /// As long as the policy says by default.
+    #[default]
+    Default,
+    /// This long from now.
+    For(Duration),
+    /// Until this time.
+    Until(Timestamp),
+    /// For ever, where the policy allows it.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_bound_itself_is_allowed_and_a_millisecond_beyond_is_not() {
+        let lifetimes = Lifetimes { min: DAY, max: 2 * DAY, ..Lifetimes::default() };
+        assert_eq!(lifetimes.breach(Some(DAY - MS)), Some(PolicyBreach::TooShort));
+        assert_eq!(lifetimes.breach(Some(DAY)), None);
+        assert_eq!(lifetimes.breach(Some(2 * DAY)), None);
+        assert_eq!(lifetimes.breach(Some(2 * DAY + MS)), Some(PolicyBreach::TooLong));
+    }
+
+    #[test]
+    fn a_token_without_expiry_is_allowed_only_if_the_policy_says_so() {
+        let lifetimes = Lifetimes::default();
+        assert_eq!(lifetimes.breach(None), Some(PolicyBreach::NeverExpires));
+        assert_eq!(Lifetimes { never_expiring: true, ..lifetimes }.breach(None), None);
+    }
+
+    #[test]
+    fn contradicting_bounds_are_breached_as_too_long() {
+        let lifetimes = Lifetimes { min: 3 * DAY, max: DAY, ..Lifetimes::default() };
+        assert_eq!(lifetimes.breach(Some(2 * DAY)), Some(PolicyBreach::TooLong));
+        assert_eq!(lifetimes.nearest(2 * DAY), DAY);
+    }
+
+    #[test]
+    fn the_nearest_lifetime_is_the_same_within_the_bounds_and_the_bound_beyond() {
+        let lifetimes = Lifetimes { min: DAY, max: 3 * DAY, ..Lifetimes::default() };
+        for (given, nearest) in
+            [(DAY - MS, DAY), (DAY, DAY), (2 * DAY, 2 * DAY), (3 * DAY, 3 * DAY), (4 * DAY, 3 * DAY)]
+        {
+            assert_eq!(lifetimes.nearest(given), nearest, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_is_30_days_of_at_most_366() {
+        let lifetimes = Lifetimes::default();
+        assert_eq!((lifetimes.default, lifetimes.min, lifetimes.max), (30 * DAY, Duration::ZERO, 366 * DAY));
+        assert!(!lifetimes.never_expiring);
+        assert_eq!(Lifetime::default(), Lifetime::Default);
+    }
+
+    #[test]
+    fn a_default_outside_the_bounds_gives_way() {
+        let lifetimes = Lifetimes { default: DAY, min: 2 * DAY, ..Lifetimes::default() };
+        assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
+        let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };
+        assert_eq!(contradicting.nearest(2 * DAY), DAY);
+    }
+}

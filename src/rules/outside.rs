@@ -1,0 +1,151 @@
+//! When a token that exists is outside the policy.
+
+use core::time::Duration;
+
+use super::breach::PolicyBreach;
+use super::policy::Policy;
+use super::record::TokenRecord;
+use crate::words::timestamp::Timestamp;
+
+/// What may be known of a token's uses beyond its record.
+#[derive(Default)]
+pub(crate) struct LaterUses {
+    /// A use that is not written yet.
+    pub(crate) noted: Option<Timestamp>,
+    /// For how long a use elsewhere may not be in the record.
+    pub(crate) lag: Duration,
+}
+
+impl Policy {
+    /// From when on a token that exists is outside this policy if nothing changes, and by what: its creation, or, where only
+    /// disuse puts it outside, the time at which it will have been unused for too long. `None` where it stays inside.
+    pub fn outside_from(&self, record: &TokenRecord) -> Option<(Timestamp, PolicyBreach)> {
+        match self.lifetime_breach(record) {
+            Some(breach) => Some((record.created_at, breach)),
+            None => Some((self.unused_from(record)?, PolicyBreach::Unused)),
+        }
+    }
+
+    /// What puts a token that exists outside this policy at `now`.
+    pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
+        let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
+        self.lifetime_breach(record).or_else(unused)
+    }
+
+    /// The same, where uses may be known that are not in the record. They are asked for only if it looks unused.
+    pub(crate) fn breach_with(
+        &self,
+        record: &TokenRecord,
+        now: Timestamp,
+        later: impl FnOnce(&TokenRecord) -> LaterUses,
+    ) -> Option<PolicyBreach> {
+        let breach = self.breach(record, now)?;
+        if let (PolicyBreach::Unused, Some(most)) = (breach, self.max_unused()) {
+            let LaterUses { noted, lag } = later(record);
+            let last = noted.map_or(Self::counted_from(record), |noted| noted.max(Self::counted_from(record)));
+            if now.saturating_since(last) < most.saturating_add(lag) {
+                return None;
+            }
+        }
+        Some(breach)
+    }
+
+    fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
+        let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
+        self.lifetimes(record.kind).breach(lifetime)
+    }
+
+    fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
+        Self::counted_from(record).checked_add(self.max_unused()?)
+    }
+
+    fn counted_from(record: &TokenRecord) -> Timestamp {
+        [record.not_before, record.last_used_at].into_iter().flatten().fold(record.created_at, Ord::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at, record};
+
+    fn unused() -> Policy {
+        Policy::default().with_max_unused(DAY)
+    }
+
+    /// A token that was made and used at these times, in days.
+    fn used(created: u32, not_before: Option<u32>, last_used: Option<u32>) -> TokenRecord {
+        let day = |days: u32| at(0).saturating_add(days * DAY);
+        let expires_at = Some(day(created + 30));
+        let (created_at, not_before, last_used_at) = (day(created), not_before.map(day), last_used.map(day));
+        TokenRecord { created_at, not_before, last_used_at, expires_at, ..record() }
+    }
+
+    #[test]
+    fn a_token_is_unused_once_the_longest_time_has_passed() {
+        let (policy, record) = (unused(), used(0, None, None));
+        let from = at(0).saturating_add(DAY);
+        assert_eq!(policy.breach(&record, from.saturating_sub(MS)), None);
+        assert_eq!(policy.breach(&record, from), Some(PolicyBreach::Unused));
+        assert_eq!(policy.breach(&record, from.saturating_add(MS)), Some(PolicyBreach::Unused));
+        assert_eq!(Policy::default().breach(&record, from), None, "without the rule");
+    }
+
+    #[test]
+    fn disuse_counts_from_the_latest_of_creation_first_time_and_last_use() {
+        for (created, not_before, last_used, counted) in
+            [(3, Some(1), Some(2), 3), (1, Some(3), Some(2), 3), (1, Some(2), Some(3), 3), (1, None, None, 1)]
+        {
+            let from = at(0).saturating_add((counted + 1) * DAY);
+            let record = used(created, not_before, last_used);
+            assert_eq!(unused().outside_from(&record), Some((from, PolicyBreach::Unused)));
+        }
+    }
+
+    #[test]
+    fn a_breach_of_the_lifetime_counts_from_the_creation() {
+        let long = TokenRecord { expires_at: Some(at(-1000).saturating_add(366 * DAY + MS)), ..record() };
+        let policy = unused();
+        assert_eq!(policy.outside_from(&long), Some((long.created_at, PolicyBreach::TooLong)));
+        assert_eq!(policy.breach(&long, at(0)), Some(PolicyBreach::TooLong));
+        let allowed = TokenRecord { expires_at: Some(at(-1000).saturating_add(366 * DAY)), ..record() };
+        assert_eq!(Policy::default().outside_from(&allowed), None);
+        assert_eq!(Policy::default().breach(&allowed, at(0)), None);
+    }
+
+    #[test]
+    fn a_use_that_is_not_written_yet_keeps_a_token_inside() {
+        let (policy, record) = (unused(), used(0, None, None));
+        let outside = at(0).saturating_add(DAY);
+        let judged = |noted: Option<Timestamp>, lag: Duration, now: Timestamp| {
+            policy.breach_with(&record, now, |_| LaterUses { noted, lag })
+        };
+        assert_eq!(judged(None, Duration::ZERO, outside), Some(PolicyBreach::Unused));
+        assert_eq!(judged(Some(at(0).saturating_sub(MS)), Duration::ZERO, outside), Some(PolicyBreach::Unused));
+        assert_eq!(judged(Some(at(1)), Duration::ZERO, outside), None);
+        assert_eq!(judged(Some(at(1)), Duration::ZERO, outside.saturating_add(MS)), Some(PolicyBreach::Unused));
+        assert_eq!(judged(None, MS, outside), None);
+        assert_eq!(judged(None, MS, outside.saturating_add(MS)), Some(PolicyBreach::Unused));
+        assert_eq!(judged(None, Duration::MAX, Timestamp::MAX), None);
+    }
+
+    #[test]
+    fn later_uses_are_asked_for_only_if_the_token_looks_unused() {
+        let record = used(0, None, None);
+        let asked = |policy: &Policy, record: &TokenRecord, now: Timestamp| {
+            let mut asked = false;
+            let breach = policy.breach_with(record, now, |_| {
+                asked = true;
+                LaterUses { noted: None, lag: Duration::MAX }
+            });
+            (asked, breach)
+        };
+        assert_eq!(asked(&unused(), &record, at(0)), (false, None));
+        assert_eq!(asked(&unused(), &record, at(0).saturating_add(DAY)), (true, None));
+        let never = TokenRecord { expires_at: None, ..record };
+        let late = at(0).saturating_add(DAY);
+        // No use helps against another breach.
+        let breach = unused().breach_with(&never, late, |_| LaterUses { noted: Some(late), lag: Duration::MAX });
+        assert_eq!(breach, Some(PolicyBreach::NeverExpires));
+    }
+}
