@@ -3,12 +3,10 @@
 use std::{error::Error, io::Write};
 
 use axum::{Router, routing::get};
-use keyfob::{
-    Keyring, Pepper, Prefix, Tokens,
-    access::OwnProject,
-    axum::{Authenticated, Guard},
-    store::sqlite::SqliteStore,
-};
+use keyfob::access::OwnProject;
+use keyfob::axum::{Authenticated, Guard};
+use keyfob::store::sqlite::SqliteStore;
+use keyfob::{Keyring, Pepper, Prefix, Tokens};
 
 async fn read_repo(caller: Authenticated) -> String {
     format!("{} reads the repository of project {}", caller.owner(), caller.project())

@@ -26,7 +26,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// Give them project by project, which a database's indices like better than no order.
     ///
     /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
-    /// interrupted: what is there already [`Exists`](Imported::Exists), also if another key of the keyring minted then, and is
+    /// interrupted: what is there already [`Exists`](ImportOutcome::Exists), also if another key of the keyring minted then, and is
     /// revoked or disabled if it comes so now. Other columns of what exists stay as they are.
     ///
     /// **Do not import again what has been forgotten since: it would work again, although it was revoked here.** Forgotten is

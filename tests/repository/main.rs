@@ -3,5 +3,6 @@
 mod claims;
 mod layers;
 mod package;
+mod public_surface;
 mod readme;
 mod test_files;

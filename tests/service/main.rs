@@ -8,6 +8,8 @@ mod support;
 mod axum;
 #[cfg(all(feature = "cache", feature = "conformance"))]
 mod cached;
+mod causes;
+mod delegation;
 mod events;
 #[cfg(feature = "github")]
 mod github;
@@ -16,7 +18,8 @@ mod import;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;
-mod manager;
+mod owned;
+mod owners;
 mod recheck;
 #[cfg(feature = "scan")]
 mod scan;

@@ -123,7 +123,7 @@ async fn a_list_shows_views_by_page() {
 }
 
 /// A store whose engine is away.
-struct Away;
+pub struct Away;
 
 impl Away {
     fn error() -> keyfob::store::StoreError {
@@ -349,4 +349,20 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
         }
         assert!(tokens.verify(kept.issued.token.expose_secret(), &access).await.is_ok(), "{group:?}");
     }
+}
+
+/// A store that was erased without its imports says so.
+#[tokio::test]
+async fn an_erased_store_takes_imports_only_if_it_was_told() {
+    use keyfob::import::ImportStore;
+
+    let store = Arc::new(MemoryStore::new());
+    let key = keyfob::import::ImportKey::from_bytes([7; 32]);
+    let without = DynStore::new(Arc::clone(&store));
+    let error = without.find_imported(&key).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Other);
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the store takes no imports");
+    assert_eq!(without.import(Vec::new()).await.unwrap_err().kind(), StoreErrorKind::Other);
+    let with = DynStore::with_imports(store);
+    assert_eq!(with.find_imported(&key).await.unwrap(), None);
 }

@@ -4,6 +4,7 @@ mod answers;
 mod long_lived;
 mod places;
 mod projects;
+mod refusals;
 #[cfg(feature = "tracing")]
 mod secrecy;
 mod world;
