@@ -5,7 +5,13 @@ pub mod address;
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use keyfob::{Issued, Keyring, NewToken, Pepper, Policy, Prefix, PresentedToken, Timestamp, TokenKind, TokenRecord, keys::KeyNumber, notices::NoticeStage, record::{Digest, Disabled, Revocation, RevocationReason, mint_with}, text::TokenText};
+use keyfob::{
+    Issued, Keyring, NewToken, Pepper, Policy, Prefix, Timestamp, TokenKind, TokenRecord,
+    keys::KeyNumber,
+    notices::NoticeStage,
+    record::{Digest, Disabled, Revocation, RevocationReason, mint_with},
+    text::TokenText,
+};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Characters behind the tag, and behind the secret.

@@ -45,6 +45,8 @@ enum Detail {
     None,
     /// The bound of the policy that was exceeded.
     Bound(Duration),
+    /// The most live tokens that the policy allows.
+    Most(u64),
     Store(StoreError),
     Partial(Box<PartialFailure>, StoreError),
 }
@@ -57,7 +59,7 @@ pub enum ErrorKind {
     Invalid(Invalid),
     /// The policy does not allow it. [`Error::bound`] is the bound that was exceeded.
     Policy(PolicyBreach),
-    /// The owner has as many live tokens in the project as the policy allows.
+    /// The owner has as many live tokens in the project as the policy allows: [`Error::limit`] of them.
     Limit,
     /// There is no such token. A token of another owner is none to an
     /// [owner-scoped handle](crate::tokens::OwnerTokens).
@@ -125,7 +127,17 @@ impl Error {
         self.kind
     }
 
-    /// Returns the bound of the policy that was exceeded, for an [`ErrorKind::Policy`] that has one.
+    /// Returns how many live tokens of one owner in one project the policy allows, for the [`ErrorKind::Limit`] of an issue.
+    /// Display names the number too.
+    pub fn limit(&self) -> Option<u64> {
+        match self.detail {
+            Detail::Most(most) => Some(most),
+            _ => None,
+        }
+    }
+
+    /// Returns the bound of the policy that was exceeded, for an [`ErrorKind::Policy`] that has one. Display names it too, in
+    /// days or seconds.
     pub fn bound(&self) -> Option<Duration> {
         match self.detail {
             Detail::Bound(bound) => Some(bound),
@@ -138,7 +150,7 @@ impl Error {
     pub fn store(&self) -> Option<&StoreError> {
         match &self.detail {
             Detail::Store(error) | Detail::Partial(_, error) => Some(error),
-            Detail::None | Detail::Bound(_) => None,
+            Detail::None | Detail::Bound(_) | Detail::Most(_) => None,
         }
     }
 
@@ -152,6 +164,10 @@ impl Error {
 
     pub(crate) fn beyond(breach: PolicyBreach, bound: Duration) -> Self {
         Self { kind: ErrorKind::Policy(breach), detail: Detail::Bound(bound) }
+    }
+
+    pub(crate) fn too_many(most: u64) -> Self {
+        Self { kind: ErrorKind::Limit, detail: Detail::Most(most) }
     }
 
     pub(crate) fn partly(failure: PartialFailure, error: StoreError) -> Self {
@@ -205,6 +221,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.detail {
             Detail::Bound(bound) => return within(f, self.kind, *bound),
+            Detail::Most(most) => {
+                return write!(f, "at most {most} live tokens are allowed in a project; revoke one first");
+            }
             Detail::Store(error) => return error.fmt(f),
             Detail::Partial(partial, error) => return partial.describe(f, error),
             Detail::None => {}
@@ -212,7 +231,7 @@ impl fmt::Display for Error {
         f.write_str(match self.kind {
             ErrorKind::Invalid(invalid) => return invalid.fmt(f),
             ErrorKind::Policy(breach) => breach.refusal(),
-            ErrorKind::Limit => "the owner has too many live tokens",
+            ErrorKind::Limit => "there are too many live tokens in the project; revoke one first",
             ErrorKind::NotFound => "there is no such token",
             ErrorKind::Conflict => "the token was changed at the same time; try again",
             ErrorKind::Ended(status) => return write!(f, "a token that is {status} cannot be changed"),

@@ -42,7 +42,12 @@ impl<S: TokenStore> Tokens<S> {
             match self.store.insert(record, limit, issuer).await {
                 // Somebody changed the issuing token since it was read: judge it anew.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    return Err(match (error.kind(), limit) {
+                        (StoreErrorKind::Limit, Some(limit)) => Error::too_many(limit.most),
+                        _ => error.into(),
+                    });
+                }
                 Ok(record) => {
                     self.tell(Event::Issued { key: record.key(), actor });
                     return Ok(Issued { token, record });

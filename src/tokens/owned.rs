@@ -46,7 +46,11 @@ impl<S: TokenStore> Tokens<S> {
 /// The tokens of one owner in one project, from [`Tokens::of`].
 ///
 /// The owner is the actor of each verb, unless [`by`](Self::by) names another. A token of another owner or project is not found,
-/// as if it did not exist. Owner and project must come from the host's own session, never from the request.
+/// as if it did not exist. The owner must come from the host's own session, never from the request. The project may be the
+/// request's, if the host has checked that the owner is in it.
+///
+/// A text from a request's path that is no [`TokenId`] names no token either: read it by
+/// `TokenId::new(text).map_err(|_| ErrorKind::NotFound)?`.
 #[derive(Debug)]
 pub struct OwnerTokens<'t, S> {
     tokens: &'t Tokens<S>,

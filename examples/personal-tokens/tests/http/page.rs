@@ -238,8 +238,18 @@ impl Write for Log {
     }
 }
 
+/// Keeps every event of interest to some subscriber, as long as the process runs. Without one, a test on another thread that
+/// meets an event first can make it of no interest to all.
+fn keep_events_of_interest() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("no other test sets one");
+    });
+}
+
 #[tokio::test]
 async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
+    keep_events_of_interest();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
