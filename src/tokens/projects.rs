@@ -1,7 +1,8 @@
 //! Walking through all projects of a store.
 
 use super::service::Tokens;
-use crate::rules::error::{Error, PartialFailure};
+use crate::rules::error::Error;
+use crate::rules::partial_failure::PartialFailure;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
