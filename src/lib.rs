@@ -309,6 +309,8 @@ pub mod tokens {
     pub(crate) mod retire;
     mod revoke;
     pub(crate) mod rotate;
+    #[cfg(test)]
+    mod sample;
     mod sampler;
     pub(crate) mod service;
     pub(crate) mod usage;

@@ -221,3 +221,143 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::new_token::NewToken;
+    use crate::rules::rotation::Rotation;
+    use crate::rules::sample::{DAY, MS, ada, id};
+    use crate::rules::status::Status;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, forged, project};
+    use crate::words::ids::KeyNumber;
+    use crate::words::store_error::StoreErrorKind;
+
+    const REASON: RevocationReason = RevocationReason::CessationOfOperation;
+
+    #[test]
+    fn the_first_revocation_is_emitted_and_answers_the_second() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let first = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap();
+        assert_eq!((first.status, world.heard()), (Status::Revoked, vec!["revoked"]));
+        world.advance(MS);
+        let second = now(world.tokens.revoke(&"bob".parse().unwrap(), &key, RevocationReason::default())).unwrap();
+        assert_eq!((second, world.heard()), (first, vec![]));
+    }
+
+    #[test]
+    fn a_revocation_that_the_store_failed_may_have_been_done() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Unavailable, 1);
+        let failed = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap_err();
+        assert_eq!((failed.kind(), world.heard()), (ErrorKind::Unavailable, vec!["revoke_failed"]));
+        let nobody = TokenKey { id: id('1'), ..key };
+        assert_eq!(now(world.tokens.revoke(&ada(), &nobody, REASON)).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn presented_tokens_are_revoked_and_other_texts_are_none() {
+        let world = World::new();
+        let issued = [world.issued("145"), world.issued("145"), world.issued("145")];
+        let text = |at: usize| issued[at].token.expose_secret().to_owned();
+        let forged = forged(&text(2));
+        let texts = [text(0), "nothing".to_owned(), format!("Bearer {}", text(1)), forged];
+        now(world.tokens.revoke_presented(&ada(), &texts, REASON)).unwrap();
+        assert_eq!(world.heard(), ["revoked", "revoked"]);
+        let revoked = issued.each_ref().map(|issued| world.stored(&issued.record.key()).revoked.is_some());
+        assert_eq!(revoked, [true, true, false]);
+    }
+
+    #[test]
+    fn presented_tokens_after_a_failed_one_are_revoked_too() {
+        let world = World::new();
+        let (first, second) = (world.issued("145"), world.issued("145"));
+        world.fail(StoreErrorKind::Unavailable, 1);
+        let texts = [first.token.expose_secret(), second.token.expose_secret()];
+        let failed = now(world.tokens.revoke_presented(&ada(), texts, REASON)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
+        assert_eq!(world.heard(), ["revoke_failed", "revoked"]);
+        assert!(world.stored(&first.record.key()).revoked.is_none());
+        let down = world.issued("146");
+        world.take_down("146");
+        let failed = now(world.tokens.revoke_presented(&ada(), [down.token.expose_secret()], REASON)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_group_of_each_kind_is_revoked_in_its_project() {
+        for kind in 0..4 {
+            let world = World::new();
+            let record = world.issued("145").record;
+            let other = world.issued("146").record;
+            let before = record.created_at.saturating_add(MS);
+            let group = [
+                RevokeGroup::Owner("ada".parse().unwrap()),
+                RevokeGroup::Family(record.family),
+                RevokeGroup::CreatedBefore(before),
+                RevokeGroup::KeyNumber(KeyNumber::FIRST),
+            ][kind]
+                .clone();
+            let revoke = || now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap();
+            assert_eq!((revoke(), world.heard()), (1, vec!["group_revoked"]), "{group:?}");
+            assert_eq!((revoke(), world.heard()), (0, vec![]), "{group:?}");
+            assert!(world.stored(&other.key()).revoked.is_none());
+            world.take_down("145");
+            let failed = now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap_err();
+            assert_eq!((failed.kind(), world.heard()), (ErrorKind::Unavailable, vec!["group_revoke_failed"]));
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_along_the_successors_that_are_made_meanwhile() {
+        for (later, count) in [(MS, 1), (core::time::Duration::ZERO, 2)] {
+            let world = World::new();
+            let old = world.issued("145").record;
+            world.advance(DAY);
+            let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+            // The call begins after the rotation, or in its very millisecond.
+            world.advance(later);
+            let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
+            assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), count);
+            let revoked = world.stored(&rotated.issued.record.key()).revoked.is_some();
+            assert_eq!(revoked, count == 2);
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_along_no_successor_of_a_token_that_was_revoked_before() {
+        let world = World::new();
+        let old = world.issued("145").record;
+        world.advance(DAY);
+        let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+        now(world.tokens.revoke(&ada(), &old.key(), RevocationReason::default())).unwrap();
+        let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
+        assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), 0);
+        assert!(world.stored(&rotated.issued.record.key()).revoked.is_none());
+    }
+
+    #[test]
+    fn a_group_is_revoked_in_every_project_but_those_that_fail() {
+        let world = World::new();
+        for name in ["145", "146", "147"] {
+            world.issued(name);
+            world.issued_as(NewToken::new(project(name), "bob".parse().unwrap(), "CI".parse().unwrap()));
+        }
+        let group = RevokeGroup::Owner("ada".parse().unwrap());
+        let everywhere =
+            |after: Option<&str>| now(world.tokens.revoke_everywhere(&ada(), &group, REASON, after.map(project)));
+        assert_eq!(everywhere(Some("146")).unwrap(), 1, "those behind it only");
+        world.take_down("145");
+        let failed = everywhere(None).unwrap_err();
+        let partial = failed.partial().unwrap();
+        assert_eq!((failed.kind(), &partial.failed), (ErrorKind::Partial, &vec![project("145")]));
+        assert_eq!((partial.count, partial.after), (1, Some(project("147"))));
+        world.store.down.lock().unwrap().clear();
+        assert_eq!(everywhere(None).unwrap(), 1);
+        assert_eq!(everywhere(None).unwrap(), 0);
+    }
+}
