@@ -296,8 +296,10 @@ pub mod tokens {
     pub(crate) mod dry_run;
     mod emit;
     pub(crate) mod events;
+    mod explain;
     mod find_imported;
     mod flush;
+    mod found;
     pub(crate) mod import;
     pub(crate) mod issue;
     pub(crate) mod notices;
@@ -308,6 +310,7 @@ pub mod tokens {
     pub(crate) mod report_leak;
     pub(crate) mod retire;
     mod revoke;
+    mod revoke_group;
     pub(crate) mod rotate;
     #[cfg(test)]
     mod sample;

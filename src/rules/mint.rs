@@ -127,7 +127,7 @@ mod tests {
     use crate::rules::sample::{DAY, MS, ada, at, keyring, project, record};
     use crate::rules::scope::{Scope, ScopeSet};
     use crate::words::presented::PresentedToken;
-    use crate::words::text::{Metadata, OwnerId};
+    use crate::words::text::Metadata;
 
     fn new() -> NewToken {
         NewToken::new(project(), "bob".parse().unwrap(), "CI".parse().unwrap())
@@ -193,14 +193,6 @@ mod tests {
         assert_eq!(within(Duration::ZERO), breach(PolicyBreach::NoLifetime));
         assert_eq!(within(MS).unwrap().confirm_by, Some(at(1)));
         assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
-    }
-
-    #[test]
-    fn a_new_token_is_for_one_owner_in_one_project() {
-        let (bob, ada): (OwnerId, OwnerId) = ("bob".parse().unwrap(), "ada".parse().unwrap());
-        assert!(new().is_for(&bob, &project()));
-        assert!(!new().is_for(&ada, &project()));
-        assert!(!new().is_for(&bob, &"146".parse().unwrap()));
     }
 
     /// A token of bob in 10.0.0.0/8, for ten days.

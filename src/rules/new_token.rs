@@ -150,3 +150,53 @@ impl NewToken {
         Ok(Self { delegation: Some(delegation), ..self })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at, project, record};
+    use crate::rules::scope::Scope;
+
+    fn new() -> NewToken {
+        NewToken::new(project(), "bob".parse().unwrap(), "CI".parse().unwrap())
+    }
+
+    #[test]
+    fn a_new_token_is_for_one_owner_in_one_project() {
+        let (bob, ada): (OwnerId, OwnerId) = ("bob".parse().unwrap(), "ada".parse().unwrap());
+        assert!(new().is_for(&bob, &project()));
+        assert!(!new().is_for(&ada, &project()));
+        assert!(!new().is_for(&bob, &"146".parse().unwrap()));
+    }
+
+    /// A token of bob that ends in ten days.
+    fn delegation() -> Delegation {
+        let (owner, end) = ("bob".parse().unwrap(), at(0).saturating_add(10 * DAY));
+        let scopes = ScopeSet::new("repo:* tokens:manage").unwrap();
+        let issuer = TokenRecord { owner, scopes, expires_at: Some(end), ..record() };
+        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+    }
+
+    fn bounded(new: NewToken) -> Result<NewToken, OutsideIssuer> {
+        new.bounded(&Policy::default(), at(0))
+    }
+
+    #[test]
+    fn without_an_issuing_token_nothing_is_bounded() {
+        let open = bounded(new()).unwrap();
+        assert_eq!((open.kind, open.lifetime), (None, Lifetime::Default));
+    }
+
+    #[test]
+    fn the_default_lifetime_ends_with_the_issuing_token() {
+        let lifetime = |policy: &Policy| new().within(&delegation()).bounded(policy, at(0)).unwrap().lifetime;
+        assert_eq!(lifetime(&Policy::default()), Lifetime::For(10 * DAY));
+        assert_eq!(lifetime(&Policy::default().with_default_lifetime(10 * DAY - MS)), Lifetime::For(10 * DAY - MS));
+    }
+
+    #[test]
+    fn a_lifetime_that_was_asked_for_stays() {
+        let asked = bounded(new().within(&delegation()).with_lifetime(Lifetime::For(20 * DAY))).unwrap();
+        assert_eq!(asked.lifetime, Lifetime::For(20 * DAY), "it is judged when the token is minted");
+    }
+}

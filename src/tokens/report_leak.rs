@@ -106,7 +106,7 @@ mod tests {
     use crate::rules::error::ErrorKind;
     use crate::rules::sample::{DAY, ada};
     use crate::store::ready::now;
-    use crate::tokens::sample::{World, forged};
+    use crate::tokens::sample::{World, mistyped};
     use crate::words::store_error::StoreErrorKind;
 
     fn report(world: &World, text: &str) -> Result<LeakOutcome, ErrorKind> {
@@ -138,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_another_secret_ends_nobodys_token() {
+    fn a_mistyped_text_ends_nobodys_token() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
-        let forged = forged(text);
-        assert_eq!(report(&world, &forged), Ok(LeakOutcome::NotOurs));
+        let mistyped = mistyped(text);
+        assert_eq!(report(&world, &mistyped), Ok(LeakOutcome::NotOurs));
         assert_eq!(LeakOutcome::NotOurs.token(), None);
         assert!(world.stored(&issued.record.key()).revoked.is_none());
         assert_eq!(report(&World::new(), text), Ok(LeakOutcome::NotOurs), "unknown there");

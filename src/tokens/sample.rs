@@ -221,8 +221,8 @@ pub(super) fn ring(keys: &[u8]) -> Keyring {
     builder.build().unwrap()
 }
 
-/// The text of a token with another last character.
-pub(super) fn forged(text: &str) -> String {
+/// The text of a token with another last character, so that its checksum is wrong.
+pub(super) fn mistyped(text: &str) -> String {
     let (rest, last) = text.split_at(text.len() - 1);
     format!("{rest}{}", if last == "x" { "y" } else { "x" })
 }
