@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Actor, Finder, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, Redactor, Timestamp, mint,
+    Actor, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, Timestamp,
+    leak::{Finder, Redactor},
+    mint,
 };
 use memchr::memmem;
 
@@ -19,7 +21,7 @@ const LINES: usize = 10_000_000;
 
 /// Lines of a service's log; where `tokens`, each hundredth has one.
 fn log(lines: usize, tokens: bool) -> String {
-    let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap()).unwrap();
+    let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
     let (project, actor) = (ProjectId::new("145").unwrap(), Actor::new("ada").unwrap());
     let mut text = String::with_capacity(lines * 110);
     for number in 0..lines {

@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion};
 use hmac::{Hmac, KeyInit, Mac};
 use keyfob::{
     Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken, ProjectId,
-    Timestamp, TokenKey, TokenStore, TokenText, Tokens, mint,
+    Timestamp, TokenKey, TokenStore, Tokens, mint, text::TokenText,
 };
 use rand_core::TryRng;
 use sha2::Sha256;
@@ -27,7 +27,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// meets each row cold, as a service with a million tokens does; and in one piece, so that they themselves are as near as
 /// a request that has just been read.
 struct World {
-    tokens: Tokens<MemoryStore, keyfob::FixedClock>,
+    tokens: Tokens<MemoryStore>,
     project: ProjectId,
     texts: Vec<[u8; TEXT]>,
 }
@@ -41,7 +41,7 @@ fn new_token(project: ProjectId) -> NewToken {
 
 fn keyring(first: u8) -> Keyring {
     let pepper = Pepper::new((first..first + 32).collect()).unwrap();
-    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper).unwrap()
+    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper)
 }
 
 fn world() -> World {
@@ -55,7 +55,7 @@ fn world() -> World {
     }
     // A hash map's own order is a shuffle.
     let texts = texts.into_values().collect();
-    let clock = keyfob::FixedClock::new(NOW);
+    let clock = keyfob::clock::FixedClock::new(NOW);
     World { tokens: Tokens::new(keyring, store).with_clock(clock), project, texts }
 }
 

@@ -13,9 +13,9 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keyfob::{
-    Access, Actor, ErasedImport, ForeignAlphabet, ForeignDigest, ForeignHash, ForeignShape, ForeignToken,
-    ImportProgress, Imported, Invalid, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId,
-    SqliteStore, Timestamp, Tokens,
+    Access, Actor, Invalid, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, Timestamp, Tokens,
+    import::{ImportAlphabet, ImportDigest, ImportHash, ImportOutcome, ImportProgress, ImportShape, ImportToken},
+    store::sqlite::SqliteStore,
 };
 use sha2::{Digest, Sha256};
 
@@ -38,12 +38,12 @@ fn old_hash(number: u64) -> [u8; 32] {
 
 /// A row of the old table, read. Its rows come project by project, so that those of a batch stand close together in most
 /// indices: a million took 106 s so, and 188 s in no order, on two busy cores.
-fn read(number: u64) -> Result<ForeignToken, Invalid> {
-    let digest = ForeignDigest::from_text(ForeignHash::Sha256, &hex(&old_hash(number)))?;
+fn read(number: u64) -> Result<ImportToken, Invalid> {
+    let digest = ImportDigest::from_text(ImportHash::Sha256, &hex(&old_hash(number)))?;
     let project = ProjectId::new(&format!("p{}", number / 10_000))?;
     let owner = OwnerId::new(&format!("user {}", number / 4))?;
     let made: Timestamp = "2024-02-29T12:00:00Z".parse()?;
-    Ok(ForeignToken::new(digest, project, owner, Name::new(&format!("token {number}"))?, made))
+    Ok(ImportToken::new(digest, project, owner, Name::new(&format!("token {number}"))?, made))
 }
 
 #[tokio::main]
@@ -51,9 +51,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let count: u64 = std::env::args().nth(1).map_or(Ok(1_000_000), |count| count.parse())?;
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("tokens.db")).await?;
-    let shape = ForeignShape::new("old-", 40..=40, ForeignAlphabet::LowerHex, ForeignHash::Sha256)?;
-    let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?, store.clone())
-        .with_imports(ErasedImport::new(store.clone()), [shape])
+    let shape = ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
+    let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store.clone())
+        .with_imports([shape])
         // The old ones never expire, which the default policy refuses.
         .with_policy(Policy::default().with_never_expiring(true));
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let outcomes = tokens.import(&actor, numbers.clone().map(read).collect()).await?;
         progress.add(&outcomes);
         for (number, outcome) in numbers.zip(outcomes) {
-            if let (0, Imported::Inserted(key)) = (number % step, outcome) {
+            if let (0, ImportOutcome::Inserted(key)) = (number % step, outcome) {
                 samples.push((number, key));
             }
         }

@@ -9,11 +9,14 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyfob::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
+use keyfob::store::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    Batch, Change, CountQuery, Cursor, IssuerCondition, Life, ListQuery, OwnerId, OwnerLimit, Page, PageSize,
-    ProjectId, Recent, Revocation, RevocationReason, RevokeBatch, StatusFilter, StoreError, Timestamp, TokenId,
-    TokenKey, TokenRecord, TokenStore, Touch, conformance,
+    OwnerId, ProjectId, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, conformance,
+    record::{Change, Revocation, RevocationReason},
+    store::{
+        BatchResult, CountQuery, Cursor, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page, PageSize, ReadResult,
+        RevokeBatch, StatusFilter, StatusGroup, StoreError,
+    },
 };
 
 #[tokio::main]
@@ -75,7 +78,7 @@ impl TokenStore for OwnStore {
         if let Some(OwnerLimit { most, now }) = limit {
             let live = CountQuery {
                 owner: Some(record.owner.clone()),
-                status: Some(StatusFilter { life: Life::Live, at: now }),
+                status: Some(StatusFilter { life: StatusGroup::Live, at: now }),
                 ..CountQuery::new(record.project)
             };
             if rows.iter().filter(|other| live.matches(other)).count() as u64 >= most {
@@ -94,8 +97,8 @@ impl TokenStore for OwnStore {
         }
     }
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.find(key).await.map(Recent::now)
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -175,12 +178,12 @@ impl TokenStore for OwnStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         let mut rows = self.rows();
         let member = |record: &TokenRecord| record.project == *project && batch.contains(record);
         let mut left = rows.iter_mut().filter(|record| record.revoked.is_none() && member(record));
         let count = revoke_all(left.by_ref().take(most.get()), revocation);
-        Ok(Batch { count, done: left.next().is_none() })
+        Ok(BatchResult { count, done: left.next().is_none() })
     }
 
     async fn rotate(
@@ -215,10 +218,10 @@ impl TokenStore for OwnStore {
         answer(old)
     }
 
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         let mut rows = self.rows();
         let mut moved = 0;
-        for Touch { key, used_at } in touches {
+        for LastUse { key, used_at } in touches {
             if let Some(record) = row(&mut rows, key) {
                 moved += u64::from(record.touch(*used_at));
             }

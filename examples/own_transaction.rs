@@ -31,7 +31,7 @@ impl Database {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     let policy = Policy::default();
     let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
     let mut database = Database::default();

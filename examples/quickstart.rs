@@ -1,13 +1,14 @@
 //! A token from issue to revocation, on the store in memory. `cargo run --example quickstart`
 
 use keyfob::{
-    Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, RevocationReason, Tokens,
+    Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens,
+    record::RevocationReason,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The prefix is chosen once; the pepper is made once and kept outside the database.
-    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?)?;
+    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     let tokens = Tokens::new(keyring, MemoryStore::new());
     let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
 

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Prefix, ScannerFormat};
+use keyfob::{Prefix, leak::ScannerFormat};
 
 const USAGE: &str = "usage: scanner_rules PREFIX... --format FORMAT";
 
@@ -42,7 +42,7 @@ fn rules(arguments: &[String]) -> Result<String, String> {
             if format.is_some() {
                 return Err("--format is given twice".into());
             }
-            format = Some(ScannerFormat::new(word).map_err(|_| "there is no such format")?);
+            format = Some(ScannerFormat::parse(word).map_err(|_| "there is no such format")?);
         } else if argument.starts_with('-') {
             return Err("there is no such option".into());
         } else {

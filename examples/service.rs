@@ -3,7 +3,10 @@
 use std::{error::Error, io::Write};
 
 use axum::{Router, routing::get};
-use keyfob::{Authenticated, Guard, Keyring, OwnProject, Pepper, Prefix, SqliteStore, Tokens};
+use keyfob::access::OwnProject;
+use keyfob::axum::{Authenticated, Guard};
+use keyfob::store::sqlite::SqliteStore;
+use keyfob::{Keyring, Pepper, Prefix, Tokens};
 
 async fn read_repo(caller: Authenticated) -> String {
     format!("{} reads the repository of project {}", caller.owner(), caller.project())
@@ -16,7 +19,7 @@ async fn whoami(caller: Authenticated<OwnProject>) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let keyring = Keyring::new(Prefix::new("acme_pat")?, pepper("acme.pepper", "acme.db")?)?;
+    let keyring = Keyring::new(Prefix::new("acme_pat")?, pepper("acme.pepper", "acme.db")?);
     // Creates the file and its table where they are missing. Both paths are relative to the working directory.
     let tokens = Tokens::new(keyring, SqliteStore::open("acme.db").await?);
 

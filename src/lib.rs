@@ -88,13 +88,18 @@ pub mod events {
 pub mod guide {
     //! The guides.
 
+    #![allow(unused_imports, reason = "for the links of the pages")]
+
+    use crate::{
+        error::*, events::*, import::*, keys::*, leak::*, notices::*, owners::*, policy::*, record::*, rotation::*,
+        store::*, tokens::*, *,
+    };
+
+    #[cfg(docsrs)]
+    use crate::store::{cache::*, postgres::*, redis::*, sqlite::*};
+
     #[doc = include_str!("lifecycle.md")]
-    pub mod lifecycle {
-        #[expect(unused_imports, reason = "for the links of its page")]
-        use crate::{
-            error::*, events::*, import::*, keys::*, notices::*, record::*, rotation::*, store::*, tokens::*, *,
-        };
-    }
+    pub mod lifecycle {}
 
     #[doc = include_str!("operations.md")]
     /// # Figures: what a verification costs
@@ -106,12 +111,7 @@ pub mod guide {
     #[doc = include_str!("operations/growth.md")]
     ///
     #[doc = include_str!("operations/growth.svg")]
-    pub mod operations {
-        #[expect(unused_imports, reason = "for the links of its page")]
-        use crate::{
-            error::*, events::*, import::*, keys::*, notices::*, record::*, rotation::*, store::*, tokens::*, *,
-        };
-    }
+    pub mod operations {}
 }
 
 pub mod import {

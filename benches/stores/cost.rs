@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::{Cached, FixedClock, MemoryStore, TokenStore, Tokens};
+use keyfob::{MemoryStore, TokenStore, Tokens, store::cache::Cached};
 
 use super::engines::Engine;
 use super::measure::{Beside, by_turns, clock_cost, median, nanos, number, progress, time};
@@ -22,7 +22,7 @@ const REQUESTS: u64 = 3_000_000;
 /// Tokens in a store in memory, to be beside.
 pub struct Memory {
     pub tokens: u64,
-    service: Tokens<MemoryStore, FixedClock>,
+    service: Tokens<MemoryStore>,
 }
 
 impl Memory {
@@ -192,7 +192,7 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
 }
 
 /// Verifies each, and gives how long it took, the reading of the clock with it, and when it was done.
-async fn each<S: TokenStore>(service: &Tokens<S, FixedClock>, shown: &[Shown], mut took: impl FnMut(f64, Instant)) {
+async fn each<S: TokenStore>(service: &Tokens<S>, shown: &[Shown], mut took: impl FnMut(f64, Instant)) {
     let mut times = Vec::with_capacity(shown.len());
     let began = Instant::now();
     for shown in shown {

@@ -3,7 +3,11 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use keyfob::{Actor, ListQuery, PageSize, RevocationReason, RevokeGroup};
+use keyfob::{
+    Actor,
+    record::RevocationReason,
+    store::{ListQuery, PageSize, RevokeGroup},
+};
 
 use super::engines::Engine;
 use super::measure::{median, nanos, number, progress, time};

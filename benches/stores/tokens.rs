@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, FixedClock, Issued, Keyring, Lifetime, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix,
-    ProjectId, ScopeSet, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, mint_with,
+    Access, Actor, Issued, Keyring, Lifetime, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId,
+    ScopeSet, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens, clock::FixedClock, record::mint_with,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -81,7 +81,7 @@ impl Population {
     }
 
     /// The service over a store that has them.
-    pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S, FixedClock> {
+    pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         Tokens::new(keyring(), store).with_clock(FixedClock::new(self.now))
     }
 
@@ -99,11 +99,11 @@ impl Population {
 
 fn keyring() -> Keyring {
     let pepper = Pepper::new((0..32).collect()).unwrap();
-    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper).unwrap()
+    Keyring::new(Prefix::new("acme_pat").unwrap(), pepper)
 }
 
 /// Verifies a token that is good.
-pub async fn verify<S: TokenStore>(tokens: &Tokens<S, FixedClock>, shown: &Shown) {
+pub async fn verify<S: TokenStore>(tokens: &Tokens<S>, shown: &Shown) {
     tokens.verify(&shown.text, &Access::to(&shown.key.project, &[])).await.unwrap();
 }
 

@@ -1,5 +1,5 @@
 //! Moves the tokens of a keyfob SQLite file into a PostgreSQL database, while services go on verifying with the file: the page
-//! `keyfob::operations` says how to use it, step by step.
+//! `keyfob::guide::operations` says how to use it, step by step.
 //!
 //! ```text
 //! DATABASE_URL=postgres://acme@db.internal/acme \

@@ -2,7 +2,7 @@
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
-use keyfob::{Keyring, PlaintextToken, PresentedToken, TokenText};
+use keyfob::{Keyring, PlaintextToken, PresentedToken, text::TokenText};
 use keyfob_fuzz::{KEYED, UNKEYED, expected_tag, is_token, shaped, with_crc, with_tag};
 use libfuzzer_sys::fuzz_target;
 

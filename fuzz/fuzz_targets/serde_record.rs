@@ -2,7 +2,7 @@
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
-use keyfob::{Digest, TokenRecord};
+use keyfob::{TokenRecord, record::Digest};
 use keyfob_fuzz::{record, time};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
-use keyfob::{Access, AddressRanges, Policy, PresentedToken, ProjectDemand, ProjectId, Rejection, Scope, ScopeSet};
+use keyfob::{Access, Policy, PresentedToken, ProjectId, Rejection, Scope, ScopeSet, access::ProjectRequirement, record::AddressRanges};
 use keyfob::{Timestamp, TokenRecord, check};
 use keyfob_fuzz::address::{Block, address, blocks, lies_in};
 use keyfob_fuzz::{ISSUED, KEYED, any, maybe, now, record, time};
@@ -61,7 +61,7 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-fn compare<P: ProjectDemand>(
+fn compare<P: ProjectRequirement>(
     token: &PresentedToken<'_>,
     record: Option<TokenRecord>,
     access: Access<'_, P>,

@@ -5,10 +5,7 @@ pub mod address;
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use keyfob::{
-    Digest, Disabled, Issued, KeyNumber, Keyring, NewToken, NoticeStage, Pepper, Policy, Prefix, PresentedToken,
-    Revocation, RevocationReason, Timestamp, TokenKind, TokenRecord, TokenText, mint_with,
-};
+use keyfob::{Issued, Keyring, NewToken, Pepper, Policy, Prefix, PresentedToken, Timestamp, TokenKind, TokenRecord, keys::KeyNumber, notices::NoticeStage, record::{Digest, Disabled, Revocation, RevocationReason, mint_with}, text::TokenText};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Characters behind the tag, and behind the secret.

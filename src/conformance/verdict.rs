@@ -24,8 +24,6 @@ impl fmt::Display for Violation {
     }
 }
 
-impl Error for Violation {}
-
 /// Which cases a store passed, and which it did not.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[must_use = "a report holds violations; `assert` panics with them"]

@@ -18,7 +18,7 @@ use crate::words::text::{Actor, Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 /// Proof that a verified token carries the scope for issuing tokens, which the host names. From
-/// [`Verified::manager`](crate::Verified::manager).
+/// [`Verified::delegate`](crate::Verified::delegate).
 ///
 /// Tokens do not manage tokens otherwise. What one makes or rotates stays within it, when it is given to
 /// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::rotation::Rotation::within): the same owner, project
@@ -34,8 +34,8 @@ use crate::words::timestamp::Timestamp;
 /// use std::sync::Arc;
 /// use keyfob::{Delegation, Rejection, Scope, TokenRecord, Verified};
 ///
-/// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
-///     verified.manager(&Scope::new("tokens:manage").expect("is a scope"))
+/// fn delegation(verified: &Verified, record: Arc<TokenRecord>) -> Result<Delegation, Rejection> {
+///     verified.delegate(&Scope::new("tokens:manage").expect("is a scope"))
 /// }
 /// ```
 ///
@@ -44,8 +44,8 @@ use crate::words::timestamp::Timestamp;
 /// use std::sync::Arc;
 /// use keyfob::{Delegation, Rejection, Scope, TokenRecord, Verified};
 ///
-/// fn manager(verified: &Verified, record: Arc<TokenRecord>) -> Result<Manager, Rejection> {
-///     Ok(Manager { record })
+/// fn delegation(verified: &Verified, record: Arc<TokenRecord>) -> Result<Delegation, Rejection> {
+///     Ok(Delegation { record })
 /// }
 /// ```
 #[derive(Clone)]

@@ -14,9 +14,9 @@ pub enum OutsideIssuer {
     Addresses,
     /// It would live longer.
     Expiry,
-    /// Another kind than the issuing token's, which was not [allowed](Delegation::allow_kind).
+    /// Another kind than the issuing token's, which was not [allowed](crate::Delegation::allow_kind).
     Kind,
-    /// Metadata, which was not [allowed](Delegation::allow_metadata).
+    /// Metadata, which was not [allowed](crate::Delegation::allow_metadata).
     Metadata,
     /// The token to be rotated is neither the issuing token nor one that it issued.
     NotIssued,

@@ -15,7 +15,7 @@ use crate::rules::notice_stage::NoticeStage;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
-use crate::words::store_error::StoreError;
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
@@ -45,12 +45,29 @@ impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct DynStore(Arc<dyn ImportingObject>);
+pub struct DynStore {
+    store: Arc<dyn MaintainedObject>,
+    imports: Option<Arc<dyn ImportObject>>,
+}
 
 impl DynStore {
     /// Erases the type of a store. To keep the store too, erase an `Arc` of it.
-    pub fn new(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) -> Self {
-        Self(Arc::new(store))
+    ///
+    /// The calls of [`ImportStore`] fail with [`Other`](crate::store::StoreErrorKind::Other), because not every store takes
+    /// imports: see [`with_imports`](Self::with_imports).
+    pub fn new(store: impl TokenStore + StoreMaintenance + 'static) -> Self {
+        Self { store: Arc::new(store), imports: None }
+    }
+
+    /// Erases the type of a store that takes imports.
+    pub fn with_imports(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) -> Self {
+        let store = Arc::new(store);
+        Self { store: Arc::clone(&store) as _, imports: Some(store) }
+    }
+
+    fn imports(&self) -> Result<&dyn ImportObject, StoreError> {
+        let missing = || StoreError::with_source(StoreErrorKind::Other, "the store takes no imports");
+        self.imports.as_deref().ok_or_else(missing)
     }
 }
 
@@ -64,7 +81,7 @@ impl core::fmt::Debug for DynStore {
 /// arguments by reference before the `;`, those by value after it.
 macro_rules! forward {
     (
-        $object:ident $(, $whole:ident)* for $trait:ident {
+        $object:ident $(, $whole:ident)* for $trait:ident by $dyn:ident => $inner:expr; {
             $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
         }
     ) => {
@@ -94,7 +111,7 @@ macro_rules! forward {
             [[S: $trait + ?Sized] &S, $trait(this => &**this)]
             [[S: $trait + ?Sized] Arc<S>, $trait(this => &**this)]
             [[S: $trait + ?Sized] Box<S>, $trait(this => &**this)]
-            [[] DynStore, $object(this => &*this.0)]
+            [[] DynStore, $object($dyn => $inner)]
             [[] dyn $object + '_, $object(this => this)]
             $([[] dyn $whole + '_, $object(this => this)])*
             { $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+ }
@@ -121,7 +138,7 @@ macro_rules! forward {
 }
 
 forward! {
-    StoreObject, MaintainedObject, ImportingObject for TokenStore {
+    StoreObject, MaintainedObject, ImportingObject for TokenStore by this => &*this.store; {
         fn insert(;
             record: TokenRecord, limit: Option<OwnerLimit>, issuer: Option<IssuerCondition>
         ) -> Arc<TokenRecord>;
@@ -147,7 +164,7 @@ forward! {
 }
 
 forward! {
-    MaintenanceObject, MaintainedObject, ImportingObject for StoreMaintenance {
+    MaintenanceObject, MaintainedObject, ImportingObject for StoreMaintenance by this => &*this.store; {
         fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
         fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> BatchResult;
         fn claim_notices(
@@ -159,7 +176,7 @@ forward! {
 }
 
 forward! {
-    ImportObject, ImportingObject for ImportStore {
+    ImportObject, ImportingObject for ImportStore by this => this.imports()?; {
         fn import(; batch: Vec<ImportRow>) -> Vec<ImportRowOutcome>;
         fn find_imported(import_key: &ImportKey;) -> Option<Arc<TokenRecord>>;
     }

@@ -12,7 +12,7 @@ use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`].
+/// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`](crate::TokenStore).
 pub trait StoreMaintenance: Send + Sync {
     /// The projects that have tokens, or have tokens of an owner, ascending. A store may name more than those, but not
     /// fewer; an answer without any is the end.

@@ -26,7 +26,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// Give them project by project, which a database's indices like better than no order.
     ///
     /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
-    /// interrupted: what is there already [`Exists`](Imported::Exists), also if another key of the keyring minted then, and is
+    /// interrupted: what is there already [`Exists`](ImportOutcome::Exists), also if another key of the keyring minted then, and is
     /// revoked or disabled if it comes so now. Other columns of what exists stay as they are.
     ///
     /// **Do not import again what has been forgotten since: it would work again, although it was revoked here.** Forgotten is
@@ -45,7 +45,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// use keyfob::import::{ImportDigest, ImportHash, ImportProgress, ImportToken};
     ///
     /// // What the old table holds: SHA-256 in hex, the user, the name, and since when.
-    /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ForeignToken, Invalid> {
+    /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ImportToken, Invalid> {
     ///     let digest = ImportDigest::from_text(ImportHash::Sha256, hash)?;
     ///     Ok(ImportToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
     /// }

@@ -111,10 +111,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
     /// from behind `after` on if it is given. If the store fails in a project, the others are tried
     /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
-    /// [`Owners`].
+    /// [`Owners`](crate::owners::Owners).
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`] if the store fails in any project or cannot list them all:
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project or cannot list them all:
     /// [`Error::partial`] names the projects. What was revoked stays revoked; call it again until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,

@@ -43,7 +43,7 @@ impl ImportHash {
 /// let base64 = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
 /// let of = |text| ImportDigest::from_text(ImportHash::Sha256, text);
 /// assert_eq!(of(hex)?, of(base64)?);
-/// assert_eq!(format!("{:?}", of(hex)?), "ForeignDigest(..)");
+/// assert_eq!(format!("{:?}", of(hex)?), "ImportDigest(..)");
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl ImportDigest {
 
 impl fmt::Debug for ImportDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ForeignDigest(..)")
+        f.write_str("ImportDigest(..)")
     }
 }
 

@@ -13,7 +13,7 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 ///
 /// A service that starts with another pepper than before refuses every token it has issued, each
 /// with the answer that a forged one gets. So store the value of each key beside the tokens, and
-/// have the ring [compare](Keyring::compare_key_checks) at each start. The value tells nothing of a
+/// have the ring [compare](crate::Keyring::compare_key_checks) at each start. The value tells nothing of a
 /// pepper from the generator; yet keep it out of logs, as whoever guesses at peppers could test
 /// them against it. Debug shows nothing of it, and there is no Display:
 /// ```compile_fail,E0277

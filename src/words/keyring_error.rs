@@ -3,12 +3,15 @@
 use core::fmt;
 
 use super::ids::{KeyNumber, Prefix};
+use super::invalid::Invalid;
 use super::rng_error::RngError;
 
 /// What is wrong with the keys of a [`Keyring`](crate::Keyring).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeyringError {
+    /// A prefix, a pepper or a key number does not fit its type, for functions that read them and build a keyring.
+    Invalid(Invalid),
     /// Two peppers have this number.
     DuplicateNumber(KeyNumber),
     /// A pepper has number 0, which stands for tokens without one.
@@ -29,6 +32,12 @@ pub enum KeyringError {
     Rng,
 }
 
+impl From<Invalid> for KeyringError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
 impl From<RngError> for KeyringError {
     fn from(_: RngError) -> Self {
         Self::Rng
@@ -38,6 +47,7 @@ impl From<RngError> for KeyringError {
 impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Invalid(invalid) => invalid.fmt(f),
             Self::DuplicateNumber(number) => write!(f, "two peppers have the key number {number}"),
             Self::UnkeyedNumber => {
                 f.write_str("key number 0 stands for tokens without a pepper; number peppers from 1")

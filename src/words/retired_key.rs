@@ -6,7 +6,7 @@ use super::ids::KeyNumber;
 ///
 /// ```
 /// use keyfob::{Keyring, MemoryStore, Tokens};
-/// use keyfob::error::Error;
+/// use keyfob::Error;
 /// use keyfob::keys::{KeyNumber, RetiredKey};
 ///
 /// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {
@@ -17,7 +17,7 @@ use super::ids::KeyNumber;
 /// Nothing else gives one:
 /// ```compile_fail,E0423
 /// use keyfob::{Keyring, MemoryStore, Tokens};
-/// use keyfob::error::Error;
+/// use keyfob::Error;
 /// use keyfob::keys::{KeyNumber, RetiredKey};
 ///
 /// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {

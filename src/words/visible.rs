@@ -42,7 +42,7 @@ const PICTOGRAPHS: [(char, char); 51] = [
 ///
 /// ```
 /// let written = "https://paste.example/?t=acme_pat\u{200b}_145";
-/// let shown: String = written.chars().filter(|letter| keyfob::is_shown(*letter)).collect();
+/// let shown: String = written.chars().filter(|letter| keyfob::record::is_shown(*letter)).collect();
 /// assert_eq!(shown, "https://paste.example/?t=acme_pat_145");
 /// ```
 pub fn is_shown(letter: char) -> bool {

@@ -7,9 +7,9 @@ macro_rules! handed_on {
         async fn insert(
             &self,
             record: keyfob::TokenRecord,
-            limit: Option<keyfob::OwnerLimit>,
-            issuer: Option<keyfob::IssuerCondition>,
-        ) -> Result<std::sync::Arc<keyfob::TokenRecord>, keyfob::StoreError> {
+            limit: Option<keyfob::store::OwnerLimit>,
+            issuer: Option<keyfob::store::IssuerCondition>,
+        ) -> Result<std::sync::Arc<keyfob::TokenRecord>, keyfob::store::StoreError> {
             self.$store.insert(record, limit, issuer).await
         }
     };
@@ -17,7 +17,7 @@ macro_rules! handed_on {
         async fn find(
             &self,
             key: &keyfob::TokenKey,
-        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.find(key).await
         }
     };
@@ -25,25 +25,25 @@ macro_rules! handed_on {
         async fn find_durable(
             &self,
             key: &keyfob::TokenKey,
-        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.find_durable(key).await
         }
     };
     (@find_recent $store:ident) => {
-        async fn find_recent(&self, key: &keyfob::TokenKey) -> Result<keyfob::Recent, keyfob::StoreError> {
+        async fn find_recent(&self, key: &keyfob::TokenKey) -> Result<keyfob::store::ReadResult, keyfob::store::StoreError> {
             self.$store.find_recent(key).await
         }
     };
     (@list $store:ident) => {
         async fn list(
             &self,
-            query: &keyfob::ListQuery,
-        ) -> Result<keyfob::Page<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+            query: &keyfob::store::ListQuery,
+        ) -> Result<keyfob::store::Page<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.list(query).await
         }
     };
     (@count $store:ident) => {
-        async fn count(&self, query: &keyfob::CountQuery) -> Result<u64, keyfob::StoreError> {
+        async fn count(&self, query: &keyfob::store::CountQuery) -> Result<u64, keyfob::store::StoreError> {
             self.$store.count(query).await
         }
     };
@@ -52,8 +52,8 @@ macro_rules! handed_on {
             &self,
             key: &keyfob::TokenKey,
             version: u64,
-            change: keyfob::Change,
-        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+            change: keyfob::record::Change,
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.update(key, version, change).await
         }
     };
@@ -61,8 +61,8 @@ macro_rules! handed_on {
         async fn revoke(
             &self,
             key: &keyfob::TokenKey,
-            revocation: &keyfob::Revocation,
-        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+            revocation: &keyfob::record::Revocation,
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.revoke(key, revocation).await
         }
     };
@@ -71,8 +71,8 @@ macro_rules! handed_on {
             &self,
             project: &keyfob::ProjectId,
             owner: &keyfob::OwnerId,
-            revocation: &keyfob::Revocation,
-        ) -> Result<u64, keyfob::StoreError> {
+            revocation: &keyfob::record::Revocation,
+        ) -> Result<u64, keyfob::store::StoreError> {
             self.$store.revoke_owner(project, owner, revocation).await
         }
     };
@@ -81,8 +81,8 @@ macro_rules! handed_on {
             &self,
             project: &keyfob::ProjectId,
             family: &keyfob::TokenId,
-            revocation: &keyfob::Revocation,
-        ) -> Result<u64, keyfob::StoreError> {
+            revocation: &keyfob::record::Revocation,
+        ) -> Result<u64, keyfob::store::StoreError> {
             self.$store.revoke_family(project, family, revocation).await
         }
     };
@@ -90,10 +90,10 @@ macro_rules! handed_on {
         async fn revoke_batch(
             &self,
             project: &keyfob::ProjectId,
-            revocation: &keyfob::Revocation,
-            batch: keyfob::RevokeBatch,
-            most: keyfob::PageSize,
-        ) -> Result<keyfob::Batch, keyfob::StoreError> {
+            revocation: &keyfob::record::Revocation,
+            batch: keyfob::store::RevokeBatch,
+            most: keyfob::store::PageSize,
+        ) -> Result<keyfob::store::BatchResult, keyfob::store::StoreError> {
             self.$store.revoke_batch(project, revocation, batch, most).await
         }
     };
@@ -104,13 +104,13 @@ macro_rules! handed_on {
             version: u64,
             successor: keyfob::TokenRecord,
             grace_until: keyfob::Timestamp,
-            issuer: Option<keyfob::IssuerCondition>,
-        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::StoreError> {
+            issuer: Option<keyfob::store::IssuerCondition>,
+        ) -> Result<Option<std::sync::Arc<keyfob::TokenRecord>>, keyfob::store::StoreError> {
             self.$store.rotate(key, version, successor, grace_until, issuer).await
         }
     };
     (@touch_many $store:ident) => {
-        async fn touch_many(&self, touches: &[keyfob::Touch]) -> Result<u64, keyfob::StoreError> {
+        async fn touch_many(&self, touches: &[keyfob::store::LastUse]) -> Result<u64, keyfob::store::StoreError> {
             self.$store.touch_many(touches).await
         }
     };

@@ -2,20 +2,20 @@
 
 #[cfg(feature = "serde")]
 use std::collections::HashSet;
-use std::sync::Arc;
 #[cfg(feature = "serde")]
 use std::time::Duration;
 
 #[cfg(feature = "serde")]
 use keyfob::{
-    Access, FixedClock, LeakOutcome, LeakedToken, ListOrder, ListQuery, Name, Policy, Rejection, RevocationReason,
-    RevokeGroup, Rotation, Tokens, mint,
+    Access, Name, Policy, Rejection, Tokens,
+    clock::FixedClock,
+    leak::{LeakOutcome, LeakedToken},
+    mint,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{ListOrder, ListQuery, PageSize, RevokeGroup},
 };
-use keyfob::{
-    Batch, ErasedImport, ErasedMaintenance, ErasedStore, ImportKey, ImportOutcome, ImportRow, ImportStore, NoticeStage,
-    PageSize, ProjectId, ProjectsQuery, StoreError, StoreMaintenance, Timestamp, TokenKey, TokenRecord, TokenStore,
-    conformance,
-};
+use keyfob::{TokenStore, conformance, import::ImportStore, store::StoreMaintenance};
 
 #[cfg(feature = "serde")]
 use super::{actor, keyring, new_token, now};
@@ -76,80 +76,18 @@ pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
         tokens.verify(text, &access).await.is_err_and(|error| error.rejection() == Some(Rejection::Revoked))
     };
     let [(renamed, text), (rotated, old), (_, reported)] = &texts[..] else { panic!() };
-    let view = tokens.rename(&actor(), renamed, Name::new("CI").unwrap()).await.unwrap().unwrap();
+    let view = tokens.rename(&actor(), renamed, Name::new("CI").unwrap()).await.unwrap();
     let (group, reason) = (RevokeGroup::Owner(view.owner), RevocationReason::Unspecified);
     assert_eq!(tokens.revoke_group(&actor(), &project, &group, reason).await.unwrap(), 1);
-    let successor = tokens.rotate(&actor(), rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap().unwrap();
+    let successor = tokens.rotate(&actor(), rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap();
     assert!(successor.issued.record.name.as_str().starts_with(EARLIER));
     // Who revoked it is such a text too.
     let earlier = tokens.get(rotated).await.unwrap().unwrap().created_by;
-    tokens.revoke(&earlier, rotated, reason).await.unwrap().unwrap();
+    tokens.revoke(&earlier, rotated, reason).await.unwrap();
     assert_eq!(tokens.get(rotated).await.unwrap().unwrap().revoked.unwrap().by, earlier);
     let outcome = tokens.report_leak(&actor(), &LeakedToken::new(reported).unwrap()).await.unwrap();
     assert!(matches!(outcome, LeakOutcome::Revoked(_)));
     for text in [text, old, reported] {
         assert!(is_revoked(text).await);
-    }
-}
-
-/// The three erased traits of one store, together again.
-pub struct Erased {
-    tokens: ErasedStore,
-    maintenance: ErasedMaintenance,
-    import: ErasedImport,
-}
-
-impl Erased {
-    pub fn new<S: TokenStore + StoreMaintenance + ImportStore + 'static>(store: S) -> Self {
-        let store = Arc::new(store);
-        Self {
-            tokens: ErasedStore::new(Arc::clone(&store)),
-            maintenance: ErasedMaintenance::new(Arc::clone(&store)),
-            import: ErasedImport::new(store),
-        }
-    }
-}
-
-type Answer<T> = Result<T, StoreError>;
-type Row = Arc<TokenRecord>;
-
-impl TokenStore for Erased {
-    handed_on!(
-        tokens: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch,
-        rotate, touch_many
-    );
-}
-
-impl StoreMaintenance for Erased {
-    async fn projects(&self, query: &ProjectsQuery) -> Answer<Vec<ProjectId>> {
-        self.maintenance.projects(query).await
-    }
-
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Answer<Batch> {
-        self.maintenance.purge(project, ended_before, most).await
-    }
-
-    async fn claim_notices(
-        &self,
-        project: &ProjectId,
-        now: Timestamp,
-        lease_until: Timestamp,
-        most: PageSize,
-    ) -> Answer<Vec<Row>> {
-        self.maintenance.claim_notices(project, now, lease_until, most).await
-    }
-
-    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Answer<Option<Row>> {
-        self.maintenance.acknowledge_notice(key, stage).await
-    }
-}
-
-impl ImportStore for Erased {
-    async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportOutcome>> {
-        self.import.import(batch).await
-    }
-
-    async fn find_imported(&self, import_key: &ImportKey) -> Answer<Option<Row>> {
-        self.import.find_imported(import_key).await
     }
 }

@@ -4,9 +4,11 @@
 #[macro_use]
 pub mod handed_on;
 
+pub mod alone;
 #[cfg(feature = "conformance")]
 pub mod kit;
 pub mod notes;
+pub mod old_tokens;
 pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -18,9 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyfob::{
-    Actor, Batch, Change, CountQuery, IssuerCondition, Keyring, ListQuery, MemoryStore, Name, NewToken, OwnerId,
-    OwnerLimit, Page, PageSize, Pepper, Prefix, ProjectId, Recent, Revocation, RevokeBatch, StoreError, Timestamp,
-    TokenId, TokenKey, TokenRecord, TokenStore, Touch,
+    Actor, Error, ErrorKind, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Timestamp,
+    TokenId, TokenKey, TokenRecord, TokenStore,
+    record::{Change, Revocation},
+    store::{
+        BatchResult, CountQuery, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page, PageSize, ReadResult,
+        RevokeBatch, StoreError,
+    },
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -36,7 +42,7 @@ pub fn pepper() -> Pepper {
 }
 
 pub fn keyring() -> Keyring {
-    Keyring::new(prefix(), pepper()).unwrap()
+    Keyring::new(prefix(), pepper())
 }
 
 pub fn project(text: &str) -> ProjectId {
@@ -50,6 +56,11 @@ pub fn actor() -> Actor {
 /// For project 145, by ada.
 pub fn new_token() -> NewToken {
     NewToken::new(project("145"), OwnerId::new("ada").unwrap(), Name::new("VS Code integration").unwrap())
+}
+
+/// The outcome of a verb with what its error means.
+pub fn kind_of<T>(outcome: Result<T, Error>) -> Result<T, ErrorKind> {
+    outcome.map_err(|error| error.kind())
 }
 
 /// Any time will do, as long as it is one.
@@ -136,7 +147,7 @@ impl TokenStore for CountingStore {
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.counted().find(key).await
     }
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         let store = self.counted();
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -182,7 +193,7 @@ impl TokenStore for CountingStore {
         revocation: &Revocation,
         batch: RevokeBatch,
         most: PageSize,
-    ) -> Result<Batch, StoreError> {
+    ) -> Result<BatchResult, StoreError> {
         self.counted().revoke_batch(project, revocation, batch, most).await
     }
     async fn rotate(
@@ -195,7 +206,7 @@ impl TokenStore for CountingStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.counted().rotate(key, version, successor, grace_until, issuer).await
     }
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
+    async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         self.counted().touch_many(touches).await
     }
 }

@@ -1,10 +1,10 @@
 //! The tokens of a service from before keyfob: 40 hex digits behind `old-`, and SHA-256 of the whole in the table.
 
-use keyfob::{ForeignAlphabet, ForeignHash, ForeignShape};
+use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 use sha2::{Digest, Sha256};
 
-pub fn shape() -> ForeignShape {
-    ForeignShape::new("old-", 40..=40, ForeignAlphabet::LowerHex, ForeignHash::Sha256).unwrap()
+pub fn shape() -> ImportShape {
+    ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256).unwrap()
 }
 
 /// The token with this number, in the place of randomness.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use keyfob::PostgresStore;
+use keyfob::store::postgres::PostgresStore;
 use tempfile::TempDir;
 
 pub struct Server {
@@ -61,13 +61,14 @@ impl Server {
     /// A folder and a port.
     fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
-            println!("skipped: PostgreSQL is not installed");
+            test_summary::missing("PostgreSQL is not installed");
             return None;
         };
+        let version = programs.parent().and_then(Path::file_name).expect("the folder of a version");
+        test_summary::engine(&format!("PostgreSQL {}", version.display()));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = Self { folder, programs, settings, port };
         if is_root() {
             // The server refuses to be root; the folder above its data must let it through.
@@ -184,6 +185,20 @@ impl Drop for Server {
 fn quick() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
+}
+
+/// Returns a free port from 10000 to 14999. The system gives outgoing connections ports from 32768 on, so that none of them
+/// takes this one before the server does.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Each process begins somewhere else.
+        let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
+        let port = 10_000 + (number % 5_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The folder of the newest version that is installed.

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use keyfob::{ProjectId, RedisStore};
+use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;
@@ -34,7 +35,14 @@ struct Node {
 }
 
 /// The cluster that the tests of this process share, for as long as one of them holds it; `None` where Redis is not installed.
+/// No test empties it.
 pub fn shared_cluster() -> Option<Arc<Servers>> {
+    static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
+    shared(&SHARED, || Servers::cluster(0))
+}
+
+/// The same, shared by the tests that empty it, of which one runs at a time.
+pub fn shared_cluster_to_empty() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
 }
@@ -94,12 +102,16 @@ impl Servers {
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
         // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut held = Vec::new();
         let mut nodes = Vec::new();
         while nodes.len() < count {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            // From 15000 to 21999: the system gives outgoing connections ports from 32768 on, so that none of them takes one of
+            // these before its node does. Each process begins somewhere else.
+            let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
+            let port = 15_000 + (number % 7_000) as u16;
+            let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
+            if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
                 nodes.push(Node { host: "127.0.0.1".to_owned(), port, process: None });
             }
             held.push(listener);
@@ -109,11 +121,14 @@ impl Servers {
     }
 
     fn start_nodes(parent: impl AsRef<Path>, settings: &[&str], nodes: Vec<Node>, clustered: bool) -> Option<Self> {
-        if Command::new("redis-server").arg("--version").output().is_err() {
-            assert_ne!(env::var("CI").as_deref(), Ok("true"), "Redis is not installed");
-            println!("skipped: Redis is not installed");
+        let Ok(version) = Command::new("redis-server").arg("--version").output() else {
+            test_summary::missing("Redis is not installed");
             return None;
-        }
+        };
+        // `Redis server v=7.0.15 sha=…`.
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version = version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of no version");
+        test_summary::engine(&format!("Redis {version}{}", if clustered { ", a cluster" } else { "" }));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
         let count = nodes.len();

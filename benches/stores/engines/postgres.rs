@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use keyfob::{PostgresStore, TokenKey, TokenRecord, TokenStore};
+use keyfob::{TokenKey, TokenRecord, TokenStore, store::postgres::PostgresStore};
 use sqlx::postgres::PgPoolCopyExt;
 use sqlx::{AssertSqlSafe, PgPool};
 

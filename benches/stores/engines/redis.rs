@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use keyfob::{RedisStore, TokenKey, TokenStore};
+use keyfob::{TokenKey, TokenStore, store::redis::RedisStore};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{Client, IntoConnectionInfo, Value, cmd};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use keyfob::{SqliteStore, TokenKey, TokenRecord, TokenStore};
+use keyfob::{TokenKey, TokenRecord, TokenStore, store::sqlite::SqliteStore};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite as Database, SqliteConnection, SqlitePool};
 use tempfile::TempDir;

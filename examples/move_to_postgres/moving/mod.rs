@@ -13,7 +13,7 @@ mod row;
 use std::error::Error;
 use std::path::Path;
 
-use keyfob::{PostgresStore, SqliteStore};
+use keyfob::store::{postgres::PostgresStore, sqlite::SqliteStore};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use keyfob::{Clock, Finder, Invalid, Refusal, Tokens};
+use keyfob::{Invalid, Tokens, axum::Refusal, leak::Finder};
 use sqlx::SqlitePool;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
@@ -26,7 +26,6 @@ use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
 use crate::metrics::Acts;
 use crate::people::accounts::Accounts;
-use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
@@ -36,7 +35,7 @@ use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page
 
 /// What every handler is given.
 pub struct App {
-    pub tokens: Arc<Tokens<Store, Arc<dyn Clock>, TokenOwners>>,
+    pub tokens: Arc<Tokens<Store>>,
     pub accounts: Accounts,
     pub projects: Projects,
     pub models: Models,

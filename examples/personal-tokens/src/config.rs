@@ -31,7 +31,7 @@ pub struct Config {
     /// Where models are asked.
     pub upstreams: Upstreams,
     pub models: Vec<ModelEntry>,
-    /// Where GitHub publishes the keys of its secret scanning ([`keyfob::GitHubKeys::ADDRESS`]), for a service that is a partner
+    /// Where GitHub publishes the keys of its secret scanning ([`keyfob::leak::github::GitHubKeys::ADDRESS`]), for a service that is a partner
     /// of its programme. Where there is none, GitHub's reports are not taken. By `http://` only on this machine: whoever could alter
     /// them on their way could report in GitHub's name.
     #[serde(deserialize_with = "read_url")]

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{
-    Batch, Cached, Change, CountQuery, ErasedMaintenance, ErasedStore, Feed, IssuerCondition, ListQuery, NoticeStage,
-    OwnerId, OwnerLimit, Page, PageSize, PostgresFeed, PostgresStore, ProjectId, ProjectsQuery, Recent, RedisStore,
-    Revocation, RevokeBatch, SqliteStore, StoreError, StoreMaintenance, Timestamp, TokenId, TokenKey, TokenRecord,
-    TokenStore, Touch,
+use keyfob::store::{
+    DynStore, StoreError,
+    cache::{Cached, Feed},
+    postgres::{PostgresFeed, PostgresStore},
+    redis::RedisStore,
+    sqlite::SqliteStore,
 };
 
 /// An engine behind a cache. A bound of zero is no cache: every call asks the engine.
@@ -58,155 +58,35 @@ impl Database {
     pub async fn open(&self, cache: Duration) -> Result<(Engine, Store), StoreError> {
         let cached = !cache.is_zero();
         match self {
-            Self::Sqlite(path) => Ok(Engine::of(SqliteStore::open(path).await?).behind(cache, None::<PostgresFeed>)),
+            Self::Sqlite(path) => Ok(behind(Engine::new(SqliteStore::open(path).await?), cache, None::<PostgresFeed>)),
             Self::Postgres(url) => {
                 let store = PostgresStore::connect(url).await?.telling_changes();
                 store.migrate().await?;
                 let feed = cached.then(|| store.feed());
-                Ok(Engine::of(store).behind(cache, feed))
+                Ok(behind(Engine::new(store), cache, feed))
             }
             Self::Redis(nodes) => {
                 let store = RedisStore::connect(nodes.iter().map(String::as_str)).await?.with_feed();
                 let feed = cached.then(|| store.feed());
-                Ok(Engine::of(store).behind(cache, feed))
+                Ok(behind(Engine::new(store), cache, feed))
             }
         }
     }
 }
 
 /// Any of the engines.
-#[derive(Clone, Debug)]
-pub struct Engine {
-    store: ErasedStore,
-    maintenance: ErasedMaintenance,
-}
+pub type Engine = DynStore;
 
-impl Engine {
-    pub fn of(store: impl TokenStore + StoreMaintenance + Clone + 'static) -> Self {
-        Self { store: ErasedStore::new(store.clone()), maintenance: ErasedMaintenance::new(store) }
+/// Puts the engine behind a cache of this bound, which follows a feed for as long as the process runs. Returns both.
+pub fn behind(engine: Engine, bound: Duration, feed: Option<impl Feed + 'static>) -> (Engine, Store) {
+    let store = Cached::new(engine.clone(), bound);
+    // If nothing is answered from it, nothing need be held.
+    let store = if bound.is_zero() { store.with_entries(0) } else { store };
+    if let Some(feed) = feed {
+        let following = store.clone();
+        tokio::spawn(async move { following.follow(feed).await });
     }
-
-    /// The engine, and the same behind a cache of this bound, which follows a feed for as long as the process runs.
-    pub fn behind(self, bound: Duration, feed: Option<impl Feed + 'static>) -> (Self, Store) {
-        let store = Cached::new(self.clone(), bound);
-        // Where nothing is answered from it, nothing need be held.
-        let store = if bound.is_zero() { store.with_entries(0) } else { store };
-        if let Some(feed) = feed {
-            let following = store.clone();
-            tokio::spawn(async move { following.follow(feed).await });
-        }
-        (self, store)
-    }
-}
-
-type Found = Option<Arc<TokenRecord>>;
-
-#[deny(clippy::missing_trait_methods)]
-impl TokenStore for Engine {
-    async fn insert(
-        &self,
-        record: TokenRecord,
-        limit: Option<OwnerLimit>,
-        issuer: Option<IssuerCondition>,
-    ) -> Result<Arc<TokenRecord>, StoreError> {
-        self.store.insert(record, limit, issuer).await
-    }
-
-    async fn find(&self, key: &TokenKey) -> Result<Found, StoreError> {
-        self.store.find(key).await
-    }
-
-    async fn find_durable(&self, key: &TokenKey) -> Result<Found, StoreError> {
-        self.store.find_durable(key).await
-    }
-
-    async fn find_recent(&self, key: &TokenKey) -> Result<Recent, StoreError> {
-        self.store.find_recent(key).await
-    }
-
-    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
-        self.store.list(query).await
-    }
-
-    async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        self.store.count(query).await
-    }
-
-    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Result<Found, StoreError> {
-        self.store.update(key, expected_version, change).await
-    }
-
-    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Found, StoreError> {
-        self.store.revoke(key, revocation).await
-    }
-
-    async fn revoke_owner(
-        &self,
-        project: &ProjectId,
-        owner: &OwnerId,
-        revocation: &Revocation,
-    ) -> Result<u64, StoreError> {
-        self.store.revoke_owner(project, owner, revocation).await
-    }
-
-    async fn revoke_family(
-        &self,
-        project: &ProjectId,
-        family: &TokenId,
-        revocation: &Revocation,
-    ) -> Result<u64, StoreError> {
-        self.store.revoke_family(project, family, revocation).await
-    }
-
-    async fn revoke_batch(
-        &self,
-        project: &ProjectId,
-        revocation: &Revocation,
-        batch: RevokeBatch,
-        most: PageSize,
-    ) -> Result<Batch, StoreError> {
-        self.store.revoke_batch(project, revocation, batch, most).await
-    }
-
-    async fn rotate(
-        &self,
-        key: &TokenKey,
-        expected_version: u64,
-        successor: TokenRecord,
-        grace_until: Timestamp,
-        issuer: Option<IssuerCondition>,
-    ) -> Result<Found, StoreError> {
-        self.store.rotate(key, expected_version, successor, grace_until, issuer).await
-    }
-
-    async fn touch_many(&self, touches: &[Touch]) -> Result<u64, StoreError> {
-        self.store.touch_many(touches).await
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-impl StoreMaintenance for Engine {
-    async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        self.maintenance.projects(query).await
-    }
-
-    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Result<Batch, StoreError> {
-        self.maintenance.purge(project, ended_before, most).await
-    }
-
-    async fn claim_notices(
-        &self,
-        project: &ProjectId,
-        now: Timestamp,
-        lease_until: Timestamp,
-        most: PageSize,
-    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        self.maintenance.claim_notices(project, now, lease_until, most).await
-    }
-
-    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Result<Found, StoreError> {
-        self.maintenance.acknowledge_notice(key, stage).await
-    }
+    (engine, store)
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
-use keyfob::{ComparedKeys, KeyCheck, KeyNumber, Keyring, ProjectsQuery, StoreMaintenance};
+use keyfob::{
+    Keyring,
+    keys::{ComparedKeys, KeyCheck, KeyNumber},
+    store::{ProjectsQuery, StoreMaintenance},
+};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 

@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{Finder, Prefix, RedactedLog, SystemClock};
+use keyfob::{
+    Prefix, SystemClock,
+    leak::{Finder, RedactedLog},
+};
 use personal_tokens::app::{App, router};
 use personal_tokens::args::{Args, DATABASE_URL, HELP};
 use personal_tokens::metrics;

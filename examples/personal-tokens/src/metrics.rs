@@ -12,7 +12,10 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use keyfob::{Changed, Counts, Event, EventSink, Rejection};
+use keyfob::{
+    Rejection,
+    events::{ChangeKind, Event, EventSink, VerificationCounts},
+};
 
 use crate::app::App;
 use crate::health;
@@ -40,12 +43,12 @@ const ACTS: [&str; 12] = [
     "group_revoked",
     "leaked",
     "expiring",
-    Changed::Renamed.as_str(),
-    Changed::Disabled.as_str(),
-    Changed::Enabled.as_str(),
-    Changed::Confirmed.as_str(),
-    Changed::GraceEnded.as_str(),
-    Changed::Narrowed.as_str(),
+    ChangeKind::Renamed.as_str(),
+    ChangeKind::Disabled.as_str(),
+    ChangeKind::Enabled.as_str(),
+    ChangeKind::Confirmed.as_str(),
+    ChangeKind::GraceEnded.as_str(),
+    ChangeKind::Narrowed.as_str(),
 ];
 
 /// Counts the acts, and hands each event on.
@@ -116,7 +119,7 @@ pub fn page(app: &App) -> String {
     page.0
 }
 
-fn outcomes(counts: &Counts) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
+fn outcomes(counts: &VerificationCounts) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
     let rejected = Rejection::ALL.iter().map(|rejection| (rejection.as_str(), counts.rejected(*rejection)));
     [("verified", counts.verified), ("unavailable", counts.unavailable)].into_iter().chain(rejected)
 }

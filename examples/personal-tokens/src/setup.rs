@@ -10,15 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, Finder, Keyring, Pepper, PostgresFeed, Prefix, ProjectsQuery, SqliteStore, StoreMaintenance, Tokens, Usage,
-    WrongPepper,
+    Clock, Keyring, Pepper, Prefix, Tokens,
+    keys::KeyringError,
+    leak::Finder,
+    store::{ProjectsQuery, StoreMaintenance, postgres::PostgresFeed, sqlite::SqliteStore},
+    tokens::Usage,
 };
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::app::App;
 use crate::bodies::Bodies;
 use crate::config::Config;
-use crate::engine::{Database, Engine};
+use crate::engine::{self, Database, Engine};
 use crate::health::Health;
 use crate::key_checks;
 use crate::leaks::github::GitHub;
@@ -102,8 +105,8 @@ pub async fn open_telling(
     // very file.
     let had_file = file.try_exists()?;
     let pepper_file = data.join("pepper");
-    let keyring = |pepper: Pepper| Keyring::new(Prefix::new(PREFIX)?, pepper);
-    let of_file = read_pepper(&pepper_file)?.map(keyring).transpose()?;
+    let prefix = Prefix::new(PREFIX)?;
+    let of_file = read_pepper(&pepper_file)?.map(|pepper| Keyring::new(prefix, pepper));
     if let Some(keyring) = &of_file
         && had_file
     {
@@ -123,7 +126,7 @@ pub async fn open_telling(
             {
                 return Err("the database holds tokens but the data directory has no pepper: restore it".into());
             }
-            keyring(make_pepper(&pepper_file)?)?
+            Keyring::new(prefix, make_pepper(&pepper_file)?)
         }
     };
     // What the host keeps is beside the pepper, wherever the tokens are; by default they are in the same file, so that there is
@@ -133,7 +136,7 @@ pub async fn open_telling(
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
     refusals::fold(&pool).await?;
     let (engine, store) =
-        tokens_elsewhere.unwrap_or_else(|| Engine::of(own).behind(settings.cache, None::<PostgresFeed>));
+        tokens_elsewhere.unwrap_or_else(|| engine::behind(Engine::new(own), settings.cache, None::<PostgresFeed>));
     key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file, &file))?;
 
     let accounts = Accounts::new(pool.clone()).await?;
@@ -176,8 +179,8 @@ pub async fn open_telling(
 
 /// Says where the right pepper belongs, and how to delete a value that a wrong one stored.
 fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
-    let Some(wrong) = error.downcast_ref::<WrongPepper>() else { return error };
-    let numbers: Vec<_> = wrong.numbers().iter().map(|number| number.get().to_string()).collect();
+    let Some(KeyringError::WrongPepper(wrong)) = error.downcast_ref() else { return error };
+    let numbers: Vec<_> = wrong.iter().map(|number| number.get().to_string()).collect();
     let (pepper_file, file) = (pepper_file.display(), file.display());
     format!(
         "{error} as {pepper_file}; only if this one is the right one, because the value was stored by a start that warned that it could \

@@ -1,5 +1,6 @@
 //! Refusals as JSON problems (RFC 9457).
 
+use core::error::Error;
 use core::fmt;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -146,6 +147,12 @@ impl IntoResponse for Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
+    }
+}
+
+impl Error for Refusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
     }
 }
 

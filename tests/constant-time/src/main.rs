@@ -21,8 +21,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use keyfob::{
-    Actor, Clock, Digest, Issued, KeyNumber, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken,
-    ProjectId, SystemClock, TokenText, mint,
+    Actor, Clock, Issued, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock,
+    keys::KeyNumber, mint, record::Digest, text::TokenText,
 };
 
 use request::{mark_secret, publish, reports, runs, unwatched};
@@ -52,7 +52,7 @@ fn check() -> Result<bool, Box<dyn Error>> {
     let mut comparisons = 0;
     for project in PROJECTS {
         let issued = issue(&known()?, project)?;
-        let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?)?, project)?;
+        let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?), project)?;
         // A secret keyring for each, as in a process that has just started.
         for (token, tag_fits) in [(&issued, true), (&other_pepper, false)] {
             let keyring = secret_keyring()?;
@@ -133,7 +133,7 @@ fn pepper() -> Vec<u8> {
 }
 
 fn known() -> Result<Keyring, Box<dyn Error>> {
-    Ok(Keyring::new(prefix()?, Pepper::new(pepper())?)?)
+    Ok(Keyring::new(prefix()?, Pepper::new(pepper())?))
 }
 
 /// The same keyring, from a pepper that is marked.
@@ -144,7 +144,10 @@ fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
     // Else a copy would be marked, and the check would show nothing.
     assert_eq!(pepper.expose_secret().as_ptr(), kept_at);
     mark_secret(pepper.expose_secret());
-    let keyring = unwatched(|| Keyring::new(prefix()?, pepper).map_err(Box::<dyn Error>::from))?;
+    let keyring = {
+        let prefix = prefix()?;
+        unwatched(|| Keyring::new(prefix, pepper))
+    };
     assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
     Ok(keyring)
 }

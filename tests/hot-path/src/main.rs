@@ -19,8 +19,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, Cached, Clock, Event, EventSink, FixedClock, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper,
-    Policy, Prefix, PresentedToken, ProjectId, Scope, ScopeSet, TokenRecord, TokenStore, Tokens, Usage, check, mint,
+    Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken,
+    ProjectId, Scope, ScopeSet, TokenRecord, TokenStore, Tokens, check,
+    clock::FixedClock,
+    events::{Event, EventSink},
+    mint,
+    store::cache::Cached,
+    tokens::Usage,
 };
 
 /// Before the count: what is done once per process (the dynamic linker, allocations that grow) is over after these.
@@ -77,7 +82,7 @@ fn counted(call: &dyn Fn()) {
 
 fn keyring() -> Keyring {
     let pepper = Pepper::new((0..32).collect()).expect("32 bytes are a pepper");
-    Keyring::new(Prefix::new("acme_pat").expect("valid"), pepper).expect("one key")
+    Keyring::new(Prefix::new("acme_pat").expect("valid"), pepper)
 }
 
 /// A token, and what a request shows of it.
@@ -112,12 +117,12 @@ impl World {
     }
 
     /// With this token alone in the store, so that a look-up meets no collision.
-    fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S, FixedClock> {
+    fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         ready(store.insert((*self.record).clone(), None, None)).expect("the store is empty");
         Tokens::new(keyring(), store).with_clock(self.clock.clone())
     }
 
-    fn verify<S: TokenStore>(&self, tokens: &Tokens<S, FixedClock>) {
+    fn verify<S: TokenStore>(&self, tokens: &Tokens<S>) {
         let access = self.access();
         repeat(&|| {
             black_box(ready(tokens.verify(black_box(&self.text), &access)).expect("it is live"));

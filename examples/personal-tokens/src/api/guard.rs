@@ -5,7 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::Response;
-use keyfob::{Authenticated, Challenge, Guard, InProject, OwnProject, ProjectDemand, Refusal, Rejection};
+use keyfob::{
+    Challenge, Rejection,
+    access::{InProject, OwnProject, ProjectRequirement},
+    axum::{Authenticated, Guard, Refusal},
+};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -30,7 +34,7 @@ pub struct Caller<P = InProject> {
 /// Who calls a route that names no project.
 pub type OwnCaller = Caller<OwnProject>;
 
-impl<P: ProjectDemand + 'static> FromRequestParts<Arc<App>> for Caller<P> {
+impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use keyfob::Refusal;
+use keyfob::axum::Refusal;
 use serde_json::{Value, json};
 
 use crate::api::guard::{Caller, unavailable};

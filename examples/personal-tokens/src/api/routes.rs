@@ -6,7 +6,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
-use keyfob::{Guard, GuardLayer, Invalid, LeakReport};
+use keyfob::{
+    Invalid,
+    axum::{Guard, GuardLayer},
+    leak::LeakReport,
+};
 
 use crate::api::{models, openapi, tokens, whoami};
 use crate::app::App;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{Clock, GitHubKeys, GitHubWebhook, Timestamp};
+use keyfob::{
+    Clock, Timestamp,
+    leak::github::{GitHubKeys, GitHubWebhook},
+};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use sqlx::SqlitePool;
@@ -29,8 +32,8 @@ pub struct GitHub {
     client: Client,
     clock: Arc<dyn Clock>,
     pool: SqlitePool,
-    /// When they were asked for, and whether they came.
-    asked: Mutex<Option<(Timestamp, bool)>>,
+    /// When they were asked for, and what came.
+    asked: Mutex<Option<(Timestamp, Option<GitHubKeys>)>>,
 }
 
 impl GitHub {
@@ -46,22 +49,23 @@ impl GitHub {
 
     /// Fetches the keys where those that are there are a day old, or did not come. To be called now and then.
     pub async fn keep_keys(&self) {
-        let asked = *self.asked.lock().await;
+        let asked = self.asked.lock().await.as_ref().map(|(at, keys)| (*at, keys.is_some()));
         if !asked.is_some_and(|(at, came)| came && self.is_within(OLD, at)) {
             self.fetch_keys().await;
         }
     }
 
-    /// Fetches the keys, unless they were asked for a while ago. Says whether those that are there are of this moment.
-    pub async fn fetch_keys(&self) -> bool {
+    /// Fetches the keys, unless they were asked for a short while ago, and gives them to the webhook. Returns them if they are of
+    /// this moment.
+    pub async fn fetch_keys(&self) -> Option<GitHubKeys> {
         // Held for the while, so that reports that come together fetch once.
         let mut asked = self.asked.lock().await;
-        if let Some((at, came)) = *asked
-            && self.is_within(if came { PAUSE } else { PAUSE_AFTER_FAILURE }, at)
+        if let Some((at, keys)) = &*asked
+            && self.is_within(if keys.is_some() { PAUSE } else { PAUSE_AFTER_FAILURE }, *at)
         {
-            return came && self.is_within(FRESH, at);
+            return keys.clone().filter(|_| self.is_within(FRESH, *at));
         }
-        let came = match self.ask().await {
+        let keys = match self.ask().await {
             Ok(keys) => {
                 let current: Vec<&str> = keys.current_ids().collect();
                 if let Err(error) = deliveries::keep_of(&self.pool, &current).await {
@@ -71,16 +75,16 @@ impl GitHub {
                         "old reports of GitHub are not forgotten"
                     );
                 }
-                self.webhook.set_keys(keys);
-                true
+                self.webhook.set_keys(keys.clone());
+                Some(keys)
             }
             Err(error) => {
                 tracing::error!(error = &*error as &dyn std::error::Error, "GitHub's keys are not to be had");
-                false
+                None
             }
         };
-        *asked = Some((self.clock.now(), came));
-        came
+        *asked = Some((self.clock.now(), keys.clone()));
+        keys
     }
 
     /// Whether less than this has gone by since then. A clock that was set back does not tell.

@@ -16,7 +16,15 @@ use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use keyfob::{Actor, Delivery, Handled, LeakOutcome, LeakReport, Refusal, ReportError, StoreError};
+use keyfob::{
+    Actor, Error as TokenError, Invalid,
+    axum::Refusal,
+    error::InvalidKind,
+    leak::{
+        LeakOutcome, LeakReport,
+        github::{DeliveryRefusal, GitHubDelivery, ProcessedReport},
+    },
+};
 use serde_json::json;
 
 use crate::app::App;
@@ -33,7 +41,7 @@ const MOST_TOKENS: usize = 1000;
 /// Between one try and the next, where the store fails.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
-type Leak = (LeakReport, Result<LeakOutcome, StoreError>);
+type Leak = (LeakReport, Result<LeakOutcome, TokenError>);
 
 /// The bounds of reports in memory. Unsigned reports, GitHub's, and those that wait for keys of
 /// GitHub's have separate room.
@@ -59,13 +67,16 @@ impl Default for Doors {
 pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
     let reporter = Reporter::of(&request, app.behind_tls);
     if request.body().size_hint().lower() > MOST_BYTES as u64 {
-        return refused(ReportError::TooLarge);
+        return refused(Unfit::TooLarge);
     }
     if let Err(wait) = app.doors.rates.take(reporter, Instant::now()) {
         return too_many(wait);
     }
     let Some(room) = app.doors.by_anybody.take(reporter).await else { return busy() };
-    let read = read(request).await.and_then(|body| LeakReport::read_up_to(MOST_TOKENS, &body, &app.finder));
+    let read = read(request).await.and_then(|body| {
+        let reports = LeakReport::read_up_to(MOST_TOKENS, &body, &app.finder);
+        reports.map_err(Unfit::from)
+    });
     let reports = match read {
         Ok(reports) => reports,
         Err(error) => return refused(error),
@@ -82,11 +93,11 @@ pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Respon
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, ReportError> {
+async fn read(request: Request) -> Result<Bytes, Unfit> {
     Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ReportError::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE => Unfit::TooLarge,
         // The connection failed.
-        _ => ReportError::Malformed,
+        _ => Unfit::Malformed,
     })
 }
 
@@ -147,9 +158,9 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         return refusal.into_response();
     };
     let reporter = Reporter::of(&request, app.behind_tls);
-    let Some(signed) = Signed::of(request.headers()) else { return refused(ReportError::Signature) };
+    let Some(signed) = Signed::of(request.headers()) else { return refused(Unfit::NotSigned) };
     if request.body().size_hint().lower() > LeakReport::MAX_BYTES as u64 {
-        return refused(ReportError::TooLarge);
+        return refused(Unfit::TooLarge);
     }
     if let Err(wait) = app.doors.rates.may_be_github(reporter, Instant::now()) {
         return too_many(wait);
@@ -162,11 +173,9 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
     let key_id = signed.key_id.clone();
     let (handling, by) = (Arc::clone(&app), Arc::clone(github));
     let handled = tokio::spawn(async move {
-        let delivery = Delivery { key_id: &signed.key_id, signature: &signed.signature, body: &body };
+        let delivery = GitHubDelivery { key_id: &signed.key_id, signature: &signed.signature, body: &body };
         let handled = handle(&handling, &by, delivery, reporter, room).await;
-        if let Err(NotHandled::Refused(error)) = &handled
-            && error.status() == StatusCode::FORBIDDEN
-        {
+        if let Err(NotHandled::Refused(Unfit::NotSigned)) = &handled {
             handling.doors.rates.is_not_github(reporter, Instant::now());
         }
         handled.map(|handled| (handled, delivery.digest()))
@@ -219,7 +228,7 @@ impl Signed {
 
 /// Why a report was not handled.
 enum NotHandled {
-    Refused(ReportError),
+    Refused(Unfit),
     /// Too many reports wait for keys.
     Busy,
     /// Its sender has named too many keys that are not known.
@@ -239,10 +248,10 @@ impl NotHandled {
 async fn handle(
     app: &App,
     github: &GitHub,
-    delivery: Delivery<'_>,
+    delivery: GitHubDelivery<'_>,
     sender: Option<Reporter>,
-    mut room: Room<Reporter>,
-) -> Result<Handled, NotHandled> {
+    room: Room<Reporter>,
+) -> Result<ProcessedReport, NotHandled> {
     // A stranger does not learn of it: the signature is checked first.
     let digest = delivery.digest();
     match deliveries::is_answered(&app.pool, &digest).await {
@@ -251,37 +260,73 @@ async fn handle(
         Err(error) => return Err(NotHandled::failed(&error)),
     }
     let reporter = Actor::new("GitHub secret scanning").map_err(|error| NotHandled::failed(&error))?;
-    let mut handled = app.tokens.handle_github(&github.webhook, &reporter, delivery).await;
-    if handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
+    let (mut room_now, mut why) = (room, None);
+    let (kept, refused) = (&mut room_now, &mut why);
+    let newer_keys = || async move {
         let Doors { for_keys, rates, .. } = &app.doors;
-        rates.may_wait_for_keys(sender, Instant::now()).map_err(NotHandled::TooMany)?;
+        if let Err(wait) = rates.may_wait_for_keys(sender, Instant::now()) {
+            *refused = Some(NotHandled::TooMany(wait));
+            return None;
+        }
         // Keys may take long to come. Anybody can make the host wait for them, and reports by known
         // keys need the room meanwhile.
-        room = for_keys.take_now(sender.as_ref()).ok_or(NotHandled::Busy)?;
-        let are_fresh = github.fetch_keys().await;
-        handled = app.tokens.handle_github(&github.webhook, &reporter, delivery).await;
-        if !are_fresh && handled.as_ref().err().is_some_and(|error| error.is_about_keys()) {
+        let Some(room) = for_keys.take_now(sender.as_ref()) else {
+            *refused = Some(NotHandled::Busy);
+            return None;
+        };
+        *kept = room;
+        let keys = github.fetch_keys().await;
+        if keys.is_none() {
             // Anybody can name a key, as often as they like: nothing for the log.
             tracing::debug!("whether a report's key is GitHub's is not to be known now");
             rates.waited_for_no_key(sender, Instant::now());
-            return Err(NotHandled::Later);
+            *refused = Some(NotHandled::Later);
         }
-    }
-    let mut handled = handled.map_err(NotHandled::Refused)?;
+        keys
+    };
+    let handled = github.webhook.handle(&app.tokens, &reporter, delivery, newer_keys).await;
+    let mut handled = handled.map_err(|refusal| why.unwrap_or(NotHandled::Refused(refusal.into())))?;
     finish(app, &reporter, &mut handled.leaks).await.map_err(|error| NotHandled::failed(&*error))?;
-    drop(room);
+    drop(room_now);
     Ok(handled)
 }
 
-fn refused(error: ReportError) -> Response {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let reason = match error {
-        ReportError::TooLarge | ReportError::TooMany => "too_large",
-        ReportError::Replayed => "replayed",
-        ReportError::Malformed => "malformed",
-        _ => "not_signed",
+/// Why a report is refused.
+#[derive(Clone, Copy)]
+enum Unfit {
+    TooLarge,
+    Malformed,
+    NotSigned,
+    Replayed,
+}
+
+impl From<Invalid> for Unfit {
+    fn from(invalid: Invalid) -> Self {
+        match invalid.kind() {
+            InvalidKind::TooLong { .. } | InvalidKind::TooMany { .. } => Self::TooLarge,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl From<DeliveryRefusal> for Unfit {
+    fn from(refusal: DeliveryRefusal) -> Self {
+        match refusal {
+            DeliveryRefusal::Invalid(invalid) => invalid.into(),
+            DeliveryRefusal::Replayed => Self::Replayed,
+            _ => Self::NotSigned,
+        }
+    }
+}
+
+fn refused(unfit: Unfit) -> Response {
+    let (status, reason, detail) = match unfit {
+        Unfit::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the report is too large"),
+        Unfit::Malformed => (StatusCode::BAD_REQUEST, "malformed", "the report is not a JSON array of tokens"),
+        Unfit::NotSigned => (StatusCode::FORBIDDEN, "not_signed", "the report is not signed by a key that GitHub uses"),
+        Unfit::Replayed => (StatusCode::CONFLICT, "replayed", "the report was handled before"),
     };
-    Refusal::new(status, reason, error.to_string()).into_response()
+    Refusal::new(status, reason, detail).into_response()
 }
 
 fn unavailable(error: &(dyn Error + 'static)) -> Response {

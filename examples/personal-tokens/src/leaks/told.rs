@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use keyfob::{Actor, Finder, LeakOutcome, LeakReport, ProjectId, Redactor, Timestamp, TokenId, TokenKey};
+use keyfob::{
+    Actor, ProjectId, Timestamp, TokenId, TokenKey,
+    leak::{Finder, LeakOutcome, LeakReport, Redactor},
+};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -48,7 +51,7 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
 /// text around, and without the secret that may be in it. In this order, because a secret is whole
 /// again only after nothing parts it. Redacted before, the part behind such a character would stay.
 fn shown(finder: &Finder, url: &str) -> String {
-    let url: String = url.chars().filter(|letter| keyfob::is_shown(*letter)).take(READ_OF_URL).collect();
+    let url: String = url.chars().filter(|letter| keyfob::record::is_shown(*letter)).take(READ_OF_URL).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
     // Into memory, which takes all.
     let _ = redactor.write_all(url.as_bytes());

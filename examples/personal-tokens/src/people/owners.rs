@@ -1,6 +1,9 @@
 //! What keyfob asks at each verification: whether the token's owner may still act, and in this project.
 
-use keyfob::{OwnerId, OwnerState, Owners, OwnersError, ProjectId};
+use keyfob::{
+    OwnerId, ProjectId,
+    owners::{OwnerState, Owners, OwnersError},
+};
 use sqlx::SqlitePool;
 
 use crate::people::accounts;

@@ -4,7 +4,11 @@
 //! are dropped, counted and logged: a request never waits for its own trail. What people do has a queue of its own, because the
 //! holders of ended tokens cause refusals without end.
 
-use keyfob::{Actor, Clock, Event, EventSink, RevocationReason, TokenKey, TokenView};
+use keyfob::{
+    Actor, Clock, TokenKey, TokenView,
+    events::{Event, EventSink},
+    record::RevocationReason,
+};
 use sqlx::{SqliteConnection, SqlitePool};
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -129,7 +133,7 @@ impl Audit {
 
 impl EventSink for Audit {
     fn record(&self, event: &Event<'_>) {
-        keyfob::TracingSink.record(event);
+        keyfob::events::TracingSink.record(event);
         if let Some(refusal) = Refusal::of(event) {
             let at = self.clock.now().as_unix_millis();
             return self.send(&self.refusals, Message::Refused { at, refusal });

@@ -1,6 +1,10 @@
 //! Stores the groups of tokens that were revoked, one row each, for the audit trail.
 
-use keyfob::{Actor, ProjectId, Revocation, RevocationReason, RevokeGroup, TokenView};
+use keyfob::{
+    Actor, ProjectId, TokenView,
+    record::{Revocation, RevocationReason},
+    store::RevokeGroup,
+};
 use sqlx::{SqliteConnection, SqlitePool};
 
 /// A group of tokens that was revoked in one project.

@@ -1,6 +1,9 @@
 //! A person's tokens in a project: a page of them, or all. Those they deleted are not among them.
 
-use keyfob::{Cursor, FoldedName, Life, ListOrder, ListQuery, PageSize, Status, StatusFilter, TokenView};
+use keyfob::{
+    Status, TokenView,
+    store::{Cursor, FoldedName, ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup},
+};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -79,7 +82,7 @@ pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnTok
 fn query(app: &App, user: &User, project: &Project) -> ListQuery {
     let mut query = ListQuery::new(project.project_id());
     query.owner = Some(user.owner_id());
-    query.status = Some(StatusFilter { life: Life::Except(Status::Revoked), at: app.tokens.now() });
+    query.status = Some(StatusFilter { life: StatusGroup::Except(Status::Revoked), at: app.tokens.now() });
     query
 }
 

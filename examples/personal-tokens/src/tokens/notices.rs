@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob::{NoticeStage, PageSize, ProjectId, Timestamp, TokenId, TokenKey, TokenView};
+use keyfob::{ProjectId, Timestamp, TokenId, TokenKey, TokenView, notices::NoticeStage, store::PageSize};
 
 use crate::app::App;
 use crate::people::accounts::User;

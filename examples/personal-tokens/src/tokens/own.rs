@@ -4,9 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, ChangeError, Invalid, IssueError, Issued, Lifetime, MintError, Name, NewToken, PlaintextToken, PolicyError,
-    RevocationReason, RevokeGroup, RotateError, Rotated, Rotation, ScopeSet, Status, StoreError, StoreErrorKind,
-    SuccessionError, Timestamp, TokenKey, TokenView,
+    Actor, Error, ErrorKind, Invalid, Issued, Lifetime, Name, NewToken, PlaintextToken, ScopeSet, Status, Timestamp,
+    TokenKey, TokenView,
+    policy::PolicyBreach,
+    record::RevocationReason,
+    rotation::{Rotated, Rotation},
+    store::RevokeGroup,
 };
 use uuid::Uuid;
 
@@ -31,7 +34,7 @@ pub enum Refused {
     Search(Invalid),
     Expiry(ExpiryError),
     Grace(ExpiryError),
-    Policy(PolicyError),
+    Policy(Error),
     TooMany,
     Scopes(Invalid),
     /// The token is not in a state for this.
@@ -55,20 +58,23 @@ impl Refused {
         Self::Failed
     }
 
-    /// A token that was not made. Only a fault of the generator is not for the person.
-    fn by_mint(error: MintError) -> Self {
-        match error {
-            MintError::Policy(PolicyError::GraceTooLong { max }) => Self::Grace(ExpiryError::Long { max }),
-            MintError::Policy(error) => Self::Policy(error),
-            MintError::Within(error) => Self::State(error.to_string()),
-            error => Self::failed(error),
-        }
-    }
-
-    /// A store that did not do it: only a conflict is for the person, who may try again.
-    fn by_store(error: StoreError) -> Self {
+    /// Says what a person is told of an error. Faults of the store and the generator are for the log.
+    pub fn by(error: Error) -> Self {
         match error.kind() {
-            StoreErrorKind::Conflict | StoreErrorKind::IssuerChanged => Self::Conflict,
+            ErrorKind::Policy(PolicyBreach::GraceTooLong) => match error.bound() {
+                Some(max) => Self::Grace(ExpiryError::Long { max }),
+                None => Self::Policy(error),
+            },
+            ErrorKind::Policy(_) => Self::Policy(error),
+            ErrorKind::Limit => Self::TooMany,
+            ErrorKind::NotFound => Self::Unknown,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::PredecessorInGrace(until) => Self::PredecessorInGrace(until),
+            ErrorKind::Ended(_)
+            | ErrorKind::Inactive(_)
+            | ErrorKind::AlreadyRotated
+            | ErrorKind::NotRotated
+            | ErrorKind::OutsideIssuer(_) => Self::State(error.to_string()),
             _ => Self::failed(error),
         }
     }
@@ -81,9 +87,9 @@ impl fmt::Display for Refused {
             Self::Expiry(error) => write!(f, "expires: {error}"),
             Self::Grace(error) => write!(f, "grace: {error}"),
             Self::Policy(error) => error.fmt(f),
+            Self::PredecessorInGrace(until) => Error::from(ErrorKind::PredecessorInGrace(*until)).fmt(f),
             Self::Scopes(invalid) => invalid.fmt(f),
             Self::State(text) => f.write_str(text),
-            Self::PredecessorInGrace(until) => SuccessionError::PredecessorInGrace(*until).fmt(f),
             Self::Conflict => f.write_str("the token was changed at the same time: look at it and try again"),
             Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
@@ -117,13 +123,8 @@ pub async fn issue(
     let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
     let owner = user.owner_id();
     let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime).with_scopes(scopes);
-    let Issued { token, record } = match app.tokens.issue(&Actor::from(&owner), new).await {
-        Ok(issued) => issued,
-        Err(IssueError::Mint(error)) => return Err(Refused::by_mint(error)),
-        Err(IssueError::Limit) => return Err(Refused::TooMany),
-        Err(IssueError::Store(error)) => return Err(Refused::by_store(error)),
-        Err(error) => return Err(Refused::failed(error)),
-    };
+    let issued = app.tokens.issue(&Actor::from(&owner), new).await;
+    let Issued { token, record } = issued.map_err(Refused::by)?;
     let name = app.names.of(&record.key(), user.id).await.map_err(Refused::failed)?;
     Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
 }
@@ -137,16 +138,7 @@ pub async fn rotate(
 ) -> Result<(OwnToken, PlaintextToken), Refused> {
     let actor = Actor::from(&user.owner_id());
     let rotated = app.tokens.rotate(&actor, &token.view.key(), Rotation::with_grace(grace)).await;
-    let Rotated { issued, .. } = match rotated {
-        Ok(rotated) => rotated.ok_or(Refused::Unknown)?,
-        Err(RotateError::Refused(SuccessionError::Mint(error))) => return Err(Refused::by_mint(error)),
-        Err(RotateError::Refused(SuccessionError::PredecessorInGrace(until))) => {
-            return Err(Refused::PredecessorInGrace(until));
-        }
-        Err(RotateError::Refused(refused)) => return Err(Refused::State(refused.to_string())),
-        Err(RotateError::Store(error)) => return Err(Refused::by_store(error)),
-        Err(error) => return Err(Refused::failed(error)),
-    };
+    let Rotated { issued, .. } = rotated.map_err(Refused::by)?;
     let name = app.names.of(&issued.record.key(), user.id).await.map_err(Refused::failed)?;
     Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
 }
@@ -175,12 +167,7 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
         true => app.tokens.disable(&actor, &key).await,
         false => app.tokens.enable(&actor, &key).await,
     };
-    match changed {
-        Ok(view) => Ok(OwnToken { name: token.name, view: view.ok_or(Refused::Unknown)? }),
-        Err(ChangeError::Refused(refused)) => Err(Refused::State(refused.to_string())),
-        Err(ChangeError::Store(error)) => Err(Refused::by_store(error)),
-        Err(error) => Err(Refused::failed(error)),
-    }
+    Ok(OwnToken { name: token.name, view: changed.map_err(Refused::by)? })
 }
 
 /// So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.

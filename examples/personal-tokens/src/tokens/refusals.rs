@@ -3,7 +3,7 @@
 //! The holder of a token causes its refusals, so they must neither hide what people did to it nor
 //! fill the database.
 
-use keyfob::{Event, Rejection, TokenKey, TokenView};
+use keyfob::{Rejection, TokenKey, TokenView, events::Event};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::tokens::audit::Entry;

@@ -9,8 +9,9 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use keyfob::{
-    Actor, CountQuery, Life, OwnerId, ProjectId, ProjectsQuery, RevocationReason, RevokeGroup, StatusFilter,
-    StoreMaintenance, TokenStore,
+    Actor, OwnerId, ProjectId, TokenStore,
+    record::RevocationReason,
+    store::{CountQuery, ProjectsQuery, RevokeGroup, StatusFilter, StatusGroup, StoreMaintenance},
 };
 use serde::Deserialize;
 
@@ -140,7 +141,7 @@ pub async fn reinstate(
 async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
     let mut count = CountQuery::new(project);
     count.owner = owner;
-    count.status = Some(StatusFilter { life: Life::Live, at: app.tokens.now() });
+    count.status = Some(StatusFilter { life: StatusGroup::Live, at: app.tokens.now() });
     app.tokens.store().count(&count).await.map_err(Refused::failed)
 }
 

@@ -7,8 +7,9 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, Redirect};
 use keyfob::{
-    Actor, Cursor, ListQuery, OwnerId, PageSize, ProjectId, ProjectsQuery, RevocationReason, StoreMaintenance, TokenId,
-    TokenKey, TokenView,
+    Actor, OwnerId, ProjectId, TokenId, TokenKey, TokenView,
+    record::RevocationReason,
+    store::{Cursor, ListQuery, PageSize, ProjectsQuery, StoreMaintenance},
 };
 use serde::Deserialize;
 
@@ -174,6 +175,6 @@ pub async fn revoke(
     let key = key(&project, &id)?;
     let actor = Actor::from(&signed_in.user.owner_id());
     let revoked = app.tokens.revoke(&actor, &key, RevocationReason::PrivilegeWithdrawn).await;
-    revoked.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
+    revoked.map_err(Refused::by)?;
     Ok(Redirect::to(&format!("/admin/projects/{project}")))
 }

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use keyfob::Refusal;
+use keyfob::axum::Refusal;
 
 use crate::web::error::PageError;
 

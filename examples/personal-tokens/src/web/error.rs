@@ -85,13 +85,13 @@ impl IntoResponse for PageError {
 /// A refusal in the words of the form.
 pub fn in_words(refused: &Refused) -> String {
     match refused {
-        Refused::Name(invalid) => match invalid.flaw() {
-            keyfob::Flaw::Empty => "Give the token a name.".into(),
-            keyfob::Flaw::TooLong { max } => format!("The name may have at most {max} characters."),
+        Refused::Name(invalid) => match invalid.kind() {
+            keyfob::error::InvalidKind::Empty => "Give the token a name.".into(),
+            keyfob::error::InvalidKind::TooLong { max } => format!("The name may have at most {max} characters."),
             _ => "The name holds a character that is not allowed.".into(),
         },
-        Refused::Search(invalid) => match invalid.flaw() {
-            keyfob::Flaw::TooLong { max } => format!("The search may have at most {max} characters."),
+        Refused::Search(invalid) => match invalid.kind() {
+            keyfob::error::InvalidKind::TooLong { max } => format!("The search may have at most {max} characters."),
             _ => "The search holds a character that is not allowed.".into(),
         },
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),

@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use keyfob::{ListOrder, PlaintextToken, Timestamp, TokenKind};
+use keyfob::{PlaintextToken, Timestamp, TokenKind, store::ListOrder};
 use serde::Deserialize;
 
 use crate::app::App;

@@ -1,6 +1,9 @@
 //! What of the list a person looks at, as it stands in the page's address: project, search, order, page, integration.
 
-use keyfob::{Cursor, Expiry, FoldedName, Invalid, ListOrder, ProjectId, SortKey, TokenView};
+use keyfob::{
+    Invalid, ProjectId, TokenView,
+    store::{Cursor, Expiry, FoldedName, ListOrder, SortKey},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::tokens::listing::{Listing, Place};

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use fantoccini::elements::Element;
@@ -15,6 +16,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{self, Host};
+
+/// How long a test waits for what the browser is to show. A busy machine takes seconds for a page.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two looks at it.
+const POLL: Duration = Duration::from_millis(20);
 
 /// A host behind a port, and a browser in which its first person is signed in.
 pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
@@ -71,13 +77,14 @@ impl Browser {
     /// The file that a download brings, taken away from where the browser put it.
     pub async fn downloaded(&self, name: &str) -> String {
         let path = self.downloads.join(name);
-        for _ in 0..100 {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
             // The browser writes under another name until all is there.
             if let Ok(text) = std::fs::read_to_string(&path) {
                 std::fs::remove_file(&path).unwrap();
                 return text;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(POLL).await;
         }
         panic!("{name} was not downloaded");
     }
@@ -100,7 +107,7 @@ impl Browser {
     }
 
     pub async fn find(&self, css: &str) -> Element {
-        let found = self.client.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(css)).await;
+        let found = self.client.wait().at_most(PATIENCE).every(POLL).for_element(Locator::Css(css)).await;
         found.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
@@ -139,12 +146,13 @@ impl Browser {
     }
 
     pub async fn until(&self, condition: &str, css: &str) {
-        for _ in 0..100 {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
             let holds = self.client.execute(&format!("return {condition}"), vec![json!(css)]).await;
             if holds.is_ok_and(|holds| holds == json!(true)) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(POLL).await;
         }
         panic!("never so at {css}: {condition}\n{}", self.client.source().await.unwrap());
     }
@@ -175,6 +183,34 @@ pub struct Driver {
     profile: TempDir,
     downloads: TempDir,
     chromium: PathBuf,
+    _turn: Turn,
+}
+
+/// How many browsers run at the same time: more are slower on two cores than one after the other.
+const MOST_BROWSERS: usize = 3;
+
+static BROWSERS: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// One of [`MOST_BROWSERS`] turns, given back at its end.
+struct Turn;
+
+impl Turn {
+    /// Waits for one. It blocks the thread, which has nothing else to do before its browser starts.
+    fn take() -> Self {
+        let browsers = BROWSERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut browsers =
+            ENDED.wait_while(browsers, |browsers| *browsers >= MOST_BROWSERS).unwrap_or_else(PoisonError::into_inner);
+        *browsers += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *BROWSERS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
 }
 
 impl Driver {
@@ -184,6 +220,7 @@ impl Driver {
             println!("skipped: chromium and chromedriver are not installed");
             return None;
         };
+        let turn = Turn::take();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new(chromedriver);
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
@@ -193,6 +230,7 @@ impl Driver {
             profile: tempfile::tempdir().unwrap(),
             downloads: tempfile::tempdir().unwrap(),
             chromium,
+            _turn: turn,
         })
     }
 
@@ -207,11 +245,12 @@ impl Driver {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(options.as_object().unwrap().clone());
         let url = format!("http://127.0.0.1:{}", self.port);
-        for _ in 0..100 {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
             if tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(POLL).await;
         }
         builder.connect(&url).await.unwrap()
     }
@@ -222,11 +261,12 @@ impl Drop for Driver {
         // Asked first, chromedriver ends its browser; killed, it would leave it behind.
         if let Ok(mut stream) = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
             let _ = std::io::Write::write_all(&mut stream, b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-            for _ in 0..30 {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(3) {
                 if matches!(self.child.try_wait(), Ok(Some(_))) {
                     return;
                 }
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(POLL);
             }
         }
         let _ = self.child.kill();

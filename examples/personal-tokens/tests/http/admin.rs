@@ -1,0 +1,327 @@
+//! What an administrator sees and does, and that nobody else does.
+
+use std::time::Duration;
+
+use keyfob::{
+    Actor, ProjectId, Rejection, TokenId, TokenKey,
+    events::{Event, EventSink},
+    leak::LeakedToken,
+    record::RevocationReason,
+};
+use personal_tokens::setup::{self, Settings};
+use serde_json::Value;
+
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
+
+const PAGE: &str = "/settings/tokens";
+
+fn text(made: &Value) -> String {
+    made["token"].as_str().unwrap().to_owned()
+}
+
+/// The public id of a token.
+fn id(token: &str) -> &str {
+    token.rsplit('_').nth(1).unwrap()
+}
+
+#[tokio::test]
+async fn an_administrator_sees_who_holds_what_and_ends_it() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let hers = text(&eve.make("Eve's script", Some(shared)).await);
+    let own = text(&eve.make("Eve's own", None).await);
+    let mine = text(&ada.make("Ada's", Some(shared)).await);
+    host.with_token(WHOAMI, &hers).await.is(200);
+
+    let page = ada.get(&format!("/admin/projects/{shared}")).await.is(200);
+    for word in ["Eve&#39;s script", "<td data-label=\"Person\">eve</td>", "Ada&#39;s", id(&hers), id(&mine)] {
+        assert!(page.body.contains(word), "{word}");
+    }
+    assert!(!page.body.contains(id(&own)));
+    let person = ada.get("/admin/people/2").await.is(200).body;
+    assert!(person.contains(id(&hers)) && person.contains(id(&own)) && !person.contains(id(&mine)));
+    for page in [&page.body, &person] {
+        crate::support::assert_holds_no_part(page, &hers);
+    }
+
+    let (csrf, at) = (page.field("csrf"), format!("/admin/tokens/{shared}/{}", id(&hers)));
+    let revoke = format!("{at}/revoke");
+    ada.post_form(&revoke, "csrf=wrong").await.is(403);
+    host.with_token(WHOAMI, &hers).await.is(200);
+    ada.post_form(&revoke, &format!("csrf={csrf}")).await.is(303);
+    host.with_token(WHOAMI, &hers).await.is_problem(401, "revoked");
+    host.with_token(WHOAMI, &mine).await.is(200);
+    let page = ada.get(&format!("/admin/projects/{shared}")).await.is(200).body;
+    assert!(page.contains("just now by ada: privilege_withdrawn"), "{page}");
+    assert!(ada.get(&at).await.is(200).body.contains("<td data-label=\"What\">revoked</td>"));
+    ada.post_form(&format!("/admin/tokens/{shared}/{}/revoke", id(&own)), &format!("csrf={csrf}")).await.is(404);
+    for path in ["/admin/people/99", "/admin/projects/99", "/admin/tokens/1/x", "/admin/tokens/-/1aaaaaaaaaaaaaaa"] {
+        ada.get(path).await.is(404);
+    }
+
+    let csrf = eve.get(PAGE).await.field("csrf");
+    for path in ["/admin", "/admin/people/2", &format!("/admin/projects/{shared}"), &at, "/admin/models"] {
+        eve.get(path).await.is(404);
+    }
+    let of_ada = format!("/admin/tokens/{shared}/{}/revoke", id(&mine));
+    eve.post_form(&of_ada, &format!("csrf={csrf}")).await.is(404);
+    host.with_token(WHOAMI, &mine).await.is(200);
+}
+
+#[tokio::test]
+async fn a_long_list_goes_on() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for number in 0..51 {
+        ada.make(&format!("n{number}"), None).await;
+    }
+    let first = ada.get("/admin/projects/1").await.is(200).body;
+    assert_eq!(first.matches("<a class=\"name\"").count(), 50);
+    let more = first.split("<a class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let second = ada.get(more).await.is(200).body;
+    assert_eq!(second.matches("<a class=\"name\"").count(), 1);
+    assert!(!second.contains("More of"));
+}
+
+#[tokio::test]
+async fn an_administrator_ends_all_tokens_of_a_project() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let there = [text(&ada.make("a", Some(shared)).await), text(&eve.make("b", Some(shared)).await)];
+    let elsewhere = text(&ada.make("c", None).await);
+    let path = format!("/admin/projects/{shared}/revoke-all");
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    ada.post_form(&path, "csrf=wrong&typed=Open+library").await.is(403);
+    assert_ne!(ada.post_form(&path, &format!("csrf={csrf}&typed=Open")).await.status, 303);
+    host.with_token(WHOAMI, &there[0]).await.is(200);
+    let done = ada.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
+    assert_eq!(done.header("location"), "/admin?revoked=2");
+    for token in &there {
+        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    }
+    host.with_token(WHOAMI, &elsewhere).await.is(200);
+    // There is no such page for anybody else.
+    eve.get("/admin").await.is(404);
+    let csrf = eve.get(PAGE).await.field("csrf");
+    eve.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(404);
+}
+
+#[tokio::test]
+async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let trail_of = async |token: &str, project: i64| {
+        host.app.audit.written().await;
+        ada.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
+    };
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+
+    // An administrator revokes all tokens of an owner, who has revoked one of them before.
+    let ended = eve.make("before", Some(shared)).await;
+    eve.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
+    host.clock.advance(Duration::from_secs(60));
+    let hers = [text(&eve.make("a", Some(shared)).await), text(&eve.make("b", Some(shared)).await)];
+    let mine = text(&ada.make("c", Some(shared)).await);
+    ada.post_form("/admin/people/2/revoke-all", &format!("csrf={csrf}&typed=eve")).await.is(303);
+    for token in &hers {
+        let trail = trail_of(token, shared).await;
+        let line = trail.split("<tr>").find(|row| row.contains("\"What\">revoked<")).expect(&trail);
+        assert!(line.contains("privilege withdrawn, with all tokens of its owner") && line.contains(">you<"), "{line}");
+    }
+    let trail = trail_of(&text(&ended), shared).await;
+    assert_eq!(trail.matches("\"What\">revoked<").count(), 1, "{trail}");
+    assert!(trail.contains(">eve<") && !trail.contains("with all tokens"), "{trail}");
+    assert!(!trail_of(&mine, shared).await.contains("\"What\">revoked<"));
+
+    // The administrator revokes all tokens of a project, and an owner all of her own.
+    host.clock.advance(Duration::from_secs(60));
+    ada.post_form(&format!("/admin/projects/{shared}/revoke-all"), &format!("csrf={csrf}&typed=Open+library"))
+        .await
+        .is(303);
+    let trail = trail_of(&mine, shared).await;
+    assert!(trail.contains("cessation of operation, with all tokens of the project"), "{trail}");
+    let own = text(&eve.make("own", None).await);
+    host.clock.advance(Duration::from_secs(60));
+    eve.post_to(REVOKE_ALL, "").await.is(200);
+    let eves = host.app.projects.personal(2).await.unwrap().unwrap().id;
+    let trail = trail_of(&own, eves).await;
+    assert!(
+        trail.contains("cessation of operation, with all tokens of its owner") && trail.contains(">eve<"),
+        "{trail}"
+    );
+}
+
+/// The entry of the token's own revocation was lost, and all tokens of its project are revoked after
+/// it.
+#[tokio::test]
+async fn trail_names_no_group_that_another_revoked_or_for_another_reason() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let shared = ada.project("Open library").await;
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    // Her own reason is that of the group, and the administrator revokes the group too.
+    let by_another = eve.make("a", Some(shared)).await;
+    eve.delete(&format!("{TOKENS}{}", by_another["uuid"].as_str().unwrap())).await.is(204);
+    let for_another_reason = text(&eve.make("b", Some(shared)).await);
+    let revoke = format!("/admin/tokens/{shared}/{}/revoke", id(&for_another_reason));
+    ada.post_form(&revoke, &format!("csrf={csrf}")).await.is(303);
+    let with_group = text(&eve.make("c", Some(shared)).await);
+    host.app.audit.written().await;
+    sqlx::query("DELETE FROM token_events WHERE event = 'revoked'").execute(&host.app.pool).await.unwrap();
+    let all = format!("/admin/projects/{shared}/revoke-all");
+    ada.post_form(&all, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
+    for (token, words, who, is_with_group) in [
+        (&text(&by_another), "cessation of operation", ">eve<", false),
+        (&for_another_reason, "privilege withdrawn", ">you<", false),
+        (&with_group, "cessation of operation", ">you<", true),
+    ] {
+        let page = trail(&ada, token).await;
+        let line = line(&page, "revoked");
+        assert!(line.contains(words) && line.contains(who), "{line}");
+        assert_eq!(line.contains("with all tokens"), is_with_group, "{line}");
+    }
+}
+
+/// Returns the trail of a token, as an administrator sees it.
+async fn trail(admin: &Person<'_>, token: &str) -> String {
+    let project = token.split('_').nth(2).unwrap();
+    admin.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
+}
+
+/// Returns the line of this event.
+#[track_caller]
+fn line<'t>(trail: &'t str, event: &str) -> &'t str {
+    let what = format!("\"What\">{event}<");
+    let mut lines = trail.split("<tr>").filter(|line| line.contains(&what));
+    let line = lines.next().unwrap_or_else(|| panic!("no line {event}: {trail}"));
+    assert!(lines.next().is_none(), "{event} has several lines: {trail}");
+    line
+}
+
+async fn count(host: &Host, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&host.app.pool).await.unwrap()
+}
+
+/// Moves the clock to the beginning of a UTC day.
+fn begin_day(host: &Host) {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let left = DAY - host.app.tokens.now().as_unix_millis() % DAY;
+    host.clock.advance(Duration::from_millis(left.unsigned_abs()));
+}
+
+/// The holder of a revoked token presents it, and reports it, once a second.
+#[tokio::test]
+async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
+    let host = Host::start().await;
+    begin_day(&host);
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = text(&made);
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    let (reporter, leaked) = (Actor::new("a leak report").unwrap(), LeakedToken::new(&token).unwrap());
+    for _ in 0..101 {
+        host.clock.advance(Duration::from_secs(1));
+        host.with_token(WHOAMI, &token).await.is(401);
+        host.app.tokens.report_leak(&reporter, &leaked).await.unwrap();
+    }
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+    assert!(line(&page, "issued").contains(">you<"));
+    // All of a day is one line, with the last time.
+    let refused = line(&page, "failed");
+    assert!(refused.contains("revoked, 101 times that day") && refused.contains("just now"), "{refused}");
+    let reported = line(&page, "leaked");
+    assert!(reported.contains(">a leak report<") && reported.contains("reported again, 101 times"), "{reported}");
+    assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 2);
+
+    // The next day is another line, and of each token a bounded number is kept.
+    for _ in 0..110 {
+        host.clock.advance(Duration::from_secs(24 * 60 * 60));
+        host.with_token(WHOAMI, &token).await.is(401);
+        host.app.audit.written().await;
+    }
+    assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 100);
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+    assert_eq!(page.matches("\"What\">failed<").count(), 100);
+}
+
+/// Nothing is written between these events: the test does not wait, and it has one thread.
+#[tokio::test]
+async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = text(&ada.make("CI", None).await);
+    host.app.audit.written().await;
+    let project = ProjectId::new(token.split('_').nth(2).unwrap()).unwrap();
+    let key = TokenKey { project, id: TokenId::new(id(&token)).unwrap() };
+    for _ in 0..10_000 {
+        host.app.audit.record(&Event::Failed { key: Some(key), rejection: Rejection::Disabled, left_out: 0 });
+    }
+    let actor = Actor::new("1").unwrap();
+    host.app.audit.record(&Event::Revoked { key, actor: &actor, reason: RevocationReason::KeyCompromise });
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("key compromise"));
+    assert!(line(&page, "failed").contains("disabled, 1024 times that day"), "{page}");
+    assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
+}
+
+/// Texts of tokens that never were are made up by anybody: the prefix and the checksum are public.
+#[tokio::test]
+async fn refusals_of_tokens_that_are_not_there_are_not_kept() {
+    let (host, elsewhere) = (Host::start().await, Host::start().await);
+    let foreign = text(&elsewhere.ada().await.make("CI", None).await);
+    host.with_token(WHOAMI, &foreign).await.is(401);
+    host.app.audit.written().await;
+    assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 0);
+    assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 0);
+}
+
+/// A version before wrote each refusal as a row of its own among the others.
+#[tokio::test]
+async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
+    let host = Host::start().await;
+    begin_day(&host);
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = text(&made);
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    host.app.audit.written().await;
+    let (project, id) = (token.split('_').nth(2).unwrap(), id(&token));
+    let at = host.app.tokens.now().as_unix_millis();
+    let mut before = vec![("leaked", "a leak report", ""); 3];
+    before.extend([("failed", "", "revoked, 4 more before"); 150]);
+    before.extend([
+        ("failed", "", "digest, 7 more before"),
+        ("failed", "", "unknown, 9 more before"),
+        ("reused", "", "2 more before"),
+    ]);
+    for (number, (event, actor, detail)) in (0..).zip(before) {
+        let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
+        let row = sqlx::query(sql).bind(at + number).bind(project).bind(id).bind(event).bind(actor).bind(detail);
+        row.execute(&host.app.pool).await.unwrap();
+    }
+    // Also if a process of an earlier version writes them while this one runs.
+    let page = trail(&ada, &token).await;
+    assert!(line(&page, "revoked").contains("cessation of operation"));
+
+    // That version had no such table.
+    sqlx::raw_sql("DROP TABLE token_refusals").execute(&host.app.pool).await.unwrap();
+    // Twice, of which the second finds nothing to fold.
+    for _ in 0..2 {
+        setup::open(host.dir(), Settings::default(), std::sync::Arc::new(host.clock.clone())).await.unwrap();
+        let page = trail(&ada, &token).await;
+        for (event, words) in [("issued", ""), ("revoked", "cessation of operation"), ("reused", "3 times that day")] {
+            assert!(line(&page, event).contains(words), "{event}: {page}");
+        }
+        assert!(page.contains("revoked, 750 times that day"), "{page}");
+        // A refusal before the proof counts others, of any token.
+        assert!(page.contains("digest, once or more that day"), "{page}");
+        assert!(page.contains("reported again, 2 times that day"), "{page}");
+        assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 3);
+        assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 4);
+    }
+}

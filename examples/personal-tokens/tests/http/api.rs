@@ -1,0 +1,411 @@
+//! Every shape and status code of the JSON API, of its two doors and of the refusals.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use personal_tokens::setup::Settings;
+use serde_json::{Value, json};
+
+use crate::support::{Host, REVOKE_ALL, TOKENS, WHOAMI};
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn a_token_is_told_once_and_masked_ever_after() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
+
+    let made = ada.make("VSCode Integration", None).await;
+    assert_eq!(made.as_object().unwrap().len(), 11);
+    let token = made["token"].as_str().unwrap();
+    assert!(token.starts_with("demo_pat_1_"));
+    assert_eq!((&made["user_id"], &made["name"]), (&json!(1), &json!("VSCode Integration")));
+    assert!(made["id"].is_i64());
+    assert_eq!(made["uuid"].as_str().unwrap().len(), 36);
+    let expires: keyfob::Timestamp = made["expires"].as_str().unwrap().parse().unwrap();
+    assert_eq!(expires.saturating_since(host.app.tokens.now()), Duration::from_secs(30 * 86_400));
+
+    let mut masked = made.clone();
+    masked["token"] = format!("{}_****", token.rsplit_once('_').unwrap().0).into();
+    assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([masked]));
+    let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
+    assert_eq!(ada.get(&path).await.is(200).json(), masked);
+
+    assert_eq!(ada.delete(&path).await.is(204).body, "");
+    ada.get(&path).await.is(404);
+    assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "there is no such token"}));
+    assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
+}
+
+/// Existing clients know the first six.
+#[tokio::test]
+async fn the_fields_stand_in_their_order() {
+    let host = Host::start().await;
+    let body = host.ada().await.post(json!({"name": "n"})).await.is(200).body;
+    let fields = [
+        "id",
+        "uuid",
+        "user_id",
+        "name",
+        "expires",
+        "token",
+        "project_id",
+        "status",
+        "created_at",
+        "last_used_at",
+        "scopes",
+    ];
+    let at: Vec<_> = fields.iter().map(|field| body.find(&format!("\"{field}\":")).unwrap()).collect();
+    assert!(at.is_sorted(), "{body}");
+}
+
+#[tokio::test]
+async fn the_list_runs_over_all_projects() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for (name, project) in [("one", "Personal (ada)"), ("two", "Difference engine"), ("three", "Open library")] {
+        ada.make(name, Some(ada.project(project).await)).await;
+    }
+    let list = ada.get(TOKENS).await.is(200).json();
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|token| token["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn expirations() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let make = async |expires: Value| ada.post(json!({"name": "n", "expires": expires})).await;
+    for (measure, value, seconds) in [
+        ("seconds", 90, 90),
+        ("minutes", 5, 300),
+        ("hours", 2, 7_200),
+        ("days", 366, 31_622_400),
+        ("weeks", 4, 2_419_200),
+    ] {
+        let made = make(json!({"measure": measure, "value": value})).await.is(200).json();
+        let expires: keyfob::Timestamp = made["expires"].as_str().unwrap().parse().unwrap();
+        assert_eq!(expires.saturating_since(host.app.tokens.now()), Duration::from_secs(seconds));
+    }
+    assert_eq!(make(Value::Null).await.is(200).json()["expires"], Value::Null);
+    let by_default = ada.post(json!({"name": "n"})).await.is(200).json();
+    assert!(by_default["expires"].is_string(), "left out is the policy's default, not never");
+
+    for value in
+        [json!(0), json!(-1), json!(1.5), json!("1"), json!(null), json!(367), json!(i64::MAX), json!(u64::MAX)]
+    {
+        let answer = make(json!({"measure": "days", "value": value})).await.is(400);
+        assert!(answer.json()["error"].is_string(), "{value}");
+    }
+    for expires in [json!("never"), json!(1), json!({"measure": "years", "value": 1}), json!({"measure": "days"})] {
+        assert!(make(expires).await.is(400).json()["error"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn never_only_where_the_administrator_allows_it() {
+    let host = Host::start_with(Settings { allow_never: false, ..Settings::default() }).await;
+    let ada = host.ada().await;
+    let refused = ada.post(json!({"name": "n", "expires": null})).await.is(400);
+    assert_eq!(refused.json(), json!({"error": "a token must expire"}));
+    let page = ada.get("/settings/tokens?new=1").await.is(200);
+    assert!(page.body.contains("value=\"weeks\"") && !page.body.contains("value=\"never\""));
+}
+
+#[tokio::test]
+async fn bodies_that_are_refused() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for body in [
+        "",
+        "[]",
+        "{}",
+        "{\"name\": 1}",
+        "{\"name\": \"n\"",
+        "{\"name\": \"\"}",
+        "{\"name\": \" \\n\"}",
+        "{\"name\": \"a\\u0000b\"}",
+        // Whose token it is comes from the session.
+        "{\"name\": \"n\", \"user_id\": 2}",
+        "{\"name\": \"n\", \"owner\": \"2\"}",
+        "{\"name\": \"n\", \"owner_id\": 2}",
+        "{\"name\": \"n\", \"created_by\": \"2\"}",
+        "{\"name\": \"n\", \"kind\": \"service\"}",
+        "{\"name\": \"n\", \"id\": 1}",
+        "{\"name\": \"n\", \"token\": \"demo_pat_1\"}",
+        // A field twice, and fields without their names.
+        "{\"name\": \"n\", \"name\": \"m\"}",
+        "[\"n\", null, null, \"\"]",
+        "{\"name\": \"n\", \"scopes\": [\"notes:read\"]}",
+        "{\"name\": \"n\", \"scopes\": \"\\u00e9\"}",
+    ] {
+        assert!(ada.post_text(body).await.is(400).json()["error"].is_string(), "{body}");
+    }
+    ada.post(json!({"name": "n".repeat(256)})).await.is(400);
+    ada.post(json!({"name": "n".repeat(20_000)})).await.is(413);
+    let plain = ada.request("POST", TOKENS).header("content-type", "text/plain");
+    host.send(plain.body("{\"name\": \"n\"}".into()).unwrap()).await.is(415);
+    assert_eq!(ada.get(TOKENS).await.json(), json!([]));
+    // Not even one that shows nowhere.
+    let (made,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_names").fetch_one(&host.app.pool).await.unwrap();
+    assert_eq!(made, 0);
+}
+
+#[tokio::test]
+async fn project_errors_have_a_code() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    for project in [json!("1"), json!(0), json!(-1), json!(1.0), json!(true), json!([1]), json!(u64::MAX)] {
+        let error = ada.post(json!({"name": "n", "project_id": project})).await.is(400).json()["error"].clone();
+        assert_eq!(keys(&error), ["code", "message", "type"]);
+        assert_eq!((&error["code"], &error["type"]), (&json!("invalid_project_id"), &json!("invalid_request_error")));
+    }
+    // Closed to her, and not there at all: the same answer.
+    for project in [ada.project("Difference engine").await, 1, 9_999] {
+        let error = eve.post(json!({"name": "n", "project_id": project})).await.is(403).json()["error"].clone();
+        assert_eq!((&error["code"], &error["type"]), (&json!("project_forbidden"), &json!("permission_error")));
+    }
+    let (engine, library) = (ada.project("Difference engine").await, ada.project("Open library").await);
+    assert_eq!((eve.get(TOKENS).await.json(), ada.get(TOKENS).await.json()), (json!([]), json!([])));
+    eve.make("n", Some(library)).await;
+    for project in [json!("1"), json!(0), json!(null)] {
+        let body = json!({"project_id": project}).to_string();
+        let error = eve.post_to(REVOKE_ALL, &body).await.is(400).json()["error"].clone();
+        assert_eq!(error["code"], "invalid_project_id");
+    }
+    let refused = eve.post_to(REVOKE_ALL, &json!({"project_id": engine}).to_string()).await.is(403);
+    assert_eq!(refused.json()["error"]["code"], "project_forbidden");
+    assert_eq!(eve.get(TOKENS).await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn anothers_token_is_refused() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let library = ada.project("Open library").await;
+    let made = ada.make("n", Some(library)).await;
+    let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
+    // As one that is not there: attacks.rs holds the answers beside each other.
+    eve.get(&path).await.is(404);
+    eve.delete(&path).await.is(400);
+    for verb in ["rotate", "disable", "enable"] {
+        eve.post_to(&format!("{path}/{verb}"), "").await.is(404);
+    }
+    assert_eq!(eve.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 0}));
+    assert_eq!(eve.get(TOKENS).await.json(), json!([]));
+    assert!(!eve.get(&format!("/settings/tokens?project={library}")).await.is(200).body.contains("demo_pat"));
+    host.with_token(WHOAMI, made["token"].as_str().unwrap()).await.is(200);
+
+    for unknown in ["x", "%ff", "%00", "00000000-0000-4000-8000-000000000000"] {
+        ada.get(&format!("{TOKENS}{unknown}")).await.is(404);
+        ada.delete(&format!("{TOKENS}{unknown}")).await.is(400);
+        for verb in ["rotate", "disable", "enable"] {
+            ada.post_to(&format!("{TOKENS}{unknown}/{verb}"), "").await.is(404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_session_there_is_nothing() {
+    let host = Host::start().await;
+    let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
+    for headers in [vec![], vec![("authorization", format!("Bearer {token}"))], vec![("cookie", "session=AAAA".into())]]
+    {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(host.with_headers(TOKENS, &headers).await.is(401).json(), json!({"error": "sign in first"}));
+        assert_eq!(host.with_headers("/settings/tokens", &headers).await.is(303).header("location"), "/sign-in");
+    }
+    // A token cannot make tokens.
+    let request = Request::post(TOKENS)
+        .header("authorization", format!("Bearer {token}"))
+        .header("origin", "http://localhost")
+        .header("host", "localhost")
+        .header("content-type", "application/json");
+    host.send(request.body("{\"name\": \"n\"}".into()).unwrap()).await.is(401);
+    for path in [REVOKE_ALL, "/api/v2/auth/token/x/rotate", "/api/v2/auth/token/x/disable"] {
+        let request = Request::post(path).header("authorization", format!("Bearer {token}"));
+        let request = request.header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap();
+        host.send(request).await.is(401);
+    }
+    host.with_token(WHOAMI, &token).await.is(200);
+}
+
+#[tokio::test]
+async fn forged_requests_are_refused() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let path = format!("{TOKENS}{}", ada.make("n", None).await["uuid"].as_str().unwrap());
+    for headers in [
+        vec![],
+        vec![("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "same-site")],
+        vec![("host", "localhost"), ("origin", "http://evil.example")],
+        vec![("host", "localhost"), ("origin", "null")],
+    ] {
+        let rotate = format!("{path}/rotate");
+        for (method, path) in [("DELETE", path.as_str()), ("POST", TOKENS), ("POST", &rotate), ("POST", REVOKE_ALL)] {
+            let mut request = Request::builder().method(method).uri(path).header("cookie", &ada.cookie);
+            request = request.header("content-type", "application/json");
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            host.send(request.body("{\"name\": \"n\"}".into()).unwrap()).await.is_problem(403, "cross_origin");
+        }
+        let mut request = Request::post("/sign-in").header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in &headers {
+            request = request.header(*name, *value);
+        }
+        let form = format!("name=ada&password={}", host.first.password);
+        assert!(host.send(request.body(form.into()).unwrap()).await.is(403).headers.get("set-cookie").is_none());
+    }
+    assert_eq!(ada.get(TOKENS).await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whoami_tells_who_a_token_speaks_for() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let station = ada.project("Weather station").await;
+    let made = ada.make("VSCode Integration", Some(station)).await;
+    let token = made["token"].as_str().unwrap();
+    let expected = json!({
+        "user": {"id": 1, "name": "ada"},
+        "project": {"id": station, "name": "Weather station"},
+        "token": {
+            "name": "VSCode Integration",
+            "public_id": token.split('_').nth(3).unwrap(),
+            "expires": made["expires"],
+        },
+    });
+    let (bearer, basic) = (format!("bearer  {token}"), format!("Basic {}", STANDARD.encode(format!("{token}:any"))));
+    for header in [("authorization", bearer.as_str()), ("authorization", &basic), ("x-api-key", token)] {
+        assert_eq!(host.with_headers(WHOAMI, &[header]).await.is(200).json(), expected);
+        let path = format!("/api/v2/projects/{station}/whoami");
+        assert_eq!(host.with_headers(&path, &[header]).await.is(200).json(), expected);
+    }
+    // The use shows.
+    assert!(ada.get(&format!("/settings/tokens?project={station}")).await.body.matches(">just now<").count() == 2);
+}
+
+#[tokio::test]
+async fn the_holder_is_told_what_is_wrong() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let engine = ada.project("Difference engine").await;
+    let made = ada.make("n", Some(engine)).await;
+    let token = made["token"].as_str().unwrap();
+
+    for other in [ada.project("Weather station").await.to_string(), "9999".into(), "somewhere".into()] {
+        let answer = host.with_token(&format!("/api/v2/projects/{other}/whoami"), token).await;
+        answer.is_problem(403, "wrong_project");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            "Bearer realm=\"personal-tokens\", error=\"insufficient_scope\", \
+             error_description=\"the token is for another project\""
+        );
+    }
+    for none in ["No-Project", "%ff"] {
+        host.with_token(&format!("/api/v2/projects/{none}/whoami"), token).await.is_problem(404, "not_found");
+    }
+
+    let end = host.app.tokens.now().saturating_add(Duration::from_secs(30 * 86_400));
+    host.clock.set(end.saturating_sub(Duration::from_millis(1)));
+    host.with_token(WHOAMI, token).await.is(200);
+    host.clock.set(end);
+    let answer = host.with_token(WHOAMI, token).await;
+    answer.is_problem(401, "expired");
+    assert!(answer.header("www-authenticate").ends_with("error_description=\"the token has expired\""));
+
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    let answer = host.with_token(WHOAMI, token).await;
+    answer.is_problem(401, "revoked");
+    assert!(answer.header("www-authenticate").ends_with("error_description=\"the token was revoked\""));
+}
+
+#[tokio::test]
+async fn who_holds_nothing_is_told_nothing() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let other = ada.make("m", None).await["token"].as_str().unwrap().to_owned();
+
+    let answer = host.with_headers(WHOAMI, &[]).await;
+    answer.is_problem(401, "missing_token");
+    assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"personal-tokens\"");
+    host.with_headers(WHOAMI, &[("cookie", &ada.cookie)]).await.is_problem(401, "missing_token");
+    host.with_headers(WHOAMI, &[("authorization", "Digest x")]).await.is_problem(401, "wrong_scheme");
+    host.with_headers(WHOAMI, &[("authorization", "Bearer")]).await.is_problem(400, "malformed_header");
+
+    let bearer = format!("Bearer {token}");
+    for second in [("authorization", bearer.as_str()), ("x-api-key", &token), ("authorization", "Bearer x")] {
+        host.with_headers(WHOAMI, &[("authorization", &bearer), second]).await.is_problem(400, "repeated_token");
+    }
+
+    // A half of one token and a half of the other, a letter too few, another prefix: all the same answer.
+    let crossed = format!("{}_{}", token.rsplit_once('_').unwrap().0, other.rsplit_once('_').unwrap().1);
+    for text in ["x", &token[..token.len() - 1], &crossed, &token.replace("demo", "demi"), &"A".repeat(4_000)] {
+        let answer = host.with_token(WHOAMI, text).await;
+        answer.is_problem(401, "invalid_token");
+        assert!(answer.header("www-authenticate").ends_with("error_description=\"the token is not valid\""));
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_persons_tokens_and_sessions_stop_at_once() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    host.app.accounts.suspend(1, true).await.unwrap();
+    let answer = host.with_token(WHOAMI, &token).await;
+    answer.is_problem(401, "owner_suspended");
+    assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
+    ada.get(TOKENS).await.is(401);
+    ada.get("/settings/tokens").await.is(303);
+    host.app.accounts.suspend(1, false).await.unwrap();
+    host.with_token(WHOAMI, &token).await.is(200);
+}
+
+#[tokio::test]
+async fn a_token_ends_with_its_owners_place_in_the_project() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let engine = ada.project("Difference engine").await;
+    let token = ada.make("n", Some(engine)).await["token"].as_str().unwrap().to_owned();
+    host.app.projects.leave(engine, 1).await.unwrap();
+    host.with_token(WHOAMI, &token).await.is_problem(403, "owner_outside_project");
+    host.with_token(&format!("/api/v2/projects/{engine}/whoami"), &token)
+        .await
+        .is_problem(403, "owner_outside_project");
+}
+
+#[tokio::test]
+async fn a_token_without_a_name_gets_one() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("n", None).await;
+    sqlx::query("DELETE FROM token_names").execute(&host.app.pool).await.unwrap();
+    let list = ada.get(TOKENS).await.is(200).json();
+    assert_eq!(list[0]["name"], "n");
+    assert_ne!(list[0]["uuid"], made["uuid"]);
+    ada.delete(&format!("{TOKENS}{}", list[0]["uuid"].as_str().unwrap())).await.is(204);
+}
+
+#[tokio::test]
+async fn what_is_not_there() {
+    let host = Host::start().await;
+    host.with_headers("/api/v2/nothing", &[]).await.is_problem(404, "not_found");
+    assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("There is no such page."));
+    let request = Request::put(TOKENS).header("sec-fetch-site", "same-origin");
+    let answer = host.send(request.body(Body::empty()).unwrap()).await;
+    answer.is_problem(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
+    for asset in ["style.css", "page.js", "icon.svg"] {
+        host.with_headers(&format!("/static/{asset}"), &[]).await.is(200);
+    }
+}

@@ -1,0 +1,307 @@
+//! The texts for tools, read back by what reads them in earnest.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use keyfob::PlaintextToken;
+use personal_tokens::connect::{Connection, Group, PLACEHOLDER, Tool};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const SERVER: &str = "https://tokens.example:8443";
+
+fn token() -> PlaintextToken {
+    "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse().unwrap()
+}
+
+fn connection<'a>(model: &'a str, token: Option<&'a PlaintextToken>) -> Connection<'a> {
+    Connection { server: SERVER, project: 123, model_project: 7, model, token, verify_ssl: true }
+}
+
+/// Names that each break one careless way to write a file.
+fn hostile() -> Vec<String> {
+    let mut names: Vec<String> = [
+        "& < > \" '",
+        "it's",
+        "''",
+        "\"; rm -rf ~; \"",
+        "'; exit 9; '",
+        "$(exit 9)`exit 9`",
+        "${x}",
+        "$TOKEN",
+        "%s %n %%",
+        "!!",
+        "@file",
+        "-flag",
+        "back\\slash\\",
+        "\\'\\\"\\n\\u0041",
+        "new\nline",
+        "tab\tand\rreturn\r\n",
+        "]]>",
+        "<!-- -->",
+        "&amp;&#65;",
+        "{x} {{y}}",
+        "\"\"\" ''' #",
+        "TOKEN",
+        PLACEHOLDER,
+        "模型",
+        "Модель",
+        "نموذج \u{202E}txt",
+        "🦀👩‍💻",
+        "e\u{301} \u{E9}",
+        "\u{85}\u{2028}\u{2029}\u{FEFF}",
+        "\u{7F}",
+        " blanks around ",
+        "trailing ",
+        "",
+    ]
+    .map(String::from)
+    .into();
+    names.push("ы".repeat(255));
+    names
+}
+
+/// What XML 1.0 can hold of a name.
+fn as_xml_holds_it(text: &str) -> String {
+    let unheld =
+        |char| matches!(char, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
+    text.replace(unheld, "\u{FFFD}")
+}
+
+#[track_caller]
+fn check_vs_code(tool: Tool, connection: &Connection<'_>) {
+    let read: Value = serde_json::from_str(&tool.text(connection)).unwrap();
+    let entries = read.as_object().unwrap();
+    let integration = format!("{}_{}", connection.model_project, connection.model);
+    assert_eq!(entries.len(), if tool == Tool::VsCode { 12 } else { 18 });
+    for (key, value) in entries {
+        let expected: Value = match key.split_once('.').unwrap().1 {
+            "providerServerURL" | "LLMServerUrl" => connection.server.into(),
+            "modelName" | "LLMModelName" => connection.model.into(),
+            "authToken" | "LLMAuthToken" => connection.token.map_or(PLACEHOLDER, |token| token.expose_secret()).into(),
+            "projectId" => connection.project.into(),
+            "integrationUid" => integration.clone().into(),
+            "defaultViewMode" | "displayType" => "split".into(),
+            "verifySsl" => connection.verify_ssl.into(),
+            "debug" => false.into(),
+            _ => panic!("{key}"),
+        };
+        assert_eq!(*value, expected, "{key}");
+    }
+}
+
+#[track_caller]
+fn check_jet_brains(tool: Tool, connection: &Connection<'_>) {
+    let text = tool.text(connection);
+    let read = roxmltree::Document::parse(&text).unwrap();
+    let options: Vec<(&str, &str)> = read
+        .descendants()
+        .filter(|node| node.has_tag_name("option"))
+        .map(|node| (node.attribute("name").unwrap(), node.attribute("value").unwrap()))
+        .collect();
+    let model = as_xml_holds_it(connection.model);
+    assert_eq!(
+        options,
+        [
+            ("displayType", "SPLIT"),
+            ("integrationName", "Project 7"),
+            ("integrationUid", &format!("7_{model}")),
+            ("llmCustomModelEnabled", "true"),
+            ("llmCustomModelName", &model),
+            ("llmServerUrl", connection.server),
+            ("projectId", "123"),
+            ("provider", if tool == Tool::JetBrains { "ELITEA_EYE" } else { "ALITA_EYE" }),
+        ]
+    );
+}
+
+/// What a program says when it is given this to read.
+#[track_caller]
+fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}\n{input}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{input}");
+    done.stdout
+}
+
+/// Each call of curl in the snippet: what came by its standard input, then its arguments.
+#[track_caller]
+fn curl_calls(connection: &Connection<'_>) -> Vec<Vec<String>> {
+    let stub = r#"curl() { printf '%s\0' "$(cat)" "$@"; printf '\n\0'; }"#;
+    let script = format!("{stub}\nTOKEN=tokentoken\n{}", Tool::Curl.text(connection));
+    let out = String::from_utf8(run("sh", &["-s"], &script)).unwrap();
+    let mut calls: Vec<Vec<String>> = vec![vec![]];
+    for word in out.split_terminator('\0') {
+        match word {
+            "\n" => calls.push(vec![]),
+            word => calls.last_mut().unwrap().push(word.into()),
+        }
+    }
+    assert_eq!(calls.pop(), Some(vec![]));
+    calls
+}
+
+#[track_caller]
+fn check_curl(connection: &Connection<'_>) {
+    let calls = curl_calls(connection);
+    let [list, ask] = calls.as_slice() else { panic!("{calls:?}") };
+    let server = connection.server;
+    let models = format!("{server}/llm/v1/models");
+    assert_eq!(*list, ["Authorization: Bearer tokentoken", "-sS", "-w", "\\n", "-H", "@-", &models]);
+    let completions = format!("{server}/llm/v1/chat/completions");
+    let [head @ .., body, url] = ask.as_slice() else { panic!("{ask:?}") };
+    let json = "Content-Type: application/json";
+    assert_eq!(
+        *head,
+        ["Authorization: Bearer tokentoken", "-sS", "-w", "\\n", "-H", "@-", "-H", json, "--data"].map(String::from)
+    );
+    assert_eq!(*url, completions);
+    let body: Value = serde_json::from_str(body).unwrap();
+    let question = serde_json::json!([{ "role": "user", "content": "Hello" }]);
+    assert_eq!(body, serde_json::json!({ "model": connection.model, "messages": question }));
+}
+
+#[test]
+fn hostile_names_come_out_of_the_editors_files_as_they_went_in() {
+    let token = token();
+    for name in hostile() {
+        for tool in [Tool::VsCode, Tool::VsCodeAlita] {
+            check_vs_code(tool, &connection(&name, Some(&token)));
+            check_vs_code(tool, &Connection { verify_ssl: false, ..connection(&name, None) });
+        }
+        for tool in [Tool::JetBrains, Tool::JetBrainsAlita] {
+            check_jet_brains(tool, &connection(&name, Some(&token)));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_name_comes_out_of_the_editors_files(name in any::<String>()) {
+        for tool in Group::VsCode.tools() {
+            check_vs_code(tool, &connection(&name, None));
+        }
+        for tool in Group::JetBrains.tools() {
+            check_jet_brains(tool, &connection(&name, None));
+        }
+    }
+}
+
+#[test]
+fn names_that_are_not_latin_stay_readable() {
+    for tool in [Tool::VsCode, Tool::VsCodeAlita, Tool::JetBrains, Tool::JetBrainsAlita, Tool::Curl, Tool::Python] {
+        assert!(tool.text(&connection("模型 Модель 🦀", None)).contains("模型 Модель 🦀"), "{tool:?}");
+    }
+}
+
+#[test]
+fn what_xml_cannot_hold_leaves_the_file_well_formed() {
+    for char in ('\0'..' ').chain(['\u{FFFE}', '\u{FFFF}', '\u{FDD0}', '\u{10FFFF}']) {
+        let name = format!("a{char}b");
+        check_jet_brains(Tool::JetBrains, &connection(&name, None));
+        check_vs_code(Tool::VsCode, &connection(&name, None));
+    }
+}
+
+#[test]
+fn a_hostile_server_breaks_nothing_either() {
+    let server = r#"https://a"b'c<d>&e$(exit)`f`;g]]>"#;
+    let connection = Connection { server, ..connection("m", None) };
+    check_vs_code(Tool::VsCode, &connection);
+    check_jet_brains(Tool::JetBrains, &connection);
+    check_curl(&connection);
+    let mcp: Value = serde_json::from_str(&Tool::Mcp.text(&connection)).unwrap();
+    assert_eq!(mcp["mcpServers"]["tokens"]["url"], format!("{server}/mcp"));
+}
+
+#[test]
+fn the_shell_gives_curl_what_was_meant() {
+    for name in hostile() {
+        check_curl(&connection(&name, None));
+    }
+}
+
+proptest! {
+    // Each starts a shell.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn the_shell_gives_curl_any_name(name in any::<String>()) {
+        check_curl(&connection(&name, None));
+    }
+}
+
+#[test]
+fn without_a_token_in_the_environment_nothing_is_sent() {
+    let script = format!("curl() {{ echo called; }}\n{}", Tool::Curl.text(&connection("m", None)));
+    let done = Command::new("sh").args(["-c", &script]).env_remove("TOKEN").output().unwrap();
+    assert!(!done.status.success());
+    assert_eq!(done.stdout, b"");
+    assert!(String::from_utf8(done.stderr).unwrap().contains("TOKEN"));
+}
+
+#[test]
+fn the_environment_is_what_the_shell_exports() {
+    let token = token();
+    let server = "https://it's.example";
+    let connection = Connection { server, ..connection("m", Some(&token)) };
+    let text = Tool::Environment.text(&connection);
+    let script = format!(r#"{text}exec sh -c 'printf "%s\n" "$SERVER" "$TOKEN" "$OPENAI_BASE_URL" "$OPENAI_API_KEY"'"#);
+    let out = String::from_utf8(run("sh", &["-s"], &script)).unwrap();
+    let secret = token.expose_secret();
+    assert_eq!(out.lines().collect::<Vec<_>>(), [server, secret, &format!("{server}/llm/v1"), secret]);
+}
+
+#[test]
+fn python_reads_the_model_and_the_address_as_they_are() {
+    const READ: &str = r"
+import ast, json, sys
+said = {}
+for node in ast.walk(ast.parse(sys.stdin.buffer.read())):
+    if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+        said[node.arg] = node.value.value
+print(json.dumps(said))
+";
+    for name in hostile() {
+        let out = run("python3", &["-c", READ], &Tool::Python.text(&connection(&name, None)));
+        let read: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(read, serde_json::json!({ "base_url": format!("{SERVER}/llm/v1"), "model": name }));
+    }
+}
+
+#[test]
+fn python_calls_the_package_as_it_is_called() {
+    // The package itself is not needed for this.
+    const STUB: &str = r#"
+import os, sys, types
+class OpenAI:
+    def __init__(self, *, base_url, api_key):
+        print(base_url, api_key)
+        self.chat = types.SimpleNamespace(completions=self)
+    def create(self, *, model, messages):
+        print(model, messages)
+        message = types.SimpleNamespace(content="Hello yourself")
+        return types.SimpleNamespace(choices=[types.SimpleNamespace(message=message)])
+sys.modules["openai"] = types.SimpleNamespace(OpenAI=OpenAI)
+os.environ["OPENAI_API_KEY"] = "key"
+exec(sys.stdin.read())
+"#;
+    let out = run("python3", &["-c", STUB], &Tool::Python.text(&connection("m", None)));
+    let expected = format!("{SERVER}/llm/v1 key\nm [{{'role': 'user', 'content': 'Hello'}}]\nHello yourself\n");
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn netrc_names_the_host_and_not_the_port() {
+    const READ: &str = r"
+import netrc, sys
+print(*netrc.netrc('/dev/stdin').hosts.items())
+";
+    let token = token();
+    let out = run("python3", &["-c", READ], &Tool::Netrc.text(&connection("m", Some(&token))));
+    let expected = format!("('tokens.example', ('{}', '', 'x'))\n", token.expose_secret());
+    assert_eq!(String::from_utf8(out).unwrap().replace("None", "''"), expected);
+}

@@ -1,0 +1,673 @@
+//! Reports of leaked tokens: what they end, what is answered, and how the owner hears of it.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keyfob::{Clock, SystemClock};
+use p256::PublicKey;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::pkcs8::{EncodePublicKey, LineEnding};
+use personal_tokens::metrics;
+use personal_tokens::setup::Settings;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::postgres;
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
+
+const PAGE: &str = "/settings/tokens";
+const LEAKS: &str = "/api/v2/leaks";
+const BY_GITHUB: &str = "/api/v2/leaks/github";
+/// What a stranger writes, who would like it to be more than text.
+const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
+
+/// Found at an address that holds it too, once as it is and twice with what is not shown in its midst.
+fn report(token: &str) -> Vec<u8> {
+    let (head, tail) = token.split_at(token.len().saturating_sub(25));
+    let (start, rest) = head.split_at(head.len().min(4));
+    let url = format!("{URL}\u{202e}&t={token}&t={start}\n{rest}{tail}&t={head}\u{202e}{tail}&t={head}\u{200b}{tail}");
+    json!([{ "token": token, "type": "demo_pat", "url": url, "source": "content" }]).to_string().into_bytes()
+}
+
+async fn send(host: &Host, body: Vec<u8>) -> Answer {
+    host.send(Request::post(LEAKS).header("content-type", "application/json").body(body.into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("CI of the engine", None).await;
+    let token = made["token"].as_str().unwrap();
+    host.with_token(WHOAMI, token).await.is(200);
+
+    let answer = send(&host, report(token)).await.is(202);
+    assert_eq!(answer.json(), json!({ "received": 1 }));
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+
+    let page = ada.get(PAGE).await.is(200);
+    assert!(page.body.contains("id=\"leaked\"") && page.body.contains("CI of the engine"));
+    assert!(page.body.contains("https://paste.example/1?&#60;script&#62;"), "{}", page.body);
+    assert!(!page.body.contains(['\u{202e}', '\u{200b}']));
+    assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
+    assert_holds_no_part(&page.body, token);
+
+    // Nobody else is told, nor can say that she knows.
+    let eve = host.eve().await;
+    let theirs = eve.get(PAGE).await.is(200);
+    assert!(!theirs.body.contains("id=\"leaked\""));
+    let form = page.body.split("action=\"/settings/leaks/").nth(1).unwrap().split('"').next().unwrap();
+    let form = format!("/settings/leaks/{form}");
+    eve.post_form(&form, &format!("csrf={}", theirs.field("csrf"))).await.is(303);
+    ada.post_form(&form, "csrf=wrong").await.is(403);
+    assert!(ada.get(PAGE).await.body.contains("id=\"leaked\""));
+
+    ada.post_form(&form, &format!("csrf={}", page.field("csrf"))).await.is(303);
+    assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
+    // Whoever repeats the report does not bring it back.
+    send(&host, report(token)).await.is(202);
+    assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
+}
+
+/// Fillers, tags, selectors and joiners, of which a browser shows nothing.
+#[tokio::test]
+async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for hidden in ['\u{180e}', '\u{fe0f}', '\u{34f}', '\u{3164}', '\u{e0041}', '\u{115f}', '\u{2800}', '\u{600}'] {
+        let made = ada.make("CI", None).await;
+        let token = made["token"].as_str().unwrap();
+        let (head, tail) = token.split_at(token.len() - 40);
+        let url = format!("https://paste.example/?t={head}{hidden}{tail}");
+        send(&host, json!([{ "token": token, "url": url }]).to_string().into_bytes()).await.is(202);
+        let page = ada.get(PAGE).await.is(200);
+        assert!(page.body.contains("https://paste.example/?t="), "{}", page.body);
+        assert_holds_no_part(&page.body, token);
+        assert!(!page.body.contains(hidden), "U+{:04X}", u32::from(hidden));
+        let kept: Vec<String> =
+            sqlx::query_scalar("SELECT url FROM token_leaks").fetch_all(&host.app.pool).await.unwrap();
+        kept.iter().for_each(|url| assert_holds_no_part(url, token));
+    }
+    // An earlier version kept such an address.
+    let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    send(&host, report(&token)).await.is(202);
+    let (head, tail) = token.split_at(token.len() - 40);
+    let kept = sqlx::query("UPDATE token_leaks SET url = ?").bind(format!("https://a/?t={head}\u{3164}{tail}"));
+    kept.execute(&host.app.pool).await.unwrap();
+    let page = ada.get(PAGE).await.is(200);
+    assert!(page.body.contains("https://a/?t="), "{}", page.body);
+    assert_holds_no_part(&page.body, &token);
+}
+
+#[tokio::test]
+async fn a_reported_token_ends_whatever_stands_around_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for (before, behind) in [(" ", "\r\n"), ("\"", "\""), ("Bearer ", ""), ("token=", ";"), ("\u{200b}", "\u{feff}")] {
+        let made = ada.make("CI", None).await;
+        let token = made["token"].as_str().unwrap();
+        send(&host, report_of(&[format!("{before}{token}{behind}")])).await.is(202);
+        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    }
+    // As the header of a request that was logged.
+    let made = ada.make("CI", None).await;
+    let token = made["token"].as_str().unwrap();
+    send(&host, report_of(&[format!("Basic {}", STANDARD.encode(format!("{token}:x")))])).await.is(202);
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+}
+
+#[tokio::test]
+async fn the_trail_and_the_metrics_have_it() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    send(&host, report(made["token"].as_str().unwrap())).await.is(202);
+    host.app.audit.written().await;
+    // As an administrator; the owner's own list has it no more.
+    let token = made["token"].as_str().unwrap().replace('_', "/");
+    let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
+    let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
+    assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
+    let metrics = metrics::page(&host.app);
+    assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
+    // Repeats are told as samples, so they are not counted.
+    send(&host, report(made["token"].as_str().unwrap())).await.is(202);
+    let metrics = metrics::page(&host.app);
+    assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_answer_tells_nobody_what_was_a_token() {
+    let host = Host::start().await;
+    let made = host.ada().await.make("CI", None).await;
+    let token = made["token"].as_str().unwrap();
+    let other = format!("{}x", &token[..token.len() - 1]);
+    let known = send(&host, report(token)).await.is(202);
+    for body in [report(token), report(&other), report("")] {
+        assert_eq!(send(&host, body).await.is(202).body, known.body);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_report_is_refused() {
+    let host = Host::start().await;
+    for body in ["", "{}", "[1]", "nonsense"] {
+        send(&host, body.into()).await.is_problem(400, "malformed");
+    }
+    send(&host, vec![b' '; 300_000]).await.is_problem(413, "too_large");
+    let many = |tokens: usize| {
+        json!(vec![json!({ "token": "none", "url": "u".repeat(100) }); tokens]).to_string().into_bytes()
+    };
+    assert!(many(1000).len() > 100_000);
+    send(&host, many(1000)).await.is(202);
+    send(&host, many(1001)).await.is_problem(413, "too_large");
+    // Without a word in the configuration nobody is GitHub.
+    host.send(Request::post(BY_GITHUB).body("[]".into()).unwrap()).await.is_problem(404, "not_found");
+}
+
+/// Publishes keys as GitHub does, and signs.
+struct Signer256 {
+    key: SigningKey,
+    /// The name under which the key is published now; without one it is away.
+    name: Arc<Mutex<Option<&'static str>>>,
+    /// Set if the answer begins and never ends.
+    is_slow: Arc<AtomicBool>,
+    published: Upstream,
+}
+
+impl Signer256 {
+    async fn start() -> Self {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let pem = PublicKey::from(VerifyingKey::from(&key)).to_public_key_pem(LineEnding::LF).unwrap();
+        let name = Arc::new(Mutex::new(Some("k1")));
+        let is_slow = Arc::<AtomicBool>::default();
+        let (present, slow) = (Arc::clone(&name), Arc::clone(&is_slow));
+        let published = Upstream::answering(move |_| match *present.lock().unwrap() {
+            _ if slow.load(Ordering::Relaxed) => endless().into_response(),
+            Some(name) => {
+                let keys = json!({ "public_keys": [{ "key_identifier": name, "key": pem, "is_current": true }] });
+                axum::Json(keys).into_response()
+            }
+            None => StatusCode::BAD_GATEWAY.into_response(),
+        })
+        .await;
+        Self { key, name, is_slow, published }
+    }
+
+    fn publish(&self, name: Option<&'static str>) {
+        *self.name.lock().unwrap() = name;
+    }
+
+    fn config(&self) -> Value {
+        json!({ "github_keys": format!("http://{}/meta/public_keys/secret_scanning", self.published.address) })
+    }
+
+    fn sign(&self, body: &[u8]) -> String {
+        let signature: DerSignature = self.key.sign(body);
+        STANDARD.encode(signature.as_bytes())
+    }
+}
+
+fn endless() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>())
+}
+
+fn delivery(key: &str, signature: &str, body: Vec<u8>) -> Request<Body> {
+    let request = Request::post(BY_GITHUB).header("content-type", "application/json");
+    let request = request.header("github-public-key-identifier", key).header("github-public-key-signature", signature);
+    request.body(body.into()).unwrap()
+}
+
+async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answer {
+    host.send(delivery(key, signature, body)).await
+}
+
+/// A token of ada's, and what GitHub sends and signs once it has found it.
+async fn token_and_report<'h>(host: &'h Host, github: &Signer256) -> (Person<'h>, String, Vec<u8>, String) {
+    let ada = host.ada().await;
+    let made = ada.make("CI", None).await;
+    let token = made["token"].as_str().unwrap().to_owned();
+    let body = report(&token);
+    let signature = github.sign(&body);
+    (ada, token, body, signature)
+}
+
+#[tokio::test]
+async fn github_is_believed_and_answered() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let (ada, token, body, signature) = token_and_report(&host, &github).await;
+    let token = token.as_str();
+
+    deliver(&host, "k1", &signature, report("tampered")).await.is_problem(403, "not_signed");
+    deliver(&host, "k1", "", body.clone()).await.is_problem(403, "not_signed");
+    host.with_token(WHOAMI, token).await.is(200);
+
+    let answer = deliver(&host, "k1", &signature, body.clone()).await.is(200).json();
+    assert_eq!(answer[0]["label"], "true_positive");
+    host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    assert!(ada.get(PAGE).await.body.contains("reported by GitHub secret scanning"));
+    deliver(&host, "k1", &signature, body).await.is_problem(409, "replayed");
+    assert_eq!(github.published.asked().len(), 1);
+
+    let mut body = b"[]".to_vec();
+    body.resize(1_000_000, b' ');
+    deliver(&host, "k1", &github.sign(&body), body).await.is(200);
+    let body = vec![b' '; 10_000_000];
+    deliver(&host, "k1", &github.sign(&body), body).await.is_problem(413, "too_large");
+    deliver(&host, "k1", &github.sign(b"no JSON"), b"no JSON".to_vec()).await.is_problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    for _ in 0..5 {
+        deliver(&host, "k2", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
+    }
+    assert_eq!(github.published.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_is_believed_once_it_was_fetched() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let signed = async |key: &str, body: &str| deliver(&host, key, &github.sign(body.as_bytes()), body.into()).await;
+    signed("k1", "[]").await.is(200);
+    github.publish(Some("k2"));
+    // Not asked for again at once, so it is not to be known whose that is.
+    host.clock.advance(Duration::from_secs(10));
+    signed("k2", " []").await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(5 * 60 - 11));
+    signed("k2", " []").await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(1));
+    signed("k2", " []").await.is(200);
+    signed("k1", "  []").await.is_problem(403, "not_signed");
+    assert_eq!(github.published.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_did_not_come_are_asked_for_again_soon() {
+    let github = Signer256::start().await;
+    github.publish(None);
+    let host = Host::start_configured(github.config()).await;
+    let body = || b"[]".to_vec();
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is_problem(503, "unavailable");
+    github.publish(Some("k1"));
+    host.clock.advance(Duration::from_secs(59));
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is_problem(503, "unavailable");
+    host.clock.advance(Duration::from_secs(1));
+    deliver(&host, "k1", &github.sign(b"[]"), body()).await.is(200);
+    assert_eq!(github.published.asked().len(), 2);
+}
+
+/// By what `main` calls each minute.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_is_believed_for_a_day_at_most() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let keys = host.app.github.as_ref().unwrap();
+    keys.keep_keys().await;
+    keys.keep_keys().await;
+    github.publish(Some("k2"));
+    host.clock.advance(Duration::from_secs(24 * 60 * 60 - 1));
+    keys.keep_keys().await;
+    assert_eq!(github.published.asked().len(), 1);
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is(200);
+    host.clock.advance(Duration::from_secs(1));
+    keys.keep_keys().await;
+    deliver(&host, "k1", &github.sign(b" []"), b" []".to_vec()).await.is_problem(403, "not_signed");
+    assert_eq!(github.published.asked().len(), 1);
+    // What does not come is asked for in a while, and what is there holds until then.
+    github.publish(None);
+    host.clock.advance(Duration::from_secs(24 * 60 * 60));
+    keys.keep_keys().await;
+    deliver(&host, "k2", &github.sign(b"  []"), b"  []".to_vec()).await.is(200);
+    github.publish(Some("k3"));
+    host.clock.advance(Duration::from_secs(60));
+    keys.keep_keys().await;
+    deliver(&host, "k3", &github.sign(b"   []"), b"   []".to_vec()).await.is(200);
+    assert_eq!(github.published.asked().len(), 2);
+    // A clock that was set back does not stop it.
+    github.publish(Some("k4"));
+    host.clock.set(SystemClock.now().saturating_sub(Duration::from_secs(60)));
+    keys.keep_keys().await;
+    deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
+}
+
+/// The database refuses to end this token.
+async fn refuse_to_end(host: &Host, token: &str) {
+    let id = token.rsplit('_').nth(1).unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER refusing BEFORE UPDATE OF revoked_at ON keyfob_tokens WHEN old.id = '{id}' \
+         BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    );
+    sqlx::query(AssertSqlSafe(trigger)).execute(&host.app.pool).await.unwrap();
+}
+
+async fn run(host: &Host, sql: &'static str) {
+    sqlx::query(sql).execute(&host.app.pool).await.unwrap();
+}
+
+async fn make_two(host: &Host) -> [String; 2] {
+    let ada = host.ada().await;
+    [ada.make("a", None).await, ada.make("b", None).await].map(|made| made["token"].as_str().unwrap().to_owned())
+}
+
+fn report_of(tokens: &[String]) -> Vec<u8> {
+    json!(tokens.iter().map(|token| json!({ "token": token })).collect::<Vec<_>>()).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn behind_one_that_fails_all_others_end() {
+    let host = Host::start().await;
+    let [a, b] = make_two(&host).await;
+    refuse_to_end(&host, &a).await;
+    let report = || report_of(&[a.clone(), b.clone()]);
+    send(&host, report()).await.is_problem(503, "unavailable");
+    host.with_token(WHOAMI, &a).await.is(200);
+    host.with_token(WHOAMI, &b).await.is_problem(401, "revoked");
+    run(&host, "DROP TRIGGER refusing").await;
+    send(&host, report()).await.is(202);
+    host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
+}
+
+/// Nobody promises to send a report a second time.
+#[tokio::test]
+async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
+    let github = Signer256::start().await;
+    for by_github in [false, true] {
+        let host = Host::start_configured(github.config()).await;
+        let [a, b] = make_two(&host).await;
+        refuse_to_end(&host, &a).await;
+        let body = report_of(&[a.clone(), b.clone()]);
+        let signature = github.sign(&body);
+        let report = async {
+            match by_github {
+                true => deliver(&host, "k1", &signature, body).await.is(200),
+                false => send(&host, body).await.is(202),
+            }
+        };
+        let moment = async {
+            // The first try is over once the second token has ended.
+            until("the second ends", async || host.with_token(WHOAMI, &b).await.status != 200).await;
+            run(&host, "DROP TRIGGER refusing").await;
+        };
+        let (answer, ()) = tokio::join!(report, moment);
+        host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
+        let label = answer.json()[0]["label"].clone();
+        assert_eq!(label == "true_positive", by_github, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let (ada, _, body, signature) = token_and_report(&host, &github).await;
+    run(&host, "ALTER TABLE token_leaks RENAME TO away").await;
+    deliver(&host, "k1", &signature, body.clone()).await.is_problem(503, "unavailable");
+    run(&host, "ALTER TABLE away RENAME TO token_leaks").await;
+    deliver(&host, "k1", &signature, body).await.is(200);
+    assert!(ada.get(PAGE).await.body.contains("id=\"leaked\""));
+}
+
+#[tokio::test]
+async fn a_report_whose_answer_nobody_waited_for_is_answered_when_it_comes_again() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let (ada, _, body, signature) = token_and_report(&host, &github).await;
+    // It is begun, and its connection lost.
+    let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
+    assert!(lost.is_err());
+    until("its owner is told", async || ada.get(PAGE).await.body.contains("id=\"leaked\"")).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let answer = deliver(&host, "k1", &signature, body).await.is(200).json();
+    assert_eq!(answer[0]["label"], "true_positive");
+}
+
+#[tokio::test]
+async fn first_reports_that_come_together_are_all_taken() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let bodies = ["[]", " []", "  []"].map(|body| body.as_bytes().to_vec());
+    let [a, b, c] = bodies.map(|body| {
+        let signature = github.sign(&body);
+        let host = &host;
+        async move { deliver(host, "k1", &signature, body).await.status }
+    });
+    let (a, b, c) = tokio::join!(a, b, c);
+    assert_eq!([a, b, c].map(|status| status.as_u16()), [200; 3]);
+}
+
+#[tokio::test]
+async fn without_its_keys_a_report_is_to_be_sent_again() {
+    let host = Host::start_configured(json!({ "github_keys": "http://127.0.0.1:1/" })).await;
+    deliver(&host, "k1", "AAAA", b"[]".to_vec()).await.is_problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn the_address_of_the_keys_must_be_one() {
+    for (address, starts) in [
+        ("https://api.github.com/meta", true),
+        ("http://127.0.0.1:1/", true),
+        ("http://[::1]:1/", true),
+        ("http://localhost/", true),
+        ("api.github.com", false),
+        ("file:///etc/passwd", false),
+        ("http://api.github.com/meta", false),
+        ("http://127.0.0.1.example/", false),
+        ("http://192.168.0.1/", false),
+    ] {
+        let refused = Host::refused(&json!({ "github_keys": address }), 0o600).await;
+        assert_eq!(refused.is_empty(), starts, "{address}: {refused}");
+        assert!(starts || refused.contains("must be https:// and a host, or http:// on loopback"), "{refused}");
+    }
+}
+
+/// Tries another process of the data directory and a restarted one, with the tokens in SQLite and
+/// in PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replay_is_known_to_other_processes_and_after_a_restart() {
+    let server = postgres::Server::start();
+    let github = Signer256::start().await;
+    for database in [None, server.as_ref().map(|server| server.database().parse().unwrap())] {
+        let settings = Settings { database, ..Settings::default() };
+        let host = Host::start_configured_with(github.config(), settings.clone()).await;
+        let other = host.another(settings.clone()).await;
+        let (_, token, body, signature) = token_and_report(&host, &github).await;
+        deliver(&host, "k1", &signature, body.clone()).await.is(200);
+        host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
+        let restarted = host.another(settings).await;
+        for router in [&other, &restarted] {
+            let answer = host.send_to(router, delivery("k1", &signature, body.clone())).await;
+            answer.is_problem(409, "replayed");
+            // A stranger learns nothing of what was handled.
+            host.send_to(router, delivery("k1", "AAAA", body.clone())).await.is_problem(403, "not_signed");
+        }
+    }
+}
+
+/// Adds the header in which a proxy names the address of its client.
+fn sent_by(address: impl AsRef<[u8]>, request: Request<Body>) -> Request<Body> {
+    let mut request = request;
+    request.headers_mut().insert("x-forwarded-for", HeaderValue::from_bytes(address.as_ref()).unwrap());
+    request
+}
+
+fn small_report() -> Request<Body> {
+    Request::post(LEAKS).header("content-type", "application/json").body("[]".into()).unwrap()
+}
+
+/// Seconds to wait.
+fn retry_after(answer: &Answer) -> u64 {
+    answer.header("retry-after").parse().unwrap()
+}
+
+#[tokio::test]
+async fn flood_of_one_reporter_delays_neither_others_nor_github() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    let flooder = "198.51.100.1";
+    let mut taken = 0;
+    let refused = loop {
+        let answer = host.send(sent_by(flooder, small_report())).await;
+        match answer.status.as_u16() {
+            202 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
+    // An address that the client itself wrote, before the one that the proxy adds, does not count.
+    host.send(sent_by(format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
+    host.send(sent_by("198.51.100.2", small_report())).await.is(202);
+
+    // Neither do false signatures delay GitHub.
+    let sign = |body: &[u8]| delivery("k1", &github.sign(body), body.to_vec());
+    host.send(sent_by("192.0.2.1", sign(b"[]"))).await.is(200);
+    let mut falsely = 0;
+    let refused = loop {
+        let answer = host.send(sent_by(flooder, delivery("k1", "AAAA", b"[]".to_vec()))).await;
+        match answer.status.as_u16() {
+            403 => falsely += 1,
+            _ => break answer,
+        }
+        assert!(falsely < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=6).contains(&retry_after(&refused)));
+    for number in 0..50 {
+        let body = " ".repeat(number + 1) + "[]";
+        host.send(sent_by("192.0.2.1", sign(body.as_bytes()))).await.is(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endless_bodies_of_one_sender_leave_room_for_github() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    let held = hold_endless(&host, "198.51.100.1").await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    let refused = host.send(endless_of("198.51.100.1")).await;
+    refused.is_problem(503, "busy");
+    assert!(retry_after(&refused) > 0);
+    drop(held);
+    // Without a signature, no room is needed and no byte is read.
+    let unsigned = Request::post(BY_GITHUB).body(endless());
+    host.send(unsigned.unwrap()).await.is_problem(403, "not_signed");
+}
+
+fn endless_of(sender: impl AsRef<[u8]>) -> Request<Body> {
+    let mut request = delivery("k1", "AAAA", Vec::new());
+    *request.body_mut() = endless();
+    sent_by(sender, request)
+}
+
+/// Holds eight reports of one sender, whose bodies never end, until they are dropped.
+async fn hold_endless(host: &Host, sender: impl AsRef<[u8]>) -> JoinSet<Result<Response<Body>, Infallible>> {
+    let held = (0..8).map(|_| host.router.clone().oneshot(endless_of(&sender))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    held
+}
+
+/// Sends a report from an address of GitHub's, signed by its known key, and checks that it is
+/// answered sooner than a report that waits for room.
+async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &str) {
+    let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(body.as_bytes()), body.into()));
+    let answer = tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await;
+    answer.expect("there is room").is(status);
+}
+
+/// A proxy appends the address of its client to what the client has sent in this header.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    for forwarded in [&b"\xff, 198.51.100.1"[..], b"unknown"] {
+        let host = Host::start_configured_with(github.config(), settings.clone()).await;
+        let _held = hold_endless(&host, forwarded).await;
+        sent_by_github_is(200, &host, &github, "[]").await;
+    }
+}
+
+/// Anybody can name a key that is not known, for which the host asks GitHub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn known_key_is_believed_while_keys_are_awaited_for_others() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    github.is_slow.store(true, Ordering::Relaxed);
+    // The time between two fetches.
+    host.clock.advance(Duration::from_secs(5 * 60));
+    let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
+    let senders = ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2"];
+    let _waiting: JoinSet<_> = senders.iter().map(|sender| host.router.clone().oneshot(unknown(sender))).collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for number in 1..=20 {
+        sent_by_github_is(200, &host, &github, &(" ".repeat(number) + "[]")).await;
+    }
+    // No more reports wait than there is room for.
+    host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
+}
+
+/// GitHub's own reports by a new key are among those that are refused.
+#[tokio::test]
+async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
+    let github = Signer256::start().await;
+    let settings = Settings { behind_tls: true, ..Settings::default() };
+    let host = Host::start_configured_with(github.config(), settings).await;
+    sent_by_github_is(200, &host, &github, "[]").await;
+    // Now they are not fresh, and not asked for again.
+    host.clock.advance(Duration::from_secs(60));
+    let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
+    let mut taken = 0;
+    let refused = loop {
+        let answer = host.send(unknown("192.0.2.1")).await;
+        match answer.status.as_u16() {
+            503 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 100, "nothing bounds them");
+    };
+    refused.is_problem(429, "too_many");
+    assert!((1..=6).contains(&retry_after(&refused)));
+    host.send(unknown("198.51.100.1")).await.is_problem(503, "unavailable");
+    // It may be GitHub, so its reports by a known key are taken.
+    sent_by_github_is(200, &host, &github, " []").await;
+}
+
+#[tokio::test]
+async fn reports_of_a_withdrawn_key_are_forgotten() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is(200);
+    let remembered = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM github_deliveries").fetch_one(&host.app.pool).await.unwrap()
+    };
+    let keys = host.app.github.as_ref().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    host.clock.advance(day);
+    keys.keep_keys().await;
+    assert_eq!(remembered().await, 1);
+    github.publish(Some("k2"));
+    host.clock.advance(day);
+    keys.keep_keys().await;
+    assert_eq!(remembered().await, 0);
+    deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
+}

@@ -1,0 +1,383 @@
+//! The back end that tokens open: what reaches a model's provider, what comes back, and who may ask.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
+
+const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
+
+/// A host whose first person's own project has the model `m`, and a token for it.
+async fn host_of(upstream: &Upstream) -> (Host, String) {
+    let host = Host::start_configured(upstream.config(&[(1, "m")])).await;
+    let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
+    (host, token)
+}
+
+/// The code of a refusal in the shape of OpenAI's API.
+#[track_caller]
+fn code(answer: &Answer) -> String {
+    let error = answer.json()["error"].clone();
+    assert!(error["message"].as_str().unwrap().len() > 10);
+    error["code"].as_str().unwrap().into()
+}
+
+#[tokio::test]
+async fn the_question_goes_with_the_projects_credential_and_nothing_of_the_callers() {
+    let upstream = Upstream::start().await;
+    let (host, token) = host_of(&upstream).await;
+    let question =
+        r#"{"model":"m",  "messages":[{"role":"user","content":"é"}],"temperature":0.30,"unknown":{"b":1,"a":2}}"#;
+    for credential in [("authorization", format!("Bearer {token}")), ("x-api-key", token.clone())] {
+        let request = Request::post("/llm/v1/chat/completions")
+            .header(credential.0, &credential.1)
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .header("cookie", "session=secret-cookie")
+            .header("x-forwarded-for", "10.1.2.3")
+            .header("openai-organization", "callers-own")
+            .header("user-agent", "callers-agent");
+        host.send(request.body(question.into()).unwrap()).await.is(200);
+        let asked = upstream.asked().remove(0);
+        assert_eq!((asked.method.as_str(), asked.uri.path()), ("POST", "/v1/chat/completions"));
+        assert_eq!(asked.headers["authorization"], "Bearer credential-of-1");
+        assert_eq!(asked.body, question, "byte for byte");
+        let told = format!("{:?} {} {}", asked.headers, asked.uri, String::from_utf8_lossy(&asked.body));
+        assert_holds_no_part(&told, &token);
+        for own in ["secret-cookie", "10.1.2.3", "callers-own", "callers-agent", "x-api-key"] {
+            assert!(!told.contains(own), "{own}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_may_have_another_name_there() {
+    let upstream = Upstream::start().await;
+    let mut config = upstream.config(&[(1, "m")]);
+    config["models"][0]["upstream_model"] = json!("provider/m-2026");
+    let host = Host::start_configured(config).await;
+    let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
+    host.ask(&token, r#"{"model": "m", "messages": [1], "seed": 7}"#).await.is(200);
+    let asked = upstream.asked()[0].json();
+    assert_eq!(asked, json!({"model": "provider/m-2026", "messages": [1], "seed": 7}));
+}
+
+#[tokio::test]
+async fn of_the_answer_status_body_and_type_come_back() {
+    for (status, passes) in
+        [(200, true), (400, true), (404, true), (422, true), (429, true), (401, false), (403, false), (500, false)]
+    {
+        let upstream = Upstream::answering(move |_| {
+            let headers = [
+                ("content-type", "application/json"),
+                ("retry-after", "7"),
+                ("set-cookie", "theirs=1"),
+                ("x-request-id", "theirs"),
+                ("www-authenticate", "Bearer realm=\"theirs\""),
+            ];
+            let body = json!({"error": {"message": "the key credential-of-1 is theirs", "type": "server_error",
+                "param": null, "code": "theirs"}});
+            let mut response = (headers, axum::Json(body)).into_response();
+            *response.status_mut() = status.try_into().unwrap();
+            response
+        })
+        .await;
+        let (host, token) = host_of(&upstream).await;
+        let answer = host.ask(&token, QUESTION).await;
+        let told = format!("{:?} {}", answer.headers, answer.body);
+        for own in ["set-cookie", "x-request-id", "realm"] {
+            assert!(!told.contains(own), "{status}: {told}");
+        }
+        if passes {
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("retry-after"), "7");
+            assert_eq!(answer.json()["error"]["code"], "theirs");
+        } else {
+            assert_eq!(answer.status, 502);
+            assert!(!told.contains("theirs"), "{told}");
+            assert_eq!(code(&answer), if status == 500 { "upstream_failed" } else { "upstream_refused" });
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_a_browser_would_show_does_not_pass() {
+    for content_type in ["text/html", "application/json-patch", ""] {
+        let upstream =
+            Upstream::answering(move |_| ([("content-type", content_type)], "<script>").into_response()).await;
+        let (host, token) = host_of(&upstream).await;
+        assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Upstream::start().await;
+    let to = format!("http://{}/", elsewhere.address);
+    let upstream = Upstream::answering(move |_| axum::response::Redirect::temporary(&to).into_response()).await;
+    let (host, token) = host_of(&upstream).await;
+    assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
+    assert_eq!((upstream.asked().len(), elsewhere.asked().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_or_hangs_up() {
+    // A port that nobody listens on.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut upstream = Upstream::start().await;
+    upstream.address = listener.local_addr().unwrap();
+    let (host, token) = host_of(&upstream).await;
+    drop(listener);
+    assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
+
+    // One that hangs up in the midst of the head.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    upstream.address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-").await.unwrap();
+        }
+    });
+    let (host, token) = host_of(&upstream).await;
+    assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
+}
+
+/// The sender of an answer that comes piece by piece, as a model speaks.
+fn streaming() -> (mpsc::Sender<&'static str>, impl Fn() -> Response + Clone) {
+    let (sender, pieces) = mpsc::channel(1);
+    let pieces = std::sync::Arc::new(std::sync::Mutex::new(Some(pieces)));
+    let answer = move || {
+        let pieces = pieces.lock().unwrap().take();
+        let stream = futures_util::stream::unfold(pieces, async |pieces| {
+            let mut pieces: mpsc::Receiver<&'static str> = pieces?;
+            let piece = pieces.recv().await?;
+            Some((Ok::<_, Infallible>(Bytes::from(piece)), Some(pieces)))
+        });
+        ([("content-type", "text/event-stream")], Body::from_stream(stream)).into_response()
+    };
+    (sender, answer)
+}
+
+async fn raw(host: &Host, token: &str) -> Response {
+    let request = Request::post("/llm/v1/chat/completions").header("authorization", format!("Bearer {token}"));
+    host.router.clone().oneshot(request.body(Body::from(QUESTION)).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_streamed_answer_comes_piece_by_piece() {
+    let (sender, answer) = streaming();
+    let upstream = Upstream::answering(move |_| answer()).await;
+    let (host, token) = host_of(&upstream).await;
+    sender.send("data: one\n\n").await.unwrap();
+    let response = raw(&host, &token).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    // The second is not sent before the first is here.
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: one\n\n");
+    sender.send("data: [DONE]\n\n").await.unwrap();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: [DONE]\n\n");
+    drop(sender);
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn only_so_many_at_once_and_who_goes_away_gives_the_turn_back() {
+    let upstream = Upstream::answering(|_| {
+        let silent = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+        ([("content-type", "text/event-stream")], Body::from_stream(silent)).into_response()
+    })
+    .await;
+    let (host, token) = host_of(&upstream).await;
+    let mut open = Vec::new();
+    for _ in 0..64 {
+        open.push(raw(&host, &token).await);
+    }
+    let busy = host.ask(&token, QUESTION).await.is(503);
+    assert_eq!((code(&busy).as_str(), busy.header("retry-after")), ("busy", "1"));
+    drop(open.pop());
+    assert_eq!(raw(&host, &token).await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_may_ask_what() {
+    let upstream = Upstream::start().await;
+    let host = Host::start_configured(upstream.config(&[(1, "own"), (2, "other"), (4, "public"), (4, "own")])).await;
+    let ada = host.ada().await;
+    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let ask = async |model: &str| host.ask(&token, &json!({"model": model, "messages": []}).to_string()).await;
+    for (model, project) in [("own", 1), ("public", 4)] {
+        ask(model).await.is(200);
+        let credential = format!("Bearer credential-of-{project}");
+        assert_eq!(upstream.asked()[0].headers["authorization"], *credential);
+    }
+    for model in ["other", "none", "", "OWN"] {
+        assert_eq!(code(&ask(model).await.is(404)), "model_not_found", "{model}");
+    }
+    let listed = host.with_token("/llm/v1/models", &token).await.is(200).json();
+    let ids: Vec<_> = listed["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids, ["own", "public"]);
+    for body in ["", "no", "[]", "{}", r#"{"model": 1}"#] {
+        assert_eq!(code(&host.ask(&token, body).await.is(400)), "invalid_body", "{body}");
+    }
+
+    let without = ada.post(json!({"name": "n", "scopes": ""})).await.is(200).json();
+    let refused = host.ask(without["token"].as_str().unwrap(), QUESTION).await;
+    refused.is_problem(403, "insufficient_scope");
+    assert!(refused.header("www-authenticate").ends_with("scope=\"models:use\""));
+    let made = ada.make("n", None).await;
+    ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
+    host.ask(made["token"].as_str().unwrap(), QUESTION).await.is_problem(401, "revoked");
+    host.ask("rubbish", QUESTION).await.is_problem(401, "invalid_token");
+    host.clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
+    host.ask(&token, QUESTION).await.is_problem(401, "expired");
+    assert_eq!(upstream.asked().len(), 0);
+}
+
+#[tokio::test]
+async fn bodies_up_to_four_mebibytes_and_none_of_it_from_strangers() {
+    let upstream = Upstream::start().await;
+    let (host, token) = host_of(&upstream).await;
+    let question = |length: usize| {
+        let empty = r#"{"model": "m", "messages": ""}"#.len();
+        format!(r#"{{"model": "m", "messages": "{}"}}"#, "x".repeat(length - empty))
+    };
+    host.ask(&token, &question(4 * 1024 * 1024)).await.is(200);
+    assert_eq!(code(&host.ask(&token, &question(4 * 1024 * 1024 + 1)).await.is(413)), "too_large");
+    // A body that never ends is not waited for where nobody is allowed to send one.
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    host.send(Request::post("/llm/v1/chat/completions").body(endless).unwrap()).await.is_problem(401, "missing_token");
+}
+
+#[tokio::test]
+async fn endless_questions_of_one_person_leave_room_for_others() {
+    let host = Host::start().await;
+    let [mine, hers] = [host.ada().await.make("n", None).await, host.eve().await.make("n", None).await];
+    let endless = || {
+        let request = Request::post("/llm/v1/chat/completions").header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", mine["token"].as_str().unwrap()));
+        request.body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())).unwrap()
+    };
+    // As many as there is room for.
+    let _held: JoinSet<_> = (0..16).map(|_| host.router.clone().oneshot(endless())).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let question = r#"{"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}"#;
+    // Sooner than a question that waits for room.
+    let asking = host.ask(hers["token"].as_str().unwrap(), question);
+    tokio::time::timeout(Duration::from_secs(4), asking).await.expect("there is room").is(200);
+}
+
+#[tokio::test]
+async fn nothing_is_configured_and_a_model_echoes() {
+    let host = Host::start().await;
+    let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let ask = |more: &str| format!(r#"{{"model": "echo", "messages": [{{"role": "user", "content": "Hi"}}]{more}}}"#);
+    let answer = host.ask(&token, &ask("")).await.is(200).json();
+    assert_eq!(answer["choices"][0]["message"], json!({"role": "assistant", "content": "Hi"}));
+    let streamed = host.ask(&token, &ask(", \"stream\": true")).await.is(200);
+    assert_eq!(streamed.header("content-type"), "text/event-stream");
+    let (chunk, done) = streamed.body.trim_end().split_once("\n\n").unwrap();
+    let chunk: Value = serde_json::from_str(chunk.trim_start_matches("data: ")).unwrap();
+    assert_eq!((&chunk["choices"][0]["delta"]["content"], done), (&json!("Hi"), "data: [DONE]"));
+    assert_eq!(code(&host.ask(&token, r#"{"model": "echo", "messages": []}"#).await.is(400)), "invalid_body");
+
+    let upstream = Upstream::start().await;
+    let (host, token) = host_of(&upstream).await;
+    assert_eq!(code(&host.ask(&token, &ask("")).await.is(404)), "model_not_found");
+}
+
+#[tokio::test]
+async fn the_administrators_form() {
+    let upstream = Upstream::start().await;
+    let mut config = upstream.config(&[(1, "fixed")]);
+    config["upstreams"]["main"]["credentials"]["2"] = json!("credential-of-2");
+    let host = Host::start_configured(config).await;
+    let ada = host.ada().await;
+    let csrf = ada.get("/admin/models").await.is(200).field("csrf");
+    let add = async |fields: &str| ada.post_form("/admin/models", &format!("csrf={csrf}&{fields}")).await;
+    for (fields, words) in [
+        ("project=1&name=+&upstream=main", "A model's name must have 1 to 255 characters"),
+        ("project=1&name=a%00b&upstream=main", "and no control characters"),
+        ("project=1&name=a%E2%80%AEb&upstream=main", "nothing hidden"),
+        ("project=1&name=%E3%85%A4&upstream=main", "nothing hidden"),
+        ("project=1&name=fixed&upstream=main", "The project has a model of this name already."),
+        ("project=99&name=m&upstream=main", "There is no such project."),
+        ("project=3&name=m&upstream=main", "has no credential for this project"),
+    ] {
+        let answer = add(fields).await.is(400).body;
+        assert!(answer.replace("&#39;", "'").contains(words), "{fields}");
+    }
+    assert!(add("project=1&name=kept+words&upstream=none").await.is(400).body.contains("value=\"kept words\""));
+    add("project=1&name=m&upstream=main&owner=2").await.is(422);
+    add("project=1&name=one&upstream=main&default=on").await.is(303);
+    add("project=1&name=two&default=on&upstream=main&upstream_model=there").await.is(303);
+    assert!(add("project=1&name=two&upstream=main").await.is(400).body.contains("of this name already"));
+
+    let page = ada.get("/admin/models").await.is(200).body;
+    assert!(!page.contains("credential-of"));
+    assert_eq!(page.matches("badge good\">Default").count(), 1, "the second took the place of the first");
+    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    host.ask(&token, r#"{"model": "two"}"#).await.is(200);
+    assert_eq!(upstream.asked()[0].json()["model"], "there");
+    assert!(ada.get("/settings/tokens").await.body.contains("<option value=\"1_two\" selected>two</option>"));
+
+    let remove = page.split("action=\"").find(|text| text.contains("/remove\"")).unwrap().split('"').next().unwrap();
+    ada.post_form(remove, "csrf=wrong").await.is(403);
+    ada.post_form(remove, &format!("csrf={csrf}")).await.is(303);
+    ada.post_form(remove, &format!("csrf={csrf}")).await.is(404);
+    let eve = host.eve().await;
+    let csrf = eve.get("/settings/tokens").await.field("csrf");
+    eve.get("/admin/models").await.is(404);
+    eve.post_form("/admin/models", &format!("csrf={csrf}&project=1&name=n&upstream=main")).await.is(404);
+}
+
+#[tokio::test]
+async fn configurations_that_stop_the_start() {
+    let upstreams = |url: &str| json!({"main": {"url": url, "credentials": {"1": "c"}}});
+    let model =
+        |project: i64, name: &str, upstream: &str| json!({"project_id": project, "name": name, "upstream": upstream});
+    let default = |name: &str| json!({"project_id": 1, "name": name, "upstream": "main", "default": true});
+    let with = |models: Value| json!({"upstreams": upstreams("http://a/v1"), "models": models});
+    for (config, words) in [
+        (json!({"modles": []}), "unknown field `modles`"),
+        (json!({"public_url": "https://a/"}), "public_url must be"),
+        (json!({"upstreams": upstreams("ftp://a/v1")}), "url must be http:// or https://"),
+        (json!({"upstreams": upstreams("https://user:password@a/v1")}), "url must be http:// or https://"),
+        (json!({"upstreams": upstreams("https://a/v1?key=1")}), "url must be http:// or https://"),
+        (
+            json!({"upstreams": {"main": {"url": "http://a", "credentials": {"1": "a\nb"}}}}),
+            "no text that a header can hold",
+        ),
+        (with(json!([model(99, "m", "main")])), "there is no such project"),
+        (with(json!([model(1, "m", "other")])), "names no such upstream"),
+        (with(json!([model(2, "m", "main")])), "no credential for this project"),
+        (with(json!([model(1, "", "main")])), "1 to 255 characters"),
+        (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
+        (with(json!([model(1, "\u{ffff}", "main")])), "no control characters"),
+        // Nothing is seen of these, or they turn the text around them.
+        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "nothing hidden"),
+        (with(json!([model(1, "\u{200b}", "main")])), "nothing hidden"),
+        (with(json!([model(1, "\u{3164}", "main")])), "nothing hidden"),
+        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "nothing hidden"),
+        (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "of this name already"),
+        (with(json!([default("a"), default("b")])), "two defaults"),
+    ] {
+        let error = Host::refused(&config, 0o600).await;
+        assert!(error.contains(words), "{config}: {error}");
+        assert!(!error.contains("password"), "{error}");
+    }
+    // Open to others: refused where it holds a credential, and only there.
+    let error = Host::refused(&with(json!([])), 0o640).await;
+    assert!(error.contains("chmod 600"), "{error}");
+    assert_eq!(Host::refused(&json!({"verify_ssl": false}), 0o644).await, "");
+}

@@ -1,0 +1,117 @@
+//! A person with ten thousand tokens in one project: pages, search and order are the server's, and what a page costs
+//! follows its rows, not the list. The costs are printed beside those of a list of ten; `--nocapture` shows them, and
+//! they stand in `target/tmp/many.txt`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, TokenStore, mint};
+
+use crate::support::{Host, Person};
+
+const MANY: usize = 10_000;
+
+#[tokio::test]
+async fn ten_thousand_tokens_page_by_page() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let (many, few) = (ada.project("Weather station").await, ada.project("Difference engine").await);
+    fill(&host, many, MANY).await;
+    fill(&host, few, 10).await;
+
+    // Every token stands on one page, forwards and backwards, in each order.
+    for sort in ["created", "-created", "name", "-name", "expires", "-expires"] {
+        let mut at = format!("/settings/tokens?project={many}&size=100&sort={sort}");
+        let mut seen = Vec::new();
+        let mut before = None;
+        loop {
+            let page = ada.get(&at).await.is(200).body;
+            seen.extend(names(&page));
+            let Some(next) = link(&page, "later") else { break };
+            before = link(&page, "earlier");
+            at = next;
+            // Two orders to the end, the others for a few pages: the rest is the same code.
+            if !sort.ends_with("name") && seen.len() == 500 {
+                break;
+            }
+        }
+        if sort.ends_with("name") {
+            assert_eq!(seen.len(), MANY, "{sort}");
+        }
+        let unique: BTreeSet<_> = seen.iter().collect();
+        assert_eq!(unique.len(), seen.len(), "{sort}: none twice");
+        let mut sorted = seen.clone();
+        sorted.sort();
+        if sort.starts_with('-') {
+            sorted.reverse();
+        }
+        assert_eq!(seen, sorted, "{sort}: made in the order of the names");
+        // And back: the page before the last but one.
+        let back = names(&ada.get(&before.unwrap()).await.is(200).body);
+        assert_eq!(back.len(), 100);
+        assert!(back.iter().all(|name| seen.contains(name)));
+    }
+
+    // A search looks at all of them, not at the page.
+    let page = ada.get(&format!("/settings/tokens?project={many}&q=TOKEN+07")).await.is(200).body;
+    assert_eq!(names(&page).len(), 10);
+    assert!(link(&page, "later").is_some());
+    let page = ada.get(&format!("/settings/tokens?project={many}&q=token+00042")).await.is(200).body;
+    assert_eq!(names(&page), ["token 00042"]);
+    assert!(link(&page, "later").is_none());
+    let page = ada.get(&format!("/settings/tokens?project={many}&q=nothing")).await.is(200).body;
+    assert!(page.contains("id=\"no-hits\""));
+
+    let mut costs = String::new();
+    for ask in
+        ["", "&sort=name", "&sort=-name", "&sort=expires", "&sort=-expires", "&q=token", "&q=00042", "&q=nothing"]
+    {
+        let of_many = format!("/settings/tokens?project={many}{ask}");
+        let of_few = format!("/settings/tokens?project={few}");
+        let (mut slow, mut fast) = (Duration::MAX, Duration::MAX);
+        for _ in 0..10 {
+            slow = slow.min(cost(&ada, &of_many).await);
+            fast = fast.min(cost(&ada, &of_few).await);
+        }
+        let ratio = slow.as_secs_f64() / fast.as_secs_f64();
+        costs += &format!("{MANY} beside 10, {ask:14} {slow:>9.1?} / {fast:>9.1?} = {ratio:.2}\n");
+    }
+    println!("{costs}");
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("many.txt"), costs).unwrap();
+}
+
+async fn cost(ada: &Person<'_>, path: &str) -> Duration {
+    let start = Instant::now();
+    ada.get(path).await.is(200);
+    start.elapsed()
+}
+
+/// Rows as `issue` writes them, without its limit on live tokens.
+async fn fill(host: &Host, project: i64, count: usize) {
+    let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap());
+    let (project, ada) = (ProjectId::new(&project.to_string()).unwrap(), OwnerId::new("1").unwrap());
+    let policy = Policy::default();
+    let mut now = host.app.tokens.now();
+    for number in 0..count {
+        now = now.saturating_add(Duration::from_millis(1));
+        let new = NewToken::new(project, ada.clone(), Name::new(&format!("Token {number:05}")).unwrap())
+            .with_lifetime(Lifetime::For(Duration::from_secs(30 * 24 * 60 * 60)));
+        let issued = mint(&keyring, &policy, new, &Actor::from(&ada), now).unwrap();
+        host.app.tokens.store().insert(issued.record, None, None).await.unwrap();
+    }
+    host.clock.advance(Duration::from_secs(60));
+}
+
+/// The names on a page, in their order.
+fn names(page: &str) -> Vec<String> {
+    let rows = page.split("<a class=\"name\"").skip(1);
+    rows.map(|row| row.split('>').nth(1).unwrap().split('<').next().unwrap().to_lowercase()).collect()
+}
+
+/// Where a step of the pager leads.
+fn link(page: &str, id: &str) -> Option<String> {
+    let (_, rest) = page.split_once(&format!("id=\"{id}\""))?;
+    let (_, rest) = rest.split_once("href=\"")?;
+    Some(rest.split('"').next()?.replace("&#38;", "&"))
+}

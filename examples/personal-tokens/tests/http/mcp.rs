@@ -1,0 +1,81 @@
+//! The end point for clients of the Model Context Protocol.
+
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Host};
+
+struct Client {
+    host: Host,
+    token: String,
+}
+
+impl Client {
+    async fn start() -> Self {
+        let host = Host::start().await;
+        let token = host.ada().await.make("MCP", None).await["token"].as_str().unwrap().to_owned();
+        Self { host, token }
+    }
+
+    async fn send(&self, body: &str) -> Answer {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", self.token));
+        self.host.send(request.body(body.to_owned().into()).unwrap()).await
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> Value {
+        let message = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+        let answer = self.send(&message.to_string()).await.is(200).json();
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(7)));
+        answer
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_greeted_in_a_version_that_both_speak() {
+    let client = Client::start().await;
+    for (asked, spoken) in [("2024-11-05", "2024-11-05"), ("2025-06-18", "2025-06-18"), ("1999-01-01", "2025-06-18")] {
+        let answer = client.ask("initialize", json!({ "protocolVersion": asked })).await;
+        assert_eq!(answer["result"]["protocolVersion"], spoken);
+        assert_eq!(answer["result"]["capabilities"], json!({ "tools": {} }));
+    }
+    let silent = client.send(r#"{"jsonrpc": "2.0", "method": "notifications/initialized"}"#).await.is(202);
+    assert_eq!(silent.body, "");
+    assert_eq!(client.ask("ping", json!({})).await["result"], json!({}));
+}
+
+#[tokio::test]
+async fn its_tools_list_the_models_and_ask_one() {
+    let client = Client::start().await;
+    let tools = client.ask("tools/list", json!({})).await;
+    let names: Vec<_> = tools["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    assert_eq!(names, ["list_models", "ask_model"]);
+    let told = async |name: &str, arguments: Value| {
+        let answer = client.ask("tools/call", json!({ "name": name, "arguments": arguments })).await;
+        let result = &answer["result"];
+        (result["content"][0]["text"].as_str().unwrap().to_owned(), result["isError"].as_bool().unwrap())
+    };
+    assert_eq!(told("list_models", json!({})).await, ("echo".into(), false));
+    assert_eq!(told("ask_model", json!({ "model": "echo", "prompt": "Hello" })).await, ("Hello".into(), false));
+    let (text, failed) = told("ask_model", json!({ "model": "other", "prompt": "Hello" })).await;
+    assert_eq!((text.as_str(), failed), ("the token's project has no such model", true));
+}
+
+#[tokio::test]
+async fn what_it_does_not_understand_and_whom_it_does_not_know() {
+    let mut client = Client::start().await;
+    for body in [
+        "no",
+        "",
+        "{}",
+        r#"{"jsonrpc": "1.0", "id": 1, "method": "ping"}"#,
+        r#"{"jsonrpc": "2.0", "id": null, "method": "ping"}"#,
+    ] {
+        assert_eq!(client.send(body).await.is(400).json()["error"]["code"], -32600, "{body}");
+    }
+    assert_eq!(client.ask("tools/steal", json!({})).await["error"]["code"], -32601);
+    assert_eq!(client.ask("tools/call", json!({ "name": "rm" })).await["error"]["code"], -32602);
+    let call = json!({ "name": "ask_model", "arguments": { "model": 1 } });
+    assert_eq!(client.ask("tools/call", call).await["error"]["code"], -32602);
+    client.token.push('x');
+    client.send("{}").await.is_problem(401, "invalid_token");
+}

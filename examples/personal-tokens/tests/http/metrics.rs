@@ -1,0 +1,124 @@
+//! The page that Prometheus reads: each line is of its text format, and the numbers move with what they count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use keyfob::Rejection;
+use personal_tokens::metrics;
+use personal_tokens::setup::Settings;
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::support::{Host, REVOKE_ALL, WHOAMI};
+
+/// What the page says: each series, as it is written, with its value.
+async fn read(host: &Host) -> BTreeMap<String, f64> {
+    let request = Request::get("/metrics").body(Body::empty()).unwrap();
+    let answer = metrics::router(host.app.clone()).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let page = answer.into_body().collect().await.unwrap().to_bytes();
+    parse(std::str::from_utf8(&page).unwrap())
+}
+
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>, and the conventions for names.
+fn parse(page: &str) -> BTreeMap<String, f64> {
+    assert!(page.ends_with('\n'));
+    let (mut series, mut helped, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    // The metric whose lines these are: all of one stand together, and its help and type before them.
+    let mut current = String::new();
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, text) = help.split_once(' ').unwrap();
+            assert!(is_name(name) && !text.is_empty() && !text.contains('\\'), "{line}");
+            assert!(helped.insert(name.to_owned()), "twice: {line}");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(["counter", "gauge"].contains(&kind), "{line}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            assert!(typed.insert(name.to_owned(), kind.to_owned()).is_none(), "twice: {line}");
+            current = name.into();
+        } else {
+            let (what, value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = what.split_once('{').unwrap_or((what, ""));
+            assert!(is_name(name), "{line}");
+            assert_eq!(name, current, "{line}");
+            if what.contains('{') {
+                let (label, value) = labels.strip_suffix("\"}").unwrap().split_once("=\"").unwrap();
+                // One label, of a word of ours: nothing of a token, an owner or a project.
+                assert!(["outcome", "act"].contains(&label), "{line}");
+                assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+            }
+            let value: f64 = value.parse().unwrap();
+            assert!(value.is_finite() && value >= 0.0, "{line}");
+            assert!(series.insert(what.to_owned(), value).is_none(), "twice: {line}");
+        }
+    }
+    assert_eq!(helped, typed.into_keys().collect());
+    series
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[tokio::test]
+async fn the_numbers_move_with_what_they_count() {
+    // Held for long enough that the second look is in time, however busy the machine is.
+    let host = Host::start_with(Settings { cache: Duration::from_secs(3600), ..Settings::default() }).await;
+    let ada = host.ada().await;
+    let before = read(&host).await;
+    for rejection in Rejection::ALL {
+        assert!(before.contains_key(&format!("keyfob_verifications_total{{outcome=\"{rejection}\"}}")));
+    }
+    assert_eq!(before["keyfob_cache_max_staleness_seconds"], 3600.0);
+    // SQLite has no feed.
+    assert!(!before.contains_key("keyfob_cache_feed_age_seconds"));
+
+    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let other = ada.make("other", None).await["uuid"].as_str().unwrap().to_owned();
+    host.with_token(WHOAMI, &token).await.is(200);
+    host.with_token(WHOAMI, &token).await.is(200);
+    host.with_token(WHOAMI, "no token").await;
+    ada.post_to(&format!("/api/v2/auth/token/{other}/rotate"), "").await.is(200);
+    let revoked = ada.post_to(REVOKE_ALL, "").await.is(200).json();
+    assert_eq!(revoked, json!({"revoked": 3}));
+    host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
+
+    let after = read(&host).await;
+    let moved = |series: &str| after[series] - before[series];
+    assert_eq!(moved("keyfob_verifications_total{outcome=\"verified\"}"), 2.0);
+    assert_eq!(moved("keyfob_verifications_total{outcome=\"revoked\"}"), 1.0);
+    assert_eq!(moved("keyfob_acts_total{act=\"issued\"}"), 2.0);
+    assert_eq!(moved("keyfob_acts_total{act=\"rotated\"}"), 1.0);
+    assert_eq!(moved("keyfob_acts_total{act=\"group_revoked\"}"), 1.0);
+    assert_eq!(moved("keyfob_group_revoked_tokens_total"), 3.0);
+    // The second use of the token, at least.
+    assert!(moved("keyfob_cache_hits_total") >= 1.0);
+    assert!(moved("keyfob_cache_misses_total") >= 2.0);
+    assert!(after["keyfob_cache_entries"] >= 1.0);
+    for (series, value) in &before {
+        assert!(!series.contains("_total") || after[series] >= *value, "{series} went back");
+    }
+}
+
+#[tokio::test]
+async fn without_a_cache_there_are_no_numbers_of_one() {
+    let host = Host::start().await;
+    assert!(read(&host).await.keys().all(|series| !series.contains("cache")));
+}
+
+#[tokio::test]
+async fn the_page_is_not_at_the_address_of_the_service() {
+    let host = Host::start().await;
+    host.with_headers("/metrics", &[]).await.is(404);
+    host.with_headers("/health/live", &[]).await.is(200);
+    host.with_headers("/health/ready", &[]).await.is(200);
+    host.app.health.stop();
+    host.with_headers("/health/live", &[]).await.is(200);
+    let answer = host.with_headers("/health/ready", &[]).await.is(503);
+    assert_eq!(answer.json(), json!({"status": "stopping"}));
+}

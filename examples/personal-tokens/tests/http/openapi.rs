@@ -1,0 +1,120 @@
+//! The API tried against its own document by schemathesis: thousands of requests, fitting and not, over the network.
+//!
+//! It comes from PyPI (`pip install schemathesis`), and is looked for in `SCHEMATHESIS`, in `target/ci-tools` and on the path.
+//! A run that found something is repeated with the seed that it printed: `SCHEMATHESIS_SEED=…`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::document::template;
+use crate::support::{Host, size};
+
+/// Returns how many requests a phase tries on each operation at most.
+fn most_examples() -> &'static str {
+    if size::is_full() { "150" } else { "40" }
+}
+
+/// How many tokens there are when it begins.
+const TOKENS: u32 = 160;
+
+fn schemathesis() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("SCHEMATHESIS") {
+        return Some(path.into());
+    }
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ci-tools/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(tools).chain(std::env::split_paths(&path));
+    folders.map(|folder| folder.join("schemathesis")).find(|file| file.is_file())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_does_what_its_document_says() {
+    let Some(program) = schemathesis() else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "schemathesis is not installed");
+        println!("skipped: schemathesis is not installed");
+        return;
+    };
+    // Many tokens are made, and what a hundred are too many for is tried elsewhere.
+    let policy = json!({"policy": {"human": {"never_expiring": true}, "most_live_per_owner": 1_000_000}});
+    let host = Host::start_configured(policy).await;
+    // One person's session ends tokens at will; the routes of tokens are tried with another's.
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let token = ada.post(json!({"name": "n", "scopes": "models:use notes:read"})).await.is(200).json();
+    let mut uuids = String::new();
+    for number in 0..TOKENS {
+        let owner = if number % 8 == 0 { &ada } else { &eve };
+        uuids += &format!("{}\n", owner.make("n", None).await["uuid"]);
+    }
+    // It reads both where it runs, and writes there too.
+    std::fs::write(host.dir().join("uuids.txt"), uuids).unwrap();
+    std::fs::write(host.dir().join("schemathesis.toml"), include_str!("../schemathesis.toml")).unwrap();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v2/openapi.json", listener.local_addr().unwrap());
+    let seen = Seen { document: Arc::new(host.document.clone()), count: Arc::default() };
+    let router = host.router.clone().layer(from_fn_with_state(seen.clone(), note));
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seed = std::env::var("SCHEMATHESIS_SEED").unwrap_or_else(|_| now.to_string());
+    println!("SCHEMATHESIS_SEED={seed}");
+    // The one that ends all tokens is tried when the others are done with them, and without the phase that follows links
+    // from operation to operation: it has none.
+    let runs = [("exclude", "examples,coverage,fuzzing,stateful"), ("include", "examples,coverage,fuzzing")];
+    for (which, phases) in runs {
+        let mut command = Command::new(&program);
+        command
+            .args(["run", &url, "--seed", &seed, "--max-examples", most_examples(), "--no-color"])
+            .args(["--phases", phases, &format!("--{which}-operation-id"), "revokeAll"])
+            .current_dir(host.dir())
+            .env("SESSION", eve.cookie.trim_start_matches("session="))
+            .env("TOKEN", token["token"].as_str().unwrap());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "seed {seed}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    server.abort();
+
+    // Requests that were all refused would have shown nothing.
+    let seen = seen.count.lock().unwrap();
+    for (answer, count) in seen.iter() {
+        println!("{count:6} {answer}");
+    }
+    for (path, operations) in host.document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
+            for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
+                let answer = format!("{} {path} {status}", method.to_uppercase());
+                // Nobody signs as GitHub here: leaks.rs does.
+                if path == "/api/v2/leaks/github" {
+                    continue;
+                }
+                assert!(seen.contains_key(&answer), "never seen: {answer}");
+            }
+        }
+    }
+}
+
+/// How often each operation gave each status.
+#[derive(Clone)]
+struct Seen {
+    document: Arc<Value>,
+    count: Arc<Mutex<BTreeMap<String, u32>>>,
+}
+
+async fn note(State(seen): State<Seen>, request: Request, next: Next) -> Response {
+    let path = template(&seen.document, request.uri().path()).unwrap_or("elsewhere");
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let answer = format!("{method} {path} {}", response.status().as_u16());
+    *seen.count.lock().unwrap().entry(answer).or_default() += 1;
+    response
+}

@@ -1,0 +1,112 @@
+//! Tests the page on which a person changes their own password. It needs no script.
+
+use axum::http::Request;
+
+use crate::support::{Host, WHOAMI};
+
+const PATH: &str = "/settings/password";
+const NEW: &str = "a battery of new words";
+
+fn form(csrf: &str, present: &str, new: &str, again: &str) -> String {
+    let fields = [("csrf", csrf), ("present", present), ("new", new), ("again", again)];
+    serde_urlencoded::to_string(fields).unwrap()
+}
+
+#[tokio::test]
+async fn changing_the_password_ends_all_other_sessions() {
+    let host = Host::start().await;
+    let (name, old) = (host.first.name.clone(), host.first.password.clone());
+    let (ada, elsewhere, eve) = (host.ada().await, host.ada().await, host.eve().await);
+    let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    let page = ada.get("/settings/tokens").await.is(200);
+    assert!(page.body.contains("href=\"/settings/password\""));
+
+    let page = ada.get(PATH).await.is(200);
+    let csrf = page.field("csrf");
+    let done = ada.post_form(PATH, &form(&csrf, &old, NEW, NEW)).await.is(303);
+    assert_eq!(done.header("location"), "/settings/password?said=changed");
+    // The session continues under another id, so a copy of the old cookie is worthless.
+    let cookie = done.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_ne!(cookie, ada.cookie);
+    let here = crate::support::Person { host: &host, cookie };
+    assert!(here.get("/settings/password?said=changed").await.is(200).body.contains("Your password is changed."));
+    for ended in [&ada, &elsewhere] {
+        assert_eq!(ended.get(PATH).await.is(303).header("location"), "/sign-in");
+        ended.get("/api/v2/auth/token/").await.is(401);
+    }
+    eve.get(PATH).await.is(200);
+    host.with_token(WHOAMI, &token).await.is(200);
+
+    host.try_sign_in(&name, &old).await.is(401);
+    host.sign_in(&name, &NEW.replace(' ', "+")).await;
+    // A second change needs the new password.
+    let csrf = here.get(PATH).await.field("csrf");
+    let other = "yet another battery of words";
+    here.post_form(PATH, &form(&csrf, &old, other, other)).await.is(400);
+    here.post_form(PATH, &form(&csrf, NEW, other, other)).await.is(303);
+}
+
+/// Both know the current password when they begin. The second must not overwrite the password of the
+/// first, as the holder of an old password would that of `--reset-password`.
+#[tokio::test]
+async fn of_two_changes_at_the_same_time_one_is_made() {
+    let host = Host::start().await;
+    let change = |new: &str| host.app.accounts.change_password(1, host.first.password.clone(), new.into());
+    let (one, other) = ("one+battery+of+words", "another+battery+of+words");
+    let (first, second) = tokio::join!(change(&one.replace('+', " ")), change(&other.replace('+', " ")));
+    let (first, second) = (first.unwrap().is_some(), second.unwrap().is_some());
+    assert_ne!(first, second, "exactly one is made");
+    host.try_sign_in("ada", one).await.is(if first { 303 } else { 401 });
+    host.try_sign_in("ada", other).await.is(if second { 303 } else { 401 });
+}
+
+#[tokio::test]
+async fn each_error_stands_at_its_field_and_changes_nothing() {
+    let host = Host::start().await;
+    let old = host.first.password.clone();
+    let ada = host.ada().await;
+    let csrf = ada.get(PATH).await.field("csrf");
+    let long = "x".repeat(1025);
+    for (present, new, again, field, said) in [
+        ("wrong", NEW, NEW, "present", "This is not your current password."),
+        ("", NEW, NEW, "present", "Enter your current password."),
+        (&old, "", "", "new", "Enter a new password."),
+        (&old, "fourteen chars", "fourteen chars", "new", "Use at least 15 characters."),
+        (&old, &long, &long, "new", "Use at most 1024 characters."),
+        (&old, &old, &old, "new", "This is your current password."),
+        (&old, NEW, "a battery of old words", "again", "The two new passwords are not the same."),
+        (&old, NEW, "", "again", "The two new passwords are not the same."),
+    ] {
+        let answer = ada.post_form(PATH, &form(&csrf, present, new, again)).await.is(400);
+        let at_field = format!("<p class=\"fault\" id=\"{field}-error\">{said}");
+        assert!(answer.body.contains(&at_field), "{field}: {}", answer.body);
+        let input = answer.body.split(&format!("<input id=\"{field}\"")).nth(1).unwrap().split('>').next().unwrap();
+        assert!(input.contains("aria-invalid=\"true\"") && input.contains("autofocus"), "{input}");
+        assert_eq!(answer.body.matches("autofocus").count(), 1);
+        // The page does not repeat what was typed.
+        assert!(!answer.body.contains(&old) && !answer.body.contains(NEW));
+    }
+    // Fifteen characters are enough in any script.
+    host.sign_in(&host.first.name, &old).await;
+    ada.post_form(PATH, &form(&csrf, &old, "пятнадцать букв", "пятнадцать букв")).await.is(303);
+}
+
+#[tokio::test]
+async fn forged_forms_and_strangers_change_no_password() {
+    let host = Host::start().await;
+    let old = host.first.password.clone();
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let (csrf, hers) = (ada.get(PATH).await.field("csrf"), eve.get(PATH).await.field("csrf"));
+    for wrong in ["", "0", &hers] {
+        ada.post_form(PATH, &form(wrong, &old, NEW, NEW)).await.is(403);
+    }
+    for site in ["cross-site", "same-site"] {
+        let request = Request::post(PATH).header("cookie", &ada.cookie).header("sec-fetch-site", site);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        host.send(request.body(form(&csrf, &old, NEW, NEW).into()).unwrap()).await.is(403);
+    }
+    let request = Request::post(PATH).header("sec-fetch-site", "same-origin");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    host.send(request.body(form(&csrf, &old, NEW, NEW).into()).unwrap()).await.is(303);
+    host.sign_in(&host.first.name, &old).await;
+}

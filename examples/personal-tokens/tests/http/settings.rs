@@ -1,0 +1,244 @@
+//! The settings that the page gives lead somewhere: what is shown is what is downloaded, holds what was chosen byte for byte, and
+//! opens the service.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use keyfob::PlaintextToken;
+use personal_tokens::connect::{PLACEHOLDER, Tool};
+use serde_json::{Value, json};
+
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Host, Person, WHOAMI};
+
+const PAGE: &str = "/settings/tokens";
+const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];
+
+/// A token just made by the form of the page, as its pop-up has it.
+struct Popup {
+    csrf: String,
+    /// Where the pane's form goes.
+    action: String,
+    token: String,
+}
+
+impl Popup {
+    async fn make(ada: &Person<'_>, project: i64) -> Self {
+        let page = ada.get(&format!("{PAGE}?project={project}&new=1")).await.is(200);
+        let (csrf, form) = (page.field("csrf"), page.field("form"));
+        let fields = format!("csrf={csrf}&form={form}&project={project}&name=Editor&amount=30&unit=days");
+        let shown = ada.post_form(PAGE, &format!("{fields}&scope=models%3Ause")).await.is(200);
+        Self::shown(csrf, &shown)
+    }
+
+    fn shown(csrf: String, page: &Answer) -> Self {
+        let action = page.body.split("id=\"pane\"").next().unwrap().rsplit("action=\"").next().unwrap();
+        Self { csrf, action: action.split('"').next().unwrap().into(), token: page.field("token") }
+    }
+
+    fn uuid(&self) -> &str {
+        self.action.split('/').nth(3).unwrap()
+    }
+
+    async fn send(&self, ada: &Person<'_>, wanted: &str, tool: Tool, integration: &str, token: &str) -> Answer {
+        let fields = [
+            ("csrf", self.csrf.as_str()),
+            ("integration", integration),
+            ("tool", tool.as_str()),
+            ("token", token),
+            ("do", wanted),
+        ];
+        ada.post_form(&self.action, &serde_urlencoded::to_string(fields).unwrap()).await
+    }
+
+    async fn download(&self, ada: &Person<'_>, tool: Tool, integration: &str) -> String {
+        let file = self.send(ada, "download", tool, integration, &self.token).await.is(200);
+        let named = format!("attachment; filename=\"{}\"", tool.file_name());
+        assert_eq!((file.header("content-disposition"), file.header("content-type")), (&*named, tool.content_type()));
+        file.body
+    }
+}
+
+/// The text of the pane's preview.
+fn preview(page: &str) -> String {
+    let text = page.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    roxmltree::Document::parse(&format!("<pre>{text}</pre>")).unwrap().root_element().text().unwrap().into()
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_is_downloaded() {
+    let upstream = Upstream::start().await;
+    let host = Host::start_configured(upstream.config(&[(1, ODD[0]), (1, ODD[1])])).await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 1).await;
+    for name in [ODD[0], ODD[1]] {
+        let integration = format!("1_{name}");
+        let query = serde_urlencoded::to_string([("integration", &integration)]).unwrap();
+        for tool in Tool::ALL {
+            let file = popup.download(&ada, tool, &integration).await;
+            let shown = popup.send(&ada, "show", tool, &integration, &popup.token).await.is(200);
+            assert_eq!(preview(&shown.body), file, "{tool:?}");
+            assert_eq!(file.contains(&popup.token), tool.holds_token(), "{tool:?}");
+            assert!(!file.contains(PLACEHOLDER), "{tool:?}");
+
+            // Later, when the token is not known any more.
+            let uuid = popup.uuid();
+            let file = ada.get(&format!("{PAGE}/{uuid}/connect/{}?{query}", tool.as_str())).await.is(200).body;
+            let page = ada.get(&format!("{PAGE}?settings={uuid}&tool={}&{query}", tool.as_str())).await.is(200);
+            assert_eq!(preview(&page.body), file, "{tool:?}");
+            let posted = popup.send(&ada, "download", tool, &integration, "").await.is(200).body;
+            assert_eq!(posted, file, "{tool:?}");
+            assert_eq!(file.contains(PLACEHOLDER), tool.holds_token(), "{tool:?}");
+            crate::support::assert_holds_no_part(&file, &popup.token);
+            crate::support::assert_holds_no_part(&page.body, &popup.token);
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_hold_what_was_chosen_byte_for_byte_and_open_the_service() {
+    let upstream = Upstream::start().await;
+    let host = Host::start_configured(upstream.config(&ODD.map(|name| (2, name)))).await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 2).await;
+    for name in ODD {
+        let integration = format!("2_{name}");
+        for (tool, first) in [(Tool::VsCode, "eliteacode"), (Tool::VsCodeAlita, "alitacode")] {
+            let settings: Value = serde_json::from_str(&popup.download(&ada, tool, &integration).await).unwrap();
+            for (key, value) in [
+                (format!("{first}.providerServerURL"), json!("http://tokens.example")),
+                (format!("{first}.LLMServerUrl"), json!("http://tokens.example")),
+                (format!("{first}.modelName"), json!(name)),
+                (format!("{first}.LLMModelName"), json!(name)),
+                (format!("{first}.authToken"), json!(popup.token)),
+                (format!("{first}.projectId"), json!(2)),
+                (format!("{first}.integrationUid"), json!(integration)),
+                (format!("{first}.verifySsl"), json!(true)),
+                ("eliteacode.LLMModelName".into(), json!(name)),
+                ("eliteacode.LLMAuthToken".into(), json!(popup.token)),
+            ] {
+                assert_eq!(settings[&key], value, "{key}");
+            }
+            let held = settings["eliteacode.LLMAuthToken"].as_str().unwrap();
+            host.with_token(WHOAMI, held).await.is(200);
+            let question = json!({ "model": settings["eliteacode.LLMModelName"], "messages": [] });
+            let answer = host.ask(held, &question.to_string()).await.is(200).json();
+            assert_eq!(answer["choices"][0]["message"]["content"], format!("Rain, says {name}"));
+        }
+        for (tool, component, provider) in
+            [(Tool::JetBrains, "EliteASettings", "ELITEA_EYE"), (Tool::JetBrainsAlita, "AlitaSettings", "ALITA_EYE")]
+        {
+            let file = popup.download(&ada, tool, &integration).await;
+            let xml = roxmltree::Document::parse(&file).unwrap();
+            let found = xml.descendants().find(|node| node.has_tag_name("component")).unwrap();
+            assert_eq!(found.attribute("name"), Some(component));
+            let option = |name| {
+                let mut options = found.children().filter(|node| node.attribute("name") == Some(name));
+                options.next().unwrap().attribute("value").unwrap().to_owned()
+            };
+            assert_eq!(option("llmCustomModelName"), name);
+            assert_eq!(option("integrationUid"), integration);
+            assert_eq!(option("integrationName"), "Project 2");
+            assert_eq!((option("projectId"), option("provider")), ("2".into(), provider.into()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_administrator_says_where_the_service_is_and_whether_to_check() {
+    let upstream = Upstream::start().await;
+    let mut config = upstream.config(&[(1, "m")]);
+    config["public_url"] = json!("https://tokens.example:8443");
+    config["verify_ssl"] = json!(false);
+    let host = Host::start_configured(config).await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 1).await;
+    let settings: Value = serde_json::from_str(&popup.download(&ada, Tool::VsCode, "1_m").await).unwrap();
+    assert_eq!(settings["eliteacode.LLMServerUrl"], "https://tokens.example:8443");
+    assert_eq!(settings["eliteacode.verifySsl"], false);
+}
+
+#[tokio::test]
+async fn a_file_never_carries_another_token() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let popup = Popup::make(&ada, 1).await;
+    let other = Popup::make(&ada, 1).await;
+    let hers = eve.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let mut typo = popup.token.clone();
+    let last = if typo.ends_with('0') { '1' } else { '0' };
+    typo.replace_range(typo.len() - 1.., &last.to_string());
+    for wrong in [other.token.as_str(), &hers, &typo, "rubbish", &format!("{} ", popup.token)] {
+        let answer = popup.send(&ada, "download", Tool::VsCode, "4_echo", wrong).await.is(400);
+        assert!(answer.headers.get("content-disposition").is_none());
+        crate::support::assert_holds_no_part(&answer.body, &popup.token);
+    }
+    popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(200);
+    // Nor another model than the one that was asked for.
+    popup.send(&ada, "download", Tool::VsCode, "4_none", &popup.token).await.is(400);
+    ada.get(&format!("{PAGE}/{}/connect/vscode?integration=4_none", popup.uuid())).await.is(400);
+    // The look at the file is no use of the token.
+    assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never</span>"));
+    let uuid = popup.uuid();
+    let delete = format!("csrf={}&typed=Editor", popup.csrf);
+    ada.post_form(&format!("{PAGE}/{uuid}/delete"), &delete).await.is(303);
+    popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_gets_an_answer_with_nothing_but_the_downloaded_file() {
+    let upstream = Upstream::start().await;
+    let host = Host::start_configured(upstream.config(&[(2, ODD[1]), (4, "public")])).await;
+    let address = host.serve().await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 2).await;
+    let integration = format!("2_{}", ODD[1]);
+    let download = async |popup: &Popup| reached_at(address, &popup.download(&ada, Tool::VsCode, &integration).await);
+
+    let lines = ask(&host, &download(&popup).await).await.unwrap();
+    assert_eq!(
+        lines[0],
+        json!([
+            {"name": ODD[1], "project_id": 2, "default": false, "integration_uid": integration},
+            {"name": "public", "project_id": 4, "default": false, "integration_uid": "4_public"},
+        ])
+    );
+    assert_eq!(lines[1], json!([ODD[1], "public"]));
+    assert_eq!(lines[2], json!(format!("Rain, says {}", ODD[1])));
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].headers["authorization"], "Bearer credential-of-2");
+
+    // With what a rotation gives as well.
+    let uuid = popup.uuid();
+    let page = ada.get(&format!("{PAGE}?project=2&rotate={uuid}")).await.is(200);
+    let fields = format!("csrf={}&form={}&grace=0", popup.csrf, page.field("form"));
+    let shown = ada.post_form(&format!("{PAGE}/{uuid}/rotate"), &fields).await.is(200);
+    let rotated = Popup::shown(popup.csrf.clone(), &shown);
+    assert!(rotated.token.parse::<PlaintextToken>().is_ok() && rotated.token != popup.token);
+    let lines = ask(&host, &download(&rotated).await).await.unwrap();
+    assert_eq!(lines[2], json!(format!("Rain, says {}", ODD[1])));
+
+    // Not with the placeholder of a later download.
+    let later = ada.get(&format!("{PAGE}/{}/connect/vscode", rotated.uuid())).await.is(200).body;
+    let refused = ask(&host, &reached_at(address, &later)).await.unwrap_err();
+    assert!(refused.starts_with("401 ") && refused.contains("invalid_token"), "{refused}");
+}
+
+/// The file as a browser gets it that reached the service at this address.
+fn reached_at(address: SocketAddr, file: &str) -> String {
+    file.replace("http://tokens.example", &format!("http://{address}"))
+}
+
+/// What the script prints, or why it stopped.
+async fn ask(host: &Host, settings: &str) -> Result<Vec<Value>, String> {
+    let path = host.dir().join("settings.json");
+    std::fs::write(&path, settings).unwrap();
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/ask.py")).arg(path);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}

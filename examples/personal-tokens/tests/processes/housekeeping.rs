@@ -1,0 +1,45 @@
+//! Tests what the process does on its own, beside its requests.
+
+use std::time::Duration;
+
+use keyfob::{ProjectId, TokenId, TokenKey, TokenStore, store::sqlite::SqliteStore};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use crate::support::process::{Process, Visitor, client, command, whoami};
+use crate::support::tempdir;
+
+/// The server of GitHub's keys accepts the connection and never answers.
+#[tokio::test]
+async fn slow_fetch_of_keys_does_not_delay_last_uses() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dir = tempdir();
+    let config = json!({ "github_keys": format!("http://{}/", silent.local_addr().unwrap()) });
+    std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    let process = Process::start(&mut command(dir.path()), 2);
+    let (mut asked, _) = silent.accept().await.unwrap();
+    let at = process.address();
+    let visitor = Visitor::sign_in(&at, process.first()).await;
+    let made = visitor.make(&at).await;
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(whoami(&client(), &at, token).await.unwrap(), 200);
+
+    let mut parts = token.rsplit('_').skip(1);
+    let (id, project) = (parts.next().unwrap(), parts.next().unwrap());
+    let key = TokenKey { project: ProjectId::new(project).unwrap(), id: TokenId::new(id).unwrap() };
+    let store = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap();
+    let written = async {
+        while store.find(&key).await.unwrap().unwrap().last_used_at.is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let given_up = async {
+        // The request, and then the end of the connection.
+        while asked.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+    };
+    tokio::select! {
+        () = written => {}
+        () = given_up => panic!("the last use waited for the keys"),
+    }
+}

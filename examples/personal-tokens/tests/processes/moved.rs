@@ -1,0 +1,281 @@
+//! The service's tokens move from its SQLite file into PostgreSQL, by the code of the example `move_to_postgres`, while it serves behind
+//! a balancer: no request with a live token is refused or lost, an ended token is refused from its acknowledgement on, and
+//! whatever was acknowledged is there afterwards.
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../move_to_postgres/moving/mod.rs"]
+mod moving;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use moving::Move;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::notes::Notes;
+use crate::postgres;
+use crate::support::process::{Process, Visitor, command, json, whoami};
+use crate::support::{TOKENS, tempdir};
+
+/// How many acts there are of each kind, and how many requests of each outcome, before the move goes on.
+const MORE: usize = 5;
+const PAUSE: Duration = Duration::from_millis(10);
+/// For what never comes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Leads each connection to the process that serves.
+struct Balancer {
+    url: String,
+    to: Arc<Mutex<SocketAddr>>,
+}
+
+fn place(process: &Process) -> SocketAddr {
+    process.address().strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+impl Balancer {
+    async fn before(process: &Process) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let to = Arc::new(Mutex::new(place(process)));
+        let leads = Arc::clone(&to);
+        tokio::spawn(async move {
+            loop {
+                let (mut from, _) = listener.accept().await.unwrap();
+                let to = *leads.lock().unwrap();
+                tokio::spawn(async move {
+                    if let Ok(mut to) = TcpStream::connect(to).await {
+                        let _ = copy_bidirectional(&mut from, &mut to).await;
+                    }
+                });
+            }
+        });
+        Self { url, to }
+    }
+
+    fn switch(&self, process: &Process) {
+        *self.to.lock().unwrap() = place(process);
+    }
+}
+
+/// What is known of a token.
+struct Token {
+    text: String,
+    asked: bool,
+    ended: bool,
+}
+
+/// What was seen since the phase began.
+#[derive(Debug, Default)]
+struct Seen {
+    accepted: AtomicUsize,
+    refused: AtomicUsize,
+    done: AtomicUsize,
+    unavailable: AtomicUsize,
+}
+
+struct World {
+    url: String,
+    visitor: Visitor,
+    tokens: Mutex<Vec<Token>>,
+    seen: Mutex<Arc<Seen>>,
+    faults: Mutex<Vec<String>>,
+    over: AtomicBool,
+    notes: Notes,
+}
+
+/// A task that panics is a fault: nobody else would know before the end.
+struct Panicking<'w>(&'w World);
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fault("a task panicked".into());
+        }
+    }
+}
+
+impl World {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen.lock().unwrap())
+    }
+
+    fn fault(&self, what: String) {
+        self.faults.lock().unwrap().push(what);
+    }
+
+    /// Begins a phase, and waits until enough was seen in it.
+    async fn watch(&self, acts: impl Fn(&Seen) -> &AtomicUsize) {
+        let seen = Arc::new(Seen::default());
+        *self.seen.lock().unwrap() = Arc::clone(&seen);
+        let enough = |count: &AtomicUsize| count.load(Ordering::SeqCst) >= MORE;
+        let began = Instant::now();
+        while !(enough(acts(&seen)) && enough(&seen.accepted) && enough(&seen.refused)) {
+            let faults = self.faults.lock().unwrap().clone();
+            assert!(faults.is_empty(), "{faults:#?}\n{}", self.notes);
+            assert!(began.elapsed() < PATIENCE, "waited in vain for {MORE} of each: {seen:?}\n{}", self.notes);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends a request until it is not answered as one to be tried again.
+    async fn insist(&self, task: &str, expected: u16, request: RequestBuilder) -> Option<Value> {
+        while !self.is_over() {
+            self.notes.set(task, format!("asks for what is answered {expected}"));
+            let answer = self.visitor.of(request.try_clone().unwrap()).send().await.unwrap();
+            match answer.status().as_u16() {
+                503 => {
+                    self.seen().unavailable.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                status if status == expected => {
+                    self.seen().done.fetch_add(1, Ordering::SeqCst);
+                    return Some(if status == 204 { Value::Null } else { json(answer).await.unwrap() });
+                }
+                status => {
+                    self.fault(format!("an act: {status}"));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Makes tokens, and ends every other.
+    async fn act(&self, task: &str) {
+        let _panicking = Panicking(self);
+        let url = format!("{}{TOKENS}", self.url);
+        for turn in 0.. {
+            let make =
+                self.visitor.client.post(&url).header("content-type", "application/json").body(r#"{"name": "n"}"#);
+            let Some(made) = self.insist(task, 200, make).await else { return };
+            let number = {
+                let mut tokens = self.tokens.lock().unwrap();
+                let text = made["token"].as_str().unwrap().to_owned();
+                tokens.push(Token { text, asked: false, ended: false });
+                tokens.len() - 1
+            };
+            if turn % 2 == 0 {
+                self.tokens.lock().unwrap()[number].asked = true;
+                let id = made["uuid"].as_str().unwrap();
+                let delete = self.visitor.client.delete(format!("{url}{id}"));
+                if self.insist(task, 204, delete).await.is_none() {
+                    return;
+                }
+                self.tokens.lock().unwrap()[number].ended = true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Presents a token, and holds the answer against what was known before and after.
+    async fn try_token(&self, client: &Client, number: usize) {
+        let (text, ended) = {
+            let token = &self.tokens.lock().unwrap()[number];
+            (token.text.clone(), token.ended)
+        };
+        let status = whoami(client, &self.url, &text).await;
+        let asked = self.tokens.lock().unwrap()[number].asked;
+        let seen = self.seen();
+        match status {
+            Ok(200) if !ended => seen.accepted.fetch_add(1, Ordering::SeqCst),
+            Ok(401) if asked => seen.refused.fetch_add(1, Ordering::SeqCst),
+            status => {
+                self.fault(format!("token {number}, ended {ended}: {status:?}"));
+                0
+            }
+        };
+    }
+
+    /// Presents the latest, for as long as the test runs.
+    async fn try_all(&self, task: &str) {
+        let _panicking = Panicking(self);
+        const LATEST: usize = 20;
+        let client = client();
+        while !self.is_over() {
+            let count = self.tokens.lock().unwrap().len();
+            for number in count.saturating_sub(LATEST)..count {
+                self.notes.set(task, format!("presents token {number}"));
+                self.try_token(&client, number).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// A connection for each request, so that none stays with the process that is to end.
+fn client() -> Client {
+    Client::builder().pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_moves_and_nobody_is_refused_for_it() {
+    let Some(server) = postgres::Server::start() else { return };
+    let (url, dir) = (server.database(), tempdir());
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("config.json"), r#"{"policy": {"most_live_per_owner": 100000}}"#).unwrap();
+    let mut old = Process::start(&mut command(&data), 2);
+    let balancer = Balancer::before(&old).await;
+    let visitor = Visitor { client: client(), ..Visitor::sign_in(&balancer.url, old.first()).await };
+    let world = Arc::new(World {
+        url: balancer.url.clone(),
+        visitor,
+        tokens: Mutex::default(),
+        seen: Mutex::default(),
+        faults: Mutex::default(),
+        over: AtomicBool::new(false),
+        notes: Notes::default(),
+    });
+    let mut tasks = Vec::new();
+    for number in 0..2 {
+        let (acting, trying) = (Arc::clone(&world), Arc::clone(&world));
+        tasks.push(tokio::spawn(async move { acting.act(&format!("actor {number}")).await }));
+        tasks.push(tokio::spawn(async move { trying.try_all(&format!("verifier {number}")).await }));
+    }
+
+    world.watch(|seen| &seen.done).await;
+    let mut moving = Move::between(&data.join("personal-tokens.db"), &url, |_, _, _| {}).await.unwrap();
+    moving.copy().await.unwrap();
+    world.watch(|seen| &seen.done).await;
+    assert!(moving.copy().await.unwrap().written > 0);
+    world.watch(|seen| &seen.done).await;
+
+    moving.fence().await.unwrap();
+    world.watch(|seen| &seen.unavailable).await;
+    let finished = moving.finish().await.unwrap();
+    assert!(finished.compared.is_equal() && finished.copied.written > 0);
+    println!("behind the fence: {}\n{}", finished.copied, finished.compared);
+
+    let new = Process::start(command(&data).env("DATABASE_URL", &url), 1);
+    balancer.switch(&new);
+    world.watch(|seen| &seen.unavailable).await;
+    old.terminate();
+    old.ended();
+    moving.open().await.unwrap();
+    world.watch(|seen| &seen.done).await;
+    world.over.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+
+    // All of them once more.
+    let count = world.tokens.lock().unwrap().len();
+    let ended = world.tokens.lock().unwrap().iter().filter(|token| token.ended).count();
+    let client = client();
+    for number in 0..count {
+        world.try_token(&client, number).await;
+    }
+    let faults = world.faults.lock().unwrap();
+    assert!(faults.is_empty(), "{faults:#?}");
+    println!("{count} tokens, {ended} of them ended");
+}

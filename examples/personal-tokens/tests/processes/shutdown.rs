@@ -1,0 +1,146 @@
+//! The end of the process, as whoever runs it asks for it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use keyfob::{ProjectId, TokenId, TokenKey, TokenStore, store::sqlite::SqliteStore};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::process::{Process, Visitor, client, command, whoami};
+use crate::support::{TOKENS, tempdir, until};
+
+/// As `Process::ended`, beside what goes on in the test.
+async fn ended(mut process: Process) -> (bool, String) {
+    let ended = tokio::task::spawn_blocking(move || (process.ended().0.success(), process.log()));
+    ended.await.unwrap()
+}
+
+async fn last_use(store: &SqliteStore, made: &Value) -> Option<String> {
+    // The public part is prefix, project and id.
+    let text = made["token"].as_str().unwrap();
+    let mut parts = text.rsplit('_').skip(1);
+    let (id, project) = (parts.next().unwrap(), parts.next().unwrap());
+    let key = TokenKey { project: ProjectId::new(project).unwrap(), id: TokenId::new(id).unwrap() };
+    let record = store.find(&key).await.unwrap().unwrap();
+    record.last_used_at.map(|time| time.to_string())
+}
+
+async fn trail(store: &SqliteStore) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM token_events").fetch_one(store.pool()).await.unwrap()
+}
+
+async fn started(data: &Path) -> (Process, Visitor, SqliteStore) {
+    let process = Process::start(command(data).args(["--metrics-addr", "127.0.0.1:0"]), 3);
+    let visitor = Visitor::sign_in(&process.address(), process.first()).await;
+    let store = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap();
+    (process, visitor, store)
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_written_at_the_end() {
+    let dir = tempdir();
+    let (process, visitor, store) = started(dir.path()).await;
+    let at = process.address();
+    let made = loop {
+        let made = visitor.make(&at).await;
+        assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
+        // Its housekeeping may have come between; then another one.
+        if last_use(&store, &made).await.is_none() {
+            break made;
+        }
+    };
+    process.terminate();
+    let (success, log) = ended(process).await;
+    assert!(success, "{log}");
+    assert!(last_use(&store, &made).await.is_some(), "{log}");
+    // Each was issued at least.
+    assert!(trail(&store).await >= 1);
+}
+
+#[tokio::test]
+async fn trail_that_waits_for_the_database_is_written_at_the_end() {
+    let dir = tempdir();
+    let (process, visitor, store) = started(dir.path()).await;
+    let at = process.address();
+    let made = visitor.make(&at).await;
+    let path = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
+    assert_eq!(visitor.of(visitor.client.delete(path)).send().await.unwrap().status(), 204);
+    // Nothing else is to be written at the end.
+    let lock = store.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 401);
+    process.terminate();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lock.rollback().await.unwrap();
+    let (success, log) = ended(process).await;
+    assert!(success, "{log}");
+    let refusals = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM token_refusals").fetch_one(store.pool());
+    assert_eq!(refusals.await.unwrap(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
+    let dir = tempdir();
+    let (process, visitor, _) = started(dir.path()).await;
+    let metrics = process.printed[2].strip_prefix("metrics: ").unwrap().trim_end_matches("/metrics").to_owned();
+    let ready = async || {
+        let answer = client().get(format!("{metrics}/health/ready")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ready().await, (200, r#"{"status":"ready"}"#.into()));
+
+    let mut under_way = begin(&visitor, &process.address()).await;
+    process.terminate();
+    // Told by the signal, which takes its moment.
+    until("told by the signal", async || ready().await.0 != 200).await;
+    assert_eq!(ready().await, (503, r#"{"status":"stopping"}"#.into()));
+    let address = process.address();
+    let refuses = async || TcpStream::connect(address.trim_start_matches("http://")).await.is_err();
+    until("no more connections", refuses).await;
+
+    under_way.write_all(REST).await.unwrap();
+    let mut answer = String::new();
+    under_way.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let (success, log) = ended(process).await;
+    assert!(success, "{log}");
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_holds_nobody_up_for_ever() {
+    let dir = tempdir();
+    let (process, visitor, store) = started(dir.path()).await;
+    let at = process.address();
+    let made = visitor.make(&at).await;
+    assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
+    let under_way = begin(&visitor, &at).await;
+    process.terminate();
+    let (success, log) = ended(process).await;
+    drop(under_way);
+    assert!(success, "{log}");
+    assert!(log.contains("requests under way are cut off"), "{log}");
+    assert!(last_use(&store, &made).await.is_some(), "{log}");
+}
+
+const BODY: &[u8] = br#"{"name": "under way"}"#;
+const REST: &[u8] = BODY.split_at(5).1;
+
+/// A request of which the service has read a part, and waits for the rest.
+async fn begin(visitor: &Visitor, at: &str) -> TcpStream {
+    let request = visitor.of(visitor.client.post(format!("{at}{TOKENS}"))).build().unwrap();
+    let mut head = format!("POST {TOKENS} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n");
+    for (name, value) in request.headers() {
+        head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+    }
+    // It is asked to go on once its body is wanted, and by then it is under way.
+    head +=
+        &format!("content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", BODY.len());
+    let mut stream = TcpStream::connect(at.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut wanted = [0; 25];
+    stream.read_exact(&mut wanted).await.unwrap();
+    assert_eq!(&wanted, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&BODY[..5]).await.unwrap();
+    stream
+}

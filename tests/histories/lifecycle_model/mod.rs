@@ -1,0 +1,172 @@
+//! Random histories of all verbs of `Tokens`, against a model that tells the same laws in plain words: each verb must give what
+//! the model says, and leave every token as the model has it. A history that does not is shrunk to the few acts that matter.
+//! Owners are suspended, clocks go back, and old tokens are imported again. Proofs of managers are
+//! kept, and used many steps later.
+//!
+//! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more. `KEYFOB_TEST_SIZE=full` runs 20 times as many.
+
+mod act;
+mod model;
+mod service;
+mod tally;
+mod token;
+
+use std::cell::{Cell, RefCell};
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use keyfob::{MemoryStore, store::sqlite::SqliteStore};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use act::{Act, DAY, PARTS, Step};
+use model::Model;
+use service::{Service, Store};
+use tally::{Tally, kind};
+use token::{Lives, Rules};
+
+#[cfg(feature = "redis")]
+use crate::support::redis::Servers;
+use crate::support::size::is_full;
+
+/// The number of histories in memory, which must come to every end of every kind of act.
+const HISTORIES: u32 = 1_650;
+/// The fewest steps that they have together.
+const STEPS: u64 = 60_000;
+/// An engine runs one in so many of these histories, which must come to every end that is not rare.
+const ONE_OF: u32 = 10;
+/// 2026-11-23T12:00:00Z. Any time will do.
+const BEGIN: i64 = 1_795_435_200_000;
+
+/// Goes through one history, and counts its acts. The error tells all of them, up to the one that went wrong.
+async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
+where
+    S: Store,
+{
+    let lives = Lives { min: 0, max: 366 * DAY, default: 30 * DAY, never: true };
+    let rules = Rules { human: lives, service: lives, most_live: None, max_unused: None };
+    let mut model = Model::new(BEGIN, rules, S::ENGINE);
+    let mut service = Service::new(store, BEGIN, &rules);
+    let mut history = String::new();
+    for step in steps {
+        let Some(act) = Act::of(*step, &model) else { continue };
+        let kind = kind(&act, &model);
+        let expected = model.act(&act);
+        if let Act::SetPolicy(rules) = &act {
+            service = service.with_policy(rules);
+        }
+        let outcome = service.act(&act).await;
+        let told = format!("{act:?}: {outcome}\n");
+        tally.add(&kind, &outcome);
+        history += &told;
+        if outcome != expected {
+            return Err(format!("{history}but the model says {expected}"));
+        }
+        let (made, id) = service.newest();
+        if made != model.tokens.len() {
+            return Err(format!("{history}but there are {made} tokens, not {}", model.tokens.len()));
+        }
+        if let Some(newest) = model.tokens.last_mut() {
+            newest.id = id;
+        }
+        for (place, (row, verified)) in service.shown(act.writes()).await.into_iter().enumerate() {
+            let expected = model.kept[place].then(|| model.tokens[place].clone());
+            if row != expected {
+                return Err(format!("{history}token {place} is\n{row:?}\nbut in the model\n{expected:?}"));
+            }
+            let alive = model.alive(place).err().unwrap_or("done");
+            if verified != alive {
+                return Err(format!("{history}token {place} is {verified}, but in the model {alive}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs all histories, or one of so many, each on a store that is empty.
+fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = env::var("KEYFOB_SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
+    println!("KEYFOB_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let (cases, one_of) = if is_full() { (20 * HISTORIES, 1) } else { (HISTORIES / one_of, one_of) };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let (tally, found_after) = (RefCell::new(Tally::default()), Cell::new(None));
+    let outcome = runner.run(&vec((0..PARTS, any::<[u8; 6]>()), 0..=150), |steps| {
+        let outcome = history(&steps, &mut tally.borrow_mut());
+        outcome.map_err(|why| {
+            // The first time is before it is shrunk.
+            found_after.set(found_after.get().or(Some(tally.borrow().steps())));
+            TestCaseError::fail(why)
+        })
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, _)) => {
+            panic!("KEYFOB_SEED={seed}, found after {} steps\n{why}", found_after.get().unwrap())
+        }
+        Err(other) => panic!("KEYFOB_SEED={seed}\n{other}"),
+    }
+    let tally = tally.into_inner();
+    tally.judge(imports, u64::from(one_of));
+    assert!(tally.steps() >= STEPS / u64::from(one_of), "{} steps", tally.steps());
+}
+
+#[test]
+fn histories_in_memory() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    run(true, 1, |steps, tally| runtime.block_on(live(Arc::new(MemoryStore::new()), steps, tally)));
+}
+
+#[test]
+fn histories_on_sqlite() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Where a sync costs nothing, if there is such a place.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();
+    run(true, ONE_OF, |steps, tally| {
+        runtime.block_on(async {
+            sqlx::query("DELETE FROM keyfob_tokens").execute(store.pool()).await.unwrap();
+            live(store.clone(), steps, tally).await
+        })
+    });
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn histories_on_postgres() {
+    let Some(server) = crate::support::postgres::shared() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(server.store());
+    run(true, ONE_OF, |steps, tally| {
+        runtime.block_on(async {
+            for table in ["DELETE FROM keyfob_tokens", "DELETE FROM keyfob_imports"] {
+                sqlx::query(table).execute(store.pool()).await.unwrap();
+            }
+            live(store.clone(), steps, tally).await
+        })
+    });
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn histories_on_a_redis_cluster() {
+    // Of its own: each history begins with an empty one.
+    let Some(servers) = Servers::cluster(0) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(servers.store());
+    let open = |url: String| redis::Client::open(url).unwrap().get_connection().unwrap();
+    let masters = RefCell::new(servers.urls().into_iter().map(open).collect::<Vec<_>>());
+    run(false, ONE_OF, |steps, tally| {
+        for master in &mut *masters.borrow_mut() {
+            redis::cmd("FLUSHALL").exec(master).unwrap();
+        }
+        runtime.block_on(live(store.clone(), steps, tally))
+    });
+}

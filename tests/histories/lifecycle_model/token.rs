@@ -1,0 +1,215 @@
+//! A token of the model, and what it and the policy say at a time. Nothing of the crate is used here.
+
+use crate::lifecycle_model::act::{DAY, Foreign, Life, New, SCOPES};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    pub min: i64,
+    pub max: i64,
+    pub default: i64,
+    pub never: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub human: Lives,
+    pub service: Lives,
+    pub most_live: Option<u64>,
+    pub max_unused: Option<i64>,
+}
+
+/// A token as it should be. Times are milliseconds, links are places in the list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Token {
+    pub id: String,
+    pub project: usize,
+    pub owner: usize,
+    pub name: usize,
+    pub service: bool,
+    pub metadata: bool,
+    pub scopes: usize,
+    pub ranges: usize,
+    pub key: u8,
+    pub created: i64,
+    /// The managing token that it was made within.
+    pub issued_by: Option<usize>,
+    /// The number that the earlier system gave it.
+    pub foreign: Option<usize>,
+    pub confirm_by: Option<i64>,
+    pub not_before: Option<i64>,
+    pub expires: Option<i64>,
+    pub grace: Option<i64>,
+    pub revoked: Option<(i64, &'static str)>,
+    pub disabled: Option<i64>,
+    pub last_used: Option<i64>,
+    pub family: usize,
+    pub from: Option<usize>,
+    pub to: Option<usize>,
+    pub request: Option<usize>,
+    /// 0 to 3: none, 30, 7 and 1 days.
+    pub stage: u8,
+    pub lease: Option<i64>,
+    pub version: u64,
+}
+
+pub const AHEAD: [i64; 3] = [30 * DAY, 7 * DAY, DAY];
+
+pub fn stage(expires: Option<i64>, now: i64) -> u8 {
+    expires.map_or(0, |end| AHEAD.iter().filter(|ahead| now >= end - **ahead).count() as u8)
+}
+
+/// `a:*` stands for all that begins with `a:`.
+pub fn grants(granted: usize, needed: &str) -> bool {
+    SCOPES[granted].split_whitespace().any(|one| match one.strip_suffix(":*") {
+        Some(stem) => needed == one || needed.split_once(':').is_some_and(|(head, _)| head == stem),
+        None => needed == one,
+    })
+}
+
+/// Everything; 10.0.0.0/8; 10.1.0.0/16 in it; a single one.
+pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
+pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
+
+impl Token {
+    /// A token of an earlier system, imported now, at this place of the list.
+    pub fn imported(old: &Foreign, now: i64, place: usize) -> Self {
+        Self {
+            id: String::new(),
+            project: old.project,
+            owner: old.owner,
+            name: old.name,
+            service: old.service,
+            metadata: false,
+            scopes: old.scopes,
+            ranges: old.ranges,
+            key: old.key,
+            created: old.created,
+            issued_by: None,
+            foreign: Some(old.number),
+            confirm_by: None,
+            not_before: None,
+            expires: old.expires,
+            grace: None,
+            revoked: old.revoked.map(|at| (at, "cessation_of_operation")),
+            disabled: old.disabled,
+            last_used: None,
+            family: place,
+            from: None,
+            to: None,
+            request: None,
+            stage: stage(old.expires, now),
+            lease: None,
+            version: 1,
+        }
+    }
+
+    pub fn status(&self, now: i64) -> &'static str {
+        let past = |time: Option<i64>| time.is_some_and(|time| now >= time);
+        match self {
+            _ if self.revoked.is_some() => "revoked",
+            _ if past(self.grace) => "rotated",
+            _ if past(self.confirm_by) => "lapsed",
+            _ if past(self.expires) => "expired",
+            _ if self.disabled.is_some() => "disabled",
+            _ if self.confirm_by.is_some() => "pending",
+            _ if self.not_before.is_some_and(|begin| begin > now) => "not_yet_valid",
+            _ => "active",
+        }
+    }
+
+    /// When it ends by itself, if it is confirmed.
+    pub fn end(&self) -> Option<i64> {
+        [self.grace, self.expires].into_iter().flatten().min()
+    }
+
+    /// The part of a lifetime from now on that ends with it.
+    pub fn shortened(&self, lifetime: i64, now: i64) -> i64 {
+        self.end().map_or(lifetime, |end| lifetime.min(end - now))
+    }
+
+    pub fn live(&self, now: i64) -> bool {
+        !["revoked", "rotated", "lapsed", "expired"].contains(&self.status(now))
+    }
+
+    pub fn due(&self, now: i64) -> bool {
+        let told = self.live(now) && self.confirm_by.is_none() && self.to.is_none();
+        told && stage(self.expires, now) > self.stage && self.lease.is_none_or(|lease| now >= lease)
+    }
+}
+
+impl Rules {
+    pub fn lives(&self, service: bool) -> &Lives {
+        if service { &self.service } else { &self.human }
+    }
+
+    /// What is wrong with a lifetime.
+    pub fn wrong(&self, service: bool, lifetime: Option<i64>) -> Option<&'static str> {
+        let Lives { min, max, never, .. } = *self.lives(service);
+        match lifetime {
+            None => (!never).then_some("never_expires"),
+            Some(lifetime) if lifetime > max => Some("too_long"),
+            Some(lifetime) => (lifetime < min).then_some("too_short"),
+        }
+    }
+
+    /// Returns what is wrong with the lifetime of a token. A clock that goes back makes none negative.
+    pub fn outside(&self, token: &Token) -> Option<&'static str> {
+        self.wrong(token.service, token.expires.map(|end| (end - token.created).max(0)))
+    }
+
+    pub fn breach(&self, token: &Token, now: i64) -> Option<&'static str> {
+        let begun = token.created.max(token.not_before.unwrap_or(i64::MIN)).max(token.last_used.unwrap_or(i64::MIN));
+        let unused = self.max_unused.is_some_and(|most| now - begun >= most);
+        self.outside(token).or(unused.then_some("unused"))
+    }
+
+    /// Makes the token now, at this place of the list, to end no later than `bound`.
+    pub fn mint(&self, new: &New, now: i64, place: usize, bound: Option<i64>) -> Result<Token, &'static str> {
+        let lives = self.lives(new.service);
+        let expires = match new.life {
+            Life::Never => None,
+            Life::Default => Some(now + lives.default.max(lives.min).min(lives.max)),
+            Life::For(0) => return Err("no_lifetime"),
+            Life::For(lifetime) => Some(now + lifetime),
+            Life::Until(end) => Some(end),
+        };
+        if let Some(wrong) = self.wrong(new.service, expires.map(|end| end - now)) {
+            return Err(wrong);
+        }
+        if bound.is_some_and(|bound| expires.is_none_or(|end| end > bound)) {
+            return Err("expiry");
+        }
+        let confirm_by = new.confirm_within.map(|within| now + within);
+        if expires.is_some_and(|end| end <= new.not_before.unwrap_or(now)) || confirm_by == Some(now) {
+            return Err("no_lifetime");
+        }
+        Ok(Token {
+            id: String::new(),
+            project: new.project,
+            owner: new.owner,
+            name: new.name,
+            service: new.service,
+            metadata: new.metadata,
+            scopes: new.scopes,
+            ranges: new.ranges,
+            key: new.key,
+            created: now,
+            issued_by: None,
+            foreign: None,
+            confirm_by,
+            not_before: new.not_before,
+            expires,
+            grace: None,
+            revoked: None,
+            disabled: None,
+            last_used: None,
+            family: place,
+            from: None,
+            to: None,
+            request: None,
+            stage: stage(expires, now),
+            lease: None,
+            version: 1,
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! What only a history of several operations shows: races of two processes, random histories, known traps, and what a cache
+//! accepts after a revocation.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "sqlite")]
+mod lifecycle_model;
+#[cfg(feature = "sqlite")]
+mod races;
+#[cfg(all(feature = "cache", feature = "postgres", feature = "redis"))]
+mod staleness;
+#[cfg(feature = "sqlite")]
+mod traps;

@@ -1,0 +1,419 @@
+//! One process revokes a managing token while the other issues or rotates within it, 150 times on each engine, or 10,000 times
+//! with `KEYFOB_TEST_SIZE=full`: after the revocation is acknowledged, no token comes to be. A store that looks at the
+//! managing token but does not hold its row fails the same check.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    Access, Delegation, Error, ErrorKind, Name, NewToken, OwnerId, ProjectId, Rejection, Scope, ScopeSet, Timestamp,
+    TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
+    record::RevocationReason,
+    rotation::Rotation,
+    store::{DynStore, IssuerCondition, ListQuery, OwnerLimit, PageSize, StoreError, StoreErrorKind},
+};
+
+use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
+
+use crate::support::other::{Other, nanos, say};
+use crate::support::{actor, keyring, project, size};
+
+/// Tells the other process which [`Lock`] its store keeps.
+const LOCK: &str = "KEYFOB_RACES_LOCK";
+/// What a call answers that the revocation came before.
+const REVOKED: &str = "revoked";
+/// The same, if it was the store's condition that refused it.
+const REFUSED: &str = "refused";
+/// A list of ids that is empty.
+const NO_IDS: &str = "none";
+/// How far the two calls are moved from each other after each round, in microseconds.
+const STEP: i64 = 100;
+/// How far chance moves them in a round at most.
+const JITTER: i64 = 300;
+/// No call of an engine takes longer, so a greater distance gives no other order.
+const FARTHEST: i64 = 50_000;
+
+/// How many rounds a store without the lock has, until it is found out.
+const UNLOCKED: u64 = 10_000;
+
+/// Returns how many rounds there are, and how many of each order at least.
+fn rounds() -> (u64, u64) {
+    if size::is_full() { (10_000, 500) } else { (150, 8) }
+}
+
+/// Whether the store decides on the issuer's row in the operation that inserts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lock {
+    Held,
+    /// The row is read before the operation, and nothing holds it.
+    None,
+}
+
+/// A store with or without the lock on the issuer's row, which counts what the condition refused.
+struct Conditional {
+    store: DynStore,
+    lock: Lock,
+    refused: AtomicU64,
+}
+
+impl Conditional {
+    /// Returns the condition that is left for the store to decide.
+    async fn left(
+        &self,
+        project: ProjectId,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Option<IssuerCondition>, StoreError> {
+        let (Lock::None, Some(condition)) = (self.lock, issuer) else { return Ok(issuer) };
+        let row = self.store.find(&TokenKey { project, id: condition.id }).await?;
+        if condition.holds(row.as_deref()) { Ok(None) } else { Err(StoreErrorKind::IssuerChanged.into()) }
+    }
+
+    fn counted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::IssuerChanged) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl TokenStore for Conditional {
+    handed_on!(
+        store: find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, touch_many
+    );
+
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Arc<TokenRecord>, StoreError> {
+        match self.left(record.project, issuer).await {
+            Ok(left) => self.counted(self.store.insert(record, limit, left).await),
+            Err(error) => self.counted(Err(error)),
+        }
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        match self.left(key.project, issuer).await {
+            Ok(left) => self.counted(self.store.rotate(key, version, successor, grace_until, left).await),
+            Err(error) => self.counted(Err(error)),
+        }
+    }
+}
+
+/// What a call did, and when, by the clock that both processes share.
+struct Done {
+    began: u64,
+    ended: u64,
+    outcome: String,
+}
+
+/// One of the two processes.
+struct Hand {
+    store: Arc<Conditional>,
+    tokens: Tokens<Arc<Conditional>>,
+    /// Proven before the race, and kept.
+    manager: Option<Delegation>,
+}
+
+impl Hand {
+    async fn open(database: &str, lock: Lock) -> Self {
+        let store = Arc::new(Conditional { store: open(database).await, lock, refused: AtomicU64::new(0) });
+        Self { tokens: Tokens::new(keyring(), Arc::clone(&store)), store, manager: None }
+    }
+
+    async fn does(&mut self, words: &str) -> Done {
+        let began = nanos();
+        let outcome = tokio::time::timeout(PATIENCE, self.act(words)).await;
+        let outcome = outcome.unwrap_or_else(|_| panic!("{words:?} hangs"));
+        Done { began, ended: nanos(), outcome }
+    }
+
+    async fn act(&mut self, words: &str) -> String {
+        match words.split(' ').collect::<Vec<_>>()[..] {
+            ["present", place, text] => {
+                let verified = self.tokens.verify(text, &Access::to(&project(place), &[])).await.unwrap();
+                self.manager = Some(verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap());
+                "presented".to_owned()
+            }
+            ["revoke"] => {
+                let key = self.manager().key();
+                let revoked = self.tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await;
+                revoked.expect("the manager is there");
+                let acknowledged = nanos();
+                format!("{acknowledged} {}", self.issued().await)
+            }
+            ["list"] => self.issued().await,
+            ["issue"] => self.issue().await,
+            ["rotate", id] => self.rotate(TokenId::new(id).unwrap()).await,
+            _ => unreachable!("{words:?}"),
+        }
+    }
+
+    fn manager(&self) -> &Delegation {
+        self.manager.as_ref().expect("it is presented first")
+    }
+
+    /// Returns the id of the new token, or why there is none.
+    async fn issue(&self) -> String {
+        let (manager, refusals) = (self.manager(), self.refusals());
+        let new = NewToken::new(*manager.project(), manager.owner().clone(), Name::new("raced").unwrap());
+        match self.tokens.issue(&manager.actor(), new.within(manager)).await {
+            Ok(issued) => issued.record.id.as_str().to_owned(),
+            Err(error) => self.refusal(&error, refusals),
+        }
+    }
+
+    async fn rotate(&self, id: TokenId) -> String {
+        let (manager, refusals) = (self.manager(), self.refusals());
+        let key = TokenKey { project: *manager.project(), id };
+        let rotation = Rotation::with_grace(Duration::from_secs(60)).within(manager);
+        match self.tokens.rotate(&manager.actor(), &key, rotation).await {
+            Ok(rotated) => rotated.issued.record.id.as_str().to_owned(),
+            Err(error) => self.refusal(&error, refusals),
+        }
+    }
+
+    fn refusals(&self) -> u64 {
+        self.store.refused.load(Ordering::Relaxed)
+    }
+
+    fn refusal(&self, error: &Error, refusals: u64) -> String {
+        assert_eq!(error.kind(), ErrorKind::IssuerEnded(Rejection::Revoked), "nothing else refuses it");
+        if self.refusals() > refusals { REFUSED } else { REVOKED }.to_owned()
+    }
+
+    /// Returns the ids of all tokens of the project that the manager issued.
+    async fn issued(&self) -> String {
+        let by = self.manager().actor();
+        let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(*self.manager().project()) };
+        let page = self.store.list(&query).await.unwrap();
+        assert!(page.next.is_none(), "a page holds them all");
+        let ids: BTreeSet<_> = page.items.iter().filter(|row| row.created_by == by).map(|row| row.id).collect();
+        if ids.is_empty() { NO_IDS.to_owned() } else { ids.iter().map(TokenId::as_str).collect::<Vec<_>>().join(",") }
+    }
+}
+
+/// The other process: it names a moment for each line that it hears, and does, so many microseconds after that moment, what
+/// the line says.
+#[test]
+#[ignore = "run by the tests below"]
+fn other_hand() {
+    let (Ok(database), Ok(lock)) = (env::var(DATABASE), env::var(LOCK)) else { return };
+    let lock = if lock == "held" { Lock::Held } else { Lock::None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut hand = runtime.block_on(Hand::open(&database, lock));
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let (delay, words) = line.split_once(' ').expect("a delay and what to do");
+        let moment = nanos() + 300_000;
+        say(moment);
+        spin_until(moment + delay.parse::<u64>().unwrap() * 1_000);
+        let Done { began, ended, outcome } = runtime.block_on(hand.does(words));
+        say(format!("{began} {ended} {outcome}"));
+    }
+}
+
+/// Both processes, as this one sees them.
+struct Hands {
+    mine: Hand,
+    other: Other,
+}
+
+impl Hands {
+    /// Tells the other process what to do. Returns the moment that it named.
+    fn tell(&mut self, delay: u64, words: &str) -> u64 {
+        self.other.tell(&format!("{delay} {words}"));
+        self.other.said().parse().unwrap()
+    }
+
+    fn said(&mut self) -> Done {
+        let said = self.other.said();
+        let words: Vec<_> = said.splitn(3, ' ').collect();
+        let [began, ended, outcome] = words[..] else { panic!("{said:?}") };
+        Done { began: began.parse().unwrap(), ended: ended.parse().unwrap(), outcome: outcome.to_owned() }
+    }
+
+    /// One process does it alone.
+    async fn alone(&mut self, mine: bool, words: &str) -> Done {
+        if mine {
+            return self.mine.does(words).await;
+        }
+        self.tell(0, words);
+        self.said()
+    }
+
+    /// One revokes while the other issues, which starts so many microseconds later, or earlier.
+    async fn both(&mut self, mine_revokes: bool, issue: &str, later: i64) -> [Done; 2] {
+        let delays = [(-later).max(0), later.max(0)].map(i64::unsigned_abs);
+        let words = ["revoke", issue];
+        let mine = usize::from(!mine_revokes);
+        let moment = self.tell(delays[1 - mine], words[1 - mine]);
+        spin_until(moment + delays[mine] * 1_000);
+        let my = self.mine.does(words[mine]).await;
+        let other = self.said();
+        if mine_revokes { [my, other] } else { [other, my] }
+    }
+}
+
+/// How often each came.
+#[derive(Default, Debug)]
+struct Tally {
+    issued_first: u64,
+    revoked_first: u64,
+    /// The rounds with a rotation.
+    rotations: u64,
+    /// The calls within which the other began.
+    overlapping: u64,
+    /// The tokens that nothing but the store's condition refused.
+    refused_by_the_store: u64,
+}
+
+/// One round, in a project of its own. Returns whether the token was issued before the revocation; or what came to be after it.
+async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) -> Result<bool, String> {
+    let place = format!("managed{number}");
+    let new = NewToken::new(project(&place), OwnerId::new("ada").unwrap(), Name::new("manager").unwrap());
+    let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
+    let parent = hands.mine.tokens.issue(&actor(), new).await.unwrap();
+    let present = format!("present {place} {}", parent.token.expose_secret());
+    for mine in [true, false] {
+        assert_eq!(hands.alone(mine, &present).await.outcome, "presented");
+    }
+    // Most rounds issue; the others rotate a token that the manager issued, or itself.
+    let issue = match number % 8 {
+        3 => format!("rotate {}", hands.mine.issue().await),
+        6 => format!("rotate {}", parent.record.id.as_str()),
+        _ => "issue".to_owned(),
+    };
+    let before = ids(&hands.mine.issued().await);
+
+    let mine_revokes = revokes_here(number);
+    let [revocation, issued] = hands.both(mine_revokes, &issue, later).await;
+    let (acknowledged, noted) = revocation.outcome.split_once(' ').expect("a time and a list");
+    let (acknowledged, noted) = (acknowledged.parse::<u64>().unwrap(), ids(noted));
+
+    // The issuing process tries again, with the same proof.
+    let again = hands.alone(!mine_revokes, &issue).await.outcome;
+    let after = ids(&hands.alone(!mine_revokes, "list").await.outcome);
+    let is_refused = |outcome: &str| [REVOKED, REFUSED].contains(&outcome);
+    let mut allowed = before.clone();
+    if !is_refused(&issued.outcome) {
+        allowed.insert(issued.outcome.clone());
+        if issued.began > acknowledged {
+            return Err(format!("{issue:?} began after the revocation was acknowledged, and was done"));
+        }
+    }
+    if !is_refused(&again) {
+        return Err(format!("{issue:?} was done again after the revocation was acknowledged"));
+    }
+    if after != noted {
+        return Err(format!("{issue:?}: {noted:?} after the revocation was acknowledged, then {after:?}"));
+    }
+    if noted != allowed {
+        return Err(format!("{issue:?}: {noted:?} are there, not {allowed:?}"));
+    }
+    tally.rotations += u64::from(issue != "issue");
+    tally.overlapping += u64::from(issued.began < acknowledged && revocation.began < issued.ended);
+    tally.refused_by_the_store += u64::from(issued.outcome == REFUSED);
+    Ok(!is_refused(&issued.outcome))
+}
+
+fn ids(text: &str) -> BTreeSet<String> {
+    text.split(',').filter(|id| *id != NO_IDS).map(str::to_owned).collect()
+}
+
+/// Whether this process revokes in that round. Each does either, with every kind of call.
+fn revokes_here(number: u64) -> bool {
+    (number / 8).is_multiple_of(2)
+}
+
+/// Runs all rounds, or those before the first violation.
+async fn race(database: &str, lock: Lock) -> Result<Tally, String> {
+    let name = if lock == Lock::Held { "held" } else { "none" };
+    let other = Other::start("races::managers::other_hand", &[(DATABASE, database), (LOCK, name)]);
+    let mut hands = Hands { mine: Hand::open(database, lock).await, other };
+    let mut tally = Tally::default();
+    // How much later the issue starts than the revocation, for either of the two that revokes. Each outcome moves it towards
+    // the other outcome, so that both orders come about as often, and the calls meet where they hurt each other most.
+    let mut apart = [0_i64; 2];
+    let most = if lock == Lock::Held { rounds().0 } else { UNLOCKED };
+    for number in 0..most {
+        let apart = &mut apart[usize::from(revokes_here(number))];
+        let jitter = (number * 7_919 % (2 * JITTER.unsigned_abs() + 1)).cast_signed() - JITTER;
+        match round(number, *apart + jitter, &mut hands, &mut tally).await {
+            Ok(true) => (tally.issued_first, *apart) = (tally.issued_first + 1, (*apart + STEP).min(FARTHEST)),
+            Ok(false) => (tally.revoked_first, *apart) = (tally.revoked_first + 1, (*apart - STEP).max(-FARTHEST)),
+            Err(violation) => {
+                hands.other.end();
+                return Err(format!("in round {number}, {violation}"));
+            }
+        }
+    }
+    hands.other.end();
+    Ok(tally)
+}
+
+async fn no_token_comes_after_on(database: &str) {
+    let started = Instant::now();
+    let tally = race(database, Lock::Held).await.unwrap_or_else(|violation| panic!("{violation}"));
+    println!("    {tally:?} in {:.1?}", started.elapsed());
+    let (all, least) = rounds();
+    assert_eq!(tally.issued_first + tally.revoked_first, all);
+    assert!(tally.issued_first >= least && tally.revoked_first >= least, "{tally:?}");
+    // Else the condition was never what decided.
+    assert!(tally.refused_by_the_store > 0, "{tally:?}");
+}
+
+async fn the_missing_lock_shows_on(database: &str) {
+    let violation = race(database, Lock::None).await.expect_err("a store without the lock passes");
+    println!("    {violation}");
+}
+
+#[tokio::test]
+async fn a_revoked_manager_issues_nothing_from_another_process_on_sqlite() {
+    no_token_comes_after_on(SqliteFile::new().database()).await;
+}
+
+#[tokio::test]
+async fn a_store_without_the_lock_is_found_out_on_sqlite() {
+    the_missing_lock_shows_on(SqliteFile::new().database()).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_revoked_manager_issues_nothing_from_another_process_on_postgres() {
+    let Some(server) = crate::support::postgres::shared() else { return };
+    no_token_comes_after_on(&super::postgres_database(&server).await).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_store_without_the_lock_is_found_out_on_postgres() {
+    let Some(server) = crate::support::postgres::shared() else { return };
+    the_missing_lock_shows_on(&super::postgres_database(&server).await).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_revoked_manager_issues_nothing_from_another_process_on_a_redis_cluster() {
+    let Some(servers) = crate::support::redis::shared_cluster() else { return };
+    no_token_comes_after_on(&servers.urls().join(",")).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_store_without_the_lock_is_found_out_on_a_redis_cluster() {
+    let Some(servers) = crate::support::redis::shared_cluster() else { return };
+    the_missing_lock_shows_on(&servers.urls().join(",")).await;
+}

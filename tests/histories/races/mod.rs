@@ -1,0 +1,268 @@
+//! Two processes on one database do two things to the same tokens at the same moment, 100 times each pair, or 10,000 times with
+//! `KEYFOB_TEST_SIZE=full`: what comes of it is always what one order or the other gives.
+//!
+//! [`managers`] does the same to a managing token and what it issues.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keyfob::{
+    Access, Actor, Clock, Error, ErrorKind, Name, NewToken, OwnerId, Policy, SystemClock, TokenId, TokenKey,
+    TokenRecord, TokenStore, Tokens,
+    record::{RevocationReason, mint_with},
+    rotation::Rotation,
+    store::{DynStore, LastUse, ListQuery, RevokeGroup, StoreErrorKind, sqlite::SqliteStore},
+};
+
+mod managers;
+mod pairs;
+
+use pairs::{RACES, Race};
+use tempfile::TempDir;
+
+use crate::support::other::{Other, nanos, say};
+use crate::support::{Script, actor, base62, keyring, project, size};
+
+/// At most, so that each round has numbers of its own.
+const MOST_ROUNDS: u64 = 10_000;
+/// Names the database to the other process, which is this same test binary.
+const DATABASE: &str = "KEYFOB_RACES_DATABASE";
+/// No act takes so long, unless two wait for each other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many rounds of each race there are at least, and at most if one of its orders is rare on this machine.
+fn rounds() -> (u64, u64) {
+    if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
+}
+
+fn new_token(owner: &str, name: &str) -> NewToken {
+    NewToken::new(project("145"), OwnerId::new(owner).unwrap(), Name::new(name).unwrap())
+}
+
+fn key(id: &str) -> TokenKey {
+    TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
+}
+
+/// Both processes wait for a moment by looking at the clock all the time, as a sleep would wake them too far apart.
+fn spin_until(moment: u64) {
+    while nanos() < moment {
+        std::hint::spin_loop();
+    }
+}
+
+fn changed<T>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Ok(_) => "done".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "none".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Does what a line says, in either process.
+async fn perform(store: &DynStore, line: &str) -> String {
+    let tokens = Tokens::new(keyring(), store.clone());
+    let mut words = line.split(' ');
+    let (verb, on) = (words.next().unwrap(), words.next().unwrap());
+    let who = Actor::new(words.next().unwrap_or("ada")).unwrap();
+    match verb {
+        "rotate" => match tokens.rotate(&who, &key(on), Rotation::with_grace(Duration::from_secs(3600))).await {
+            Ok(_) => "done".to_owned(),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => "none".to_owned(),
+                ErrorKind::AlreadyRotated => "superseded".to_owned(),
+                ErrorKind::Ended(status) | ErrorKind::Inactive(status) => status.to_string(),
+                _ => format!("{error:?}"),
+            },
+        },
+        "revoke" => {
+            let revoked = tokens.revoke(&who, &key(on), RevocationReason::KeyCompromise).await;
+            changed(revoked)
+        }
+        "revoke-all" | "revoke-family" => {
+            let group = match verb {
+                "revoke-all" => RevokeGroup::Owner(OwnerId::new(on).unwrap()),
+                _ => RevokeGroup::Family(TokenId::new(on).unwrap()),
+            };
+            tokens.revoke_group(&who, &project("145"), &group, RevocationReason::default()).await.unwrap().to_string()
+        }
+        "rename" => changed(tokens.rename(&who, &key(on), Name::new("renamed").unwrap()).await),
+        "disable" => changed(tokens.disable(&who, &key(on)).await),
+        "enable" => changed(tokens.enable(&who, &key(on)).await),
+        "touch" => {
+            let touch = LastUse { key: key(on), used_at: SystemClock.now() };
+            store.touch_many(&[touch]).await.unwrap().to_string()
+        }
+        "verify" => match tokens.verify(on, &Access::to(&project("145"), &[])).await {
+            Ok(_) => "done".to_owned(),
+            Err(error) => error.rejection().unwrap().as_str().to_owned(),
+        },
+        "issue" | "issue-within-2" => {
+            let policy = Policy::default();
+            let policy = if verb == "issue" { policy } else { policy.with_most_live_per_owner(2) };
+            match tokens.with_policy(policy).issue(&who, new_token(on, "raced")).await {
+                Ok(_) => "done".to_owned(),
+                Err(error) if error.kind() == ErrorKind::Limit => "limit".to_owned(),
+                Err(other) => format!("{other:?}"),
+            }
+        }
+        "insert" => {
+            let new = new_token(on, who.as_str());
+            let mut script = Script::of(on);
+            let made = mint_with(&mut script, &keyring(), &Policy::default(), new, &who, SystemClock.now()).unwrap();
+            match store.insert(made.record, None, None).await {
+                Ok(_) => "done".to_owned(),
+                Err(error) if error.kind() == StoreErrorKind::Conflict => "conflict".to_owned(),
+                Err(other) => format!("{other:?}"),
+            }
+        }
+        _ => unreachable!("{verb}"),
+    }
+}
+
+async fn open(database: &str) -> DynStore {
+    #[cfg(feature = "postgres")]
+    if database.starts_with("postgres:") {
+        return DynStore::new(keyfob::store::postgres::PostgresStore::connect(database).await.unwrap());
+    }
+    #[cfg(feature = "redis")]
+    if database.starts_with("redis:") {
+        return DynStore::new(keyfob::store::redis::RedisStore::connect(database.split(',')).await.unwrap());
+    }
+    DynStore::new(SqliteStore::open(database).await.unwrap())
+}
+
+async fn in_time(store: &DynStore, line: &str) -> String {
+    let performed = tokio::time::timeout(PATIENCE, perform(store, line)).await;
+    performed.unwrap_or_else(|_| panic!("{line:?} hangs"))
+}
+
+/// The other process: it names a moment for each line that it hears, and does at that moment what the line says.
+#[test]
+#[ignore = "run by the test below"]
+fn other_process() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(open(&database));
+    for line in std::io::stdin().lock().lines() {
+        let moment = nanos() + 300_000;
+        say(moment);
+        spin_until(moment);
+        let outcome = runtime.block_on(in_time(&store, &line.unwrap()));
+        say(outcome);
+    }
+}
+
+/// Tells the other process what to do, and gives the moment at which it will.
+fn tell(other: &mut Other, line: &str) -> u64 {
+    other.tell(line);
+    other.said().parse().unwrap()
+}
+
+/// One round: a token of its own, of an owner of its own.
+async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) -> &'static str {
+    let tokens = Tokens::new(keyring(), store.clone());
+    let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
+    let owner = base62(1 + place * MOST_ROUNDS + number, 15);
+    let first = tokens.issue(&actor(), new_token(&owner, "first")).await.unwrap();
+    let (id, text) = (first.record.id, first.token.expose_secret());
+    let line = |act: &str| act.replace("{id}", id.as_str()).replace("{text}", text).replace("{owner}", &owner);
+    for act in race.before {
+        assert_eq!(in_time(store, &line(act)).await, "done");
+    }
+
+    // Each process does each of the acts, in every other round.
+    let mine = (number % 2) as usize;
+    let moment = tell(other, &line(race.acts[1 - mine]));
+    // Every other pair of rounds at the same moment, the others from a millisecond before to four behind: as long as the
+    // slowest act of an engine takes.
+    let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
+    spin_until(moment + apart * 1_000 - 1_000_000);
+    let my_outcome = in_time(store, &line(race.acts[mine])).await;
+    let outcomes = [my_outcome, other.said()];
+    let outcomes = [outcomes[mine].as_str(), outcomes[1 - mine].as_str()];
+
+    let query = ListQuery { owner: Some(OwnerId::new(&owner).unwrap()), ..ListQuery::new(project("145")) };
+    let rows = store.list(&query).await.unwrap().items;
+    let (first, others): (Vec<_>, Vec<_>) = rows.iter().map(AsRef::as_ref).partition(|row: &&TokenRecord| row.id == id);
+    let order = (race.order)(outcomes, first[0], &others);
+
+    // Whatever the order, neither process takes a revoked token any more.
+    if first[0].revoked.is_some() {
+        let verify = format!("verify {text}");
+        assert_eq!(in_time(store, &verify).await, "revoked");
+        tell(other, &verify);
+        assert_eq!(other.said(), "revoked");
+    }
+    order
+}
+
+async fn race_on(database: &str) {
+    let store = open(database).await;
+    let mut other = Other::start("races::other_process", &[(DATABASE, database)]);
+    for race in &RACES {
+        println!("{}", race.name);
+        let mut orders: BTreeMap<&str, u64> = BTreeMap::new();
+        let ((least, most), mut number) = (rounds(), 0);
+        let each_came = |orders: &BTreeMap<&str, u64>| race.orders.iter().all(|order| orders.contains_key(order));
+        while number < least || number < most && !each_came(&orders) {
+            *orders.entry(round(race, number, &store, &mut other).await).or_default() += 1;
+            number += 1;
+        }
+        println!("    {orders:?}");
+        assert!(each_came(&orders), "only {orders:?}");
+        assert_eq!(orders.values().sum::<u64>(), number);
+    }
+    other.end();
+}
+
+/// A database in a file, where a sync costs nothing, if there is such a place.
+struct SqliteFile {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl SqliteFile {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        Self { path: folder.path().join("tokens.db"), _folder: folder }
+    }
+
+    fn database(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres_database(server: &crate::support::postgres::Server) -> String {
+    let database = server.database();
+    keyfob::store::postgres::PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    database
+}
+
+#[tokio::test]
+async fn two_processes_on_sqlite_give_what_one_order_gives() {
+    let file = SqliteFile::new();
+    race_on(file.database()).await;
+    let store = SqliteStore::open(file.database()).await.unwrap();
+    let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(whole, "ok");
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn two_processes_on_postgres_give_what_one_order_gives() {
+    let Some(server) = crate::support::postgres::shared() else { return };
+    let database = postgres_database(&server).await;
+    race_on(&database).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn two_processes_on_a_redis_cluster_give_what_one_order_gives() {
+    let Some(servers) = crate::support::redis::shared_cluster() else { return };
+    race_on(&servers.urls().join(",")).await;
+}

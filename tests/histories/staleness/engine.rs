@@ -1,0 +1,50 @@
+//! A store of either engine behind a cache.
+
+use std::time::Duration;
+
+use keyfob::{
+    TokenStore, Tokens,
+    store::{
+        DynStore, StoreMaintenance,
+        cache::{Cached, Feed},
+        postgres::PostgresStore,
+        redis::RedisStore,
+    },
+};
+use sqlx::PgPool;
+
+pub type Service = Tokens<Cached<DynStore>>;
+
+/// How far behind a standby may be that is asked, well within the bound.
+const MOST_LAG: Duration = Duration::from_millis(100);
+
+/// A store of the engine at this address, which follows the feed where it is to, and asks the standby at another.
+pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<DynStore> {
+    if database.starts_with("redis:") {
+        let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();
+        let feed = follows.then(|| store.feed());
+        cached(store, bound, feed)
+    } else {
+        let mut store = PostgresStore::connect(database).await.unwrap().telling_changes();
+        if let Some(standby) = standby {
+            store = store.with_replica(PgPool::connect(standby).await.unwrap(), MOST_LAG);
+            let beating = store.clone();
+            tokio::spawn(async move { beating.beat().await });
+        }
+        let feed = follows.then(|| store.feed());
+        cached(store, bound, feed)
+    }
+}
+
+fn cached(
+    store: impl TokenStore + StoreMaintenance + 'static,
+    bound: Duration,
+    feed: Option<impl Feed + 'static>,
+) -> Cached<DynStore> {
+    let cached = Cached::new(DynStore::new(store), bound);
+    if let Some(feed) = feed {
+        let following = cached.clone();
+        tokio::spawn(async move { following.follow(feed).await });
+    }
+    cached
+}

@@ -1,0 +1,94 @@
+//! One process revokes tokens, and another verifies them through its cache, without a pause, in eight tasks: no token is accepted in
+//! a verification that begins later than the bound after its revocation was acknowledged; nor where something fails meanwhile.
+
+use std::time::{Duration, Instant};
+
+use keyfob::store::postgres::PostgresStore;
+
+mod engine;
+mod faults;
+mod on_postgres;
+mod on_redis;
+mod proxy;
+mod revoker;
+mod verifier;
+
+use revoker::{OWNERS, Revoker, TOKENS};
+
+use crate::support::size;
+
+const BOUND: Duration = Duration::from_millis(200);
+
+/// How often all tokens are revoked and made anew, by the size of the test.
+fn rounds() -> usize {
+    if size::is_full() { 100 } else { 5 }
+}
+
+/// Returns how often something fails in each test of a fault. Each kind of failure of a test comes at least once in four.
+fn fault_rounds() -> usize {
+    if size::is_full() { 10 } else { 4 }
+}
+
+const DATABASE: &str = "KEYFOB_STALENESS_DATABASE";
+const FEED: &str = "KEYFOB_STALENESS_FEED";
+const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
+const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
+
+/// One test at a time, as each keeps the machine busy. Its engine may start before.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn is_bounded(engine: &str, database: &str) {
+    let _alone = ALONE.lock().await;
+    let rounds = rounds();
+    for feed in [false, true] {
+        let environment: &[_] = if feed { &[(FORGETS, "1"), (FEED, "1")] } else { &[(FORGETS, "1")] };
+        let mut revoker = Revoker::start(database, database, environment).await;
+        let began = Instant::now();
+        for _ in 0..rounds {
+            let mut round = revoker.issue().await;
+            revoker.revoke(&mut round).await;
+            revoker.end(round).await;
+        }
+        let (counts, took) = (revoker.counts(), began.elapsed());
+        let seen = revoker.stop();
+        println!(
+            "{engine}, feed {}: {} revocations, delay 50 % {:?}, 99 % {:?}, most {:?}; hits {:.1} %, misses {}; feed lost {}",
+            if feed { "on" } else { "off" },
+            seen.delays.len(),
+            seen.percentile(50),
+            seen.percentile(99),
+            seen.percentile(100),
+            counts.hit_rate() * 100.0,
+            counts.misses,
+            counts.feed_losses,
+        );
+        assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (rounds * TOKENS, 0, 0));
+        assert_eq!((seen.refused_too_early, counts.strange.as_str()), (0, "none"));
+        // The store is asked for a token once in each bound, and where it is new, is revoked by itself or with one of the owners,
+        // or an answer was overtaken by that. How often it is verified meanwhile is the machine's affair.
+        let bounds = took.as_nanos().div_ceil(BOUND.as_nanos()) as u64;
+        let asked = TOKENS as u64 * (bounds + (rounds * 2 * (2 + OWNERS)) as u64);
+        assert!(counts.hits > 0 && counts.misses <= asked, "{} misses in {took:?}", counts.misses);
+    }
+    // What is never too old is accepted for ever: each of the two measures can fail.
+    let mut revoker = Revoker::start(database, database, &[]).await;
+    let mut round = revoker.issue().await;
+    revoker.revoke(&mut round).await;
+    revoker.end(round).await;
+    let seen = revoker.stop();
+    assert!(seen.never_refused > 0 && seen.too_late() > 0, "{seen:?}");
+}
+
+#[tokio::test]
+async fn no_revoked_token_is_accepted_beyond_the_bound_on_postgres() {
+    let Some(server) = crate::support::postgres::shared() else { return };
+    let database = server.database();
+    PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    is_bounded("PostgreSQL", &database).await;
+}
+
+#[tokio::test]
+async fn no_revoked_token_is_accepted_beyond_the_bound_on_a_redis_cluster() {
+    let Some(servers) = crate::support::redis::shared_cluster() else { return };
+    is_bounded("Redis Cluster", &servers.urls().join(",")).await;
+}

@@ -1,0 +1,293 @@
+//! This process: it makes tokens, revokes them, and judges by the bound what the other says of them.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use keyfob::{Error, ErrorKind, Name, NewToken, OwnerId, TokenKey, record::RevocationReason, store::RevokeGroup};
+
+use crate::staleness::engine::{Service, open};
+use crate::staleness::{BOUND, DATABASE, FEED};
+use crate::support::other::{Other, nanos};
+use crate::support::{actor, base62, keyring, project};
+
+/// How many tokens live at once, and of how many owners half of them are.
+pub const TOKENS: usize = 100;
+pub const OWNERS: usize = 2;
+/// Between two acts while something fails, and between the tries of one.
+const PACE: Duration = Duration::from_millis(5);
+
+/// No act is without an answer for so long, whatever fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An act of revoking, by the number of the token, or of the owner.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    One(usize),
+    Owner(usize),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Between the acknowledgement of each revocation and the last verification that accepted the token, where it began later.
+    pub delays: Vec<Duration>,
+    /// Tried again when all was over, and accepted.
+    pub never_refused: usize,
+    /// Refused before the act that revoked them began.
+    pub refused_too_early: usize,
+    /// Acts whose acknowledgement was lost, and that were tried again.
+    pub repeated: usize,
+}
+
+impl Seen {
+    /// Accepted later than the bound allows.
+    pub fn too_late(&self) -> usize {
+        self.delays.iter().filter(|delay| **delay > BOUND).count()
+    }
+
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let mut delays = self.delays.clone();
+        delays.sort();
+        delays[(delays.len() - 1) * percent / 100]
+    }
+}
+
+/// What the other process did so far.
+pub struct Counts {
+    pub hits: u64,
+    pub misses: u64,
+    pub joined: u64,
+    pub feed_losses: u64,
+    /// Whether the feed told anything since it was lost.
+    pub feed_is_well: bool,
+    pub unanswered: u64,
+    pub unanswered_at: u64,
+    pub longest: Duration,
+    /// An answer that is neither that it is well, nor revoked, nor that there is none.
+    pub strange: String,
+}
+
+impl Counts {
+    pub fn hit_rate(&self) -> f64 {
+        self.hits as f64 / (self.hits + self.misses + self.joined) as f64
+    }
+}
+
+/// What the other process says of a token.
+pub struct Tried {
+    /// When the last verification began that accepted it, and when the first ended that found it revoked.
+    pub accepted: u64,
+    pub refused: u64,
+    pub outcome: String,
+}
+
+/// Tokens that the other process has accepted.
+pub struct Round {
+    number: usize,
+    keys: Vec<TokenKey>,
+    /// When the act that revoked each began, and when it was acknowledged.
+    revoked: Vec<Option<(u64, u64)>>,
+}
+
+pub struct Revoker {
+    tokens: Service,
+    other: Other,
+    rounds: usize,
+    /// Whether the other process follows a feed.
+    pub follows: bool,
+    pub seen: Seen,
+}
+
+impl Revoker {
+    /// Revokes by this address, while the other process knows another of the same engine.
+    pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
+        let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await);
+        let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
+        let follows = environment.iter().any(|(name, _)| *name == FEED);
+        Self { tokens, other, rounds: 0, follows, seen: Seen::default() }
+    }
+
+    /// New tokens, all of them accepted.
+    pub async fn issue(&mut self) -> Round {
+        let mut round = Round { number: self.rounds, keys: Vec::new(), revoked: vec![None; TOKENS] };
+        self.rounds += 1;
+        let began = Instant::now();
+        while round.keys.len() < TOKENS {
+            let number = round.keys.len();
+            // The first half of the tokens are each one's own, the others of some owners.
+            let owner = if number < TOKENS / 2 { number } else { TOKENS + number % OWNERS };
+            let new = NewToken::new(project("145"), round.owner(owner), Name::new("watched").unwrap());
+            match self.tokens.issue(&actor(), new).await {
+                Ok(issued) => {
+                    self.other.tell(issued.token.expose_secret());
+                    round.keys.push(issued.record.key());
+                }
+                Err(error) => {
+                    assert_lost(&error);
+                    assert!(began.elapsed() < PATIENCE, "token {number} of {TOKENS} is not issued: {error:?}");
+                }
+            }
+        }
+        self.other.tell("watch");
+        assert_eq!(self.other.said(), "all accepted");
+        round
+    }
+
+    /// Revokes each that is not yet, one by one or by owner, until that is acknowledged.
+    pub async fn revoke(&mut self, round: &mut Round) {
+        self.act(round, &acts()).await;
+    }
+
+    /// Revokes the first of them.
+    pub async fn revoke_some(&mut self, round: &mut Round) {
+        let acts = acts();
+        self.act(round, &acts[..acts.len() / 4]).await;
+    }
+
+    /// Revokes each, and something happens in the midst of it: acts go on from before it until after it.
+    pub async fn revoke_amid(&mut self, round: &mut Round, happening: impl Future<Output = ()>) {
+        self.revoke_some(round).await;
+        let acts = acts();
+        let amid = &acts[acts.len() / 4..acts.len() / 2];
+        let is_over = Cell::new(false);
+        let happening = async {
+            happening.await;
+            is_over.set(true);
+        };
+        let acting = async {
+            // One that was acknowledged changes nothing when it is repeated.
+            for act in amid.iter().cycle() {
+                if is_over.get() && amid.iter().all(|act| round.is_done(act)) {
+                    break;
+                }
+                self.act(round, &[*act]).await;
+                tokio::time::sleep(PACE).await;
+            }
+        };
+        tokio::join!(happening, acting);
+        self.revoke(round).await;
+    }
+
+    async fn act(&mut self, round: &mut Round, acts: &[Act]) {
+        let reason = RevocationReason::KeyCompromise;
+        for act in acts {
+            let (began, since) = (nanos(), Instant::now());
+            // How many it revokes is known of one that nothing came before.
+            let mut first = !round.is_done(act);
+            loop {
+                let acknowledged = match act {
+                    Act::One(number) => {
+                        let revoked = self.tokens.revoke(&actor(), &round.keys[*number], reason).await;
+                        revoked.map(drop)
+                    }
+                    Act::Owner(owner) => {
+                        let group = RevokeGroup::Owner(round.owner(TOKENS + owner));
+                        let revoked = self.tokens.revoke_group(&actor(), &project("145"), &group, reason).await;
+                        revoked.map(|revoked| assert!(!first || revoked as usize == TOKENS / 2 / OWNERS))
+                    }
+                };
+                match acknowledged {
+                    Ok(()) => break,
+                    // It may have been done or not.
+                    Err(error) => {
+                        assert_lost(&error);
+                        assert!(since.elapsed() < PATIENCE, "{act:?} is not acknowledged: {error:?}");
+                    }
+                }
+                self.seen.repeated += 1;
+                first = false;
+                tokio::time::sleep(PACE).await;
+            }
+            let acknowledged = nanos();
+            for number in act.numbers() {
+                round.revoked[number].get_or_insert((began, acknowledged));
+            }
+        }
+    }
+
+    /// Has each tried once.
+    pub fn try_all(&mut self) -> Vec<Tried> {
+        self.other.tell("try");
+        self.tried()
+    }
+
+    /// Has each tried once more past the bound, until there is an answer, and judges.
+    pub async fn end(&mut self, round: Round) {
+        tokio::time::sleep(BOUND + Duration::from_millis(1)).await;
+        self.other.tell("end");
+        let tried = self.tried();
+        for (tried, revoked) in tried.into_iter().zip(round.revoked) {
+            let (began, acknowledged) = revoked.unwrap();
+            // Neither unknown, nor anything else.
+            assert!(["ok", "revoked"].contains(&tried.outcome.as_str()), "{}", tried.outcome);
+            self.seen.never_refused += usize::from(tried.outcome == "ok");
+            self.seen.refused_too_early += usize::from(tried.refused < began);
+            self.seen.delays.push(Duration::from_nanos(tried.accepted.saturating_sub(acknowledged)));
+        }
+    }
+
+    fn tried(&mut self) -> Vec<Tried> {
+        let tried = |said: String| {
+            let said: Vec<&str> = said.split(' ').collect();
+            Tried { accepted: said[0].parse().unwrap(), refused: said[1].parse().unwrap(), outcome: said[2].into() }
+        };
+        (0..TOKENS).map(|_| tried(self.other.said())).collect()
+    }
+
+    pub fn counts(&mut self) -> Counts {
+        self.other.tell("counts");
+        let said = self.other.said();
+        let (counts, strange) = said.rsplit_once(' ').unwrap();
+        let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
+        Counts {
+            hits: counts[0],
+            misses: counts[1],
+            joined: counts[2],
+            feed_losses: counts[3],
+            feed_is_well: counts[4] == 1,
+            unanswered: counts[5],
+            unanswered_at: counts[6],
+            longest: Duration::from_nanos(counts[7]),
+            strange: strange.to_owned(),
+        }
+    }
+
+    pub fn stop(self) -> Seen {
+        self.other.end();
+        self.seen
+    }
+}
+
+impl Round {
+    fn owner(&self, place: usize) -> OwnerId {
+        OwnerId::new(&base62((self.number * 2 * TOKENS + place) as u64, 8)).unwrap()
+    }
+
+    fn is_done(&self, act: &Act) -> bool {
+        act.numbers().all(|number| self.revoked[number].is_some())
+    }
+}
+
+impl Act {
+    /// Of the tokens that it revokes.
+    fn numbers(self) -> impl Iterator<Item = usize> {
+        let (first, step, end) = match self {
+            Self::One(number) => (number, 1, number + 1),
+            Self::Owner(owner) => (TOKENS / 2 + owner, OWNERS, TOKENS),
+        };
+        (first..end).step_by(step)
+    }
+}
+
+/// All acts, those on owners among the others.
+fn acts() -> Vec<Act> {
+    let each = TOKENS / 2 / OWNERS;
+    let of_owner = |owner| (owner * each..(owner + 1) * each).map(Act::One).chain([Act::Owner(owner)]);
+    (0..OWNERS).flat_map(of_owner).collect()
+}
+
+/// The only error that an act may have.
+#[track_caller]
+fn assert_lost(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+}

@@ -1,0 +1,186 @@
+//! The other process: it hears of tokens, verifies them without a pause in eight tasks, and says when it last accepted each.
+
+use std::env;
+use std::io::BufRead;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
+
+use keyfob::Access;
+
+use crate::staleness::engine::{Service, open};
+use crate::staleness::{BOUND, DATABASE, FEED, FORGETS, STANDBY};
+use crate::support::other::{nanos, say};
+use crate::support::{keyring, project};
+
+const TASKS: usize = 8;
+/// For what is a matter of moments, or of an engine's restart. The process that asks waits longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How many verifications a task makes between two pauses of a millisecond.
+const BURST: usize = 48;
+
+/// A token as the other process knows it.
+struct Watched {
+    text: String,
+    /// When the last verification began that accepted it.
+    accepted: AtomicU64,
+    /// When the first one ended that found it revoked.
+    refused: AtomicU64,
+}
+
+struct Verifier {
+    tokens: Service,
+    watched: RwLock<Vec<Arc<Watched>>>,
+    verified: AtomicU64,
+    /// How many verifications had no answer of the store, and when the last of them ended.
+    unanswered: AtomicU64,
+    unanswered_at: AtomicU64,
+    /// Any other answer, of which there is to be none.
+    strange: OnceLock<&'static str>,
+    /// The longest verification, in nanoseconds.
+    longest: AtomicU64,
+}
+
+impl Verifier {
+    async fn outcome(&self, token: &Watched) -> &'static str {
+        let (began, since) = (nanos(), Instant::now());
+        let outcome = match self.tokens.verify(&token.text, &Access::to(&project("145"), &[])).await {
+            Ok(_) => "ok",
+            Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
+        };
+        self.verified.fetch_add(1, Ordering::SeqCst);
+        self.longest.fetch_max(since.elapsed().as_nanos() as u64, Ordering::SeqCst);
+        match outcome {
+            "ok" => token.accepted.fetch_max(began, Ordering::SeqCst),
+            "unavailable" => {
+                self.unanswered.fetch_add(1, Ordering::SeqCst);
+                self.unanswered_at.fetch_max(nanos(), Ordering::SeqCst)
+            }
+            "revoked" => token.refused.fetch_min(nanos(), Ordering::SeqCst),
+            strange => {
+                let _ = self.strange.set(strange);
+                0
+            }
+        };
+        outcome
+    }
+
+    /// What its tasks met, for a wait that fails.
+    fn doing(&self) -> String {
+        let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
+        let (verified, unanswered, longest) = (load(&self.verified), load(&self.unanswered), load(&self.longest));
+        format!(
+            "{verified} verifications, {unanswered} without an answer, the longest {:?}, strange: {}",
+            Duration::from_nanos(longest),
+            self.strange.get().unwrap_or(&"none")
+        )
+    }
+
+    /// Verifies one token after the other, for ever.
+    async fn verify_on(&self, task: usize) {
+        let mut next = task;
+        loop {
+            for _ in 0..BURST {
+                next += 1;
+                let token = {
+                    let watched = self.watched.read().unwrap();
+                    // A step that meets all of them, though not in their order.
+                    (!watched.is_empty()).then(|| Arc::clone(&watched[next * 37 % watched.len()]))
+                };
+                let Some(token) = token else { break };
+                self.outcome(&token).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Tries each once more, all at once, and again where that `persists` and there is no answer; says how each went.
+    async fn try_all(self: &Arc<Self>, persists: bool) {
+        let mut tries = Vec::new();
+        for token in self.watched.read().unwrap().iter() {
+            let (verifier, token) = (Arc::clone(self), Arc::clone(token));
+            tries.push(tokio::spawn(async move {
+                let asked = Instant::now();
+                let mut outcome = verifier.outcome(&token).await;
+                while persists && outcome == "unavailable" && asked.elapsed() < PATIENCE {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    outcome = verifier.outcome(&token).await;
+                }
+                let (accepted, refused) = (&token.accepted, &token.refused);
+                format!("{} {} {outcome}", accepted.load(Ordering::SeqCst), refused.load(Ordering::SeqCst))
+            }));
+        }
+        for tried in tries {
+            say(tried.await.unwrap());
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by the other tests"]
+fn other_process() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let bound = if env::var(FORGETS).is_ok() { BOUND } else { Duration::MAX };
+    let (follows, standby) = (env::var(FEED).is_ok(), env::var(STANDBY).ok());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let verifier = Arc::new(Verifier {
+        tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, follows, standby.as_deref()))),
+        watched: RwLock::default(),
+        verified: AtomicU64::new(0),
+        unanswered: AtomicU64::new(0),
+        unanswered_at: AtomicU64::new(0),
+        strange: OnceLock::new(),
+        longest: AtomicU64::new(0),
+    });
+    for task in 0..TASKS {
+        let verifier = Arc::clone(&verifier);
+        runtime.spawn(async move { verifier.verify_on(task).await });
+    }
+    let mut heard = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        match line.unwrap().as_str() {
+            // All are accepted before the first is revoked.
+            "watch" => {
+                *verifier.watched.write().unwrap() = std::mem::take(&mut heard);
+                let open = |token: &&Arc<Watched>| token.accepted.load(Ordering::SeqCst) == 0;
+                let asked = Instant::now();
+                let open = loop {
+                    let open = verifier.watched.read().unwrap().iter().filter(open).count();
+                    if open == 0 || asked.elapsed() > PATIENCE {
+                        break open;
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                };
+                match open {
+                    0 => say("all accepted"),
+                    open => say(format_args!("{open} never accepted, {}", verifier.doing())),
+                }
+            }
+            "try" => runtime.block_on(verifier.try_all(false)),
+            "end" => {
+                runtime.block_on(verifier.try_all(true));
+                verifier.watched.write().unwrap().clear();
+            }
+            "counts" => {
+                let counts = verifier.tokens.store().counts();
+                let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
+                let (unanswered, unanswered_at) = (load(&verifier.unanswered), load(&verifier.unanswered_at));
+                say(format_args!(
+                    "{} {} {} {} {} {unanswered} {unanswered_at} {} {}",
+                    counts.hits,
+                    counts.misses,
+                    counts.joined,
+                    counts.feed_losses,
+                    u64::from(counts.feed_age.is_some()),
+                    load(&verifier.longest),
+                    verifier.strange.get().unwrap_or(&"none"),
+                ));
+            }
+            text => heard.push(Arc::new(Watched {
+                text: text.to_owned(),
+                accepted: AtomicU64::new(0),
+                refused: AtomicU64::new(u64::MAX),
+            })),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Two things at once, and things that come after others.
+
+use keyfob::{
+    Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,
+    record::RevocationReason,
+    store::{ListOrder, ListQuery, PageSize, RevokeGroup, StoreMaintenance},
+};
+
+use crate::support::{Script, actor, prefix, project};
+use crate::traps::world::{DAY, HOUR, MS, World};
+
+const LEAK: RevocationReason = RevocationReason::KeyCompromise;
+
+/// What was read before is judged as it was; the next request is refused, for nothing of the old answer stays anywhere.
+pub async fn revoke_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let made = world.issue().await;
+    let key = made.record.key();
+    let revoke = async {
+        world.tokens.revoke(&actor(), &key, LEAK).await.unwrap();
+    };
+    assert_eq!(world.outcome_with(&made, revoke).await, "ok");
+    assert_eq!(world.outcome(&made).await, "revoked");
+    world.tokens.flush_usage().await.unwrap();
+    assert_eq!(world.outcome(&made).await, "revoked");
+}
+
+pub async fn revoke_matching_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let made = world.issue().await;
+    let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
+    let revoke = async {
+        assert_eq!(world.tokens.revoke_everywhere(&actor(), &group, LEAK, None).await.unwrap(), 1);
+    };
+    assert_eq!(world.outcome_with(&made, revoke).await, "ok");
+    assert_eq!(world.outcome(&made).await, "revoked");
+}
+
+pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let made = world.issue().await;
+    let key = made.record.key();
+    assert_eq!(world.outcome(&made).await, "ok");
+    let revoked = world.tokens.revoke(&actor(), &key, LEAK).await.unwrap();
+    assert_eq!(world.tokens.flush_usage().await.unwrap(), 1);
+    let view = world.tokens.get(&key).await.unwrap().unwrap();
+    assert_eq!(view.last_used_at, Some(world.tokens.now()));
+    assert_eq!((view.revoked, view.version), (revoked.revoked, revoked.version));
+    assert_eq!(world.outcome(&made).await, "revoked");
+}
+
+/// A last use that is written between reading and renaming is no conflict, and is not lost.
+pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let made = world.issue().await;
+    let (key, name) = (made.record.key(), Name::new("renamed").unwrap());
+    assert_eq!(world.outcome(&made).await, "ok");
+    let record = world.tokens.store().find(&key).await.unwrap().unwrap();
+    assert_eq!(world.tokens.flush_usage().await.unwrap(), 1);
+    let change = keyfob::record::Change::Rename(name.clone());
+    let renamed = world.tokens.store().update(&key, record.version, change).await.unwrap().unwrap();
+    assert_eq!((&renamed.name, renamed.last_used_at), (&name, Some(world.tokens.now())));
+}
+
+/// A host that ends a project revokes what is in it, and better never gives its id again. Where it does, the old tokens stay dead.
+pub async fn project_ended_and_its_id_reused<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let old = world.issue().await;
+    world.clock.advance(MS);
+    let all = RevokeGroup::CreatedBefore(world.tokens.now());
+    let reason = RevocationReason::CessationOfOperation;
+    assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &all, reason).await.unwrap(), 1);
+    let new = NewToken::new(world.project, OwnerId::new("eve").unwrap(), Name::new("CI").unwrap());
+    let new = world.make(new).await;
+    assert_eq!((world.outcome(&old).await, world.outcome(&new).await), ("revoked", "ok"));
+    world.clock.advance(DAY);
+    assert_eq!(world.tokens.purge(HOUR).await.unwrap(), 1);
+    assert_eq!((world.outcome(&old).await, world.outcome(&new).await), ("unknown", "ok"));
+}
+
+pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let mint = |policy| keyfob::mint(world.tokens.keyring(), policy, world.new_token(), &actor(), world.tokens.now());
+    let made = mint(world.tokens.policy()).unwrap();
+    let verify = async || world.tokens.verify(made.token.expose_secret(), &Access::to(&world.project, &[])).await;
+    assert_eq!(verify().await.unwrap_err().rejection().unwrap().as_str(), "unknown");
+    world.tokens.store().insert(made.record.clone(), None, None).await.unwrap();
+    assert!(verify().await.is_ok());
+}
+
+pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    // The digits that a generator gave twice.
+    let draw = || Script::of(&"7".repeat(48));
+    let (ring, policy) = (Keyring::unkeyed(prefix()), world.tokens.policy());
+    let make = |place| {
+        let new = NewToken::new(project(place), OwnerId::new(place).unwrap(), Name::new("CI").unwrap());
+        keyfob::record::mint_with(&mut draw(), &ring, policy, new, &actor(), world.tokens.now()).unwrap()
+    };
+    let (first, second) = (make("145"), make("146"));
+    assert_eq!(first.record.id, second.record.id);
+    let tokens = Tokens::new(Keyring::unkeyed(prefix()), world.tokens.store()).with_clock(world.clock.clone());
+    for made in [&first, &second] {
+        tokens.store().insert(made.record.clone(), None, None).await.unwrap();
+    }
+    tokens.revoke(&actor(), &first.record.key(), LEAK).await.unwrap();
+    let verify = async |made: &keyfob::Issued| {
+        tokens.verify(made.token.expose_secret(), &Access::to_own_project(&[])).await.map(|token| token.owner().clone())
+    };
+    assert!(verify(&first).await.is_err());
+    assert_eq!(verify(&second).await.unwrap().as_str(), "146");
+    // The secret of one is not that of the other, though all random characters are the same.
+    let moved = first.token.expose_secret().replace("_145_", "_146_");
+    assert!(PresentedToken::parse(&moved, tokens.keyring()).is_err());
+}
+
+pub async fn store_time_out<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let made = world.issue().await;
+    world.time_out();
+    let access = Access::to(&world.project, &[]);
+    let error = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
+    assert_eq!((error.rejection(), error.challenge().status()), (None, 503));
+    assert_eq!(error.challenge().www_authenticate("acme"), None);
+    assert_eq!(world.outcome(&made).await, "ok");
+    world.time_out();
+    assert!(world.tokens.explain(made.token.expose_secret(), &access).await.is_err());
+    world.time_out();
+    let unfinished = world.tokens.revoke_presented(&actor(), [made.token.expose_secret()], LEAK).await;
+    assert!(unfinished.is_err(), "a report is not taken for done");
+    assert_eq!(world.outcome(&made).await, "ok");
+}
+
+pub async fn rows_that_expire_between_two_pages<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let mut ids = Vec::new();
+    for hours in 1..=6 {
+        ids.push(world.make(world.new_token().with_lifetime(Lifetime::For(hours * HOUR))).await.record.id);
+    }
+    let mut query = ListQuery::new(world.project);
+    query.order = ListOrder::Expires;
+    query.descending = false;
+    query.most = PageSize::clamped(2);
+    let mut seen = Vec::new();
+    loop {
+        let page = world.tokens.list(&query).await.unwrap();
+        seen.extend(page.items.iter().map(|view| view.id));
+        query.after = page.next;
+        // The row that the cursor stands on expires, and the next one too.
+        world.clock.advance(3 * HOUR);
+        if query.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ids, "each once, in order");
+}
+
+pub async fn revoke_matching_against_a_token_issued_in_the_same_second<S: TokenStore + StoreMaintenance>(
+    world: World<S>,
+) {
+    let before = world.issue().await;
+    world.clock.advance(MS);
+    let at = world.tokens.now();
+    let same = world.issue().await;
+    world.clock.advance(MS);
+    let group = RevokeGroup::CreatedBefore(at);
+    assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 1);
+    assert_eq!((world.outcome(&before).await, world.outcome(&same).await), ("revoked", "ok"));
+    // By owner, all that are there go, also those of this very millisecond; one that comes after stays.
+    let same_too = world.issue().await;
+    let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
+    assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 2);
+    let after = world.issue().await;
+    assert_eq!((world.outcome(&same_too).await, world.outcome(&after).await), ("revoked", "ok"));
+}

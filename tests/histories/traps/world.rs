@@ -1,0 +1,146 @@
+//! A service on one store, with a clock that is moved by hand, and verifications in a word.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use keyfob::{
+    Access, Issued, Name, NewToken, OwnerId, ProjectId, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    store::{BatchResult, ReadResult, StoreError, StoreErrorKind, StoreMaintenance},
+    tokens::Usage,
+};
+use tokio::sync::Notify;
+
+use crate::support::{actor, keyring, now, project};
+
+pub const MS: Duration = Duration::from_millis(1);
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub type Made = Issued<Arc<TokenRecord>>;
+
+pub struct World<S> {
+    pub clock: FixedClock,
+    pub tokens: Tokens<Between<S>>,
+    pub project: ProjectId,
+}
+
+impl<S: TokenStore> World<S> {
+    pub fn new(store: S) -> Self {
+        let clock = FixedClock::new(now());
+        let usage = Usage::default().with_resolution(Duration::ZERO);
+        let store = Between { store, find: Mutex::default() };
+        let tokens = Tokens::new(keyring(), store).with_clock(clock.clone()).with_usage(usage);
+        Self { clock, tokens, project: project("145") }
+    }
+
+    pub fn new_token(&self) -> NewToken {
+        NewToken::new(self.project, OwnerId::new("ada").unwrap(), Name::new("CI").unwrap())
+    }
+
+    pub async fn issue(&self) -> Made {
+        self.make(self.new_token()).await
+    }
+
+    pub async fn make(&self, new: NewToken) -> Made {
+        self.tokens.issue(&actor(), new).await.unwrap()
+    }
+
+    /// `ok`, or why not.
+    pub async fn outcome(&self, made: &Made) -> &'static str {
+        self.outcome_in(made, &made.record.project).await
+    }
+
+    pub async fn outcome_in(&self, made: &Made, project: &ProjectId) -> &'static str {
+        match self.tokens.verify(made.token.expose_secret(), &Access::to(project, &[])).await {
+            Ok(_) => "ok",
+            Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
+        }
+    }
+
+    /// The outcome of a verification that is stopped between the store's answer and the check, where `meanwhile` happens.
+    pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
+        self.during(self.outcome(made), meanwhile).await
+    }
+
+    /// What comes of an act that is stopped once its first `find` has read, where `meanwhile` happens.
+    pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
+        let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
+        let meanwhile = async {
+            found.notified().await;
+            meanwhile.await;
+            go_on.notify_one();
+        };
+        tokio::join!(act, meanwhile).0
+    }
+
+    /// The next `find` does not answer.
+    pub fn time_out(&self) {
+        *self.tokens.store().find.lock().unwrap() = Some(Fault::TimeOut);
+    }
+}
+
+/// A store whose next `find` may be stopped after it has read, or fail.
+pub struct Between<S> {
+    store: S,
+    find: Mutex<Option<Fault>>,
+}
+
+enum Fault {
+    Stop(Arc<Notify>, Arc<Notify>),
+    TimeOut,
+}
+
+impl<S: TokenStore> TokenStore for Between<S> {
+    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
+
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.find(key).await.map(ReadResult::now)
+    }
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let fault = self.find.lock().unwrap().take();
+        let record = self.store.find(key).await?;
+        match fault {
+            Some(Fault::Stop(found, go_on)) => {
+                found.notify_one();
+                go_on.notified().await;
+                Ok(record)
+            }
+            Some(Fault::TimeOut) => Err(StoreError::with_source(StoreErrorKind::Unavailable, "timed out")),
+            None => Ok(record),
+        }
+    }
+}
+
+impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
+    async fn projects(&self, query: &keyfob::store::ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
+        self.store.projects(query).await
+    }
+    async fn purge(
+        &self,
+        project: &ProjectId,
+        ended_before: Timestamp,
+        most: keyfob::store::PageSize,
+    ) -> Result<BatchResult, StoreError> {
+        self.store.purge(project, ended_before, most).await
+    }
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: keyfob::store::PageSize,
+    ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        self.store.claim_notices(project, now, lease_until, most).await
+    }
+    async fn acknowledge_notice(
+        &self,
+        key: &TokenKey,
+        stage: keyfob::notices::NoticeStage,
+    ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.store.acknowledge_notice(key, stage).await
+    }
+}

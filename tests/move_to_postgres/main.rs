@@ -1,9 +1,0 @@
-//! Tokens of a SQLite file move into PostgreSQL, by the same code as the example `move_to_postgres`.
-
-#[path = "../../examples/move_to_postgres/moving/mod.rs"]
-mod moving;
-mod serving;
-mod steps;
-#[path = "../support/mod.rs"]
-mod support;
-mod world;

@@ -1,0 +1,8 @@
+//! The repository itself: its layers, its package, its documents, and its tests.
+
+mod claims;
+mod layers;
+mod package;
+mod public_surface;
+mod readme;
+mod test_files;

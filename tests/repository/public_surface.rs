@@ -1,0 +1,61 @@
+//! How much a newcomer has to read: counted in the list of the public API.
+
+use std::collections::BTreeSet;
+
+/// The public API, one item a line; `.ci/run` compares it with the code.
+const LISTING: &str = include_str!("../public-api/keyfob.txt");
+
+/// What a line of the listing declares: its kind, and its path without parameters.
+fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
+    // Before it stand attributes.
+    let (before, item) = line.split_once("pub ")?;
+    let item = item.strip_prefix("const ").unwrap_or(item);
+    let (what, rest) = item.split_once(' ')?;
+    let path = rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next()?;
+    let is_item = ["struct", "enum", "trait", "fn", "type", "static", "macro", "union"].contains(&what);
+    (is_item && (before.is_empty() || before.starts_with("#["))).then_some((what, path.trim_end_matches(':')))
+}
+
+/// The names at the root of the crate, without its modules.
+fn root_names() -> BTreeSet<&'static str> {
+    let names = LISTING.lines().filter_map(|line| declared(line)?.1.strip_prefix("keyfob::"));
+    names.filter(|name| !name.contains("::")).collect()
+}
+
+fn errors() -> Vec<&'static str> {
+    LISTING.lines().filter_map(|line| line.strip_prefix("impl core::error::Error for ")).collect()
+}
+
+#[test]
+fn the_root_has_at_most_40_names() {
+    let names = root_names();
+    for known in ["Tokens", "TokenStore", "NewToken", "Error", "ErrorKind", "mint", "check"] {
+        assert!(names.contains(known), "{known} is read out of the listing: {names:?}");
+    }
+    assert!(names.len() <= 40, "{} names: {names:?}", names.len());
+}
+
+#[test]
+fn at_most_8_types_are_errors() {
+    let errors = errors();
+    assert!(errors.contains(&"keyfob::Error"), "{errors:?}");
+    assert!(errors.len() <= 8, "{} errors: {errors:?}", errors.len());
+}
+
+#[test]
+fn the_service_has_one_type_parameter() {
+    assert!(LISTING.lines().any(|line| line == "pub struct keyfob::Tokens<S>"), "the listing names it so");
+}
+
+/// Each item has one public path: no name is in the list under two modules.
+#[test]
+fn each_type_has_one_path() {
+    let types = LISTING.lines().filter_map(declared);
+    let types = types.filter(|(what, _)| ["struct", "enum", "trait"].contains(what)).map(|(_, path)| path);
+    let mut met = BTreeSet::new();
+    for path in types {
+        let name = path.rsplit("::").next().unwrap_or(path);
+        assert!(met.insert(name), "{path}: another item has this name");
+    }
+    assert!(met.len() > 100, "{} types are read out of the listing", met.len());
+}

@@ -1,0 +1,87 @@
+//! Heap allocations of a check, counted.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use keyfob::{
+    Access, Keyring, MemoryStore, Policy, PresentedToken, Rejection, Scope, ScopeSet, Tokens, check, clock::FixedClock,
+    mint, record::AddressRanges,
+};
+
+use crate::heap;
+use crate::support::{actor, keyring, new_token, now, project, with_checksum};
+
+/// How many allocations `act` makes on this thread.
+fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
+    let before = heap::allocations();
+    let value = black_box(act());
+    (heap::allocations() - before, value)
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("a store in memory does not wait"),
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| Box::new(7)).0, 1);
+    assert_eq!(allocations(|| 7).0, 0);
+}
+
+/// A token with everything a check looks at, in a store of a thousand others.
+#[test]
+fn a_verification_allocates_nothing_whatever_comes_of_it() {
+    let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
+    for _ in 0..1000 {
+        ready(tokens.issue(&actor(), new_token())).unwrap();
+    }
+    let new = new_token()
+        .with_scopes(ScopeSet::new("profile repo:*").unwrap())
+        .with_addresses(AddressRanges::new("10.0.0.0/8 2001:db8::/32").unwrap());
+    let issued = ready(tokens.issue(&actor(), new)).unwrap();
+    let text = issued.token.expose_secret();
+    let (project, scopes) = (project("145"), [Scope::new("repo:read").unwrap()]);
+    let access = Access::to(&project, &scopes).from_address([10, 1, 2, 3].into());
+
+    let (count, verified) = allocations(|| ready(tokens.verify(text, &access)));
+    assert_eq!(verified.unwrap().owner().as_str(), "ada");
+    assert_eq!(count, 0, "valid");
+
+    let other = Keyring::unkeyed(crate::support::prefix());
+    let unknown = mint(tokens.keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
+    let unkeyed = mint(&other, &Policy::default(), new_token(), &actor(), now()).unwrap();
+    // The id and tag of one and the secret of another, as far as the tag can be met without the pepper: not at all.
+    let swapped = with_checksum(&text.replace(&text[text.len() - 50..text.len() - 17], &"A".repeat(33)));
+    for (what, presented, expected) in [
+        ("empty", "", Rejection::Length),
+        ("malformed", &text[1..], Rejection::Prefix),
+        ("mistyped", &format!("{}0", &text[..text.len() - 1]), Rejection::Checksum),
+        ("unkeyed", unkeyed.token.expose_secret(), Rejection::Unkeyed),
+        ("forged", &swapped, Rejection::Tag),
+        ("unknown", unknown.token.expose_secret(), Rejection::Unknown),
+    ] {
+        let (count, refused) = allocations(|| ready(tokens.verify(presented, &access)));
+        assert_eq!(refused.unwrap_err().rejection(), Some(expected), "{what}");
+        assert_eq!(count, 0, "{what}");
+    }
+
+    // With a pepper a wrong secret never passes the tag, so the record is made to differ instead.
+    let mut record = (*issued.record).clone();
+    record.digest = unknown.record.digest;
+    let presented = PresentedToken::parse(text, tokens.keyring()).unwrap();
+    for (what, record, expected) in [
+        ("wrong secret", Some(Arc::new(record)), Some(Rejection::Digest)),
+        ("check without a record", None, Some(Rejection::Unknown)),
+        ("valid check", Some(Arc::clone(&issued.record)), None),
+    ] {
+        let (count, checked) = allocations(|| check(&presented, record, &access, tokens.policy(), now()));
+        assert_eq!(checked.err(), expected, "{what}");
+        assert_eq!(count, 0, "{what}");
+    }
+}

@@ -1,8 +1,0 @@
-//! Tokens found in streams, and kept out of them.
-
-mod finder;
-mod quiet;
-mod redactor;
-mod streams;
-#[path = "../support/mod.rs"]
-mod support;

@@ -1,9 +1,0 @@
-//! Scanners that people use, with the rules that we write for them, on a tree with 1,000 tokens and 1,000 look-alikes whose
-//! checksum is wrong. None of them calls out. What is logged is counts.
-
-mod scanners;
-#[path = "../support/mod.rs"]
-mod support;
-mod texts;
-mod tool;
-mod tree;

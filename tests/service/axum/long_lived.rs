@@ -1,0 +1,153 @@
+//! Connections that outlive their request end with the token.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::get as on_get;
+use keyfob::{
+    ScopeSet,
+    access::OwnProject,
+    axum::{Authenticated, Refusal},
+    owners::OwnerState,
+    record::{Narrowing, RevocationReason},
+};
+
+use crate::axum::world::{HOUR, MS, World, with};
+use crate::support::{actor, new_token};
+
+type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
+
+/// The caller of a request that was answered long ago.
+async fn kept(world: &World, made: &crate::axum::world::Made) -> Authenticated {
+    let slot = Kept::default();
+    let within = Arc::clone(&slot);
+    let keep = async move |caller: Authenticated| *within.lock().unwrap() = Some(caller);
+    let guard = world.guard.project_in_path("project", "repo:read").unwrap();
+    let app = Router::new().route("/projects/{project}", on_get(keep).layer(guard));
+    with(&app, "/projects/145", made).await.passed("");
+    let caller = slot.lock().unwrap().take();
+    caller.unwrap()
+}
+
+fn lasts<T: Clone + Send + Sync + 'static>(_: &T) {}
+
+fn told(again: Result<Authenticated, Refusal>) -> (u16, &'static str) {
+    again.map_or_else(|refusal| (refusal.status().as_u16(), refusal.reason()), |_| (200, ""))
+}
+
+#[tokio::test]
+async fn it_ends_when_the_token_expires() {
+    let world = World::new();
+    let caller = kept(&world, &world.usual().await).await;
+    lasts(&caller);
+    world.clock.advance(HOUR - MS);
+    let again = caller.recheck().await.unwrap();
+    assert_eq!((again.key(), again.owner()), (caller.key(), caller.owner()));
+    world.clock.advance(MS);
+    assert_eq!(told(again.recheck().await), (401, "expired"));
+}
+
+#[tokio::test]
+async fn it_ends_when_the_token_is_revoked_or_its_owner_suspended() {
+    let world = World::new();
+    let caller = kept(&world, &world.usual().await).await;
+    for (state, expected) in [
+        (OwnerState::Suspended, (401, "owner_suspended")),
+        (OwnerState::OutsideProject, (403, "owner_outside_project")),
+        (OwnerState::Active, (200, "")),
+    ] {
+        *world.directory.0.lock().unwrap() = state;
+        assert_eq!(told(caller.recheck().await), expected);
+    }
+    world.tokens.revoke(&actor(), &caller.key(), RevocationReason::CessationOfOperation).await.unwrap();
+    let refusal = caller.recheck().await.unwrap_err();
+    assert_eq!((refusal.status().as_u16(), refusal.reason()), (401, "revoked"));
+    assert_eq!(refusal.cause().unwrap().key(), Some(caller.key()));
+}
+
+#[tokio::test]
+async fn it_ends_when_the_route_needs_more_than_the_token_still_has() {
+    let world = World::new();
+    let caller = kept(&world, &world.usual().await).await;
+    let only = |scopes| Narrowing { scopes: Some(ScopeSet::new(scopes).unwrap()), ..Narrowing::default() };
+    world.tokens.narrow(&actor(), &caller.key(), only("repo:read")).await.unwrap();
+    assert_eq!(caller.recheck().await.unwrap().scopes().as_str(), "repo:read");
+    world.tokens.narrow(&actor(), &caller.key(), only("")).await.unwrap();
+    assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
+}
+
+/// A spawned task holds it, and ends with the token.
+#[tokio::test]
+async fn a_task_of_its_own_ends_with_the_token() {
+    let world = World::new();
+    let caller = kept(&world, &world.usual().await).await;
+    let key = caller.key();
+    let task = tokio::spawn(async move {
+        let mut caller = caller;
+        loop {
+            caller = match caller.recheck().await {
+                Ok(caller) => caller,
+                Err(refusal) => return refusal.reason(),
+            };
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(!task.is_finished());
+    world.tokens.revoke(&actor(), &key, RevocationReason::default()).await.unwrap();
+    assert_eq!(task.await.unwrap(), "revoked");
+}
+
+#[tokio::test]
+async fn a_caller_of_its_own_project_is_checked_as_such() {
+    let world = World::new();
+    let slot = Kept::<OwnProject>::default();
+    let within = Arc::clone(&slot);
+    let keep = async move |caller: Authenticated<OwnProject>| *within.lock().unwrap() = Some(caller);
+    let app = Router::new().route("/", on_get(keep).layer(world.guard.own_project("").unwrap()));
+    with(&app, "/", &world.issue(new_token()).await).await.passed("");
+    let caller = slot.lock().unwrap().take().unwrap();
+    assert_eq!(caller.recheck().await.unwrap().verified().key(), caller.key());
+    world.tokens.disable(&actor(), &caller.key()).await.unwrap();
+    assert_eq!(caller.recheck().await.unwrap_err().reason(), "disabled");
+}
+
+/// The place of the request is that of the connection.
+#[tokio::test]
+async fn the_address_is_kept() {
+    let world = World::new();
+    let made = world.issue(new_token().with_addresses("10.0.0.0/8".parse().unwrap())).await;
+    let guard = world.guard.clone().with_client_address(|_| Some([10, 0, 0, 1].into()));
+    let slot = Kept::default();
+    let within = Arc::clone(&slot);
+    let keep = async move |caller: Authenticated| *within.lock().unwrap() = Some(caller);
+    let app = Router::new().route("/", on_get(keep).layer(guard.project(made.record.project, "").unwrap()));
+    with(&app, "/", &made).await.passed("");
+    let caller = slot.lock().unwrap().take().unwrap();
+    assert_eq!(told(caller.recheck().await), (200, ""));
+    let narrowing = Narrowing { addresses: Some("10.1.0.0/16".parse().unwrap()), ..Narrowing::default() };
+    world.tokens.narrow(&actor(), &caller.key(), narrowing).await.unwrap();
+    assert_eq!(told(caller.recheck().await), (403, "wrong_address"));
+}
+
+/// The guard of a router asks for one scope and that of its route for another, as a router of many routes has it. A new
+/// request needs both, and so must the connection.
+#[tokio::test]
+async fn it_ends_when_an_outer_guard_needs_more_than_the_token_still_has() {
+    let world = World::new();
+    let made = world.issue(new_token().with_scopes(ScopeSet::new("repo:read chat:use").unwrap())).await;
+    let slot = Kept::default();
+    let within = Arc::clone(&slot);
+    let keep = async move |caller: Authenticated| *within.lock().unwrap() = Some(caller);
+    let guard = |scopes| world.guard.project_in_path("project", scopes).unwrap();
+    let app = Router::new()
+        .route("/projects/{project}", on_get(keep).layer(guard("chat:use")))
+        .route_layer(guard("repo:read"));
+    with(&app, "/projects/145", &made).await.passed("");
+    let caller = slot.lock().unwrap().take().unwrap();
+    let only = Narrowing { scopes: Some(ScopeSet::new("chat:use").unwrap()), ..Narrowing::default() };
+    world.tokens.narrow(&actor(), &caller.key(), only).await.unwrap();
+    let anew = with(&app, "/projects/145", &made).await;
+    assert_eq!(anew.status.as_u16(), 403, "a new request meets this refusal");
+    assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
+}

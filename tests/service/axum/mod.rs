@@ -1,0 +1,10 @@
+//! Guarded routes, from the request to the answer.
+
+mod answers;
+mod long_lived;
+mod places;
+mod projects;
+mod refusals;
+#[cfg(feature = "tracing")]
+mod secrecy;
+mod world;

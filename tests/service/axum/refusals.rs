@@ -1,0 +1,78 @@
+//! What a handler answers when a verb fails, without a line of the host's.
+
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::IntoResponse;
+use keyfob::{
+    Error, ErrorKind, Name, Rejection, Status,
+    axum::Refusal,
+    error::{HeaderError, OutsideIssuer},
+    policy::PolicyBreach,
+    store::{StoreError, StoreErrorKind},
+};
+
+use crate::support::now;
+
+#[test]
+fn each_kind_of_error_has_a_status_and_a_word() {
+    let invalid = Name::new("").unwrap_err();
+    for (kind, status, reason) in [
+        (ErrorKind::Invalid(invalid), 400, "invalid"),
+        (ErrorKind::Policy(PolicyBreach::TooLong), 422, "policy"),
+        (ErrorKind::Wider, 422, "wider"),
+        (ErrorKind::OutsideIssuer(OutsideIssuer::Scopes), 422, "outside_issuer"),
+        (ErrorKind::NotFound, 404, "not_found"),
+        (ErrorKind::Limit, 409, "limit"),
+        (ErrorKind::Conflict, 409, "conflict"),
+        (ErrorKind::Ended(Status::Revoked), 409, "ended"),
+        (ErrorKind::Inactive(Status::Disabled), 409, "inactive"),
+        (ErrorKind::AlreadyRotated, 409, "already_rotated"),
+        (ErrorKind::PredecessorInGrace(now()), 409, "predecessor_in_grace"),
+        (ErrorKind::NotRotated, 409, "not_rotated"),
+        (ErrorKind::KeyMints, 409, "key_mints"),
+        (ErrorKind::KeyInUse { live: 2 }, 409, "key_in_use"),
+        (ErrorKind::IssuerEnded(Rejection::Revoked), 401, "revoked"),
+        (ErrorKind::IssuerEnded(Rejection::Scope), 403, "insufficient_scope"),
+        (ErrorKind::Rejected(Rejection::Tag), 401, "invalid_token"),
+        (ErrorKind::Rng, 503, "unavailable"),
+        (ErrorKind::Partial, 503, "unavailable"),
+        (ErrorKind::Unavailable, 503, "unavailable"),
+        (ErrorKind::Store, 500, "internal"),
+        (ErrorKind::Unkeyed, 500, "internal"),
+    ] {
+        let refusal = Refusal::from(Error::from(kind));
+        assert_eq!((refusal.status().as_u16(), refusal.reason()), (status, reason), "{kind:?}");
+        // Of a refusal that the caller can do something about, the sentence is the error's.
+        if matches!(status, 400 | 404 | 409 | 422) {
+            assert_eq!(refusal.detail(), Error::from(kind).to_string());
+        }
+        let is_challenge = refusal.into_response().headers().contains_key(WWW_AUTHENTICATE);
+        assert_eq!(is_challenge, matches!(status, 401 | 403), "{kind:?}");
+    }
+}
+
+#[test]
+fn nothing_of_the_engine_is_told() {
+    for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Corrupt, StoreErrorKind::Other] {
+        let refusal = Refusal::from(StoreError::with_source(kind, "postgres://ada:secret@db"));
+        assert!(!format!("{refusal} {}", refusal.detail()).contains("postgres"), "{refusal:?}");
+        assert_eq!(refusal.status().is_server_error(), true);
+    }
+    let conflict = Refusal::from(StoreError::new(StoreErrorKind::Conflict));
+    assert_eq!((conflict.status().as_u16(), conflict.reason()), (409, "conflict"));
+}
+
+#[test]
+fn what_fails_before_a_verb_is_answered_too() {
+    let invalid = Name::new("").unwrap_err();
+    let refusal = Refusal::from(invalid);
+    assert_eq!((refusal.status().as_u16(), refusal.detail()), (400, "name: empty"));
+    let refusal = Refusal::from(HeaderError::Missing);
+    assert_eq!((refusal.status().as_u16(), refusal.reason()), (401, "missing_token"));
+    let refusal = Refusal::from(Rejection::Expired);
+    assert_eq!((refusal.status().as_u16(), refusal.reason()), (401, "expired"));
+    let refusal = Refusal::from(keyfob::VerifyError::from(Rejection::Project));
+    assert_eq!(
+        (refusal.status().as_u16(), refusal.cause().and_then(|error| error.rejection())),
+        (403, Some(Rejection::Project))
+    );
+}

@@ -1,0 +1,318 @@
+//! Tokens that manage tokens, and stay within themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob::{
+    Access, Delegation, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope,
+    ScopeSet, TokenKind, TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    error::OutsideIssuer,
+    owners::{OwnerState, Owners, OwnersError},
+    record::{Metadata, Narrowing, RevocationReason},
+    rotation::Rotation,
+};
+#[cfg(feature = "cache")]
+use keyfob::{ErrorKind, policy::PolicyBreach, store::cache::Cached};
+
+use crate::support::{actor, keyring, kind_of, new_token, now, project};
+
+const MS: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+type Service = Tokens<MemoryStore>;
+type Made = Issued<Arc<TokenRecord>>;
+
+fn service() -> (FixedClock, Service) {
+    let clock = FixedClock::new(now());
+    (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
+}
+
+fn scopes(text: &str) -> ScopeSet {
+    ScopeSet::new(text).unwrap()
+}
+
+/// Ten days, from one network, for two things and to manage.
+async fn managing(tokens: &Service) -> Made {
+    let new = new_token()
+        .with_scopes(scopes("tokens:manage repo:*"))
+        .with_addresses("10.0.0.0/8".parse().unwrap())
+        .with_lifetime(Lifetime::For(10 * DAY));
+    tokens.issue(&actor(), new).await.unwrap()
+}
+
+/// What is got by presenting the token from its network.
+async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
+    let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
+    let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
+    verified.delegate(&Scope::new("tokens:manage").unwrap())
+}
+
+/// Issues within the manager; why not, else.
+async fn child(tokens: &Service, manager: &Delegation, new: NewToken) -> Result<Made, ErrorKind> {
+    kind_of(tokens.issue(&manager.actor(), new.within(manager)).await)
+}
+
+#[tokio::test]
+async fn without_the_scope_a_token_manages_none() {
+    let (_, tokens) = service();
+    let new = new_token().with_addresses("10.0.0.0/8".parse().unwrap());
+    for plain in ["", "repo:*", "tokens:managers", "tokens"] {
+        let made = tokens.issue(&actor(), new.clone().with_scopes(scopes(plain))).await.unwrap();
+        assert_eq!(manager(&tokens, &made).await.unwrap_err(), Rejection::Scope, "{plain}");
+    }
+    let made = managing(&tokens).await;
+    let manager = manager(&tokens, &made).await.unwrap();
+    assert_eq!((manager.owner().as_str(), manager.project().as_str()), ("ada", "145"));
+    assert_eq!(manager.actor().as_str(), format!("token {}", made.token.public_part()));
+}
+
+#[tokio::test]
+async fn what_a_token_issues_is_within_it() {
+    let (_, tokens) = service();
+    let manager = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let new = |place, owner| NewToken::new(project(place), OwnerId::new(owner).unwrap(), Name::new("CI").unwrap());
+    let within = ErrorKind::OutsideIssuer;
+    for (new, expected) in [
+        (new("146", "ada"), within(OutsideIssuer::Project)),
+        (new("145", "eve"), within(OutsideIssuer::Owner)),
+        (new_token().with_scopes(scopes("repo:read user")), within(OutsideIssuer::Scopes)),
+        (new_token().with_scopes(scopes("*")), within(OutsideIssuer::Scopes)),
+        (new_token().with_addresses("10.0.0.0/7".parse().unwrap()), within(OutsideIssuer::Addresses)),
+        (new_token().with_addresses("10.0.0.1 11.0.0.1".parse().unwrap()), within(OutsideIssuer::Addresses)),
+        (new_token().with_lifetime(Lifetime::For(10 * DAY + MS)), within(OutsideIssuer::Expiry)),
+        (new_token().with_lifetime(Lifetime::For(367 * DAY)), ErrorKind::Policy(PolicyBreach::TooLong)),
+    ] {
+        assert_eq!(child(&tokens, &manager, new).await.unwrap_err(), expected);
+    }
+    // As much as it has itself.
+    let all = new_token()
+        .with_scopes(scopes("tokens:manage repo:*"))
+        .with_addresses("10.0.0.0/8".parse().unwrap())
+        .with_lifetime(Lifetime::For(10 * DAY));
+    let made = child(&tokens, &manager, all).await.unwrap();
+    assert_eq!(made.record.created_by, manager.actor());
+}
+
+/// A manager that expires: no child of it does not, whatever the policy allows.
+#[tokio::test]
+async fn what_never_expires_is_within_nothing_that_does() {
+    let (_, tokens) = service();
+    let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
+    let never = || new_token().with_lifetime(Lifetime::Never);
+    let ends = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    assert_eq!(child(&tokens, &ends, never()).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Expiry));
+    let stays = never().with_scopes(scopes("tokens:manage")).with_addresses("10.0.0.0/8".parse().unwrap());
+    let stays = tokens.issue(&actor(), stays).await.unwrap();
+    let stays = manager(&tokens, &stays).await.unwrap();
+    assert_eq!(child(&tokens, &stays, never()).await.unwrap().record.expires_at, None);
+}
+
+/// What nobody said is as wide as it may be, and no wider.
+#[tokio::test]
+async fn defaults_are_shortened_to_the_managing_token() {
+    let (clock, tokens) = service();
+    let parent = managing(&tokens).await;
+    let manager = manager(&tokens, &parent).await.unwrap();
+    clock.advance(DAY);
+    let made = child(&tokens, &manager, new_token()).await.unwrap();
+    assert_eq!(made.record.expires_at, parent.record.expires_at, "and not thirty days");
+    assert_eq!(made.record.addresses, parent.record.addresses);
+    assert_eq!(made.record.scopes, ScopeSet::default());
+    // Where the default is the shorter, it stays.
+    let tokens = tokens.with_policy(Policy::default().with_default_lifetime(DAY));
+    let made = child(&tokens, &manager, new_token()).await.unwrap();
+    assert_eq!(made.record.expires_at, tokens.now().checked_add(DAY));
+}
+
+/// One in its grace, or that waits for its end otherwise, gives nothing beyond that end.
+#[tokio::test]
+async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
+    let (_, tokens) = service();
+    let parent = managing(&tokens).await;
+    tokens.rotate(&actor(), &parent.record.key(), Rotation::with_grace(DAY)).await.unwrap();
+    let manager = manager(&tokens, &parent).await.unwrap();
+    let made = child(&tokens, &manager, new_token()).await.unwrap();
+    assert_eq!(made.record.expires_at, now().checked_add(DAY));
+    let longer = new_token().with_lifetime(Lifetime::For(DAY + MS));
+    assert_eq!(child(&tokens, &manager, longer).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Expiry));
+}
+
+#[tokio::test]
+async fn what_a_token_rotates_is_within_it() {
+    let (_, tokens) = service();
+    let parent = managing(&tokens).await;
+    let manager = manager(&tokens, &parent).await.unwrap();
+    let rotate = async |made: &Made, rotation: Rotation| {
+        let rotated = tokens.rotate(&manager.actor(), &made.record.key(), rotation.within(&manager)).await;
+        match kind_of(rotated) {
+            Ok(rotated) => Ok(rotated.issued),
+            Err(ErrorKind::OutsideIssuer(outside)) => Err(outside),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    let other = |place, owner| NewToken::new(project(place), OwnerId::new(owner).unwrap(), Name::new("CI").unwrap());
+    let inside = || new_token().with_addresses("10.1.0.0/16".parse().unwrap());
+    let grace = || Rotation::with_grace(Duration::ZERO);
+    for (new, expected) in [
+        (other("146", "ada"), OutsideIssuer::Project),
+        (other("145", "eve"), OutsideIssuer::Owner),
+        (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::Scopes),
+        // From anywhere.
+        (new_token(), OutsideIssuer::Addresses),
+    ] {
+        let old = tokens.issue(&actor(), new).await.unwrap();
+        assert_eq!(rotate(&old, grace()).await.unwrap_err(), expected);
+        let view = tokens.get(&old.record.key()).await.unwrap().unwrap();
+        assert_eq!((view.rotated_to, view.version), (None, 1), "nothing was changed");
+    }
+    // Not its owner's others, though they are within it.
+    let old = tokens.issue(&actor(), inside().with_scopes(scopes("repo:read"))).await.unwrap();
+    assert_eq!(rotate(&old, grace()).await.unwrap_err(), OutsideIssuer::NotIssued);
+    let old = child(&tokens, &manager, inside().with_scopes(scopes("repo:read"))).await.unwrap();
+    let longer = grace().with_lifetime(Lifetime::For(10 * DAY + MS));
+    assert_eq!(rotate(&old, longer).await.unwrap_err(), OutsideIssuer::Expiry);
+    let new = rotate(&old, grace()).await.unwrap();
+    assert_eq!(new.record.expires_at, parent.record.expires_at);
+    assert_eq!((&new.record.scopes, &new.record.addresses), (&old.record.scopes, &old.record.addresses));
+    // Itself too: without end this way it does not live on.
+    let itself = rotate(&parent, grace()).await.unwrap();
+    assert_eq!(itself.record.expires_at, parent.record.expires_at);
+}
+
+/// What never expires is followed by what does not, but where the managing token ends.
+#[tokio::test]
+async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
+    let (_, tokens) = service();
+    let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
+    let never = || new_token().with_lifetime(Lifetime::Never).with_addresses("10.0.0.0/8".parse().unwrap());
+    let ends = managing(&tokens).await;
+    let stays = tokens.issue(&actor(), never().with_scopes(scopes("tokens:manage"))).await.unwrap();
+    for (parent, expected) in [(&ends, ends.record.expires_at), (&stays, None)] {
+        let manager = manager(&tokens, parent).await.unwrap();
+        // As if the token had issued it when it was wider.
+        let old = tokens.issue(&manager.actor(), never()).await.unwrap();
+        let rotation = Rotation::with_grace(Duration::ZERO).within(&manager);
+        let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap();
+        assert_eq!(rotated.issued.record.expires_at, expected);
+    }
+}
+
+/// Why the manager issues nothing and rotates nothing, not even itself.
+async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
+    let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
+    let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };
+    let rotation = Rotation::with_grace(Duration::ZERO).within(manager);
+    let rotated = tokens.rotate(&manager.actor(), &manager.key(), rotation).await.unwrap_err();
+    let ErrorKind::IssuerEnded(other) = rotated.kind() else { panic!("{rotated}") };
+    assert_eq!(rejection, other);
+    rejection
+}
+
+#[tokio::test]
+async fn a_manager_kept_over_what_it_proves_issues_nothing() {
+    let (clock, tokens) = service();
+    let managed = async || {
+        let made = managing(&tokens).await;
+        (made.record.key(), manager(&tokens, &made).await.unwrap())
+    };
+    let (key, kept) = managed().await;
+    tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Revoked);
+
+    let (key, kept) = managed().await;
+    tokens.disable(&actor(), &key).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Disabled);
+
+    let (key, kept) = managed().await;
+    let narrowed = Narrowing { scopes: Some(scopes("repo:*")), ..Narrowing::default() };
+    tokens.narrow(&actor(), &key, narrowed).await.unwrap();
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Scope);
+
+    let (key, kept) = managed().await;
+    let narrowed = Narrowing { scopes: Some(scopes("tokens:manage")), ..Narrowing::default() };
+    tokens.narrow(&actor(), &key, narrowed).await.unwrap();
+    // It may manage still, but gives no more than it has by now.
+    let wide = child(&tokens, &kept, new_token().with_scopes(scopes("repo:read"))).await.unwrap_err();
+    assert_eq!(wide, ErrorKind::OutsideIssuer(OutsideIssuer::Scopes));
+    child(&tokens, &kept, new_token()).await.unwrap();
+
+    let (_, kept) = managed().await;
+    clock.advance(10 * DAY);
+    assert_eq!(refused(&tokens, &kept).await, Rejection::Expired);
+}
+
+/// The proof may come from a cache that has not heard of the revocation.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation() {
+    let (clock, store) = (FixedClock::new(now()), Arc::new(MemoryStore::new()));
+    let first = Tokens::new(keyring(), Arc::clone(&store)).with_clock(clock.clone());
+    let second = Tokens::new(keyring(), Cached::new(store, DAY)).with_clock(clock.clone());
+    let new = new_token().with_scopes(scopes("tokens:manage"));
+    let made = first.issue(&actor(), new).await.unwrap();
+    let access = Access::to(&made.record.project, &[]);
+    let verify = async || second.verify(made.token.expose_secret(), &access).await;
+    verify().await.unwrap();
+    first.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await.unwrap();
+    let kept = verify().await.expect("still in the cache").delegate(&Scope::new("tokens:manage").unwrap()).unwrap();
+    assert_eq!(refused(&second, &kept).await, Rejection::Revoked);
+}
+
+#[tokio::test]
+async fn a_suspended_owners_manager_issues_nothing() {
+    struct Suspended;
+    impl Owners for Suspended {
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            Ok(OwnerState::Suspended)
+        }
+    }
+    let (_, tokens) = service();
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let tokens = tokens.with_owners(Suspended);
+    let issued = tokens.issue(&kept.actor(), new_token().within(&kept)).await.unwrap_err();
+    assert_eq!(issued.kind(), ErrorKind::IssuerEnded(Rejection::OwnerSuspended));
+}
+
+/// The widest issue that was possible once: a person's token that made a service's, never-expiring, with a role in its metadata.
+#[tokio::test]
+async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
+    let (_, tokens) = service();
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let role = || Metadata::new(r#"{"role": "admin"}"#).unwrap();
+    let service = child(&tokens, &kept, new_token().with_kind(TokenKind::Service)).await.unwrap_err();
+    assert_eq!(service, ErrorKind::OutsideIssuer(OutsideIssuer::Kind));
+    let admin = child(&tokens, &kept, new_token().with_metadata(role())).await.unwrap_err();
+    assert_eq!(admin, ErrorKind::OutsideIssuer(OutsideIssuer::Metadata));
+    let made = child(&tokens, &kept, new_token()).await.unwrap();
+    assert_eq!(made.record.kind, TokenKind::Human);
+
+    // Where the host allows it.
+    let allowed = kept.allow_kind(TokenKind::Service).allow_metadata();
+    let made = child(&tokens, &allowed, new_token().with_metadata(role())).await.unwrap();
+    assert_eq!((made.record.kind, &made.record.metadata), (TokenKind::Service, &role()));
+    // Its successor keeps them: they were judged when it was issued.
+    let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
+    let made = child(&tokens, &kept.clone().allow_metadata(), new_token().with_metadata(role())).await.unwrap();
+    let rotation = Rotation::with_grace(Duration::ZERO).within(&kept);
+    let rotated = tokens.rotate(&kept.actor(), &made.record.key(), rotation).await.unwrap();
+    assert_eq!(rotated.issued.record.metadata, role());
+}
+
+/// An agent rotates its own token, the answer is lost, and it asks again with the same request id.
+#[tokio::test]
+async fn a_repeat_of_its_own_rotation_lives_as_long_as_the_first_would_have() {
+    let (_, tokens) = service();
+    let made = managing(&tokens).await;
+    let itself = manager(&tokens, &made).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let asked = || {
+        let rotation = Rotation::with_grace(hour).with_retry("r1".parse().unwrap(), hour);
+        rotation.within(&itself)
+    };
+    let lost = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().issued;
+    let again = tokens.rotate(&itself.actor(), &made.record.key(), asked()).await.unwrap().issued;
+    assert_eq!(again.record.expires_at, lost.record.expires_at);
+    let ten = asked().with_lifetime(Lifetime::For(10 * DAY));
+    assert!(tokens.rotate(&itself.actor(), &made.record.key(), ten).await.is_ok());
+}

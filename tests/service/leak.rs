@@ -1,0 +1,299 @@
+//! Leaked tokens and texts that hold them: what is found in a report of anybody, and what is revoked.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keyfob::{
+    Access, MemoryStore, Rejection, Status, Tokens,
+    clock::FixedClock,
+    error::{InvalidField, InvalidKind},
+    leak::{Finder, LeakOutcome, LeakReport, LeakedToken},
+    record::RevocationReason,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+#[cfg(target_os = "linux")]
+use crate::support::alone::is_alone;
+use crate::support::{actor, keyring, new_token, now, prefix, project, with_checksum};
+
+type Service = Tokens<MemoryStore>;
+
+fn service() -> Service {
+    Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()))
+}
+
+async fn issue(tokens: &Service) -> String {
+    tokens.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned()
+}
+
+async fn is_revoked(tokens: &Service, text: &str) -> bool {
+    let verified = tokens.verify(text, &Access::to(&project("145"), &[])).await;
+    verified.is_err_and(|error| error.rejection() == Some(Rejection::Revoked))
+}
+
+fn finder() -> Finder {
+    Finder::new([prefix()])
+}
+
+/// The tokens that are read from one reported text.
+fn read(text: &str) -> Vec<LeakReport> {
+    LeakReport::read_all(json!([{ "token": text }]).to_string().as_bytes(), &finder()).unwrap()
+}
+
+/// Returns so many texts with the prefix and a right checksum, which anybody can make: the checksum is public.
+fn look_alikes(count: usize) -> String {
+    let look_alike = |number| with_checksum(&format!("acme_pat_145_0{number:015}_{}", "A".repeat(50)));
+    (0..count).map(look_alike).collect::<Vec<_>>().join(" ")
+}
+
+/// What a paste leaves, before and behind.
+const PASTED: [(&str, &str); 17] = [
+    (" ", "  "),
+    ("\t", "\t"),
+    ("\r\n", "\r\n"),
+    ("\n", "\n"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("`", "`"),
+    ("\u{201c}", "\u{201d}"),
+    ("\u{2018}", "\u{2019}"),
+    ("<", ">"),
+    ("", ","),
+    ("Bearer ", ""),
+    ("\"bearer\t'", "'\";"),
+    ("\u{200b}", "\u{200b}"),
+    ("\u{2060}", "\u{2060}"),
+    ("\u{feff}", "\u{feff}"),
+    ("\u{a0}", "\u{a0}\r\n"),
+];
+
+/// What may stand beside a token in a text.
+const WITHIN: [(&str, &str); 10] = [
+    ("token=", "&a=b"),
+    ("Authorization: Bearer ", "\r\nHost: example.com"),
+    ("\u{200c}\u{200d}", "\u{200d}\u{200c}"),
+    ("\u{ab}", "\u{bb}"),
+    ("https://ada:", "@example.com"),
+    ("{\"token\":\"", "\"}"),
+    ("x_", "-"),
+    ("```\n", "\n```"),
+    ("(", ")."),
+    ("Basic ", " is not base64"),
+];
+
+#[tokio::test]
+async fn what_a_paste_leaves_around_a_token_does_not_save_it() {
+    let tokens = service();
+    for (before, behind) in PASTED {
+        for (before, behind) in [(before, ""), ("", behind), (before, behind)] {
+            let (reported, presented) = (issue(&tokens).await, issue(&tokens).await);
+            let leaked = LeakedToken::new(&format!("{before}{reported}{behind}")).unwrap();
+            let outcome = tokens.report_leak(&actor(), &leaked).await.unwrap();
+            assert!(matches!(outcome, LeakOutcome::Revoked(_)), "{before:?} {behind:?}");
+            let text = format!("{before}{presented}{behind}");
+            tokens.revoke_presented(&actor(), [text], RevocationReason::Unspecified).await.unwrap();
+            assert!(is_revoked(&tokens, &presented).await, "{before:?} {behind:?}");
+        }
+    }
+    let (reported, presented) = (issue(&tokens).await, issue(&tokens).await);
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(format!("{text}:x-oauth-basic")));
+    let leaked = LeakedToken::new(&basic(&reported)).unwrap();
+    tokens.report_leak(&actor(), &leaked).await.unwrap();
+    tokens.revoke_presented(&actor(), [basic(&presented)], RevocationReason::Unspecified).await.unwrap();
+    assert!(is_revoked(&tokens, &reported).await && is_revoked(&tokens, &presented).await);
+}
+
+#[tokio::test]
+async fn a_token_is_found_in_whatever_text_is_reported() {
+    let tokens = service();
+    for (before, behind) in PASTED.into_iter().chain(WITHIN) {
+        for (before, behind) in [(before, ""), ("", behind), (before, behind)] {
+            let text = issue(&tokens).await;
+            let reported = format!("{before}{text}{behind}");
+            let [report] = &read(&reported)[..] else { panic!("{before:?} {behind:?}") };
+            assert_eq!(report.token.public_part(), text.rsplit_once('_').map(|(public, _)| public));
+            assert_eq!((report.entry, report.text_hash), (0, Sha256::digest(&reported).into()));
+            tokens.report_leak(&actor(), &report.token).await.unwrap();
+            assert!(is_revoked(&tokens, &text).await, "{before:?} {behind:?}");
+        }
+    }
+    let text = issue(&tokens).await;
+    let [report] = &read(&format!("Basic {}", STANDARD.encode(format!("{text}:"))))[..] else { panic!() };
+    tokens.report_leak(&actor(), &report.token).await.unwrap();
+    assert!(is_revoked(&tokens, &text).await);
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
+    let tokens = service();
+    let [a, b, c] = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
+    let body = json!([
+        { "token": "nothing", "url": "u0" },
+        { "token": format!("{}{a} {b}\n{}", "x".repeat(5000), "y".repeat(5000)), "url": "u1", "type": "t" },
+        { "token": c, "url": "u2" },
+    ]);
+    let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
+    let read: Vec<_> = reports.iter().map(|report| (report.entry, &*report.url, &*report.kind)).collect();
+    assert_eq!(read, [(0, "u0", ""), (1, "u1", "t"), (1, "u1", "t"), (2, "u2", "")]);
+    for report in &reports {
+        tokens.report_leak(&actor(), &report.token).await.unwrap();
+    }
+    for text in [&a, &b, &c] {
+        assert!(is_revoked(&tokens, text).await);
+    }
+}
+
+/// A token of an earlier system has no shape that the finder knows: the text is tried as it is.
+#[test]
+fn a_text_without_a_token_is_taken_for_one_from_before() {
+    let [report] = &read(" 'acme-0123456789abcdef' \r\n")[..] else { panic!() };
+    assert_eq!(report.token.public_part(), None);
+    assert_eq!(read(&"a".repeat(512)).len(), 1);
+    assert_eq!(read(&format!(" {} ", "a".repeat(512))).len(), 1);
+    assert_eq!(read(&"a".repeat(513)).len(), 0, "longer than any token");
+}
+
+#[tokio::test]
+async fn a_mistyped_token_ends_nothing() {
+    let tokens = service();
+    let text = issue(&tokens).await;
+    let other = with_checksum(&text.replace("_145_", "_146_"));
+    for reported in [format!("{text}x").replace(&text[..9], "acme_cat_"), other] {
+        for report in read(&reported) {
+            assert_eq!(tokens.report_leak(&actor(), &report.token).await.unwrap(), LeakOutcome::NotOurs);
+        }
+    }
+    assert!(!is_revoked(&tokens, &text).await);
+    let key = LeakedToken::new(&text).unwrap().key().unwrap();
+    assert_eq!(tokens.get(&key).await.unwrap().unwrap().status, Status::Active);
+}
+
+const TOO_MANY: InvalidKind = InvalidKind::TooMany { max: LeakReport::MAX_COUNT };
+
+#[test]
+fn a_report_of_too_many_tokens_is_refused() {
+    let refused = |body: String| LeakReport::read_all(body.as_bytes(), &finder()).unwrap_err();
+    let entries = |count: usize| format!("[{}]", vec![r#"{"token":"a"}"#; count].join(","));
+    assert_eq!(LeakReport::read_all(entries(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
+    let error = refused(entries(LeakReport::MAX_COUNT + 1));
+    assert_eq!((error.field(), error.kind()), (InvalidField::LeakReport, TOO_MANY));
+    assert_eq!(error.to_string(), "leak report: more than 10000");
+    assert_eq!(refused(entries(299_000)).kind(), TOO_MANY);
+    // All in one text.
+    let text = |count: usize| json!([{ "token": look_alikes(count) }]).to_string();
+    assert_eq!(LeakReport::read_all(text(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
+    assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)).kind(), TOO_MANY);
+
+    assert_eq!(
+        refused(" ".repeat(LeakReport::MAX_BYTES + 1)).kind(),
+        InvalidKind::TooLong { max: LeakReport::MAX_BYTES }
+    );
+    for malformed in ["", "{}", "[1]", "[{}]", "[", &entries(LeakReport::MAX_COUNT + 2)[1..]] {
+        assert_eq!(refused(malformed.to_owned()).kind(), InvalidKind::Shape);
+    }
+}
+
+/// Returns the most memory that this process has had, in bytes. Its tests run alone: others would raise it.
+#[cfg(target_os = "linux")]
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// A report takes memory in proportion to its size: the tokens of one text share its address.
+#[test]
+#[cfg(target_os = "linux")]
+fn many_tokens_of_one_text_share_its_address() {
+    if !is_alone("leak::many_tokens_of_one_text_share_its_address") {
+        return;
+    }
+    let url = "u".repeat(1 << 20);
+    let body = json!([{ "token": look_alikes(1000), "url": url }]).to_string();
+    let before = most_memory();
+    let reports = LeakReport::read_all(body.as_bytes(), &finder()).unwrap();
+    assert_eq!(reports.len(), 1000);
+    assert!(reports.iter().all(|report| *report.url == *url));
+    let more = most_memory() - before;
+    assert!(more < 64 << 20, "{} MB for a body of {} KiB", more >> 20, body.len() >> 10);
+}
+
+/// One run of base64 as long as a body may be, and as many as it may have.
+#[test]
+#[cfg(target_os = "linux")]
+fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
+    if !is_alone("leak::text_of_base64_alone_is_searched_in_proportion_to_its_size") {
+        return;
+    }
+    for run in ["A".to_owned(), format!("{} ", "A".repeat(96))] {
+        let body = json!([{ "token": run.repeat((4_000 << 10) / run.len()) }]).to_string();
+        let (before, began) = (most_memory(), std::time::Instant::now());
+        assert_eq!(LeakReport::read_all(body.as_bytes(), &finder()).unwrap().len(), 0);
+        let (more, took) = (most_memory() - before, began.elapsed());
+        println!("{} KiB in runs of {}: {} MB more, {took:?}", body.len() >> 10, run.len(), more >> 20);
+        assert!(more < 64 << 20 && took < std::time::Duration::from_secs(20), "{} MB, {took:?}", more >> 20);
+    }
+}
+
+#[test]
+fn caller_bounds_the_entries_and_tokens() {
+    let read = |most, body: serde_json::Value| {
+        let reports = LeakReport::read_up_to(most, body.to_string().as_bytes(), &finder());
+        reports.map(|reports| reports.len()).map_err(|error| error.kind())
+    };
+    for count in [1, 2, 3] {
+        let expected = if count < 3 { Ok(count) } else { Err(InvalidKind::TooMany { max: 2 }) };
+        assert_eq!(read(2, json!([{ "token": look_alikes(count) }])), expected);
+        assert_eq!(read(2, json!(vec![json!({ "token": "a" }); count])), expected);
+    }
+    // No caller takes more than the crate does.
+    let most = LeakReport::MAX_COUNT;
+    assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(TOO_MANY));
+    assert_eq!(read(0, json!([])), Ok(0));
+}
+
+#[test]
+fn token_that_repeats_in_one_text_counts_once() {
+    let one = look_alikes(1);
+    // It has the id of the first, and another secret.
+    let other = with_checksum(&one.replace("AAAA", "BBBB"));
+    let body = json!([{ "token": format!("{one} {other} {one} {one}") }, { "token": one }]);
+    let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
+    assert_eq!(reports.iter().map(|report| report.entry).collect::<Vec<_>>(), [0, 0, 1]);
+    assert_eq!(reports[0].token.public_part(), reports[1].token.public_part());
+}
+
+/// Each text is as a log, a HAR file, `curl -v`, a command, a configuration or an address shows the credential.
+#[tokio::test]
+async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
+    let tokens = service();
+    for (before, behind) in [
+        ("Authorization: Basic ", ""),
+        ("> authorization: Basic ", "\r\n"),
+        ("{\"Authorization\": \"Basic ", "\"}"),
+        ("curl -H 'Authorization: Basic ", "' https://acme.example"),
+        ("{\"auths\": {\"acme.example\": {\"auth\": \"", "\"}}}"),
+        // What stands before is of the alphabet too.
+        ("auth=Basic%20", "%3D"),
+        ("auth/a", "/"),
+        ("auth/ab", ""),
+    ] {
+        for (user, password) in [("", ":x"), ("", ":"), ("ada:", ""), ("x-access-token:", "")] {
+            let token = issue(&tokens).await;
+            let encoded = STANDARD.encode(format!("{user}{token}{password}"));
+            for encoded in [&*encoded, encoded.trim_end_matches('=')] {
+                let text = format!("{before}{encoded}{behind}");
+                let [report] = &read(&text)[..] else { panic!("{before:?} {user:?}") };
+                tokens.report_leak(&actor(), &report.token).await.unwrap();
+                assert!(is_revoked(&tokens, &token).await, "{before:?} {user:?}");
+            }
+        }
+    }
+    // Beside a token in clear.
+    let [clear, encoded] = [issue(&tokens).await, issue(&tokens).await];
+    let text = format!("{clear}\nAuthorization: Basic {}", STANDARD.encode(format!("{encoded}:")));
+    for report in read(&text) {
+        tokens.report_leak(&actor(), &report.token).await.unwrap();
+    }
+    assert!(is_revoked(&tokens, &clear).await && is_revoked(&tokens, &encoded).await);
+}

@@ -1,0 +1,29 @@
+//! The operations of `Tokens` over a store, and the adapters around them: routes, caches, reports of leaks, scanners.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(all(feature = "cache", feature = "conformance"))]
+mod cached;
+mod causes;
+mod delegation;
+mod events;
+#[cfg(feature = "github")]
+mod github;
+#[cfg(feature = "sqlite")]
+mod import;
+#[cfg(feature = "leak")]
+mod leak;
+mod maintenance;
+mod owned;
+mod owners;
+mod recheck;
+#[cfg(feature = "scan")]
+mod scan;
+#[cfg(feature = "scan")]
+mod scanners;
+mod usage;
+mod verbs;

@@ -1,0 +1,1024 @@
+//! A store in a `Vec` that does one thing wrong. Without a fault it keeps every law.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use keyfob::store::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
+use keyfob::{
+    OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
+    import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore},
+    notices::NoticeStage,
+    record::{Change, Metadata, Revocation, RevocationReason},
+    store::{
+        BatchResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page,
+        PageSize, ProjectsQuery, ReadResult, RevokeBatch, RevokeGroup, SortKey, StatusFilter, StatusGroup, StoreError,
+        StoreMaintenance,
+    },
+};
+use tokio::task::yield_now;
+
+use crate::broken_stores::faults::Fault::{self, *};
+
+type Answer<T> = Result<T, StoreError>;
+type Row = Arc<TokenRecord>;
+
+pub struct BrokenStore {
+    fault: Option<Fault>,
+    rows: Mutex<Rows>,
+    /// The answers of `find_recent`, where the fault keeps them.
+    known: Mutex<HashMap<TokenKey, Option<Row>>>,
+    /// How far a revocation of a project's owner is, where the fault keeps that.
+    cursor: Mutex<HashMap<ProjectId, usize>>,
+}
+
+#[derive(Default)]
+struct Rows {
+    records: Vec<TokenRecord>,
+    /// The place of each key in `records`, the last if a fault puts it there twice.
+    places: HashMap<TokenKey, usize>,
+    imported: Vec<(ImportKey, TokenRecord)>,
+}
+
+/// Just past the noon at which the kit plays: the clock of faults that judge.
+fn clock() -> Timestamp {
+    "2026-11-23T12:00:00.001Z".parse().unwrap()
+}
+
+fn later(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(time.as_unix_millis() + millis).unwrap()
+}
+
+/// All but the last character.
+fn cut(project: &ProjectId) -> &str {
+    &project.as_str()[..project.as_str().len() - 1]
+}
+
+fn trimmed(metadata: &Metadata) -> Metadata {
+    Metadata::new(metadata.as_str().trim()).unwrap()
+}
+
+impl Rows {
+    fn find(&self, key: &TokenKey) -> Option<&TokenRecord> {
+        self.places.get(key).map(|place| &self.records[*place])
+    }
+
+    fn get(&mut self, key: &TokenKey) -> Option<&mut TokenRecord> {
+        self.places.get(key).map(|place| &mut self.records[*place])
+    }
+
+    fn remove(&mut self, key: &TokenKey) {
+        if let Some(place) = self.places.remove(key) {
+            self.records.remove(place);
+            let places = self.records.iter().enumerate().map(|(place, record)| (record.key(), place));
+            self.places = places.collect();
+        }
+    }
+
+    fn push(&mut self, record: TokenRecord) {
+        self.places.insert(record.key(), self.records.len());
+        self.records.push(record);
+    }
+}
+
+impl BrokenStore {
+    pub fn without_fault() -> Self {
+        Self { fault: None, rows: Mutex::default(), known: Mutex::default(), cursor: Mutex::default() }
+    }
+
+    pub fn new(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::without_fault() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
+    }
+
+    /// Where the fault is this one: lets other calls come between what was read and what will be written.
+    async fn pause(&self, fault: Fault) {
+        if self.is(fault) {
+            yield_now().await;
+        }
+    }
+
+    /// A cache would hear of this change.
+    fn forget(&self, key: &TokenKey) {
+        if !matches!(self.fault, Some(RecentKeepsRows | DurableKeepsRows)) {
+            self.known.lock().unwrap().remove(key);
+        }
+    }
+
+    fn forget_absence(&self, key: &TokenKey) {
+        if !self.is(RecentKeepsAbsence) {
+            self.known.lock().unwrap().remove(key);
+        }
+    }
+
+    fn same_project(&self, fault: Fault, a: &ProjectId, b: &ProjectId) -> bool {
+        if self.is(fault) { cut(a) == cut(b) } else { a == b }
+    }
+
+    fn same_text(&self, fault: Fault, a: &str, b: &str) -> bool {
+        if self.is(fault) { a.to_lowercase() == b.to_lowercase() } else { a == b }
+    }
+
+    fn skips_expired(&self, fault: Fault, record: &TokenRecord) -> bool {
+        self.is(fault) && record.status(clock()) == Status::Expired
+    }
+
+    fn same_key(&self, a: TokenKey, b: TokenKey) -> bool {
+        a == b
+            || self.is(IdsIgnoreCase)
+                && a.project == b.project
+                && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
+    }
+
+    /// Whether an insert meets a row that stands in its way.
+    fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
+        let replaced = |other: &TokenRecord| {
+            let expired = other.expires_at.is_some_and(|end| end < clock());
+            match self.fault {
+                Some(InsertReplacesUnderALimit) => limit.is_some() && !expired && other.revoked.is_none(),
+                Some(InsertReplacesRevoked) => other.revoked.is_some(),
+                Some(InsertReplacesExpired) => expired,
+                _ => false,
+            }
+        };
+        let faults = [
+            IdsAreOfTheService,
+            IdsIgnoreCase,
+            InsertReplacesExpired,
+            InsertReplacesRevoked,
+            InsertReplacesUnderALimit,
+        ];
+        if self.fault.is_none_or(|fault| !faults.contains(&fault)) {
+            return rows.find(&record.key()).is_some();
+        }
+        rows.records.iter().any(|other| {
+            self.same_key(other.key(), record.key()) && !replaced(other)
+                || self.is(IdsAreOfTheService) && other.id == record.id
+        })
+    }
+
+    fn is_full(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
+        let Some(OwnerLimit { most, now }) = limit else { return false };
+        let counted = |other: &&TokenRecord| {
+            let status = other.status(now);
+            let live = match self.fault {
+                Some(LimitCountsOnlyActive) => status == Status::Active,
+                Some(LimitIgnoresGrace) => status.is_live() && other.rotated_to.is_none(),
+                Some(LimitCountsDead) => true,
+                Some(LimitCountsTheExpiredJustThen) => status.is_live() || other.expires_at == Some(now),
+                _ => status.is_live(),
+            };
+            live && (self.is(LimitCountsAllOwners) || other.owner == record.owner)
+                && (self.is(LimitCountsAllProjects) || other.project == record.project)
+        };
+        rows.records.iter().filter(counted).count() as u64 >= most
+    }
+}
+
+// Issuers and groups.
+impl BrokenStore {
+    /// Of a rotation.
+    fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
+        let Some(condition) = issuer else { return true };
+        let found = rows.find(&TokenKey { project, id: condition.id });
+        let version = found.map_or(0, |found| found.version);
+        let condition =
+            if self.is(RotateIgnoresTheIssuersVersion) { IssuerCondition { version, ..condition } } else { condition };
+        condition.holds(found)
+    }
+
+    /// Of an insert.
+    fn holds(&self, rows: &Rows, project: &ProjectId, issuer: Option<IssuerCondition>) -> bool {
+        let Some(IssuerCondition { id, version }) = issuer else { return true };
+        let elsewhere = self.is(InsertFindsItsIssuerElsewhere);
+        let mut found = rows.records.iter().rev();
+        let found = found.find(|record| record.id == id && (elsewhere || record.project == *project));
+        let Some(found) = found else { return self.is(InsertIgnoresAMissingIssuer) };
+        (found.version == version || self.is(InsertIgnoresTheIssuersVersion))
+            && (found.revoked.is_none() || self.is(InsertTakesARevokedIssuer))
+            && !self.skips_expired(InsertJudgesItsIssuer, found)
+    }
+
+    /// A cache would hear of it.
+    fn forget_group(&self) {
+        if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
+            self.known.lock().unwrap().clear();
+        }
+    }
+
+    fn is_of(&self, record: &TokenRecord, project: &ProjectId, group: &RevokeGroup) -> bool {
+        let of_group = match group {
+            RevokeGroup::Owner(owner) => self.same_text(GroupOwnerIgnoresCase, record.owner.as_str(), owner.as_str()),
+            RevokeGroup::Family(family) => {
+                group.contains(record) || (self.is(GroupFamilyByOrigin) && record.rotated_from == Some(*family))
+            }
+            RevokeGroup::CreatedBefore(time) => {
+                group.contains(record) || (self.is(GroupCreatedAtOrBefore) && record.created_at == *time)
+            }
+            RevokeGroup::KeyNumber(number) => {
+                self.same_text(GroupKeyIgnoresCase, &record.id.as_str()[..1], &number.as_char().to_string())
+            }
+        };
+        of_group && self.same_project(GroupCutsTheProject, &record.project, project)
+    }
+
+    /// The keys of a group that are not revoked, if they are wanted.
+    fn members(
+        &self,
+        rows: &Rows,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        wanted: impl Fn(&TokenRecord) -> bool,
+    ) -> Vec<TokenKey> {
+        let of_group = rows.records.iter().filter(|record| self.is_of(record, project, group));
+        of_group.filter(|record| record.revoked.is_none() && wanted(record)).map(TokenRecord::key).collect()
+    }
+
+    /// How many had been revoked before; by a fault they take this revocation.
+    fn revoke_again(&self, rows: &mut Rows, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> u64 {
+        let mut count = 0;
+        for record in &mut rows.records {
+            if record.revoked.is_some() && self.is_of(record, project, group) {
+                count += 1;
+                if self.is(GroupRevokesAgain) {
+                    record.revoked = Some(revocation.clone());
+                }
+            }
+        }
+        count
+    }
+
+    fn revoke_rows(&self, rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) {
+        for key in keys {
+            let Some(record) = rows.get(key) else { continue };
+            let version = record.version;
+            record.revoke(revocation);
+            if self.is(GroupForgetsTheReason) {
+                record.revoked = Some(Revocation { reason: RevocationReason::Unspecified, ..revocation.clone() });
+            }
+            if self.is(GroupKeepsTheVersion) {
+                record.version = version;
+            }
+        }
+    }
+
+    /// An owner's or a family's.
+    async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
+        self.forget_group();
+        let wanted = |record: &TokenRecord| match self.fault {
+            Some(GroupSkipsTheEnded) => record.status(revocation.at).is_live(),
+            Some(GroupSkipsDisabled) => record.disabled.is_none() || record.ends_at().is_some(),
+            Some(GroupTrustsTheClock) => record.ends_at().is_none_or(|end| end >= later(revocation.at, -60_000)),
+            _ => record.can_still_work(revocation.at),
+        };
+        let before = self.members(&self.rows(), project, group, wanted);
+        let start = if self.is(GroupKeepsACursor) {
+            core::mem::replace(&mut *self.cursor.lock().unwrap().entry(*project).or_default(), 1)
+        } else {
+            0
+        };
+        self.pause(GroupKeepsACursor).await;
+        self.pause(RaceOfGroupAndRotate).await;
+        let mut rows = self.rows();
+        let mut keys = self.members(&rows, project, group, wanted);
+        if self.is(RaceOfGroupAndRotate) {
+            keys = before;
+        }
+        if self.is(GroupOfAnOwnerInOneStep) {
+            keys.truncate(PageSize::MAX.get());
+        }
+        keys.drain(..start.min(keys.len()));
+        let again = self.revoke_again(&mut rows, project, group, revocation);
+        self.revoke_rows(&mut rows, &keys, revocation);
+        if self.is(GroupKeepsACursor) {
+            // It came to its end.
+            self.cursor.lock().unwrap().remove(project);
+        }
+        Ok(keys.len() as u64 + if self.is(GroupCountsTheRevoked) { again } else { 0 })
+    }
+}
+
+// What is on a list, and where.
+impl BrokenStore {
+    /// For a list.
+    fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        match (self.fault, filter.life) {
+            (Some(ListIgnoresExcept), StatusGroup::Except(_)) => true,
+            (Some(ListTakesPendingForActive), life) if record.status(filter.at) == Status::Pending => {
+                life.contains(Status::Active)
+            }
+            _ => self.is_so(ListEndsAMillisecondLate, filter, record),
+        }
+    }
+
+    /// For a count.
+    fn is_counted_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        let ignored = self.is(CountIgnoresExcept) && matches!(filter.life, StatusGroup::Except(_));
+        ignored || self.is_so(CountEndsAMillisecondLate, filter, record)
+    }
+
+    fn is_so(&self, late: Fault, filter: &StatusFilter, record: &TokenRecord) -> bool {
+        let at = if self.is(late) { later(filter.at, -1) } else { filter.at };
+        StatusFilter { at, ..*filter }.matches(record)
+    }
+
+    fn has_name(&self, query: &ListQuery, record: &TokenRecord) -> bool {
+        let Some(part) = query.name_contains.as_ref().map(FoldedName::as_str) else { return true };
+        let name = match self.fault {
+            Some(ListFoldsAsciiOnly) => record.name.as_str().to_ascii_lowercase(),
+            _ => record.name.folded(),
+        };
+        name.contains(part) || (self.is(ListSearchIsALike) && part == "%")
+    }
+
+    fn lists(&self, query: &ListQuery, record: &TokenRecord) -> bool {
+        let anywhere = self.is(ListOfAnOwnerIgnoresTheProject) && query.owner.is_some();
+        if !anywhere && !self.same_project(ListCutsTheProject, &record.project, &query.project) {
+            return false;
+        }
+        let same_owner = |owner| self.same_text(ListOwnerIgnoresCase, record.owner.as_str(), owner);
+        let owner = query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()));
+        let name = self.has_name(query, record);
+        let both = self.is(ListOwnerOrName) && query.owner.is_some() && query.name_contains.is_some();
+        let expires = |before: Timestamp| match record.expires_at {
+            Some(end) => end < before || (self.is(ListExpiresAtOrBefore) && end == before),
+            None => self.is(ListNeverExpiresBefore),
+        };
+        let used = |before: Timestamp| match record.last_used_at {
+            Some(used) => used < before,
+            None => record.created_at < before && !self.is(ListSkipsTheUnused),
+        };
+        (if both { owner || name } else { owner && name })
+            && query.status.as_ref().is_none_or(|filter| self.is_listed_as(filter, record))
+            && query.expires_before.is_none_or(expires)
+            && query.last_used_before.is_none_or(used)
+    }
+
+    /// Something that sorts as the place should.
+    fn place(&self, Cursor { key, id }: &Cursor) -> (Vec<u64>, String) {
+        let unsigned = |fault, time: Timestamp| {
+            let millis = time.as_unix_millis();
+            if self.is(fault) { millis as u64 } else { millis.wrapping_sub(i64::MIN) as u64 }
+        };
+        let key = match key {
+            SortKey::Created(time) => vec![unsigned(ListCreatedUnsigned, *time)],
+            SortKey::Name(name) if self.is(ListNameByUnit) => name.as_str().encode_utf16().map(u64::from).collect(),
+            SortKey::Name(name) => name.as_str().chars().map(u64::from).collect(),
+            SortKey::Expires(Expiry::At(time)) => vec![0, unsigned(ListExpiresUnsigned, *time)],
+            SortKey::Expires(Expiry::Never) => vec![1],
+        };
+        let id = if self.is(ListTiesIgnoreCase) { id.as_str().to_lowercase() } else { id.to_string() };
+        (key, id)
+    }
+
+    fn is_cut_off(&self, rows: &Rows, query: &ListQuery, after: &Cursor) -> bool {
+        let row = rows.find(&TokenKey { project: query.project, id: after.id });
+        match self.fault {
+            Some(PagesEndWithTheirRow) => row.is_some_and(|row| !self.lists(query, row)),
+            Some(CursorsNeedTheirRow) => row.is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl TokenStore for BrokenStore {
+    async fn insert(
+        &self,
+        record: TokenRecord,
+        limit: Option<OwnerLimit>,
+        issuer: Option<IssuerCondition>,
+    ) -> Answer<Row> {
+        self.forget_absence(&record.key());
+        let (met, full, held) = {
+            let rows = self.rows();
+            let held = self.holds(&rows, &record.project, issuer);
+            (self.meets(&rows, &record, limit), self.is_full(&rows, &record, limit), held)
+        };
+        if self.is(InsertAsksTheIssuerFirst) && !held {
+            return Err(IssuerChanged.into());
+        }
+        self.pause(RaceOfInserts).await;
+        self.pause(RaceOfInsertAndIssuer).await;
+        self.pause(RaceForTheLimit).await;
+        let mut rows = self.rows();
+        let met = if self.is(RaceOfInserts) { met } else { self.meets(&rows, &record, limit) };
+        let full = if self.is(RaceForTheLimit) { full } else { self.is_full(&rows, &record, limit) };
+        if met {
+            return Err(Conflict.into());
+        }
+        let held = if self.is(RaceOfInsertAndIssuer) { held } else { self.holds(&rows, &record.project, issuer) };
+        if !full && !held {
+            return Err(IssuerChanged.into());
+        }
+        let mut kept = record.clone();
+        match self.fault {
+            Some(InsertTrimsMetadata) => kept.metadata = trimmed(&kept.metadata),
+            Some(InsertForgetsTheRequest) if kept.rotated_from.is_some() => kept.request_id = None,
+            Some(InsertStartsAtVersionOne) if kept.version == TokenRecord::MAX_VERSION => kept.version = 1,
+            _ => {}
+        }
+        let none = limit.is_some_and(|limit| limit.most == 0);
+        if !full || (self.is(LimitOfNoneKeepsTheRefused) && none) {
+            rows.remove(&record.key());
+            rows.push(kept);
+        }
+        if full { Err(Limit.into()) } else { Ok(Arc::new(record)) }
+    }
+
+    async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
+        let rows = self.rows();
+        let mut found = match self.is(IdsIgnoreCase) {
+            true => rows.records.iter().rev().find(|record| self.same_key(record.key(), *key)),
+            false => rows.find(key),
+        };
+        if self.is(FindFallsBack) {
+            found = found.or_else(|| rows.records.iter().find(|record| record.id == key.id));
+        }
+        let hidden = |record: &&TokenRecord| self.is(FindHidesLapsed) && record.status(clock()) == Status::Lapsed;
+        Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
+    }
+
+    async fn find_recent(&self, key: &TokenKey) -> Answer<ReadResult> {
+        let now = self.find(key).await?;
+        if !matches!(self.fault, Some(RecentKeepsAbsence | RecentKeepsRows | RecentKeepsGroups)) {
+            return Ok(ReadResult::now(now));
+        }
+        Ok(ReadResult::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
+    }
+
+    async fn find_durable(&self, key: &TokenKey) -> Answer<Option<Row>> {
+        let now = self.find(key).await?;
+        if !self.is(DurableKeepsRows) || now.is_none() {
+            return Ok(now);
+        }
+        Ok(self.known.lock().unwrap().entry(*key).or_insert(now).clone())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {
+        let after = match query.checked_after() {
+            Ok(after) => after,
+            Err(_) if self.is(CursorsOfAnotherOrderAreDropped) => None,
+            Err(error) => return Err(StoreError::with_source(Other, error)),
+        };
+        let rows = self.rows();
+        if after.is_some_and(|after| self.is_cut_off(&rows, query, after)) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let behind = |a: &Cursor, b: &Cursor| {
+            let ascending = self.place(a).cmp(&self.place(b));
+            if query.descending { ascending.reverse() } else { ascending }
+        };
+        let cursor = |record: &TokenRecord| Cursor::of(record, query.order);
+        let mut found: Vec<_> = rows.records.iter().filter(|record| self.lists(query, record)).cloned().collect();
+        found.retain(|record| after.is_none_or(|after| behind(&cursor(record), after).is_gt()));
+        found.sort_by_cached_key(|record| self.place(&cursor(record)));
+        if query.descending {
+            found.reverse();
+        }
+        let most = query.most.get();
+        let more = found.get(most).cloned();
+        found.truncate(most + usize::from(self.is(PagesHoldOneMore)));
+        let next = found.last().map(cursor).filter(|_| more.is_some() || self.is(NextIsAlwaysThere));
+        let next = match (next, more) {
+            (Some(next), Some(more)) if self.is(PagesSkipTies) && next.key == cursor(&more).key => Some(cursor(&more)),
+            (next, _) => next,
+        };
+        if self.is(ListLeavesMetadataOut) {
+            found.iter_mut().for_each(|record| record.metadata = Metadata::default());
+        }
+        Ok(Page { items: found.into_iter().map(Arc::new).collect(), next })
+    }
+
+    async fn count(&self, query: &CountQuery) -> Answer<u64> {
+        let counted = |record: &&TokenRecord| {
+            let same_owner = |owner| self.same_text(CountOwnerIgnoresCase, record.owner.as_str(), owner);
+            let same_key =
+                |digit: char| self.same_text(CountKeyIgnoresCase, &record.id.as_str()[..1], &digit.to_string());
+            self.same_project(CountCutsTheProject, &record.project, &query.project)
+                && query.owner.as_ref().is_none_or(|owner| same_owner(owner.as_str()))
+                && query.key_number.is_none_or(|number| same_key(number.as_char()))
+                && query.status.as_ref().is_none_or(|filter| self.is_counted_as(filter, record))
+        };
+        Ok(self.rows().records.iter().filter(counted).count() as u64)
+    }
+
+    async fn update(&self, key: &TokenKey, expected_version: u64, change: Change) -> Answer<Option<Row>> {
+        self.forget(key);
+        let checked = |record: &TokenRecord| {
+            let later = self.is(UpdateAcceptsALaterVersion) && record.version < expected_version;
+            record.version == expected_version || later
+        };
+        let before = self.rows().find(key).cloned();
+        if let Some(before) = &before
+            && !checked(before)
+        {
+            return Err(Conflict.into());
+        }
+        self.pause(RaceOfUpdates).await;
+        self.pause(RaceOfUpdateAndTouch).await;
+        let mut rows = self.rows();
+        let ignoring = |record: &&mut TokenRecord| self.is(UpdateIgnoresTheProject) && record.id == key.id;
+        let record = match rows.records.iter_mut().find(ignoring) {
+            Some(record) => Some(record),
+            None => rows.get(key),
+        };
+        let Some(record) = record else {
+            return if self.is(UpdateOfNoneFails) { Err(Conflict.into()) } else { Ok(None) };
+        };
+        if !checked(record) && !self.is(RaceOfUpdates) {
+            return Err(Conflict.into());
+        }
+        if self.is(UpdateOfRevokedDoesNotAnswer) && record.revoked.is_some() {
+            return Ok(None);
+        }
+        let was = record.clone();
+        if self.is(RaceOfUpdateAndTouch)
+            && let Some(before) = before
+        {
+            *record = before;
+        }
+        record.apply(change.clone());
+        match (self.fault, change) {
+            (Some(EnableDoesNothing), Change::Enable) => record.disabled = was.disabled,
+            (Some(EnableUnrevokes), Change::Enable) => record.revoked = None,
+            (Some(NarrowKeepsTheExpiryOfNever), Change::Narrow { expires_at: None, .. }) => {
+                record.expires_at = was.expires_at;
+            }
+            (Some(NarrowKeepsTheVersion), Change::Narrow { .. }) => record.version = was.version,
+            (Some(EndGraceClearsTheLastUse), Change::EndGrace(_)) => record.last_used_at = None,
+            (Some(UpdateForgetsMetadata), _) => record.metadata = Metadata::default(),
+            _ => {}
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+
+    async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Answer<Option<Row>> {
+        self.forget(key);
+        let before = self.rows().find(key).cloned();
+        self.pause(RaceOfRevokes).await;
+        self.pause(RaceOfRevokeAndRotate).await;
+        let mut rows = self.rows();
+        let (Some(record), Some(before)) = (rows.get(key), before) else {
+            return if self.is(RevokeOfNoneFails) { Err(Other.into()) } else { Ok(None) };
+        };
+        if self.skips_expired(RevokeSkipsExpired, record) {
+            return Ok(Some(Arc::new(record.clone())));
+        }
+        if self.is(RaceOfRevokes) && before.revoked.is_none() {
+            record.revoked = None;
+        }
+        match &mut record.revoked {
+            Some(first) if self.is(RevokeTakesTheEarliest) && revocation.at < first.at => *first = revocation.clone(),
+            Some(_) if self.is(RevokeAgainRaisesTheVersion) => record.version += 1,
+            Some(_) => {}
+            None => {
+                if self.is(RaceOfRevokeAndRotate) {
+                    *record = TokenRecord { last_used_at: record.last_used_at, ..before };
+                }
+                let version = record.version;
+                let mut revocation = revocation.clone();
+                if self.is(RevokeForgetsAReason) && revocation.reason == RevocationReason::AffiliationChanged {
+                    revocation.reason = RevocationReason::Unspecified;
+                }
+                record.revoke(&revocation);
+                if self.is(RevokeEnables) {
+                    record.disabled = None;
+                }
+                if self.is(RevokeKeepsTheVersion) {
+                    record.version = version;
+                }
+            }
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+
+    async fn revoke_owner(&self, project: &ProjectId, owner: &OwnerId, revocation: &Revocation) -> Answer<u64> {
+        self.revoke_all(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+    }
+
+    async fn revoke_family(&self, project: &ProjectId, family: &TokenId, revocation: &Revocation) -> Answer<u64> {
+        self.revoke_all(project, &RevokeGroup::Family(*family), revocation).await
+    }
+
+    async fn revoke_batch(
+        &self,
+        project: &ProjectId,
+        revocation: &Revocation,
+        batch: RevokeBatch,
+        most: PageSize,
+    ) -> Answer<BatchResult> {
+        self.forget_group();
+        let mut rows = self.rows();
+        let group = batch.into();
+        let keys = self.members(&rows, project, &group, |record| !self.skips_expired(BatchSkipsExpired, record));
+        let size = if self.is(BatchIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
+        self.revoke_again(&mut rows, project, &group, revocation);
+        self.revoke_rows(&mut rows, &keys[..size], revocation);
+        let looked = self.is(BatchCountsTheNextRow) && size < keys.len();
+        let done = match self.fault {
+            Some(BatchIsDoneLate) => size < most.get(),
+            Some(BatchIsDoneAtOnce) => true,
+            _ => size == keys.len(),
+        };
+        Ok(BatchResult { count: size as u64 + u64::from(looked), done })
+    }
+
+    async fn rotate(
+        &self,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: TokenRecord,
+        grace_until: Timestamp,
+        issuer: Option<IssuerCondition>,
+    ) -> Answer<Option<Row>> {
+        let new = successor.key();
+        self.forget(key);
+        self.forget_absence(&new);
+        let judged = self.judge(&self.rows(), key, expected_version, &successor)?;
+        let held = self.still_holds(&self.rows(), new.project, issuer);
+        self.pause(RaceOfRotations).await;
+        self.pause(RaceOfRotationAndIssuer).await;
+        if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
+            self.rows().push(successor.clone());
+            self.pause(RotateInTwoActs).await;
+            // What comes last is right again, if it comes.
+            self.rows().remove(&new);
+        }
+        let mut rows = self.rows();
+        let judged = if self.is(RaceOfRotations) {
+            if rows.find(key).is_some_and(|record| record.revoked.is_some()) {
+                return Err(Conflict.into());
+            }
+            judged
+        } else {
+            self.judge(&rows, key, expected_version, &successor)?
+        };
+        let Some(earlier) = judged else {
+            if self.is(RotateOfNoneInserts) {
+                rows.push(successor);
+            }
+            return Ok(None);
+        };
+        let mut superseded = Revocation {
+            at: successor.created_at,
+            by: successor.created_by.clone(),
+            reason: RevocationReason::Superseded,
+        };
+        if self.is(RetriesRevokeAtTheGrace) {
+            superseded.at = grace_until;
+        }
+        let there = rows.find(&new).is_some() && !self.is(RotateReplacesTheSuccessor);
+        let raced = self.is(RaceOfRotationAndIssuer);
+        if !there && !(if raced { held } else { self.still_holds(&rows, new.project, issuer) }) {
+            return Err(IssuerChanged.into());
+        }
+        if let Some(earlier) = earlier
+            && !self.is(RetriesLeaveTheFirst)
+            && (!there || self.is(RefusedRetriesRevoke))
+            && let Some(earlier) = rows.get(&earlier)
+        {
+            earlier.revoke(&superseded);
+        }
+        if !there || self.is(RefusedRotationsLink) {
+            let record = rows.get(key).unwrap();
+            let was = record.clone();
+            record.rotate_to(new.id, grace_until);
+            match self.fault {
+                Some(RotateForgetsTheGrace) if earlier.is_none() => record.grace_until = was.grace_until,
+                Some(RotateLosesTheLastUse) => record.last_used_at = None,
+                Some(RotateKeepsTheVersion) => record.version = was.version,
+                _ => {}
+            }
+        }
+        if there {
+            return Err(Conflict.into());
+        }
+        rows.remove(&new);
+        let metadata = match self.fault {
+            Some(RotateTrimsMetadata) => trimmed(&successor.metadata),
+            _ => successor.metadata.clone(),
+        };
+        rows.push(TokenRecord { metadata, ..successor });
+        Ok(rows.find(key).cloned().map(Arc::new))
+    }
+
+    async fn touch_many(&self, touches: &[LastUse]) -> Answer<u64> {
+        let mut moved = 0;
+        let mut seen: Vec<TokenKey> = Vec::new();
+        for LastUse { key, used_at } in touches {
+            if self.is(TouchTakesTheFirstOfABatch) && seen.contains(key) {
+                continue;
+            }
+            seen.push(*key);
+            let Some(before) = self.rows().find(key).cloned() else {
+                match self.fault {
+                    Some(TouchFailsOnUnknown) => return Err(Other.into()),
+                    Some(TouchStopsAtUnknown) => return Ok(moved),
+                    _ => continue,
+                }
+            };
+            self.pause(RaceOfTouches).await;
+            self.pause(RaceOfTouchAndRevoke).await;
+            let mut rows = self.rows();
+            for record in &mut rows.records {
+                if record.key() == *key || (self.is(TouchIgnoresTheProject) && record.id == key.id) {
+                    moved += u64::from(self.touch(record, &before, *used_at));
+                }
+            }
+        }
+        Ok(moved)
+    }
+}
+
+impl BrokenStore {
+    /// Whether a rotation may be: the earlier successor that it takes the place of, if there is one; or there is no row.
+    fn judge(
+        &self,
+        rows: &Rows,
+        key: &TokenKey,
+        expected_version: u64,
+        successor: &TokenRecord,
+    ) -> Answer<Option<Option<TokenKey>>> {
+        let Some(record) = rows.find(key) else { return Ok(None) };
+        let other_version = record.version != expected_version && !self.is(RotateIgnoresTheVersion);
+        let revoked = record.revoked.is_some() && !self.is(RotateTakesRevoked);
+        let elsewhere = successor.project != key.project && !self.is(RotateLeavesItsProject);
+        if other_version || revoked || elsewhere || self.skips_expired(RotateRefusesExpired, record) {
+            return Err(Conflict.into());
+        }
+        let now = successor.created_at;
+        let predecessor = record.rotated_from.map(|id| TokenKey { project: key.project, id });
+        let in_grace = predecessor.and_then(|key| rows.find(&key)).is_some_and(|predecessor| match self.fault {
+            Some(RotateIgnoresTheGrace) => false,
+            Some(RotateWaitsAMillisecond) => predecessor.is_in_grace(later(now, -1)),
+            Some(RotateIgnoresADisabledGrace) => predecessor.disabled.is_none() && predecessor.is_in_grace(now),
+            _ => predecessor.is_in_grace(now),
+        });
+        if in_grace {
+            return Err(Conflict.into());
+        }
+        let Some(id) = record.rotated_to else { return Ok(Some(None)) };
+        let expired_at = if self.is(RetriesEndAMillisecondLate) { later(now, -1) } else { now };
+        let expired = record.expires_at.is_some_and(|end| end <= expired_at) && !self.is(ExpiredRetries);
+        let disabled = record.disabled.is_some() && !self.is(DisabledRetries);
+        let graceless = self.is(RetriesEndWithTheGrace) && record.grace_until.is_some_and(|end| end <= now);
+        if expired || disabled || graceless {
+            return Err(Conflict.into());
+        }
+        let earlier = rows.find(&TokenKey { project: key.project, id }).ok_or(Conflict)?;
+        let waits = (earlier.confirm_by.is_some() || self.is(ConfirmedRetries))
+            && (earlier.revoked.is_none() || self.is(RevokedRetries));
+        let changed = earlier.version != 1
+            && match self.fault {
+                Some(ChangedRetries) => false,
+                Some(ConfirmedRetries) => earlier.confirm_by.is_some(),
+                Some(RevokedRetries) => earlier.revoked.is_none(),
+                _ => true,
+            };
+        let margin = TokenRecord::REPEAT_MARGIN - Duration::from_millis(self.is(RetriesEndAMillisecondEarly).into());
+        let lapsed = earlier.confirm_by.is_some_and(|end| end < now.saturating_sub(margin));
+        if changed || lapsed && !self.is(LongEndedRetries) {
+            return Err(Conflict.into());
+        }
+        let same_request = match (&earlier.request_id, &successor.request_id) {
+            (Some(first), Some(second)) => first == second || self.is(AnyRequestRetries),
+            (None, None) => self.is(NoRequestRetries),
+            _ => false,
+        };
+        let early = record.expires_at.is_none() && record.grace_until.is_none_or(|end| now < end);
+        if !waits || !same_request || self.is(RetriesConflict) && early {
+            return Err(Conflict.into());
+        }
+        Ok(Some(Some(earlier.key())))
+    }
+
+    fn touch(&self, record: &mut TokenRecord, before: &TokenRecord, used_at: Timestamp) -> bool {
+        if self.skips_expired(TouchSkipsExpired, record)
+            || (self.is(TouchDropsTheEndOfTime) && used_at == Timestamp::MAX)
+        {
+            return false;
+        }
+        let was = record.clone();
+        if self.is(RaceOfTouches) {
+            record.last_used_at = before.last_used_at;
+        }
+        if self.is(TouchUnsigned) && used_at < Timestamp::UNIX_EPOCH {
+            record.last_used_at = None;
+        }
+        let moved = record.touch(used_at);
+        match self.fault {
+            Some(TouchEndsTheLease) => record.notice_lease_until = None,
+            Some(TouchRaisesTheVersion) if was.last_used_at.is_some() => record.version += 1,
+            Some(RaceOfTouchAndRevoke) => record.revoked = before.revoked.clone(),
+            Some(TouchRevivesSuperseded) => {
+                record.revoked.take_if(|revoked| revoked.reason == RevocationReason::Superseded);
+            }
+            _ => {}
+        }
+        moved || self.is(TouchCountsAll)
+    }
+}
+
+impl StoreMaintenance for BrokenStore {
+    async fn projects(&self, query: &ProjectsQuery) -> Answer<Vec<ProjectId>> {
+        let ProjectsQuery { owner, after, most } = query;
+        let large = *most == PageSize::MAX;
+        let rows = self.rows();
+        let owned = rows.records.iter().filter(|record| owner.as_ref().is_none_or(|owner| *owner == record.owner));
+        let mut projects: Vec<ProjectId> = owned.map(|record| record.project).collect();
+        projects.sort();
+        projects.dedup();
+        if let Some(after) = after {
+            let inclusive = self.is(LargeAnswersStartAtTheCursor) && large;
+            projects.retain(|project| project > after || (inclusive && project == after));
+            let skips = if owner.is_some() { self.is(ProjectsOfAnOwnerSkipOne) } else { self.is(ProjectsSkipOne) };
+            if skips && !projects.is_empty() {
+                projects.remove(0);
+            }
+        }
+        projects.truncate(most.get() + usize::from(self.is(ProjectsHoldOneMore)));
+        if self.is(LargeAnswersDescend) && large {
+            projects.reverse();
+        }
+        Ok(projects)
+    }
+
+    async fn purge(&self, project: &ProjectId, ended_before: Timestamp, most: PageSize) -> Answer<BatchResult> {
+        let mut rows = self.rows();
+        let ended = |record: &&TokenRecord| {
+            let end = match self.fault {
+                Some(PurgeKeepsLapsed) if record.confirm_by.is_some() => record.expires_at,
+                Some(PurgeWaitsForTheExpiry) => record.expires_at.or(record.ends_at()),
+                Some(PurgeTakesDisabled) => record.ends_at().or(record.disabled.as_ref().map(|disabled| disabled.at)),
+                _ => record.ends_at(),
+            };
+            let just_then = self.is(PurgeTakesWhatEndsJustThen) && end == Some(ended_before);
+            self.same_project(PurgeCutsTheProject, &record.project, project)
+                && (just_then || end.is_some_and(|end| end < ended_before))
+        };
+        let keys: Vec<TokenKey> = rows.records.iter().filter(ended).map(TokenRecord::key).collect();
+        let size = if self.is(PurgeIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
+        keys[..size].iter().for_each(|key| rows.remove(key));
+        if !self.is(PurgeKeepsImportKeys) {
+            rows.imported.retain(|(_, record)| !keys[..size].contains(&record.key()));
+        }
+        let count = if self.is(PurgeCountsWhatIsLeft) { keys.len() } else { size } as u64;
+        let done = match self.fault {
+            Some(PurgeIsDoneLate) => size < most.get(),
+            Some(PurgeIsDoneAtOnce) => true,
+            _ => size == keys.len(),
+        };
+        Ok(BatchResult { count, done })
+    }
+
+    async fn claim_notices(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        lease_until: Timestamp,
+        most: PageSize,
+    ) -> Answer<Vec<Row>> {
+        let due = |record: &&TokenRecord| {
+            let unlinked = || TokenRecord { rotated_to: None, ..(*record).clone() };
+            let notice = if self.is(ClaimTakesRotated) { unlinked().due_notice(now) } else { record.due_notice(now) };
+            let free = |lease: Timestamp| match self.fault {
+                Some(ClaimForgetsTheMilliseconds) => lease < later(now, 1000),
+                Some(ClaimWaitsAMillisecond) => lease < now,
+                _ => lease <= now,
+            };
+            self.same_project(ClaimCutsTheProject, &record.project, project)
+                && notice.is_some()
+                && record.notice_lease_until.is_none_or(free)
+        };
+        let find = |rows: &Rows| {
+            let due = rows.records.iter().filter(due);
+            let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
+            due.sort();
+            if self.is(ClaimTakesTheLatestFirst) {
+                due.reverse();
+            }
+            due.truncate(most.get() + usize::from(self.is(ClaimTakesOneMore)));
+            due
+        };
+        let before = find(&self.rows());
+        self.pause(RaceOfClaims).await;
+        let mut rows = self.rows();
+        let found = if self.is(RaceOfClaims) { before } else { find(&rows) };
+        let mut claimed = Vec::new();
+        for (_, key) in found {
+            let Some(record) = rows.get(&key) else { continue };
+            let version = record.version;
+            record.claim_notice(lease_until);
+            match self.fault {
+                Some(ClaimAcknowledges) => record.notice_stage = record.due_notice(now).unwrap_or_default(),
+                Some(ClaimRaisesTheVersion) => record.version = version + 1,
+                _ => {}
+            }
+            claimed.push(Arc::new(record.clone()));
+        }
+        Ok(claimed)
+    }
+
+    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Answer<Option<Row>> {
+        let mut rows = self.rows();
+        let Some(record) = rows.get(key) else {
+            return if self.is(AcknowledgeOfNoneFails) { Err(Conflict.into()) } else { Ok(None) };
+        };
+        let was = record.clone();
+        record.acknowledge_notice(stage);
+        match self.fault {
+            Some(AcknowledgeKeepsTheLease) => record.notice_lease_until = was.notice_lease_until,
+            Some(AcknowledgeGoesBack) => record.notice_stage = stage,
+            Some(AcknowledgeRaisesTheVersion) => record.version = was.version + 1,
+            _ => {}
+        }
+        Ok(Some(Arc::new(record.clone())))
+    }
+}
+
+// What an import does with a row.
+impl BrokenStore {
+    /// The token that has one of the row's look-up keys.
+    fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
+        row.keys()
+            .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })
+            .find_map(|key| self.knows_key(rows, row, key))
+    }
+
+    fn knows_key(&self, rows: &Rows, row: &ImportRow, key: &ImportKey) -> Option<TokenKey> {
+        let here = |other: &TokenRecord| !self.is(ImportKeysAreOfTheProject) || other.project == row.record.project;
+        rows.imported.iter().find(|(known, other)| known == key && here(other)).map(|(_, other)| other.key())
+    }
+
+    /// The token that is there instead, if it is not inserted. `before` is what was known before the batch, where that is
+    /// what counts.
+    fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
+        let rows = &mut *self.rows();
+        let known = before.unwrap_or_else(|| self.knows(rows, &row));
+        // Of a race for the other keys, the own one is still held.
+        if let Some(key) =
+            known.or_else(|| self.is(RaceOfImportKeys).then(|| self.knows_key(rows, &row, &row.import_key))?)
+        {
+            return Some(key);
+        }
+        let ImportRow { mut record, import_key, .. } = row;
+        if let Some(there) = rows.find(&record.key()).cloned() {
+            if self.is(RefusedImportsKeepTheirKey) {
+                rows.imported.push((import_key, there));
+            }
+            if self.is(ImportReplacesTheToken) {
+                rows.get(&record.key()).unwrap().name = record.name.clone();
+            }
+            return Some(record.key());
+        }
+        if self.is(ImportTrimsMetadata) {
+            record.metadata = trimmed(&record.metadata);
+        }
+        rows.push(record.clone());
+        rows.imported.push((import_key, record));
+        None
+    }
+}
+
+impl ImportStore for BrokenStore {
+    async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportRowOutcome>> {
+        let before: Vec<Option<TokenKey>> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
+        self.pause(RaceOfImports).await;
+        self.pause(RaceOfImportKeys).await;
+        let mut outcomes = Vec::new();
+        for (row, before) in batch.into_iter().zip(before) {
+            if outcomes.len() == 1 {
+                self.pause(ImportInTwoActs).await;
+            }
+            let exists = |outcome: &ImportRowOutcome| matches!(outcome, ImportRowOutcome::Exists(_));
+            let stopped = self.is(ImportStopsAtWhatExists) && outcomes.last().is_some_and(exists);
+            let races = self.is(RaceOfImports) && row.other_keys.is_empty() || self.is(RaceOfImportKeys);
+            let asked_before = self.is(ImportAsksBeforeTheBatch) || races && outcomes.is_empty();
+            let own = row.record.key();
+            let there = if stopped { Some(own) } else { self.import_row(row, asked_before.then_some(before)) };
+            outcomes.push(there.map_or(ImportRowOutcome::Inserted, ImportRowOutcome::Exists));
+        }
+        if self.is(ImportSortsItsAnswer) {
+            outcomes.sort_by_key(|outcome| matches!(outcome, ImportRowOutcome::Exists(_)));
+        }
+        Ok(outcomes)
+    }
+
+    async fn find_imported(&self, import_key: &ImportKey) -> Answer<Option<Row>> {
+        let rows = self.rows();
+        let length = if self.is(FindImportedReadsHalfTheKey) { 16 } else { 32 };
+        let same = |key: &ImportKey| key.as_bytes()[..length] == import_key.as_bytes()[..length];
+        let Some((_, imported)) = rows.imported.iter().find(|(key, _)| same(key)) else { return Ok(None) };
+        let found = if self.is(FindImportedAnswersACopy) { Some(imported) } else { rows.find(&imported.key()) };
+        let hidden =
+            |record: &&TokenRecord| self.is(FindImportedHidesLapsed) && record.status(clock()) == Status::Lapsed;
+        Ok(found.filter(|record| !hidden(record)).cloned().map(Arc::new))
+    }
+}

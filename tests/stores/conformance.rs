@@ -1,0 +1,38 @@
+//! The store in memory keeps every law: by value, `&`, `Arc`, `Box`, and erased.
+
+use std::sync::Arc;
+
+use keyfob::{MemoryStore, store::DynStore};
+
+use crate::support::kit::keeps_every_law;
+
+#[tokio::test]
+async fn memory_by_value() {
+    keeps_every_law(MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn memory_by_reference() {
+    keeps_every_law(&MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn memory_in_an_arc() {
+    keeps_every_law(Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test]
+async fn memory_in_a_box() {
+    keeps_every_law(Box::new(MemoryStore::new())).await;
+}
+
+#[tokio::test]
+async fn memory_erased() {
+    keeps_every_law(DynStore::with_imports(MemoryStore::new())).await;
+}
+
+/// A host spawns the kit like any other future.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_in_a_task_of_its_own() {
+    tokio::spawn(async { keeps_every_law(MemoryStore::new()).await }).await.unwrap();
+}

@@ -1,0 +1,28 @@
+//! The stores: the laws of the contract, and what is special to each engine.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "conformance")]
+mod broken_stores;
+#[cfg(feature = "conformance")]
+mod conformance;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod move_to_postgres;
+#[cfg(all(feature = "postgres", feature = "conformance"))]
+mod postgres;
+#[cfg(all(feature = "cache", feature = "postgres", feature = "conformance"))]
+mod postgres_replica;
+#[cfg(all(feature = "redis", feature = "conformance"))]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(all(feature = "sqlite", feature = "conformance"))]
+mod sqlite_conformance;
+#[cfg(feature = "sqlite")]
+mod sqlite_crash;
+#[cfg(feature = "sqlite")]
+mod sqlite_secrets;
+#[cfg(feature = "sqlite")]
+mod sqlite_twin;

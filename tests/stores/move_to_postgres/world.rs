@@ -1,0 +1,134 @@
+//! A file with tokens of every kind, and the database that they move to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob::{
+    Clock, Name, NewToken, OwnerId, Policy, ScopeSet, SystemClock, TokenKey, TokenKind, TokenRecord, TokenStore,
+    Tokens,
+    import::{ImportKey, ImportRow, ImportStore},
+    mint,
+    notices::NoticeStage,
+    record::{AddressRanges, Metadata, RequestId, RevocationReason},
+    rotation::Rotation,
+    store::{LastUse, postgres::PostgresStore, sqlite::SqliteStore},
+};
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions, Connection};
+use tempfile::TempDir;
+
+use crate::move_to_postgres::moving::{Failure, Move};
+use crate::support::postgres::{Server, shared};
+use crate::support::{actor, base62, keyring, project};
+
+/// More than are read at once, and not a multiple of it.
+pub const TOKENS: usize = 2500;
+
+pub struct World {
+    _server: Arc<Server>,
+    folder: TempDir,
+    pub url: String,
+    pub store: SqliteStore,
+    /// The texts of the tokens, which are all imported ones that live.
+    pub texts: Vec<(String, TokenKey)>,
+}
+
+impl World {
+    /// `None` where PostgreSQL is not installed.
+    pub async fn new() -> Option<Self> {
+        Self::of(TOKENS).await
+    }
+
+    pub async fn of(tokens: usize) -> Option<Self> {
+        let server = shared()?;
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+        let mut world = Self { url: server.database(), _server: server, folder, store, texts: Vec::new() };
+        world.fill(tokens).await;
+        Some(world)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("tokens.db")
+    }
+
+    /// In one act, over some projects.
+    async fn fill(&mut self, tokens: usize) {
+        let mut batch = Vec::new();
+        for number in 0..tokens {
+            let owner = OwnerId::new(&base62(number as u64 / 5, 4)).unwrap();
+            let name = Name::new(&format!("Öffentlich {number}")).unwrap();
+            let new = NewToken::new(project(&format!("p{}", number % 7)), owner, name);
+            let minted = mint(&keyring(), &Policy::default(), new, &actor(), SystemClock.now()).unwrap();
+            let mut import_key = [0; 32];
+            import_key[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            self.texts.push((minted.token.expose_secret().to_owned(), minted.record.key()));
+            batch.push(ImportRow::new(minted.record, ImportKey::from_bytes(import_key)));
+        }
+        self.store.import(batch).await.unwrap();
+    }
+
+    pub async fn moving(&self) -> Result<Move, Failure> {
+        Move::between(&self.file(), &self.url, |_, _, _| {}).await
+    }
+
+    pub async fn postgres(&self) -> PostgresStore {
+        PostgresStore::connect(&self.url).await.unwrap()
+    }
+
+    /// A connection that the fence lets pass.
+    pub async fn privileged(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(&mut connection).await.unwrap();
+        connection
+    }
+
+    /// One token of which every column has a value.
+    pub async fn full(&self) -> TokenKey {
+        let tokens = Tokens::new(keyring(), self.store.clone());
+        let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("Ärger").unwrap());
+        let first = tokens.issue(&actor(), new).await.unwrap().record;
+        let rotation = Rotation::with_grace(Duration::from_secs(60))
+            .with_retry(RequestId::new("r1").unwrap(), Duration::from_secs(600));
+        let second = tokens.rotate(&actor(), &first.key(), rotation).await.unwrap().issued.record;
+        let of_its_own = NewToken::new(project("p0"), first.owner.clone(), first.name.clone());
+        let minted = mint(&keyring(), &Policy::default(), of_its_own, &actor(), SystemClock.now()).unwrap().record;
+        let record = TokenRecord {
+            id: minted.id,
+            digest: minted.digest,
+            kind: TokenKind::Service,
+            scopes: ScopeSet::new("repo:read repo:write").unwrap(),
+            metadata: Metadata::new("{\"a\": 1}").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            not_before: Some(second.created_at),
+            rotated_to: Some(first.id),
+            grace_until: Some(second.created_at),
+            notice_stage: NoticeStage::Week,
+            notice_lease_until: Some(second.created_at),
+            ..(*second).clone()
+        };
+        let key = record.key();
+        let import_key = ImportKey::from_bytes([0xff; 32]);
+        self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
+        self.store.touch_many(&[LastUse { key, used_at: second.created_at }]).await.unwrap();
+        let disabled = keyfob::record::Disabled { at: second.created_at, by: actor() };
+        self.store.update(&key, 1, keyfob::record::Change::Disable(disabled)).await.unwrap().unwrap();
+        tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();
+        key
+    }
+
+    /// Puts the file where nobody has it open.
+    pub async fn copy_of_file(&self) -> PathBuf {
+        let path = self.folder.path().join("back-up.db");
+        let mut connection = SqliteStore::connect_options(self.file()).connect().await.unwrap();
+        sqlx::query("VACUUM INTO $1").bind(path.to_str().unwrap()).execute(&mut connection).await.unwrap();
+        path
+    }
+}
+
+/// What a refusal says.
+#[track_caller]
+pub fn refusal<T>(outcome: Result<T, Failure>) -> String {
+    outcome.err().expect("it is refused").to_string()
+}

@@ -1,0 +1,229 @@
+//! The PostgreSQL store: every law of the contract, in each form of the schema, and what is its own.
+
+mod connections;
+mod one_slow_project;
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob::{
+    Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens, mint,
+    record::{Revocation, RevocationReason},
+    store::{DynStore, PageSize, StoreErrorKind, postgres::PostgresStore},
+};
+use sqlx::Row;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::support::kit::keeps_every_law;
+#[cfg(feature = "serde")]
+use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::postgres::{Server, shared};
+use crate::support::{actor, keyring, new_token, now, project};
+
+#[tokio::test]
+async fn by_value() {
+    let Some(server) = shared() else { return };
+    keeps_every_law(server.store().await).await;
+}
+
+#[tokio::test]
+async fn by_reference() {
+    let Some(server) = shared() else { return };
+    keeps_every_law(&server.store().await).await;
+}
+
+#[tokio::test]
+async fn in_an_arc_telling_changes() {
+    let Some(server) = shared() else { return };
+    keeps_every_law(Arc::new(server.store().await.telling_changes())).await;
+}
+
+#[tokio::test]
+async fn in_a_box() {
+    let Some(server) = shared() else { return };
+    keeps_every_law(Box::new(server.store().await)).await;
+}
+
+#[tokio::test]
+async fn erased() {
+    let Some(server) = shared() else { return };
+    keeps_every_law(DynStore::with_imports(server.store().await)).await;
+}
+
+#[tokio::test]
+async fn on_one_connection() {
+    let Some(server) = shared() else { return };
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    keeps_every_law(store).await;
+}
+
+/// Where the host's transactions are serializable unless they say otherwise.
+#[tokio::test]
+async fn under_the_hosts_own_defaults() {
+    let Some(server) = shared() else { return };
+    let store = server.store().await;
+    let serializable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$";
+    sqlx::raw_sql(serializable).execute(store.pool()).await.unwrap();
+    let options = store.pool().connect_options().as_ref().clone();
+    let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+    keeps_every_law(PostgresStore::from_pool(pool).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn partitioned_by_project() {
+    let Some(server) = shared() else { return };
+    let store = PostgresStore::connect(&server.database()).await.unwrap();
+    let schema = PostgresStore::partitioned_migration(NonZeroU16::new(4).unwrap());
+    for _ in 0..2 {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(schema.clone())).execute(store.pool()).await.unwrap();
+    }
+    keeps_every_law(&store).await;
+
+    let filled = "SELECT count(DISTINCT tableoid) FROM keyfob_tokens";
+    let filled: i64 = sqlx::query_scalar(filled).fetch_one(store.pool()).await.unwrap();
+    assert_eq!(filled, 4, "the partitions that hold tokens");
+    let plan = "EXPLAIN SELECT * FROM keyfob_tokens WHERE project = '145' AND id = '1abcdefghijklmno'";
+    let plan = sqlx::query(plan).fetch_all(store.pool()).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+    let indices = plan.iter().filter(|line| line.contains("Index")).count();
+    assert_eq!(indices, 2, "one partition's scan and its condition: {plan:?}");
+}
+
+/// The plan of a look-up is kept, and the first ones of a new service are made while its table is empty.
+#[tokio::test]
+async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
+    const TOKENS: i64 = 5_000;
+    const ASKED: i64 = 100;
+    let Some(server) = shared() else { return };
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    // Nothing that counts its rows shall come between.
+    sqlx::raw_sql("ALTER TABLE keyfob_tokens SET (autovacuum_enabled = off)").execute(store.pool()).await.unwrap();
+    let first = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
+    for _ in 0..10 {
+        assert!(store.find(&first.key()).await.unwrap().is_none());
+        assert!(store.revoke(&first.key(), &revocation).await.unwrap().is_none());
+    }
+    store.insert(first.clone(), None, None).await.unwrap();
+    let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
+                   family, notice_stage, version";
+    let more = format!(
+        "INSERT INTO keyfob_tokens (id, {columns}) SELECT '1' || lpad(n::text, 15, '0'), {columns} \
+         FROM keyfob_tokens, generate_series(1, {TOKENS}) AS n"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(more)).execute(store.pool()).await.unwrap();
+    let read = async || {
+        const READ: &str = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'keyfob_tokens'";
+        sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(store.pool()).await.unwrap();
+        sqlx::query_scalar::<_, i64>(READ).fetch_one(store.pool()).await.unwrap()
+    };
+    let before = read().await;
+    for number in 0..ASKED {
+        let key = TokenKey { id: TokenId::new(&format!("1{:015}", 1 + number * 49)).unwrap(), ..first.key() };
+        assert!(store.find(&key).await.unwrap().is_some());
+        assert!(store.revoke(&key, &revocation).await.unwrap().is_some());
+    }
+    let read = read().await - before;
+    // One for each call, with room for what is dead.
+    assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
+}
+
+#[tokio::test]
+async fn processes_migrate_at_once() {
+    let Some(server) = shared() else { return };
+    let url = server.database();
+    let migrate = async || PostgresStore::connect(&url).await.unwrap().migrate().await;
+    let (a, b, c) = tokio::join!(migrate(), migrate(), migrate());
+    a.and(b).and(c).unwrap();
+}
+
+#[tokio::test]
+async fn an_open_transaction_elsewhere_holds_no_find() {
+    let Some(server) = shared() else { return };
+    let store = server.store().await;
+    let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
+    let key = issued.record.key();
+    store.insert(issued.record, None, None).await.unwrap();
+    let mut other = store.pool().begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM keyfob_tokens FOR UPDATE").execute(&mut *other).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(2), store.find(&key)).await.unwrap().unwrap();
+    assert!(found.is_some());
+
+    // Who waits for that transaction is told so in the end, and nothing is done.
+    let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
+    assert_eq!(store.revoke(&key, &revocation).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let refused = store.revoke_owner(&key.project, &found.unwrap().owner, &revocation).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    drop(other);
+    assert!(store.find(&key).await.unwrap().unwrap().revoked.is_none());
+    assert!(store.revoke(&key, &revocation).await.unwrap().unwrap().revoked.is_some());
+}
+
+#[tokio::test]
+async fn a_pool_that_may_lose_tokens_is_refused() {
+    let Some(server) = shared() else { return };
+    let url = server.database();
+    let weak = format!("{url}?options=-c%20synchronous_commit%3Doff");
+    let error = PostgresStore::connect(&weak).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Other);
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.contains("synchronous_commit=off"), "{why}");
+}
+
+/// The address may hold a password: no error repeats it.
+#[tokio::test]
+async fn no_error_tells_the_address() {
+    for url in ["postgres://ada:hunter2@[", "mysql://ada:hunter2@db/x", "postgres://ada:hunter2@127.0.0.1:1/x"] {
+        let error = PostgresStore::connect(url).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
+    let Some(server) = Server::start() else { return };
+    let store = server.store().await;
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
+        keys.push(issued.record.key());
+        store.insert(issued.record, None, None).await.unwrap();
+    }
+    server.halt("immediate");
+    assert_eq!(store.find(&keys[0]).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    server.go();
+    for key in &keys {
+        assert!(store.find(key).await.unwrap().is_some());
+    }
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test]
+async fn texts_of_an_earlier_rule_are_served() {
+    let Some(server) = shared() else { return };
+    serves_texts_of_an_earlier_rule(server.store().await).await;
+}
+
+/// It would empty the caches of the others.
+#[tokio::test]
+async fn a_purge_of_nothing_is_told_to_no_other_process() {
+    use keyfob::store::{
+        StoreMaintenance,
+        cache::{Feed, FeedEvent},
+    };
+    let Some(server) = crate::support::postgres::shared() else { return };
+    let store = server.store().await.telling_changes();
+    let tokens = Tokens::new(keyring(), store.clone());
+    tokens.issue(&actor(), new_token()).await.unwrap();
+    let mut feed = store.feed();
+    assert_eq!(feed.next().await, FeedEvent::Lost);
+    let none =
+        store.purge(&project("145"), SystemClock.now().saturating_sub(Duration::from_secs(600)), PageSize::MAX).await;
+    assert_eq!(none.unwrap().count, 0);
+    assert_eq!(feed.next().await, FeedEvent::Nothing, "all that is cached of the project is given up on every node");
+}

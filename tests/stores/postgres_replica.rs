@@ -1,0 +1,244 @@
+//! Verifying from a standby of PostgreSQL: never with more than is allowed, and never with less than this store knows.
+
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    TokenKey, TokenStore, mint,
+    record::{Revocation, RevocationReason},
+    store::{
+        ReadResult,
+        cache::{Cached, Feed, FeedEvent},
+        postgres::PostgresStore,
+    },
+};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::support::kit::keeps_every_law;
+use crate::support::postgres::Server;
+use crate::support::{actor, keyring, new_token, now};
+
+/// Longer than a busy machine takes to bring a beat over.
+const LAG: Duration = Duration::from_secs(2);
+/// More than any test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A primary and its standby.
+struct World {
+    primary: Server,
+    standby: Server,
+    /// Without a standby: another process.
+    elsewhere: PostgresStore,
+    url: String,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        let primary = Server::start()?;
+        let standby = primary.replica();
+        let url = primary.database();
+        let elsewhere = PostgresStore::connect(&url).await.unwrap();
+        elsewhere.migrate().await.unwrap();
+        Some(Self { primary, standby, elsewhere, url })
+    }
+
+    async fn pool_of_standby(&self) -> PgPool {
+        let url = self.primary.url_by(self.standby.port, &self.url);
+        let asked = Instant::now();
+        loop {
+            // The database itself has to come over first.
+            match PgPoolOptions::new().connect(&url).await {
+                Ok(pool) => return pool,
+                Err(error) => assert!(asked.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A store that reads from the standby, and is known to.
+    async fn store(&self, lag: Duration) -> PostgresStore {
+        let store = self.elsewhere.clone().with_replica(self.pool_of_standby().await, lag);
+        let beating = store.clone();
+        tokio::spawn(async move { beating.beat().await });
+        store
+    }
+
+    async fn insert(&self) -> TokenKey {
+        let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
+        let key = issued.record.key();
+        self.elsewhere.insert(issued.record, None, None).await.unwrap();
+        key
+    }
+}
+
+fn revocation() -> Revocation {
+    Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
+}
+
+/// Only the primary's answers have no age.
+fn is_of_standby(recent: &ReadResult) -> bool {
+    !recent.age.is_zero()
+}
+
+fn known_to_standby(recent: &ReadResult) -> bool {
+    is_of_standby(recent) && recent.record.is_some()
+}
+
+/// Asks until the answer is as wanted.
+async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&ReadResult) -> bool) -> ReadResult {
+    let asked = Instant::now();
+    loop {
+        let recent = store.find_recent(key).await.unwrap();
+        if wanted(&recent) {
+            return recent;
+        }
+        assert!(asked.elapsed() < PATIENCE, "{recent:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_reads_from_a_standby_keeps_every_law() {
+    let Some(world) = World::new().await else { return };
+    let store = world.store(LAG).await;
+    keeps_every_law(&store).await;
+    // And it does read there.
+    let key = world.insert().await;
+    let recent = until(&store, &key, known_to_standby).await;
+    assert_eq!(recent.record.unwrap().key(), key);
+    // What it does not have, the primary may.
+    world.standby.pause_replay();
+    let new = world.insert().await;
+    assert!(store.find_recent(&new).await.unwrap().record.is_some());
+    world.standby.resume_replay();
+}
+
+/// While it is paused, a standby's answers grow old, and the primary is asked in its place.
+#[tokio::test]
+async fn a_standby_that_is_behind_is_not_believed() {
+    let Some(world) = World::new().await else { return };
+    let (store, key) = (world.store(LAG).await, world.insert().await);
+    until(&store, &key, known_to_standby).await;
+    world.standby.pause_replay();
+    world.elsewhere.revoke(&key, &revocation()).await.unwrap();
+    let revoked_at = Instant::now();
+    let mut stale = 0;
+    loop {
+        let asked = revoked_at.elapsed();
+        let recent = store.find_recent(&key).await.unwrap();
+        if recent.record.unwrap().revoked.is_some() {
+            assert_eq!(recent.age, Duration::ZERO, "the standby cannot know it");
+            break;
+        }
+        assert!(asked <= LAG && recent.age <= LAG, "{asked:?}, as if it were {:?} old", recent.age);
+        stale += 1;
+    }
+    assert!(stale > 0, "the standby was asked");
+    world.standby.resume_replay();
+    let recent = until(&store, &key, known_to_standby).await;
+    assert!(recent.record.unwrap().revoked.is_some());
+}
+
+#[tokio::test]
+async fn what_this_store_has_changed_is_never_answered_as_it_was() {
+    let Some(world) = World::new().await else { return };
+    let store = world.store(Duration::from_secs(3600)).await;
+    let (single, of_owner) = (world.insert().await, world.insert().await);
+    until(&store, &of_owner, known_to_standby).await;
+    world.standby.pause_replay();
+    store.revoke(&single, &revocation()).await.unwrap();
+    let recent = store.find_recent(&single).await.unwrap();
+    assert!(recent.record.unwrap().revoked.is_some());
+    let owner = store.find(&of_owner).await.unwrap().unwrap().owner.clone();
+    store.revoke_owner(&of_owner.project, &owner, &revocation()).await.unwrap();
+    assert!(store.find_recent(&of_owner).await.unwrap().record.unwrap().revoked.is_some());
+    world.standby.resume_replay();
+}
+
+#[tokio::test]
+async fn what_the_feed_has_told_is_never_answered_as_it_was() {
+    let Some(world) = World::new().await else { return };
+    let store = world.store(Duration::from_secs(3600)).await;
+    let mut feed = store.feed();
+    // A feed begins with a loss, behind which no answer from before it counts.
+    let told_something = async { while feed.next().await == FeedEvent::Lost {} };
+    tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is well");
+    let key = world.insert().await;
+    until(&store, &key, known_to_standby).await;
+    world.standby.pause_replay();
+    world.elsewhere.clone().telling_changes().revoke(&key, &revocation()).await.unwrap();
+    let told_of_it = async { while feed.next().await != FeedEvent::Token(key) {} };
+    tokio::time::timeout(PATIENCE, told_of_it).await.expect("the feed tells of the revocation");
+    assert!(store.find_recent(&key).await.unwrap().record.unwrap().revoked.is_some());
+    world.standby.resume_replay();
+}
+
+#[tokio::test]
+async fn without_beats_or_without_its_standby_the_primary_is_asked() {
+    let Some(world) = World::new().await else { return };
+    let silent = world.elsewhere.clone().with_replica(world.pool_of_standby().await, LAG);
+    let (store, key) = (world.store(LAG).await, world.insert().await);
+    until(&store, &key, known_to_standby).await;
+    assert!(!is_of_standby(&silent.find_recent(&key).await.unwrap()));
+    world.standby.halt("immediate");
+    let recent = store.find_recent(&key).await.unwrap();
+    assert!(recent.record.is_some() && !is_of_standby(&recent));
+    world.standby.go();
+    until(&store, &key, known_to_standby).await;
+}
+
+/// Verification goes on by the primary meanwhile, which nobody would notice otherwise.
+#[tokio::test]
+async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
+    let Some(world) = World::new().await else { return };
+    let (store, key) = (world.store(LAG).await, world.insert().await);
+    until(&store, &key, known_to_standby).await;
+    let counted_from = async |before: u64| {
+        let asked = Instant::now();
+        while store.background_faults() == before {
+            assert!(asked.elapsed() < PATIENCE, "no fault was counted");
+            let recent = store.find_recent(&key).await.unwrap();
+            assert!(recent.record.is_some());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let away = "ALTER TABLE keyfob_beats RENAME TO keyfob_beats_away";
+    let before = store.background_faults();
+    sqlx::raw_sql(away).execute(store.pool()).await.unwrap();
+    counted_from(before).await;
+    // One that was counted is not forgotten once beats are written again.
+    let back = "ALTER TABLE keyfob_beats_away RENAME TO keyfob_beats";
+    sqlx::raw_sql(back).execute(store.pool()).await.unwrap();
+    until(&store, &key, known_to_standby).await;
+    assert!(store.clone().background_faults() > before);
+
+    let before = store.background_faults();
+    world.standby.halt("immediate");
+    counted_from(before).await;
+}
+
+/// The age of what a standby says counts into the bound of a cache before it.
+#[tokio::test]
+async fn a_cache_counts_the_age_of_what_a_standby_says() {
+    let Some(world) = World::new().await else { return };
+    let (store, key) = (world.store(LAG).await, world.insert().await);
+    until(&store, &key, known_to_standby).await;
+    let bound = LAG * 2;
+    let cached = Cached::new(store.clone(), bound);
+    world.standby.pause_replay();
+    world.elsewhere.revoke(&key, &revocation()).await.unwrap();
+    let revoked_at = Instant::now();
+    let mut hits_from_before = 0;
+    loop {
+        let asked = revoked_at.elapsed();
+        let recent = cached.find_recent(&key).await.unwrap();
+        if recent.record.unwrap().revoked.is_some() {
+            break;
+        }
+        assert!(asked <= bound && recent.age <= bound, "{asked:?}, as if it were {:?} old", recent.age);
+        hits_from_before += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(hits_from_before > 0);
+    world.standby.resume_replay();
+}

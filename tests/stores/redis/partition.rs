@@ -1,0 +1,227 @@
+//! A Redis Cluster that falls into two sides, in a network namespace of the test's own.
+//!
+//! The master that has the tokens is cut off together with one of its replicas. The other side elects the other replica, and
+//! what only the cut-off side has is lost when the network heals.
+
+use std::env;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    TokenKey, TokenStore,
+    store::{
+        StoreErrorKind,
+        redis::{Durability, RedisStore},
+    },
+};
+
+use crate::redis::{cause, insert, revocation};
+use crate::support::redis::{Servers, Side};
+use crate::support::size;
+
+/// The cut-off master and the replica on its side.
+const NEAR: &Side = &[0, 3];
+/// The other two masters, which are the majority, and the other replica.
+const FAR: &Side = &[1, 2, 4];
+const MASTER: usize = NEAR[0];
+const SUCCESSOR: usize = FAR[2];
+/// `cluster-node-timeout` of the servers.
+const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// For what takes a moment.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Says to a process that it is in the namespace.
+const INSIDE: &str = "KEYFOB_TEST_NETWORK";
+
+/// Whether this process is in a network of its own. If it is not, the test is run again by a process that is.
+fn is_in_own_network(test: &str) -> bool {
+    if env::var_os(INSIDE).is_some() {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        return true;
+    }
+    let unshare = |program: &str, arguments: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--net", program]).args(arguments);
+        unshare
+    };
+    let trial = "ip link set lo up && iptables -A INPUT -s 127.0.0.11 -d 127.0.0.12 -j DROP";
+    if !unshare("sh", &["-c", trial]).output().is_ok_and(|output| output.status.success()) {
+        test_summary::skip("no network namespace may be made here, or ip or iptables is not installed");
+        return false;
+    }
+    let program = env::current_exe().unwrap();
+    let mut inner = unshare(program.to_str().unwrap(), &["--exact", test, "--nocapture"]);
+    let inner = inner.env(INSIDE, "1").output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&inner.stdout), String::from_utf8_lossy(&inner.stderr));
+    println!("{out}\n{errors}");
+    assert!(inner.status.success() && out.contains("1 passed"), "in its own network");
+    false
+}
+
+async fn pause(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+fn weaker(store: RedisStore) -> RedisStore {
+    store.with_durability(Durability::OneReplica)
+}
+
+async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
+    let asked = Instant::now();
+    loop {
+        match store.find(key).await {
+            Ok(found) => return found.unwrap().revoked.is_some(),
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+        }
+        assert!(asked.elapsed() < PATIENCE, "no answer");
+        pause(100).await;
+    }
+}
+
+/// Until it is acknowledged.
+async fn repeat(store: &RedisStore, key: &TokenKey) {
+    let asked = Instant::now();
+    while let Err(error) = store.revoke(key, &revocation()).await {
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(asked.elapsed() < PATIENCE, "the repeat is not acknowledged: {}", cause(&error));
+        pause(100).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_loses_nothing_that_was_acknowledged() {
+    if !is_in_own_network("redis::partition::a_partition_loses_nothing_that_was_acknowledged") {
+        return;
+    }
+    for run in 1..=if size::is_full() { 5 } else { 1 } {
+        let Some(servers) = Servers::cluster_of_addresses() else { return };
+        one_partition(run, servers).await;
+    }
+}
+
+async fn one_partition(run: usize, servers: Servers) {
+    // More than there is time for.
+    const WRITTEN: usize = 600;
+    let store = servers.store().await;
+    let other = weaker(servers.store().await);
+    let (first, lost) = (insert(&store).await, insert(&store).await);
+    let mut keys = Vec::new();
+    for _ in 0..WRITTEN {
+        keys.push(insert(&store).await);
+    }
+    // Revocations go on all the time, each token's only once.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (writing, ends) = (servers.store().await, Arc::clone(&is_over));
+    let writer = tokio::spawn(async move {
+        let (mut acknowledged, mut refusal) = (Vec::new(), String::new());
+        for key in keys {
+            match writing.revoke(&key, &revocation()).await {
+                Ok(_) => acknowledged.push((Instant::now(), key)),
+                Err(error) => {
+                    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+                    refusal = cause(&error);
+                }
+            }
+            if ends.load(Ordering::SeqCst) {
+                break;
+            }
+            pause(50).await;
+        }
+        (acknowledged, refusal)
+    });
+    pause(500).await;
+
+    servers.cut(NEAR, FAR);
+    let cut = Instant::now();
+    other.revoke(&lost, &revocation()).await.expect("the replica on the master's side has acknowledged it");
+    let asked = Instant::now();
+    let revoked = store.revoke(&first, &revocation()).await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    println!(
+        "run {run}: the cut-off master was answered after {took:?}: {:?}",
+        revoked.as_ref().map(|_| "acknowledged")
+    );
+    let mut acknowledged = Vec::new();
+    match revoked {
+        Ok(_) => acknowledged.push((asked, first)),
+        Err(error) => {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+            let why = cause(&error);
+            assert!(why.contains("applied on the master, may be lost in a fail-over; repeat"), "{why}");
+            assert!(why.contains("127.0.0.15:7000"), "{why}");
+        }
+    }
+    // It is applied, and read as long as the cut-off master answers.
+    match store.find(&first).await {
+        Ok(found) => assert!(found.unwrap().revoked.is_some()),
+        Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+    }
+    servers.wait_until_master(SUCCESSOR);
+    println!("run {run}: the other side has elected its replica after {:?}", cut.elapsed());
+    pause(1000).await;
+
+    servers.heal();
+    for follower in NEAR {
+        servers.wait_until_it_follows(*follower);
+    }
+    let healed = Instant::now();
+    pause(2000).await;
+    is_over.store(true, Ordering::SeqCst);
+    let (written, refusal) = writer.await.unwrap();
+    let before = written.iter().filter(|(at, _)| *at < cut).count();
+    let after = written.iter().filter(|(at, _)| *at > healed).count();
+    println!("run {run}: {} revocations were acknowledged, {before} before, {after} afterwards", written.len());
+    assert!(before > 0 && after > 0, "{before} {after} {refusal}");
+    acknowledged.extend(written);
+
+    let fresh = servers.store().await;
+    for (_, key) in acknowledged {
+        assert!(is_revoked(&fresh, &key).await, "an acknowledged revocation is lost");
+    }
+    assert!(!is_revoked(&fresh, &lost).await, "one replica is enough, so this partition shows nothing");
+    for key in [first, lost] {
+        repeat(&store, &key).await;
+        assert!(is_revoked(&fresh, &key).await);
+    }
+}
+
+/// What the documentation warns of. The other side is told to take over at once, because an election takes longer than the
+/// cut-off master answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
+    if !is_in_own_network("redis::partition::a_cut_off_master_answers_old_reads_for_the_node_timeout") {
+        return;
+    }
+    let Some(servers) = Servers::cluster_of_addresses() else { return };
+    let near = servers.store().await;
+    let key = insert(&near).await;
+    servers.cut(NEAR, FAR);
+    let cut = Instant::now();
+    assert_eq!(servers.ask_node(SUCCESSOR, &["CLUSTER", "FAILOVER", "TAKEOVER"]).trim(), "OK");
+    servers.wait_until_master(SUCCESSOR);
+    // Only the other side knows of it.
+    let far = RedisStore::connect(FAR.iter().map(|node| servers.urls()[*node].clone())).await.unwrap();
+    repeat(&far, &key).await;
+    let acknowledged = cut.elapsed();
+    assert!(
+        near.find(&key).await.unwrap().unwrap().revoked.is_none(),
+        "nothing old was read {acknowledged:?} after the cut"
+    );
+    let mut last = Duration::ZERO;
+    while !matches!(near.find(&key).await, Ok(Some(record)) if record.revoked.is_some()) {
+        last = cut.elapsed();
+        assert!(last < PATIENCE);
+        if servers.ask_node(MASTER, &["CLUSTER", "INFO"]).contains("cluster_state:fail") {
+            break;
+        }
+        pause(10).await;
+    }
+    println!("revoked on the other side after {acknowledged:?}, and last read as it was after {last:?}");
+    // It takes a tenth of a second to notice.
+    assert!(last < NODE_TIMEOUT * 2, "{last:?}");
+    let stopped = near.find(&key).await;
+    assert!(stopped.map_or(true, |record| record.unwrap().revoked.is_some()), "old even then");
+}

@@ -1,0 +1,291 @@
+//! A process that issues, revokes and rotates on SQLite is killed 200 times, or 1,000 times with `KEYFOB_TEST_SIZE=full`:
+//! every acknowledged act is there, and no act is there by half.
+
+use std::collections::{HashMap, HashSet};
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use keyfob::{
+    Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock, TokenId,
+    TokenRecord, TokenStore, Tokens,
+    keys::KeyNumber,
+    mint,
+    record::{Revocation, RevocationReason},
+    store::{ListQuery, PageSize, sqlite::SqliteStore},
+};
+
+use crate::support::size;
+
+/// A worker that is at work says something long before.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How many tokens are ended in one act.
+const GROUP: usize = 4;
+/// Names the database to the worker, which is this same test binary.
+const DATABASE: &str = "KEYFOB_CRASH_DATABASE";
+
+fn project() -> ProjectId {
+    ProjectId::new("145").unwrap()
+}
+
+fn keyring() -> Keyring {
+    let pepper = Pepper::new((0..32).collect()).unwrap();
+    Keyring::builder(Prefix::new("acme_pat").unwrap()).mint_with(KeyNumber::FIRST, pepper).build().unwrap()
+}
+
+fn new_token(owner: &str, name: &str) -> NewToken {
+    NewToken::new(project(), OwnerId::new(owner).unwrap(), Name::new(name).unwrap())
+}
+
+fn acknowledge(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+/// The process that is killed. Three tasks at once, so that a kill meets transactions that wait for each other too.
+#[test]
+#[ignore = "run by the test below"]
+fn worker() {
+    let Ok(database) = env::var(DATABASE) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(&database).await.unwrap();
+        let workers: Vec<_> = (1..=3).map(|number| tokio::spawn(work(store.clone(), number))).collect();
+        for worker in workers {
+            worker.await.unwrap();
+        }
+    });
+}
+
+async fn work(store: SqliteStore, number: u32) {
+    let tokens = Tokens::new(keyring(), store);
+    let actor = Actor::new("ada").unwrap();
+    // Each task begins with another act, so that every kill may meet each of them.
+    for act in number.. {
+        let name = format!("{} {number} {act}", std::process::id());
+        let issued = tokens.issue(&actor, new_token("ada", &name)).await.unwrap().record;
+        acknowledge(&format!("issued {} {name}", issued.id));
+        match act % 4 {
+            1 => {
+                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await.unwrap();
+                acknowledge(&format!("revoked {}", issued.id));
+            }
+            2 => {
+                let now = SystemClock.now();
+                let next = mint(tokens.keyring(), &Policy::default(), new_token("ada", &name), &actor, now).unwrap();
+                let next = TokenRecord { family: issued.id, rotated_from: Some(issued.id), ..next.record };
+                let id = next.id;
+                tokens.store().rotate(&issued.key(), issued.version, next, now, None).await.unwrap().unwrap();
+                acknowledge(&format!("rotated {} {id}", issued.id));
+            }
+            3 => {
+                // Four of one owner, and an end to all of them: one act.
+                let owner = format!("owner {name}");
+                for _ in 0..GROUP {
+                    tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
+                }
+                acknowledge(&format!("ending {owner}"));
+                let revocation =
+                    Revocation { at: SystemClock.now(), by: actor.clone(), reason: RevocationReason::default() };
+                let id = OwnerId::new(&owner).unwrap();
+                let count = tokens.store().revoke_owner(&project(), &id, &revocation).await.unwrap();
+                assert_eq!(count, GROUP as u64);
+                acknowledge(&format!("ended {owner}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the killed processes acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    issued: HashMap<String, String>,
+    revoked: HashSet<String>,
+    rotated: HashMap<String, String>,
+    ending: HashSet<String>,
+    ended: HashSet<String>,
+}
+
+impl Acknowledged {
+    fn take(&mut self, line: &str) {
+        let (act, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let pair = || rest.split_once(' ').map(|(id, rest)| (id.to_owned(), rest.to_owned())).unwrap();
+        match act {
+            "issued" => self.issued.extend([pair()]),
+            "revoked" => self.revoked.extend([rest.to_owned()]),
+            "rotated" => self.rotated.extend([pair()]),
+            "ending" => self.ending.extend([rest.to_owned()]),
+            "ended" => self.ended.extend([rest.to_owned()]),
+            _ => {}
+        }
+    }
+}
+
+/// How many workers are killed at least, and at most if a busy machine gives them little time to work.
+fn rounds() -> (usize, usize) {
+    let least = if size::is_full() { 1_000 } else { 200 };
+    (least, 3 * least)
+}
+
+/// Runs a worker until some time after its first acknowledgements, one of them of this act, kills it with SIGKILL, and gives what
+/// it said.
+fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
+    let mut worker = Command::new(env::current_exe().unwrap())
+        .args(["sqlite_crash::worker", "--exact", "--ignored", "--nocapture"])
+        .env(DATABASE, database)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(worker.stdout.take().unwrap());
+    let (says, said) = channel();
+    let reads = thread::spawn(move || {
+        let mut line = String::new();
+        // A last line without its end was never acknowledged.
+        while out.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
+            says.send(line.trim_end().to_owned()).unwrap();
+            line.clear();
+        }
+    });
+    let mut lines: Vec<String> = Vec::new();
+    // As many as there are tasks, so that a slow disk does not make the test an idle one.
+    let said_of = |lines: &[String], act| lines.iter().filter(|line| line.starts_with(act)).count();
+    while said_of(&lines, "issued ") < 3 || said_of(&lines, act) == 0 {
+        match said.recv_timeout(PATIENCE) {
+            Ok(line) => lines.push(line),
+            Err(why) => {
+                worker.kill().unwrap();
+                let mut error = String::new();
+                worker.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+                let what = if why == RecvTimeoutError::Timeout { "hangs" } else { "ended by itself" };
+                panic!("the worker {what} after it said {lines:?}: {error}");
+            }
+        }
+    }
+    thread::sleep(lives);
+    assert_eq!(worker.try_wait().unwrap(), None, "it was at work when it was killed");
+    worker.kill().unwrap();
+    let status = worker.wait().unwrap();
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    reads.join().unwrap();
+    lines.extend(said);
+    lines
+}
+
+/// Every row of the project.
+async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
+    let mut query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project()) };
+    let mut rows = HashMap::new();
+    loop {
+        let page = store.list(&query).await.unwrap();
+        rows.extend(page.items.iter().map(|record| (record.id.to_string(), TokenRecord::clone(record))));
+        query.after = page.next;
+        if query.after.is_none() {
+            return rows;
+        }
+    }
+}
+
+fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
+    for (id, name) in &acknowledged.issued {
+        let row = rows.get(id).unwrap_or_else(|| panic!("an acknowledged token is gone: {id}"));
+        assert_eq!(row.name.as_str(), name);
+        assert_eq!(row.created_by.as_str(), "ada");
+        assert!(row.expires_at > Some(row.created_at));
+    }
+    for id in &acknowledged.revoked {
+        let revoked = rows[id].revoked.as_ref().unwrap_or_else(|| panic!("an acknowledged revocation is gone: {id}"));
+        assert_eq!(revoked.reason, RevocationReason::KeyCompromise);
+        assert_eq!(rows[id].version, 2);
+    }
+    for (old, new) in &acknowledged.rotated {
+        assert_eq!(
+            rows[old].rotated_to.map(|id| id.to_string()).as_ref(),
+            Some(new),
+            "an acknowledged rotation is gone"
+        );
+    }
+    // Of what was not acknowledged: all or nothing.
+    for row in rows.values() {
+        let at = |id: TokenId| rows.get(id.as_str()).expect("a link leads nowhere");
+        if let Some(next) = row.rotated_to {
+            assert_eq!(at(next).rotated_from, Some(row.id));
+            assert!(row.grace_until.is_some() && row.version == 2);
+        }
+        if let Some(last) = row.rotated_from {
+            assert_eq!(at(last).rotated_to, Some(row.id));
+            assert_eq!(row.family, at(last).family);
+        }
+        assert_eq!(row.version, 1 + u64::from(row.revoked.is_some()) + u64::from(row.rotated_to.is_some()));
+    }
+    for owner in &acknowledged.ending {
+        let of_owner: Vec<_> = rows.values().filter(|row| row.owner.as_str() == owner).collect();
+        let revoked = of_owner.iter().filter(|row| row.revoked.is_some()).count();
+        assert_eq!(of_owner.len(), GROUP);
+        assert!(
+            revoked == GROUP || revoked == 0 && !acknowledged.ended.contains(owner),
+            "{revoked} of {GROUP} are revoked"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("tokens.db");
+    let began = Instant::now();
+    let mut acknowledged = Acknowledged::default();
+    let ((least, most), mut kills, mut late, mut count) = (rounds(), 0, 0, 0);
+    // So that this test can fail: enough acts of each kind, and kills that fell into the middle of some.
+    // About half of what a busy machine with two cores did.
+    let lacking = |acknowledged: &Acknowledged, late: usize| {
+        let Acknowledged { issued, revoked, rotated, ended, .. } = acknowledged;
+        match () {
+            () if ended.len() <= least / 20 => Some("ended "),
+            () if rotated.len() <= least / 2 => Some("rotated "),
+            () if revoked.len() <= least / 2 => Some("revoked "),
+            () if issued.len() <= 3 * least || late <= 10 => Some("issued "),
+            () => None,
+        }
+    };
+    while kills < least || kills < most && lacking(&acknowledged, late).is_some() {
+        // What a busy machine gave no time for is waited for at the end.
+        let act = lacking(&acknowledged, late).filter(|_| kills >= least).unwrap_or("issued ");
+        // 5 to 40 ms, spread over the rounds.
+        let lives = Duration::from_micros(5_000 + (kills as u64 * 7_919) % 35_001);
+        for line in run_and_kill(&database, lives, act) {
+            acknowledged.take(&line);
+        }
+        let store = SqliteStore::open(&database).await.unwrap();
+        let rows = rows(&store).await;
+        check(&acknowledged, &rows);
+        store.pool().close().await;
+        let first = |row: &&TokenRecord| row.owner.as_str() == "ada" && row.rotated_from.is_none();
+        late = rows.values().filter(first).filter(|row| !acknowledged.issued.contains_key(row.id.as_str())).count();
+        (kills, count) = (kills + 1, rows.len());
+    }
+
+    let store = SqliteStore::open(&database).await.unwrap();
+    let whole: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(store.pool()).await.unwrap();
+    assert_eq!(whole, "ok");
+    let Acknowledged { issued, revoked, rotated, ending, ended } = &acknowledged;
+    println!(
+        "{kills} kills in {:?}: acknowledged {} issued, {} revoked, {} rotated, {} groups ended of {} begun; \
+         {count} rows, {late} of them issued but not acknowledged",
+        began.elapsed(),
+        issued.len(),
+        revoked.len(),
+        rotated.len(),
+        ended.len(),
+        ending.len(),
+    );
+    assert_eq!(lacking(&acknowledged, late), None);
+}

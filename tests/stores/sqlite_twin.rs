@@ -1,0 +1,383 @@
+//! The SQLite store against the store in memory, which says what the rules say: the same random calls on both, with times
+//! that meet at every boundary, must give the same answers.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use keyfob::{
+    Actor, MemoryStore, Name, OwnerId, Prefix, ProjectId, ScopeSet, Status, Timestamp, TokenId, TokenKey, TokenKind,
+    TokenRecord, TokenStore,
+    import::{ImportKey, ImportRow, ImportStore},
+    keys::KeyNumber,
+    notices::NoticeStage,
+    record::{AddressRanges, Change, Digest, Disabled, Metadata, RequestId, Revocation, RevocationReason},
+    store::{
+        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, OwnerLimit, PageSize, ProjectsQuery, RevokeBatch,
+        StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
+    },
+};
+
+/// Reproducible: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((value ^ (value >> 31)) % bound as u64) as usize
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+
+    fn maybe<T>(&mut self, percent: usize, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.chance(percent).then(|| value(self))
+    }
+
+    /// Days around which notices begin, and a millisecond to either side; seldom an end of time.
+    fn time(&mut self) -> Timestamp {
+        match self.below(100) {
+            0 => Timestamp::MIN,
+            1 => Timestamp::MAX,
+            _ => {
+                let day = self.of(&[0, 1, 2, 6, 7, 8, 29, 30, 31, 37]);
+                Timestamp::from_unix_millis(day * 86_400_000 + self.below(3) as i64 - 1).unwrap()
+            }
+        }
+    }
+
+    fn project(&mut self) -> ProjectId {
+        ProjectId::new(self.of(&["0", "145", "a"])).unwrap()
+    }
+
+    fn owner(&mut self) -> OwnerId {
+        OwnerId::new(self.of(&["ada", "Ada", "grace 名"])).unwrap()
+    }
+
+    fn actor(&mut self) -> Actor {
+        Actor::new(self.of(&["ada", "root"])).unwrap()
+    }
+
+    fn name(&mut self) -> Name {
+        let names = ["CI", "ci deploy", "Ärger", "ärger", "a_b%c", "İstanbul", "ΟΔΟΣ", "名前", "zz", "Z"];
+        Name::new(self.of(&names)).unwrap()
+    }
+
+    fn revocation(&mut self) -> Revocation {
+        Revocation { at: self.time(), by: self.actor(), reason: self.of(RevocationReason::ALL) }
+    }
+
+    fn key_number(&mut self) -> KeyNumber {
+        KeyNumber::new(self.of(&[0, 1, 9, 10, 35, 36, 61])).unwrap()
+    }
+
+    /// Few enough ids that keys, links and families meet.
+    fn id(&mut self) -> TokenId {
+        let number = self.key_number().as_char();
+        TokenId::new(&format!("{number}{:015}", self.below(12))).unwrap()
+    }
+
+    fn key(&mut self) -> TokenKey {
+        TokenKey { project: self.project(), id: self.id() }
+    }
+
+    fn request_id(&mut self) -> RequestId {
+        RequestId::new(self.of(&["r1", "r2"])).unwrap()
+    }
+
+    fn scopes(&mut self) -> ScopeSet {
+        ScopeSet::new(self.of(&["", "repo:*", "a b c"])).unwrap()
+    }
+
+    fn addresses(&mut self) -> AddressRanges {
+        AddressRanges::new(self.of(&["", "10.0.0.0/8", "2001:db8::/32 192.0.2.1"])).unwrap()
+    }
+
+    fn record(&mut self) -> TokenRecord {
+        let id = self.id();
+        TokenRecord {
+            prefix: Prefix::new("acme_pat").unwrap(),
+            project: self.project(),
+            id,
+            digest: Digest::from_bytes([self.below(256) as u8; 32]),
+            name: self.name(),
+            owner: self.owner(),
+            kind: self.of(TokenKind::ALL),
+            scopes: self.scopes(),
+            metadata: Metadata::new(self.of(&["", "{\n \"a\": 'b'}"])).unwrap(),
+            addresses: self.addresses(),
+            created_at: self.time(),
+            created_by: self.actor(),
+            confirm_by: self.maybe(20, Self::time),
+            not_before: self.maybe(20, Self::time),
+            expires_at: self.maybe(70, Self::time),
+            last_used_at: self.maybe(30, Self::time),
+            disabled: self.maybe(20, |random| Disabled { at: random.time(), by: random.actor() }),
+            revoked: self.maybe(15, Self::revocation),
+            family: self.maybe(30, Self::id).unwrap_or(id),
+            rotated_from: self.maybe(20, Self::id),
+            rotated_to: self.maybe(10, Self::id),
+            grace_until: self.maybe(15, Self::time),
+            request_id: self.maybe(50, Self::request_id),
+            notice_stage: self.of(NoticeStage::ALL),
+            notice_lease_until: self.maybe(20, Self::time),
+            version: self.of(&[1, 1, 1, 2, TokenRecord::MAX_VERSION - 1, TokenRecord::MAX_VERSION]),
+        }
+    }
+
+    fn import_key(&mut self) -> ImportKey {
+        ImportKey::from_bytes([self.below(60) as u8; 32])
+    }
+
+    fn import(&mut self) -> ImportRow {
+        let other_keys = (0..self.below(3)).map(|_| self.import_key()).collect();
+        ImportRow { other_keys, ..ImportRow::new(self.record(), self.import_key()) }
+    }
+
+    /// Of a token that may be there, at the version it has, or of another.
+    async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
+        if self.chance(70) {
+            return None;
+        }
+        let id = self.id();
+        let found = memory.find(&TokenKey { project, id }).await.unwrap();
+        let version = found.filter(|_| self.chance(80)).map_or(1, |found| found.version);
+        Some(IssuerCondition { id, version })
+    }
+
+    fn status(&mut self) -> StatusFilter {
+        let life = match self.below(6) {
+            0 => StatusGroup::Live,
+            1 => StatusGroup::Dead,
+            2 | 3 => StatusGroup::Except(self.of(Status::ALL)),
+            _ => StatusGroup::Only(self.of(Status::ALL)),
+        };
+        StatusFilter { life, at: self.time() }
+    }
+
+    fn list(&mut self) -> ListQuery {
+        ListQuery {
+            project: self.project(),
+            owner: self.maybe(25, Self::owner),
+            status: self.maybe(40, Self::status),
+            name_contains: self.of(&["", "", "", "CI", "ä", "_", "%", "'", "\\", "Σ", "i̇", "前"]).parse().ok(),
+            expires_before: self.maybe(20, Self::time),
+            last_used_before: self.maybe(20, Self::time),
+            order: self.of(ListOrder::ALL),
+            descending: self.chance(50),
+            after: None,
+            most: PageSize::clamped(self.of(&[1, 2, 3, 7, 1000])),
+        }
+    }
+
+    fn count(&mut self) -> CountQuery {
+        CountQuery {
+            project: self.project(),
+            owner: self.maybe(30, Self::owner),
+            key_number: self.maybe(40, Self::key_number),
+            status: self.maybe(60, Self::status),
+        }
+    }
+
+    fn change(&mut self) -> Change {
+        match self.below(6) {
+            0 => Change::Rename(self.name()),
+            1 => Change::Disable(Disabled { at: self.time(), by: self.actor() }),
+            2 => Change::Enable,
+            3 => Change::Confirm,
+            4 => Change::EndGrace(self.time()),
+            _ => Change::Narrow {
+                scopes: self.scopes(),
+                addresses: self.addresses(),
+                expires_at: self.maybe(70, Self::time),
+            },
+        }
+    }
+}
+
+struct Twins {
+    memory: MemoryStore,
+    sqlite: SqliteStore,
+}
+
+/// The two answers, errors by their kind.
+#[track_caller]
+fn same<T: PartialEq + Debug>(
+    memory: Result<T, StoreError>,
+    sqlite: Result<T, StoreError>,
+) -> Result<T, StoreErrorKind> {
+    let sqlite = sqlite.map_err(|error| error.kind());
+    assert_eq!(sqlite, memory.map_err(|error| error.kind()), "left is SQLite, right is memory");
+    sqlite
+}
+
+impl Twins {
+    /// Calls both.
+    async fn act(&self, random: &mut Random) {
+        let Self { memory, sqlite } = self;
+        match random.below(12) {
+            0..=2 => {
+                let record = random.record();
+                let limit = random.maybe(40, |random| OwnerLimit { most: random.below(6) as u64, now: random.time() });
+                let issuer = random.issuer(record.project, memory).await;
+                same(memory.insert(record.clone(), limit, issuer).await, sqlite.insert(record, limit, issuer).await)
+                    .ok();
+            }
+            3 => {
+                let (key, change) = (random.key(), random.change());
+                let at = memory.find(&key).await.unwrap().map_or(1, |record| record.version);
+                let expected = if random.chance(80) { at } else { random.of(&[0, 1, 2, 3, i64::MAX as u64 + 1]) };
+                same(memory.update(&key, expected, change.clone()).await, sqlite.update(&key, expected, change).await)
+                    .ok();
+            }
+            4 => {
+                let (key, revocation) = (random.key(), random.revocation());
+                same(memory.revoke(&key, &revocation).await, sqlite.revoke(&key, &revocation).await).unwrap();
+            }
+            5 | 6 => {
+                let key = random.key();
+                let old = memory.find(&key).await.unwrap();
+                let expected = old.as_ref().filter(|_| random.chance(90)).map_or(1, |old| old.version);
+                let successor = TokenRecord { project: key.project, ..random.record() };
+                let grace = random.time();
+                let issuer = random.issuer(key.project, memory).await;
+                same(
+                    memory.rotate(&key, expected, successor.clone(), grace, issuer).await,
+                    sqlite.rotate(&key, expected, successor, grace, issuer).await,
+                )
+                .ok();
+            }
+            7 => {
+                let touches: Vec<_> =
+                    (0..random.below(20)).map(|_| LastUse { key: random.key(), used_at: random.time() }).collect();
+                same(memory.touch_many(&touches).await, sqlite.touch_many(&touches).await).unwrap();
+            }
+            8 if random.chance(25) => {
+                let most = PageSize::clamped(random.of(&[1, 2, 1000]));
+                let (project, revocation) = (random.project(), random.revocation());
+                let batch = match random.below(4) {
+                    0 => {
+                        let owner = random.owner();
+                        let memory = memory.revoke_owner(&project, &owner, &revocation).await;
+                        same(memory, sqlite.revoke_owner(&project, &owner, &revocation).await).unwrap();
+                        return;
+                    }
+                    1 => {
+                        let family = random.id();
+                        let memory = memory.revoke_family(&project, &family, &revocation).await;
+                        same(memory, sqlite.revoke_family(&project, &family, &revocation).await).unwrap();
+                        return;
+                    }
+                    2 => RevokeBatch::CreatedBefore(random.time()),
+                    _ => RevokeBatch::KeyNumber(random.key_number()),
+                };
+                // Which rows a batch takes is the store's own affair, so only all batches together must be the same.
+                while !same(
+                    memory.revoke_batch(&project, &revocation, batch, most).await,
+                    sqlite.revoke_batch(&project, &revocation, batch, most).await,
+                )
+                .unwrap()
+                .done
+                {}
+            }
+            8 if random.chance(25) => {
+                let (project, before) = (random.project(), random.time());
+                let most = PageSize::clamped(random.of(&[1, 2, 1000]));
+                while !same(memory.purge(&project, before, most).await, sqlite.purge(&project, before, most).await)
+                    .unwrap()
+                    .done
+                {}
+            }
+            9 => {
+                let (project, now, lease) = (random.project(), random.time(), random.time());
+                let most = PageSize::clamped(random.of(&[1, 2, 1000]));
+                same(
+                    memory.claim_notices(&project, now, lease, most).await,
+                    sqlite.claim_notices(&project, now, lease, most).await,
+                )
+                .unwrap();
+            }
+            10 => {
+                let (key, stage) = (random.key(), random.of(NoticeStage::ALL));
+                same(memory.acknowledge_notice(&key, stage).await, sqlite.acknowledge_notice(&key, stage).await)
+                    .unwrap();
+            }
+            _ => {
+                let batch: Vec<_> = (0..random.below(4)).map(|_| random.import()).collect();
+                same(memory.import(batch.clone()).await, sqlite.import(batch).await).unwrap();
+                let key = random.import_key();
+                same(memory.find_imported(&key).await, sqlite.find_imported(&key).await).unwrap();
+            }
+        }
+    }
+
+    /// Asks both, every page.
+    async fn ask(&self, random: &mut Random) {
+        let Self { memory, sqlite } = self;
+        let count = random.count();
+        same(memory.count(&count).await, sqlite.count(&count).await).unwrap();
+        let mut list = random.list();
+        loop {
+            let page = same(memory.list(&list).await, sqlite.list(&list).await).unwrap();
+            list.after = page.next;
+            if list.after.is_none() {
+                break;
+            }
+        }
+        let projects = ProjectsQuery {
+            owner: random.maybe(50, Random::owner),
+            after: random.maybe(50, Random::project),
+            most: PageSize::clamped(random.of(&[1, 2, 1000])),
+        };
+        same(memory.projects(&projects).await, sqlite.projects(&projects).await).unwrap();
+    }
+
+    /// Every row of both, and how many there are.
+    async fn all(&self) -> usize {
+        let mut rows: Vec<Arc<TokenRecord>> = Vec::new();
+        for project in self.sqlite.projects(&ProjectsQuery::default()).await.unwrap() {
+            let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project) };
+            rows.extend(same(self.memory.list(&query).await, self.sqlite.list(&query).await).unwrap().items);
+        }
+        for row in &rows {
+            assert_eq!(self.sqlite.find(&row.key()).await.unwrap().as_ref(), Some(row));
+        }
+        rows.len()
+    }
+}
+
+#[tokio::test]
+async fn the_same_calls_give_the_same_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..8 {
+        let sqlite = SqliteStore::open(folder.path().join(format!("{seed}.db"))).await.unwrap();
+        let twins = Twins { memory: MemoryStore::new(), sqlite };
+        let mut random = Random(seed);
+        for _ in 0..30 {
+            for _ in 0..15 {
+                twins.act(&mut random).await;
+            }
+            for _ in 0..15 {
+                twins.ask(&mut random).await;
+            }
+            twins.all().await;
+        }
+        assert!(twins.all().await > 20, "enough rows to tell anything");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_order_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    let record = Random(0).record();
+    let after = Some(keyfob::store::Cursor::of(&record, ListOrder::Name));
+    let query = ListQuery { after, ..ListQuery::new(record.project) };
+    assert_eq!(sqlite.list(&query).await.unwrap_err().kind(), StoreErrorKind::Other);
+}

@@ -1,0 +1,89 @@
+//! What a run of `cargo test` had: the engines that its tests started, and the tests that were skipped because a program is
+//! missing. Each test notes it in a file of that run, and the last test binary of the workspace prints it (`tests/summary.rs`).
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::{env, thread};
+
+/// Notes that a test started an engine, by its name and version.
+///
+/// # Panics
+/// If the note cannot be written, because the summary would then be wrong.
+pub fn engine(name: &str) {
+    note(&format!("engine\t{name}"));
+}
+
+/// Notes, and prints, that a test is skipped because something is missing.
+///
+/// # Panics
+/// Under `CI=true`, where nothing may be missing, and if the note cannot be written.
+#[track_caller]
+pub fn missing(why: &str) {
+    assert_ne!(env::var("CI").as_deref(), Ok("true"), "{why}");
+    skip(why);
+}
+
+/// Notes, and prints, that a test is skipped, under `CI=true` too.
+///
+/// # Panics
+/// If the note cannot be written.
+pub fn skip(why: &str) {
+    println!("skipped: {why}");
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    note(&format!("skipped\t{}::{test}: {why}", binary()));
+}
+
+/// Returns the notes of this run, and removes them and those of runs that are over.
+///
+/// # Panics
+/// If they cannot be read or removed.
+#[must_use]
+pub fn take_notes() -> String {
+    let own = file();
+    let notes = if own.exists() { fs::read_to_string(&own).expect("the notes are text") } else { String::new() };
+    for entry in fs::read_dir(folder()).into_iter().flatten() {
+        let path = entry.expect("the folder can be read").path();
+        let run = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_over = run.split_once('-').is_none_or(|(id, began)| began_at(id) != began);
+        if path == own || is_over {
+            fs::remove_file(&path).expect("a file of notes can be removed");
+        }
+    }
+    notes
+}
+
+fn note(line: &str) {
+    fs::create_dir_all(folder()).expect("the folder of notes can be made");
+    let mut file = File::options().create(true).append(true).open(file()).expect("the file of notes can be opened");
+    // In one call, because other tests write at the same time.
+    file.write_all(format!("{line}\n").as_bytes()).expect("a note can be written");
+}
+
+/// Returns the file of this run: that of the process that started this one, which is cargo. Two processes may have the same
+/// number one after the other, so the time of its start belongs to the name.
+fn file() -> PathBuf {
+    let cargo = std::os::unix::process::parent_id().to_string();
+    folder().join(format!("{cargo}-{}", began_at(&cargo)))
+}
+
+/// Returns when a process began, in clock ticks after the machine; empty if there is no such process.
+fn began_at(process: &str) -> String {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name stands in brackets and may hold anything; the time is the 20th word after it.
+    let words = stat.rsplit_once(") ").map_or("", |(_, words)| words);
+    words.split(' ').nth(19).unwrap_or_default().to_owned()
+}
+
+/// Returns `target/tested`: test binaries are in `target/debug/deps`.
+fn folder() -> PathBuf {
+    let program = env::current_exe().expect("a test binary has a path");
+    program.ancestors().nth(3).expect("a test binary is in a target folder").join("tested")
+}
+
+fn binary() -> String {
+    let program = env::current_exe().expect("a test binary has a path");
+    let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or("a test binary");
+    // Without the hash that cargo gives it.
+    name.rsplit_once('-').map_or(name, |(name, _)| name).to_owned()
+}
