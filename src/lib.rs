@@ -18,7 +18,8 @@ pub use crate::rules::check::{Verified, check};
 pub use crate::rules::delegation::Delegation;
 pub use crate::rules::error::{Error, ErrorKind};
 pub use crate::rules::lifetimes::Lifetime;
-pub use crate::rules::mint::{Issued, NewToken, mint};
+pub use crate::rules::mint::{Issued, mint};
+pub use crate::rules::new_token::NewToken;
 pub use crate::rules::policy::Policy;
 pub use crate::rules::record::{TokenKind, TokenRecord};
 pub use crate::rules::scope::{Scope, ScopeSet};
@@ -70,8 +71,8 @@ pub mod conformance;
 pub mod error {
     //! The details of errors, and the error of a request's headers.
 
-    pub use crate::rules::error::PartialFailure;
     pub use crate::rules::outside_issuer::OutsideIssuer;
+    pub use crate::rules::partial_failure::PartialFailure;
     pub use crate::words::credential::HeaderError;
     pub use crate::words::invalid::{InvalidField, InvalidKind};
 }
@@ -295,8 +296,10 @@ pub mod tokens {
     pub(crate) mod dry_run;
     mod emit;
     pub(crate) mod events;
+    mod explain;
     mod find_imported;
     mod flush;
+    mod found;
     pub(crate) mod import;
     pub(crate) mod issue;
     pub(crate) mod notices;
@@ -307,7 +310,10 @@ pub mod tokens {
     pub(crate) mod report_leak;
     pub(crate) mod retire;
     mod revoke;
+    mod revoke_group;
     pub(crate) mod rotate;
+    #[cfg(test)]
+    mod sample;
     mod sampler;
     pub(crate) mod service;
     pub(crate) mod usage;

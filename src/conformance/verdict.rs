@@ -93,7 +93,7 @@ impl From<Invalid> for Broken {
 
 impl From<RngError> for Broken {
     fn from(_: RngError) -> Self {
-        Self(format!("the kit has no random ids"))
+        Self("the kit has no random ids".to_owned())
     }
 }
 

@@ -221,4 +221,42 @@ mod tests {
         assert_eq!(Challenge::UNAVAILABLE.status(), 503);
         assert_eq!(Challenge::UNAVAILABLE.www_authenticate("acme"), None);
     }
+
+    #[test]
+    fn of_a_realm_only_printable_ascii_is_used() {
+        let realm = |text: &str| Challenge::from(HeaderError::Missing).www_authenticate(text).unwrap();
+        assert_eq!(realm(" ~"), r#"Bearer realm=" ~""#);
+        assert_eq!(realm("\u{1f}\u{7f}é"), r#"Bearer realm="""#);
+    }
+
+    #[test]
+    fn each_fault_of_a_header_has_its_status_and_error() {
+        for (fault, status, error, reason) in [
+            (HeaderError::Missing, 401, None, "missing_token"),
+            (HeaderError::Scheme, 401, None, "wrong_scheme"),
+            (HeaderError::Repeated, 400, Some("invalid_request"), "repeated_token"),
+            (HeaderError::Malformed, 400, Some("invalid_request"), "malformed_header"),
+        ] {
+            let challenge = Challenge::from(fault);
+            assert_eq!((challenge.status(), challenge.error(), challenge.reason()), (status, error, reason));
+        }
+    }
+
+    #[test]
+    fn a_lacking_scope_is_insufficient_and_an_ended_token_invalid() {
+        let scope = Challenge::from(Rejection::Scope);
+        assert_eq!(
+            (scope.status(), scope.error(), scope.reason()),
+            (403, Some("insufficient_scope"), "insufficient_scope")
+        );
+        let expired = Challenge::from(Rejection::Expired);
+        assert_eq!((expired.error(), expired.reason()), (Some("invalid_token"), "expired"));
+        assert_eq!(expired.description(), "the token has expired");
+        let value = scope.www_authenticate("acme").unwrap();
+        let description = scope.description();
+        assert_eq!(
+            value,
+            format!(r#"Bearer realm="acme", error="insufficient_scope", error_description="{description}""#)
+        );
+    }
 }

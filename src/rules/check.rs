@@ -237,3 +237,59 @@ impl<P> fmt::Debug for Verified<P> {
         f.debug_struct("Verified").field("token", &self.record.public_part()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{at, project, record};
+
+    fn limited(record: &TokenRecord, owner: OwnerState, access: &Access<'_>) -> Vec<Rejection> {
+        limits(record, owner, access).collect()
+    }
+
+    #[test]
+    fn what_a_request_lacks_is_found_in_the_order_of_the_checks() {
+        let scopes = [Scope::new("admin").unwrap()];
+        let record = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
+        let access = Access::to(&"146".parse().unwrap(), &scopes);
+        let all = [Rejection::OwnerOutsideProject, Rejection::Project, Rejection::Address, Rejection::Scope];
+        assert_eq!(limited(&record, OwnerState::OutsideProject, &access), all);
+        assert_eq!(limited(&record, OwnerState::Active, &access), all[1..]);
+        let access = Access::to(&project(), &scopes);
+        assert_eq!(limited(&record, OwnerState::Active, &access), all[2..]);
+        let access = access.from_address("10.0.0.1".parse().unwrap());
+        assert_eq!(limited(&record, OwnerState::Active, &access), all[3..]);
+        let scopes = [Scope::new("user").unwrap(), Scope::new("repo:read").unwrap()];
+        let access = Access::to(&project(), &scopes).from_address("10.0.0.1".parse().unwrap());
+        assert_eq!(limited(&record, OwnerState::Active, &access), []);
+    }
+
+    #[test]
+    fn each_scope_is_needed() {
+        let (user, admin) = (Scope::new("user").unwrap(), Scope::new("admin").unwrap());
+        for scopes in [[user.clone(), admin.clone()], [admin, user]] {
+            assert_eq!(limited(&record(), OwnerState::Active, &Access::to(&project(), &scopes)), [Rejection::Scope]);
+        }
+    }
+
+    #[test]
+    fn a_proof_tells_of_the_token_and_how_old_its_record_was() {
+        let record = TokenRecord { last_used_at: Some(at(-5)), grace_until: Some(at(5)), ..record() };
+        let proven = super::super::proof::prove(&record.digest, Some(Arc::new(record.clone())), |_| true).ok().unwrap();
+        let live = proven.live(&Policy::default(), at(0), |_| LaterUses::default()).ok().unwrap();
+        let age = Duration::from_millis(3);
+        let verified = live.permit(OwnerState::Active, &Access::to(&project(), &[]), age).unwrap();
+        assert_eq!((verified.owner(), verified.project(), verified.key()), (&record.owner, &project(), record.key()));
+        assert_eq!((verified.name(), verified.kind(), verified.scopes()), (&record.name, record.kind, &record.scopes));
+        assert_eq!((verified.metadata(), verified.addresses()), (&record.metadata, &record.addresses));
+        assert_eq!((verified.expires_at(), verified.ends_at()), (record.expires_at, Some(at(5))));
+        assert_eq!((verified.last_used_at(), verified.age()), (Some(at(-5)), age));
+        assert_eq!((verified.record(), verified.view()), (&record, record.view(at(0))));
+        assert_eq!(verified.clone().age(), age);
+        let (user, admin) = (Scope::new("user").unwrap(), Scope::new("admin").unwrap());
+        assert!(verified.allows(&user) && !verified.allows(&admin));
+        assert_eq!(verified.delegate(&user).unwrap().key(), record.key());
+        assert_eq!(verified.delegate(&admin).err(), Some(Rejection::Scope));
+        assert_eq!(format!("{verified:?}"), format!("Verified {{ token: \"{}\", .. }}", record.public_part()));
+    }
+}

@@ -200,3 +200,131 @@ impl fmt::Debug for Delegation {
         f.debug_struct("Delegation").field("token", &self.record.public_part()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at, disabled, id, record, revoked};
+
+    fn manage() -> Scope {
+        Scope::new("tokens:manage").unwrap()
+    }
+
+    /// An issuing token in 10.0.0.0/8, which ends at `at(0)`.
+    fn issuer() -> TokenRecord {
+        TokenRecord {
+            scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            expires_at: Some(at(0)),
+            version: 3,
+            ..record()
+        }
+    }
+
+    fn delegation(issuer: TokenRecord) -> Delegation {
+        Delegation::new(Arc::new(issuer), manage())
+    }
+
+    #[test]
+    fn it_speaks_for_its_token() {
+        let by = delegation(issuer());
+        assert_eq!(by.actor().as_str(), format!("token acme_pat_145_{}", id('1')));
+        assert_eq!((by.owner().as_str(), by.project().as_str(), by.key()), ("ada", "145", issuer().key()));
+        assert_eq!(by.condition(), IssuerCondition { id: id('1'), version: 3 });
+        assert_eq!(by.addresses().as_str(), "10.0.0.0/8");
+        assert_eq!(format!("{by:?}"), format!("Delegation {{ token: \"acme_pat_145_{}\", .. }}", id('1')));
+    }
+
+    #[test]
+    fn a_new_token_is_of_the_kind_that_was_allowed_and_has_no_metadata() {
+        let (none, some) = (Metadata::default(), Metadata::new("{}").unwrap());
+        let by = delegation(issuer());
+        assert_eq!(by.kind(), TokenKind::Human);
+        assert_eq!(by.admit_new(TokenKind::Human, &none), Ok(()));
+        assert_eq!(by.admit_new(TokenKind::Service, &none), Err(OutsideIssuer::Kind));
+        assert_eq!(by.admit_new(TokenKind::Human, &some), Err(OutsideIssuer::Metadata));
+        let by = by.allow_kind(TokenKind::Service);
+        assert_eq!(by.kind(), TokenKind::Service);
+        assert_eq!(by.admit_new(TokenKind::Service, &none), Ok(()));
+        assert_eq!(by.admit_new(TokenKind::Human, &none), Err(OutsideIssuer::Kind));
+        let by = by.allow_metadata();
+        assert_eq!(by.admit_new(TokenKind::Service, &some), Ok(()));
+        assert_eq!(by.admit_new(TokenKind::Service, &none), Ok(()));
+    }
+
+    #[test]
+    fn what_it_manages_stays_within_it() {
+        let by = delegation(issuer());
+        let admitted = |project: &str, owner: &str, scopes: &str, addresses: &str| {
+            let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
+            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses)
+        };
+        assert_eq!(admitted("145", "ada", "repo:read", "10.1.0.0/16"), Ok(()));
+        assert_eq!(admitted("145", "ada", "repo:* tokens:manage", "10.0.0.0/8"), Ok(()));
+        assert_eq!(admitted("146", "ada", "", "10.0.0.0/8"), Err(OutsideIssuer::Project));
+        assert_eq!(admitted("145", "bob", "", "10.0.0.0/8"), Err(OutsideIssuer::Owner));
+        assert_eq!(admitted("145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
+        assert_eq!(admitted("145", "ada", "", ""), Err(OutsideIssuer::Addresses), "from anywhere");
+        assert_eq!(admitted("145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
+    }
+
+    #[test]
+    fn it_rotates_itself_and_what_it_issued() {
+        let by = delegation(issuer());
+        assert_eq!(by.admit_rotation(&issuer()), Ok(()));
+        let issued = TokenRecord { id: id('2'), created_by: by.actor(), ..issuer() };
+        assert_eq!(by.admit_rotation(&issued), Ok(()));
+        let another = TokenRecord { id: id('2'), ..issuer() };
+        assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
+        let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
+        assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
+    }
+
+    #[test]
+    fn what_it_makes_does_not_outlive_it() {
+        let by = delegation(issuer());
+        assert_eq!(by.admit_expiry(Some(at(-1))), Ok(()));
+        assert_eq!(by.admit_expiry(Some(at(0))), Ok(()));
+        assert_eq!(by.admit_expiry(Some(at(1))), Err(OutsideIssuer::Expiry));
+        assert_eq!(by.admit_expiry(None), Err(OutsideIssuer::Expiry));
+        assert_eq!(by.shorten(DAY, at(0).saturating_sub(2 * DAY)), DAY);
+        assert_eq!(by.shorten(DAY, at(0).saturating_sub(DAY)), DAY);
+        assert_eq!(by.shorten(DAY, at(0).saturating_sub(DAY - MS)), DAY - MS);
+        let endless = delegation(TokenRecord { expires_at: None, ..issuer() });
+        assert_eq!(endless.admit_expiry(None), Ok(()));
+        assert_eq!(endless.shorten(DAY, at(0)), DAY);
+    }
+
+    #[test]
+    fn only_its_own_successor_may_outlive_its_grace() {
+        let issuer = TokenRecord { grace_until: Some(at(-5)), ..issuer() };
+        let by = delegation(issuer.clone());
+        assert_eq!(by.admit_expiry(Some(at(-4))), Err(OutsideIssuer::Expiry));
+        let own = by.clone().for_rotation_of(&issuer);
+        assert_eq!(own.admit_expiry(Some(at(-4))), Ok(()));
+        assert_eq!(own.admit_expiry(Some(at(1))), Err(OutsideIssuer::Expiry));
+        let other = by.for_rotation_of(&TokenRecord { id: id('2'), ..issuer });
+        assert_eq!(other.admit_expiry(Some(at(-4))), Err(OutsideIssuer::Expiry));
+    }
+
+    #[test]
+    fn it_is_judged_again_by_the_record_that_is_stored_now() {
+        let policy = Policy::default().with_max_unused(MS);
+        let renewed = |record: TokenRecord| {
+            let renewed = delegation(issuer()).allow_metadata().renewed(Some(Arc::new(record)), &policy, at(-1));
+            renewed.map(|by| (by.condition().version, by.any_metadata))
+        };
+        assert_eq!(renewed(issuer()), Ok((3, true)), "the rule on disuse is not applied");
+        assert_eq!(renewed(TokenRecord { version: 4, ..issuer() }), Ok((4, true)));
+        assert_eq!(delegation(issuer()).renewed(None, &policy, at(-1)).err(), Some(Rejection::Unknown));
+        let digest = crate::words::digest::Digest::from_bytes([8; 32]);
+        assert_eq!(renewed(TokenRecord { digest, ..issuer() }), Err(Rejection::Unknown));
+        assert_eq!(renewed(TokenRecord { id: id('2'), ..issuer() }), Err(Rejection::Unknown));
+        assert_eq!(renewed(TokenRecord { revoked: revoked(), ..issuer() }), Err(Rejection::Revoked));
+        assert_eq!(renewed(TokenRecord { disabled: disabled(), ..issuer() }), Err(Rejection::Disabled));
+        assert_eq!(renewed(TokenRecord { expires_at: Some(at(-1)), ..issuer() }), Err(Rejection::Expired));
+        assert_eq!(renewed(TokenRecord { expires_at: None, ..issuer() }), Err(Rejection::Policy));
+        let scopes = ScopeSet::new("repo:*").unwrap();
+        assert_eq!(renewed(TokenRecord { scopes, ..issuer() }), Err(Rejection::Scope));
+    }
+}

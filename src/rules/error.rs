@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use super::breach::PolicyBreach;
 use super::outside_issuer::OutsideIssuer;
+use super::partial_failure::PartialFailure;
 use super::status::Status;
-use crate::words::ids::ProjectId;
 use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
 use crate::words::rng_error::RngError;
@@ -103,22 +103,6 @@ pub enum ErrorKind {
     Unavailable,
     /// The store failed in another way: [`Error::store`] says how.
     Store,
-}
-
-/// An operation over all projects that failed in some of them. From [`Error::partial`].
-///
-/// Every project that the store could list was tried. To finish the operation, repeat the call,
-/// which goes through all projects again. After a revocation, it is enough to call
-/// [`revoke_group`](crate::Tokens::revoke_group) for each of `failed`, and
-/// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) from `after` on.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PartialFailure {
-    /// The projects in which the store failed, in order. Some of their tokens may have been reached.
-    pub failed: Vec<ProjectId>,
-    /// The last project that was tried. More follow only if the store failed to list them.
-    pub after: Option<ProjectId>,
-    /// How many tokens were revoked, or deleted, in the other projects.
-    pub count: u64,
 }
 
 impl Error {
@@ -274,20 +258,102 @@ fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::
     }
 }
 
-impl PartialFailure {
-    fn describe(&self, f: &mut fmt::Formatter<'_>, error: &StoreError) -> fmt::Result {
-        match (self.failed.as_slice(), self.after) {
-            ([], None) => f.write_str("cannot list the projects")?,
-            ([], Some(after)) => write!(f, "cannot list the projects after {after}")?,
-            ([project], _) => write!(f, "failed in project {project}")?,
-            ([first, ..], _) => write!(f, "failed in {} projects, the first of them {first}", self.failed.len())?,
-        }
-        write!(f, ": {error} ({} tokens were reached elsewhere; repeat the call)", self.count)
-    }
-}
-
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.store().and_then(core::error::Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error as _;
+
+    use super::*;
+    use crate::rules::sample::at;
+    use crate::words::invalid::{InvalidField, InvalidKind};
+
+    fn text(error: impl Into<Error>) -> String {
+        error.into().to_string()
+    }
+
+    #[test]
+    fn each_kind_has_a_sentence() {
+        for (kind, sentence) in [
+            (ErrorKind::Policy(PolicyBreach::TooLong), "the token would live too long"),
+            (ErrorKind::Limit, "the owner has too many live tokens"),
+            (ErrorKind::NotFound, "there is no such token"),
+            (ErrorKind::Conflict, "the token was changed at the same time; try again"),
+            (ErrorKind::Ended(Status::Revoked), "a token that is revoked cannot be changed"),
+            (ErrorKind::Inactive(Status::Pending), "only an active token can be rotated; this one is pending"),
+            (ErrorKind::AlreadyRotated, "the token was rotated already"),
+            (ErrorKind::NotRotated, "the token was not rotated"),
+            (ErrorKind::Wider, "a token can only be narrowed"),
+            (ErrorKind::OutsideIssuer(OutsideIssuer::Owner), "a token manages tokens of its own owner only"),
+            (ErrorKind::Rejected(Rejection::Tag), "the token is not valid"),
+            (ErrorKind::Unkeyed, "the operation needs a keyring with a pepper"),
+            (ErrorKind::KeyMints, "the key still makes new tokens; promote another key first"),
+            (ErrorKind::KeyInUse { live: 3 }, "3 live tokens still use this key"),
+            (ErrorKind::Rng, "the random number generator failed"),
+            (ErrorKind::Partial, "the token store failed in some projects"),
+            (ErrorKind::Unavailable, "the token store is unavailable"),
+            (ErrorKind::Store, "the token store failed"),
+        ] {
+            assert_eq!(text(kind), sentence);
+            assert_eq!(Error::from(kind).kind(), kind);
+        }
+        let until = at(0);
+        let sentence = text(ErrorKind::PredecessorInGrace(until));
+        assert_eq!(sentence, format!("the token that this one replaced works until {until}; end its grace first"));
+        let ended = text(ErrorKind::IssuerEnded(Rejection::Revoked));
+        assert_eq!(ended, format!("the issuing token does not work any more: {}", Rejection::Revoked));
+    }
+
+    #[test]
+    fn causes_become_kinds() {
+        let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
+        assert_eq!(Error::from(invalid).kind(), ErrorKind::Invalid(invalid));
+        assert_eq!(text(invalid), invalid.to_string());
+        assert_eq!(Error::from(PolicyBreach::Unused).kind(), ErrorKind::Policy(PolicyBreach::Unused));
+        assert_eq!(Error::from(OutsideIssuer::Kind).kind(), ErrorKind::OutsideIssuer(OutsideIssuer::Kind));
+        for (store, kind) in [
+            (StoreErrorKind::Limit, ErrorKind::Limit),
+            (StoreErrorKind::Conflict, ErrorKind::Conflict),
+            (StoreErrorKind::IssuerChanged, ErrorKind::Conflict),
+            (StoreErrorKind::Unavailable, ErrorKind::Unavailable),
+            (StoreErrorKind::Corrupt, ErrorKind::Store),
+            (StoreErrorKind::Other, ErrorKind::Store),
+        ] {
+            let error = Error::from(StoreError::new(store));
+            assert_eq!((error.kind(), error.store().map(StoreError::kind)), (kind, Some(store)));
+            assert_eq!(error.to_string(), StoreError::new(store).to_string());
+        }
+    }
+
+    #[test]
+    fn a_bound_is_named_in_whole_days_if_it_is_some() {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let bound = |breach, bound| {
+            let error = Error::beyond(breach, bound);
+            assert_eq!((error.kind(), error.bound()), (ErrorKind::Policy(breach), Some(bound)));
+            error.to_string()
+        };
+        assert_eq!(bound(PolicyBreach::TooLong, DAY), "a token may live for at most 1 days");
+        assert_eq!(bound(PolicyBreach::TooLong, 2 * DAY), "a token may live for at most 2 days");
+        assert_eq!(bound(PolicyBreach::TooLong, Duration::ZERO), "a token may live for at most 0 seconds");
+        let second = Duration::from_secs(1);
+        assert_eq!(bound(PolicyBreach::TooShort, DAY + second), "a token must live for at least 86401 seconds");
+        assert_eq!(bound(PolicyBreach::TooShort, DAY - second), "a token must live for at least 86399 seconds");
+        let grace = bound(PolicyBreach::GraceTooLong, 30 * DAY);
+        assert_eq!(grace, "a token may work after its rotation for at most 30 days");
+        assert_eq!(Error::from(PolicyBreach::NeverExpires).bound(), None);
+        assert_eq!(Error::from(StoreError::new(StoreErrorKind::Other)).bound(), None);
+    }
+
+    #[test]
+    fn the_cause_of_the_store_is_the_source() {
+        let error = Error::from(StoreError::with_source(StoreErrorKind::Other, "disk full"));
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("disk full"));
+        assert!(Error::from(StoreError::new(StoreErrorKind::Other)).source().is_none());
+        assert!(Error::from(ErrorKind::Limit).source().is_none());
     }
 }

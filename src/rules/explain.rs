@@ -74,3 +74,93 @@ impl fmt::Display for Explanation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rules::proof::prove;
+    use crate::rules::sample::{DAY, MS, at, disabled, project, record, revoked};
+    use crate::words::timestamp::Timestamp;
+
+    fn explained(record: TokenRecord, owner: OwnerState, access: &Access<'_>, policy: &Policy) -> Explanation {
+        let proven = prove(&record.digest.clone(), Some(Arc::new(record)), |_| true);
+        let Ok(proven) = proven else { panic!("the digest is the record's own") };
+        Explanation::of(&proven, owner, access, policy, at(0), |_| LaterUses::default())
+    }
+
+    #[test]
+    fn a_token_that_works_fails_nothing() {
+        let access = Access::to(&project(), &[]);
+        let found = explained(record(), OwnerState::Active, &access, &Policy::default());
+        assert_eq!((&found.fails[..], found.breach), (&[][..], None));
+        assert_eq!(found.view, Some(record().view(at(0))));
+        assert_eq!(found.to_string(), format!("{} \"CI\" of ada: works", record().public_part()));
+    }
+
+    #[test]
+    fn every_failed_check_is_named_in_the_order_of_the_checks() {
+        let scopes = ["admin".parse().unwrap()];
+        let access = Access::to(&"146".parse().unwrap(), &scopes);
+        let record =
+            TokenRecord { revoked: revoked(), expires_at: None, addresses: "10.0.0.0/8".parse().unwrap(), ..record() };
+        let found = explained(record, OwnerState::Suspended, &access, &Policy::default());
+        let fails = [
+            Rejection::Revoked,
+            Rejection::Policy,
+            Rejection::OwnerSuspended,
+            Rejection::Project,
+            Rejection::Address,
+            Rejection::Scope,
+        ];
+        assert_eq!((&found.fails[..], found.breach), (&fails[..], Some(PolicyBreach::NeverExpires)));
+    }
+
+    #[test]
+    fn a_breach_of_the_policy_is_named_once() {
+        let access = Access::to(&project(), &[]);
+        let record = TokenRecord { expires_at: None, ..record() };
+        let found = explained(record.clone(), OwnerState::Active, &access, &Policy::default());
+        assert_eq!((&found.fails[..], found.breach), (&[Rejection::Policy][..], Some(PolicyBreach::NeverExpires)));
+        let text = format!(
+            "{} \"CI\" of ada: fails {} ({})",
+            record.public_part(),
+            Rejection::Policy,
+            PolicyBreach::NeverExpires
+        );
+        assert_eq!(found.to_string(), text);
+    }
+
+    #[test]
+    fn a_use_elsewhere_keeps_a_token_inside_the_policy() {
+        let (policy, record) = (Policy::default().with_max_unused(Duration::from_secs(1)), record());
+        let access = Access::to(&project(), &[]);
+        let with = |noted: Option<Timestamp>| {
+            let proven = prove(&record.digest.clone(), Some(Arc::new(record.clone())), |_| true);
+            let Ok(proven) = proven else { panic!("the digest is the record's own") };
+            let later = |_: &TokenRecord| LaterUses { noted, lag: Duration::ZERO };
+            Explanation::of(&proven, OwnerState::Active, &access, &policy, at(0), later).breach
+        };
+        assert_eq!(with(None), Some(PolicyBreach::Unused));
+        assert_eq!(with(Some(at(0).saturating_sub(MS))), None);
+        assert_eq!(with(Some(at(0).saturating_sub(DAY))), Some(PolicyBreach::Unused));
+    }
+
+    #[test]
+    fn of_a_wrong_text_only_the_fault_is_known() {
+        let found = Explanation::of_text(Rejection::Checksum);
+        assert_eq!((&found.fails[..], found.breach, &found.view), (&[Rejection::Checksum][..], None, &None));
+        assert_eq!(found.to_string(), format!("fails {}", Rejection::Checksum));
+        let two = Explanation { fails: vec![Rejection::Disabled, Rejection::Scope], ..found };
+        assert_eq!(two.to_string(), format!("fails {}, {}", Rejection::Disabled, Rejection::Scope));
+    }
+
+    #[test]
+    fn a_disabled_token_is_explained_by_that_alone() {
+        let record = TokenRecord { disabled: disabled(), ..record() };
+        let found = explained(record, OwnerState::Active, &Access::to(&project(), &[]), &Policy::default());
+        assert_eq!((&found.fails[..], found.breach), (&[Rejection::Disabled][..], None));
+    }
+}

@@ -113,3 +113,70 @@ impl ImportToken {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, ada, at, disabled, project, revoked};
+    use crate::words::import_digest::ImportHash;
+
+    fn old() -> ImportToken {
+        let digest = ImportDigest::of(ImportHash::Sha256, b"old");
+        ImportToken::new(digest, project(), "bob".parse().unwrap(), "CI".parse().unwrap(), at(-5))
+    }
+
+    fn record(token: ImportToken, now: Timestamp) -> TokenRecord {
+        let (prefix, number) = ("acme_pat".parse().unwrap(), KeyNumber::new(36).unwrap());
+        token.into_record(prefix, number, Digest::from_bytes([3; 32]), &ada(), now).unwrap()
+    }
+
+    #[test]
+    fn a_record_has_all_that_the_old_system_knew() {
+        let token = ImportToken {
+            kind: TokenKind::Service,
+            scopes: ScopeSet::new("repo:read").unwrap(),
+            metadata: Metadata::new("{}").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            not_before: Some(at(1)),
+            expires_at: Some(at(2)),
+            last_used_at: Some(at(3)),
+            disabled: disabled(),
+            revoked: revoked(),
+            ..old()
+        };
+        let record = record(token.clone(), at(0));
+        assert_eq!((record.project, &record.owner, &record.name), (token.project, &token.owner, &token.name));
+        assert_eq!((record.kind, &record.scopes, &record.metadata), (token.kind, &token.scopes, &token.metadata));
+        assert_eq!((&record.addresses, record.created_at), (&token.addresses, token.created_at));
+        assert_eq!((record.not_before, record.expires_at), (token.not_before, token.expires_at));
+        assert_eq!((record.last_used_at, record.disabled, record.revoked), (token.last_used_at, disabled(), revoked()));
+        assert!(record.digest.ct_eq(&Digest::from_bytes([3; 32])));
+    }
+
+    #[test]
+    fn a_record_is_new_to_keyfob() {
+        let record = record(old(), at(0));
+        assert_eq!(record.id.key_number(), KeyNumber::new(36).unwrap());
+        assert_eq!((record.family, record.version, record.created_by), (record.id, 1, ada()));
+        let links = (record.rotated_from, record.rotated_to, record.grace_until, record.confirm_by, record.request_id);
+        assert_eq!(links, (None, None, None, None, None));
+        assert_eq!((record.notice_stage, record.notice_lease_until), (NoticeStage::None, None));
+    }
+
+    #[test]
+    fn two_records_of_one_token_have_different_ids() {
+        assert_ne!(record(old(), at(0)).id, record(old(), at(0)).id);
+    }
+
+    #[test]
+    fn notices_that_would_come_too_late_are_left_out() {
+        let stage = |days: u32| {
+            let expires_at = Some(at(0).saturating_add(days * DAY));
+            record(ImportToken { expires_at, ..old() }, at(0)).notice_stage
+        };
+        assert_eq!([1, 2, 7, 8, 30, 31].map(stage), {
+            use NoticeStage::{Day, Month, None, Week};
+            [Day, Week, Week, Month, Month, None]
+        });
+    }
+}

@@ -1,165 +1,22 @@
 //! Making a token.
 
-use core::time::Duration;
-
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::address::AddressRanges;
 use super::breach::PolicyBreach;
 use super::delegation::Delegation;
 use super::error::Error;
-use super::lifetimes::Lifetime;
+use super::new_token::NewToken;
 use super::notice_stage::NoticeStage;
-use super::outside_issuer::OutsideIssuer;
 use super::policy::Policy;
 use super::record::{TokenKind, TokenRecord};
-use super::scope::ScopeSet;
 use crate::words::alphabet;
 use crate::words::format;
-use crate::words::ids::{ProjectId, TokenId};
+use crate::words::ids::TokenId;
 use crate::words::keyring::Keyring;
 use crate::words::secret::PlaintextToken;
-use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
+use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
-
-/// A token to be made: for a project, acting for an owner, with a name that tells what it is for.
-///
-/// The owner is what the host knows from its own session; it is never read from a request body, which is why
-/// this type cannot be deserialized.
-#[derive(Clone, Debug)]
-pub struct NewToken {
-    project: ProjectId,
-    owner: OwnerId,
-    name: Name,
-    kind: Option<TokenKind>,
-    scopes: ScopeSet,
-    metadata: Metadata,
-    addresses: AddressRanges,
-    not_before: Option<Timestamp>,
-    lifetime: Lifetime,
-    confirm_within: Option<Duration>,
-    request_id: Option<RequestId>,
-    delegation: Option<Delegation>,
-    /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
-    takes_over: bool,
-}
-
-impl NewToken {
-    /// For a person, without scopes, from any address, from now on, as long as the policy says by default.
-    pub fn new(project: ProjectId, owner: OwnerId, name: Name) -> Self {
-        Self {
-            project,
-            owner,
-            name,
-            kind: None,
-            scopes: ScopeSet::default(),
-            metadata: Metadata::default(),
-            addresses: AddressRanges::default(),
-            not_before: None,
-            lifetime: Lifetime::default(),
-            confirm_within: None,
-            request_id: None,
-            delegation: None,
-            takes_over: false,
-        }
-    }
-
-    /// As an existing token, which it takes over from.
-    pub(super) fn after(old: &TokenRecord) -> Self {
-        let new = Self { takes_over: true, ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
-        new.with_kind(old.kind)
-            .with_scopes(old.scopes.clone())
-            .with_metadata(old.metadata.clone())
-            .with_addresses(old.addresses.clone())
-    }
-
-    /// How long it shall live.
-    #[must_use]
-    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
-        Self { lifetime, ..self }
-    }
-
-    /// What it may do.
-    #[must_use]
-    pub fn with_scopes(self, scopes: ScopeSet) -> Self {
-        Self { scopes, ..self }
-    }
-
-    /// For a person or a service. If nothing is said, for a person, or of the kind of the issuing token.
-    #[must_use]
-    pub fn with_kind(self, kind: TokenKind) -> Self {
-        Self { kind: Some(kind), ..self }
-    }
-
-    /// Text of the host's own, kept beside it.
-    #[must_use]
-    pub fn with_metadata(self, metadata: Metadata) -> Self {
-        Self { metadata, ..self }
-    }
-
-    /// Where it may be used from.
-    #[must_use]
-    pub fn with_addresses(self, addresses: AddressRanges) -> Self {
-        Self { addresses, ..self }
-    }
-
-    /// It does not work before this time.
-    #[must_use]
-    pub fn with_not_before(self, not_before: Timestamp) -> Self {
-        Self { not_before: Some(not_before), ..self }
-    }
-
-    /// It does not work until it is [confirmed](crate::Tokens::confirm), and ends by itself if that takes longer than this:
-    /// a few minutes. So no live token that nobody holds stays behind where the answer to its maker was lost.
-    #[must_use]
-    pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
-        Self { confirm_within: Some(confirm_within), ..self }
-    }
-
-    /// The caller's id of the request.
-    #[must_use]
-    pub fn with_request_id(self, request_id: RequestId) -> Self {
-        Self { request_id: Some(request_id), ..self }
-    }
-
-    /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
-    /// addresses, is of the same kind and ends no later. Its `created_by` is then the issuing token, whoever the actor is.
-    #[must_use]
-    pub fn within(self, delegation: &Delegation) -> Self {
-        Self { delegation: Some(delegation.clone()), ..self }
-    }
-
-    /// Returns whether it is for this owner in this project.
-    pub(crate) fn is_for(&self, owner: &OwnerId, project: &ProjectId) -> bool {
-        self.owner == *owner && self.project == *project
-    }
-
-    /// Returns the token at whose request it is issued, for a store's [condition](Delegation::condition).
-    pub fn delegation(&self) -> Option<&Delegation> {
-        self.delegation.as_ref()
-    }
-}
-
-impl NewToken {
-    /// What was left open, within the issuing token.
-    fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, OutsideIssuer> {
-        let Some(delegation) = self.delegation.take() else { return Ok(self) };
-        let kind = *self.kind.get_or_insert(delegation.kind());
-        if !self.takes_over {
-            delegation.admit_new(kind, &self.metadata)?;
-        }
-        if self.addresses == AddressRanges::default() {
-            self.addresses = delegation.addresses().clone();
-        }
-        if self.lifetime == Lifetime::Default {
-            let lifetimes = policy.lifetimes(kind);
-            self.lifetime = Lifetime::For(delegation.shorten(lifetimes.nearest(lifetimes.default), now));
-        }
-        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
-        Ok(Self { delegation: Some(delegation), ..self })
-    }
-}
 
 /// A token just made: the text to show once, and the record to store.
 #[derive(Debug)]
@@ -256,4 +113,144 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         version: 1,
     };
     Ok(Issued { token: PlaintextToken::rendered(text), record })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::rules::address::AddressRanges;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::lifetimes::Lifetime;
+    use crate::rules::outside_issuer::OutsideIssuer;
+    use crate::rules::sample::{DAY, MS, ada, at, keyring, project, record};
+    use crate::rules::scope::{Scope, ScopeSet};
+    use crate::words::presented::PresentedToken;
+    use crate::words::text::Metadata;
+
+    fn new() -> NewToken {
+        NewToken::new(project(), "bob".parse().unwrap(), "CI".parse().unwrap())
+    }
+
+    fn minted(new: NewToken) -> Result<TokenRecord, ErrorKind> {
+        let issued = mint(&keyring(), &Policy::default(), new, &ada(), at(0));
+        issued.map(|issued| issued.record).map_err(|error| error.kind())
+    }
+
+    fn breach<T>(breach: PolicyBreach) -> Result<T, ErrorKind> {
+        Err(ErrorKind::Policy(breach))
+    }
+
+    #[test]
+    fn a_plain_token_is_a_persons_for_the_default_lifetime() {
+        let record = minted(new()).unwrap();
+        assert_eq!((record.kind, record.owner.as_str(), record.name.as_str()), (TokenKind::Human, "bob", "CI"));
+        assert_eq!((record.created_at, record.created_by), (at(0), ada()));
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(30 * DAY)));
+        assert_eq!((record.family, record.version), (record.id, 1));
+        assert_eq!((record.confirm_by, record.not_before, record.request_id), (None, None, None));
+    }
+
+    #[test]
+    fn a_token_has_what_was_asked_for() {
+        let (scopes, metadata) = (ScopeSet::new("user").unwrap(), Metadata::new("{}").unwrap());
+        let addresses = AddressRanges::new("10.0.0.0/8").unwrap();
+        let new = new().with_kind(TokenKind::Service).with_scopes(scopes.clone()).with_metadata(metadata.clone());
+        let new = new.with_addresses(addresses.clone()).with_not_before(at(5)).with_confirm_within(7 * MS);
+        let new = new.with_request_id("one".parse().unwrap()).with_lifetime(Lifetime::For(DAY));
+        let record = minted(new).unwrap();
+        assert_eq!((record.kind, record.scopes, record.metadata), (TokenKind::Service, scopes, metadata));
+        assert_eq!((record.addresses, record.not_before, record.confirm_by), (addresses, Some(at(5)), Some(at(7))));
+        assert_eq!(record.request_id, Some("one".parse().unwrap()));
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY)));
+        assert_eq!(record.notice_stage, NoticeStage::Day, "nothing is announced that lies behind");
+    }
+
+    #[test]
+    fn a_token_is_known_by_its_text() {
+        let keyring = keyring();
+        let issued = mint(&keyring, &Policy::default(), new(), &ada(), at(0)).unwrap();
+        let presented = PresentedToken::parse(issued.token.expose_secret(), &keyring).unwrap();
+        assert_eq!(presented.key(), issued.record.key());
+        assert!(presented.digest().ct_eq(&issued.record.digest));
+        assert_eq!(issued.record.id.key_number(), keyring.minting_key());
+        let other = mint(&keyring, &Policy::default(), new(), &ada(), at(0)).unwrap();
+        assert_ne!(other.record.id, issued.record.id);
+    }
+
+    #[test]
+    fn a_token_begins_before_it_ends() {
+        let starts = |millis| minted(new().with_lifetime(Lifetime::Until(at(10))).with_not_before(at(millis)));
+        assert!(starts(9).is_ok());
+        assert_eq!(starts(10), breach(PolicyBreach::NoLifetime));
+        assert_eq!(starts(11), breach(PolicyBreach::NoLifetime));
+    }
+
+    #[test]
+    fn there_is_time_to_confirm_a_token() {
+        let within = |time| minted(new().with_confirm_within(time));
+        assert_eq!(within(Duration::ZERO), breach(PolicyBreach::NoLifetime));
+        assert_eq!(within(MS).unwrap().confirm_by, Some(at(1)));
+        assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
+    }
+
+    /// A token of bob in 10.0.0.0/8, for ten days.
+    fn delegation(kind: TokenKind) -> Delegation {
+        let issuer = TokenRecord {
+            owner: "bob".parse().unwrap(),
+            kind,
+            scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            expires_at: Some(at(0).saturating_add(10 * DAY)),
+            ..record()
+        };
+        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+    }
+
+    #[test]
+    fn what_is_left_open_is_taken_from_the_issuing_token() {
+        let by = delegation(TokenKind::Service);
+        let record = minted(new().within(&by)).unwrap();
+        assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Service, "10.0.0.0/8"));
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(10 * DAY)));
+        assert_eq!(record.created_by, by.actor());
+        assert!(new().delegation().is_none());
+        assert_eq!(new().within(&by).delegation().map(Delegation::key), Some(by.key()));
+    }
+
+    #[test]
+    fn a_token_asks_for_nothing_beyond_its_issuer() {
+        let by = delegation(TokenKind::Human);
+        let outside = |new: NewToken| {
+            minted(new.within(&by)).map_err(|kind| match kind {
+                ErrorKind::OutsideIssuer(outside) => outside,
+                kind => panic!("{kind:?}"),
+            })
+        };
+        assert_eq!(outside(new().with_kind(TokenKind::Service)), Err(OutsideIssuer::Kind));
+        assert_eq!(outside(new().with_metadata(Metadata::new("{}").unwrap())), Err(OutsideIssuer::Metadata));
+        assert_eq!(outside(new().with_scopes(ScopeSet::new("user").unwrap())), Err(OutsideIssuer::Scopes));
+        assert_eq!(outside(new().with_addresses("11.0.0.0/8".parse().unwrap())), Err(OutsideIssuer::Addresses));
+        assert!(outside(new().with_addresses("10.9.0.0/16".parse().unwrap())).is_ok());
+        let until = |days: u32, more: Duration| new().with_lifetime(Lifetime::For(days * DAY + more));
+        assert!(outside(until(10, Duration::ZERO)).is_ok());
+        assert_eq!(outside(until(10, MS)), Err(OutsideIssuer::Expiry));
+    }
+
+    #[test]
+    fn a_successor_keeps_the_kind_and_metadata_that_were_judged_before() {
+        let old = TokenRecord {
+            owner: "bob".parse().unwrap(),
+            kind: TokenKind::Service,
+            metadata: Metadata::new("{}").unwrap(),
+            scopes: ScopeSet::new("repo:read").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            ..record()
+        };
+        let new = NewToken::after(&old).within(&delegation(TokenKind::Human)).with_lifetime(Lifetime::For(DAY));
+        let record = minted(new).unwrap();
+        assert_eq!((record.kind, record.metadata, record.scopes), (old.kind, old.metadata, old.scopes));
+        assert_eq!((record.name, record.addresses), (old.name, old.addresses));
+    }
 }

@@ -101,3 +101,84 @@ impl TokenRecord {
         may_be_repeated && earlier.is_some_and(is_repeated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{MS, at, disabled, id, record, revoked};
+
+    #[test]
+    fn an_issuer_condition_holds_for_the_judged_version_of_a_token_that_is_not_revoked() {
+        let issuer = TokenRecord { version: 4, ..record() };
+        let condition = IssuerCondition { id: issuer.id, version: 4 };
+        assert!(condition.holds(Some(&issuer)));
+        assert!(condition.holds(Some(&TokenRecord { expires_at: Some(at(-1)), ..issuer.clone() })), "it is not judged");
+        assert!(!condition.holds(None));
+        assert!(!condition.holds(Some(&TokenRecord { version: 3, ..issuer.clone() })));
+        assert!(!condition.holds(Some(&TokenRecord { version: 5, ..issuer.clone() })));
+        assert!(!condition.holds(Some(&TokenRecord { id: id('2'), ..issuer.clone() })));
+        assert!(!condition.holds(Some(&TokenRecord { revoked: revoked(), ..issuer })));
+    }
+
+    #[test]
+    fn an_owner_has_room_while_fewer_tokens_are_live_than_allowed() {
+        let new = record();
+        let other = |owner: &str, project: &str, expires: i64| TokenRecord {
+            owner: owner.parse().unwrap(),
+            project: project.parse().unwrap(),
+            expires_at: Some(at(expires)),
+            ..record()
+        };
+        let others = [other("ada", "145", 1), other("ada", "145", 2), other("ada", "145", 0)];
+        let elsewhere = [other("bob", "145", 1), other("ada", "146", 1)];
+        let room = |most| OwnerLimit { most, now: at(0) }.has_room_for(&new, others.iter().chain(&elsewhere));
+        assert_eq!([0, 1, 2, 3, 4].map(room), [false, false, false, true, true]);
+        assert!(!OwnerLimit { most: 0, now: at(0) }.has_room_for(&new, []));
+        assert!(OwnerLimit { most: 1, now: at(0) }.has_room_for(&new, &elsewhere));
+    }
+
+    #[test]
+    fn a_token_can_still_work_until_a_day_after_its_end() {
+        assert_eq!(TokenRecord::REVOCATION_MARGIN.as_secs(), 24 * 60 * 60);
+        let record = TokenRecord { expires_at: Some(at(0)), ..record() };
+        let cut = at(0).saturating_add(TokenRecord::REVOCATION_MARGIN);
+        assert!(record.can_still_work(at(-1)));
+        assert!(record.can_still_work(cut.saturating_sub(MS)));
+        assert!(record.can_still_work(cut));
+        assert!(!record.can_still_work(cut.saturating_add(MS)));
+        assert!(TokenRecord { expires_at: None, ..record.clone() }.can_still_work(Timestamp::MAX));
+        assert!(!TokenRecord { revoked: revoked(), ..record }.can_still_work(at(-1)));
+    }
+
+    #[test]
+    fn a_grace_runs_until_its_time_unless_the_token_ends_sooner() {
+        let record = TokenRecord { grace_until: Some(at(0)), ..record() };
+        assert!(record.is_in_grace(at(-1)));
+        assert!(!record.is_in_grace(at(0)));
+        assert!(!record.is_in_grace(at(1)));
+        assert!(TokenRecord { disabled: disabled(), ..record.clone() }.is_in_grace(at(-1)));
+        assert!(!TokenRecord { revoked: revoked(), ..record.clone() }.is_in_grace(at(-1)));
+        assert!(!TokenRecord { expires_at: Some(at(-1)), ..record.clone() }.is_in_grace(at(-1)));
+        assert!(!TokenRecord { grace_until: None, ..record }.is_in_grace(at(-1)));
+    }
+
+    /// The table of all cases is in the conformance kit, where each runs through every store too.
+    #[test]
+    fn a_token_is_rotated_once_and_again_only_by_a_repeat() {
+        assert_eq!(2 * TokenRecord::REPEAT_MARGIN, TokenRecord::REVOCATION_MARGIN);
+        let old = TokenRecord { version: 2, ..record() };
+        let request_id = Some("one".parse().unwrap());
+        let new = TokenRecord { id: id('2'), created_at: at(0), request_id, ..record() };
+        assert!(old.may_rotate(2, &new, None, None));
+        assert!(!old.may_rotate(1, &new, None, None));
+        assert!(!old.may_rotate(3, &new, None, None));
+        let earlier = TokenRecord { id: id('3'), confirm_by: Some(at(9)), ..new.clone() };
+        let rotated = TokenRecord { rotated_to: Some(earlier.id), ..old.clone() };
+        assert!(rotated.may_rotate(2, &new, None, Some(&earlier)));
+        assert!(!rotated.may_rotate(2, &new, None, None));
+        assert!(!rotated.may_rotate(2, &TokenRecord { request_id: None, ..new.clone() }, None, Some(&earlier)));
+        let in_grace = TokenRecord { id: id('4'), grace_until: Some(at(1)), ..record() };
+        assert!(!old.may_rotate(2, &new, Some(&in_grace), None));
+        assert!(old.may_rotate(2, &TokenRecord { created_at: at(1), ..new }, Some(&in_grace), None));
+    }
+}

@@ -100,7 +100,8 @@ mod tests {
     use super::*;
     use crate::rules::access::{Access, InProject};
     use crate::rules::check::Verified;
-    use crate::rules::mint::{NewToken, mint};
+    use crate::rules::mint::mint;
+    use crate::rules::new_token::NewToken;
     use crate::rules::owner::OwnerState;
     use crate::rules::record::Revocation;
     use crate::words::ids::{Prefix, ProjectId};

@@ -233,7 +233,8 @@ word_type!(RevocationReason {
 #[cfg(all(test, feature = "serde"))]
 mod tests {
     use super::*;
-    use crate::rules::mint::{NewToken, mint};
+    use crate::rules::mint::mint;
+    use crate::rules::new_token::NewToken;
     use crate::rules::policy::Policy;
     use crate::words::keyring::Keyring;
 

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::delegation::Delegation;
 use super::error::{Error, ErrorKind};
 use super::lifetimes::Lifetime;
-use super::mint::{Issued, NewToken, mint};
+use super::mint::{Issued, mint};
+use super::new_token::NewToken;
 use super::policy::Policy;
 use super::record::TokenRecord;
 use super::status::Status;
@@ -154,4 +155,154 @@ fn as_before(policy: &Policy, old: &TokenRecord, delegation: Option<&Delegation>
 
 fn inactive(status: Status) -> Error {
     if status.is_live() { ErrorKind::Inactive(status).into() } else { ErrorKind::Ended(status).into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::breach::PolicyBreach;
+    use crate::rules::lifetimes::Lifetimes;
+    use crate::rules::outside_issuer::OutsideIssuer;
+    use crate::rules::record::TokenKind;
+    use crate::rules::sample::{DAY, MS, ada, at, disabled, id, keyring, record, revoked};
+    use crate::rules::scope::{Scope, ScopeSet};
+
+    fn rotated(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Result<PreparedRotation, ErrorKind> {
+        rotate(&keyring(), policy, old, rotation, &ada(), at(0)).map_err(|error| error.kind())
+    }
+
+    fn plain(old: &TokenRecord) -> Result<PreparedRotation, ErrorKind> {
+        rotated(&Policy::default(), old, Rotation::with_grace(DAY))
+    }
+
+    fn repeated(old: &TokenRecord) -> Result<PreparedRotation, ErrorKind> {
+        rotated(&Policy::default(), old, Rotation::with_grace(DAY).with_retry("one".parse().unwrap(), 9 * MS))
+    }
+
+    /// The new token's lifetime.
+    fn lifetime(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Option<Duration> {
+        let new = rotated(policy, old, rotation).unwrap().successor.record;
+        new.expires_at.map(|end| end.saturating_since(at(0)))
+    }
+
+    #[test]
+    fn a_successor_takes_over_what_the_old_token_is_for() {
+        let old = TokenRecord { family: id('9'), kind: TokenKind::Service, ..record() };
+        let new = plain(&old).unwrap().successor.record;
+        assert_eq!((new.family, new.rotated_from, new.rotated_to), (id('9'), Some(id('1')), None));
+        assert_eq!((new.kind, &new.owner, &new.name, &new.scopes), (old.kind, &old.owner, &old.name, &old.scopes));
+        assert_eq!((new.request_id, new.confirm_by), (None, None));
+        assert_ne!(new.id, old.id);
+        let new = repeated(&old).unwrap().successor.record;
+        assert_eq!((new.request_id, new.confirm_by), (Some("one".parse().unwrap()), Some(at(9))));
+    }
+
+    #[test]
+    fn only_an_active_token_is_rotated() {
+        for (old, refused) in [
+            (TokenRecord { revoked: revoked(), ..record() }, ErrorKind::Ended(Status::Revoked)),
+            (TokenRecord { expires_at: Some(at(0)), ..record() }, ErrorKind::Ended(Status::Expired)),
+            (TokenRecord { confirm_by: Some(at(0)), ..record() }, ErrorKind::Ended(Status::Lapsed)),
+            (TokenRecord { grace_until: Some(at(0)), ..record() }, ErrorKind::Ended(Status::Rotated)),
+            (TokenRecord { disabled: disabled(), ..record() }, ErrorKind::Inactive(Status::Disabled)),
+            (TokenRecord { confirm_by: Some(at(1)), ..record() }, ErrorKind::Inactive(Status::Pending)),
+            (TokenRecord { not_before: Some(at(1)), ..record() }, ErrorKind::Inactive(Status::NotYetValid)),
+        ] {
+            assert_eq!(plain(&old).err(), Some(refused));
+            assert_eq!(repeated(&old).err(), Some(refused), "nor by a repeat");
+        }
+        assert!(plain(&TokenRecord { expires_at: Some(at(1)), ..record() }).is_ok());
+        assert!(plain(&TokenRecord { not_before: Some(at(0)), ..record() }).is_ok());
+    }
+
+    #[test]
+    fn a_token_with_a_successor_is_rotated_again_only_by_a_repeat() {
+        let old = TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(-1)), ..record() };
+        assert_eq!(plain(&old).err(), Some(ErrorKind::AlreadyRotated));
+        assert!(repeated(&old).is_ok(), "its grace may be over");
+        let ended = TokenRecord { revoked: revoked(), ..old.clone() };
+        assert_eq!(plain(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
+        assert_eq!(repeated(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
+        for (expires, refused) in [(-1, true), (0, true), (1, false)] {
+            let expiring = TokenRecord { expires_at: Some(at(expires)), ..old.clone() };
+            let expected = refused.then_some(ErrorKind::Ended(Status::Expired));
+            assert_eq!(repeated(&expiring).err(), expected, "{expires}");
+        }
+        let off = TokenRecord { disabled: disabled(), ..old };
+        assert_eq!(repeated(&off).err(), Some(ErrorKind::Inactive(Status::Disabled)));
+    }
+
+    #[test]
+    fn a_grace_ends_with_the_token_and_is_never_lengthened() {
+        let ends = |old: &TokenRecord| repeated(old).unwrap().grace_until;
+        let day = at(0).saturating_add(DAY);
+        assert_eq!(ends(&record()), day);
+        for (end, expected) in
+            [(day.saturating_sub(MS), day.saturating_sub(MS)), (day, day), (day.saturating_add(MS), day)]
+        {
+            assert_eq!(ends(&TokenRecord { expires_at: Some(end), ..record() }), expected);
+            let again = TokenRecord { rotated_to: Some(id('2')), grace_until: Some(end), ..record() };
+            assert_eq!(ends(&again), expected);
+        }
+        assert_eq!(
+            rotated(&Policy::default(), &record(), Rotation::with_grace(Duration::ZERO)).unwrap().grace_until,
+            at(0)
+        );
+    }
+
+    #[test]
+    fn a_grace_beyond_the_policy_is_refused() {
+        let grace = |grace| rotated(&Policy::default().with_max_grace(DAY), &record(), Rotation::with_grace(grace));
+        assert!(grace(DAY).is_ok());
+        assert_eq!(grace(DAY + MS).err(), Some(ErrorKind::Policy(PolicyBreach::GraceTooLong)));
+    }
+
+    #[test]
+    fn a_successor_lives_as_long_as_the_old_token_was_given() {
+        let rotation = || Rotation::with_grace(DAY);
+        let given = |days: u32| TokenRecord { expires_at: Some(at(-1000).saturating_add(days * DAY)), ..record() };
+        let policy = Policy::default();
+        assert_eq!(lifetime(&policy, &given(90), rotation()), Some(90 * DAY));
+        assert_eq!(lifetime(&policy, &given(400), rotation()), Some(366 * DAY), "within today's policy");
+        assert_eq!(lifetime(&policy, &given(90), rotation().with_lifetime(Lifetime::For(DAY))), Some(DAY));
+    }
+
+    #[test]
+    fn a_token_without_expiry_has_such_a_successor_only_if_that_is_allowed() {
+        let never = TokenRecord { expires_at: None, ..record() };
+        let policy = Policy::default().with_default_lifetime(3 * DAY);
+        assert_eq!(lifetime(&policy, &never, Rotation::with_grace(DAY)), Some(3 * DAY));
+        let allowing = policy.clone().with_never_expiring(true);
+        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), None);
+        let service = Lifetimes { never_expiring: true, ..*policy.lifetimes(TokenKind::Service) };
+        let allowing = policy.with_lifetimes(TokenKind::Service, service);
+        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "of its own kind");
+    }
+
+    /// A token of ada that manages others and ends in five days.
+    fn delegation() -> Delegation {
+        let scopes = ScopeSet::new("repo:* user tokens:manage").unwrap();
+        let end = Some(at(0).saturating_add(5 * DAY));
+        let issuer = TokenRecord { id: id('7'), scopes, expires_at: end, ..record() };
+        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+    }
+
+    #[test]
+    fn a_rotation_by_a_token_stays_within_it() {
+        let by = delegation();
+        let within = || Rotation::with_grace(DAY).within(&by);
+        assert_eq!(within().delegation().map(Delegation::key), Some(by.key()));
+        assert!(Rotation::with_grace(DAY).delegation().is_none());
+        let foreign = rotated(&Policy::default(), &record(), within());
+        assert_eq!(foreign.err(), Some(ErrorKind::OutsideIssuer(OutsideIssuer::NotIssued)));
+        let issued = TokenRecord { created_by: by.actor(), ..record() };
+        assert_eq!(lifetime(&Policy::default(), &issued, within()), Some(5 * DAY));
+        let never = TokenRecord { expires_at: None, ..issued.clone() };
+        let policy = Policy::default().with_never_expiring(true);
+        assert_eq!(lifetime(&policy, &never, within()), Some(5 * DAY), "it does not outlive the issuing token");
+        let new = rotated(&policy, &issued, within()).unwrap().successor.record;
+        assert_eq!(new.created_by, by.actor());
+        let longer = rotated(&policy, &issued, within().with_lifetime(Lifetime::For(5 * DAY + MS)));
+        assert_eq!(longer.err(), Some(ErrorKind::OutsideIssuer(OutsideIssuer::Expiry)));
+    }
 }

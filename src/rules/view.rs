@@ -84,3 +84,63 @@ impl TokenRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{ada, at, disabled, id, project, record, revoked};
+
+    #[test]
+    fn a_view_has_the_fields_of_the_record() {
+        let record = TokenRecord {
+            kind: TokenKind::Service,
+            metadata: Metadata::new("{}").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            confirm_by: Some(at(1)),
+            not_before: Some(at(2)),
+            last_used_at: Some(at(3)),
+            disabled: disabled(),
+            revoked: revoked(),
+            family: id('2'),
+            rotated_from: Some(id('3')),
+            rotated_to: Some(id('4')),
+            grace_until: Some(at(4)),
+            version: 9,
+            ..record()
+        };
+        let expected = TokenView {
+            project: project(),
+            id: id('1'),
+            public_part: format!("acme_pat_145_{}", id('1')),
+            status: Status::Revoked,
+            name: "CI".parse().unwrap(),
+            owner: "ada".parse().unwrap(),
+            kind: TokenKind::Service,
+            scopes: ScopeSet::new("repo:read user").unwrap(),
+            metadata: Metadata::new("{}").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            created_at: at(-1000),
+            created_by: ada(),
+            confirm_by: Some(at(1)),
+            not_before: Some(at(2)),
+            expires_at: record.expires_at,
+            last_used_at: Some(at(3)),
+            disabled: disabled(),
+            revoked: revoked(),
+            family: id('2'),
+            rotated_from: Some(id('3')),
+            rotated_to: Some(id('4')),
+            grace_until: Some(at(4)),
+            version: 9,
+        };
+        assert_eq!(record.view(at(0)), expected);
+        assert_eq!(expected.key(), record.key());
+    }
+
+    #[test]
+    fn a_view_shows_the_status_of_its_time() {
+        let record = TokenRecord { expires_at: Some(at(0)), ..record() };
+        assert_eq!(record.view(at(-1)).status, Status::Active);
+        assert_eq!(record.view(at(0)).status, Status::Expired);
+    }
+}

@@ -154,3 +154,119 @@ impl ChangeKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::new_token::NewToken;
+    use crate::rules::rotation::Rotation;
+    use crate::rules::sample::{DAY, MS, ada, at, id};
+    use crate::rules::scope::ScopeSet;
+    use crate::rules::status::Status;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+    use crate::words::rejection::Rejection;
+
+    fn kind<T>(outcome: Result<T, Error>) -> Option<ErrorKind> {
+        outcome.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn each_verb_makes_its_change_and_emits_it() {
+        let world = World::new();
+        let (tokens, by) = (&world.tokens, ada());
+        let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
+        let new = new.with_scopes(ScopeSet::new("repo user").unwrap()).with_confirm_within(DAY);
+        let key = world.issued_as(new).record.key();
+        assert_eq!(now(tokens.confirm(&by, &key)).unwrap().status, Status::Active);
+        assert_eq!(now(tokens.rename(&by, &key, "other".parse().unwrap())).unwrap().name.as_str(), "other");
+        assert_eq!(now(tokens.disable(&by, &key)).unwrap().status, Status::Disabled);
+        assert_eq!(now(tokens.enable(&by, &key)).unwrap().status, Status::Active);
+        let narrowing = Narrowing { scopes: Some(ScopeSet::new("user").unwrap()), ..Narrowing::default() };
+        assert_eq!(now(tokens.narrow(&by, &key, narrowing)).unwrap().scopes.as_str(), "user");
+        now(tokens.rotate(&by, &key, Rotation::with_grace(DAY))).unwrap();
+        assert_eq!(now(tokens.end_grace(&by, &key)).unwrap().status, Status::Rotated);
+        let heard = ["confirmed", "renamed", "disabled", "enabled", "narrowed", "rotated", "grace_ended"];
+        assert_eq!(world.heard(), heard);
+    }
+
+    #[test]
+    fn what_is_so_already_is_neither_written_nor_emitted() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        assert_eq!(now(world.tokens.enable(&ada(), &key)).unwrap().version, 1);
+        assert_eq!(world.heard(), [""; 0]);
+        assert_eq!(world.stored(&key).version, 1);
+    }
+
+    #[test]
+    fn an_unknown_token_is_not_found() {
+        let world = World::new();
+        let key = TokenKey { project: project("145"), id: id('1') };
+        assert_eq!(kind(now(world.tokens.disable(&ada(), &key))), Some(ErrorKind::NotFound));
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn a_change_that_meets_another_is_judged_again_a_number_of_times() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Conflict, TRIES - 1);
+        assert!(now(world.tokens.disable(&ada(), &key)).is_ok());
+        world.fail(StoreErrorKind::Conflict, TRIES);
+        assert_eq!(kind(now(world.tokens.enable(&ada(), &key))), Some(ErrorKind::Conflict));
+        assert!(world.stored(&key).disabled.is_some());
+        assert_eq!(world.heard(), ["disabled"]);
+    }
+
+    #[test]
+    fn a_change_that_the_store_failed_may_have_been_made() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Unavailable, 1);
+        assert_eq!(kind(now(world.tokens.disable(&ada(), &key))), Some(ErrorKind::Unavailable));
+        assert_eq!(world.heard(), ["change_failed"]);
+    }
+
+    #[test]
+    fn a_token_is_confirmed_by_who_presents_it_in_time() {
+        let world = World::new();
+        let new = || {
+            let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
+            new.with_confirm_within(DAY)
+        };
+        let (in_time, late) = (world.issued_as(new()), world.issued_as(new()));
+        let confirm = |text: &str| now(world.tokens.confirm_presented(&ada(), text));
+        world.advance(DAY - MS);
+        assert_eq!(confirm(in_time.token.expose_secret()).unwrap().status, Status::Active);
+        world.advance(MS);
+        assert_eq!(kind(confirm(late.token.expose_secret())), Some(ErrorKind::Ended(Status::Lapsed)));
+        assert_eq!(kind(confirm("acme")), Some(ErrorKind::Rejected(Rejection::Length)));
+        let elsewhere = World::new();
+        let unknown = now(elsewhere.tokens.confirm_presented(&ada(), in_time.token.expose_secret()));
+        assert_eq!(kind(unknown), Some(ErrorKind::Rejected(Rejection::Unknown)));
+    }
+
+    #[test]
+    fn a_token_is_disabled_as_it_was_elsewhere() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let disabled = |millis| Disabled { at: at(millis), by: "root".parse().unwrap() };
+        now(world.tokens.disable_as(&key, disabled(-5))).unwrap();
+        assert_eq!(world.stored(&key).disabled, Some(disabled(-5)));
+        now(world.tokens.disable_as(&key, disabled(-4))).unwrap();
+        assert_eq!(world.stored(&key).disabled, Some(disabled(-5)), "the first one stays");
+        now(world.tokens.disable_as(&TokenKey { id: id('1'), ..key }, disabled(-5))).unwrap();
+        assert_eq!(world.heard(), ["disabled"]);
+        let other = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Conflict, TRIES - 1);
+        now(world.tokens.disable_as(&other, disabled(-5))).unwrap();
+        let third = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Conflict, TRIES);
+        let refused = now(world.tokens.disable_as(&third, disabled(-5))).unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Conflict);
+        world.advance(30 * DAY);
+        now(world.tokens.disable_as(&third, disabled(-5))).unwrap();
+        assert_eq!(world.stored(&third).disabled, None, "it has expired");
+    }
+}

@@ -62,3 +62,77 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(hits.into_iter().map(hit).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::lifetimes::Lifetime;
+    use crate::rules::new_token::NewToken;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::{DAY, MS, ada, at};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+
+    fn issue(world: &World, name: &str, owner: &str, days: u32) {
+        let new = NewToken::new(project(name), owner.parse().unwrap(), "CI".parse().unwrap());
+        world.issued_as(new.with_lifetime(Lifetime::For(days * DAY)));
+    }
+
+    fn hits(world: &World, policy: &Policy) -> Vec<(Timestamp, String, PolicyBreach, u64)> {
+        let hits = now(world.tokens.dry_run(policy)).unwrap().into_iter();
+        hits.map(|hit| (hit.from, format!("{}/{}", hit.project, hit.owner), hit.breach, hit.tokens)).collect()
+    }
+
+    #[test]
+    fn tokens_that_a_policy_would_block_now_are_counted_by_owner_and_project() {
+        let world = World::new();
+        for (name, owner, days) in [("145", "ada", 20), ("145", "ada", 30), ("145", "bob", 20), ("146", "ada", 20)] {
+            issue(&world, name, owner, days);
+        }
+        issue(&world, "145", "ada", 10);
+        let expected = [("145/ada", 2), ("145/bob", 1), ("146/ada", 1)];
+        let expected = expected.map(|(whose, count)| (at(0), whose.to_owned(), PolicyBreach::TooLong, count));
+        assert_eq!(hits(&world, &Policy::default().with_max_lifetime(10 * DAY)), expected);
+        assert_eq!(hits(&world, &Policy::default()), []);
+    }
+
+    #[test]
+    fn tokens_that_end_before_they_would_be_blocked_are_left_out() {
+        let world = World::new();
+        issue(&world, "145", "ada", 10);
+        let blocked = |unused| hits(&world, &Policy::default().with_max_unused(unused)).len();
+        assert_eq!([blocked(10 * DAY - MS), blocked(10 * DAY), blocked(10 * DAY + MS)], [1, 0, 0]);
+    }
+
+    #[test]
+    fn what_would_be_blocked_later_is_told_by_its_day() {
+        let world = World::new();
+        issue(&world, "145", "ada", 30);
+        let on = |unused| hits(&world, &Policy::default().with_max_unused(unused))[0].0;
+        assert_eq!(on(2 * DAY), at(0).saturating_add(2 * DAY).start_of_day());
+        assert_eq!(on(MS), at(0), "later today is not before now");
+        world.advance(3 * DAY);
+        assert_eq!(on(2 * DAY), at(0).saturating_add(3 * DAY), "it is blocked already");
+    }
+
+    #[test]
+    fn dead_tokens_are_not_counted_and_nothing_is_changed() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        now(world.tokens.revoke(&ada(), &key, RevocationReason::default())).unwrap();
+        let live = world.issued("145").record;
+        let strict = Policy::default().with_max_lifetime(DAY);
+        assert_eq!(hits(&world, &strict)[0].3, 1);
+        assert_eq!(*world.stored(&live.key()), *live);
+    }
+
+    #[test]
+    fn all_pages_of_a_project_are_counted() {
+        let world = World::new();
+        for _ in 0..=PageSize::MAX.get() {
+            world.issued("145");
+        }
+        let strict = Policy::default().with_max_lifetime(DAY);
+        assert_eq!(hits(&world, &strict)[0].3, PageSize::MAX.get() as u64 + 1);
+    }
+}

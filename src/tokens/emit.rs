@@ -123,3 +123,121 @@ impl fmt::Debug for Events {
         f.debug_struct("Events").field("counts", &self.counts()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::rules::sample::{ada, at, id, record};
+
+    /// Keeps what it is told, as text.
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl EventSink for Log {
+        fn record(&self, event: &Event<'_>) {
+            let told = match event {
+                Event::Failed { key, rejection, left_out } => {
+                    format!("failed {rejection} {} {left_out}", key.is_some())
+                }
+                Event::Reused { successor, left_out, .. } => format!("reused {} {left_out}", successor.is_some()),
+                Event::Leaked { is_first, left_out, .. } => format!("leaked {is_first} {left_out}"),
+                event => event.name().to_owned(),
+            };
+            self.0.lock().unwrap().push(told);
+        }
+    }
+
+    fn events() -> (Events, Arc<Log>) {
+        let log = Arc::new(Log::default());
+        (Events::new(Arc::clone(&log) as _), log)
+    }
+
+    fn told(log: &Log) -> Vec<String> {
+        mem::take(&mut *log.0.lock().unwrap())
+    }
+
+    #[test]
+    fn verifications_are_sampled_by_kind_and_counted() {
+        let (events, log) = events();
+        let key = record().key();
+        for _ in 0..Event::SAMPLES + 5 {
+            events.verified(key, at(0));
+            events.unavailable(None, at(0));
+        }
+        let heard = told(&log);
+        for name in ["verified", "unavailable"] {
+            assert_eq!(heard.iter().filter(|told| *told == name).count() as u64, Event::SAMPLES);
+        }
+        let counts = events.counts();
+        assert_eq!((counts.verified, counts.unavailable), (Event::SAMPLES + 5, Event::SAMPLES + 5));
+        assert_eq!((counts.all_rejected(), counts.sink_panics), (0, 0));
+    }
+
+    #[test]
+    fn a_rejection_before_the_proof_is_sampled_whatever_the_token() {
+        let (events, log) = events();
+        for number in 0..Event::SAMPLES + 5 {
+            let key = TokenKey { id: format!("1{number:015}").parse().unwrap(), ..record().key() };
+            events.failed(Rejection::Digest, Some(key), None, Shown::Presented, at(0));
+        }
+        assert_eq!(told(&log).len() as u64, Event::SAMPLES);
+        assert_eq!(events.counts().rejected(Rejection::Digest), Event::SAMPLES + 5);
+    }
+
+    #[test]
+    fn a_rejection_after_the_proof_is_sampled_of_its_token() {
+        let (events, log) = events();
+        let (first, second) = (record().key(), TokenKey { id: id('2'), ..record().key() });
+        for key in [first, first, second, first] {
+            events.failed(Rejection::Revoked, Some(key), None, Shown::Presented, at(0));
+        }
+        let revoked = Rejection::Revoked;
+        assert_eq!(told(&log), [format!("failed {revoked} true 0"), format!("failed {revoked} true 0")]);
+        events.failed(Rejection::Revoked, Some(first), None, Shown::Presented, at(1000));
+        assert_eq!(told(&log), [format!("failed {revoked} true 2")]);
+        assert_eq!(events.counts().rejected(Rejection::Revoked), 5);
+    }
+
+    #[test]
+    fn an_old_secret_that_is_presented_is_a_reuse_and_one_that_is_checked_again_is_not() {
+        let (events, log) = events();
+        let key = Some(record().key());
+        events.failed(Rejection::Rotated, key, Some(id('2')), Shown::Before, at(0));
+        events.failed(Rejection::Rotated, key, Some(id('2')), Shown::Presented, at(0));
+        assert_eq!(told(&log), [format!("failed {} true 0", Rejection::Rotated), "reused true 0".to_owned()]);
+        events.failed(Rejection::Expired, key, Some(id('2')), Shown::Presented, at(0));
+        events.failed(Rejection::Policy, key, None, Shown::Presented, at(0));
+        events.failed(Rejection::Expired, None, None, Shown::Presented, at(0));
+        let expired = Rejection::Expired;
+        let heard =
+            [format!("failed {expired} true 0"), "policy_blocked".to_owned(), format!("failed {expired} false 0")];
+        assert_eq!(told(&log), heard);
+    }
+
+    #[test]
+    fn repeated_reports_are_sampled_of_their_token() {
+        let (events, log) = events();
+        for time in [0, 0, 0, 1000] {
+            events.reported_again(record().key(), &ada(), at(time));
+        }
+        assert_eq!(told(&log), ["leaked false 0", "leaked false 2"]);
+    }
+
+    struct Panics;
+
+    impl EventSink for Panics {
+        fn record(&self, _: &Event<'_>) {
+            panic!("the sink of a test");
+        }
+    }
+
+    #[test]
+    fn a_sink_that_panics_is_counted_and_stops_nothing() {
+        let events = Events::new(Arc::new(Panics));
+        events.tell(&Event::Issued { key: record().key(), actor: &ada() });
+        events.verified(record().key(), at(0));
+        assert_eq!((events.counts().sink_panics, events.counts().verified), (2, 1));
+    }
+}

@@ -276,3 +276,51 @@ impl VerificationCounts {
         self.rejected.iter().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::rules::sample::{ada, at, id, record};
+
+    #[test]
+    fn each_event_has_a_name_of_its_own() {
+        let (key, actor, reason) = (record().key(), &ada(), RevocationReason::default());
+        let (project, group) = (key.project, &RevokeGroup::Family(key.id));
+        let how = ChangeKind::Renamed;
+        let events = [
+            (Event::Issued { key, actor }, "issued"),
+            (Event::Verified { key, left_out: 0 }, "verified"),
+            (Event::Failed { key: None, rejection: Rejection::Tag, left_out: 0 }, "failed"),
+            (Event::Reused { key, successor: None, left_out: 0 }, "reused"),
+            (Event::PolicyBlocked { key, left_out: 0 }, "policy_blocked"),
+            (Event::Unavailable { key: None, left_out: 0 }, "unavailable"),
+            (Event::Rotated { key, successor: id('2'), grace_until: at(0), actor }, "rotated"),
+            (Event::Changed { key, how, actor }, "renamed"),
+            (Event::Revoked { key, actor, reason }, "revoked"),
+            (Event::Leaked { key, actor, is_first: true, left_out: 0 }, "leaked"),
+            (Event::GroupRevoked { project, group, count: 1, actor, reason }, "group_revoked"),
+            (Event::RevokeFailed { key, actor, reason }, "revoke_failed"),
+            (Event::ChangeFailed { key, how, actor }, "change_failed"),
+            (Event::GroupRevokeFailed { project, group, actor, reason }, "group_revoke_failed"),
+            (Event::Expiring { key, stage: NoticeStage::Day }, "expiring"),
+            (Event::Imported { key, actor }, "imported"),
+        ];
+        for (event, name) in &events {
+            assert_eq!(event.name(), *name);
+        }
+        assert_eq!(events.iter().map(|(_, name)| name).collect::<BTreeSet<_>>().len(), events.len());
+    }
+
+    #[test]
+    fn rejections_are_counted_each_by_itself() {
+        let mut counts =
+            VerificationCounts { verified: 1, unavailable: 2, sink_panics: 3, rejected: Default::default() };
+        assert_eq!(counts.all_rejected(), 0);
+        counts.rejected[Rejection::Tag as usize] = 4;
+        counts.rejected[Rejection::Scope as usize] = 5;
+        assert_eq!((counts.rejected(Rejection::Tag), counts.rejected(Rejection::Scope)), (4, 5));
+        assert_eq!((counts.rejected(Rejection::Revoked), counts.all_rejected()), (0, 9));
+    }
+}

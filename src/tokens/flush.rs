@@ -91,3 +91,79 @@ impl Drop for Waiting<'_> {
         self.usage.put_back(&self.failed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::access::Access;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::sample::{at, id};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+    use crate::words::ids::TokenKey;
+
+    fn world() -> World {
+        World::new().with(|tokens| tokens.with_usage(Usage::default()))
+    }
+
+    fn used(world: &World, name: &str) -> TokenKey {
+        let issued = world.issued(name);
+        now(world.tokens.verify(issued.token.expose_secret(), &Access::to(&project(name), &[]))).unwrap();
+        issued.record.key()
+    }
+
+    #[test]
+    fn noted_uses_are_written_once() {
+        let world = world();
+        let keys = [used(&world, "145"), used(&world, "146")];
+        assert_eq!(now(world.tokens.flush_usage()).unwrap(), 2);
+        assert_eq!(keys.map(|key| world.stored(&key).last_used_at), [Some(at(0)); 2]);
+        assert_eq!(now(world.tokens.flush_usage()).unwrap(), 0);
+        assert_eq!(now(World::new().tokens.flush_usage()).unwrap(), 0, "without usage");
+    }
+
+    #[test]
+    fn uses_in_a_project_that_fails_wait_and_the_others_are_written() {
+        let world = world();
+        let keys = ["145", "146", "147"].map(|name| used(&world, name));
+        world.take_down("146");
+        let failed = now(world.tokens.flush_usage()).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
+        assert_eq!(keys.map(|key| world.stored(&key).last_used_at), [Some(at(0)), None, Some(at(0))]);
+        world.store.down.lock().unwrap().clear();
+        assert_eq!(now(world.tokens.flush_usage()).unwrap(), 1);
+        assert_eq!(world.stored(&keys[1]).last_used_at, Some(at(0)));
+    }
+
+    #[test]
+    fn uses_are_written_in_batches_of_a_page() {
+        let world = world();
+        let usage = world.tokens.usage.as_ref().unwrap();
+        let note = |name: &str, number: usize| {
+            let id = format!("1{number:015}").parse().unwrap();
+            usage.note(TokenKey { project: project(name), id }, None, at(0));
+        };
+        (0..=PageSize::MAX.get()).for_each(|number| note("145", number));
+        assert_eq!(now(world.tokens.flush_usage()).unwrap(), 0, "there are no such tokens");
+        assert_eq!(*world.store.touched.lock().unwrap(), [PageSize::MAX.get(), 1]);
+    }
+
+    #[test]
+    fn batches_of_a_failed_call_are_of_one_project_each() {
+        let usage = Usage::default();
+        let touch =
+            |name: &str, last: char| LastUse { key: TokenKey { project: project(name), id: id(last) }, used_at: at(0) };
+        let touches = vec![touch("145", '1'), touch("145", '2'), touch("146", '1')];
+        assert!(!is_of_one_project(&touches));
+        assert!(is_of_one_project(&touches[..2]));
+        let mut waiting = Waiting { usage: &usage, touches, failed: Vec::new() };
+        assert_eq!(waiting.next_batch(usize::MAX), Some(0));
+        assert_eq!(waiting.next_batch(0), Some(2));
+        waiting.touches.truncate(2);
+        assert_eq!(waiting.next_batch(0), Some(0));
+        assert_eq!(waiting.next_batch(1), Some(1), "not before the failed batch");
+        assert_eq!(waiting.next_batch(2), Some(0), "before it, as many as fit");
+        waiting.touches.clear();
+        assert_eq!(waiting.next_batch(0), None);
+    }
+}

@@ -163,3 +163,99 @@ impl ImportProgress {
         self.inserted + self.exists + self.rejected
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::record::{Disabled, Revocation, RevocationReason};
+    use crate::rules::sample::{ada, at};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project, ring};
+    use crate::words::import_digest::{ImportDigest, ImportHash};
+    use crate::words::keyring::Keyring;
+
+    fn old(text: &str) -> ImportToken {
+        let digest = ImportDigest::of(ImportHash::Sha256, text.as_bytes());
+        ImportToken::new(digest, project("145"), "bob".parse().unwrap(), "CI".parse().unwrap(), at(-5))
+    }
+
+    fn import(world: &World, tokens: Vec<Result<ImportToken, Invalid>>) -> Result<Vec<ImportOutcome>, ErrorKind> {
+        now(world.tokens.import(&ada(), tokens)).map_err(|error| error.kind())
+    }
+
+    fn inserted(outcome: ImportOutcome) -> TokenKey {
+        let ImportOutcome::Inserted(key) = outcome else { panic!("{outcome:?}") };
+        key
+    }
+
+    #[test]
+    fn each_token_has_its_outcome_in_order_and_a_repeat_finds_what_is_there() {
+        let world = World::new();
+        let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
+        let batch = || vec![Ok(old("one")), Err(invalid), Ok(old("two")), Ok(old("one"))];
+        let outcomes = import(&world, batch()).unwrap();
+        let (one, two) = (inserted(outcomes[0]), inserted(outcomes[2]));
+        assert_eq!(outcomes[1], ImportOutcome::Rejected(invalid));
+        assert_eq!(outcomes[3], ImportOutcome::Exists(one));
+        assert_eq!(world.heard(), ["imported", "imported"]);
+        let again = [ImportOutcome::Exists(one), outcomes[1], ImportOutcome::Exists(two), ImportOutcome::Exists(one)];
+        assert_eq!(import(&world, batch()).unwrap(), again);
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn a_token_is_known_again_under_another_key_of_the_ring() {
+        let world = World::new();
+        let key = inserted(import(&world, vec![Ok(old("one"))]).unwrap()[0]);
+        let promoted = World::over(world.store, ring(&[1, 2]));
+        assert_eq!(import(&promoted, vec![Ok(old("one"))]), Ok(vec![ImportOutcome::Exists(key)]));
+    }
+
+    #[test]
+    fn what_was_revoked_or_disabled_since_is_so_after_a_repeat() {
+        let world = World::new();
+        let outcomes = import(&world, vec![Ok(old("one")), Ok(old("two"))]).unwrap();
+        let (one, two) = (inserted(outcomes[0]), inserted(outcomes[1]));
+        world.heard();
+        let revocation =
+            Revocation { at: at(-1), by: "root".parse().unwrap(), reason: RevocationReason::KeyCompromise };
+        let disabled = Disabled { at: at(-2), by: "root".parse().unwrap() };
+        let revoked = ImportToken { revoked: Some(revocation.clone()), disabled: Some(disabled.clone()), ..old("one") };
+        let off = ImportToken { disabled: Some(disabled.clone()), ..old("two") };
+        let batch = vec![Ok(revoked), Ok(off)];
+        import(&world, batch.clone()).unwrap();
+        assert_eq!((world.stored(&one).revoked.clone(), world.stored(&one).disabled.clone()), (Some(revocation), None));
+        assert_eq!((world.stored(&two).revoked.clone(), world.stored(&two).disabled.clone()), (None, Some(disabled)));
+        assert_eq!(world.heard(), ["revoked", "disabled"]);
+        import(&world, batch).unwrap();
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn a_batch_is_of_at_most_a_page() {
+        let world = World::new();
+        let batch = |count: usize| (0..count).map(|number| Ok(old(&number.to_string()))).collect();
+        let most = PageSize::MAX.get();
+        let too_many = Invalid::new(InvalidField::ImportBatch, InvalidKind::TooMany { max: most });
+        assert_eq!(import(&world, batch(most + 1)), Err(ErrorKind::Invalid(too_many)));
+        assert_eq!(import(&world, batch(most)).unwrap().len(), most);
+    }
+
+    #[test]
+    fn nothing_is_imported_without_a_pepper() {
+        let world = World::over(Default::default(), Keyring::unkeyed("acme_pat".parse().unwrap()));
+        assert_eq!(import(&world, vec![Ok(old("one"))]), Err(ErrorKind::Unkeyed));
+    }
+
+    #[test]
+    fn progress_is_the_sum_of_all_outcomes() {
+        let key = crate::rules::sample::record().key();
+        let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
+        let mut progress = ImportProgress::default();
+        progress.add(&[ImportOutcome::Inserted(key), ImportOutcome::Exists(key), ImportOutcome::Inserted(key)]);
+        progress.add(&[ImportOutcome::Rejected(invalid), ImportOutcome::Inserted(key), ImportOutcome::Exists(key)]);
+        assert_eq!(progress, ImportProgress { inserted: 3, exists: 2, rejected: 1 });
+        assert_eq!(progress.total(), 6);
+    }
+}

@@ -7,7 +7,8 @@ use super::events::Event;
 use super::service::Tokens;
 use crate::rules::delegation::Delegation;
 use crate::rules::error::{Error, ErrorKind};
-use crate::rules::mint::{Issued, NewToken, mint};
+use crate::rules::mint::{Issued, mint};
+use crate::rules::new_token::NewToken;
 use crate::rules::owner::OwnerState;
 use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::TokenRecord;
@@ -72,5 +73,100 @@ impl<S: TokenStore> Tokens<S> {
             Some(rejection) => Err(ErrorKind::IssuerEnded(rejection).into()),
             None => Ok(renewed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::access::Access;
+    use crate::rules::policy::Policy;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::ada;
+    use crate::rules::scope::ScopeSet;
+    use crate::store::ready::now;
+    use crate::tokens::owners::{Owners, OwnersError};
+    use crate::tokens::sample::{World, project};
+    use crate::words::ids::ProjectId;
+    use crate::words::rejection::Rejection;
+    use crate::words::text::OwnerId;
+
+    fn new(owner: &str) -> NewToken {
+        NewToken::new(project("145"), owner.parse().unwrap(), "CI".parse().unwrap())
+    }
+
+    /// A token of ada that may issue others.
+    fn delegation(world: &World) -> Delegation {
+        let issued = world.issued_as(new("ada").with_scopes(ScopeSet::new("tokens:manage").unwrap()));
+        let verified = now(world.tokens.verify(issued.token.expose_secret(), &Access::to(&project("145"), &[])));
+        world.heard();
+        verified.unwrap().delegate(&"tokens:manage".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_is_issued_is_stored_and_emitted() {
+        let world = World::new();
+        let issued = now(world.tokens.issue(&ada(), new("bob"))).unwrap();
+        assert_eq!(*world.stored(&issued.record.key()), *issued.record);
+        assert_eq!((issued.record.owner.as_str(), &issued.record.created_by), ("bob", &ada()));
+        assert_eq!(world.heard(), ["issued"]);
+    }
+
+    #[test]
+    fn an_owner_has_as_many_live_tokens_as_the_policy_says() {
+        let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(2)));
+        let issue = |owner: &str| now(world.tokens.issue(&ada(), new(owner))).map_err(|error| error.kind());
+        let first = issue("ada").unwrap();
+        assert!(issue("ada").is_ok());
+        assert_eq!(issue("ada").err(), Some(ErrorKind::Limit));
+        assert!(issue("bob").is_ok());
+        now(world.tokens.revoke(&ada(), &first.record.key(), RevocationReason::default())).unwrap();
+        assert!(issue("ada").is_ok());
+    }
+
+    #[test]
+    fn a_token_that_works_issues_within_itself() {
+        let world = World::new();
+        let by = delegation(&world);
+        let issued = now(world.tokens.issue(&ada(), new("ada").within(&by))).unwrap();
+        assert_eq!(issued.record.created_by, by.actor());
+    }
+
+    #[test]
+    fn a_token_that_was_revoked_since_issues_none() {
+        let world = World::new();
+        let by = delegation(&world);
+        now(world.tokens.revoke(&ada(), &by.key(), RevocationReason::default())).unwrap();
+        let refused = now(world.tokens.issue(&ada(), new("ada").within(&by))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::IssuerEnded(Rejection::Revoked));
+    }
+
+    #[test]
+    fn a_change_of_the_issuing_token_is_judged_again_a_number_of_times() {
+        let world = World::new();
+        world.fail(StoreErrorKind::IssuerChanged, TRIES - 1);
+        assert!(now(world.tokens.issue(&ada(), new("ada"))).is_ok());
+        world.fail(StoreErrorKind::IssuerChanged, TRIES);
+        let refused = now(world.tokens.issue(&ada(), new("ada"))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        world.fail(StoreErrorKind::Unavailable, 1);
+        assert_eq!(now(world.tokens.issue(&ada(), new("ada"))).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    struct Suspended;
+
+    impl Owners for Suspended {
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            Ok(OwnerState::Suspended)
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_suspended_owner_issues_none() {
+        let world = World::new();
+        let by = delegation(&world);
+        let world = world.with(|tokens| tokens.with_owners(Suspended));
+        let refused = now(world.tokens.issue(&ada(), new("ada").within(&by))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::IssuerEnded(Rejection::OwnerSuspended));
     }
 }

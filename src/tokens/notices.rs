@@ -89,3 +89,65 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(self.store.acknowledge_notice(&notice.key, notice.stage).await?.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::sample::{DAY, MS};
+    use crate::store::ready::now;
+    use crate::tokens::sample::World;
+
+    fn claim(world: &World, most: usize) -> Result<Vec<Notice>, ErrorKind> {
+        now(world.tokens.claim_notices(DAY, PageSize::clamped(most))).map_err(|error| error.kind())
+    }
+
+    /// A token in each of these projects, of which the notice of a week is due.
+    fn world(names: &[&str]) -> World {
+        let world = World::new();
+        for name in names {
+            world.issued(name);
+        }
+        world.advance(23 * DAY);
+        world
+    }
+
+    #[test]
+    fn a_notice_is_claimed_once_in_a_lease_until_it_is_acknowledged() {
+        let world = world(&["145"]);
+        let claimed = claim(&world, 10).unwrap();
+        assert_eq!((claimed.len(), claimed[0].id.stage), (1, NoticeStage::Week));
+        assert_eq!(claimed[0].view.key(), claimed[0].id.key);
+        assert_eq!(world.heard(), ["expiring"]);
+        world.advance(DAY - MS);
+        assert_eq!(claim(&world, 10), Ok(vec![]));
+        world.advance(MS);
+        assert_eq!(claim(&world, 10).unwrap()[0].id, claimed[0].id);
+        assert!(now(world.tokens.acknowledge_notice(&claimed[0].id)).unwrap());
+        assert_eq!(claim(&world, 10), Ok(vec![]));
+        let nobody = TokenKey { id: crate::rules::sample::id('1'), ..claimed[0].id.key };
+        assert!(!now(world.tokens.acknowledge_notice(&NoticeId { key: nobody, ..claimed[0].id })).unwrap());
+    }
+
+    #[test]
+    fn notices_are_claimed_in_all_projects_up_to_the_number_asked_for() {
+        let world = world(&["145", "146", "147"]);
+        assert_eq!(claim(&world, 2).unwrap().len(), 2);
+        assert_eq!(claim(&world, 2).unwrap().len(), 1);
+        assert_eq!(claim(&world, 2).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_project_that_fails_is_told_once_the_others_have_no_notice_left() {
+        let world = world(&["145", "146"]);
+        world.take_down("145");
+        assert_eq!(claim(&world, 10).unwrap().len(), 1);
+        assert_eq!(claim(&world, 10), Err(ErrorKind::Partial));
+    }
+
+    #[test]
+    fn a_notice_is_named_by_its_token_and_stage() {
+        let id = NoticeId { key: crate::rules::sample::record().key(), stage: NoticeStage::Day };
+        assert_eq!(id.to_string(), format!("145/{}/day", id.key.id));
+    }
+}

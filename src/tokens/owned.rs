@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::rotate::Rotated;
 use super::service::Tokens;
 use crate::rules::error::{Error, ErrorKind};
-use crate::rules::mint::{Issued, NewToken};
+use crate::rules::mint::Issued;
+use crate::rules::new_token::NewToken;
 use crate::rules::record::{RevocationReason, TokenRecord};
 use crate::rules::rotation::Rotation;
 use crate::rules::view::TokenView;
@@ -160,5 +161,85 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
             Some(record) if record.owner == self.owner => Ok(record.key()),
             _ => Err(ErrorKind::NotFound.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, ada};
+    use crate::rules::status::Status;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+
+    fn kind<T>(outcome: Result<T, Error>) -> Option<ErrorKind> {
+        outcome.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn an_owner_has_every_verb_for_their_own_tokens() {
+        let world = World::new();
+        let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
+        let record = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record;
+        assert_eq!((record.owner.as_str(), record.created_by.clone()), ("ada", ada()));
+        let id = record.id;
+        assert_eq!(now(of.get(&id)).unwrap().map(|view| view.key()), Some(record.key()));
+        assert_eq!(now(of.rename(&id, "other".parse().unwrap())).unwrap().name.as_str(), "other");
+        assert_eq!(now(of.disable(&id)).unwrap().status, Status::Disabled);
+        assert_eq!(now(of.enable(&id)).unwrap().status, Status::Active);
+        assert!(now(of.rotate(&id, Rotation::with_grace(DAY))).unwrap().old.rotated_to.is_some());
+        let revoked = now(of.revoke(&id)).unwrap().revoked.unwrap();
+        assert_eq!((revoked.by, revoked.reason), (ada(), RevocationReason::Unspecified));
+        let other = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record.id;
+        let revoked = now(of.revoke_because(&other, RevocationReason::KeyCompromise)).unwrap().revoked.unwrap();
+        assert_eq!(revoked.reason, RevocationReason::KeyCompromise);
+    }
+
+    #[test]
+    fn a_token_of_another_owner_or_project_is_not_found() {
+        let world = World::new();
+        let id = world.issued("145").record.id;
+        for (owner, name) in [("bob", "145"), ("ada", "146")] {
+            let of = world.tokens.of(&owner.parse().unwrap(), &project(name));
+            assert_eq!(now(of.get(&id)).unwrap(), None);
+            let outcomes = [
+                kind(now(of.rename(&id, "other".parse().unwrap()))),
+                kind(now(of.disable(&id))),
+                kind(now(of.enable(&id))),
+                kind(now(of.rotate(&id, Rotation::with_grace(DAY)))),
+                kind(now(of.revoke(&id))),
+                kind(now(of.revoke_because(&id, RevocationReason::KeyCompromise))),
+            ];
+            assert_eq!(outcomes, [Some(ErrorKind::NotFound); 6]);
+        }
+        let of_ada = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
+        let elsewhere = world.tokens.of(&"ada".parse().unwrap(), &project("146"));
+        let of_bob = world.tokens.of(&"bob".parse().unwrap(), &project("145"));
+        for new in [elsewhere.new_token("CI".parse().unwrap()), of_bob.new_token("CI".parse().unwrap())] {
+            assert_eq!(kind(now(of_ada.issue(new))), Some(ErrorKind::NotFound));
+        }
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn a_list_holds_the_owners_tokens_whatever_the_query_says() {
+        let world = World::new();
+        let id = world.issued("145").record.id;
+        world.issued("146");
+        let of_bob = world.tokens.of(&"bob".parse().unwrap(), &project("145"));
+        now(of_bob.issue(of_bob.new_token("CI".parse().unwrap()))).unwrap();
+        let of_ada = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
+        let query = ListQuery { owner: Some("bob".parse().unwrap()), ..ListQuery::new(project("146")) };
+        let listed = now(of_ada.list(&query)).unwrap().items;
+        assert_eq!(listed.iter().map(|view| view.id).collect::<Vec<_>>(), [id]);
+    }
+
+    #[test]
+    fn another_actor_is_recorded() {
+        let world = World::new();
+        let of = world.tokens.of(&"ada".parse().unwrap(), &project("145")).by("root".parse().unwrap());
+        let record = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record;
+        assert_eq!((record.created_by.as_str(), record.owner.as_str()), ("root", "ada"));
+        assert_eq!(now(of.revoke(&record.id)).unwrap().revoked.unwrap().by.as_str(), "root");
     }
 }

@@ -65,3 +65,49 @@ impl<O: Owners> ErasedOwners for O {
         Box::pin(Owners::state(self, owner, project))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ready::now;
+
+    /// Knows ada at once, and looks up the others.
+    struct Directory;
+
+    impl Owners for Directory {
+        fn known(&self, owner: &OwnerId, _: &ProjectId) -> Option<OwnerState> {
+            (owner.as_str() == "ada").then_some(OwnerState::Suspended)
+        }
+
+        async fn state(&self, _: &OwnerId, project: &ProjectId) -> Result<OwnerState, OwnersError> {
+            if project.as_str() == "145" { Ok(OwnerState::OutsideProject) } else { Err("no directory".into()) }
+        }
+    }
+
+    struct Plain;
+
+    impl Owners for Plain {
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            Ok(OwnerState::Active)
+        }
+    }
+
+    #[test]
+    fn an_arc_and_an_erased_directory_answer_as_the_directory_does() {
+        let (ada, bob): (OwnerId, OwnerId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        let (here, there): (ProjectId, ProjectId) = ("145".parse().unwrap(), "146".parse().unwrap());
+        let shared = Arc::new(Directory);
+        assert_eq!(Owners::known(&shared, &ada, &here), Some(OwnerState::Suspended));
+        assert_eq!(Owners::known(&shared, &bob, &here), None);
+        assert_eq!(now(Owners::state(&shared, &bob, &here)).unwrap(), OwnerState::OutsideProject);
+        let erased: Arc<dyn ErasedOwners> = Arc::new(shared);
+        assert_eq!(erased.known(&ada, &here), Some(OwnerState::Suspended));
+        assert_eq!(now(erased.state(&bob, &here)).unwrap(), OwnerState::OutsideProject);
+        assert_eq!(now(erased.state(&bob, &there)).unwrap_err().to_string(), "no directory");
+    }
+
+    #[test]
+    fn a_directory_knows_nothing_at_once_unless_it_says_so() {
+        assert_eq!(Owners::known(&Plain, &"ada".parse().unwrap(), &"145".parse().unwrap()), None);
+    }
+}

@@ -1,7 +1,8 @@
 //! Walking through all projects of a store.
 
 use super::service::Tokens;
-use crate::rules::error::{Error, PartialFailure};
+use crate::rules::error::Error;
+use crate::rules::partial_failure::PartialFailure;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
@@ -84,5 +85,69 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// A walk through the projects that a query names.
     pub(super) fn walk(&self, query: ProjectsQuery) -> Walk<'_, S> {
         Walk { projects: self.projects(query), failed: Vec::new(), count: 0, error: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+    use crate::words::store_error::StoreErrorKind;
+
+    #[test]
+    fn projects_are_named_over_as_many_pages_as_it_takes() {
+        let world = World::new();
+        let names: Vec<ProjectId> = (100..=PageSize::default().get() + 101).map(|n| project(&n.to_string())).collect();
+        for name in &names {
+            world.issued(name.as_str());
+        }
+        let mut projects = world.tokens.projects(ProjectsQuery { most: PageSize::clamped(1), ..Default::default() });
+        let mut found = Vec::new();
+        while let Some(next) = now(projects.next()).unwrap() {
+            found.push(next);
+        }
+        assert_eq!(found, names);
+        assert_eq!(now(projects.next()).unwrap(), None, "the end stays the end");
+    }
+
+    #[test]
+    fn a_walk_sums_up_and_names_where_it_failed() {
+        let world = World::new();
+        for name in ["145", "146", "147"] {
+            world.issued(name);
+        }
+        let mut walk = world.tokens.walk(ProjectsQuery::default());
+        let mut outcomes = [Ok(2), Err(StoreErrorKind::Corrupt.into()), Ok(3)].into_iter();
+        while let Some(next) = now(walk.next()) {
+            walk.note(next, outcomes.next().unwrap());
+        }
+        let failed = walk.end().unwrap_err();
+        let expected = PartialFailure { failed: vec![project("146")], after: Some(project("147")), count: 5 };
+        assert_eq!((failed.kind(), failed.partial()), (ErrorKind::Partial, Some(&expected)));
+        assert_eq!(failed.store().map(StoreError::kind), Some(StoreErrorKind::Corrupt));
+    }
+
+    #[test]
+    fn a_walk_without_a_failure_gives_the_sum() {
+        let world = World::new();
+        let mut walk = world.tokens.walk(ProjectsQuery::default());
+        walk.note(project("145"), Ok(2));
+        walk.note(project("146"), Ok(3));
+        assert_eq!(walk.end().unwrap(), 5);
+    }
+
+    #[test]
+    fn a_walk_ends_where_the_projects_cannot_be_listed() {
+        let world = World::new();
+        world.issued("145");
+        world.store.unlisted.store(true, Ordering::SeqCst);
+        let mut walk = world.tokens.walk(ProjectsQuery::default());
+        assert_eq!(now(walk.next()), None);
+        let failed = walk.end().unwrap_err();
+        assert_eq!(failed.partial(), Some(&PartialFailure { failed: vec![], after: None, count: 0 }));
     }
 }

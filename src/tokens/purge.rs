@@ -41,3 +41,50 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::{DAY, MS, ada};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+
+    #[test]
+    fn a_record_is_kept_for_the_time_after_its_end() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let live = world.issued("145").record.key();
+        now(world.tokens.revoke(&ada(), &key, RevocationReason::default())).unwrap();
+        world.advance(DAY);
+        assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 0);
+        world.advance(MS);
+        assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 1);
+        assert_eq!(now(world.tokens.get(&key)).unwrap(), None);
+        assert!(now(world.tokens.get(&live)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_purge_goes_on_behind_a_project_that_fails() {
+        let world = World::new();
+        for name in ["145", "146"] {
+            world.issued(name);
+        }
+        world.advance(31 * DAY);
+        world.take_down("145");
+        let failed = now(world.tokens.purge(Duration::ZERO)).unwrap_err();
+        let partial = failed.partial().unwrap();
+        assert_eq!((failed.kind(), &partial.failed, partial.count), (ErrorKind::Partial, &vec![project("145")], 1));
+    }
+
+    #[test]
+    fn a_purge_takes_more_rows_than_one_batch() {
+        let world = World::new();
+        for _ in 0..=PageSize::MAX.get() {
+            world.issued("145");
+        }
+        world.advance(31 * DAY);
+        assert_eq!(now(world.tokens.purge(Duration::ZERO)).unwrap(), PageSize::MAX.get() as u64 + 1);
+    }
+}

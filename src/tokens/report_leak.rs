@@ -99,3 +99,65 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::sample::{DAY, ada};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, mistyped};
+    use crate::words::store_error::StoreErrorKind;
+
+    fn report(world: &World, text: &str) -> Result<LeakOutcome, ErrorKind> {
+        now(world.tokens.report_leak(&ada(), &LeakedToken::new(text).unwrap())).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_reported_token_is_revoked_once_and_known_again() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let text = issued.token.expose_secret();
+        let first = report(&world, text).unwrap();
+        assert!(matches!(&first, LeakOutcome::Revoked(view) if view.key() == issued.record.key()));
+        assert_eq!(world.heard(), ["revoked", "leaked"]);
+        let revoked = world.stored(&issued.record.key()).revoked.clone().unwrap();
+        assert_eq!(revoked.reason, RevocationReason::KeyCompromise);
+        let again = report(&world, text).unwrap();
+        assert!(matches!(&again, LeakOutcome::RevokedBefore(_)));
+        assert_eq!(again.token(), first.token());
+        assert_eq!(world.heard(), ["leaked"]);
+    }
+
+    #[test]
+    fn a_token_that_has_expired_is_revoked_too() {
+        let world = World::new();
+        let issued = world.issued("145");
+        world.advance(31 * DAY);
+        assert!(matches!(report(&world, issued.token.expose_secret()), Ok(LeakOutcome::Revoked(_))));
+    }
+
+    #[test]
+    fn a_mistyped_text_ends_nobodys_token() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let text = issued.token.expose_secret();
+        let mistyped = mistyped(text);
+        assert_eq!(report(&world, &mistyped), Ok(LeakOutcome::NotOurs));
+        assert_eq!(LeakOutcome::NotOurs.token(), None);
+        assert!(world.stored(&issued.record.key()).revoked.is_none());
+        assert_eq!(report(&World::new(), text), Ok(LeakOutcome::NotOurs), "unknown there");
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn a_report_that_the_store_failed_is_to_be_repeated() {
+        let world = World::new();
+        let issued = world.issued("145");
+        world.fail(StoreErrorKind::Unavailable, 1);
+        assert_eq!(report(&world, issued.token.expose_secret()), Err(ErrorKind::Unavailable));
+        assert_eq!(world.heard(), ["revoke_failed"]);
+        world.take_down("145");
+        assert_eq!(report(&world, issued.token.expose_secret()), Err(ErrorKind::Unavailable));
+    }
+}

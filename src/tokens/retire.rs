@@ -78,3 +78,65 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         self.retire_key(number).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rules::sample::{DAY, ada};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, ring};
+
+    fn number(number: u8) -> KeyNumber {
+        KeyNumber::new(number).unwrap()
+    }
+
+    /// Two tokens on key 1, of which one has ended, and one on key 2, which mints.
+    fn world() -> World {
+        let old = World::over(Arc::default(), ring(&[1]));
+        old.issued("145");
+        let ended = old.issued("146").record.key();
+        now(old.tokens.revoke(&ada(), &ended, RevocationReason::default())).unwrap();
+        let world = World::over(old.store, ring(&[1, 2]));
+        world.issued("145");
+        world
+    }
+
+    fn retire(world: &World, key: u8) -> Result<(), ErrorKind> {
+        now(world.tokens.retire_key(number(key))).map(drop).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_tokens_of_a_key_are_counted_in_all_projects() {
+        let world = world();
+        let used = |key| now(world.tokens.key_use(number(key))).unwrap();
+        assert_eq!(used(1), KeyUse { live: 1, dead: 1 });
+        assert_eq!(used(2), KeyUse { live: 1, dead: 0 });
+        assert_eq!(used(3), KeyUse::default());
+        world.advance(30 * DAY);
+        assert_eq!(used(1), KeyUse { live: 0, dead: 2 });
+    }
+
+    #[test]
+    fn a_key_is_retired_once_no_live_token_needs_it() {
+        let world = world();
+        assert_eq!(retire(&world, 2), Err(ErrorKind::KeyMints));
+        assert_eq!(retire(&world, 1), Err(ErrorKind::KeyInUse { live: 1 }));
+        world.advance(30 * DAY);
+        assert_eq!(retire(&world, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_key_is_retired_by_force_with_its_tokens() {
+        let world = world();
+        let force = |key| {
+            let retired = now(world.tokens.retire_key_by_force(&ada(), number(key), RevocationReason::KeyCompromise));
+            retired.map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(force(2), Err(ErrorKind::KeyMints));
+        assert_eq!(now(world.tokens.key_use(number(2))).unwrap().live, 1);
+        assert_eq!(force(1), Ok(()));
+        assert_eq!(now(world.tokens.key_use(number(1))).unwrap(), KeyUse { live: 0, dead: 2 });
+    }
+}

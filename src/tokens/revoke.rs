@@ -1,4 +1,4 @@
-//! Ending tokens for ever: one, one that is known by its secret, and groups.
+//! Ending tokens for ever: one, and those that are known by their text.
 
 use std::sync::Arc;
 
@@ -8,11 +8,8 @@ use crate::rules::error::{Error, ErrorKind};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
-use crate::store::query::{ListQuery, PageSize};
 use crate::words::credential::Credential;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::TokenKey;
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
@@ -98,126 +95,68 @@ impl<S: TokenStore> Tokens<S> {
         }
         outcome
     }
-
-    /// Revokes all tokens of a group in one project, and returns how many this call revoked.
-    ///
-    /// Once it returns `Ok`, no token of the group that existed before the call works, however many there are. Nor does any of
-    /// their successors, of an owner's or a family's tokens. If the group is all created before a time or all of a key, only
-    /// the successors that are made during the call are revoked too: one that was made before it, and is not of the group
-    /// itself, lives on. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay expired
-    /// instead of revoked.
-    ///
-    /// # Errors
-    /// Returns [`Error`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
-    pub async fn revoke_group(
-        &self,
-        actor: &Actor,
-        project: &ProjectId,
-        group: &RevokeGroup,
-        reason: RevocationReason,
-    ) -> Result<u64, Error> {
-        Ok(self.revoke_in(actor, project, group, reason).await?)
-    }
-
-    async fn revoke_in(
-        &self,
-        actor: &Actor,
-        project: &ProjectId,
-        group: &RevokeGroup,
-        reason: RevocationReason,
-    ) -> Result<u64, StoreError> {
-        let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
-        let revoked = match group {
-            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await,
-            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await,
-            RevokeGroup::CreatedBefore(time) => {
-                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await
-            }
-            RevokeGroup::KeyNumber(number) => {
-                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await
-            }
-        };
-        if revoked.is_err() {
-            self.tell(Event::GroupRevokeFailed { project: *project, group, actor, reason });
-        }
-        let count = revoked?;
-        if count > 0 {
-            self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
-        }
-        Ok(count)
-    }
-
-    async fn revoke_batches(
-        &self,
-        project: &ProjectId,
-        batch: RevokeBatch,
-        revocation: &Revocation,
-    ) -> Result<u64, StoreError> {
-        let mut count = 0;
-        loop {
-            let BatchResult { count: revoked, done } =
-                self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
-            count += revoked;
-            // A batch that says it is the last, or that did nothing, ends it.
-            if done || revoked == 0 {
-                return Ok(count + self.revoke_new_successors(project, revocation).await?);
-            }
-        }
-    }
-
-    /// Revokes the successors that tokens of a batch got between two steps, and that are not of the batch themselves. The tokens
-    /// before them are revoked by now, so that no other comes.
-    async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
-        let (mut query, mut count) = (ListQuery::new(*project), 0);
-        query.most = PageSize::MAX;
-        loop {
-            let page = self.store.list(&query).await?;
-            for record in &page.items {
-                if record.created_at < revocation.at {
-                    return Ok(count);
-                }
-                let Some(id) = record.rotated_from else { continue };
-                let old = self.store.find(&TokenKey { project: *project, id }).await?;
-                if old.is_some_and(|old| old.revoked.as_ref() == Some(revocation)) {
-                    count += self.store.revoke_family(project, &record.family, revocation).await?;
-                }
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(count),
-            }
-        }
-    }
 }
 
-impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
-    /// were not revoked before.
-    ///
-    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
-    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
-    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
-    /// [`Owners`](crate::owners::Owners).
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Partial`] if the store fails in any project or cannot list them all:
-    /// [`Error::partial`] names the projects. What was revoked stays revoked; call it again until it returns `Ok`.
-    pub async fn revoke_everywhere(
-        &self,
-        actor: &Actor,
-        group: &RevokeGroup,
-        reason: RevocationReason,
-        after: Option<ProjectId>,
-    ) -> Result<u64, Error> {
-        let owner = match group {
-            RevokeGroup::Owner(owner) => Some(owner.clone()),
-            _ => None,
-        };
-        let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
-        while let Some(project) = walk.next().await {
-            let revoked = self.revoke_in(actor, &project, group, reason).await;
-            walk.note(project, revoked);
-        }
-        walk.end()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{MS, ada, id};
+    use crate::rules::status::Status;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, mistyped};
+    use crate::words::store_error::StoreErrorKind;
+
+    const REASON: RevocationReason = RevocationReason::CessationOfOperation;
+
+    #[test]
+    fn the_first_revocation_is_emitted_and_answers_the_second() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let first = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap();
+        assert_eq!((first.status, world.heard()), (Status::Revoked, vec!["revoked"]));
+        world.advance(MS);
+        let second = now(world.tokens.revoke(&"bob".parse().unwrap(), &key, RevocationReason::default())).unwrap();
+        assert_eq!((second, world.heard()), (first, vec![]));
+    }
+
+    #[test]
+    fn a_revocation_that_the_store_failed_may_have_been_done() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Unavailable, 1);
+        let failed = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap_err();
+        assert_eq!((failed.kind(), world.heard()), (ErrorKind::Unavailable, vec!["revoke_failed"]));
+        let nobody = TokenKey { id: id('1'), ..key };
+        assert_eq!(now(world.tokens.revoke(&ada(), &nobody, REASON)).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn presented_tokens_are_revoked_and_other_texts_are_none() {
+        let world = World::new();
+        let issued = [world.issued("145"), world.issued("145"), world.issued("145")];
+        let text = |at: usize| issued[at].token.expose_secret().to_owned();
+        let mistyped = mistyped(&text(2));
+        let texts = [text(0), "nothing".to_owned(), format!("Bearer {}", text(1)), mistyped];
+        now(world.tokens.revoke_presented(&ada(), &texts, REASON)).unwrap();
+        assert_eq!(world.heard(), ["revoked", "revoked"]);
+        let revoked = issued.each_ref().map(|issued| world.stored(&issued.record.key()).revoked.is_some());
+        assert_eq!(revoked, [true, true, false]);
+    }
+
+    #[test]
+    fn presented_tokens_after_a_failed_one_are_revoked_too() {
+        let world = World::new();
+        let (first, second) = (world.issued("145"), world.issued("145"));
+        world.fail(StoreErrorKind::Unavailable, 1);
+        let texts = [first.token.expose_secret(), second.token.expose_secret()];
+        let failed = now(world.tokens.revoke_presented(&ada(), texts, REASON)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
+        assert_eq!(world.heard(), ["revoke_failed", "revoked"]);
+        assert!(world.stored(&first.record.key()).revoked.is_none());
+        let down = world.issued("146");
+        world.take_down("146");
+        let failed = now(world.tokens.revoke_presented(&ada(), [down.token.expose_secret()], REASON)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
     }
 }

@@ -114,3 +114,104 @@ impl<S: TokenStore> Tokens<S> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, ada, id};
+    use crate::rules::status::Status;
+    use crate::store::contract::LastUse;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+
+    fn rotate(world: &World, key: &TokenKey) -> Result<Rotated, ErrorKind> {
+        now(world.tokens.rotate(&ada(), key, Rotation::with_grace(DAY))).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_rotation_stores_both_tokens_and_is_emitted() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let rotated = rotate(&world, &key).unwrap();
+        assert_eq!(world.heard(), ["rotated"]);
+        let (old, new) = (world.stored(&key), world.stored(&rotated.issued.record.key()));
+        assert_eq!(*new, *rotated.issued.record);
+        assert_eq!((old.rotated_to, new.rotated_from, new.family), (Some(new.id), Some(old.id), old.family));
+        assert_eq!(rotated.old, old.view(world.tokens.now()));
+        assert_eq!(rotated.old.status, Status::Active);
+    }
+
+    #[test]
+    fn a_token_is_rotated_once() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        rotate(&world, &key).unwrap();
+        assert_eq!(rotate(&world, &key).err(), Some(ErrorKind::AlreadyRotated));
+        let nobody = TokenKey { project: project("145"), id: id('1') };
+        assert_eq!(rotate(&world, &nobody).err(), Some(ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_successor_is_rotated_once_its_predecessor_has_stopped_working() {
+        let world = World::new();
+        let first = rotate(&world, &world.issued("145").record.key()).unwrap();
+        let second = first.issued.record.key();
+        let until = first.old.grace_until.unwrap();
+        world.advance(DAY - MS);
+        assert_eq!(rotate(&world, &second).err(), Some(ErrorKind::PredecessorInGrace(until)));
+        world.advance(MS);
+        assert!(rotate(&world, &second).is_ok());
+    }
+
+    #[test]
+    fn a_repeat_of_the_same_request_takes_the_place_of_the_first() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let repeatable = |request: &str| {
+            let rotation = Rotation::with_grace(DAY).with_retry(request.parse().unwrap(), DAY);
+            now(world.tokens.rotate(&ada(), &key, rotation)).map_err(|error| error.kind())
+        };
+        let first = repeatable("one").unwrap();
+        assert_eq!(repeatable("two").err(), Some(ErrorKind::AlreadyRotated));
+        world.heard();
+        let second = repeatable("one").unwrap();
+        assert_eq!(world.heard(), ["revoked", "rotated"]);
+        let superseded = world.stored(&first.issued.record.key()).revoked.clone().unwrap();
+        assert_eq!(superseded.reason, RevocationReason::Superseded);
+        assert_eq!(world.stored(&key).rotated_to, Some(second.issued.record.id));
+    }
+
+    #[test]
+    fn a_rotation_that_meets_a_change_is_judged_again_a_number_of_times() {
+        let world = World::new();
+        for fault in [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged] {
+            let key = world.issued("145").record.key();
+            world.fail(fault, TRIES);
+            assert_eq!(rotate(&world, &key).err(), Some(ErrorKind::Conflict));
+            assert_eq!(world.stored(&key).rotated_to, None);
+            world.fail(fault, TRIES - 1);
+            assert!(rotate(&world, &key).is_ok());
+        }
+        let key = world.issued("145").record.key();
+        world.fail(StoreErrorKind::Unavailable, 1);
+        assert_eq!(rotate(&world, &key).err(), Some(ErrorKind::Unavailable));
+    }
+
+    #[test]
+    fn a_predecessor_that_is_used_after_the_rotation_is_still_held_by_somebody() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let view = rotate(&world, &key).unwrap().issued.record.view(world.tokens.now());
+        let predecessor = || now(world.tokens.predecessor(&view)).unwrap().unwrap();
+        assert!(!predecessor().still_used);
+        for (used_at, held) in [(view.created_at, false), (view.created_at.saturating_add(MS), true)] {
+            now(world.store.rows.touch_many(&[LastUse { key, used_at }])).unwrap();
+            assert_eq!(predecessor().still_used, held);
+            assert_eq!(predecessor().view.id, key.id);
+        }
+        let first = predecessor().view;
+        assert!(now(world.tokens.predecessor(&first)).unwrap().is_none());
+        let purged = TokenView { rotated_from: Some(id('1')), ..view };
+        assert!(now(world.tokens.predecessor(&purged)).unwrap().is_none());
+    }
+}

@@ -184,3 +184,52 @@ impl<S: fmt::Debug> fmt::Debug for Tokens<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::{DAY, ada, at, id};
+    use crate::rules::status::Status;
+    use crate::store::memory::MemoryStore;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project, ring};
+
+    #[test]
+    fn a_service_has_what_it_was_given() {
+        let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(3)));
+        assert_eq!(world.tokens.policy().most_live_per_owner(), Some(3));
+        assert_eq!(world.tokens.now(), at(0));
+        assert_eq!(world.tokens.keyring().minting_key(), ring(&[1]).minting_key());
+        assert!(Arc::ptr_eq(world.tokens.store(), &world.store));
+        assert!(world.tokens.counts().is_some());
+        assert!(Tokens::new(ring(&[1]), MemoryStore::new()).counts().is_none(), "without events");
+    }
+
+    #[test]
+    fn the_rule_on_disuse_is_applied_only_where_last_uses_are_written() {
+        let policy = || Policy::default().with_max_unused(DAY);
+        let without = World::new().with(|tokens| tokens.with_policy(policy())).tokens;
+        assert_eq!((without.applied.max_unused(), without.policy().max_unused()), (None, Some(DAY)));
+        let before = World::new().with(|tokens| tokens.with_usage(Usage::default()).with_policy(policy())).tokens;
+        let after = World::new().with(|tokens| tokens.with_policy(policy()).with_usage(Usage::default())).tokens;
+        assert_eq!((before.applied.max_unused(), after.applied.max_unused()), (Some(DAY), Some(DAY)));
+    }
+
+    #[test]
+    fn tokens_are_shown_as_they_are_now() {
+        let world = World::new();
+        let key = world.issued("145").record.key();
+        let get = |key: &TokenKey| now(world.tokens.get(key)).unwrap();
+        assert_eq!(get(&key).unwrap().status, Status::Active);
+        assert_eq!(get(&TokenKey { id: id('1'), ..key }), None);
+        world.advance(30 * DAY);
+        assert_eq!(get(&key).unwrap().status, Status::Expired);
+        let listed = now(world.tokens.list(&ListQuery::new(project("145")))).unwrap();
+        assert_eq!(listed.items, [get(&key).unwrap()]);
+        now(world.tokens.revoke(&ada(), &key, RevocationReason::default())).unwrap();
+        assert_eq!(get(&key).unwrap().status, Status::Revoked, "dead or alive");
+        world.take_down("145");
+        assert!(now(world.tokens.get(&key)).is_err());
+    }
+}

@@ -122,3 +122,95 @@ impl Usage {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{MS, at, record};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn usage() -> Usage {
+        Usage::default().with_resolution(SECOND)
+    }
+
+    fn times(usage: &Usage) -> Vec<Timestamp> {
+        usage.take().into_iter().map(|touch| touch.used_at).collect()
+    }
+
+    #[test]
+    fn a_use_is_noted_unless_one_was_written_less_than_a_resolution_ago() {
+        let key = record().key();
+        for (stored, noted) in
+            [(None, true), (Some(-1000), true), (Some(-999), false), (Some(0), false), (Some(5), false)]
+        {
+            let usage = usage();
+            usage.note(key, stored.map(at), at(0));
+            assert_eq!(times(&usage), if noted { vec![at(0)] } else { vec![] }, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_moves_forwards_with_each_use() {
+        let (usage, key) = (usage(), record().key());
+        for time in [5, 7, 6] {
+            usage.note(key, None, at(time));
+        }
+        assert_eq!(usage.last_noted(&key), Some(at(7)));
+        assert_eq!(times(&usage), [at(7)]);
+    }
+
+    #[test]
+    fn a_use_that_was_taken_is_noted_again_after_a_resolution() {
+        let (usage, key) = (usage(), record().key());
+        usage.note(key, None, at(0));
+        assert_eq!(times(&usage), [at(0)]);
+        usage.note(key, None, at(999));
+        assert_eq!(times(&usage), []);
+        usage.note(key, None, at(1000));
+        assert_eq!(times(&usage), [at(1000)]);
+    }
+
+    #[test]
+    fn what_was_not_written_waits_again() {
+        let (usage, key) = (usage(), record().key());
+        usage.note(key, None, at(0));
+        let taken = usage.take();
+        assert_eq!(times(&usage), []);
+        usage.put_back(&taken);
+        assert_eq!(times(&usage), [at(0)]);
+        usage.note(key, None, at(5000));
+        usage.put_back(&taken);
+        assert_eq!(times(&usage), [at(5000)], "a later use stays the later one");
+    }
+
+    #[test]
+    fn no_more_tokens_are_remembered_than_there_is_room_for() {
+        let usage = usage().with_capacity(1);
+        let (first, second) = (record().key(), TokenKey { id: crate::rules::sample::id('2'), ..record().key() });
+        usage.note(first, None, at(0));
+        usage.note(second, None, at(0));
+        usage.note(first, None, at(1));
+        assert_eq!((usage.last_noted(&first), usage.last_noted(&second)), (Some(at(1)), None));
+    }
+
+    #[test]
+    fn what_was_written_a_resolution_ago_is_forgotten() {
+        let (usage, key) = (usage(), record().key());
+        usage.note(key, None, at(0));
+        usage.forget_old(at(5000));
+        assert_eq!(usage.last_noted(&key), Some(at(0)), "it waits");
+        usage.take();
+        usage.forget_old(at(999));
+        assert_eq!(usage.last_noted(&key), Some(at(0)));
+        usage.forget_old(at(1000));
+        assert_eq!(usage.last_noted(&key), None);
+    }
+
+    #[test]
+    fn the_lag_is_the_resolution_and_the_time_between_two_flushes() {
+        assert_eq!(usage().with_flush_interval(MS).lag(), SECOND + MS);
+        assert_eq!(usage().with_flush_interval(Duration::MAX).lag(), Duration::MAX);
+        assert_eq!(Usage::default().lag(), 120 * SECOND);
+    }
+}

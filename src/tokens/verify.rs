@@ -1,57 +1,21 @@
-//! Verifying and explaining a presented token, and checking again one that was verified.
+//! Verifying a presented token, and checking again one that was verified.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use super::emit::Shown;
+use super::found::Ask;
 use super::service::Tokens;
 use super::verify_error::{VerifyError, Why};
 use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::check::Verified;
-use crate::rules::error::Error;
-use crate::rules::explain::Explanation;
 use crate::rules::outside::LaterUses;
 use crate::rules::owner::OwnerState;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::{ReadResult, TokenStore};
-use crate::words::digest::Digest;
 use crate::words::ids::TokenKey;
-use crate::words::presented::PresentedToken;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::{StoreError, StoreErrorKind};
-
-/// What the store has for a presented token.
-struct Found<'a> {
-    /// Its parts, unless it is of an earlier system.
-    token: Option<PresentedToken<'a>>,
-    digest: Digest,
-    recent: ReadResult,
-}
-
-/// How a record is asked for.
-#[derive(Clone, Copy)]
-enum Ask {
-    /// As a verification may.
-    Recent,
-    Now,
-}
-
-impl Found<'_> {
-    fn key(&self) -> Option<TokenKey> {
-        let imported = || self.recent.record.as_ref().map(|record| record.key());
-        self.token.as_ref().map(PresentedToken::key).or_else(imported)
-    }
-
-    fn prove(self) -> Result<Proven, Rejection> {
-        let Self { token, digest, recent } = self;
-        // An imported one is found by its secret, and its text names nothing.
-        let names = |record: &TokenRecord| {
-            token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
-        };
-        prove(&digest, recent.record, names)
-    }
-}
 
 impl<S: TokenStore> Tokens<S> {
     /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
@@ -151,7 +115,7 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// What is known of a token's uses beyond its record, which was so old when it was answered.
-    fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
+    pub(super) fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
         let Some(usage) = &self.usage else { return LaterUses::default() };
         LaterUses { noted: usage.last_noted(&record.key()), lag: usage.lag().saturating_add(age) }
     }
@@ -175,41 +139,6 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    async fn found<'t>(&self, text: &'t [u8], ask: Ask) -> Result<Found<'t>, VerifyError> {
-        let token = match PresentedToken::parse(text, &self.keyring) {
-            Ok(token) => token,
-            Err(rejection) => return self.found_imported(text, rejection).await,
-        };
-        let key = token.key();
-        let recent = match ask {
-            Ask::Recent => self.store.find_recent(&key).await,
-            Ask::Now => self.store.find(&key).await.map(ReadResult::now),
-        };
-        let recent = recent.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
-        Ok(Found { digest: *token.digest(), token: Some(token), recent })
-    }
-
-    /// A text that is none of ours may be one of an earlier system.
-    async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
-        // Whose checksum is right, is ours: forged ones reach no store.
-        let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
-        let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
-        match imports.find(&self.store, &self.keyring, text).await {
-            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: ReadResult::now(record) }),
-            Ok(None) => Err(rejection.into()),
-            Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
-        }
-    }
-
-    /// The record of a presented token whose secret is right, dead or alive.
-    pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        match self.found(text, Ask::Now).await {
-            Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),
-            Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
-            Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
-        }
-    }
-
     pub(super) async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
         let Some(owners) = &self.owners else { return Ok(OwnerState::Active) };
         if let Some(known) = owners.known(&record.owner, &record.project) {
@@ -220,44 +149,155 @@ impl<S: TokenStore> Tokens<S> {
             .await
             .map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
     }
+}
 
-    /// Explains a presented token to support staff: which checks it fails, and what its record says. Counts as no use.
-    ///
-    /// # Errors
-    /// Returns [`Error`] if the store, or the question for the owner, fails.
-    ///
-    /// ```
-    /// # use keyfob::{Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, SystemClock, Tokens, clock::FixedClock, record::RevocationReason};
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let clock = FixedClock::new(SystemClock.now());
-    /// # let tokens = Tokens::new(Keyring::unkeyed(Prefix::new("acme_pat")?), MemoryStore::new()).with_clock(clock.clone());
-    /// # let (project, other) = (ProjectId::new("145")?, ProjectId::new("146")?);
-    /// # let issued = tokens.issue(&Actor::new("ada")?, NewToken::new(project, OwnerId::new("ada")?, Name::new("CI")?)).await?;
-    /// # let text = issued.token.expose_secret();
-    /// clock.advance(core::time::Duration::from_secs(31 * 24 * 60 * 60));
-    /// let explanation = tokens.explain(text, &Access::to(&other, &[])).await?;
-    /// assert_eq!(explanation.fails, [Rejection::Expired, Rejection::Project]);
-    /// assert!(explanation.to_string().ends_with("\"CI\" of ada: fails expired, project"));
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
-    /// ```
-    pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, Error>
-    where
-        T: AsRef<[u8]> + Sync + ?Sized,
-        P: ProjectRequirement,
-    {
-        let found = match self.found(token.as_ref(), Ask::Now).await {
-            Ok(found) => found,
-            Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
-            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error.into()),
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::policy::Policy;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::{DAY, MS, ada, at};
+    use crate::store::ready::now;
+    use crate::tokens::owners::{Owners, OwnersError};
+    use crate::tokens::sample::{World, mistyped, project};
+    use crate::tokens::usage::Usage;
+    use crate::words::clock::{Clock as _, FixedClock};
+    use crate::words::digest::Digest;
+    use crate::words::ids::ProjectId;
+    use crate::words::keyring::Keyring;
+    use crate::words::pepper::Pepper;
+    use crate::words::text::OwnerId;
+
+    fn verify(world: &World, text: &str) -> Result<Verified, Option<Rejection>> {
+        let access = Access::to(&project("145"), &[]);
+        now(world.tokens.verify(text, &access)).map_err(|error| error.rejection())
+    }
+
+    #[test]
+    fn a_token_is_verified_by_its_text() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let text = issued.token.expose_secret();
+        let verified = verify(&world, text).unwrap();
+        assert_eq!((verified.key(), verified.age()), (issued.record.key(), Duration::ZERO));
+        assert_eq!(verify(&world, &mistyped(text)).err(), Some(Some(Rejection::Checksum)));
+        // Of a service with another pepper.
+        let forged =
+            World::over(Arc::default(), Keyring::new("acme_pat".parse().unwrap(), Pepper::generate().unwrap()));
+        let forged = forged.issued("145");
+        assert_eq!(verify(&world, forged.token.expose_secret()).err(), Some(Some(Rejection::Tag)));
+        assert_eq!(verify(&World::new(), text).err(), Some(Some(Rejection::Unknown)));
+        assert_eq!(verify(&world, "").err(), Some(Some(Rejection::Length)));
+        assert_eq!(world.heard(), ["verified", "failed", "failed", "failed"]);
+        let counts = world.tokens.counts().unwrap();
+        assert_eq!((counts.verified, counts.all_rejected()), (1, 3));
+    }
+
+    #[test]
+    fn a_token_works_until_its_end_and_is_told_what_ended_it() {
+        let world = World::new();
+        let issued = world.issued("145");
+        world.advance(30 * DAY - MS);
+        assert!(verify(&world, issued.token.expose_secret()).is_ok());
+        world.advance(MS);
+        assert_eq!(verify(&world, issued.token.expose_secret()).err(), Some(Some(Rejection::Expired)));
+        let elsewhere = world.issued("146");
+        assert_eq!(verify(&world, elsewhere.token.expose_secret()).err(), Some(Some(Rejection::Project)));
+    }
+
+    #[test]
+    fn a_store_that_fails_neither_passes_nor_rejects() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let verified = verify(&world, issued.token.expose_secret()).unwrap();
+        world.take_down("145");
+        let access = Access::to(&project("145"), &[]);
+        let failed = now(world.tokens.verify(issued.token.expose_secret(), &access)).unwrap_err();
+        assert_eq!((failed.rejection(), failed.key()), (None, Some(issued.record.key())));
+        assert_eq!(failed.store_error().map(StoreError::kind), Some(StoreErrorKind::Unavailable));
+        assert!(now(world.tokens.recheck(&verified, &access)).unwrap_err().store_error().is_some());
+        let explained = now(world.tokens.explain(issued.token.expose_secret(), &access)).unwrap_err();
+        assert_eq!(explained.kind(), ErrorKind::Unavailable);
+        assert_eq!(world.tokens.counts().unwrap().unavailable, 2);
+    }
+
+    #[test]
+    fn a_check_once_more_finds_what_has_changed_since() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let verified = verify(&world, issued.token.expose_secret()).unwrap();
+        let again = || {
+            let access = Access::to(&project("145"), &[]);
+            now(world.tokens.recheck(&verified, &access)).map_err(|error| error.rejection())
         };
-        let proven = match found.prove() {
-            Ok(proven) => proven,
-            Err(rejection) => return Ok(Explanation::of_text(rejection)),
-        };
-        let owner = self.owner_state(proven.record()).await?;
-        let later = |record: &TokenRecord| self.later_uses(record, Duration::ZERO);
-        Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now(), later))
+        assert_eq!(again().unwrap().key(), verified.key());
+        now(world.tokens.revoke(&ada(), &verified.key(), RevocationReason::default())).unwrap();
+        assert_eq!(again().err(), Some(Some(Rejection::Revoked)));
+        world.advance(MS);
+        now(world.tokens.purge(Duration::ZERO)).unwrap();
+        assert_eq!(again().err(), Some(Some(Rejection::Unknown)));
+        let other = TokenRecord { digest: Digest::from_bytes([9; 32]), ..TokenRecord::clone(&issued.record) };
+        now(world.store.rows.insert(other, None, None)).unwrap();
+        assert_eq!(again().err(), Some(Some(Rejection::Unknown)), "another secret under its id");
+    }
+
+    /// Answers for ada at once and for the others after an hour.
+    struct Directory(FixedClock, OwnerState);
+
+    impl Owners for Directory {
+        fn known(&self, owner: &OwnerId, _: &ProjectId) -> Option<OwnerState> {
+            (owner.as_str() == "ada" && self.1 != OwnerState::OutsideProject).then_some(self.1)
+        }
+
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            self.0.advance(Duration::from_secs(60 * 60));
+            Ok(self.1)
+        }
+    }
+
+    #[test]
+    fn a_token_works_for_an_owner_who_is_active() {
+        for (state, rejection) in [
+            (OwnerState::Active, None),
+            (OwnerState::Suspended, Some(Rejection::OwnerSuspended)),
+            (OwnerState::OutsideProject, Some(Rejection::OwnerOutsideProject)),
+        ] {
+            let world = World::new();
+            let issued = world.issued("145");
+            let clock = world.clock.clone();
+            let world = world.with(|tokens| tokens.with_owners(Directory(clock, state)));
+            assert_eq!(verify(&world, issued.token.expose_secret()).err().flatten(), rejection);
+            let access = Access::to(&project("145"), &[]);
+            let explained = now(world.tokens.explain(issued.token.expose_secret(), &access)).unwrap();
+            assert_eq!(explained.fails, Vec::from_iter(rejection));
+        }
+    }
+
+    #[test]
+    fn a_token_that_ends_while_its_owner_is_looked_up_has_ended() {
+        let world = World::new();
+        let issued = world.issued("145");
+        world.advance(30 * DAY - MS);
+        let clock = world.clock.clone();
+        let world = world.with(|tokens| tokens.with_owners(Directory(clock, OwnerState::OutsideProject)));
+        assert_eq!(verify(&world, issued.token.expose_secret()).err(), Some(Some(Rejection::Expired)));
+        assert!(world.clock.now() > at(0).saturating_add(30 * DAY));
+    }
+
+    #[test]
+    fn a_use_is_noted_and_keeps_a_token_from_being_unused() {
+        let policy = Policy::default().with_max_unused(DAY);
+        let usage = Usage::default().with_resolution(MS).with_flush_interval(Duration::ZERO);
+        let world = World::new().with(|tokens| tokens.with_policy(policy).with_usage(usage));
+        let (used, unused) = (world.issued("145"), world.issued("145"));
+        world.advance(DAY);
+        assert!(verify(&world, used.token.expose_secret()).is_ok());
+        world.advance(MS);
+        assert!(verify(&world, used.token.expose_secret()).is_ok());
+        assert_eq!(verify(&world, unused.token.expose_secret()).err(), Some(Some(Rejection::Policy)));
+        assert_eq!(world.stored(&used.record.key()).last_used_at, None, "it is not written yet");
     }
 }

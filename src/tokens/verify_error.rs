@@ -86,3 +86,30 @@ impl Error for VerifyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::record;
+    use crate::words::store_error::StoreErrorKind;
+
+    #[test]
+    fn a_rejection_is_told_as_its_challenge() {
+        let error = VerifyError { key: Some(record().key()), ..VerifyError::from(Rejection::Expired) };
+        assert_eq!((error.rejection(), error.key()), (Some(Rejection::Expired), Some(record().key())));
+        assert!(error.store_error().is_none() && error.source().is_none());
+        assert_eq!(error.challenge(), Challenge::from(Rejection::Expired));
+        assert_eq!(error.to_string(), "the token has expired");
+        assert_eq!(VerifyError::from(Rejection::Tag).to_string(), "the token is not valid");
+        assert_eq!(VerifyError::from(Rejection::Tag).key(), None);
+    }
+
+    #[test]
+    fn a_failure_of_the_store_is_no_rejection() {
+        let why = StoreError::new(StoreErrorKind::Unavailable).into();
+        let error = VerifyError { why, key: None, successor: None };
+        assert_eq!((error.rejection(), error.challenge()), (None, Challenge::UNAVAILABLE));
+        assert_eq!(error.store_error().map(StoreError::kind), Some(StoreErrorKind::Unavailable));
+        assert!(error.source().is_some());
+    }
+}

@@ -282,7 +282,7 @@ const SILENCED: [(&str, &str, usize, &str); 16] = [
     ("cache/deadline.rs", ".ok()", 1, "past the deadline there is no answer, which the caller makes an error"),
     ("cache/feed.rs", ".ok()", 3, "what is not understood counts as a loss of the feed"),
     ("store/cursor.rs", ".ok()", 5, "whatever is wrong with a cursor is one error, which echoes nothing"),
-    ("tokens/verify.rs", ".ok()", 1, "who has not the secret holds no record"),
+    ("tokens/found.rs", ".ok()", 1, "who has not the secret holds no record"),
     ("adapters/axum/admit.rs", ".ok()", 3, "an unknown address is allowed nowhere; a bad header is answered 400"),
     ("adapters/github/public_keys.rs", ".ok()", 1, "keys of other kinds are left out, as is documented"),
     ("leak/report.rs", "unwrap_or_default", 1, "an optional text that is not given is empty"),

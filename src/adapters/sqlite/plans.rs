@@ -8,7 +8,8 @@ use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, c
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::and_limit;
-use crate::rules::mint::{NewToken, mint};
+use crate::rules::mint::mint;
+use crate::rules::new_token::NewToken;
 use crate::rules::policy::Policy;
 use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};

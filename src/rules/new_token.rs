@@ -1,0 +1,202 @@
+//! A token to be made.
+
+use core::time::Duration;
+
+use super::address::AddressRanges;
+use super::delegation::Delegation;
+use super::lifetimes::Lifetime;
+use super::outside_issuer::OutsideIssuer;
+use super::policy::Policy;
+use super::record::{TokenKind, TokenRecord};
+use super::scope::ScopeSet;
+use crate::words::ids::ProjectId;
+use crate::words::text::{Metadata, Name, OwnerId, RequestId};
+use crate::words::timestamp::Timestamp;
+
+/// A token to be made: for a project, acting for an owner, with a name that tells what it is for.
+///
+/// The owner is what the host knows from its own session; it is never read from a request body, which is why
+/// this type cannot be deserialized.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    pub(super) project: ProjectId,
+    pub(super) owner: OwnerId,
+    pub(super) name: Name,
+    pub(super) kind: Option<TokenKind>,
+    pub(super) scopes: ScopeSet,
+    pub(super) metadata: Metadata,
+    pub(super) addresses: AddressRanges,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) lifetime: Lifetime,
+    pub(super) confirm_within: Option<Duration>,
+    pub(super) request_id: Option<RequestId>,
+    pub(super) delegation: Option<Delegation>,
+    /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
+    takes_over: bool,
+}
+
+impl NewToken {
+    /// For a person, without scopes, from any address, from now on, as long as the policy says by default.
+    pub fn new(project: ProjectId, owner: OwnerId, name: Name) -> Self {
+        Self {
+            project,
+            owner,
+            name,
+            kind: None,
+            scopes: ScopeSet::default(),
+            metadata: Metadata::default(),
+            addresses: AddressRanges::default(),
+            not_before: None,
+            lifetime: Lifetime::default(),
+            confirm_within: None,
+            request_id: None,
+            delegation: None,
+            takes_over: false,
+        }
+    }
+
+    /// As an existing token, which it takes over from.
+    pub(super) fn after(old: &TokenRecord) -> Self {
+        let new = Self { takes_over: true, ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
+        new.with_kind(old.kind)
+            .with_scopes(old.scopes.clone())
+            .with_metadata(old.metadata.clone())
+            .with_addresses(old.addresses.clone())
+    }
+
+    /// How long it shall live.
+    #[must_use]
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn with_scopes(self, scopes: ScopeSet) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// For a person or a service. If nothing is said, for a person, or of the kind of the issuing token.
+    #[must_use]
+    pub fn with_kind(self, kind: TokenKind) -> Self {
+        Self { kind: Some(kind), ..self }
+    }
+
+    /// Text of the host's own, kept beside it.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Metadata) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// Where it may be used from.
+    #[must_use]
+    pub fn with_addresses(self, addresses: AddressRanges) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// It does not work before this time.
+    #[must_use]
+    pub fn with_not_before(self, not_before: Timestamp) -> Self {
+        Self { not_before: Some(not_before), ..self }
+    }
+
+    /// It does not work until it is [confirmed](crate::Tokens::confirm), and ends by itself if that takes longer than this:
+    /// a few minutes. So no live token that nobody holds stays behind where the answer to its maker was lost.
+    #[must_use]
+    pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
+        Self { confirm_within: Some(confirm_within), ..self }
+    }
+
+    /// The caller's id of the request.
+    #[must_use]
+    pub fn with_request_id(self, request_id: RequestId) -> Self {
+        Self { request_id: Some(request_id), ..self }
+    }
+
+    /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
+    /// addresses, is of the same kind and ends no later. Its `created_by` is then the issuing token, whoever the actor is.
+    #[must_use]
+    pub fn within(self, delegation: &Delegation) -> Self {
+        Self { delegation: Some(delegation.clone()), ..self }
+    }
+
+    /// Returns whether it is for this owner in this project.
+    pub(crate) fn is_for(&self, owner: &OwnerId, project: &ProjectId) -> bool {
+        self.owner == *owner && self.project == *project
+    }
+
+    /// Returns the token at whose request it is issued, for a store's [condition](Delegation::condition).
+    pub fn delegation(&self) -> Option<&Delegation> {
+        self.delegation.as_ref()
+    }
+}
+
+impl NewToken {
+    /// What was left open, within the issuing token.
+    pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, OutsideIssuer> {
+        let Some(delegation) = self.delegation.take() else { return Ok(self) };
+        let kind = *self.kind.get_or_insert(delegation.kind());
+        if !self.takes_over {
+            delegation.admit_new(kind, &self.metadata)?;
+        }
+        if self.addresses == AddressRanges::default() {
+            self.addresses = delegation.addresses().clone();
+        }
+        if self.lifetime == Lifetime::Default {
+            let lifetimes = policy.lifetimes(kind);
+            self.lifetime = Lifetime::For(delegation.shorten(lifetimes.nearest(lifetimes.default), now));
+        }
+        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
+        Ok(Self { delegation: Some(delegation), ..self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::sample::{DAY, MS, at, project, record};
+    use crate::rules::scope::Scope;
+
+    fn new() -> NewToken {
+        NewToken::new(project(), "bob".parse().unwrap(), "CI".parse().unwrap())
+    }
+
+    #[test]
+    fn a_new_token_is_for_one_owner_in_one_project() {
+        let (bob, ada): (OwnerId, OwnerId) = ("bob".parse().unwrap(), "ada".parse().unwrap());
+        assert!(new().is_for(&bob, &project()));
+        assert!(!new().is_for(&ada, &project()));
+        assert!(!new().is_for(&bob, &"146".parse().unwrap()));
+    }
+
+    /// A token of bob that ends in ten days.
+    fn delegation() -> Delegation {
+        let (owner, end) = ("bob".parse().unwrap(), at(0).saturating_add(10 * DAY));
+        let scopes = ScopeSet::new("repo:* tokens:manage").unwrap();
+        let issuer = TokenRecord { owner, scopes, expires_at: Some(end), ..record() };
+        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+    }
+
+    fn bounded(new: NewToken) -> Result<NewToken, OutsideIssuer> {
+        new.bounded(&Policy::default(), at(0))
+    }
+
+    #[test]
+    fn without_an_issuing_token_nothing_is_bounded() {
+        let open = bounded(new()).unwrap();
+        assert_eq!((open.kind, open.lifetime), (None, Lifetime::Default));
+    }
+
+    #[test]
+    fn the_default_lifetime_ends_with_the_issuing_token() {
+        let lifetime = |policy: &Policy| new().within(&delegation()).bounded(policy, at(0)).unwrap().lifetime;
+        assert_eq!(lifetime(&Policy::default()), Lifetime::For(10 * DAY));
+        assert_eq!(lifetime(&Policy::default().with_default_lifetime(10 * DAY - MS)), Lifetime::For(10 * DAY - MS));
+    }
+
+    #[test]
+    fn a_lifetime_that_was_asked_for_stays() {
+        let asked = bounded(new().within(&delegation()).with_lifetime(Lifetime::For(20 * DAY))).unwrap();
+        assert_eq!(asked.lifetime, Lifetime::For(20 * DAY), "it is judged when the token is minted");
+    }
+}

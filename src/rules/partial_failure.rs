@@ -1,0 +1,62 @@
+//! An operation over all projects that failed in some.
+
+use core::fmt;
+
+use crate::words::ids::ProjectId;
+use crate::words::store_error::StoreError;
+
+/// An operation over all projects that failed in some of them. From [`Error::partial`].
+///
+/// Every project that the store could list was tried. To finish the operation, repeat the call,
+/// which goes through all projects again. After a revocation, it is enough to call
+/// [`revoke_group`](crate::Tokens::revoke_group) for each of `failed`, and
+/// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) from `after` on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartialFailure {
+    /// The projects in which the store failed, in order. Some of their tokens may have been reached.
+    pub failed: Vec<ProjectId>,
+    /// The last project that was tried. More follow only if the store failed to list them.
+    pub after: Option<ProjectId>,
+    /// How many tokens were revoked, or deleted, in the other projects.
+    pub count: u64,
+}
+
+impl PartialFailure {
+    /// Says where it failed. The first error of the store is named.
+    pub(super) fn describe(&self, f: &mut fmt::Formatter<'_>, error: &StoreError) -> fmt::Result {
+        match (self.failed.as_slice(), self.after) {
+            ([], None) => f.write_str("cannot list the projects")?,
+            ([], Some(after)) => write!(f, "cannot list the projects after {after}")?,
+            ([project], _) => write!(f, "failed in project {project}")?,
+            ([first, ..], _) => write!(f, "failed in {} projects, the first of them {first}", self.failed.len())?,
+        }
+        write!(f, ": {error} ({} tokens were reached elsewhere; repeat the call)", self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::{Error, ErrorKind};
+    use crate::words::store_error::StoreErrorKind;
+
+    #[test]
+    fn a_partial_failure_names_where_it_failed() {
+        let partly = |failed: &[&str], after: Option<&str>| {
+            let failed = failed.iter().map(|project| project.parse().unwrap()).collect();
+            let after = after.map(|project| project.parse().unwrap());
+            let partial = PartialFailure { failed, after, count: 7 };
+            let error = Error::partly(partial.clone(), StoreError::new(StoreErrorKind::Unavailable));
+            assert_eq!((error.kind(), error.partial()), (ErrorKind::Partial, Some(&partial)));
+            assert_eq!(error.store().map(StoreError::kind), Some(StoreErrorKind::Unavailable));
+            error.to_string()
+        };
+        let cause = StoreError::new(StoreErrorKind::Unavailable);
+        let end = format!(": {cause} (7 tokens were reached elsewhere; repeat the call)");
+        assert_eq!(partly(&[], None), format!("cannot list the projects{end}"));
+        assert_eq!(partly(&[], Some("145")), format!("cannot list the projects after 145{end}"));
+        assert_eq!(partly(&["145"], Some("146")), format!("failed in project 145{end}"));
+        assert_eq!(partly(&["145", "146"], None), format!("failed in 2 projects, the first of them 145{end}"));
+        assert!(Error::from(ErrorKind::Partial).partial().is_none());
+    }
+}

@@ -1,0 +1,78 @@
+//! Explaining a token to support staff.
+
+use core::time::Duration;
+
+use super::found::Ask;
+use super::service::Tokens;
+use super::verify_error::{VerifyError, Why};
+use crate::rules::access::{Access, ProjectRequirement};
+use crate::rules::error::Error;
+use crate::rules::explain::Explanation;
+use crate::rules::record::TokenRecord;
+use crate::store::contract::TokenStore;
+
+impl<S: TokenStore> Tokens<S> {
+    /// Explains a presented token to support staff: which checks it fails, and what its record says. Counts as no use.
+    ///
+    /// # Errors
+    /// Returns [`Error`] if the store, or the question for the owner, fails.
+    ///
+    /// ```
+    /// # use keyfob::{Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, SystemClock, Tokens, clock::FixedClock, record::RevocationReason};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = FixedClock::new(SystemClock.now());
+    /// # let tokens = Tokens::new(Keyring::unkeyed(Prefix::new("acme_pat")?), MemoryStore::new()).with_clock(clock.clone());
+    /// # let (project, other) = (ProjectId::new("145")?, ProjectId::new("146")?);
+    /// # let issued = tokens.issue(&Actor::new("ada")?, NewToken::new(project, OwnerId::new("ada")?, Name::new("CI")?)).await?;
+    /// # let text = issued.token.expose_secret();
+    /// clock.advance(core::time::Duration::from_secs(31 * 24 * 60 * 60));
+    /// let explanation = tokens.explain(text, &Access::to(&other, &[])).await?;
+    /// assert_eq!(explanation.fails, [Rejection::Expired, Rejection::Project]);
+    /// assert!(explanation.to_string().ends_with("\"CI\" of ada: fails expired, project"));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, Error>
+    where
+        T: AsRef<[u8]> + Sync + ?Sized,
+        P: ProjectRequirement,
+    {
+        let found = match self.found(token.as_ref(), Ask::Now).await {
+            Ok(found) => found,
+            Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
+            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error.into()),
+        };
+        let proven = match found.prove() {
+            Ok(proven) => proven,
+            Err(rejection) => return Ok(Explanation::of_text(rejection)),
+        };
+        let owner = self.owner_state(proven.record()).await?;
+        let later = |record: &TokenRecord| self.later_uses(record, Duration::ZERO);
+        Ok(Explanation::of(&proven, owner, access, &self.applied, self.clock.now(), later))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::record::RevocationReason;
+    use crate::rules::sample::{MS, ada};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, mistyped, project};
+    use crate::words::rejection::Rejection;
+
+    #[test]
+    fn an_explanation_of_a_wrong_text_tells_of_the_text_alone() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let access = Access::to(&project("146"), &[]);
+        let explain = |text: &str| now(world.tokens.explain(text, &access)).unwrap().fails;
+        assert_eq!(explain(issued.token.expose_secret()), [Rejection::Project]);
+        assert_eq!(explain(&mistyped(issued.token.expose_secret())), [Rejection::Checksum]);
+        now(world.tokens.revoke(&ada(), &issued.record.key(), RevocationReason::default())).unwrap();
+        world.advance(MS);
+        now(world.tokens.purge(Duration::ZERO)).unwrap();
+        assert_eq!(explain(issued.token.expose_secret()), [Rejection::Unknown]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Finding the record of a presented token.
+
+use std::sync::Arc;
+
+use super::service::Tokens;
+use super::verify_error::{VerifyError, Why};
+use crate::rules::proof::{Proven, prove};
+use crate::rules::record::TokenRecord;
+use crate::store::contract::{ReadResult, TokenStore};
+use crate::words::digest::Digest;
+use crate::words::ids::TokenKey;
+use crate::words::presented::PresentedToken;
+use crate::words::rejection::Rejection;
+use crate::words::store_error::StoreError;
+
+/// What the store has for a presented token.
+pub(super) struct Found<'a> {
+    /// Its parts, unless it is of an earlier system.
+    token: Option<PresentedToken<'a>>,
+    digest: Digest,
+    pub(super) recent: ReadResult,
+}
+
+/// How a record is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Ask {
+    /// As a verification may.
+    Recent,
+    Now,
+}
+
+impl Found<'_> {
+    pub(super) fn key(&self) -> Option<TokenKey> {
+        let imported = || self.recent.record.as_ref().map(|record| record.key());
+        self.token.as_ref().map(PresentedToken::key).or_else(imported)
+    }
+
+    pub(super) fn prove(self) -> Result<Proven, Rejection> {
+        let Self { token, digest, recent } = self;
+        // An imported one is found by its secret, and its text names nothing.
+        let names = |record: &TokenRecord| {
+            token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
+        };
+        prove(&digest, recent.record, names)
+    }
+}
+
+impl<S: TokenStore> Tokens<S> {
+    /// What the store has for a presented token.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if the text is that of no token, or if the store fails.
+    pub(super) async fn found<'t>(&self, text: &'t [u8], ask: Ask) -> Result<Found<'t>, VerifyError> {
+        let token = match PresentedToken::parse(text, &self.keyring) {
+            Ok(token) => token,
+            Err(rejection) => return self.found_imported(text, rejection).await,
+        };
+        let key = token.key();
+        let recent = match ask {
+            Ask::Recent => self.store.find_recent(&key).await,
+            Ask::Now => self.store.find(&key).await.map(ReadResult::now),
+        };
+        let recent = recent.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
+        Ok(Found { digest: *token.digest(), token: Some(token), recent })
+    }
+
+    /// A text that is none of ours may be one of an earlier system.
+    async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
+        // Whose checksum is right, is ours: forged ones reach no store.
+        let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
+        let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
+        match imports.find(&self.store, &self.keyring, text).await {
+            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: ReadResult::now(record) }),
+            Ok(None) => Err(rejection.into()),
+            Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
+        }
+    }
+
+    /// The record of a presented token whose secret is right, dead or alive.
+    pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        match self.found(text, Ask::Now).await {
+            Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),
+            Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
+            Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::sample::DAY;
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, mistyped};
+    use crate::words::store_error::StoreErrorKind;
+
+    #[test]
+    fn a_token_is_held_by_who_has_its_text_dead_or_alive() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let text = issued.token.expose_secret();
+        let held = |text: &str| now(world.tokens.held(text.as_bytes())).map(|record| record.map(|record| record.key()));
+        assert_eq!(held(text).unwrap(), Some(issued.record.key()));
+        world.advance(31 * DAY);
+        assert_eq!(held(text).unwrap(), Some(issued.record.key()));
+        assert_eq!(held(&mistyped(text)).unwrap(), None);
+        world.take_down("145");
+        assert_eq!(held(text).unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+}

@@ -1,0 +1,224 @@
+//! Ending the tokens of a group for ever, in one project or in all.
+
+use super::events::Event;
+use super::service::Tokens;
+use crate::rules::error::Error;
+use crate::rules::record::{Revocation, RevocationReason};
+use crate::store::contract::TokenStore;
+use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
+use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::query::{ListQuery, PageSize};
+use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::store_error::StoreError;
+use crate::words::text::Actor;
+
+impl<S: TokenStore> Tokens<S> {
+    /// Revokes all tokens of a group in one project, and returns how many this call revoked.
+    ///
+    /// Once it returns `Ok`, no token of the group that existed before the call works, however many there are. Nor does any of
+    /// their successors, of an owner's or a family's tokens. If the group is all created before a time or all of a key, only
+    /// the successors that are made during the call are revoked too: one that was made before it, and is not of the group
+    /// itself, lives on. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay expired
+    /// instead of revoked.
+    ///
+    /// # Errors
+    /// Returns [`Error`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
+    pub async fn revoke_group(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+    ) -> Result<u64, Error> {
+        Ok(self.revoke_in(actor, project, group, reason).await?)
+    }
+
+    async fn revoke_in(
+        &self,
+        actor: &Actor,
+        project: &ProjectId,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+    ) -> Result<u64, StoreError> {
+        let revocation = Revocation { at: self.clock.now(), by: actor.clone(), reason };
+        let revoked = match group {
+            RevokeGroup::Owner(owner) => self.store.revoke_owner(project, owner, &revocation).await,
+            RevokeGroup::Family(family) => self.store.revoke_family(project, family, &revocation).await,
+            RevokeGroup::CreatedBefore(time) => {
+                self.revoke_batches(project, RevokeBatch::CreatedBefore(*time), &revocation).await
+            }
+            RevokeGroup::KeyNumber(number) => {
+                self.revoke_batches(project, RevokeBatch::KeyNumber(*number), &revocation).await
+            }
+        };
+        if revoked.is_err() {
+            self.tell(Event::GroupRevokeFailed { project: *project, group, actor, reason });
+        }
+        let count = revoked?;
+        if count > 0 {
+            self.tell(Event::GroupRevoked { project: *project, group, count, actor, reason });
+        }
+        Ok(count)
+    }
+
+    async fn revoke_batches(
+        &self,
+        project: &ProjectId,
+        batch: RevokeBatch,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        loop {
+            let BatchResult { count: revoked, done } =
+                self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
+            count += revoked;
+            // A batch that says it is the last, or that did nothing, ends it.
+            if done || revoked == 0 {
+                return Ok(count + self.revoke_new_successors(project, revocation).await?);
+            }
+        }
+    }
+
+    /// Revokes the successors that tokens of a batch got between two steps, and that are not of the batch themselves. The tokens
+    /// before them are revoked by now, so that no other comes.
+    async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
+        let (mut query, mut count) = (ListQuery::new(*project), 0);
+        query.most = PageSize::MAX;
+        loop {
+            let page = self.store.list(&query).await?;
+            for record in &page.items {
+                if record.created_at < revocation.at {
+                    return Ok(count);
+                }
+                let Some(id) = record.rotated_from else { continue };
+                let old = self.store.find(&TokenKey { project: *project, id }).await?;
+                if old.is_some_and(|old| old.revoked.as_ref() == Some(revocation)) {
+                    count += self.store.revoke_family(project, &record.family, revocation).await?;
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(count),
+            }
+        }
+    }
+}
+
+impl<S: TokenStore + StoreMaintenance> Tokens<S> {
+    /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
+    /// were not revoked before.
+    ///
+    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
+    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
+    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
+    /// [`Owners`](crate::owners::Owners).
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project or cannot list them all:
+    /// [`Error::partial`] names the projects. What was revoked stays revoked; call it again until it returns `Ok`.
+    pub async fn revoke_everywhere(
+        &self,
+        actor: &Actor,
+        group: &RevokeGroup,
+        reason: RevocationReason,
+        after: Option<ProjectId>,
+    ) -> Result<u64, Error> {
+        let owner = match group {
+            RevokeGroup::Owner(owner) => Some(owner.clone()),
+            _ => None,
+        };
+        let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
+        while let Some(project) = walk.next().await {
+            let revoked = self.revoke_in(actor, &project, group, reason).await;
+            walk.note(project, revoked);
+        }
+        walk.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::error::ErrorKind;
+    use crate::rules::new_token::NewToken;
+    use crate::rules::rotation::Rotation;
+    use crate::rules::sample::{DAY, MS, ada};
+    use crate::store::ready::now;
+    use crate::tokens::sample::{World, project};
+    use crate::words::ids::KeyNumber;
+
+    const REASON: RevocationReason = RevocationReason::CessationOfOperation;
+
+    #[test]
+    fn a_group_of_each_kind_is_revoked_in_its_project() {
+        for kind in 0..4 {
+            let world = World::new();
+            let record = world.issued("145").record;
+            let other = world.issued("146").record;
+            let before = record.created_at.saturating_add(MS);
+            let group = [
+                RevokeGroup::Owner("ada".parse().unwrap()),
+                RevokeGroup::Family(record.family),
+                RevokeGroup::CreatedBefore(before),
+                RevokeGroup::KeyNumber(KeyNumber::FIRST),
+            ][kind]
+                .clone();
+            let revoke = || now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap();
+            assert_eq!((revoke(), world.heard()), (1, vec!["group_revoked"]), "{group:?}");
+            assert_eq!((revoke(), world.heard()), (0, vec![]), "{group:?}");
+            assert!(world.stored(&other.key()).revoked.is_none());
+            world.take_down("145");
+            let failed = now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap_err();
+            assert_eq!((failed.kind(), world.heard()), (ErrorKind::Unavailable, vec!["group_revoke_failed"]));
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_along_the_successors_that_are_made_meanwhile() {
+        for (later, count) in [(MS, 1), (core::time::Duration::ZERO, 2)] {
+            let world = World::new();
+            let old = world.issued("145").record;
+            world.advance(DAY);
+            let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+            // The call begins after the rotation, or in its very millisecond.
+            world.advance(later);
+            let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
+            assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), count);
+            let revoked = world.stored(&rotated.issued.record.key()).revoked.is_some();
+            assert_eq!(revoked, count == 2);
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_along_no_successor_of_a_token_that_was_revoked_before() {
+        let world = World::new();
+        let old = world.issued("145").record;
+        world.advance(DAY);
+        let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+        now(world.tokens.revoke(&ada(), &old.key(), RevocationReason::default())).unwrap();
+        let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
+        assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), 0);
+        assert!(world.stored(&rotated.issued.record.key()).revoked.is_none());
+    }
+
+    #[test]
+    fn a_group_is_revoked_in_every_project_but_those_that_fail() {
+        let world = World::new();
+        for name in ["145", "146", "147"] {
+            world.issued(name);
+            world.issued_as(NewToken::new(project(name), "bob".parse().unwrap(), "CI".parse().unwrap()));
+        }
+        let group = RevokeGroup::Owner("ada".parse().unwrap());
+        let everywhere =
+            |after: Option<&str>| now(world.tokens.revoke_everywhere(&ada(), &group, REASON, after.map(project)));
+        assert_eq!(everywhere(Some("146")).unwrap(), 1, "those behind it only");
+        world.take_down("145");
+        let failed = everywhere(None).unwrap_err();
+        let partial = failed.partial().unwrap();
+        assert_eq!((failed.kind(), &partial.failed), (ErrorKind::Partial, &vec![project("145")]));
+        assert_eq!((partial.count, partial.after), (1, Some(project("147"))));
+        world.store.down.lock().unwrap().clear();
+        assert_eq!(everywhere(None).unwrap(), 1);
+        assert_eq!(everywhere(None).unwrap(), 0);
+    }
+}
