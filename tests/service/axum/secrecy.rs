@@ -71,8 +71,18 @@ async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Resp
     response
 }
 
+/// Keeps every event of interest to some subscriber, as long as the process runs. Without one, a test on another thread that
+/// meets an event first can make it of no interest to all.
+fn keep_events_of_interest() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("no other test sets one");
+    });
+}
+
 #[tokio::test]
 async fn nothing_shows_four_characters_of_a_secret() {
+    keep_events_of_interest();
     let seen = Seen::default();
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
     let _log = tracing::subscriber::set_default(log);
