@@ -26,7 +26,7 @@ if row.rt then
   if row.da or ended(row.ex) or not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
     return { 'conflict' }
   end
-  if waits.ve ~= '1' or tonumber(earlier(waits.co, waits.ex)) < now - 12 * 60 * 60 * 1000 then
+  if waits.ve ~= '1' or tonumber(earlier(earlier(waits.gr, waits.co), waits.ex)) < now - 12 * 60 * 60 * 1000 then
     return { 'conflict' }
   end
 end
