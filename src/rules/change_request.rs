@@ -2,7 +2,8 @@
 
 use super::address::AddressRanges;
 use super::change::Change;
-use super::error::{Error, ErrorKind};
+use super::error::Error;
+use super::error_kind::ErrorKind;
 use super::policy::Policy;
 use super::record::{Disabled, TokenRecord};
 use super::scope::ScopeSet;

@@ -4,14 +4,12 @@ use core::fmt;
 use core::time::Duration;
 
 use super::breach::PolicyBreach;
+use super::error_kind::ErrorKind;
 use super::outside_issuer::OutsideIssuer;
 use super::partial_failure::PartialFailure;
-use super::status::Status;
 use crate::words::invalid::Invalid;
-use crate::words::rejection::Rejection;
 use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
-use crate::words::timestamp::Timestamp;
 
 /// Why a verb failed: of [`Tokens`](crate::Tokens), and of the pure rules [`mint`](crate::mint()) and
 /// [`rotate`](crate::rotation::rotate).
@@ -49,60 +47,6 @@ enum Detail {
     Most(u64),
     Store(StoreError),
     Partial(Box<PartialFailure>, StoreError),
-}
-
-/// What an [`Error`] means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A given value does not fit.
-    Invalid(Invalid),
-    /// The policy does not allow it. [`Error::bound`] is the bound that was exceeded.
-    Policy(PolicyBreach),
-    /// The owner has as many live tokens in the project as the policy allows: [`Error::limit`] of them.
-    Limit,
-    /// There is no such token. A token of another owner is none to an
-    /// [owner-scoped handle](crate::tokens::OwnerTokens).
-    NotFound,
-    /// Concurrent calls changed the token all the time. The call may be repeated.
-    Conflict,
-    /// The token has ended, or would end by this change. To end a token, revoke it.
-    Ended(Status),
-    /// Only an active token can be rotated; this one is disabled, pending or not yet valid.
-    Inactive(Status),
-    /// The token was rotated already, and this call does not repeat that rotation.
-    AlreadyRotated,
-    /// The token's predecessor works until this time. End that grace period first: a chain of
-    /// rotations has at most two working tokens.
-    PredecessorInGrace(Timestamp),
-    /// The token was never rotated, so it has no grace period.
-    NotRotated,
-    /// The token would be allowed more than before.
-    Wider,
-    /// A token asked for something beyond itself.
-    OutsideIssuer(OutsideIssuer),
-    /// The issuing token does not work any more, or may no longer issue tokens.
-    IssuerEnded(Rejection),
-    /// The presented token was rejected. Tell the outside no more than
-    /// [`Challenge`](crate::Challenge) does.
-    Rejected(Rejection),
-    /// The keyring has no pepper, and the operation needs one.
-    Unkeyed,
-    /// The key still makes new tokens. Promote another key first.
-    KeyMints,
-    /// Live tokens still use the key.
-    KeyInUse {
-        /// How many.
-        live: u64,
-    },
-    /// The random number generator failed.
-    Rng,
-    /// The store failed in some projects. [`Error::partial`] names them.
-    Partial,
-    /// The store, or the question for the owner, failed and may be tried again.
-    Unavailable,
-    /// The store failed in another way: [`Error::store`] says how.
-    Store,
 }
 
 impl Error {
@@ -270,7 +214,9 @@ mod tests {
 
     use super::*;
     use crate::rules::sample::at;
+    use crate::rules::status::Status;
     use crate::words::invalid::{InvalidField, InvalidKind};
+    use crate::words::rejection::Rejection;
 
     fn text(error: impl Into<Error>) -> String {
         error.into().to_string()
@@ -280,7 +226,7 @@ mod tests {
     fn each_kind_has_a_sentence() {
         for (kind, sentence) in [
             (ErrorKind::Policy(PolicyBreach::TooLong), "the token would live too long"),
-            (ErrorKind::Limit, "the owner has too many live tokens"),
+            (ErrorKind::Limit, "there are too many live tokens in the project; revoke one first"),
             (ErrorKind::NotFound, "there is no such token"),
             (ErrorKind::Conflict, "the token was changed at the same time; try again"),
             (ErrorKind::Ended(Status::Revoked), "a token that is revoked cannot be changed"),

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::rules::address::AddressRanges;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::lifetimes::Lifetime;
     use crate::rules::outside_issuer::OutsideIssuer;
     use crate::rules::sample::{DAY, MS, ada, at, keyring, project, record};

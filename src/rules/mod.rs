@@ -9,6 +9,7 @@ pub(crate) mod change_request;
 pub(crate) mod check;
 pub(crate) mod delegation;
 pub(crate) mod error;
+pub(crate) mod error_kind;
 pub(crate) mod explain;
 pub(crate) mod import_token;
 pub(crate) mod lifetimes;

@@ -37,7 +37,8 @@ impl PartialFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::{Error, ErrorKind};
+    use crate::rules::error::Error;
+    use crate::rules::error_kind::ErrorKind;
     use crate::words::store_error::StoreErrorKind;
 
     #[test]

@@ -189,7 +189,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use super::delegation::Delegation;
-use super::error::{Error, ErrorKind};
+use super::error::Error;
+use super::error_kind::ErrorKind;
 use super::lifetimes::Lifetime;
 use super::mint::{Issued, mint};
 use super::new_token::NewToken;

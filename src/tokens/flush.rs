@@ -96,7 +96,7 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
     use crate::rules::access::Access;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::sample::{at, id};
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};

@@ -2,7 +2,8 @@
 
 use super::events::Event;
 use super::service::Tokens;
-use crate::rules::error::{Error, ErrorKind};
+use crate::rules::error::Error;
+use crate::rules::error_kind::ErrorKind;
 use crate::rules::import_token::ImportToken;
 use crate::store::contract::TokenStore;
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
@@ -167,7 +168,7 @@ impl ImportProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::record::{Disabled, Revocation, RevocationReason};
     use crate::rules::sample::{ada, at};
     use crate::store::ready::now;

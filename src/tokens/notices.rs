@@ -93,7 +93,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::sample::{DAY, MS};
     use crate::store::ready::now;
     use crate::tokens::sample::World;

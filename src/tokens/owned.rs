@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::rotate::Rotated;
 use super::service::Tokens;
-use crate::rules::error::{Error, ErrorKind};
+use crate::rules::error::Error;
+use crate::rules::error_kind::ErrorKind;
 use crate::rules::mint::Issued;
 use crate::rules::new_token::NewToken;
 use crate::rules::record::{RevocationReason, TokenRecord};

@@ -93,7 +93,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
     use crate::words::store_error::StoreErrorKind;

@@ -45,7 +45,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::record::RevocationReason;
     use crate::rules::sample::{DAY, MS, ada};
     use crate::store::ready::now;

@@ -103,7 +103,7 @@ impl<S: TokenStore> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::sample::{DAY, ada};
     use crate::store::ready::now;
     use crate::tokens::sample::{World, mistyped};

@@ -1,7 +1,8 @@
 //! Retiring a key of the ring.
 
 use super::service::Tokens;
-use crate::rules::error::{Error, ErrorKind};
+use crate::rules::error::Error;
+use crate::rules::error_kind::ErrorKind;
 use crate::rules::record::RevocationReason;
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::events::Event;
 use super::service::Tokens;
-use crate::rules::error::{Error, ErrorKind};
+use crate::rules::error::Error;
+use crate::rules::error_kind::ErrorKind;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;

@@ -139,7 +139,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::new_token::NewToken;
     use crate::rules::rotation::Rotation;
     use crate::rules::sample::{DAY, MS, ada};

@@ -156,7 +156,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::rules::error::ErrorKind;
+    use crate::rules::error_kind::ErrorKind;
     use crate::rules::policy::Policy;
     use crate::rules::record::RevocationReason;
     use crate::rules::sample::{DAY, MS, ada, at};

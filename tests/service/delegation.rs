@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "cache")]
+use keyfob::store::cache::Cached;
 use keyfob::{
-    Access, Delegation, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope,
-    ScopeSet, TokenKind, TokenRecord, TokenStore, Tokens,
+    Access, Delegation, ErrorKind, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId,
+    Rejection, Scope, ScopeSet, TokenKind, TokenRecord, TokenStore, Tokens,
     clock::FixedClock,
     error::OutsideIssuer,
     owners::{OwnerState, Owners, OwnersError},
+    policy::PolicyBreach,
     record::{Metadata, Narrowing, RevocationReason},
     rotation::Rotation,
 };
-#[cfg(feature = "cache")]
-use keyfob::{ErrorKind, policy::PolicyBreach, store::cache::Cached};
 
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 

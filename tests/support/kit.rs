@@ -29,6 +29,7 @@ pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(sto
 pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S) {
     conformance::token_store(&store).await.assert();
     conformance::maintenance(&store).await.assert();
+    conformance::rules(&store).await.assert();
 }
 
 /// Names, owners, actors and request ids that an earlier rule for display text accepted.

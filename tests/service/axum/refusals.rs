@@ -55,7 +55,7 @@ fn nothing_of_the_engine_is_told() {
     for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Corrupt, StoreErrorKind::Other] {
         let refusal = Refusal::from(StoreError::with_source(kind, "postgres://ada:secret@db"));
         assert!(!format!("{refusal} {}", refusal.detail()).contains("postgres"), "{refusal:?}");
-        assert_eq!(refusal.status().is_server_error(), true);
+        assert!(refusal.status().is_server_error());
     }
     let conflict = Refusal::from(StoreError::new(StoreErrorKind::Conflict));
     assert_eq!((conflict.status().as_u16(), conflict.reason()), (409, "conflict"));
