@@ -78,7 +78,7 @@ impl TokenStore for OwnStore {
         if let Some(OwnerLimit { most, now }) = limit {
             let live = CountQuery {
                 owner: Some(record.owner.clone()),
-                status: Some(StatusFilter { life: StatusGroup::Live, at: now }),
+                status: Some(StatusFilter { group: StatusGroup::Live, at: now }),
                 ..CountQuery::new(record.project)
             };
             if rows.iter().filter(|other| live.matches(other)).count() as u64 >= most {

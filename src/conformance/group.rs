@@ -141,7 +141,7 @@ pub(super) async fn owner_and_family_are_revoked_in_one_call<S: TokenStore>(stor
         let group = groups(&records[0])[kind].clone();
         revoke_group(store, records[0].project, &group, &revocation("root", 0)?).await?;
         let mut live = CountQuery::new(records[0].project);
-        live.status = Some(StatusFilter { life: StatusGroup::Live, at: at(0) });
+        live.status = Some(StatusFilter { group: StatusGroup::Live, at: at(0) });
         ensure_eq!(store.count(&live).await?, 0, "tokens that still work, of {ROWS} revoked by {group:?}");
     }
     Ok(())

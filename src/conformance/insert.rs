@@ -137,7 +137,7 @@ pub(super) async fn limit_ignores_dead_tokens<S: TokenStore>(store: &S) -> Verdi
     put_all(store, &present).await?;
     for millis in [-1, 0, 1] {
         let now = at(millis);
-        let live = StatusFilter { life: StatusGroup::Live, at: now };
+        let live = StatusFilter { group: StatusGroup::Live, at: now };
         let count = present.iter().filter(|record| live.matches(record)).count() as u64;
         let new = record(project)?;
         if store.insert(new.clone(), Some(OwnerLimit { most: count + 1, now }), None).await.is_err() {

@@ -170,7 +170,7 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
         });
     }
     put_all(store, &records).await?;
-    let live = StatusFilter { life: StatusGroup::Live, at: at(0) };
+    let live = StatusFilter { group: StatusGroup::Live, at: at(0) };
     for bits in 0..32u8 {
         let on = |bit: u8| bits & bit != 0;
         let query = ListQuery {

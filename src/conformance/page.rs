@@ -76,7 +76,7 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
             staying.push(row(number)?);
         }
         put_all(store, &staying).await?;
-        let live = StatusFilter { life: StatusGroup::Live, at: at(0) };
+        let live = StatusFilter { group: StatusGroup::Live, at: at(0) };
         let first = ListQuery { order, status: Some(live), most: PageSize::clamped(2), ..all_of(project) };
         let page = store.list(&first).await?;
         let mut seen: Vec<TokenId> = page.items.iter().map(|record| record.id).collect();

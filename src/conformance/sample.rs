@@ -177,8 +177,8 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
 /// Every filter by status, just before, at and just after the times in [`every_status`].
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
     let each = Status::ALL.iter().flat_map(|status| [StatusGroup::Only(*status), StatusGroup::Except(*status)]);
-    let lives = each.chain([StatusGroup::Live, StatusGroup::Dead]);
-    lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { life, at: at(millis) }))
+    let lives = each.chain([StatusGroup::Live, StatusGroup::Ended]);
+    lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { group: life, at: at(millis) }))
 }
 
 /// Inserts a record without a limit.

@@ -82,9 +82,9 @@ impl ListQuery {
 /// Those that are so at a time, which the caller gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
-    /// So.
-    pub life: StatusGroup,
-    /// At this time.
+    /// The statuses.
+    pub group: StatusGroup,
+    /// The time at which a token has one of them.
     pub at: Timestamp,
 }
 
@@ -93,8 +93,8 @@ pub struct StatusFilter {
 pub enum StatusGroup {
     /// Those for which [`Status::is_live`] holds.
     Live,
-    /// The others.
-    Dead,
+    /// Those that have ended: all others.
+    Ended,
     /// Just these.
     Only(Status),
     /// All but these: [`Status::Revoked`] for a page where what its owner deleted is gone and what ended by itself is not.
@@ -106,7 +106,7 @@ impl StatusGroup {
     pub fn contains(self, status: Status) -> bool {
         match self {
             Self::Live => status.is_live(),
-            Self::Dead => !status.is_live(),
+            Self::Ended => !status.is_live(),
             Self::Only(only) => status == only,
             Self::Except(except) => status != except,
         }
@@ -116,7 +116,7 @@ impl StatusGroup {
 impl StatusFilter {
     /// Whether the record is so at that time.
     pub fn matches(&self, record: &TokenRecord) -> bool {
-        self.life.contains(record.status(self.at))
+        self.group.contains(record.status(self.at))
     }
 }
 

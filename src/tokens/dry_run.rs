@@ -41,7 +41,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         let mut projects = self.projects(ProjectsQuery::default());
         while let Some(project) = projects.next().await? {
             let mut query = ListQuery::new(project);
-            query.status = Some(StatusFilter { life: StatusGroup::Live, at: now });
+            query.status = Some(StatusFilter { group: StatusGroup::Live, at: now });
             query.most = PageSize::MAX;
             loop {
                 let page = self.store.list(&query).await?;

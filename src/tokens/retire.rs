@@ -19,7 +19,7 @@ pub struct KeyUse {
     /// Those that work or may work again.
     pub live: u64,
     /// Those that have ended and are not purged.
-    pub dead: u64,
+    pub ended: u64,
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
@@ -34,11 +34,11 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let mut query = CountQuery::new(project);
             query.key_number = Some(number);
             let mut count = async |life| {
-                query.status = Some(StatusFilter { life, at: self.clock.now() });
+                query.status = Some(StatusFilter { group: life, at: self.clock.now() });
                 self.store.count(&query).await
             };
             found.live += count(StatusGroup::Live).await?;
-            found.dead += count(StatusGroup::Dead).await?;
+            found.ended += count(StatusGroup::Ended).await?;
         }
         Ok(found)
     }
@@ -112,11 +112,11 @@ mod tests {
     fn the_tokens_of_a_key_are_counted_in_all_projects() {
         let world = world();
         let used = |key| now(world.tokens.key_use(number(key))).unwrap();
-        assert_eq!(used(1), KeyUse { live: 1, dead: 1 });
-        assert_eq!(used(2), KeyUse { live: 1, dead: 0 });
+        assert_eq!(used(1), KeyUse { live: 1, ended: 1 });
+        assert_eq!(used(2), KeyUse { live: 1, ended: 0 });
         assert_eq!(used(3), KeyUse::default());
         world.advance(30 * DAY);
-        assert_eq!(used(1), KeyUse { live: 0, dead: 2 });
+        assert_eq!(used(1), KeyUse { live: 0, ended: 2 });
     }
 
     #[test]
@@ -138,6 +138,6 @@ mod tests {
         assert_eq!(force(2), Err(ErrorKind::KeyMints));
         assert_eq!(now(world.tokens.key_use(number(2))).unwrap().live, 1);
         assert_eq!(force(1), Ok(()));
-        assert_eq!(now(world.tokens.key_use(number(1))).unwrap(), KeyUse { live: 0, dead: 2 });
+        assert_eq!(now(world.tokens.key_use(number(1))).unwrap(), KeyUse { live: 0, ended: 2 });
     }
 }

@@ -62,7 +62,7 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(kind_of(second.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyInUse { live: 1 });
     clock.advance(HOUR);
     let found = second.key_use(number(1)).await.unwrap();
-    assert_eq!((found.live, found.dead), (0, 1));
+    assert_eq!((found.live, found.ended), (0, 1));
     let retired = second.retire_key(number(1)).await.unwrap();
     assert_eq!(retired.number(), number(1));
 

@@ -279,7 +279,7 @@ async fn a_query_keeps_its_bounds() {
         let is_revoked = *status == Status::Revoked;
         assert_eq!(StatusGroup::Only(Status::Revoked).contains(*status), is_revoked, "{status}");
         assert_eq!(StatusGroup::Except(Status::Revoked).contains(*status), !is_revoked, "{status}");
-        assert_ne!(StatusGroup::Live.contains(*status), StatusGroup::Dead.contains(*status), "{status}");
+        assert_ne!(StatusGroup::Live.contains(*status), StatusGroup::Ended.contains(*status), "{status}");
     }
     let sizes = [0, 1, 999, 1000, 1001, usize::MAX].map(|rows| PageSize::clamped(rows).get());
     assert_eq!(sizes, [1, 1, 999, 1000, 1000, 1000]);

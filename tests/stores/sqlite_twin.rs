@@ -154,11 +154,11 @@ impl Random {
     fn status(&mut self) -> StatusFilter {
         let life = match self.below(6) {
             0 => StatusGroup::Live,
-            1 => StatusGroup::Dead,
+            1 => StatusGroup::Ended,
             2 | 3 => StatusGroup::Except(self.of(Status::ALL)),
             _ => StatusGroup::Only(self.of(Status::ALL)),
         };
-        StatusFilter { life, at: self.time() }
+        StatusFilter { group: life, at: self.time() }
     }
 
     fn list(&mut self) -> ListQuery {

@@ -118,7 +118,7 @@ fn and_key_number(sql: &mut Statement, number: KeyNumber) {
 }
 
 pub(in crate::adapters) fn and_status(sql: &mut Statement, filter: Option<StatusFilter>) {
-    if let Some(StatusFilter { life, at }) = filter {
+    if let Some(StatusFilter { group: life, at }) = filter {
         and_status_in(sql, at, |status| life.contains(status));
     }
 }

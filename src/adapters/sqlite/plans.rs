@@ -141,12 +141,12 @@ async fn an_owners_lists_walk_along_the_owners_index() {
     let owner = Some(OwnerId::new("ada").unwrap());
     let lives = [
         StatusGroup::Live,
-        StatusGroup::Dead,
+        StatusGroup::Ended,
         StatusGroup::Only(Status::Revoked),
         StatusGroup::Except(Status::Revoked),
     ];
     let at = Timestamp::UNIX_EPOCH;
-    for status in lives.map(|life| Some(StatusFilter { life, at })).into_iter().chain([None]) {
+    for status in lives.map(|life| Some(StatusFilter { group: life, at })).into_iter().chain([None]) {
         for (place, index, range) in places() {
             let walk = format!("SEARCH keyfob_tokens USING INDEX keyfob_tokens_owner_{index} (owner=? AND project=?");
             for (search, descending) in [(None, false), (None, true), (Some("ci"), false), (Some("ci"), true)] {
@@ -168,7 +168,7 @@ async fn an_owners_search_reads_no_row_in_vain() {
     let database = migrated().await;
     let project = ProjectId::new("145").unwrap();
     let owner = Some(OwnerId::new("ada").unwrap());
-    let status = Some(StatusFilter { life: StatusGroup::Except(Status::Revoked), at: Timestamp::UNIX_EPOCH });
+    let status = Some(StatusFilter { group: StatusGroup::Except(Status::Revoked), at: Timestamp::UNIX_EPOCH });
     for order in ListOrder::ALL.iter().copied() {
         let (owner, name_contains) = (owner.clone(), Some(FoldedName::new("ci").unwrap()));
         let query = ListQuery { owner, status, name_contains, order, ..ListQuery::new(project) };

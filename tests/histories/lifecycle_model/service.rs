@@ -435,7 +435,7 @@ impl<S: Store> Service<S> {
                 let only = |status: usize| Lived::Only(Status::parse(STATUSES[status]).unwrap());
                 let query = ListQuery {
                     owner: of.map(owner),
-                    status: status.map(|status| StatusFilter { life: only(status), at: now }),
+                    status: status.map(|status| StatusFilter { group: only(status), at: now }),
                     order: [ListOrder::Created, ListOrder::Name, ListOrder::Expires][*order],
                     descending: *descending,
                     most: PageSize::clamped(*page),
@@ -444,11 +444,11 @@ impl<S: Store> Service<S> {
                 self.list(query).await
             }
             Act::Count { project: place, owner: of, key, live } => {
-                let life = |live| if live { Lived::Live } else { Lived::Dead };
+                let life = |live| if live { Lived::Live } else { Lived::Ended };
                 let query = CountQuery {
                     owner: of.map(owner),
                     key_number: key.map(|number| KeyNumber::new(number).unwrap()),
-                    status: live.map(|live| StatusFilter { life: life(live), at: now }),
+                    status: live.map(|live| StatusFilter { group: life(live), at: now }),
                     ..CountQuery::new(project(*place))
                 };
                 self.first.store().count(&query).await.unwrap().to_string()

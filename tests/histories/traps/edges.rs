@@ -46,7 +46,7 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     let end = made.record.expires_at.unwrap();
     let live = async || {
         let mut query = ListQuery::new(world.project);
-        query.status = Some(StatusFilter { life: StatusGroup::Live, at: world.tokens.now() });
+        query.status = Some(StatusFilter { group: StatusGroup::Live, at: world.tokens.now() });
         let listed = world.tokens.list(&query).await.unwrap().items.len();
         let mut count = keyfob::store::CountQuery::new(world.project);
         count.status = query.status;

@@ -309,7 +309,7 @@ impl BrokenStore {
 impl BrokenStore {
     /// For a list.
     fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
-        match (self.fault, filter.life) {
+        match (self.fault, filter.group) {
             (Some(ListIgnoresExcept), StatusGroup::Except(_)) => true,
             (Some(ListTakesPendingForActive), life) if record.status(filter.at) == Status::Pending => {
                 life.contains(Status::Active)
@@ -320,7 +320,7 @@ impl BrokenStore {
 
     /// For a count.
     fn is_counted_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
-        let ignored = self.is(CountIgnoresExcept) && matches!(filter.life, StatusGroup::Except(_));
+        let ignored = self.is(CountIgnoresExcept) && matches!(filter.group, StatusGroup::Except(_));
         ignored || self.is_so(CountEndsAMillisecondLate, filter, record)
     }
 

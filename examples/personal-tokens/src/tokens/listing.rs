@@ -82,7 +82,7 @@ pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnTok
 fn query(app: &App, user: &User, project: &Project) -> ListQuery {
     let mut query = ListQuery::new(project.project_id());
     query.owner = Some(user.owner_id());
-    query.status = Some(StatusFilter { life: StatusGroup::Except(Status::Revoked), at: app.tokens.now() });
+    query.status = Some(StatusFilter { group: StatusGroup::Except(Status::Revoked), at: app.tokens.now() });
     query
 }
 

@@ -141,7 +141,7 @@ pub async fn reinstate(
 async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
     let mut count = CountQuery::new(project);
     count.owner = owner;
-    count.status = Some(StatusFilter { life: StatusGroup::Live, at: app.tokens.now() });
+    count.status = Some(StatusFilter { group: StatusGroup::Live, at: app.tokens.now() });
     app.tokens.store().count(&count).await.map_err(Refused::failed)
 }
 

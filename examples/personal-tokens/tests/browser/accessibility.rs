@@ -144,8 +144,7 @@ fn axe() -> Option<String> {
     match std::fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(_) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "axe-core is not installed");
-            println!("skipped: axe-core is not installed");
+            test_summary::missing("axe-core is not installed");
             None
         }
     }

@@ -39,8 +39,7 @@ fn schemathesis() -> Option<PathBuf> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_does_what_its_document_says() {
     let Some(program) = schemathesis() else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "schemathesis is not installed");
-        println!("skipped: schemathesis is not installed");
+        test_summary::missing("schemathesis is not installed");
         return;
     };
     // Many tokens are made, and what a hundred are too many for is tried elsewhere.
