@@ -333,15 +333,16 @@ fn every_order_keeps_the_laws() {
 
 #[test]
 fn a_missing_defence_is_found() {
-    for (fault, law) in [
-        (Fault::FillsOverwrite, 2),
-        (Fault::VersionsIgnored, 4),
-        (Fault::OvertakingIgnored, 2),
-        (Fault::EpochIgnored, 2),
-        (Fault::NeverExpires, 1),
-        (Fault::LossIgnored, 3),
+    // Each where it is found soonest: to go through the other settings first takes most of a minute.
+    for (fault, law, place) in [
+        (Fault::FillsOverwrite, 2, 0),
+        (Fault::VersionsIgnored, 4, 0),
+        (Fault::OvertakingIgnored, 2, 0),
+        (Fault::EpochIgnored, 2, 0),
+        (Fault::NeverExpires, 1, 4),
+        (Fault::LossIgnored, 3, 0),
     ] {
-        let breaks = |setting: &Setting| walk(World::new(), setting, &mut HashMap::new()) == Err(law);
-        assert!(settings(fault).iter().any(breaks), "{fault:?} breaks no law {law}");
+        let setting = settings(fault)[place];
+        assert_eq!(walk(World::new(), &setting, &mut HashMap::new()), Err(law), "{fault:?}");
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// An operation over all projects that failed in some of them. From [`Error::partial`].
+/// An operation over all projects that failed in some of them. From [`Error::partial`](crate::Error::partial).
 ///
 /// Every project that the store could list was tried. To finish the operation, repeat the call,
 /// which goes through all projects again. After a revocation, it is enough to call
