@@ -161,6 +161,12 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_the_block() {
+        let range: AddressRange = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(format!("{range:?}"), "AddressRange(10.0.0.0/8)");
+    }
+
+    #[test]
     fn both_ends_of_a_block() {
         assert!(allow("10.0.0.0/8", "10.0.0.0") && allow("10.0.0.0/8", "10.255.255.255"));
         assert!(!allow("10.0.0.0/8", "9.255.255.255") && !allow("10.0.0.0/8", "11.0.0.0"));

@@ -274,12 +274,22 @@ mod tests {
 
     #[test]
     fn a_proof_tells_of_the_token_and_how_old_its_record_was() {
-        let record = TokenRecord { last_used_at: Some(at(-5)), grace_until: Some(at(5)), ..record() };
+        // None of what is compared is what a default would be.
+        let record = TokenRecord {
+            kind: TokenKind::Service,
+            metadata: Metadata::new("team").unwrap(),
+            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
+            last_used_at: Some(at(-5)),
+            grace_until: Some(at(5)),
+            ..record()
+        };
         let proven = super::super::proof::prove(&record.digest, Some(Arc::new(record.clone())), |_| true).ok().unwrap();
         let live = proven.live(&Policy::default(), at(0), |_| LaterUses::default()).ok().unwrap();
         let age = Duration::from_millis(3);
-        let verified = live.permit(OwnerState::Active, &Access::to(&project(), &[]), age).unwrap();
-        assert_eq!((verified.owner(), verified.project(), verified.key()), (&record.owner, &project(), record.key()));
+        let project = project();
+        let access = Access::to(&project, &[]).from_address("10.0.0.1".parse().unwrap());
+        let verified = live.permit(OwnerState::Active, &access, age).unwrap();
+        assert_eq!((verified.owner(), verified.project(), verified.key()), (&record.owner, &project, record.key()));
         assert_eq!((verified.name(), verified.kind(), verified.scopes()), (&record.name, record.kind, &record.scopes));
         assert_eq!((verified.metadata(), verified.addresses()), (&record.metadata, &record.addresses));
         assert_eq!((verified.expires_at(), verified.ends_at()), (record.expires_at, Some(at(5))));
