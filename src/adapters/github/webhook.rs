@@ -96,7 +96,7 @@ impl GitHubDelivery<'_> {
 /// The body holds tokens.
 impl fmt::Debug for GitHubDelivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("GitHubDelivery").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
@@ -155,8 +155,8 @@ impl GitHubWebhook {
     }
 
     /// Revokes each token in the texts that GitHub reports, as [`report_leak`](Tokens::report_leak) does, and returns what each
-    /// was. All are tried, also after one for which the store failed; such a one is tried again, three times within 2.1
-    /// seconds.
+    /// was. All are tried, also after one for which the store failed; such a one is tried again, after pauses of 0.1, 0.4
+    /// and 1.6 seconds. The calls of the store take their own time besides.
     ///
     /// `newer_keys` is called once at most, if the delivery names a key that is not known or not in use. It returns the keys
     /// that GitHub publishes now, or `None` if they are not to be had; then the delivery is refused. Anybody can name a key, so
