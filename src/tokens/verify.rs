@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::emit::Shown;
 use super::found::Ask;
+use super::owners::ErasedOwners;
 use super::service::Tokens;
 use super::verify_error::{VerifyError, Why};
 use crate::rules::access::{Access, ProjectRequirement};
@@ -106,7 +107,7 @@ impl<S: TokenStore> Tokens<S> {
             match owners.known(&record.owner, &record.project) {
                 Some(known) => owner = known,
                 None => {
-                    owner = self.owner_state(record).await.map_err(|error| failed(error.into()))?;
+                    owner = look_up(&**owners, record).await.map_err(|error| failed(error.into()))?;
                     live = live.still(&self.applied, self.clock.now(), later).map_err(ended)?;
                 }
             }
@@ -144,11 +145,14 @@ impl<S: TokenStore> Tokens<S> {
         if let Some(known) = owners.known(&record.owner, &record.project) {
             return Ok(known);
         }
-        owners
-            .state(&record.owner, &record.project)
-            .await
-            .map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
+        look_up(&**owners, record).await
     }
+}
+
+/// Asks the host for what it does not know without waiting.
+async fn look_up(owners: &dyn ErasedOwners, record: &TokenRecord) -> Result<OwnerState, StoreError> {
+    let state = owners.state(&record.owner, &record.project).await;
+    state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
 }
 
 #[cfg(test)]
