@@ -93,7 +93,7 @@ fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Resu
     println!("KEYFOB_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let (cases, one_of) = if is_full() { (20 * HISTORIES, 1) } else { (HISTORIES / one_of, one_of) };
+    let (cases, one_of) = if is_full() { (20 * HISTORIES / one_of, 1) } else { (HISTORIES / one_of, one_of) };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let (tally, found_after) = (RefCell::new(Tally::default()), Cell::new(None));

@@ -13,7 +13,7 @@ use crate::staleness::faults::{
 };
 use crate::staleness::proxy::{Proxy, Side};
 use crate::staleness::revoker::Revoker;
-use crate::staleness::{ALONE, BOUND, FORGETS, STANDBY, fault_rounds};
+use crate::staleness::{BOUND, FORGETS, STANDBY, TURNS, fault_rounds};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
@@ -32,7 +32,7 @@ async fn apart(act: impl FnOnce() + Send + 'static) {
 #[tokio::test]
 async fn its_feed_is_cut_again_and_again() {
     let Some(server) = shared() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     let store = PostgresStore::connect(&database).await.unwrap();
     let revoker = Revoker::start(&database, &database, SOUND).await;
@@ -58,7 +58,7 @@ async fn its_feed_is_cut_again_and_again() {
 #[tokio::test]
 async fn its_feed_falls_silent() {
     let Some(server) = shared() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     for side in [Side::Client, Side::Server] {
         let proxy = Proxy::before(server.port);
@@ -77,7 +77,7 @@ async fn its_feed_falls_silent() {
 #[tokio::test]
 async fn it_is_restarted() {
     let Some(server) = Server::start().map(Arc::new) else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let restart = async |round: usize| {
@@ -96,7 +96,7 @@ async fn it_is_restarted() {
 #[tokio::test]
 async fn it_is_down_for_longer_than_the_bound() {
     let Some(server) = Server::start() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     has_no_answer_while_it_is_down(&database, 2, async || server.halt("fast"), async || server.go()).await;
 }
@@ -106,7 +106,7 @@ async fn it_is_down_for_longer_than_the_bound() {
 #[tokio::test]
 async fn its_standby_lags() {
     let Some(server) = Server::start() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     let standby = Arc::new(server.replica());
     let at_standby = server.url_by(standby.port, &database);
@@ -164,7 +164,7 @@ async fn its_standby_lags() {
 #[tokio::test]
 async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let Some(server) = Server::start() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     let standby = server.replica();
     let at_standby = server.url_by(standby.port, &database);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::staleness::faults::{SOUND, has_no_answer_while_it_is_down, is_bounded_amid};
 use crate::staleness::revoker::Revoker;
-use crate::staleness::{ALONE, fault_rounds};
+use crate::staleness::{TURNS, fault_rounds};
 use crate::support::project;
 use crate::support::redis::{Servers, shared_cluster};
 
@@ -17,7 +17,7 @@ async fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T
 #[tokio::test]
 async fn its_feed_is_cut_again_and_again() {
     let Some(servers) = shared_cluster() else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let cut = async |_| {
@@ -40,7 +40,7 @@ async fn its_feed_is_cut_again_and_again() {
 #[tokio::test]
 async fn its_master_is_killed() {
     let Some(servers) = Servers::cluster(1) else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let servers = Arc::new(Mutex::new(servers));
@@ -59,7 +59,7 @@ async fn its_master_is_killed() {
 #[tokio::test]
 async fn a_node_is_restarted() {
     let Some(servers) = Servers::cluster(0) else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = servers.urls().join(",");
     let revoker = Revoker::start(&database, &database, SOUND).await;
     let servers = Arc::new(Mutex::new(servers));
@@ -84,7 +84,7 @@ async fn a_node_is_restarted() {
 #[tokio::test]
 async fn it_is_down_for_longer_than_the_bound() {
     let Some(servers) = Servers::cluster(0) else { return };
-    let _alone = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.unwrap();
     let database = servers.urls().join(",");
     let servers = Mutex::new(servers);
     let each = |act: fn(&mut Servers, usize)| {
