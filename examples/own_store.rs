@@ -221,9 +221,9 @@ impl TokenStore for OwnStore {
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         let mut rows = self.rows();
         let mut moved = 0;
-        for LastUse { key, used_at } in touches {
+        for LastUse { key, used_at, from } in touches {
             if let Some(record) = row(&mut rows, key) {
-                moved += u64::from(record.touch(*used_at));
+                moved += u64::from(record.touch(*used_at, from.as_ref()));
             }
         }
         Ok(moved)

@@ -181,7 +181,7 @@ pub mod leak {
 pub mod notices {
     //! Notices that a token will expire soon.
 
-    pub use crate::rules::notice_stage::NoticeStage;
+    pub use crate::rules::notice_lead::NoticeLead;
     pub use crate::tokens::notices::{Notice, NoticeId};
 }
 
@@ -206,10 +206,13 @@ pub mod record {
     pub use crate::rules::address::{AddressRange, AddressRanges};
     pub use crate::rules::change::Change;
     pub use crate::rules::change_request::{ChangeRequest, Narrowing};
+    pub use crate::rules::import_scheme::ImportScheme;
+    pub use crate::rules::issuer::Issuer;
     pub use crate::rules::mint::mint_with;
     pub use crate::rules::record::{Disabled, Revocation, RevocationReason};
     pub use crate::words::digest::Digest;
     pub use crate::words::text::{Metadata, RequestId};
+    pub use crate::words::used_from::{ClientText, UsedFrom};
     pub use crate::words::visible::is_shown;
 }
 
@@ -223,6 +226,7 @@ pub mod rotation {
 pub mod store {
     //! The contract with a store, and the stores for engines that keyfob has.
 
+    pub(crate) mod columns;
     pub(crate) mod contract;
     pub(crate) mod cursor;
     pub(crate) mod erased;
@@ -236,6 +240,7 @@ pub mod store {
     pub(crate) mod ready;
     mod rows;
 
+    pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};
     pub use self::contract::{LastUse, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};
     pub use self::erased::DynStore;

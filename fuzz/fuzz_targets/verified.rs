@@ -96,22 +96,31 @@ fn stored(u: &mut Unstructured<'_>, granted: &[String], blocks: &[Block]) -> Res
         digest[u.choose_index(32)?] ^= 1 << u.int_in_range(0..=7)?;
     }
     let blocks: Vec<String> = blocks.iter().map(|(base, bits)| format!("{base}/{bits}")).collect();
-    Ok(TokenRecord {
-        digest: digest.as_slice().try_into().expect("32 bytes"),
-        prefix: if is(1) { other.prefix } else { issued.prefix },
-        project: if is(2) { other.project } else { issued.project },
-        id: if is(3) { other.id } else { issued.id },
-        scopes: ScopeSet::new(&granted.join(" ")).expect("scopes"),
-        addresses: AddressRanges::new(&blocks.join(" ")).expect("blocks"),
-        created_at: if is(4) { other.created_at } else { now() },
-        expires_at: if is(5) { other.expires_at } else { now().checked_add(Duration::from_millis(2)) },
-        confirm_by: other.confirm_by.filter(|_| is(6)),
-        not_before: other.not_before.filter(|_| is(7)),
-        grace_until: other.grace_until.filter(|_| is(8)),
-        disabled: other.disabled.filter(|_| is(9)),
-        revoked: other.revoked.filter(|_| is(10)),
-        ..other
-    })
+    let mut record = other;
+    record.digest = digest.as_slice().try_into().expect("32 bytes");
+    if !is(1) {
+        record.prefix = issued.prefix;
+    }
+    if !is(2) {
+        record.project = issued.project;
+    }
+    if !is(3) {
+        record.id = issued.id;
+    }
+    record.scopes = ScopeSet::new(&granted.join(" ")).expect("scopes");
+    record.addresses = AddressRanges::new(&blocks.join(" ")).expect("blocks");
+    if !is(4) {
+        record.created_at = now();
+    }
+    if !is(5) {
+        record.expires_at = now().checked_add(Duration::from_millis(2));
+    }
+    record.confirm_by.take_if(|_| !is(6));
+    record.not_before.take_if(|_| !is(7));
+    record.grace_until.take_if(|_| !is(8));
+    record.disabled.take_if(|_| !is(9));
+    record.revoked.take_if(|_| !is(10));
+    Ok(record)
 }
 
 fn scopes(u: &mut Unstructured<'_>) -> Result<Vec<String>> {

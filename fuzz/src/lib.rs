@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use keyfob::{
-    Issued, Keyring, NewToken, Pepper, Policy, Prefix, Timestamp, TokenKind, TokenRecord,
+    Issued, Keyring, NewToken, Pepper, Policy, Prefix, Timestamp, TokenKey, TokenKind, TokenRecord,
     keys::KeyNumber,
-    notices::NoticeStage,
-    record::{Digest, Disabled, Revocation, RevocationReason, mint_with},
+    notices::NoticeLead,
+    record::{Digest, Disabled, ImportScheme, Issuer, Revocation, RevocationReason, UsedFrom, mint_with},
     text::TokenText,
 };
 
@@ -157,36 +157,35 @@ pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 
 /// A record of anything that its types, and a store, can hold.
 pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
-    Ok(TokenRecord {
-        prefix: any(u, "acme_pat")?,
-        project: any(u, "145")?,
-        id: any(u, "1000000000000000")?,
-        digest: Digest::from_bytes(u.arbitrary()?),
-        name: any(u, "CI")?,
-        owner: any(u, "ada")?,
-        kind: *u.choose(TokenKind::ALL)?,
-        scopes: any(u, "repo:*")?,
-        metadata: any(u, "{}")?,
-        addresses: any(u, "10.0.0.0/8 2001:db8::/32")?,
-        created_at: time(u)?,
-        created_by: any(u, "ada")?,
-        confirm_by: maybe(u, time)?,
-        not_before: maybe(u, time)?,
-        expires_at: maybe(u, time)?,
-        last_used_at: maybe(u, time)?,
-        disabled: maybe(u, |u| Ok(Disabled { at: time(u)?, by: any(u, "ada")? }))?,
-        revoked: maybe(u, |u| {
-            Ok(Revocation { at: time(u)?, by: any(u, "ada")?, reason: *u.choose(RevocationReason::ALL)? })
-        })?,
-        family: any(u, "1000000000000000")?,
-        rotated_from: maybe(u, |u| any(u, "1000000000000001"))?,
-        rotated_to: maybe(u, |u| any(u, "1000000000000002"))?,
-        grace_until: maybe(u, time)?,
-        request_id: maybe(u, |u| any(u, "request"))?,
-        notice_stage: *u.choose(NoticeStage::ALL)?,
-        notice_lease_until: maybe(u, time)?,
-        version: u.int_in_range(1..=TokenRecord::MAX_VERSION)?,
-    })
+    let key = TokenKey { project: any(u, "145")?, id: any(u, "1000000000000000")? };
+    let (prefix, digest) = (any(u, "acme_pat")?, Digest::from_bytes(u.arbitrary()?));
+    let mut record = TokenRecord::new(key, prefix, digest, any(u, "ada")?, any(u, "CI")?, time(u)?);
+    record.kind = *u.choose(TokenKind::ALL)?;
+    record.scopes = any(u, "repo:*")?;
+    record.metadata = any(u, "{}")?;
+    record.addresses = any(u, "10.0.0.0/8 2001:db8::/32")?;
+    record.created_by = any(u, "ada")?;
+    record.issuer = maybe(u, |u| Ok(Issuer { id: any(u, "1000000000000003")?, bound: u.arbitrary()? }))?;
+    record.confirm_by = maybe(u, time)?;
+    record.not_before = maybe(u, time)?;
+    record.expires_at = maybe(u, time)?;
+    record.last_used_at = maybe(u, time)?;
+    record.last_used_from =
+        maybe(u, |u| Ok(UsedFrom { address: maybe(u, |u| u.arbitrary())?, client: maybe(u, |u| any(u, "git"))? }))?;
+    record.disabled = maybe(u, |u| Ok(Disabled { at: time(u)?, by: any(u, "ada")? }))?;
+    record.revoked =
+        maybe(u, |u| Ok(Revocation { at: time(u)?, by: any(u, "ada")?, reason: *u.choose(RevocationReason::ALL)? }))?;
+    record.family = any(u, "1000000000000000")?;
+    record.rotated_from = maybe(u, |u| any(u, "1000000000000001"))?;
+    record.rotated_to = maybe(u, |u| any(u, "1000000000000002"))?;
+    record.grace_until = maybe(u, time)?;
+    record.request_id = maybe(u, |u| any(u, "request"))?;
+    record.notice_lead = maybe(u, |u| Ok(*u.choose(&NoticeLead::ALL)?))?;
+    record.notice_lease_until = maybe(u, time)?;
+    record.notice_leases = u.arbitrary()?;
+    record.import_scheme = if u.ratio(1, 8)? { ImportScheme::new("blake3", "", u.arbitrary()?).ok() } else { None };
+    record.version = u.int_in_range(1..=TokenRecord::MAX_VERSION)?;
+    Ok(record)
 }
 
 /// A time: mostly one of a few milliseconds around [`now`], so that bounds are met exactly, else any.

@@ -60,8 +60,8 @@ impl EventSink for TracingSink {
             Event::GroupRevokeFailed { project, group, actor, reason } => {
                 warn!(target: "keyfob", event = name, %project, ?group, %actor, %reason);
             }
-            Event::Expiring { key, stage } => {
-                info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %stage);
+            Event::Expiring { key, lead } => {
+                info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %lead);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::cached::Cached;
 use super::shards::Found;
 use super::writing::Writing;
 use crate::rules::change::Change;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::store::contract::{LastUse, ReadResult, TokenStore};
@@ -142,21 +142,22 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let writing = self.writing_in(project);
-        let claimed = self.store.claim_notices(project, now, lease_until, most).await?;
+        let claimed = self.store.claim_notices(project, leads, now, lease_until, most).await?;
         if claimed.is_empty() {
             writing.changed_nothing();
         }
         Ok(claimed)
     }
 
-    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Result<Found, StoreError> {
+    async fn acknowledge_notice(&self, key: &TokenKey, lead: NoticeLead) -> Result<Found, StoreError> {
         let writing = self.writing(core::slice::from_ref(key));
-        let found = self.store.acknowledge_notice(key, stage).await?;
+        let found = self.store.acknowledge_notice(key, lead).await?;
         if let Some(record) = &found {
             writing.gave(record);
         }

@@ -101,7 +101,7 @@ pub(super) async fn update_leaves_the_last_use<S: TokenStore>(store: &S) -> Verd
     for change in changes()? {
         let before = kept(store, &record(project)?).await?;
         // Used between the read and the change: the version does not tell, so the store must not write what was read.
-        store.touch_many(&[LastUse { key: before.key(), used_at: at(3) }]).await?;
+        store.touch_many(&[LastUse { key: before.key(), used_at: at(3), from: None }]).await?;
         let touched = stored(store, &before.key()).await?.last_used_at;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
         let found = stored(store, &before.key()).await?;

@@ -99,7 +99,7 @@ pub(super) async fn one_id_in_two_projects_is_two_tokens<S: TokenStore>(store: &
         same(&*stored(store, &there.key()).await?, &there, &what)
     };
     untouched("insert").await?;
-    store.touch_many(&[LastUse { key: here.key(), used_at: at(1) }]).await?;
+    store.touch_many(&[LastUse { key: here.key(), used_at: at(1), from: None }]).await?;
     untouched("touch_many").await?;
     let version = stored(store, &here.key()).await?.version;
     some(store.update(&here.key(), version, Change::Rename(name("here")?)).await?, "update")?;
@@ -219,7 +219,7 @@ pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -
     // Whether it works is not the store's to judge. A use changes nothing that was judged.
     for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
         put(store, &issuer).await?;
-        store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3) }]).await?;
+        store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3), from: None }]).await?;
         let condition = IssuerCondition { id: issuer.id, version: issuer.version };
         let answer = store.insert(record(project)?, None, Some(condition)).await;
         ensure!(answer.is_ok(), "insert whose issuer is {} at {}: refused", issuer.status(at(1)), at(1));

@@ -55,7 +55,7 @@ laws! {
             /// One call claims at most as many as asked for, and leases no others.
             claim_takes_no_more_than_asked;
             /// An acknowledgement sets the stage, clears the lease, and changes nothing else.
-            acknowledge_sets_the_stage_and_ends_the_lease;
+            acknowledge_sets_the_lead_and_ends_the_lease;
             /// The stage never goes back.
             acknowledge_never_goes_back;
             /// An acknowledgement leaves the version.

@@ -7,7 +7,7 @@ use super::sample::{
     some, stored,
 };
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, same_but_version};
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::StoreMaintenance;
@@ -17,7 +17,7 @@ use crate::words::timestamp::Timestamp;
 
 /// Claims all that is due at noon, until a second later.
 async fn claim<S: StoreMaintenance>(store: &S, project: ProjectId) -> Result<Vec<Arc<TokenRecord>>, Broken> {
-    Ok(store.claim_notices(&project, at(0), at(1000), PageSize::MAX).await?)
+    Ok(store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::MAX).await?)
 }
 
 /// A token that expires in an hour: a notice is due.
@@ -33,8 +33,8 @@ pub(super) async fn claim_takes_just_what_is_due<S: TokenStore + StoreMaintenanc
         let millis = begins.as_unix_millis();
         for expires_at in [millis - 1, millis, millis + 1] {
             let expires_at = Some(Timestamp::from_unix_millis(expires_at)?);
-            for notice_stage in NoticeStage::ALL.iter().copied() {
-                samples.push(TokenRecord { expires_at, notice_stage, ..record(project)? });
+            for notice_lead in NoticeLead::ALL.map(Some).into_iter().chain([None]) {
+                samples.push(TokenRecord { expires_at, notice_lead, ..record(project)? });
             }
         }
     }
@@ -48,7 +48,7 @@ pub(super) async fn claim_takes_just_what_is_due<S: TokenStore + StoreMaintenanc
     samples.push(TokenRecord { revoked: Some(revocation("root", -1)?), ..due(project)? });
     samples.push(TokenRecord { rotated_to: Some(samples[0].id), grace_until: Some(at(50)), ..due(project)? });
     put_all(store, &samples).await?;
-    let expected = ids(samples.iter().filter(|sample| sample.due_notice(at(0)).is_some()));
+    let expected = ids(samples.iter().filter(|sample| sample.due_notice(&NoticeLead::ALL, at(0)).is_some()));
     ensure_eq!(ids(claim(store, project).await?), expected, "claimed");
     Ok(())
 }
@@ -95,7 +95,8 @@ pub(super) async fn claim_writes_the_lease<S: TokenStore + StoreMaintenance>(sto
         ..filled
     };
     let before = kept(store, &sample).await?;
-    let expected = TokenRecord { notice_lease_until: Some(at(1000)), ..TokenRecord::clone(&before) };
+    let notice_leases = before.notice_leases + 1;
+    let expected = TokenRecord { notice_lease_until: Some(at(1000)), notice_leases, ..TokenRecord::clone(&before) };
     let claimed = claim(store, before.project).await?;
     let claimed = some(claimed.iter().find(|claimed| claimed.id == before.id), "claim_notices")?;
     same_but_version(claimed, &expected, "the record claimed")?;
@@ -122,7 +123,7 @@ pub(super) async fn claim_takes_the_soonest_first<S: TokenStore + StoreMaintenan
     samples.sort_by_key(|sample| sample.expires_at);
     let mut claimed = Vec::new();
     for _ in 0..samples.len() {
-        let batch = store.claim_notices(&project, at(0), at(1000), PageSize::clamped(2)).await?;
+        let batch = store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::clamped(2)).await?;
         claimed.extend(batch.iter().map(|record| record.expires_at));
     }
     let expected: Vec<_> = samples.iter().map(|sample| sample.expires_at).collect();
@@ -134,7 +135,7 @@ pub(super) async fn claim_takes_no_more_than_asked<S: TokenStore + StoreMaintena
     let project = project()?;
     let samples = [due(project)?, due(project)?, due(project)?];
     put_all(store, &samples).await?;
-    let claimed = store.claim_notices(&project, at(0), at(1000), PageSize::clamped(2)).await?;
+    let claimed = store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::clamped(2)).await?;
     ensure_eq!(claimed.len(), 2, "rows claimed, of 3");
     let mut leased = 0;
     for sample in &samples {
@@ -144,16 +145,16 @@ pub(super) async fn claim_takes_no_more_than_asked<S: TokenStore + StoreMaintena
     Ok(())
 }
 
-pub(super) async fn acknowledge_sets_the_stage_and_ends_the_lease<S>(store: &S) -> Verdict
+pub(super) async fn acknowledge_sets_the_lead_and_ends_the_lease<S>(store: &S) -> Verdict
 where
     S: TokenStore + StoreMaintenance,
 {
     let project = project()?;
-    for stage in [NoticeStage::Month, NoticeStage::Week, NoticeStage::Day] {
-        let sample = TokenRecord { notice_stage: NoticeStage::None, ..full(project)? };
+    for lead in NoticeLead::ALL {
+        let sample = TokenRecord { notice_lead: None, ..full(project)? };
         let before = kept(store, &sample).await?;
-        let expected = TokenRecord { notice_stage: stage, notice_lease_until: None, ..TokenRecord::clone(&before) };
-        let answer = some(store.acknowledge_notice(&before.key(), stage).await?, "acknowledge_notice")?;
+        let expected = TokenRecord { notice_lead: Some(lead), notice_lease_until: None, ..TokenRecord::clone(&before) };
+        let answer = some(store.acknowledge_notice(&before.key(), lead).await?, "acknowledge_notice")?;
         same_but_version(&answer, &expected, "the answer to acknowledge_notice")?;
         same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after acknowledge_notice")?;
     }
@@ -162,19 +163,19 @@ where
 
 pub(super) async fn acknowledge_never_goes_back<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let project = project()?;
-    for stage in [NoticeStage::None, NoticeStage::Month, NoticeStage::Week] {
-        let sample = TokenRecord { notice_stage: NoticeStage::Week, ..due(project)? };
+    for lead in [NoticeLead::MONTH, NoticeLead::WEEK] {
+        let sample = TokenRecord { notice_lead: Some(NoticeLead::WEEK), ..due(project)? };
         let key = kept(store, &sample).await?.key();
-        some(store.acknowledge_notice(&key, stage).await?, "acknowledge_notice")?;
-        let found = stored(store, &key).await?.notice_stage;
-        ensure_eq!(found, NoticeStage::Week, "the stage after an acknowledgement of {stage}, which is not later");
+        some(store.acknowledge_notice(&key, lead).await?, "acknowledge_notice")?;
+        let found = stored(store, &key).await?.notice_lead;
+        ensure_eq!(found, Some(NoticeLead::WEEK), "the lead after an acknowledgement of {lead}, which is not shorter");
     }
     Ok(())
 }
 
 pub(super) async fn acknowledge_leaves_the_version<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let before = kept(store, &due(project()?)?).await?;
-    let answer = store.acknowledge_notice(&before.key(), NoticeStage::Day).await?;
+    let answer = store.acknowledge_notice(&before.key(), NoticeLead::DAY).await?;
     let answer = some(answer, "acknowledge_notice")?;
     ensure_eq!(answer.version, before.version, "the version in the answer to acknowledge_notice");
     let found = stored(store, &before.key()).await?.version;
@@ -184,7 +185,7 @@ pub(super) async fn acknowledge_leaves_the_version<S: TokenStore + StoreMaintena
 
 pub(super) async fn acknowledge_answers_none_for_the_absent<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let key = absent(project()?)?;
-    let Ok(answer) = store.acknowledge_notice(&key, NoticeStage::Day).await else {
+    let Ok(answer) = store.acknowledge_notice(&key, NoticeLead::DAY).await else {
         return Err(Broken::new("acknowledge_notice of no row: an error, not None"));
     };
     ensure!(answer.is_none(), "acknowledge_notice of no row: a record, not None");

@@ -8,6 +8,7 @@ use super::sample::{
 use super::together::{ROUNDS, all, both};
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::change::Change;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::{LastUse, TokenStore};
@@ -230,7 +231,7 @@ pub(super) async fn touch_and_revoke_at_once_both_hold<S: TokenStore>(store: &S)
     let project = project()?;
     for round in 0..ROUNDS {
         let key = kept(store, &record(project)?).await?.key();
-        let (revocation, touches) = (revocation("root", 1)?, [LastUse { key, used_at: at(2) }]);
+        let (revocation, touches) = (revocation("root", 1)?, [LastUse { key, used_at: at(2), from: None }]);
         let (revoked, touched) = both(round, store.revoke(&key, &revocation), store.touch_many(&touches)).await;
         some(revoked?, "revoke")?;
         touched?;
@@ -246,7 +247,7 @@ pub(super) async fn touch_and_rename_at_once_both_hold<S: TokenStore>(store: &S)
     for round in 0..ROUNDS {
         let before = kept(store, &record(project)?).await?;
         let (key, renamed) = (before.key(), name("renamed")?);
-        let touches = [LastUse { key, used_at: at(2) }];
+        let touches = [LastUse { key, used_at: at(2), from: None }];
         let rename = store.update(&key, before.version, Change::Rename(renamed.clone()));
         let (changed, touched) = both(round, rename, store.touch_many(&touches)).await;
         some(changed?, "update")?;
@@ -262,7 +263,7 @@ pub(super) async fn the_latest_touch_at_once_stays<S: TokenStore>(store: &S) -> 
     let project = project()?;
     for _ in 0..ROUNDS {
         let key = kept(store, &record(project)?).await?.key();
-        let touches = [2, 3, 1].map(|millis| [LastUse { key, used_at: at(millis) }]);
+        let touches = [2, 3, 1].map(|millis| [LastUse { key, used_at: at(millis), from: None }]);
         for moved in all(touches.iter().map(|touches| store.touch_many(touches))).await {
             moved?;
         }
@@ -279,7 +280,7 @@ pub(super) async fn one_claim_of_a_notice_wins<S: TokenStore + StoreMaintenance>
             samples.push(TokenRecord { expires_at: Some(at(3_600_000)), ..record(project)? });
         }
         put_all(store, &samples).await?;
-        let claim = |_| store.claim_notices(&project, at(0), at(1000), PageSize::MAX);
+        let claim = |_| store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::MAX);
         let mut claimed = Vec::new();
         for answer in all((0..3).map(claim)).await {
             claimed.extend(answer?);

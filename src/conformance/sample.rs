@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::verdict::{Broken, Verdict, ensure};
 use crate::rules::address::AddressRanges;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::import_scheme::ImportScheme;
+use crate::rules::issuer::Issuer;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::rules::scope::ScopeSet;
 use crate::rules::status::Status;
@@ -88,35 +90,11 @@ pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
 
 /// A record as small as they get: it works, for ever. Owned by `ada`.
 pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
-    let id = id('1')?;
-    Ok(TokenRecord {
-        prefix: Prefix::new("kit_pat")?,
-        project,
-        id,
-        digest: Digest::from_bytes(random()?),
-        name: name("sample")?,
-        owner: owner(project, "ada")?,
-        kind: TokenKind::Human,
-        scopes: ScopeSet::default(),
-        metadata: Metadata::default(),
-        addresses: AddressRanges::default(),
-        created_at: at(-1000),
-        created_by: Actor::new("ada")?,
-        confirm_by: None,
-        not_before: None,
-        expires_at: None,
-        last_used_at: None,
-        disabled: None,
-        revoked: None,
-        family: id,
-        rotated_from: None,
-        rotated_to: None,
-        grace_until: None,
-        request_id: None,
-        notice_stage: NoticeStage::None,
-        notice_lease_until: None,
-        version: 1,
-    })
+    let key = TokenKey { project, id: id('1')? };
+    let digest = Digest::from_bytes(random()?);
+    let record =
+        TokenRecord::new(key, Prefix::new("kit_pat")?, digest, owner(project, "ada")?, name("sample")?, at(-1000));
+    Ok(TokenRecord { created_by: Actor::new("ada")?, ..record })
 }
 
 /// A record with every column filled but `last_used_at` and `revoked`, which some calls must leave alone.
@@ -137,8 +115,11 @@ pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
         rotated_to: Some(id('Z')?),
         grace_until: Some(at(80_000_001)),
         request_id: request("req \u{1f501}")?,
-        notice_stage: NoticeStage::Week,
+        issuer: Some(Issuer { id: id('3')?, bound: true }),
+        notice_lead: Some(NoticeLead::WEEK),
         notice_lease_until: Some(at(7)),
+        notice_leases: 3,
+        import_scheme: Some(ImportScheme::new("pbkdf2-sha256", "i=1000,l=32", b"\0salt\xff")?),
         version: 41,
         ..record(project)?
     })

@@ -220,6 +220,8 @@ laws! {
             touch_never_moves_backwards;
             /// Of several touches of one token in a batch the latest stays, in whatever order they come.
             touch_takes_the_latest_of_a_batch;
+            /// Where a use came from is written with it, as far as it is told, and moves with it only.
+            touch_writes_where_a_use_came_from;
             /// Tokens that are not there are no error, are not made, and keep no others from being touched.
             touch_ignores_unknown_tokens;
             /// A touch changes no column but the last use.

@@ -9,9 +9,10 @@ use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::{LastUse, TokenStore};
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::{ClientText, UsedFrom};
 
 fn touch(key: TokenKey, millis: i64) -> LastUse {
-    LastUse { key, used_at: at(millis) }
+    LastUse { key, used_at: at(millis), from: None }
 }
 
 pub(super) async fn touch_moves_forwards<S: TokenStore>(store: &S) -> Verdict {
@@ -19,7 +20,7 @@ pub(super) async fn touch_moves_forwards<S: TokenStore>(store: &S) -> Verdict {
     put(store, &sample).await?;
     let key = sample.key();
     for used_at in [Timestamp::MIN, at(-1), at(0), at(1), Timestamp::MAX] {
-        store.touch_many(&[LastUse { key, used_at }]).await?;
+        store.touch_many(&[LastUse { key, used_at, from: None }]).await?;
         ensure_eq!(stored(store, &key).await?.last_used_at, Some(used_at), "the last use after a later touch");
     }
     Ok(())
@@ -29,7 +30,7 @@ pub(super) async fn touch_never_moves_backwards<S: TokenStore>(store: &S) -> Ver
     let sample = TokenRecord { last_used_at: Some(at(0)), ..record(project()?)? };
     let before = kept(store, &sample).await?.last_used_at;
     for used_at in [at(-1), Timestamp::MIN] {
-        store.touch_many(&[LastUse { key: sample.key(), used_at }]).await?;
+        store.touch_many(&[LastUse { key: sample.key(), used_at, from: None }]).await?;
         ensure_eq!(stored(store, &sample.key()).await?.last_used_at, before, "the last use after an earlier touch");
     }
     Ok(())
@@ -43,6 +44,34 @@ pub(super) async fn touch_takes_the_latest_of_a_batch<S: TokenStore>(store: &S) 
         store.touch_many(&order.map(|millis| touch(sample.key(), millis))).await?;
         let last = stored(store, &sample.key()).await?.last_used_at;
         ensure_eq!(last, Some(at(3)), "the last use after touches at {order:?} in one batch");
+    }
+    Ok(())
+}
+
+pub(super) async fn touch_writes_where_a_use_came_from<S: TokenStore>(store: &S) -> Verdict {
+    let project = project()?;
+    let from = |address: &str, client: &str| UsedFrom {
+        address: address.parse().ok(),
+        client: ClientText::of_header(client.as_bytes()),
+    };
+    let sample = record(project)?;
+    put(store, &sample).await?;
+    // Whole, in parts, and not at all; an earlier use moves nothing of it.
+    let uses = [
+        (1, Some(from("2001:db8::1", "git/2.47 (名)")), 1),
+        (2, Some(from("10.0.0.1", "")), 2),
+        (1, Some(from("10.0.0.2", "late")), 2),
+        (3, Some(from("", "curl/8.5")), 3),
+        (4, None, 4),
+    ];
+    let mut expected = None;
+    for (millis, from, last) in uses {
+        if millis == last {
+            expected.clone_from(&from);
+        }
+        store.touch_many(&[LastUse { from, ..touch(sample.key(), millis) }]).await?;
+        let found = stored(store, &sample.key()).await?;
+        ensure_eq!((found.last_used_at, &found.last_used_from), (Some(at(last)), &expected), "the last use");
     }
     Ok(())
 }

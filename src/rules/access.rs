@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use super::scope::Scope;
 use crate::words::ids::ProjectId;
+use crate::words::used_from::{ClientText, UsedFrom};
 
 /// What a request needs: a project, scopes, and where it comes from.
 ///
@@ -44,6 +45,7 @@ pub struct Access<'a, P = InProject> {
     project: P,
     scopes: &'a [Scope],
     address: Option<IpAddr>,
+    client: Option<&'a [u8]>,
 }
 
 /// Which project a request is about. Implemented by [`InProject`] and [`OwnProject`], and by nothing else.
@@ -82,7 +84,7 @@ mod sealed {
 impl<'a> Access<'a, InProject> {
     /// To something of this project, with all of these scopes.
     pub fn to(project: &ProjectId, scopes: &'a [Scope]) -> Self {
-        Self { project: InProject(*project), scopes, address: None }
+        Self { project: InProject(*project), scopes, address: None, client: None }
     }
 }
 
@@ -90,16 +92,32 @@ impl<'a> Access<'a, OwnProject> {
     /// To something that belongs to no project other than the token's own, with all of these scopes. The proof that
     /// comes of it is of another type, which code that guards a project does not take.
     pub fn to_own_project(scopes: &'a [Scope]) -> Self {
-        Self { project: OwnProject(()), scopes, address: None }
+        Self { project: OwnProject(()), scopes, address: None, client: None }
     }
 }
 
-impl<P: ProjectRequirement> Access<'_, P> {
+impl<'a, P: ProjectRequirement> Access<'a, P> {
     /// From this client address, as the host knows it: behind a proxy not that of the connection. Without it, a token
     /// that is bound to addresses is refused.
     #[must_use]
     pub fn from_address(self, address: IpAddr) -> Self {
         Self { address: Some(address), ..self }
+    }
+
+    /// By this client, as its `User-Agent` header says. It is no limit: it is recorded with the last use, if
+    /// [`Usage::with_origins`](crate::tokens::Usage::with_origins) asks for that.
+    #[must_use]
+    pub fn by_client(self, user_agent: &'a [u8]) -> Self {
+        Self { client: Some(user_agent), ..self }
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Returns where it comes from.
+    pub(crate) fn used_from(&self) -> UsedFrom {
+        UsedFrom { address: self.address, client: self.client.and_then(ClientText::of_header) }
     }
 
     pub(crate) fn accepts_project(&self, project: &ProjectId) -> bool {
@@ -108,10 +126,6 @@ impl<P: ProjectRequirement> Access<'_, P> {
 
     pub(crate) fn scopes(&self) -> &[Scope] {
         self.scopes
-    }
-
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.address
     }
 }
 

@@ -1,12 +1,13 @@
 //! The changes that a stored record can take, each typed. None can undo a revocation or move the last use.
 
 use super::address::AddressRanges;
-use super::notice_stage::NoticeStage;
+use super::notice_lead::NoticeLead;
 use super::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use super::scope::ScopeSet;
 use crate::words::ids::TokenId;
 use crate::words::text::Name;
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::UsedFrom;
 
 /// A change to one record. The values are final: whoever sends it has judged, and the store only writes. Apart from a
 /// revocation, which nothing undoes, that includes whether the token has ended: an end that is moved is moved.
@@ -70,23 +71,25 @@ impl TokenRecord {
         self.raise_version();
     }
 
-    /// Moves the last use forwards, and nothing else. Says whether it did.
-    pub fn touch(&mut self, used_at: Timestamp) -> bool {
+    /// Moves the last use forwards, with where it came from, and nothing else. Says whether it did.
+    pub fn touch(&mut self, used_at: Timestamp, from: Option<&UsedFrom>) -> bool {
         let later = self.last_used_at.is_none_or(|last| last < used_at);
         if later {
             self.last_used_at = Some(used_at);
+            self.last_used_from = from.cloned();
         }
         later
     }
 
-    /// Leases its next notice to one sender. The version stays: no rule reads the lease.
+    /// Leases its next notice to one sender, and counts that. The version stays: no rule reads the lease.
     pub fn claim_notice(&mut self, lease_until: Timestamp) {
         self.notice_lease_until = Some(lease_until);
+        self.notice_leases = self.notice_leases.saturating_add(1).min(Self::MAX_VERSION);
     }
 
     /// Marks a notice as sent, if it is a later one, and ends the lease. The version stays: no rule reads either.
-    pub fn acknowledge_notice(&mut self, stage: NoticeStage) {
-        self.notice_stage = self.notice_stage.max(stage);
+    pub fn acknowledge_notice(&mut self, lead: NoticeLead) {
+        self.notice_lead = Some(self.notice_lead.map_or(lead, |sent| sent.min(lead)));
         self.notice_lease_until = None;
     }
 
@@ -114,6 +117,7 @@ impl Revocation {
 mod tests {
     use super::*;
     use crate::rules::sample::{ada, at, disabled, id, record, revoked};
+    use crate::words::used_from::ClientText;
 
     /// The record after a change, of which the version is compared already.
     fn after(before: &TokenRecord, change: Change) -> TokenRecord {
@@ -179,8 +183,10 @@ mod tests {
     fn the_last_use_moves_forwards_only() {
         let mut record = record();
         for (time, moves, last) in [(5, true, 5), (4, false, 5), (5, false, 5), (6, true, 6)] {
-            assert_eq!(record.touch(at(time)), moves, "{time}");
+            let from = (time != 6).then(|| UsedFrom { client: ClientText::of_header(b"git"), address: None });
+            assert_eq!(record.touch(at(time), from.as_ref()), moves, "{time}");
             assert_eq!(record.last_used_at, Some(at(last)));
+            assert_eq!(record.last_used_from.is_some(), last != 6, "of the last use alone");
         }
         assert_eq!(record.version, 1);
     }
@@ -189,12 +195,13 @@ mod tests {
     fn a_notice_is_leased_and_acknowledged_without_a_new_version() {
         let mut record = record();
         record.claim_notice(at(5));
-        assert_eq!((record.notice_lease_until, record.version), (Some(at(5)), 1));
-        record.acknowledge_notice(NoticeStage::Week);
-        assert_eq!((record.notice_lease_until, record.notice_stage, record.version), (None, NoticeStage::Week, 1));
+        assert_eq!((record.notice_lease_until, record.notice_leases, record.version), (Some(at(5)), 1, 1));
+        record.acknowledge_notice(NoticeLead::WEEK);
+        assert_eq!((record.notice_lease_until, record.notice_lead, record.version), (None, Some(NoticeLead::WEEK), 1));
         record.claim_notice(at(6));
-        record.acknowledge_notice(NoticeStage::Month);
-        assert_eq!((record.notice_lease_until, record.notice_stage), (None, NoticeStage::Week));
+        record.acknowledge_notice(NoticeLead::MONTH);
+        assert_eq!((record.notice_lease_until, record.notice_lead), (None, Some(NoticeLead::WEEK)));
+        assert_eq!(record.notice_leases, 2);
     }
 
     #[test]

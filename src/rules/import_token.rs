@@ -1,12 +1,12 @@
 //! A token from before keyfob, as a record.
 
 use super::address::AddressRanges;
-use super::notice_stage::NoticeStage;
+use super::notice_lead::NoticeLead;
 use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
 use super::scope::ScopeSet;
 use crate::words::alphabet;
 use crate::words::digest::Digest;
-use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::import_digest::ImportDigest;
 use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
@@ -82,34 +82,21 @@ impl ImportToken {
         let mut handle = [alphabet::digit(number.get()); TokenId::LEN];
         alphabet::random(&mut getrandom::SysRng, &mut handle[1..])?;
         let id = TokenId::from_checked(handle);
+        let key = TokenKey { project: self.project, id };
         Ok(TokenRecord {
-            prefix,
-            project: self.project,
-            id,
-            digest,
-            name: self.name,
-            owner: self.owner,
             kind: self.kind,
             scopes: self.scopes,
             metadata: self.metadata,
             addresses: self.addresses,
-            created_at: self.created_at,
             created_by: actor.clone(),
-            confirm_by: None,
             not_before: self.not_before,
             expires_at: self.expires_at,
             last_used_at: self.last_used_at,
             disabled: self.disabled,
             revoked: self.revoked,
-            family: id,
-            rotated_from: None,
-            rotated_to: None,
-            grace_until: None,
-            request_id: None,
             // A token that ends in three days is not announced to end in thirty.
-            notice_stage: NoticeStage::of(self.expires_at, now),
-            notice_lease_until: None,
-            version: 1,
+            notice_lead: NoticeLead::begun(&NoticeLead::ALL, self.expires_at, now),
+            ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
         })
     }
 }
@@ -160,7 +147,7 @@ mod tests {
         assert_eq!((record.family, record.version, record.created_by), (record.id, 1, ada()));
         let links = (record.rotated_from, record.rotated_to, record.grace_until, record.confirm_by, record.request_id);
         assert_eq!(links, (None, None, None, None, None));
-        assert_eq!((record.notice_stage, record.notice_lease_until), (NoticeStage::None, None));
+        assert_eq!((record.notice_lead, record.notice_lease_until), (None, None));
     }
 
     #[test]
@@ -170,13 +157,11 @@ mod tests {
 
     #[test]
     fn notices_that_would_come_too_late_are_left_out() {
-        let stage = |days: u32| {
+        let lead = |days: u32| {
             let expires_at = Some(at(0).saturating_add(days * DAY));
-            record(ImportToken { expires_at, ..old() }, at(0)).notice_stage
+            record(ImportToken { expires_at, ..old() }, at(0)).notice_lead
         };
-        assert_eq!([1, 2, 7, 8, 30, 31].map(stage), {
-            use NoticeStage::{Day, Month, None, Week};
-            [Day, Week, Week, Month, Month, None]
-        });
+        let [month, week, day] = NoticeLead::ALL.map(Some);
+        assert_eq!([1, 2, 7, 8, 30, 31].map(lead), [day, week, week, month, month, None]);
     }
 }

@@ -30,7 +30,39 @@ impl Default for Lifetimes {
     }
 }
 
+/// Reads those of agents, where what is left out is as it is for agents.
+#[cfg(feature = "serde")]
+pub(super) fn of_agents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Lifetimes, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct OfAgents {
+        #[serde(rename = "default_seconds", with = "super::seconds")]
+        default: Duration,
+        #[serde(rename = "min_seconds", with = "super::seconds")]
+        min: Duration,
+        #[serde(rename = "max_seconds", with = "super::seconds")]
+        max: Duration,
+        never_expiring: bool,
+    }
+    impl Default for OfAgents {
+        fn default() -> Self {
+            let Lifetimes { default, min, max, never_expiring } = Lifetimes::AGENT;
+            Self { default, min, max, never_expiring }
+        }
+    }
+    let OfAgents { default, min, max, never_expiring } = serde::Deserialize::deserialize(deserializer)?;
+    Ok(Lifetimes { default, min, max, never_expiring })
+}
+
 impl Lifetimes {
+    /// Those of agents by default: 12 hours, at most 7 days.
+    pub const AGENT: Self = Self {
+        default: Duration::from_secs(12 * 60 * 60),
+        min: Duration::ZERO,
+        max: Duration::from_secs(7 * 24 * 60 * 60),
+        never_expiring: false,
+    };
+
     /// The lifetime within the bounds that is nearest to this one. Where the bounds contradict, the longest counts.
     pub fn nearest(&self, lifetime: Duration) -> Duration {
         lifetime.max(self.min).min(self.max)

@@ -7,12 +7,12 @@ use super::breach::PolicyBreach;
 use super::delegation::Delegation;
 use super::error::Error;
 use super::new_token::NewToken;
-use super::notice_stage::NoticeStage;
+use super::notice_lead::NoticeLead;
 use super::policy::Policy;
 use super::record::{TokenKind, TokenRecord};
 use crate::words::alphabet;
 use crate::words::format;
-use crate::words::ids::TokenId;
+use crate::words::ids::{TokenId, TokenKey};
 use crate::words::keyring::Keyring;
 use crate::words::secret::PlaintextToken;
 use crate::words::text::Actor;
@@ -83,34 +83,20 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
 
     let digest = keyring.minting_digest(&new.project, &id, secret);
     let text = format::render(keyring.prefix(), &new.project, &id, secret, &digest.tag());
+    let key = TokenKey { project: new.project, id };
     let record = TokenRecord {
-        prefix: keyring.prefix(),
-        project: new.project,
-        id,
-        digest,
-        name: new.name,
-        owner: new.owner,
         kind,
         scopes: new.scopes,
         metadata: new.metadata,
         addresses: new.addresses,
-        created_at: now,
         created_by: new.delegation.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
         confirm_by,
         not_before: new.not_before,
         expires_at,
-        last_used_at: None,
-        disabled: None,
-        revoked: None,
-        family: id,
-        rotated_from: None,
-        rotated_to: None,
-        grace_until: None,
         request_id: new.request_id,
         // A token for three days is not announced to end in thirty.
-        notice_stage: NoticeStage::of(expires_at, now),
-        notice_lease_until: None,
-        version: 1,
+        notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
+        ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
     Ok(Issued { token: PlaintextToken::rendered(text), record })
 }
@@ -164,7 +150,7 @@ mod tests {
         assert_eq!((record.addresses, record.not_before, record.confirm_by), (addresses, Some(at(5)), Some(at(7))));
         assert_eq!(record.request_id, Some("one".parse().unwrap()));
         assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY)));
-        assert_eq!(record.notice_stage, NoticeStage::Day, "nothing is announced that lies behind");
+        assert_eq!(record.notice_lead, Some(NoticeLead::DAY), "nothing is announced that lies behind");
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::words::timestamp::Timestamp;
 /// The longest grace of a rotated token unless the policy says otherwise.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What tokens a service allows, as data: how long the tokens of persons and of services may live, how many an
-/// owner may have, and how long one may lie unused.
+/// What tokens a service allows, as data: how long the tokens of persons, services and agents may live, how many an owner may
+/// have, what a token may issue, and how long one may lie unused.
 ///
-/// The default: 30 days if nobody says otherwise, at most 366, none that never expires, a grace of at most 30 days after a
-/// rotation, as many as one likes, used or not.
+/// The default: 30 days if nobody says otherwise, at most 366, and 12 hours and 7 days for an agent; none that never expires; a
+/// grace of at most 30 days after a rotation; as many as one likes, used or not. A token that may issue tokens has at most 20
+/// that are bound to it, and these issue none themselves.
 ///
 /// It is asked when a token is made, and again at each check: a token outside today's policy is refused, not destroyed,
 /// and works again once the policy allows it. Only the number of live tokens is asked at issue alone, and the grace at rotation alone.
@@ -39,6 +40,8 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub struct Policy {
     human: Lifetimes,
     service: Lifetimes,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::lifetimes::of_agents"))]
+    agent: Lifetimes,
     most_live_per_owner: Option<u64>,
     #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "super::seconds::or_none"))]
     max_unused: Option<Duration>,
@@ -51,6 +54,7 @@ impl Default for Policy {
         Self {
             human: Lifetimes::default(),
             service: Lifetimes::default(),
+            agent: Lifetimes::AGENT,
             most_live_per_owner: None,
             max_unused: None,
             max_grace: MAX_GRACE,
@@ -65,22 +69,23 @@ impl Policy {
         match kind {
             TokenKind::Human => Self { human: lifetimes, ..self },
             TokenKind::Service => Self { service: lifetimes, ..self },
+            TokenKind::Agent => Self { agent: lifetimes, ..self },
         }
     }
 
-    /// The same default for both kinds.
+    /// The same default for persons and services.
     #[must_use]
     pub fn with_default_lifetime(self, default: Duration) -> Self {
         self.with_both(|lifetimes| lifetimes.default = default)
     }
 
-    /// The same longest lifetime for both kinds.
+    /// The same longest lifetime for persons and services.
     #[must_use]
     pub fn with_max_lifetime(self, max: Duration) -> Self {
         self.with_both(|lifetimes| lifetimes.max = max)
     }
 
-    /// Whether a token of either kind may never expire.
+    /// Whether a token of a person or a service may never expire.
     #[must_use]
     pub fn with_never_expiring(self, never_expiring: bool) -> Self {
         self.with_both(|lifetimes| lifetimes.never_expiring = never_expiring)
@@ -123,6 +128,7 @@ impl Policy {
         match kind {
             TokenKind::Human => &self.human,
             TokenKind::Service => &self.service,
+            TokenKind::Agent => &self.agent,
         }
     }
 

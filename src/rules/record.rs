@@ -1,7 +1,9 @@
 //! The stored row of a token.
 
 use super::address::AddressRanges;
-use super::notice_stage::NoticeStage;
+use super::import_scheme::ImportScheme;
+use super::issuer::Issuer;
+use super::notice_lead::NoticeLead;
 use super::scope::ScopeSet;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
@@ -9,16 +11,19 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::as_stored;
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::UsedFrom;
 
 /// Everything that is stored of a token; nothing of it is a secret, but the digest is nobody's business.
 ///
-/// Fields are public so that a store can take a record apart and build it again. A row whose token has
-/// ended stays, as a tombstone, until it is purged: "expired" and "revoked" must be tellable from "unknown".
+/// Fields are public so that a store can take a record apart, and [`new`](Self::new) makes one to be filled; a later version may
+/// have more fields, each with a value that means what it meant without. A row whose token has ended stays, as a tombstone,
+/// until it is purged: "expired" and "revoked" must be tellable from "unknown".
 ///
 /// It has no order of change of its own: stores change rows only as [`Change`](crate::record::Change) and
 /// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct TokenRecord {
     /// The project it is for, with `id` its key.
     pub project: ProjectId,
@@ -26,30 +31,40 @@ pub struct TokenRecord {
     pub id: TokenId,
     /// The leading marker of the token's text.
     pub prefix: Prefix,
-    /// For a person or for a service.
+    /// For a person, for a service or for an agent.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub kind: TokenKind,
-    /// How far the notices of its end have gone.
-    pub notice_stage: NoticeStage,
     /// The MAC of the whole token, under the key that `id` names.
     pub digest: Digest,
     /// When it was made.
     pub created_at: Timestamp,
     /// Set while it waits to be confirmed; it ends at this time if nobody does.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub confirm_by: Option<Timestamp>,
     /// It does not work before this time.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub not_before: Option<Timestamp>,
     /// It does not work from this time on; `None` is never.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub expires_at: Option<Timestamp>,
     /// Once it is rotated: the time at which it stops working.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub grace_until: Option<Timestamp>,
     /// Set for ever once it is revoked.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub revoked: Option<Revocation>,
     /// Set while it is disabled.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub disabled: Option<Disabled>,
     /// Where it may be used from.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub addresses: AddressRanges,
     /// What it may do.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub scopes: ScopeSet,
+    /// The token that issued it, if one did.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub issuer: Option<Issuer>,
     /// What it is for, in its owner's words.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub name: Name,
@@ -57,32 +72,104 @@ pub struct TokenRecord {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub owner: OwnerId,
     /// Text of the host's own.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub metadata: Metadata,
     /// Who made it.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub created_by: Actor,
     /// The last use that was written, coarser than each use.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_at: Option<Timestamp>,
+    /// Where that use came from, if that was recorded.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub last_used_from: Option<UsedFrom>,
     /// The id of the first token of its chain of rotations: its own where it is that.
     pub family: TokenId,
     /// The token it took over from.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_from: Option<TokenId>,
     /// The token that took over from it.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_to: Option<TokenId>,
     /// The request that made it, so that a repeat is known as one.
     #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
+    /// The last notice of its end that was sent: how long before its expiry. Only shorter ones are due.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub notice_lead: Option<NoticeLead>,
     /// While somebody sends its next notice: until when nobody else does.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lease_until: Option<Timestamp>,
+    /// How often a notice of it was claimed.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub notice_leases: u64,
+    /// For an imported token whose old hash is not a plain SHA-2: how that is computed.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub import_scheme: Option<ImportScheme>,
     /// Counts the changes that a rule reads: 1 at first, at most [`MAX_VERSION`](Self::MAX_VERSION). Last uses and notices do not
     /// raise it.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "version"))]
+    #[cfg_attr(feature = "serde", serde(default = "first_version", deserialize_with = "version"))]
     pub version: u64,
 }
 
 impl TokenRecord {
     /// The highest version, that of a signed 64-bit column.
     pub const MAX_VERSION: u64 = i64::MAX as u64;
+
+    /// Makes the record of a token that was made by its owner: a person's, without scopes, from any address, that never expires,
+    /// of version 1. Set what is otherwise.
+    ///
+    /// ```
+    /// # use keyfob::{OwnerId, Name, Prefix, ProjectId, Timestamp, TokenId, TokenKey, TokenRecord, record::Digest};
+    /// # fn example(digest: Digest, created_at: Timestamp) -> Result<TokenRecord, keyfob::Invalid> {
+    /// let key = TokenKey { project: ProjectId::new("145")?, id: TokenId::new("1CkYr7JQzzpHpo1P")? };
+    /// let (owner, name) = (OwnerId::new("ada")?, Name::new("CI")?);
+    /// let mut record = TokenRecord::new(key, Prefix::new("acme_pat")?, digest, owner, name, created_at);
+    /// record.expires_at = created_at.checked_add(core::time::Duration::from_secs(3600));
+    /// # Ok(record)
+    /// # }
+    /// ```
+    pub fn new(
+        key: TokenKey,
+        prefix: Prefix,
+        digest: Digest,
+        owner: OwnerId,
+        name: Name,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            project: key.project,
+            id: key.id,
+            prefix,
+            kind: TokenKind::default(),
+            digest,
+            created_at,
+            confirm_by: None,
+            not_before: None,
+            expires_at: None,
+            grace_until: None,
+            revoked: None,
+            disabled: None,
+            addresses: AddressRanges::default(),
+            scopes: ScopeSet::default(),
+            issuer: None,
+            name,
+            created_by: Actor::from(&owner),
+            owner,
+            metadata: Metadata::default(),
+            last_used_at: None,
+            last_used_from: None,
+            family: key.id,
+            rotated_from: None,
+            rotated_to: None,
+            request_id: None,
+            notice_lead: None,
+            notice_lease_until: None,
+            notice_leases: 0,
+            import_scheme: None,
+            version: 1,
+        }
+    }
 
     /// What store calls about it are keyed by.
     pub fn key(&self) -> TokenKey {
@@ -105,7 +192,6 @@ impl PartialEq for TokenRecord {
             id,
             prefix,
             kind,
-            notice_stage,
             digest,
             created_at,
             confirm_by,
@@ -116,22 +202,29 @@ impl PartialEq for TokenRecord {
             disabled,
             addresses,
             scopes,
+            issuer,
             name,
             owner,
             metadata,
             created_by,
             last_used_at,
+            last_used_from,
             family,
             rotated_from,
             rotated_to,
             request_id,
+            notice_lead,
             notice_lease_until,
+            notice_leases,
+            import_scheme,
             version,
         } = other;
         let same_token = self.project == *project && self.id == *id && self.prefix == *prefix;
         let same_origin = self.created_at == *created_at
             && self.created_by == *created_by
             && self.request_id == *request_id
+            && self.issuer == *issuer
+            && self.import_scheme == *import_scheme
             && self.family == *family
             && self.rotated_from == *rotated_from;
         let same_use = self.kind == *kind
@@ -140,7 +233,8 @@ impl PartialEq for TokenRecord {
             && self.metadata == *metadata
             && self.scopes == *scopes
             && self.addresses == *addresses
-            && self.last_used_at == *last_used_at;
+            && self.last_used_at == *last_used_at
+            && self.last_used_from == *last_used_from;
         let same_end = self.confirm_by == *confirm_by
             && self.not_before == *not_before
             && self.expires_at == *expires_at
@@ -148,10 +242,17 @@ impl PartialEq for TokenRecord {
             && self.rotated_to == *rotated_to
             && self.revoked == *revoked
             && self.disabled == *disabled;
-        let same_notices = self.notice_stage == *notice_stage && self.notice_lease_until == *notice_lease_until;
+        let same_notices = self.notice_lead == *notice_lead
+            && self.notice_lease_until == *notice_lease_until
+            && self.notice_leases == *notice_leases;
         let same = same_token && same_origin && same_use && same_end && same_notices && self.version == *version;
         same && self.digest.ct_eq(digest)
     }
+}
+
+#[cfg(feature = "serde")]
+const fn first_version() -> u64 {
+    1
 }
 
 /// Reads a version that a store can keep, a signed column of 64 bits too.
@@ -190,7 +291,7 @@ pub struct Revocation {
     pub reason: RevocationReason,
 }
 
-/// Whether a person or a service holds the token.
+/// Who holds the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum TokenKind {
     /// A person, their scripts and editors.
@@ -198,9 +299,11 @@ pub enum TokenKind {
     Human,
     /// A service that no person stands behind.
     Service,
+    /// A program that acts for a person for a while: an AI agent, an editor, a CI job.
+    Agent,
 }
 
-word_type!(TokenKind { Human = "human", Service = "service" });
+word_type!(TokenKind { Human = "human", Service = "service", Agent = "agent" });
 
 /// Why a token was revoked: the reasons of RFC 5280 section 5.3.1 that fit a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

@@ -2,14 +2,12 @@
 
 use core::time::Duration;
 
-use super::address::AddressRanges;
-use super::notice_stage::NoticeStage;
-use super::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
+use super::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use super::scope::ScopeSet;
 use crate::words::digest::Digest;
-use crate::words::ids::{ProjectId, TokenId};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::keyring::Keyring;
-use crate::words::text::{Actor, Metadata};
+use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
 /// A millisecond.
@@ -42,33 +40,13 @@ pub(crate) fn id(last: char) -> TokenId {
 
 /// A token of ada that works: made a second before noon, for 30 days.
 pub(crate) fn record() -> TokenRecord {
+    let key = TokenKey { project: project(), id: id('1') };
+    let (owner, name) = ("ada".parse().unwrap(), "CI".parse().unwrap());
+    let digest = Digest::from_bytes([7; 32]);
     TokenRecord {
-        project: project(),
-        id: id('1'),
-        prefix: "acme_pat".parse().unwrap(),
-        kind: TokenKind::Human,
-        notice_stage: NoticeStage::None,
-        digest: Digest::from_bytes([7; 32]),
-        created_at: at(-1000),
-        confirm_by: None,
-        not_before: None,
         expires_at: Some(at(-1000).saturating_add(30 * DAY)),
-        grace_until: None,
-        revoked: None,
-        disabled: None,
-        addresses: AddressRanges::default(),
         scopes: ScopeSet::new("repo:read user").unwrap(),
-        name: "CI".parse().unwrap(),
-        owner: "ada".parse().unwrap(),
-        metadata: Metadata::default(),
-        created_by: ada(),
-        last_used_at: None,
-        family: id('1'),
-        rotated_from: None,
-        rotated_to: None,
-        request_id: None,
-        notice_lease_until: None,
-        version: 1,
+        ..TokenRecord::new(key, "acme_pat".parse().unwrap(), digest, owner, name, at(-1000))
     }
 }
 

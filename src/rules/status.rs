@@ -1,6 +1,6 @@
 //! What a record is at a given time.
 
-use super::notice_stage::NoticeStage;
+use super::notice_lead::NoticeLead;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
@@ -77,12 +77,12 @@ impl TokenRecord {
         [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()
     }
 
-    /// The notice that is due at `now`: a later stage than the one already sent, while the token lives, is confirmed
-    /// and has no successor.
-    pub fn due_notice(&self, now: Timestamp) -> Option<NoticeStage> {
+    /// Returns which of these notices is due at `now`: the latest that has begun, if it is later than the one already sent, while
+    /// the token lives, is confirmed and has no successor.
+    pub fn due_notice(&self, leads: &[NoticeLead], now: Timestamp) -> Option<NoticeLead> {
         let expected = self.status(now).is_live() && self.confirm_by.is_none() && self.rotated_to.is_none();
-        let stage = NoticeStage::of(self.expires_at, now);
-        (expected && stage > self.notice_stage).then_some(stage)
+        let due = NoticeLead::begun(leads, self.expires_at, now).filter(|_| expected)?;
+        self.notice_lead.is_none_or(|sent| due < sent).then_some(due)
     }
 }
 
@@ -168,14 +168,15 @@ mod tests {
 
     #[test]
     fn a_notice_is_due_from_its_time_on_until_it_was_sent() {
-        for (days, stage) in [(30, NoticeStage::Month), (7, NoticeStage::Week), (1, NoticeStage::Day)] {
+        let [month, week, day] = NoticeLead::ALL;
+        for (days, lead, earlier) in [(30, month, None), (7, week, Some(month)), (1, day, Some(week))] {
             let begins = at(0).saturating_sub(days * DAY);
-            let earlier = *NoticeStage::ALL.iter().rfind(|other| **other < stage).unwrap();
-            let mut record = TokenRecord { expires_at: Some(at(0)), notice_stage: earlier, ..record() };
-            assert_eq!(record.due_notice(begins.saturating_sub(MS)), None, "{stage}");
-            assert_eq!(record.due_notice(begins), Some(stage));
-            record.notice_stage = stage;
-            assert_eq!(record.due_notice(begins), None, "{stage} was sent");
+            let mut record = TokenRecord { expires_at: Some(at(0)), notice_lead: earlier, ..record() };
+            assert_eq!(record.due_notice(&NoticeLead::ALL, begins.saturating_sub(MS)), None, "{lead}");
+            assert_eq!(record.due_notice(&NoticeLead::ALL, begins), Some(lead));
+            assert_eq!(record.due_notice(&[], begins), None, "nobody asks for one");
+            record.notice_lead = Some(lead);
+            assert_eq!(record.due_notice(&NoticeLead::ALL, begins), None, "{lead} was sent");
         }
     }
 
@@ -184,10 +185,10 @@ mod tests {
         let due = |change: fn(&mut TokenRecord)| {
             let mut record = TokenRecord { expires_at: Some(at(1)), ..record() };
             change(&mut record);
-            record.due_notice(at(0))
+            record.due_notice(&NoticeLead::ALL, at(0))
         };
-        assert_eq!(due(|_| {}), Some(NoticeStage::Day));
-        assert_eq!(due(|record| record.disabled = disabled()), Some(NoticeStage::Day), "it may be enabled again");
+        assert_eq!(due(|_| {}), Some(NoticeLead::DAY));
+        assert_eq!(due(|record| record.disabled = disabled()), Some(NoticeLead::DAY), "it may be enabled again");
         assert_eq!(due(|record| record.expires_at = None), None);
         assert_eq!(due(|record| record.expires_at = Some(at(0))), None);
         assert_eq!(due(|record| record.revoked = revoked()), None);

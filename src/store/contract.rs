@@ -2,6 +2,8 @@
 
 use core::future::Future;
 use core::time::Duration;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::group::{BatchResult, RevokeBatch};
@@ -13,6 +15,7 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::UsedFrom;
 
 /// Where tokens are kept. A host implements it for its own database, or takes a ready one.
 ///
@@ -163,8 +166,8 @@ pub trait TokenStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
     /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are
-    /// not there ignored, no other column changed, not even the version. Of several for one token
-    /// the latest counts. Returns how many rows moved. Atomic for each row, not for the batch: if
+    /// not there ignored, no column changed but the last use's own, not even the version. Of several for one
+    /// token the latest counts, and where it came from. Returns how many rows moved. Atomic for each row, not for the batch: if
     /// it fails, some rows may have moved, and the caller repeats it for each project alone.
     fn touch_many(&self, touches: &[LastUse]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
@@ -186,10 +189,27 @@ impl ReadResult {
 }
 
 /// One last use to be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastUse {
     /// Of this token.
     pub key: TokenKey,
     /// At this time.
     pub used_at: Timestamp,
+    /// From there, if that is to be recorded.
+    pub from: Option<UsedFrom>,
+}
+
+impl LastUse {
+    /// Returns the latest of each token, by project.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(crate) fn latest(touches: &[Self]) -> BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> {
+        let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> = BTreeMap::new();
+        for touch in touches {
+            let last = projects.entry(touch.key.project).or_default().entry(touch.key.id).or_insert(touch);
+            if last.used_at < touch.used_at {
+                *last = touch;
+            }
+        }
+        projects
+    }
 }

@@ -11,7 +11,7 @@ use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -168,10 +168,10 @@ forward! {
         fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
         fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> BatchResult;
         fn claim_notices(
-            project: &ProjectId;
+            project: &ProjectId, leads: &[NoticeLead];
             now: Timestamp, lease_until: Timestamp, most: PageSize
         ) -> Vec<Arc<TokenRecord>>;
-        fn acknowledge_notice(key: &TokenKey; stage: NoticeStage) -> Option<Arc<TokenRecord>>;
+        fn acknowledge_notice(key: &TokenKey; lead: NoticeLead) -> Option<Arc<TokenRecord>>;
     }
 }
 

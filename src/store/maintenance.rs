@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::group::BatchResult;
 use super::query::PageSize;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -27,24 +27,26 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
 
-    /// Claims notices that are due, for one sender: the records of the project for which
+    /// Claims those of these notices that are due, for one sender: of the records of the project for which
     /// [`due_notice`](TokenRecord::due_notice) is one at `now` and whose lease is over (`<= now`) or was never taken. Sets
-    /// their lease to `lease_until`, and returns them, at most `most`, those that expire first first.
+    /// their lease to `lease_until` and counts it, as [`TokenRecord::claim_notice`] does, and returns them, at most `most`,
+    /// those that expire first first.
     fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> impl Future<Output = Result<Vec<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Marks a notice as sent: sets the stage, if it is later than the one there, and clears the lease. `None` where there
+    /// Marks a notice as sent: sets its lead, if it is shorter than the one there, and clears the lease. `None` where there
     /// is no such row. A sender that stopped between claim and acknowledgement sends it again: at least once, each known
-    /// by key and stage.
+    /// by key and lead.
     fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 }
 

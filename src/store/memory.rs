@@ -15,7 +15,7 @@ use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
 use crate::rules::change::Change;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -199,7 +199,7 @@ impl TokenStore for MemoryStore {
         let mut moved = 0;
         for touch in touches {
             // Only forwards, without a new version. A row that is not there is no error.
-            rows.change(&touch.key, |record| moved += u64::from(record.touch(touch.used_at)));
+            rows.change(&touch.key, |record| moved += u64::from(record.touch(touch.used_at, touch.from.as_ref())));
         }
         Ok(moved)
     }
@@ -247,6 +247,7 @@ impl StoreMaintenance for MemoryStore {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
@@ -254,7 +255,7 @@ impl StoreMaintenance for MemoryStore {
         let mut rows = self.write();
         // A lease that ends now is over. Those that expire first come first.
         let is_free = |record: &TokenRecord| record.notice_lease_until.is_none_or(|lease| lease <= now);
-        let due = rows.of_project(*project).filter(|record| record.due_notice(now).is_some() && is_free(record));
+        let due = rows.of_project(*project).filter(|record| record.due_notice(leads, now).is_some() && is_free(record));
         let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
         due.sort();
         due.truncate(most.get());
@@ -264,9 +265,9 @@ impl StoreMaintenance for MemoryStore {
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        Ok(self.write().change(key, |record| record.acknowledge_notice(stage)))
+        Ok(self.write().change(key, |record| record.acknowledge_notice(lead)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::RevocationReason;
 use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -181,8 +181,8 @@ pub enum Event<'a> {
     Expiring {
         /// The token.
         key: TokenKey,
-        /// Which notice.
-        stage: NoticeStage,
+        /// How long before its expiry the notice is due.
+        lead: NoticeLead,
     },
     /// A token of an earlier system was imported.
     Imported {
@@ -304,7 +304,7 @@ mod tests {
             (Event::RevokeFailed { key, actor, reason }, "revoke_failed"),
             (Event::ChangeFailed { key, how, actor }, "change_failed"),
             (Event::GroupRevokeFailed { project, group, actor, reason }, "group_revoke_failed"),
-            (Event::Expiring { key, stage: NoticeStage::Day }, "expiring"),
+            (Event::Expiring { key, lead: NoticeLead::DAY }, "expiring"),
             (Event::Imported { key, actor }, "imported"),
         ];
         for (event, name) in &events {

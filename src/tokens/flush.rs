@@ -101,6 +101,7 @@ mod tests {
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
     use crate::words::ids::TokenKey;
+    use crate::words::used_from::UsedFrom;
 
     fn world() -> World {
         World::new().with(|tokens| tokens.with_usage(Usage::default()))
@@ -141,7 +142,7 @@ mod tests {
         let usage = world.tokens.usage.as_ref().unwrap();
         let note = |name: &str, number: usize| {
             let id = format!("1{number:015}").parse().unwrap();
-            usage.note(TokenKey { project: project(name), id }, None, at(0));
+            usage.note(TokenKey { project: project(name), id }, None, at(0), UsedFrom::default);
         };
         (0..=PageSize::MAX.get()).for_each(|number| note("145", number));
         assert_eq!(now(world.tokens.flush_usage()).unwrap(), 0, "there are no such tokens");
@@ -151,8 +152,10 @@ mod tests {
     #[test]
     fn batches_of_a_failed_call_are_of_one_project_each() {
         let usage = Usage::default();
-        let touch =
-            |name: &str, last: char| LastUse { key: TokenKey { project: project(name), id: id(last) }, used_at: at(0) };
+        let touch = |name: &str, last: char| {
+            let key = TokenKey { project: project(name), id: id(last) };
+            LastUse { key, used_at: at(0), from: None }
+        };
         let touches = vec![touch("145", '1'), touch("145", '2'), touch("146", '1')];
         assert!(!is_of_one_project(&touches));
         assert!(is_of_one_project(&touches[..2]));

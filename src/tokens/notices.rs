@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -28,14 +28,14 @@ pub struct Notice {
 pub struct NoticeId {
     /// The token.
     pub key: TokenKey,
-    /// How near its end is.
-    pub stage: NoticeStage,
+    /// How long before its expiry it is due.
+    pub lead: NoticeLead,
 }
 
 impl fmt::Display for NoticeId {
-    /// `project/id/stage`
+    /// `project/id/lead`, as in `145/1CkYr7JQzzpHpo1P/7d`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.key.project, self.key.id, self.stage)
+        write!(f, "{}/{}/{}", self.key.project, self.key.id, self.lead)
     }
 }
 
@@ -56,7 +56,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         while let Some(project) = walk.next().await {
             let now = self.clock.now();
             let room = most.get() - notices.len();
-            let claimed = self.store.claim_notices(&project, now, now.saturating_add(lease), PageSize::clamped(room));
+            let (leads, until) = (&NoticeLead::ALL, now.saturating_add(lease));
+            let claimed = self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room));
             let claimed = match claimed.await {
                 Ok(claimed) => claimed,
                 Err(error) => {
@@ -65,9 +66,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
                 }
             };
             for record in claimed {
-                let Some(stage) = record.due_notice(now) else { continue };
-                let id = NoticeId { key: record.key(), stage };
-                self.tell(Event::Expiring { key: id.key, stage });
+                let Some(lead) = record.due_notice(leads, now) else { continue };
+                let id = NoticeId { key: record.key(), lead };
+                self.tell(Event::Expiring { key: id.key, lead });
                 notices.push(Notice { id, view: record.view(now) });
             }
             if notices.len() >= most.get() {
@@ -86,7 +87,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// # Errors
     /// Returns [`Error`] if the store fails.
     pub async fn acknowledge_notice(&self, notice: &NoticeId) -> Result<bool, Error> {
-        Ok(self.store.acknowledge_notice(&notice.key, notice.stage).await?.is_some())
+        Ok(self.store.acknowledge_notice(&notice.key, notice.lead).await?.is_some())
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
     fn a_notice_is_claimed_once_in_a_lease_until_it_is_acknowledged() {
         let world = world(&["145"]);
         let claimed = claim(&world, 10).unwrap();
-        assert_eq!((claimed.len(), claimed[0].id.stage), (1, NoticeStage::Week));
+        assert_eq!((claimed.len(), claimed[0].id.lead), (1, NoticeLead::WEEK));
         assert_eq!(claimed[0].view.key(), claimed[0].id.key);
         assert_eq!(world.heard(), ["expiring"]);
         world.advance(DAY - MS);
@@ -146,8 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_named_by_its_token_and_stage() {
-        let id = NoticeId { key: crate::rules::sample::record().key(), stage: NoticeStage::Day };
-        assert_eq!(id.to_string(), format!("145/{}/day", id.key.id));
+    fn a_notice_is_named_by_its_token_and_lead() {
+        let id = NoticeId { key: crate::rules::sample::record().key(), lead: NoticeLead::DAY };
+        assert_eq!(id.to_string(), format!("145/{}/1d", id.key.id));
     }
 }

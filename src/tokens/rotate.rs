@@ -206,7 +206,7 @@ mod tests {
         let predecessor = || now(world.tokens.predecessor(&view)).unwrap().unwrap();
         assert!(!predecessor().still_used);
         for (used_at, held) in [(view.created_at, false), (view.created_at.saturating_add(MS), true)] {
-            now(world.store.rows.touch_many(&[LastUse { key, used_at }])).unwrap();
+            now(world.store.rows.touch_many(&[LastUse { key, used_at, from: None }])).unwrap();
             assert_eq!(predecessor().still_used, held);
             assert_eq!(predecessor().view.id, key.id);
         }

@@ -10,7 +10,7 @@ use super::service::Tokens;
 use crate::rules::change::Change;
 use crate::rules::mint::Issued;
 use crate::rules::new_token::NewToken;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, OwnerLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::sample::at;
@@ -166,21 +166,22 @@ impl StoreMaintenance for Flaky {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         self.up(project)?;
-        self.rows.claim_notices(project, now, lease_until, most).await
+        self.rows.claim_notices(project, leads, now, lease_until, most).await
     }
 
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.up(&key.project)?;
-        self.rows.acknowledge_notice(key, stage).await
+        self.rows.acknowledge_notice(key, lead).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::store::contract::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::UsedFrom;
 
 /// Gathers the last uses of tokens, so that a verified request writes nothing.
 ///
@@ -23,13 +24,17 @@ pub struct Usage {
     resolution: Duration,
     flush_interval: Duration,
     capacity: usize,
+    /// Whether it is recorded where uses come from.
+    origins: bool,
     noted: Mutex<HashMap<TokenKey, Noted>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Noted {
     /// The last use that was noted.
     at: Timestamp,
+    /// Where that came from, if that is recorded.
+    from: Option<Box<UsedFrom>>,
     /// Whether it waits to be written.
     waits: bool,
 }
@@ -38,7 +43,7 @@ impl Default for Usage {
     /// A resolution of 60 seconds, a flush each 60 seconds, at most 100,000 tokens (some 10 MiB).
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
-        Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, noted: Mutex::default() }
+        Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, origins: false, noted: Mutex::default() }
     }
 }
 
@@ -67,22 +72,41 @@ impl Usage {
         Self { capacity, ..self }
     }
 
-    /// Notes a use at `now` of a token whose stored last use is `stored`.
-    pub(super) fn note(&self, key: TokenKey, stored: Option<Timestamp>, now: Timestamp) {
+    /// Records with each last use where it came from: the address and the client that the [`Access`](crate::Access) names. They
+    /// are personal data of whoever uses the token.
+    #[must_use]
+    pub fn with_origins(self) -> Self {
+        Self { origins: true, ..self }
+    }
+
+    /// Notes a use at `now` of a token whose stored last use is `stored`. Where it came from is asked only if it is recorded.
+    pub(super) fn note(
+        &self,
+        key: TokenKey,
+        stored: Option<Timestamp>,
+        now: Timestamp,
+        from: impl FnOnce() -> UsedFrom,
+    ) {
         let recent = |last: Timestamp| now.saturating_since(last) < self.resolution;
         if stored.is_some_and(recent) {
             return;
         }
+        let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
         let mut noted = self.noted();
         match noted.get_mut(&key) {
             // What waits moves along, at no cost: the latest use is written.
-            Some(noted) if noted.waits => noted.at = noted.at.max(now),
+            Some(noted) if noted.waits => {
+                if noted.at < now {
+                    noted.at = now;
+                    noted.from = from();
+                }
+            }
             // Written a short while ago, and read from a cache since.
             Some(noted) if recent(noted.at) => {}
-            Some(noted) => *noted = Noted { at: now, waits: true },
+            Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
                 if noted.len() < self.capacity {
-                    noted.insert(key, Noted { at: now, waits: true });
+                    noted.insert(key, Noted { at: now, from: from(), waits: true });
                 }
             }
         }
@@ -99,7 +123,7 @@ impl Usage {
         let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);
         let touch = |(key, noted): (&TokenKey, &mut Noted)| {
             noted.waits = false;
-            LastUse { key: *key, used_at: noted.at }
+            LastUse { key: *key, used_at: noted.at, from: noted.from.as_deref().cloned() }
         };
         waiting.map(touch).collect()
     }
@@ -108,7 +132,8 @@ impl Usage {
     pub(super) fn put_back(&self, touches: &[LastUse]) {
         let mut noted = self.noted();
         for touch in touches {
-            noted.entry(touch.key).or_insert(Noted { at: touch.used_at, waits: true }).waits = true;
+            let taken = || Noted { at: touch.used_at, from: touch.from.clone().map(Box::new), waits: true };
+            noted.entry(touch.key).or_insert_with(taken).waits = true;
         }
     }
 
@@ -145,7 +170,7 @@ mod tests {
             [(None, true), (Some(-1000), true), (Some(-999), false), (Some(0), false), (Some(5), false)]
         {
             let usage = usage();
-            usage.note(key, stored.map(at), at(0));
+            usage.note(key, stored.map(at), at(0), UsedFrom::default);
             assert_eq!(times(&usage), if noted { vec![at(0)] } else { vec![] }, "{stored:?}");
         }
     }
@@ -154,7 +179,7 @@ mod tests {
     fn what_waits_moves_forwards_with_each_use() {
         let (usage, key) = (usage(), record().key());
         for time in [5, 7, 6] {
-            usage.note(key, None, at(time));
+            usage.note(key, None, at(time), UsedFrom::default);
         }
         assert_eq!(usage.last_noted(&key), Some(at(7)));
         assert_eq!(times(&usage), [at(7)]);
@@ -163,23 +188,23 @@ mod tests {
     #[test]
     fn a_use_that_was_taken_is_noted_again_after_a_resolution() {
         let (usage, key) = (usage(), record().key());
-        usage.note(key, None, at(0));
+        usage.note(key, None, at(0), UsedFrom::default);
         assert_eq!(times(&usage), [at(0)]);
-        usage.note(key, None, at(999));
+        usage.note(key, None, at(999), UsedFrom::default);
         assert_eq!(times(&usage), []);
-        usage.note(key, None, at(1000));
+        usage.note(key, None, at(1000), UsedFrom::default);
         assert_eq!(times(&usage), [at(1000)]);
     }
 
     #[test]
     fn what_was_not_written_waits_again() {
         let (usage, key) = (usage(), record().key());
-        usage.note(key, None, at(0));
+        usage.note(key, None, at(0), UsedFrom::default);
         let taken = usage.take();
         assert_eq!(times(&usage), []);
         usage.put_back(&taken);
         assert_eq!(times(&usage), [at(0)]);
-        usage.note(key, None, at(5000));
+        usage.note(key, None, at(5000), UsedFrom::default);
         usage.put_back(&taken);
         assert_eq!(times(&usage), [at(5000)], "a later use stays the later one");
     }
@@ -188,16 +213,16 @@ mod tests {
     fn no_more_tokens_are_remembered_than_there_is_room_for() {
         let usage = usage().with_capacity(1);
         let (first, second) = (record().key(), TokenKey { id: crate::rules::sample::id('2'), ..record().key() });
-        usage.note(first, None, at(0));
-        usage.note(second, None, at(0));
-        usage.note(first, None, at(1));
+        usage.note(first, None, at(0), UsedFrom::default);
+        usage.note(second, None, at(0), UsedFrom::default);
+        usage.note(first, None, at(1), UsedFrom::default);
         assert_eq!((usage.last_noted(&first), usage.last_noted(&second)), (Some(at(1)), None));
     }
 
     #[test]
     fn what_was_written_a_resolution_ago_is_forgotten() {
         let (usage, key) = (usage(), record().key());
-        usage.note(key, None, at(0));
+        usage.note(key, None, at(0), UsedFrom::default);
         usage.forget_old(at(5000));
         assert_eq!(usage.last_noted(&key), Some(at(0)), "it waits");
         usage.take();

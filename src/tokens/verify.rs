@@ -36,7 +36,7 @@ impl<S: TokenStore> Tokens<S> {
             }
             Err(error) => Err(error),
         };
-        self.note(&outcome, Shown::Presented);
+        self.note(&outcome, access, Shown::Presented);
         outcome
     }
 
@@ -82,7 +82,7 @@ impl<S: TokenStore> Tokens<S> {
             }
             Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),
         };
-        self.note(&outcome, Shown::Before);
+        self.note(&outcome, access, Shown::Before);
         outcome
     }
 
@@ -122,11 +122,16 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// Notes the use, and tells of the outcome.
-    fn note<P>(&self, outcome: &Result<Verified<P>, VerifyError>, shown: Shown) {
+    fn note<P: ProjectRequirement>(
+        &self,
+        outcome: &Result<Verified<P>, VerifyError>,
+        access: &Access<'_, P>,
+        shown: Shown,
+    ) {
         if let Some(usage) = &self.usage
             && let Ok(verified) = outcome
         {
-            usage.note(verified.key(), verified.last_used_at(), self.clock.now());
+            usage.note(verified.key(), verified.last_used_at(), self.clock.now(), || access.used_from());
         }
         if let Some(events) = &self.events {
             let now = self.clock.now();

@@ -30,4 +30,5 @@ pub(crate) mod store_error;
 mod subkey;
 mod time_conversions;
 pub(crate) mod timestamp;
+pub(crate) mod used_from;
 pub(crate) mod visible;

@@ -195,7 +195,7 @@ fn a_proof_tells_what_the_record_says() {
         .with_addresses(AddressRanges::new("10.0.0.0/8").unwrap())
         .with_lifetime(Lifetime::For(HOUR));
     let used_and_rotated = |record: &mut TokenRecord| {
-        record.touch(now());
+        record.touch(now(), None);
         record.rotate_to(record.id, later(HOUR / 2));
     };
     let access = Access::to(&project, &[]).from_address([10, 0, 0, 1].into());

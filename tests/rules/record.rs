@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use keyfob::{
     ErrorKind, Lifetime, NewToken, Policy, ScopeSet, Status, Timestamp, TokenId, TokenKind, TokenRecord, mint,
-    notices::NoticeStage,
+    notices::NoticeLead,
     policy::{Lifetimes, PolicyBreach},
     record::{AddressRanges, Change, ChangeRequest, Disabled, Narrowing, RequestId, Revocation, RevocationReason},
     rotation::{PreparedRotation, Rotation, rotate},
 };
 
-use crate::support::{actor, keyring, kind_of, new_token, now};
+use crate::support::{actor, changed, keyring, kind_of, new_token, now};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const MS: Duration = Duration::from_millis(1);
@@ -138,15 +138,15 @@ fn each_change_raises_the_version_and_uses_and_notices_do_not() {
     assert!(raised(&record));
     let before = record.version;
     record.claim_notice(later(DAY));
-    record.acknowledge_notice(NoticeStage::Week);
-    assert_eq!((record.version, record.notice_stage), (before, NoticeStage::Week));
-    record.acknowledge_notice(NoticeStage::Month);
-    assert_eq!((record.version, record.notice_stage), (before, NoticeStage::Week));
+    record.acknowledge_notice(NoticeLead::WEEK);
+    assert_eq!((record.version, record.notice_lead), (before, Some(NoticeLead::WEEK)));
+    record.acknowledge_notice(NoticeLead::MONTH);
+    assert_eq!((record.version, record.notice_lead), (before, Some(NoticeLead::WEEK)));
     assert!(record.revoke(&revocation()) && raised(&record));
     assert!(!record.revoke(&revocation()));
     let before = record.version;
-    assert!(record.touch(now()) && !record.touch(now()) && !record.touch(now().saturating_sub(MS)));
-    assert!(record.touch(later(MS)) && record.last_used_at == Some(later(MS)));
+    assert!(record.touch(now(), None) && !record.touch(now(), None) && !record.touch(now().saturating_sub(MS), None));
+    assert!(record.touch(later(MS), None) && record.last_used_at == Some(later(MS)));
     assert_eq!(record.version, before);
 }
 
@@ -168,21 +168,23 @@ fn a_repeat_is_of_the_same_request_while_the_first_waits() {
 #[test]
 fn a_notice_is_due_once_a_stage_while_the_token_lives() {
     let mut record = made(&Policy::default(), new_token().with_lifetime(Lifetime::For(60 * DAY)));
-    let due = |record: &TokenRecord, day: u64| record.due_notice(later(Duration::from_secs(day * 86_400)));
-    let last =
-        |record: &TokenRecord, day: u64| record.due_notice(later(Duration::from_secs(day * 86_400)).saturating_sub(MS));
-    assert_eq!((last(&record, 30), due(&record, 30)), (None, Some(NoticeStage::Month)));
-    assert_eq!((last(&record, 53), due(&record, 53)), (Some(NoticeStage::Month), Some(NoticeStage::Week)));
-    assert_eq!((last(&record, 59), due(&record, 59)), (Some(NoticeStage::Week), Some(NoticeStage::Day)));
-    assert_eq!((last(&record, 60), due(&record, 60)), (Some(NoticeStage::Day), None));
+    let due =
+        |record: &TokenRecord, day: u64| record.due_notice(&NoticeLead::ALL, later(Duration::from_secs(day * 86_400)));
+    let last = |record: &TokenRecord, day: u64| {
+        record.due_notice(&NoticeLead::ALL, later(Duration::from_secs(day * 86_400)).saturating_sub(MS))
+    };
+    assert_eq!((last(&record, 30), due(&record, 30)), (None, Some(NoticeLead::MONTH)));
+    assert_eq!((last(&record, 53), due(&record, 53)), (Some(NoticeLead::MONTH), Some(NoticeLead::WEEK)));
+    assert_eq!((last(&record, 59), due(&record, 59)), (Some(NoticeLead::WEEK), Some(NoticeLead::DAY)));
+    assert_eq!((last(&record, 60), due(&record, 60)), (Some(NoticeLead::DAY), None));
     let mut rotated = record.clone();
     rotated.rotate_to(successor(), later(90 * DAY));
     assert_eq!(due(&rotated, 59), None);
     let mut pending = record.clone();
     pending.confirm_by = Some(later(90 * DAY));
     assert_eq!(due(&pending, 59), None);
-    record.acknowledge_notice(NoticeStage::Week);
-    assert_eq!((due(&record, 30), due(&record, 53), due(&record, 59)), (None, None, Some(NoticeStage::Day)));
+    record.acknowledge_notice(NoticeLead::WEEK);
+    assert_eq!((due(&record, 30), due(&record, 53), due(&record, 59)), (None, None, Some(NoticeLead::DAY)));
 }
 
 #[test]
@@ -273,7 +275,7 @@ fn a_chain_has_at_most_two_working_tokens() {
         first.revoke(&revocation());
         assert!(may(&first));
     }
-    let mut expired = TokenRecord { expires_at: Some(later(DAY)), ..first.clone() };
+    let mut expired = changed(first.clone(), |record| record.expires_at = Some(later(DAY)));
     expired.rotate_to(second.id, later(2 * DAY));
     assert!(may(&expired));
     assert!(may(&first), "a token without a grace was not rotated");
@@ -285,14 +287,17 @@ fn a_chain_has_at_most_two_working_tokens() {
 fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     let policy = Policy::default();
     let how = || Rotation::with_grace(Duration::ZERO).with_retry(request("r"), DAY);
-    let mut old = TokenRecord { expires_at: Some(later(10 * DAY)), ..record() };
+    let mut old = changed(record(), |record| record.expires_at = Some(later(10 * DAY)));
     let first = rotated(&policy, &old, how()).unwrap().successor.record;
     old.rotate_to(first.id, now());
     let at = |old: &TokenRecord, now: Timestamp| {
         let repeat = kind_of(rotate(&keyring(), &policy, old, how(), &actor(), now));
         // The store, which is asked with a successor of that time, says the same.
-        let second = TokenRecord { created_at: now, request_id: Some(request("r")), ..record() };
-        let first = TokenRecord { confirm_by: Some(now), ..first.clone() };
+        let second = changed(record(), |record| {
+            record.created_at = now;
+            record.request_id = Some(request("r"));
+        });
+        let first = changed(first.clone(), |record| record.confirm_by = Some(now));
         assert_eq!(old.may_rotate(old.version, &second, None, Some(&first)), repeat.is_ok());
         repeat.map(|made| made.grace_until)
     };
@@ -314,18 +319,27 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
 #[test]
 fn a_repeat_is_refused_once_its_group_may_have_been_revoked_without_it() {
     let (mut old, ended) = (record(), later(10 * DAY));
-    let first = TokenRecord { confirm_by: Some(ended), request_id: Some(request("r")), ..record() };
+    let first = changed(record(), |record| {
+        record.confirm_by = Some(ended);
+        record.request_id = Some(request("r"));
+    });
     old.rotate_to(first.id, now());
     let margin = TokenRecord::REPEAT_MARGIN;
     assert!(2 * margin <= TokenRecord::REVOCATION_MARGIN, "the clocks of two nodes may differ by the other half");
     let may = |first: &TokenRecord, after: Duration| {
         let created_at = ended.saturating_add(after);
-        let again = TokenRecord { created_at, request_id: Some(request("r")), ..record() };
+        let again = changed(record(), |record| {
+            record.created_at = created_at;
+            record.request_id = Some(request("r"));
+        });
         old.may_rotate(old.version, &again, None, Some(first))
     };
     assert!(may(&first, margin));
     assert!(!may(&first, margin + MS));
-    let expired = TokenRecord { confirm_by: Some(later(20 * DAY)), expires_at: Some(ended), ..first.clone() };
+    let expired = changed(first.clone(), |record| {
+        record.confirm_by = Some(later(20 * DAY));
+        record.expires_at = Some(ended);
+    });
     assert!(may(&expired, margin));
     assert!(!may(&expired, margin + MS));
     let mut seen = first.clone();
@@ -339,14 +353,17 @@ fn a_token_that_ended_within_a_day_can_still_work() {
     let ended = |by: Duration| later(DAY).saturating_sub(by);
     for (end, works) in [(ended(Duration::ZERO), true), (ended(DAY), true), (ended(DAY + MS), false)] {
         for record in [
-            TokenRecord { expires_at: Some(end), ..record() },
-            TokenRecord { confirm_by: Some(end), ..record() },
-            TokenRecord { grace_until: Some(end), ..record() },
+            changed(record(), |record| record.expires_at = Some(end)),
+            changed(record(), |record| record.confirm_by = Some(end)),
+            changed(record(), |record| record.grace_until = Some(end)),
         ] {
             assert_eq!(record.can_still_work(later(DAY)), works, "{end}");
         }
     }
-    let mut record = TokenRecord { expires_at: None, not_before: Some(later(3 * DAY)), ..record() };
+    let mut record = changed(record(), |record| {
+        record.expires_at = None;
+        record.not_before = Some(later(3 * DAY));
+    });
     record.apply(Change::Disable(Disabled { at: now(), by: actor() }));
     assert!(record.can_still_work(later(DAY)));
     record.revoke(&revocation());

@@ -10,7 +10,7 @@ use keyfob::{
     events::{ChangeKind, Event, EventSink},
     import::{ImportDigest, ImportHash, ImportOutcome, ImportToken},
     leak::LeakedToken,
-    notices::NoticeStage,
+    notices::NoticeLead,
     owners::{OwnerState, Owners, OwnersError},
     record::{Narrowing, RequestId, RevocationReason, mint_with},
     rotation::Rotation,
@@ -201,7 +201,7 @@ async fn a_notice_is_told_with_each_claim() {
     let world = World::new();
     let made = world.issue(new_token().with_lifetime(Lifetime::For(7 * DAY + MS))).await;
     let key = made.record.key();
-    let told = [Event::Expiring { key, stage: NoticeStage::Week }];
+    let told = [Event::Expiring { key, lead: NoticeLead::WEEK }];
     world.clock.advance(HOUR);
     for times in [1, 0] {
         world.tokens.claim_notices(HOUR, PageSize::default()).await.unwrap();

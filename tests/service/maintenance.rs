@@ -10,7 +10,7 @@ use keyfob::{
     error::PartialFailure,
     keys::KeyNumber,
     mint,
-    notices::NoticeStage,
+    notices::NoticeLead,
     record::{Revocation, RevocationReason},
     rotation::Rotation,
     store::{
@@ -156,20 +156,21 @@ impl StoreMaintenance for Failing {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         self.in_project(project)?;
-        self.store.claim_notices(project, now, lease_until, most).await
+        self.store.claim_notices(project, leads, now, lease_until, most).await
     }
 
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.acknowledge_notice(key, stage).await
+        self.store.acknowledge_notice(key, lead).await
     }
 }
 
@@ -289,7 +290,7 @@ async fn a_query_keeps_its_bounds() {
 async fn a_predecessor_is_still_used_where_it_was_used_later() {
     let (clock, tokens) = service();
     let old = tokens.issue(&actor(), new_token()).await.unwrap();
-    let touched = |at| [keyfob::store::LastUse { key: old.record.key(), used_at: at }];
+    let touched = |at| [keyfob::store::LastUse { key: old.record.key(), used_at: at, from: None }];
     tokens.store().touch_many(&touched(now())).await.unwrap();
     let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(DAY)).await.unwrap();
     let view = rotated.issued.record.view(now());

@@ -220,6 +220,7 @@ impl StoreMaintenance for Away {
     async fn claim_notices(
         &self,
         _: &ProjectId,
+        _: &[keyfob::notices::NoticeLead],
         _: keyfob::Timestamp,
         _: keyfob::Timestamp,
         _: PageSize,
@@ -229,7 +230,7 @@ impl StoreMaintenance for Away {
     async fn acknowledge_notice(
         &self,
         _: &TokenKey,
-        _: keyfob::notices::NoticeStage,
+        _: keyfob::notices::NoticeLead,
     ) -> Result<Option<Arc<keyfob::TokenRecord>>, StoreError> {
         Err(Self::error())
     }

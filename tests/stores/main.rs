@@ -26,3 +26,5 @@ mod sqlite_crash;
 mod sqlite_secrets;
 #[cfg(feature = "sqlite")]
 mod sqlite_twin;
+#[cfg(feature = "sqlite")]
+mod upgrade;

@@ -111,7 +111,7 @@ async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
     }
     store.insert(first.clone(), None, None).await.unwrap();
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
-                   family, notice_stage, version";
+                   family, notice_leases, version";
     let more = format!(
         "INSERT INTO keyfob_tokens (id, {columns}) SELECT '1' || lpad(n::text, 15, '0'), {columns} \
          FROM keyfob_tokens, generate_series(1, {TOKENS}) AS n"

@@ -324,9 +324,10 @@ async fn last_uses_do_not_wait_for_replicas() {
     let key = insert(&store).await;
     let replica = servers.replica_of(servers.master_of(&key.project));
     servers.kill(replica);
-    let touched = store.touch_many(&[LastUse { key, used_at: now() }]).await;
+    let touched = store.touch_many(&[LastUse { key, used_at: now(), from: None }]).await;
     assert_eq!(touched.unwrap(), 1);
-    let claimed = store.claim_notices(&key.project, now(), now(), Default::default()).await;
+    let claimed =
+        store.claim_notices(&key.project, &keyfob::notices::NoticeLead::ALL, now(), now(), Default::default()).await;
     assert!(claimed.unwrap().is_empty());
 }
 

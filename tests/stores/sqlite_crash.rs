@@ -19,7 +19,7 @@ use keyfob::{
     store::{ListQuery, PageSize, sqlite::SqliteStore},
 };
 
-use crate::support::size;
+use crate::support::{changed, size};
 
 /// A worker that is at work says something long before.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,7 +78,10 @@ async fn work(store: SqliteStore, number: u32) {
             2 => {
                 let now = SystemClock.now();
                 let next = mint(tokens.keyring(), &Policy::default(), new_token("ada", &name), &actor, now).unwrap();
-                let next = TokenRecord { family: issued.id, rotated_from: Some(issued.id), ..next.record };
+                let next = changed(next.record, |record| {
+                    record.family = issued.id;
+                    record.rotated_from = Some(issued.id);
+                });
                 let id = next.id;
                 tokens.store().rotate(&issued.key(), issued.version, next, now, None).await.unwrap().unwrap();
                 acknowledge(&format!("rotated {} {id}", issued.id));

@@ -9,13 +9,18 @@ use keyfob::{
     TokenRecord, TokenStore,
     import::{ImportKey, ImportRow, ImportStore},
     keys::KeyNumber,
-    notices::NoticeStage,
-    record::{AddressRanges, Change, Digest, Disabled, Metadata, RequestId, Revocation, RevocationReason},
+    notices::NoticeLead,
+    record::{
+        AddressRanges, Change, ClientText, Digest, Disabled, ImportScheme, Issuer, Metadata, RequestId, Revocation,
+        RevocationReason, UsedFrom,
+    },
     store::{
         CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, OwnerLimit, PageSize, ProjectsQuery, RevokeBatch,
         StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
     },
 };
+
+use crate::support::changed;
 
 /// Reproducible: SplitMix64.
 struct Random(u64);
@@ -100,35 +105,45 @@ impl Random {
     }
 
     fn record(&mut self) -> TokenRecord {
-        let id = self.id();
-        TokenRecord {
-            prefix: Prefix::new("acme_pat").unwrap(),
-            project: self.project(),
-            id,
-            digest: Digest::from_bytes([self.below(256) as u8; 32]),
-            name: self.name(),
-            owner: self.owner(),
-            kind: self.of(TokenKind::ALL),
-            scopes: self.scopes(),
-            metadata: Metadata::new(self.of(&["", "{\n \"a\": 'b'}"])).unwrap(),
-            addresses: self.addresses(),
-            created_at: self.time(),
-            created_by: self.actor(),
-            confirm_by: self.maybe(20, Self::time),
-            not_before: self.maybe(20, Self::time),
-            expires_at: self.maybe(70, Self::time),
-            last_used_at: self.maybe(30, Self::time),
-            disabled: self.maybe(20, |random| Disabled { at: random.time(), by: random.actor() }),
-            revoked: self.maybe(15, Self::revocation),
-            family: self.maybe(30, Self::id).unwrap_or(id),
-            rotated_from: self.maybe(20, Self::id),
-            rotated_to: self.maybe(10, Self::id),
-            grace_until: self.maybe(15, Self::time),
-            request_id: self.maybe(50, Self::request_id),
-            notice_stage: self.of(NoticeStage::ALL),
-            notice_lease_until: self.maybe(20, Self::time),
-            version: self.of(&[1, 1, 1, 2, TokenRecord::MAX_VERSION - 1, TokenRecord::MAX_VERSION]),
-        }
+        let key = TokenKey { project: self.project(), id: self.id() };
+        let digest = Digest::from_bytes([self.below(256) as u8; 32]);
+        let (owner, name, created_at) = (self.owner(), self.name(), self.time());
+        let mut record = TokenRecord::new(key, Prefix::new("acme_pat").unwrap(), digest, owner, name, created_at);
+        record.kind = self.of(TokenKind::ALL);
+        record.scopes = self.scopes();
+        record.metadata = Metadata::new(self.of(&["", "{\n \"a\": 'b'}"])).unwrap();
+        record.addresses = self.addresses();
+        record.created_by = self.actor();
+        record.issuer = self.maybe(30, |random| Issuer { id: random.id(), bound: random.chance(70) });
+        record.confirm_by = self.maybe(20, Self::time);
+        record.not_before = self.maybe(20, Self::time);
+        record.expires_at = self.maybe(70, Self::time);
+        record.last_used_at = self.maybe(30, Self::time);
+        record.last_used_from = self.maybe(30, Self::used_from);
+        record.disabled = self.maybe(20, |random| Disabled { at: random.time(), by: random.actor() });
+        record.revoked = self.maybe(15, Self::revocation);
+        record.family = self.maybe(30, Self::id).unwrap_or(key.id);
+        record.rotated_from = self.maybe(20, Self::id);
+        record.rotated_to = self.maybe(10, Self::id);
+        record.grace_until = self.maybe(15, Self::time);
+        record.request_id = self.maybe(50, Self::request_id);
+        record.notice_lead = self.maybe(70, |random| random.of(&NoticeLead::ALL));
+        record.notice_lease_until = self.maybe(20, Self::time);
+        record.notice_leases = self.of(&[0, 0, 1, TokenRecord::MAX_VERSION]);
+        record.import_scheme = self.maybe(10, |random| {
+            ImportScheme::new("blake3", random.of(&["", "l=32"]), random.of(&[&b""[..], b"salt"])).unwrap()
+        });
+        record.version = self.of(&[1, 1, 1, 2, TokenRecord::MAX_VERSION - 1, TokenRecord::MAX_VERSION]);
+        record
+    }
+
+    fn last_use(&mut self) -> LastUse {
+        LastUse { key: self.key(), used_at: self.time(), from: self.maybe(50, Self::used_from) }
+    }
+
+    fn used_from(&mut self) -> UsedFrom {
+        let address = self.maybe(50, |random| random.of(&["10.0.0.1", "2001:db8::1"]).parse().unwrap());
+        UsedFrom { client: Some(ClientText::new(self.of(&["git/2.47", "curl"])).unwrap()), address }
     }
 
     fn import_key(&mut self) -> ImportKey {
@@ -244,7 +259,7 @@ impl Twins {
                 let key = random.key();
                 let old = memory.find(&key).await.unwrap();
                 let expected = old.as_ref().filter(|_| random.chance(90)).map_or(1, |old| old.version);
-                let successor = TokenRecord { project: key.project, ..random.record() };
+                let successor = changed(random.record(), |record| record.project = key.project);
                 let grace = random.time();
                 let issuer = random.issuer(key.project, memory).await;
                 same(
@@ -254,8 +269,7 @@ impl Twins {
                 .ok();
             }
             7 => {
-                let touches: Vec<_> =
-                    (0..random.below(20)).map(|_| LastUse { key: random.key(), used_at: random.time() }).collect();
+                let touches: Vec<_> = (0..random.below(20)).map(|_| random.last_use()).collect();
                 same(memory.touch_many(&touches).await, sqlite.touch_many(&touches).await).unwrap();
             }
             8 if random.chance(25) => {
@@ -298,15 +312,14 @@ impl Twins {
                 let (project, now, lease) = (random.project(), random.time(), random.time());
                 let most = PageSize::clamped(random.of(&[1, 2, 1000]));
                 same(
-                    memory.claim_notices(&project, now, lease, most).await,
-                    sqlite.claim_notices(&project, now, lease, most).await,
+                    memory.claim_notices(&project, &NoticeLead::ALL, now, lease, most).await,
+                    sqlite.claim_notices(&project, &NoticeLead::ALL, now, lease, most).await,
                 )
                 .unwrap();
             }
             10 => {
-                let (key, stage) = (random.key(), random.of(NoticeStage::ALL));
-                same(memory.acknowledge_notice(&key, stage).await, sqlite.acknowledge_notice(&key, stage).await)
-                    .unwrap();
+                let (key, lead) = (random.key(), random.of(&NoticeLead::ALL));
+                same(memory.acknowledge_notice(&key, lead).await, sqlite.acknowledge_notice(&key, lead).await).unwrap();
             }
             _ => {
                 let batch: Vec<_> = (0..random.below(4)).map(|_| random.import()).collect();

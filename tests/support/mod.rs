@@ -210,3 +210,9 @@ impl TokenStore for CountingStore {
         self.counted().touch_many(touches).await
     }
 }
+
+/// Returns a record with something changed.
+pub fn changed(mut record: TokenRecord, change: impl FnOnce(&mut TokenRecord)) -> TokenRecord {
+    change(&mut record);
+    record
+}

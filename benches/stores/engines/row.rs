@@ -6,9 +6,10 @@ use keyfob::TokenRecord;
 macro_rules! all_columns {
     () => {
         "prefix, project, id, digest, name, owner, kind, scopes, metadata, addresses, created_at, created_by, \
-         confirm_by, not_before, expires_at, last_used_at, disabled_at, disabled_by, revoked_at, revoked_by, \
-         revoked_reason, family, rotated_from, rotated_to, grace_until, request_id, notice_stage, \
-         notice_lease_until, version"
+         issuer, bound, confirm_by, not_before, expires_at, last_used_at, last_used_address, last_used_client, \
+         disabled_at, disabled_by, revoked_at, revoked_by, revoked_reason, family, rotated_from, rotated_to, \
+         grace_until, request_id, notice_lead, notice_lease_until, notice_leases, import_algorithm, \
+         import_parameters, import_salt, version"
     };
 }
 
@@ -17,7 +18,7 @@ pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens
 
 /// The columns that are not NULL in the row of a new token that expires.
 pub const COLUMNS: &str = "prefix, project, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, \
-     created_at, created_by, expires_at, family, notice_stage, version";
+     created_at, created_by, expires_at, family, notice_leases, version";
 pub const WIDTH: usize = 17;
 
 pub enum Value<'r> {
@@ -45,7 +46,7 @@ pub fn values(record: &TokenRecord) -> [Value<'_>; WIDTH] {
         Value::Text(record.created_by.as_str()),
         Value::Number(record.expires_at.unwrap().as_unix_millis()),
         Value::Text(record.family.as_str()),
-        Value::Text(record.notice_stage.as_str()),
+        Value::Number(record.notice_leases as i64),
         Value::Number(record.version as i64),
     ]
 }

@@ -7,7 +7,9 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
-use super::row::{self, COLUMNS, Key, Kind, Page, Row, Value};
+use keyfob::store::ColumnKind as Kind;
+
+use super::row::{self, COLUMNS, Key, Page, Row, Value};
 use super::{Failure, Tell, refuse};
 
 /// What a copy did.

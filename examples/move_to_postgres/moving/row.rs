@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use keyfob::TokenRecord;
+use keyfob::store::{self, ColumnKind as Kind};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
@@ -13,55 +15,24 @@ use super::{Failure, refuse};
 /// from giving back what its log takes.
 const PAGE: usize = 1000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    Number,
-    Bytes,
-}
-
 /// Every column, of which PostgreSQL keeps the last in a table of its own.
-pub const COLUMNS: [(&str, Kind); 31] = {
-    use Kind::{Bytes, Number, Text};
-    [
-        ("prefix", Text),
-        ("project", Text),
-        ("id", Text),
-        ("digest", Bytes),
-        ("name", Text),
-        ("name_folded", Text),
-        ("owner", Text),
-        ("kind", Text),
-        ("scopes", Text),
-        ("metadata", Text),
-        ("addresses", Text),
-        ("created_at", Number),
-        ("created_by", Text),
-        ("confirm_by", Number),
-        ("not_before", Number),
-        ("expires_at", Number),
-        ("last_used_at", Number),
-        ("disabled_at", Number),
-        ("disabled_by", Text),
-        ("revoked_at", Number),
-        ("revoked_by", Text),
-        ("revoked_reason", Text),
-        ("family", Text),
-        ("rotated_from", Text),
-        ("rotated_to", Text),
-        ("grace_until", Number),
-        ("request_id", Text),
-        ("notice_stage", Text),
-        ("notice_lease_until", Number),
-        ("version", Number),
-        ("import_key", Bytes),
-    ]
+pub const COLUMNS: [(&str, Kind); IMPORT_KEY + 1] = {
+    let mut columns = [("", Kind::Text); IMPORT_KEY + 1];
+    let mut place = 0;
+    while place < NAME_FOLDED {
+        columns[place] = (store::COLUMNS[place].name, store::COLUMNS[place].kind);
+        place += 1;
+    }
+    columns[NAME_FOLDED] = ("name_folded", Kind::Text);
+    columns[IMPORT_KEY] = ("import_key", Kind::Bytes);
+    columns
 };
 const PROJECT: usize = 1;
 const ID: usize = 2;
-const LAST_USED_AT: usize = 16;
-const VERSION: usize = 29;
-const IMPORT_KEY: usize = 30;
+const LAST_USED_AT: usize = 17;
+const VERSION: usize = 36;
+const NAME_FOLDED: usize = TokenRecord::COLUMNS;
+const IMPORT_KEY: usize = NAME_FOLDED + 1;
 
 /// The names of the columns that a token has on both sides.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -7,7 +7,7 @@
 -- No column holds a secret: `digest` is a MAC that no token can be made from.
 -- Text sorts by code point (COLLATE "C"), whatever the database's own collation is.
 -- What the bounds of a text are is checked by the crate's types, on the way in and on the way out; a CHECK stands here only
--- for what would be costly to miss. Words (kind, reason, stage) have none: a new word must not need a new table.
+-- for what would be costly to miss. Words (kind, reason) have none: a new word must not need a new table.
 
 CREATE TABLE IF NOT EXISTS keyfob_tokens (
     -- The leading marker of the token's text: acme_pat.
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     name_folded TEXT COLLATE "C" NOT NULL,
     -- The host's id of the user it acts for.
     owner TEXT COLLATE "C" NOT NULL,
-    -- human or service.
+    -- human, service or agent.
     kind TEXT COLLATE "C" NOT NULL,
     -- What it may do: scopes, sorted, separated by single spaces; empty grants none.
     scopes TEXT COLLATE "C" NOT NULL,
@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     created_at BIGINT NOT NULL,
     -- Who made it.
     created_by TEXT COLLATE "C" NOT NULL,
+    -- The id of the token that issued it, in the same project.
+    issuer TEXT COLLATE "C",
+    -- Of a token that another issued: 1 if it works only while that does, else 0.
+    bound BIGINT CHECK (bound IN (0, 1)),
     -- Set while it waits to be confirmed; it ends at this time if nobody does.
     confirm_by BIGINT,
     -- It does not work before this time.
@@ -44,6 +48,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     expires_at BIGINT,
     -- The last use that was written, coarser than each use. In no index, so that writing it moves no index entry.
     last_used_at BIGINT,
+    -- The client's address at that use, if it is recorded.
+    last_used_address TEXT COLLATE "C",
+    -- What the client said it was at that use, if it is recorded: anybody can write anything there.
+    last_used_client TEXT COLLATE "C",
     -- Set while it is disabled: since when.
     disabled_at BIGINT,
     -- Set while it is disabled: by whom.
@@ -64,14 +72,23 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     grace_until BIGINT,
     -- The caller's id of the request that made it, so that a repeat is known as one.
     request_id TEXT COLLATE "C",
-    -- How far the notices of its end have gone: none, month, week or day.
-    notice_stage TEXT COLLATE "C" NOT NULL,
+    -- The last notice of its end that was sent: how many milliseconds before its expiry.
+    notice_lead BIGINT,
     -- While somebody sends its next notice: until when nobody else does.
     notice_lease_until BIGINT,
-    -- 1 at first, one more with each change but of last_used_at: for compare-and-swap.
+    -- How often a notice of it was claimed.
+    notice_leases BIGINT NOT NULL,
+    -- Only for imported tokens whose old hash is not a plain SHA-2: the algorithm of that hash.
+    import_algorithm TEXT COLLATE "C",
+    -- Its parameters, in the algorithm's own form; empty where it has none.
+    import_parameters TEXT COLLATE "C",
+    -- Its salt; empty where it has none.
+    import_salt BYTEA,
+    -- 1 at first, one more with each change but of last uses and notices: for compare-and-swap.
     version BIGINT NOT NULL CHECK (version >= 1),
 
     PRIMARY KEY (project, id),
+    CHECK ((issuer IS NULL) = (bound IS NULL)),
     CHECK ((disabled_at IS NULL) = (disabled_by IS NULL)),
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NULL) = (revoked_reason IS NULL))
 )
@@ -110,6 +127,14 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends
 CREATE TABLE IF NOT EXISTS keyfob_turns (
     project TEXT COLLATE "C" NOT NULL PRIMARY KEY
 );
+
+-- What a token issued, in the order of creation.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
+-- What is bound to a token and not revoked, by the time at which each ends by itself, never last: for the limit, and for
+-- revoking it after its issuer.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (issuer, project,
+    (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
+    WHERE bound = 1 AND revoked_at IS NULL;
 
 -- Imported tokens by their old hash: a MAC of it. A table of its own, as its key is one of all projects.
 CREATE TABLE IF NOT EXISTS keyfob_imports (

@@ -182,16 +182,21 @@ impl PostgresStore {
         }
     }
 
-    /// Makes the tables and their indices where they are not there.
+    /// Makes the tables and their indices where they are not there, and brings a table of before 0.1.0 to today's columns.
     ///
     /// # Errors
     /// [`StoreError`] where PostgreSQL fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // IF NOT EXISTS is not proof against two at once: they take turns by a lock of this number, which is nobody else's.
         const TURN: i64 = 0x6b65_7966_6f62;
+        const IS_OLD: &str = "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('keyfob_tokens') \
+             AND attname = 'notice_stage' AND NOT attisdropped)";
         within(async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
+            if sqlx::query_scalar(IS_OLD).fetch_one(&mut *transaction).await? {
+                sqlx::raw_sql(include_str!("upgrade.sql")).execute(&mut *transaction).await?;
+            }
             sqlx::raw_sql(Self::MIGRATION).execute(&mut *transaction).await?;
             transaction.commit().await
         })

@@ -13,7 +13,7 @@ use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -56,13 +56,14 @@ impl StoreMaintenance for PostgresStore {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let due = |sql: &mut Statement| {
             and_project(sql, project);
-            and_due(&POSTGRES, sql, now);
+            and_due(&POSTGRES, sql, leads, now);
         };
         in_time(async {
             // Those that expire first are chosen, then locked by ascending id, if they are still due by then.
@@ -71,8 +72,9 @@ impl StoreMaintenance for PostgresStore {
             sql.push(" ORDER BY coalesce(expires_at, 253402300800000), id LIMIT ").bind(most.get() as i64);
             sql.push("), chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens JOIN first ON id = first_id WHERE ");
             due(&mut sql);
-            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET notice_lease_until = ");
-            sql.bind(lease_until.as_unix_millis()).push(" FROM chosen WHERE ");
+            sql.push(" ORDER BY id FOR UPDATE OF keyfob_tokens) UPDATE keyfob_tokens SET ");
+            write::push_lease(&mut sql, lease_until);
+            sql.push(" FROM chosen WHERE ");
             and_chosen(&mut sql, project);
             sql.push(concat!(" RETURNING ", columns!()));
             let mut transaction = self.begin_turn(project.as_str()).await?;
@@ -91,11 +93,11 @@ impl StoreMaintenance for PostgresStore {
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
             let mut transaction = self.begin(&key.project).await?;
-            let record = changed(write::acknowledge_notice(key, stage), &mut transaction).await?;
+            let record = changed(write::acknowledge_notice(key, lead), &mut transaction).await?;
             self.commit(transaction, &[Changed::Token(key)]).await?;
             Ok(record)
         })

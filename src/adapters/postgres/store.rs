@@ -3,7 +3,6 @@
 //! Two laws keep acts on one project in an order, and free of deadlocks: an act that takes the rows of a group, or
 //! that must see none come meanwhile, has the project's turn; and whoever locks several rows locks them by ascending id.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
@@ -191,23 +190,22 @@ impl TokenStore for PostgresStore {
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         const TOUCH: &str = "WITH chosen AS MATERIALIZED (\
-             SELECT id AS chosen_id, used_at FROM keyfob_tokens \
-             JOIN unnest($2::text[], $3::bigint[]) AS touch (touched, used_at) ON id = touched \
-             WHERE project = $1 AND (last_used_at IS NULL OR last_used_at < used_at) \
+             SELECT id AS chosen_id, used_at, address, client FROM keyfob_tokens \
+             JOIN unnest($2::text[], $3::bigint[], $4::text[], $5::text[]) AS touch (touched, used_at, address, client) \
+             ON id = touched WHERE project = $1 AND (last_used_at IS NULL OR last_used_at < used_at) \
              ORDER BY id FOR UPDATE OF keyfob_tokens) \
-             UPDATE keyfob_tokens SET last_used_at = used_at FROM chosen WHERE project = $1 AND id = chosen_id";
-        let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, i64>> = BTreeMap::new();
-        for LastUse { key, used_at } in touches {
-            let latest = projects.entry(key.project).or_default().entry(key.id).or_insert(i64::MIN);
-            *latest = used_at.as_unix_millis().max(*latest);
-        }
+             UPDATE keyfob_tokens SET last_used_at = used_at, last_used_address = address, last_used_client = client \
+             FROM chosen WHERE project = $1 AND id = chosen_id";
         let mut moved = 0;
-        for (project, uses) in &projects {
+        for (project, uses) in &LastUse::latest(touches) {
             let ids: Vec<&str> = uses.keys().map(TokenId::as_str).collect();
-            let times: Vec<i64> = uses.values().copied().collect();
+            let times: Vec<i64> = uses.values().map(|last| last.used_at.as_unix_millis()).collect();
+            let from = uses.values().map(|last| row::used_from(last.from.as_ref()));
+            let (addresses, clients): (Vec<_>, Vec<_>) = from.unzip();
             moved += in_time(async {
                 let mut transaction = self.begin(project).await?;
                 let touch = sqlx::query(TOUCH).persistent(false).bind(project.as_str()).bind(ids).bind(times);
+                let touch = touch.bind(addresses).bind(clients);
                 let touched = touch.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
                 self.commit(transaction, &[]).await.map(|()| touched)
             })

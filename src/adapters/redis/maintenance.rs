@@ -9,7 +9,7 @@ use super::list::placed;
 use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, ROWS, Word};
 use super::store::{projects_key, record_if_any, refused};
 use super::walk::{Walk, sortable};
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -42,6 +42,7 @@ impl StoreMaintenance for RedisStore {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
@@ -50,19 +51,17 @@ impl StoreMaintenance for RedisStore {
         loop {
             let is_due = |record: &TokenRecord| {
                 let free = record.notice_lease_until.is_none_or(|lease| lease <= now);
-                free && record.due_notice(now).is_some() && claimed.iter().all(|claimed| claimed.id != record.id)
+                free && record.due_notice(leads, now).is_some() && claimed.iter().all(|claimed| claimed.id != record.id)
             };
             let left = (most.get() - claimed.len()).min(ROWS);
-            let due = self.matching(expiring(*project, now), left, is_due).await?;
+            let due = self.matching(expiring(*project, leads, now), left, is_due).await?;
             if due.is_empty() {
                 return Ok(claimed);
             }
             // Judged here, and claimed as they were judged: what another has claimed or changed meanwhile is left out.
             let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
-            let act = due.iter().fold(act, |act, due| {
-                let lease = due.notice_lease_until.map_or(String::new(), |lease| lease.as_unix_millis().to_string());
-                act.arg(due.id.as_str()).number(due.version).arg(lease)
-            });
+            let act =
+                due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version).number(due.notice_leases));
             let answer = self.servers.write_to_master(&act).await?.answer;
             if answer.word != Word::Done {
                 return Err(refused(answer.word));
@@ -79,18 +78,16 @@ impl StoreMaintenance for RedisStore {
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let not_later = NoticeStage::ALL.iter().filter(|other| **other <= stage).map(NoticeStage::as_str);
-        let act = self.act(&ACKNOWLEDGE, &key.project).arg(key.id.as_str()).arg(stage.as_str()).args(not_later);
+        let act = self.act(&ACKNOWLEDGE, &key.project).arg(key.id.as_str()).number(lead.as_millis());
         record_if_any(key, self.servers.write(&act, self.durability).await?)
     }
 }
 
 /// Those that expire soon enough for a notice, the soonest first.
-fn expiring(project: ProjectId, now: Timestamp) -> Walk {
-    let furthest = NoticeStage::ALL.iter().filter_map(|stage| stage.ahead()).max().expect("there are stages");
-    let until = now.as_unix_millis() + furthest.as_millis() as i64;
+fn expiring(project: ProjectId, leads: &[NoticeLead], now: Timestamp) -> Walk {
+    let until = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now).as_unix_millis();
     let mut walk = Walk::along(project, None, ListOrder::Expires);
     walk.from = format!("[{}", sortable(now.as_unix_millis() + 1)).into_bytes();
     walk.to = format!("({}", sortable(until + 1)).into_bytes();

@@ -1,6 +1,5 @@
 //! The token store. What is to be revoked in a group is in group.rs, lists and counts in list.rs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::failure::corrupt;
@@ -140,17 +139,15 @@ impl TokenStore for RedisStore {
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
-        let mut latest: BTreeMap<ProjectId, BTreeMap<TokenId, Timestamp>> = BTreeMap::new();
-        for LastUse { key, used_at } in touches {
-            let last = latest.entry(key.project).or_default().entry(key.id).or_insert(*used_at);
-            *last = (*last).max(*used_at);
-        }
         let mut moved = 0;
-        for (project, touches) in latest {
+        for (project, touches) in LastUse::latest(touches) {
             let touches: Vec<_> = touches.into_iter().collect();
             for touches in touches.chunks(TOUCHES) {
                 let act = self.act(&TOUCH, &project);
-                let act = touches.iter().fold(act, |act, (id, at)| act.arg(id.as_str()).number(at.as_unix_millis()));
+                let act = touches.iter().fold(act, |act, (id, last)| {
+                    let act = act.arg(id.as_str()).number(last.used_at.as_unix_millis());
+                    row::used_from(last.from.as_ref()).into_iter().fold(act, |act, (_, text)| act.arg(text))
+                });
                 moved += self.servers.write_to_master(&act).await?.answer.number()?;
             }
         }

@@ -4,7 +4,7 @@
 use super::Dialect;
 use super::row::columns;
 use super::statement::Statement;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::group::RevokeGroup;
@@ -142,24 +142,24 @@ fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> 
     sql.bind_all(words).push(")");
 }
 
-/// Those with a notice due ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and no lease. A later stage than
-/// the one sent is due just where the expiry is no further ahead than the next stage begins.
-pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, now: Timestamp) {
+/// Those with one of these notices due ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and no lease. A notice is due
+/// just where its time has begun and none as late as it was sent.
+pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads: &[NoticeLead], now: Timestamp) {
     and_status_in(sql, now, Status::is_live);
-    sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND ");
-    sql.push(dialect.expires_order).push(" <= CASE notice_stage");
-    for (sent, next) in NoticeStage::ALL.iter().zip(&NoticeStage::ALL[1..]) {
-        sql.push(" WHEN ").bind(sent.as_str()).push(" THEN ").bind(horizon(now, *next));
+    sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND (1 = 0");
+    for lead in leads {
+        let horizon = lead.horizon(now).as_unix_millis();
+        sql.push(" OR ").push(dialect.expires_order).push(" <= ").bind(horizon);
+        sql.push(" AND (notice_lead IS NULL OR notice_lead > ").bind(millis(*lead)).push(")");
     }
-    sql.push(" END AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
+    sql.push(") AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
     // Said again as a range, for the index: from now to the furthest horizon.
-    let furthest = NoticeStage::ALL.iter().map(|stage| horizon(now, *stage)).max().expect("there are stages");
+    let furthest = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now);
     sql.push(") AND ").push(dialect.expires_order).push(" > ").bind(now.as_unix_millis());
-    sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest);
+    sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest.as_unix_millis());
 }
 
-/// The last expiry for which the stage has begun.
-fn horizon(now: Timestamp, stage: NoticeStage) -> i64 {
-    let ahead = stage.ahead().map_or(0, |ahead| ahead.as_millis() as i64);
-    now.as_unix_millis() + ahead
+/// As a column holds it.
+pub(in crate::adapters) fn millis(lead: NoticeLead) -> i64 {
+    i64::try_from(lead.as_millis()).expect("a lead is at most 366 days")
 }

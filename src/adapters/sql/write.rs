@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use super::Dialect;
-use super::query::{and_ends_after, and_group, and_owner, and_project};
+use super::query::{and_ends_after, and_group, and_owner, and_project, millis};
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::change::Change;
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::store::group::RevokeGroup;
@@ -159,14 +159,21 @@ pub(in crate::adapters) fn and_ended(sql: &mut Statement, project: &ProjectId, b
     sql.push(" OR confirm_by < ").bind(time).push(" OR expires_at < ").bind(time).push(")");
 }
 
-pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, stage: NoticeStage) -> Statement {
-    let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_stage = ");
-    let not_later = NoticeStage::ALL.iter().filter(|earlier| **earlier <= stage);
-    sql.push("CASE WHEN notice_stage IN (").bind_all(not_later.map(|earlier| earlier.as_str()));
-    sql.push(") THEN ").bind(stage.as_str()).push(" ELSE notice_stage END WHERE ");
+pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, lead: NoticeLead) -> Statement {
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = NULL, notice_lead = ");
+    sql.push("CASE WHEN notice_lead <= ").bind(millis(lead)).push(" THEN notice_lead ELSE ").bind(millis(lead));
+    sql.push(" END WHERE ");
     and_key(&mut sql, key);
     sql.push(concat!(" RETURNING ", columns!()));
     sql
+}
+
+/// The columns of a lease on a notice.
+pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestamp) {
+    sql.push("notice_lease_until = ").bind(lease_until.as_unix_millis());
+    sql.push(
+        ", notice_leases = CASE WHEN notice_leases < 9223372036854775807 THEN notice_leases + 1 ELSE notice_leases END",
+    );
 }
 
 /// Whether no row meets the conditions any more.

@@ -6,7 +6,7 @@
 -- Every time is in milliseconds since 1970-01-01T00:00:00Z, given by the service, never by the database.
 -- No column holds a secret: `digest` is a MAC that no token can be made from.
 -- What the bounds of a text are is checked by the crate's types, on the way in and on the way out; a CHECK stands here only
--- for what would be costly to miss. Words (kind, reason, stage) have none: a new word must not need a new table.
+-- for what would be costly to miss. Words (kind, reason) have none: a new word must not need a new table.
 
 CREATE TABLE IF NOT EXISTS keyfob_tokens (
     -- The leading marker of the token's text: acme_pat.
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     name_folded TEXT NOT NULL,
     -- The host's id of the user it acts for.
     owner TEXT NOT NULL,
-    -- human or service.
+    -- human, service or agent.
     kind TEXT NOT NULL,
     -- What it may do: scopes, sorted, separated by single spaces; empty grants none.
     scopes TEXT NOT NULL,
@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     created_at INTEGER NOT NULL,
     -- Who made it.
     created_by TEXT NOT NULL,
+    -- The id of the token that issued it, in the same project.
+    issuer TEXT,
+    -- Of a token that another issued: 1 if it works only while that does, else 0.
+    bound INTEGER CHECK (bound IN (0, 1)),
     -- Set while it waits to be confirmed; it ends at this time if nobody does.
     confirm_by INTEGER,
     -- It does not work before this time.
@@ -46,6 +50,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     expires_order INTEGER NOT NULL GENERATED ALWAYS AS (coalesce(expires_at, 253402300800000)) VIRTUAL,
     -- The last use that was written, coarser than each use. In no index, so that writing it is one page.
     last_used_at INTEGER,
+    -- The client's address at that use, if it is recorded.
+    last_used_address TEXT,
+    -- What the client said it was at that use, if it is recorded: anybody can write anything there.
+    last_used_client TEXT,
     -- Set while it is disabled: since when.
     disabled_at INTEGER,
     -- Set while it is disabled: by whom.
@@ -66,16 +74,25 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     grace_until INTEGER,
     -- The caller's id of the request that made it, so that a repeat is known as one.
     request_id TEXT,
-    -- How far the notices of its end have gone: none, month, week or day.
-    notice_stage TEXT NOT NULL,
+    -- The last notice of its end that was sent: how many milliseconds before its expiry.
+    notice_lead INTEGER,
     -- While somebody sends its next notice: until when nobody else does.
     notice_lease_until INTEGER,
-    -- 1 at first, one more with each change but of last_used_at: for compare-and-swap.
+    -- How often a notice of it was claimed.
+    notice_leases INTEGER NOT NULL,
+    -- Only for imported tokens whose old hash is not a plain SHA-2: the algorithm of that hash.
+    import_algorithm TEXT,
+    -- Its parameters, in the algorithm's own form; empty where it has none.
+    import_parameters TEXT,
+    -- Its salt; empty where it has none.
+    import_salt BLOB,
+    -- 1 at first, one more with each change but of last uses and notices: for compare-and-swap.
     version INTEGER NOT NULL CHECK (version >= 1),
     -- Only for imported tokens: a MAC of the old token's stored hash, by which it is found.
     import_key BLOB CHECK (length(import_key) = 32),
 
     PRIMARY KEY (project, id),
+    CHECK ((issuer IS NULL) = (bound IS NULL)),
     CHECK ((disabled_at IS NULL) = (disabled_by IS NULL)),
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NULL) = (revoked_reason IS NULL))
 ) STRICT;
@@ -113,6 +130,14 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (family, p
     WHERE revoked_at IS NULL;
 -- What it replaces, in files made before there was a release.
 DROP INDEX IF EXISTS keyfob_tokens_family;
+
+-- What a token issued, in the order of creation.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
+-- What is bound to a token and not revoked, by the time at which each ends by itself, never last: for the limit, and for
+-- revoking it after its issuer.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (issuer, project,
+    min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
+    WHERE bound = 1 AND revoked_at IS NULL;
 
 -- Imported tokens by their old hash; tokens that were not imported take no room in it.
 CREATE UNIQUE INDEX IF NOT EXISTS keyfob_tokens_import ON keyfob_tokens (import_key) WHERE import_key IS NOT NULL;

@@ -104,12 +104,17 @@ impl SqliteStore {
         Ok(Self { pool, writers: Arc::default() })
     }
 
-    /// Makes the table and its indices where they are not there.
+    /// Makes the table and its indices where they are not there, and brings a table of before 0.1.0 to today's columns.
     ///
     /// # Errors
     /// [`StoreError`] where SQLite fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        const IS_OLD: &str =
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('keyfob_tokens') WHERE name = 'notice_stage')";
         let mut writing = self.begin().await?;
+        if sqlx::query_scalar(IS_OLD).fetch_one(&mut *writing.within).await.map_err(failed)? {
+            sqlx::raw_sql(include_str!("upgrade.sql")).execute(&mut *writing.within).await.map_err(failed)?;
+        }
         sqlx::raw_sql(Self::MIGRATION).execute(&mut *writing.within).await.map_err(failed)?;
         writing.commit().await
     }

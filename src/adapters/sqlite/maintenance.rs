@@ -12,7 +12,7 @@ use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
-use crate::rules::notice_stage::NoticeStage;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -49,16 +49,18 @@ impl StoreMaintenance for SqliteStore {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        let mut sql = Statement::new("UPDATE keyfob_tokens SET notice_lease_until = ");
-        sql.bind(lease_until.as_unix_millis()).push(" WHERE ");
+        let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
+        write::push_lease(&mut sql, lease_until);
+        sql.push(" WHERE ");
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         and_project(&mut sql, project);
-        and_due(&SQLITE, &mut sql, now);
+        and_due(&SQLITE, &mut sql, leads, now);
         sql.push(" ORDER BY expires_order, id LIMIT ").bind(most.get() as i64);
         sql.push(concat!(") RETURNING ", columns!()));
         let mut writer = self.writer().await?;
@@ -72,9 +74,9 @@ impl StoreMaintenance for SqliteStore {
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: NoticeStage,
+        lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writer = self.writer().await?;
-        changed(write::acknowledge_notice(key, stage), &mut writer.within).await
+        changed(write::acknowledge_notice(key, lead), &mut writer.within).await
     }
 }

@@ -10,6 +10,7 @@ use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::and_limit;
 use crate::rules::mint::mint;
 use crate::rules::new_token::NewToken;
+use crate::rules::notice_lead::NoticeLead;
 use crate::rules::policy::Policy;
 use crate::rules::precondition::OwnerLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
@@ -76,7 +77,7 @@ async fn lists_walk_along_an_index_from_the_cursor_on() {
     assert!(of_key.contains("(project=? AND id>? AND id<?)"), "{of_key}");
     let mut due = Statement::new("SELECT id FROM keyfob_tokens WHERE ");
     and_project(&mut due, &project);
-    and_due(&SQLITE, &mut due, time);
+    and_due(&SQLITE, &mut due, &NoticeLead::ALL, time);
     let due = plan(&database, due).await;
     assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
 }

@@ -167,16 +167,18 @@ impl TokenStore for SqliteStore {
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
-        const TOUCH: &str = "UPDATE keyfob_tokens SET last_used_at = $1 WHERE project = $2 AND id = $3 \
-             AND (last_used_at IS NULL OR last_used_at < $1)";
+        const TOUCH: &str = "UPDATE keyfob_tokens SET last_used_at = $1, last_used_address = $4, last_used_client = $5 \
+             WHERE project = $2 AND id = $3 AND (last_used_at IS NULL OR last_used_at < $1)";
         if touches.is_empty() {
             return Ok(0);
         }
         let mut writing = self.begin().await?;
         let mut moved = 0;
-        for LastUse { key, used_at } in touches {
+        for LastUse { key, used_at, from } in touches {
             let touch = sqlx::query(TOUCH).bind(used_at.as_unix_millis());
             let touch = touch.bind(key.project.as_str()).bind(key.id.as_str());
+            let (address, client) = row::used_from(from.as_ref());
+            let touch = touch.bind(address).bind(client);
             moved += touch.execute(&mut *writing.within).await.map_err(failed)?.rows_affected();
         }
         writing.commit().await?;

@@ -379,7 +379,7 @@ impl Act {
             },
             b'f' => Self::FlushUsage,
             b'a' => Self::ClaimNotices { lease: of(&[0, HOUR, DAY], a), most: of(&[1, 2, 100], b) },
-            b'k' => Self::Acknowledge { token: some(a)?, stage: b % 4 },
+            b'k' => Self::Acknowledge { token: some(a)?, stage: b % 3 + 1 },
             b'u' => Self::Purge { kept: of(&[0, DAY, 90 * DAY], a) },
             b'y' => Self::SetPolicy(Rules {
                 human: Lives { min: 0, max: of(&[366, 30, 60], a) * DAY, default: 30 * DAY, never: b % 2 == 0 },

@@ -12,7 +12,7 @@ use keyfob::{
     error::OutsideIssuer,
     import::{ImportDigest, ImportHash, ImportOutcome, ImportToken},
     keys::KeyNumber,
-    notices::{NoticeId, NoticeStage},
+    notices::{NoticeId, NoticeLead},
     owners::{OwnerState, Owners, OwnersError},
     policy::{Lifetimes, PolicyBreach},
     record::{AddressRanges, Disabled, Metadata, Narrowing, RequestId, Revocation, RevocationReason},
@@ -337,7 +337,7 @@ impl<S: Store> Service<S> {
 
     async fn claim(&self, lease: i64, most: usize) -> String {
         let notices = self.first.claim_notices(lasting(lease), PageSize::clamped(most)).await.unwrap();
-        let notice = |notice: &keyfob::notices::Notice| (self.place(&notice.id.key), notice.id.stage as u8);
+        let notice = |notice: &keyfob::notices::Notice| (self.place(&notice.id.key), stage(Some(notice.id.lead)));
         format!("{:?}", notices.iter().map(notice).collect::<Vec<_>>())
     }
 
@@ -425,7 +425,7 @@ impl<S: Store> Service<S> {
             Act::FlushUsage => self.first.flush_usage().await.unwrap().to_string(),
             Act::ClaimNotices { lease, most } => self.claim(*lease, *most).await,
             Act::Acknowledge { token, stage } => {
-                let id = NoticeId { key: self.keys[*token], stage: NoticeStage::ALL[usize::from(*stage)] };
+                let id = NoticeId { key: self.keys[*token], lead: NoticeLead::ALL[usize::from(*stage)] };
                 self.first.acknowledge_notice(&id).await.unwrap().to_string()
             }
             Act::Purge { kept } => self.first.purge(lasting(*kept)).await.unwrap().to_string(),
@@ -523,9 +523,15 @@ impl<S: Store> Service<S> {
             from: record.rotated_from.map(link),
             to: record.rotated_to.map(link),
             request: record.request_id.as_ref().map(|id| at(&["r0", "r1"], id.as_str())),
-            stage: record.notice_stage as u8,
+            stage: stage(record.notice_lead),
             lease: millis(record.notice_lease_until),
             version: record.version,
         }
     }
+}
+
+/// How far the notices have gone, as the model counts: 0 for none, 3 for the last.
+fn stage(lead: Option<NoticeLead>) -> u8 {
+    let place = |lead| NoticeLead::ALL.iter().position(|other| *other == lead).unwrap();
+    lead.map_or(0, |lead| place(lead) as u8 + 1)
 }

@@ -92,7 +92,7 @@ async fn perform(store: &DynStore, line: &str) -> String {
         "disable" => changed(tokens.disable(&who, &key(on)).await),
         "enable" => changed(tokens.enable(&who, &key(on)).await),
         "touch" => {
-            let touch = LastUse { key: key(on), used_at: SystemClock.now() };
+            let touch = LastUse { key: key(on), used_at: SystemClock.now(), from: None };
             store.touch_many(&[touch]).await.unwrap().to_string()
         }
         "verify" => match tokens.verify(on, &Access::to(&project("145"), &[])).await {

@@ -178,7 +178,7 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
 /// Copies rows in SQL that SQLite and PostgreSQL understand.
 fn copy_in_sql(row: &TokenRecord, numbers: RangeInclusive<u64>, expires_at: Option<Timestamp>) -> String {
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
-                   family, notice_stage, version";
+                   family, notice_leases, version";
     let (first, last) = numbers.into_inner();
     let expires_at = expires_at.map_or("NULL".to_owned(), |time| time.as_unix_millis().to_string());
     format!(

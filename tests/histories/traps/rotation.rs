@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob::{
     ErrorKind, Lifetime, Policy, Status, TokenStore,
-    notices::NoticeStage,
+    notices::NoticeLead,
     policy::PolicyBreach,
     record::{Narrowing, RequestId, RevocationReason},
     rotation::{Rotated, Rotation},
@@ -145,7 +145,7 @@ pub async fn notices_after_rotation<S: TokenStore + StoreMaintenance>(world: Wor
     world.clock.advance(30 * DAY);
     let notices = claim().await.unwrap();
     assert_eq!(notices.len(), 1);
-    assert_eq!((notices[0].id.key, notices[0].id.stage), (rotated.issued.record.key(), NoticeStage::Month));
+    assert_eq!((notices[0].id.key, notices[0].id.lead), (rotated.issued.record.key(), NoticeLead::MONTH));
 }
 
 pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>(world: World<S>) {

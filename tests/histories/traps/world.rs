@@ -130,17 +130,18 @@ impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[keyfob::notices::NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: keyfob::store::PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        self.store.claim_notices(project, now, lease_until, most).await
+        self.store.claim_notices(project, leads, now, lease_until, most).await
     }
     async fn acknowledge_notice(
         &self,
         key: &TokenKey,
-        stage: keyfob::notices::NoticeStage,
+        lead: keyfob::notices::NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        self.store.acknowledge_notice(key, stage).await
+        self.store.acknowledge_notice(key, lead).await
     }
 }

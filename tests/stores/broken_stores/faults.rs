@@ -176,6 +176,7 @@ faults! {
     /// A time before 1970 is the latest.
     TouchUnsigned => touch_never_moves_backwards,
     TouchTakesTheFirstOfABatch => touch_takes_the_latest_of_a_batch,
+    TouchForgetsWhereFrom => touch_writes_where_a_use_came_from,
     TouchFailsOnUnknown => touch_ignores_unknown_tokens,
     TouchStopsAtUnknown => touch_ignores_unknown_tokens,
     TouchEndsTheLease => touch_changes_no_other_column,
@@ -230,7 +231,7 @@ faults! {
     ClaimRaisesTheVersion => claim_leaves_the_version,
     ClaimTakesTheLatestFirst => claim_takes_the_soonest_first,
     ClaimTakesOneMore => claim_takes_no_more_than_asked,
-    AcknowledgeKeepsTheLease => acknowledge_sets_the_stage_and_ends_the_lease,
+    AcknowledgeKeepsTheLease => acknowledge_sets_the_lead_and_ends_the_lease,
     AcknowledgeGoesBack => acknowledge_never_goes_back,
     AcknowledgeRaisesTheVersion => acknowledge_leaves_the_version,
     AcknowledgeOfNoneFails => acknowledge_answers_none_for_the_absent,

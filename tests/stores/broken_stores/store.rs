@@ -8,7 +8,7 @@ use keyfob::store::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
     OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
     import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore},
-    notices::NoticeStage,
+    notices::NoticeLead,
     record::{Change, Metadata, Revocation, RevocationReason},
     store::{
         BatchResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page,
@@ -19,6 +19,8 @@ use keyfob::{
 use tokio::task::yield_now;
 
 use crate::broken_stores::faults::Fault::{self, *};
+
+use crate::support::changed;
 
 type Answer<T> = Result<T, StoreError>;
 type Row = Arc<TokenRecord>;
@@ -580,7 +582,8 @@ impl TokenStore for BrokenStore {
             Some(_) => {}
             None => {
                 if self.is(RaceOfRevokeAndRotate) {
-                    *record = TokenRecord { last_used_at: record.last_used_at, ..before };
+                    let last = record.last_used_at;
+                    *record = changed(before, |record| record.last_used_at = last);
                 }
                 let version = record.version;
                 let mut revocation = revocation.clone();
@@ -705,14 +708,15 @@ impl TokenStore for BrokenStore {
             Some(RotateTrimsMetadata) => trimmed(&successor.metadata),
             _ => successor.metadata.clone(),
         };
-        rows.push(TokenRecord { metadata, ..successor });
+        rows.push(changed(successor, |record| record.metadata = metadata));
         Ok(rows.find(key).cloned().map(Arc::new))
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Answer<u64> {
         let mut moved = 0;
         let mut seen: Vec<TokenKey> = Vec::new();
-        for LastUse { key, used_at } in touches {
+        for touch in touches {
+            let key = &touch.key;
             if self.is(TouchTakesTheFirstOfABatch) && seen.contains(key) {
                 continue;
             }
@@ -729,7 +733,7 @@ impl TokenStore for BrokenStore {
             let mut rows = self.rows();
             for record in &mut rows.records {
                 if record.key() == *key || (self.is(TouchIgnoresTheProject) && record.id == key.id) {
-                    moved += u64::from(self.touch(record, &before, *used_at));
+                    moved += u64::from(self.touch(record, &before, touch));
                 }
             }
         }
@@ -799,7 +803,8 @@ impl BrokenStore {
         Ok(Some(Some(earlier.key())))
     }
 
-    fn touch(&self, record: &mut TokenRecord, before: &TokenRecord, used_at: Timestamp) -> bool {
+    fn touch(&self, record: &mut TokenRecord, before: &TokenRecord, LastUse { used_at, from, .. }: &LastUse) -> bool {
+        let used_at = *used_at;
         if self.skips_expired(TouchSkipsExpired, record)
             || (self.is(TouchDropsTheEndOfTime) && used_at == Timestamp::MAX)
         {
@@ -812,7 +817,7 @@ impl BrokenStore {
         if self.is(TouchUnsigned) && used_at < Timestamp::UNIX_EPOCH {
             record.last_used_at = None;
         }
-        let moved = record.touch(used_at);
+        let moved = record.touch(used_at, from.as_ref().filter(|_| !self.is(TouchForgetsWhereFrom)));
         match self.fault {
             Some(TouchEndsTheLease) => record.notice_lease_until = None,
             Some(TouchRaisesTheVersion) if was.last_used_at.is_some() => record.version += 1,
@@ -881,13 +886,18 @@ impl StoreMaintenance for BrokenStore {
     async fn claim_notices(
         &self,
         project: &ProjectId,
+        leads: &[NoticeLead],
         now: Timestamp,
         lease_until: Timestamp,
         most: PageSize,
     ) -> Answer<Vec<Row>> {
         let due = |record: &&TokenRecord| {
-            let unlinked = || TokenRecord { rotated_to: None, ..(*record).clone() };
-            let notice = if self.is(ClaimTakesRotated) { unlinked().due_notice(now) } else { record.due_notice(now) };
+            let unlinked = || changed((*record).clone(), |record| record.rotated_to = None);
+            let notice = if self.is(ClaimTakesRotated) {
+                unlinked().due_notice(leads, now)
+            } else {
+                record.due_notice(leads, now)
+            };
             let free = |lease: Timestamp| match self.fault {
                 Some(ClaimForgetsTheMilliseconds) => lease < later(now, 1000),
                 Some(ClaimWaitsAMillisecond) => lease < now,
@@ -917,7 +927,7 @@ impl StoreMaintenance for BrokenStore {
             let version = record.version;
             record.claim_notice(lease_until);
             match self.fault {
-                Some(ClaimAcknowledges) => record.notice_stage = record.due_notice(now).unwrap_or_default(),
+                Some(ClaimAcknowledges) => record.notice_lead = record.due_notice(leads, now),
                 Some(ClaimRaisesTheVersion) => record.version = version + 1,
                 _ => {}
             }
@@ -926,16 +936,16 @@ impl StoreMaintenance for BrokenStore {
         Ok(claimed)
     }
 
-    async fn acknowledge_notice(&self, key: &TokenKey, stage: NoticeStage) -> Answer<Option<Row>> {
+    async fn acknowledge_notice(&self, key: &TokenKey, lead: NoticeLead) -> Answer<Option<Row>> {
         let mut rows = self.rows();
         let Some(record) = rows.get(key) else {
             return if self.is(AcknowledgeOfNoneFails) { Err(Conflict.into()) } else { Ok(None) };
         };
         let was = record.clone();
-        record.acknowledge_notice(stage);
+        record.acknowledge_notice(lead);
         match self.fault {
             Some(AcknowledgeKeepsTheLease) => record.notice_lease_until = was.notice_lease_until,
-            Some(AcknowledgeGoesBack) => record.notice_stage = stage,
+            Some(AcknowledgeGoesBack) => record.notice_lead = Some(lead),
             Some(AcknowledgeRaisesTheVersion) => record.version = was.version + 1,
             _ => {}
         }

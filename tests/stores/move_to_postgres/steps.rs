@@ -35,7 +35,7 @@ async fn a_copy_brings_what_is_new_and_no_more() {
 
     rename(&world, 1234).await;
     let used_at = "2026-11-26T12:00:00Z".parse().unwrap();
-    world.store.touch_many(&[keyfob::store::LastUse { key: world.texts[77].1, used_at }]).await.unwrap();
+    world.store.touch_many(&[keyfob::store::LastUse { key: world.texts[77].1, used_at, from: None }]).await.unwrap();
     let tokens = Tokens::new(keyring(), world.store.clone());
     let (_, purged) = world.texts[5];
     let ended = tokens.revoke(&actor(), &purged, RevocationReason::default()).await.unwrap().revoked.unwrap();

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, Name, NewToken, OwnerId, Policy, ScopeSet, SystemClock, TokenKey, TokenKind, TokenRecord, TokenStore,
-    Tokens,
+    Clock, Name, NewToken, OwnerId, Policy, ScopeSet, SystemClock, TokenKey, TokenKind, TokenStore, Tokens,
     import::{ImportKey, ImportRow, ImportStore},
     mint,
-    notices::NoticeStage,
+    notices::NoticeLead,
     record::{AddressRanges, Metadata, RequestId, RevocationReason},
     rotation::Rotation,
     store::{LastUse, postgres::PostgresStore, sqlite::SqliteStore},
@@ -20,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::move_to_postgres::moving::{Failure, Move};
 use crate::support::postgres::{Server, shared};
-use crate::support::{actor, base62, keyring, project};
+use crate::support::{actor, base62, changed, keyring, project};
 
 /// More than are read at once, and not a multiple of it.
 pub const TOKENS: usize = 2500;
@@ -94,24 +93,23 @@ impl World {
         let second = tokens.rotate(&actor(), &first.key(), rotation).await.unwrap().issued.record;
         let of_its_own = NewToken::new(project("p0"), first.owner.clone(), first.name.clone());
         let minted = mint(&keyring(), &Policy::default(), of_its_own, &actor(), SystemClock.now()).unwrap().record;
-        let record = TokenRecord {
-            id: minted.id,
-            digest: minted.digest,
-            kind: TokenKind::Service,
-            scopes: ScopeSet::new("repo:read repo:write").unwrap(),
-            metadata: Metadata::new("{\"a\": 1}").unwrap(),
-            addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
-            not_before: Some(second.created_at),
-            rotated_to: Some(first.id),
-            grace_until: Some(second.created_at),
-            notice_stage: NoticeStage::Week,
-            notice_lease_until: Some(second.created_at),
-            ..(*second).clone()
-        };
+        let record = changed((*second).clone(), |record| {
+            record.id = minted.id;
+            record.digest = minted.digest;
+            record.kind = TokenKind::Service;
+            record.scopes = ScopeSet::new("repo:read repo:write").unwrap();
+            record.metadata = Metadata::new("{\"a\": 1}").unwrap();
+            record.addresses = AddressRanges::new("10.0.0.0/8").unwrap();
+            record.not_before = Some(second.created_at);
+            record.rotated_to = Some(first.id);
+            record.grace_until = Some(second.created_at);
+            record.notice_lead = Some(NoticeLead::WEEK);
+            record.notice_lease_until = Some(second.created_at);
+        });
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
         self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
-        self.store.touch_many(&[LastUse { key, used_at: second.created_at }]).await.unwrap();
+        self.store.touch_many(&[LastUse { key, used_at: second.created_at, from: None }]).await.unwrap();
         let disabled = keyfob::record::Disabled { at: second.created_at, by: actor() };
         self.store.update(&key, 1, keyfob::record::Change::Disable(disabled)).await.unwrap().unwrap();
         tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();

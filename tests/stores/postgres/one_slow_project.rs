@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use keyfob::{
     Access, ErrorKind, Issued, Name, NewToken, OwnerId, Policy, Status, Timestamp, TokenId, TokenKey, TokenRecord,
     TokenStore, Tokens, mint,
-    notices::NoticeStage,
     record::{Disabled, Revocation, RevocationReason},
     rotation::Rotation,
     store::{OwnerLimit, PageSize, RevokeGroup, StoreErrorKind, postgres::PostgresStore},
@@ -74,7 +73,7 @@ impl World {
 
 async fn expired_copies(pool: &PgPool, id: &TokenId) {
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
-                   family, notice_stage, version";
+                   family, notice_leases, version";
     let more = format!(
         "INSERT INTO keyfob_tokens (id, expires_at, {columns}) \
          SELECT '1' || lpad(n::text, 15, '0'), created_at + 1, {columns} \
@@ -503,7 +502,7 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     let tokens = Arc::new(Tokens::new(keyring(), server.store().await));
     let new = NewToken::new(project("900"), OwnerId::new("ada").unwrap(), Name::new("CI").unwrap());
     let mut record = mint(&keyring(), &Policy::default(), new, &actor(), tokens.now()).unwrap().record;
-    record.notice_stage = NoticeStage::None;
+    record.notice_lead = None;
     tokens.store().insert(record, None, None).await.unwrap();
     flood(
         &tokens,

@@ -149,7 +149,7 @@ impl EventSink for Audit {
             }
             Event::Revoked { key, actor, reason } => (Some(*key), Some(*actor), words(*reason)),
             Event::Leaked { key, actor, .. } => (Some(*key), Some(*actor), String::new()),
-            Event::Expiring { key, stage } => (Some(*key), None, stage.to_string()),
+            Event::Expiring { key, lead } => (Some(*key), None, lead.to_string()),
             Event::GroupRevoked { project, group, actor, reason, .. } => {
                 let at = self.clock.now().as_unix_millis();
                 return self.send(&self.acts, Message::Group(Group::new(at, project, group, actor, *reason)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob::{ProjectId, Timestamp, TokenId, TokenKey, TokenView, notices::NoticeStage, store::PageSize};
+use keyfob::{ProjectId, Timestamp, TokenId, TokenKey, TokenView, notices::NoticeLead, store::PageSize};
 
 use crate::app::App;
 use crate::people::accounts::User;
@@ -22,7 +22,7 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
         }
         for notice in due {
             // Weeks ahead the colour of the row is enough.
-            if notice.id.stage == NoticeStage::Day {
+            if notice.id.lead == NoticeLead::DAY {
                 sqlx::query(
                     "INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 )

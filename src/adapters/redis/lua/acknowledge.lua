@@ -1,14 +1,14 @@
--- Marks a notice as sent. ARGV: feed, the id, the stage, and the stages that are not later than that.
-local id, stage = ARGV[2], ARGV[3]
+-- Marks a notice as sent. ARGV: feed, the id, the lead in milliseconds. Only a shorter one than the last takes its place.
+local id, lead = ARGV[2], ARGV[3]
 local row = load(id)
 if not row then
   return { 'none' }
 end
 local fields = { nl = '' }
-for at = 4, #ARGV do
-  if row.ns == ARGV[at] then
-    fields.ns = stage
-  end
+local sent = sent_lead(row.no, row.ns)
+if not sent or tonumber(lead) < tonumber(sent) then
+  fields.no = lead
+  fields.ns = ''
 end
 note(id, fields)
 tell(id)

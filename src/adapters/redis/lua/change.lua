@@ -28,8 +28,8 @@ local function read(id)
   if not (row.nf and row.ow and row.fa and row.ca and row.ve) or not string.match(row.ve, '^%d+$') then
     corrupt()
   end
-  for _, time in ipairs({ 'ca', 'co', 'ex', 'gr', 'lu', 'ra' }) do
-    if row[time] and not string.match(row[time], '^%-?%d+$') then
+  for _, number in ipairs({ 'ca', 'co', 'ex', 'gr', 'lu', 'ra', 'no', 'nc' }) do
+    if row[number] and not string.match(row[number], '^%-?%d+$') then
       corrupt()
     end
   end

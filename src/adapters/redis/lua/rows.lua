@@ -5,12 +5,18 @@
 -- are would take the others for absent.
 local P = KEYS[1]
 
--- A row's hash, in the order in which its fields are answered. An empty text is no field.
+-- A row's hash, in the order in which its fields are answered: that of the columns of a record. An empty text is no field.
 local FIELDS = {
-  'px', 'dg', 'na', 'ow', 'ki', 'sc', 'me', 'ad', 'ca', 'cb', 'co', 'nb', 'ex', 'lu', 'da', 'db', 'ra', 'rb', 'rr', 'fa',
-  'rf', 'rt', 'gr', 'rq', 'ns', 'nl', 've',
+  'px', 'dg', 'na', 'ow', 'ki', 'sc', 'me', 'ad', 'ca', 'cb', 'is', 'bo', 'co', 'nb', 'ex', 'lu', 'ua', 'uc', 'da', 'db',
+  'ra', 'rb', 'rr', 'fa', 'rf', 'rt', 'gr', 'rq', 'no', 'nl', 'nc', 'ia', 'ip', 'im', 've',
 }
-local OWNER, REVOKED_AT, FAMILY, VERSION = 4, 17, 20, 27
+local OWNER, REVOKED_AT, FAMILY, NOTICE, LEASES, VERSION = 4, 21, 24, 29, 31, 35
+
+-- The last notice of a row, as its lead in milliseconds. Rows of the first versions have a word instead, and count no leases.
+local WORDS = { month = '2592000000', week = '604800000', day = '86400000' }
+local function sent_lead(lead, word)
+  return lead or WORDS[word]
+end
 
 local function token(id)
   return P .. 'token:' .. id
@@ -36,6 +42,10 @@ local function reply(id)
   local row = redis.call('HMGET', token(id), unpack(FIELDS))
   if not row[VERSION] and redis.call('EXISTS', token(id)) == 0 then
     return nil
+  end
+  if not row[LEASES] then
+    row[NOTICE] = sent_lead(row[NOTICE], redis.call('HGET', token(id), 'ns')) or false
+    row[LEASES] = '0'
   end
   if not row[REVOKED_AT] and row[OWNER] and row[FAMILY] then
     local laid = fence(id, row[OWNER], row[FAMILY])

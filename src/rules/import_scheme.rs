@@ -1,0 +1,130 @@
+//! How an earlier system hashed a token, where that was not a plain SHA-2.
+
+use core::fmt;
+
+use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
+
+/// How the old hash of an imported token is computed from its text: which algorithm, with which parameters and which salt. The
+/// digest of the record is then the MAC of that hash.
+///
+/// Debug shows no salt.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "Parts", into = "Parts"))]
+pub struct ImportScheme(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Parts {
+    algorithm: String,
+    #[cfg_attr(feature = "serde", serde(default))]
+    parameters: String,
+    #[cfg_attr(feature = "serde", serde(default))]
+    salt: Vec<u8>,
+}
+
+impl ImportScheme {
+    /// The most characters of an algorithm's name.
+    pub const MAX_ALGORITHM: usize = 32;
+    /// The most characters of the parameters.
+    pub const MAX_PARAMETERS: usize = 255;
+    /// The most bytes of a salt.
+    pub const MAX_SALT: usize = 64;
+
+    /// Takes the name of an algorithm (1 to 32 lower-case ASCII letters, digits and `-`), its parameters (at most 255 visible
+    /// ASCII characters) and a salt (at most 64 bytes). The last two may be empty.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if one of them is out of its bounds.
+    pub fn new(algorithm: &str, parameters: &str, salt: &[u8]) -> Result<Self, Invalid> {
+        let invalid = |kind| Err(Invalid::new(InvalidField::ImportScheme, kind));
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if algorithm.is_empty() {
+            return invalid(InvalidKind::Empty);
+        }
+        for (length, max) in [
+            (algorithm.len(), Self::MAX_ALGORITHM),
+            (parameters.len(), Self::MAX_PARAMETERS),
+            (salt.len(), Self::MAX_SALT),
+        ] {
+            if length > max {
+                return invalid(InvalidKind::TooLong { max });
+            }
+        }
+        if !algorithm.bytes().all(is_name) || !parameters.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return invalid(InvalidKind::Character);
+        }
+        let parts = Parts { algorithm: algorithm.into(), parameters: parameters.into(), salt: salt.into() };
+        Ok(Self(Box::new(parts)))
+    }
+
+    /// Returns the name of the algorithm.
+    pub fn algorithm(&self) -> &str {
+        &self.0.algorithm
+    }
+
+    /// Returns the parameters, in the algorithm's own form; empty if there are none.
+    pub fn parameters(&self) -> &str {
+        &self.0.parameters
+    }
+
+    /// Returns the salt; empty if there is none.
+    pub fn salt(&self) -> &[u8] {
+        &self.0.salt
+    }
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for ImportScheme {
+    type Error = Invalid;
+
+    fn try_from(Parts { algorithm, parameters, salt }: Parts) -> Result<Self, Invalid> {
+        Self::new(&algorithm, &parameters, &salt)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<ImportScheme> for Parts {
+    fn from(scheme: ImportScheme) -> Self {
+        *scheme.0
+    }
+}
+
+impl fmt::Debug for ImportScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (algorithm, parameters) = (self.algorithm(), self.parameters());
+        let mut scheme = f.debug_struct("ImportScheme");
+        scheme.field("algorithm", &algorithm).field("parameters", &parameters).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_has_what_it_was_given() {
+        let scheme = ImportScheme::new("pbkdf2-sha256", "i=100000,l=32", b"salt").unwrap();
+        assert_eq!(
+            (scheme.algorithm(), scheme.parameters(), scheme.salt()),
+            ("pbkdf2-sha256", "i=100000,l=32", &b"salt"[..])
+        );
+        let plain = ImportScheme::new("blake3", "", b"").unwrap();
+        assert_eq!((plain.parameters(), plain.salt()), ("", &b""[..]));
+        assert!(!format!("{scheme:?}").contains("115"), "no byte of the salt");
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let kind = |algorithm: &str, parameters: &str, salt: usize| {
+            ImportScheme::new(algorithm, parameters, &vec![0; salt]).map(drop).map_err(|invalid| invalid.kind())
+        };
+        assert_eq!(kind("", "", 0), Err(InvalidKind::Empty));
+        assert_eq!(kind(&"a".repeat(33), "", 0), Err(InvalidKind::TooLong { max: 32 }));
+        assert_eq!(kind("a", &"a".repeat(256), 0), Err(InvalidKind::TooLong { max: 255 }));
+        assert_eq!(kind("a", "", 65), Err(InvalidKind::TooLong { max: 64 }));
+        for (algorithm, parameters) in [("A", ""), ("a b", ""), ("a", " "), ("a", "ü")] {
+            assert_eq!(kind(algorithm, parameters, 0), Err(InvalidKind::Character));
+        }
+        assert_eq!(kind(&"a".repeat(32), &"~".repeat(255), 64), Ok(()));
+    }
+}
