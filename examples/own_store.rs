@@ -14,8 +14,8 @@ use keyfob::{
     OwnerId, ProjectId, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, conformance,
     record::{Change, Revocation, RevocationReason},
     store::{
-        BatchResult, CountQuery, Cursor, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page, PageSize, ReadResult,
-        RevokeBatch, StatusFilter, StatusGroup, StoreError,
+        BatchResult, CountQuery, Cursor, IssuerCondition, LastUse, ListQuery, LiveLimit, Page, PageSize, ReadResult,
+        RevokeBatch, StoreError,
     },
 };
 
@@ -68,22 +68,15 @@ impl TokenStore for OwnStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.rows();
         if row(&mut rows, &record.key()).is_some() {
             return Err(Conflict.into());
         }
-        if let Some(OwnerLimit { most, now }) = limit {
-            let live = CountQuery {
-                owner: Some(record.owner.clone()),
-                status: Some(StatusFilter { group: StatusGroup::Live, at: now }),
-                ..CountQuery::new(record.project)
-            };
-            if rows.iter().filter(|other| live.matches(other)).count() as u64 >= most {
-                return Err(Limit.into());
-            }
+        if limit.is_some_and(|limit| !limit.has_room_for(&record, &*rows)) {
+            return Err(Limit.into());
         }
         check_issuer(&mut rows, &record, issuer)?;
         rows.push(record.clone());
@@ -170,6 +163,18 @@ impl TokenStore for OwnStore {
         let mut rows = self.rows();
         let of_family = rows.iter_mut().filter(|record| record.project == *project && record.family == *family);
         Ok(revoke_all(of_family.filter(|record| record.can_still_work(revocation.at)), revocation))
+    }
+
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut rows = self.rows();
+        let bound_to = Some(TokenKey { project: *project, id: *issuer });
+        let bound = rows.iter_mut().filter(|record| record.bound_to() == bound_to);
+        Ok(revoke_all(bound.filter(|record| record.can_still_work(revocation.at)), revocation))
     }
 
     async fn revoke_batch(

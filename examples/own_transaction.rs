@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let verify = |presented: &str| {
         let token = PresentedToken::parse(presented, &keyring)?;
         let row = database.tokens.get(&token.key()).cloned();
-        check(&token, row, &Access::to(&project, &[]), &policy, SystemClock.now()).map_err(VerifyError::from)
+        check(&token, row.into(), &Access::to(&project, &[]), &policy, SystemClock.now()).map_err(VerifyError::from)
     };
     let verified = verify(text.expose_secret())?;
     println!("{} may act in {}; {}", verified.owner(), verified.project(), database.audit[0]);

@@ -165,6 +165,7 @@ pub mod leak {
     pub use self::report::LeakReport;
     #[cfg(feature = "scan")]
     pub use self::scanner_rules::ScannerFormat;
+    pub use crate::tokens::issued::IssuedTokens;
     pub use crate::tokens::report_leak::LeakOutcome;
     pub use crate::words::leaked::LeakedToken;
 
@@ -204,6 +205,7 @@ pub mod record {
     //! The parts of a [`TokenRecord`](crate::TokenRecord), and its changes.
 
     pub use crate::rules::address::{AddressRange, AddressRanges};
+    pub use crate::rules::chain::Chain;
     pub use crate::rules::change::Change;
     pub use crate::rules::change_request::{ChangeRequest, Narrowing};
     pub use crate::rules::import_scheme::ImportScheme;
@@ -241,14 +243,14 @@ pub mod store {
     mod rows;
 
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};
-    pub use self::contract::{LastUse, ReadResult};
+    pub use self::contract::{ChainResult, LastUse, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};
     pub use self::erased::DynStore;
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
-    pub use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+    pub use crate::rules::precondition::{IssuerCondition, LiveLimit};
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};
 
@@ -308,6 +310,8 @@ pub mod tokens {
     mod found;
     pub(crate) mod import;
     pub(crate) mod issue;
+    pub(crate) mod issued;
+    mod issuers;
     pub(crate) mod notices;
     mod owned;
     pub(crate) mod owners;

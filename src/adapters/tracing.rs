@@ -14,7 +14,11 @@ impl EventSink for TracingSink {
     fn record(&self, event: &Event<'_>) {
         let name = event.name();
         match event {
-            Event::Issued { key, actor } | Event::Imported { key, actor } => {
+            Event::Issued { key, issuer: Some(issuer), actor } => {
+                let (by, bound) = (issuer.id, issuer.bound);
+                info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, issuer = %by, bound);
+            }
+            Event::Issued { key, issuer: None, actor } | Event::Imported { key, actor } => {
                 info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor);
             }
             Event::Verified { key, left_out } => {
@@ -50,6 +54,9 @@ impl EventSink for TracingSink {
             }
             Event::GroupRevoked { project, group, count, actor, reason } => {
                 info!(target: "keyfob", event = name, %project, ?group, count, %actor, %reason);
+            }
+            Event::IssuedRevoked { project, issuer, count, actor, reason } => {
+                info!(target: "keyfob", event = name, %project, %issuer, count, %actor, %reason);
             }
             Event::RevokeFailed { key, actor, reason } => {
                 warn!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor, %reason);

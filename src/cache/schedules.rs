@@ -14,7 +14,7 @@ use crate::rules::change::Change;
 use crate::rules::mint::mint;
 use crate::rules::new_token::NewToken;
 use crate::rules::policy::Policy;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::{LastUse, ReadResult, TokenStore};
 use crate::store::group::{BatchResult, RevokeBatch};
@@ -48,7 +48,7 @@ impl TokenStore for Far {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         self.exchange(self.0.insert(record, limit, issuer)).await
@@ -86,6 +86,14 @@ impl TokenStore for Far {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         self.exchange(self.0.revoke_family(project, family, revocation)).await
+    }
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.exchange(self.0.revoke_issued_by(project, issuer, revocation)).await
     }
     async fn revoke_batch(
         &self,

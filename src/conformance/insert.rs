@@ -6,7 +6,7 @@ use super::sample::{
 };
 use super::verdict::{Verdict, ensure, ensure_eq, refused, same};
 use crate::rules::change::Change;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::{LastUse, TokenStore};
 use crate::store::query::{StatusFilter, StatusGroup};
@@ -17,7 +17,7 @@ use crate::words::timestamp::Timestamp;
 pub(super) async fn insert_never_replaces<S: TokenStore>(store: &S) -> Verdict {
     let first = record(project()?)?;
     put(store, &first).await?;
-    for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
+    for limit in [None, Some(LiveLimit { most: 100, now: at(0) })] {
         let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
         refused(store.insert(second, limit, None).await, Conflict, "insert over a live row")?;
         same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
@@ -31,7 +31,7 @@ pub(super) async fn insert_never_replaces_a_dead_row<S: TokenStore>(store: &S) -
     let expired = TokenRecord { expires_at: Some(at(-1)), ..record(project)? };
     for first in [revoked, expired] {
         put(store, &first).await?;
-        for limit in [None, Some(OwnerLimit { most: 100, now: at(0) })] {
+        for limit in [None, Some(LiveLimit { most: 100, now: at(0) })] {
             let second = TokenRecord { id: first.id, ..record(project)? };
             refused(store.insert(second, limit, None).await, Conflict, "insert over a dead row")?;
             same(&*stored(store, &first.key()).await?, &first, "the dead row")?;
@@ -121,11 +121,11 @@ pub(super) async fn limit_counts_live_tokens<S: TokenStore>(store: &S) -> Verdic
         TokenRecord { not_before: Some(at(1)), ..record(project)? },
     ];
     for (count, sample) in live.iter().enumerate() {
-        let refusing = OwnerLimit { most: count as u64, now: at(0) };
+        let refusing = LiveLimit { most: count as u64, now: at(0) };
         let what = format!("insert with {count} live tokens, at most {count}");
         refused(store.insert(sample.clone(), Some(refusing), None).await, Limit, &what)?;
         ensure_absent(store, &sample.key(), "after an insert that the limit refused").await?;
-        let allowing = OwnerLimit { most: count as u64 + 1, now: at(0) };
+        let allowing = LiveLimit { most: count as u64 + 1, now: at(0) };
         store.insert(sample.clone(), Some(allowing), None).await?;
     }
     Ok(())
@@ -140,7 +140,7 @@ pub(super) async fn limit_ignores_dead_tokens<S: TokenStore>(store: &S) -> Verdi
         let live = StatusFilter { group: StatusGroup::Live, at: now };
         let count = present.iter().filter(|record| live.matches(record)).count() as u64;
         let new = record(project)?;
-        if store.insert(new.clone(), Some(OwnerLimit { most: count + 1, now }), None).await.is_err() {
+        if store.insert(new.clone(), Some(LiveLimit { most: count + 1, now }), None).await.is_err() {
             ensure!(false, "insert with {count} live tokens, at most {}, refused for dead ones", count + 1);
         }
         present.push(new);
@@ -153,7 +153,7 @@ pub(super) async fn limit_is_of_one_owner_in_one_project<S: TokenStore>(store: &
     let theirs = TokenRecord { owner: owner(mine.project, "Ada")?, ..record(mine.project)? };
     let elsewhere = TokenRecord { owner: mine.owner.clone(), ..record(sibling(mine.project, '6')?)? };
     put_all(store, &[theirs, elsewhere]).await?;
-    let inserted = store.insert(mine, Some(OwnerLimit { most: 1, now: at(0) }), None).await;
+    let inserted = store.insert(mine, Some(LiveLimit { most: 1, now: at(0) }), None).await;
     ensure!(inserted.is_ok(), "insert of an owner's first token, at most 1, refused for those of others or elsewhere");
     Ok(())
 }
@@ -183,7 +183,7 @@ pub(super) async fn find_answers_none_for_the_absent<S: TokenStore>(store: &S) -
 /// Inserts on a condition that must not hold, and nothing is there then.
 async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: IssuerCondition, what: &str) -> Verdict {
     let new = record(project)?;
-    for limit in [None, Some(OwnerLimit { most: 1000, now: at(0) })] {
+    for limit in [None, Some(LiveLimit { most: 1000, now: at(0) })] {
         let answer = store.insert(new.clone(), limit, Some(condition)).await;
         refused(answer, IssuerChanged, &format!("insert whose issuer {what}"))?;
     }

@@ -1,7 +1,7 @@
 //! The laws of [`StoreMaintenance`], each given by the file that tries it.
 
 use super::law::laws;
-use super::{notice, projects, purge, races};
+use super::{issued, notice, projects, purge, races};
 use crate::store::contract::TokenStore;
 use crate::store::erased::MaintainedObject;
 use crate::store::maintenance::StoreMaintenance;
@@ -36,6 +36,14 @@ laws! {
             purge_counts_its_rows;
             /// A batch is done just when it leaves none: also when it was full.
             purge_is_done_when_none_is_left;
+        }
+        issued {
+            /// Just the issuers that have ended, or are not there, are named.
+            ended_issuers_are_named;
+            /// An issuer is named only while something that is bound to it can still work by itself.
+            ended_issuers_have_something_left;
+            /// One call names at most as many as asked for, and at least one.
+            ended_issuers_are_no_more_than_asked;
         }
         notice {
             /// Just the tokens with a notice due at the time are claimed.

@@ -37,6 +37,7 @@ mod group;
 mod import_laws;
 mod imported;
 mod insert;
+mod issued;
 mod law;
 mod list;
 mod maintenance_laws;

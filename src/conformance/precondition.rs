@@ -6,7 +6,7 @@ use super::sample::{
     successor,
 };
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
-use crate::rules::precondition::OwnerLimit;
+use crate::rules::precondition::LiveLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;
@@ -257,7 +257,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         put(store, &other).await?;
         // With one place and two: the new token fits if the other one leaves it a place.
         for (most, fits) in [(0, false), (1, !counts), (2, true)] {
-            let (new, limit) = (record(other.project)?, OwnerLimit { most, now: at(0) });
+            let (new, limit) = (record(other.project)?, LiveLimit { most, now: at(0) });
             let what = format!("an insert, at most {most}, beside a token of which {case}");
             ensure_eq!(limit.has_room_for(&new, [&other]), fits, "{what}: has_room_for");
             let answer = store.insert(new.clone(), Some(limit), None).await;

@@ -9,7 +9,7 @@ use super::together::{ROUNDS, all, both};
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::{LastUse, TokenStore};
 use crate::store::group::RevokeGroup;
@@ -65,7 +65,7 @@ pub(super) async fn inserts_at_once_keep_the_limit<S: TokenStore>(store: &S) -> 
         for _ in 0..4 {
             samples.push(record(first.project)?);
         }
-        let limit = Some(OwnerLimit { most: 3, now: at(0) });
+        let limit = Some(LiveLimit { most: 3, now: at(0) });
         let answers = all(samples.into_iter().map(|sample| store.insert(sample, limit, None))).await;
         done(answers, 2, Limit, "inserts with two places left")?;
         let rows = store.count(&CountQuery::new(first.project)).await?;

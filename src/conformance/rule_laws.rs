@@ -13,7 +13,7 @@ laws! {
         precondition {
             /// A rotation is done just if [`TokenRecord::may_rotate`](crate::TokenRecord::may_rotate) says so.
             rotations_follow_the_rule;
-            /// An insert under a limit is done just if [`OwnerLimit::has_room_for`](crate::store::OwnerLimit::has_room_for)
+            /// An insert under a limit is done just if [`LiveLimit::has_room_for`](crate::store::LiveLimit::has_room_for)
             /// says so.
             limits_follow_the_rule;
             /// Revoking an owner or a family reaches each token that

@@ -1,7 +1,7 @@
 //! The laws of [`TokenStore`], each given by the file that tries it.
 
 use super::law::laws;
-use super::{change, count, dropped, group, insert, list, page, races, recent, retry, revoke, rotate, touch};
+use super::{change, count, dropped, group, insert, issued, list, page, races, recent, retry, revoke, rotate, touch};
 use crate::store::contract::TokenStore;
 use crate::store::erased::StoreObject;
 
@@ -40,6 +40,30 @@ laws! {
             find_answers_dead_rows;
             /// Find of no row is `None`, not an error.
             find_answers_none_for_the_absent;
+        }
+        issued {
+            /// Under a limit, a bound token counts with the live ones that are bound to the same issuer, whoever owns them, and
+            /// with no others.
+            limit_of_bound_tokens_is_of_one_issuer;
+            /// A token that is bound to none counts with those of its owner that are bound to none.
+            limit_of_an_owner_leaves_out_what_is_bound;
+            /// Only what the token issued, bound or not, dead or alive, under every order.
+            list_filters_by_issuer;
+            /// The chain of a token has the tokens that it is bound to, nearest first, each whole.
+            a_chain_goes_up_to_what_is_bound_to_none;
+            /// An independent token ends a chain: what issued it is not in it.
+            a_chain_ends_at_an_independent_token;
+            /// An issuer that is not there ends a chain.
+            a_chain_ends_at_what_is_missing;
+            /// No chain has more than four issuers.
+            a_chain_ends_at_the_fourth_issuer;
+            /// A chain has every change that this store was told to make of an issuer.
+            a_chain_shows_what_was_changed;
+            /// What is bound to a token is revoked, dead tokens and successors too, and nothing else: not what it issued
+            /// independently, and nothing further down.
+            revoke_issued_by_takes_what_is_bound;
+            /// However many rows there are.
+            revoke_issued_by_takes_more_than_one_step;
         }
         recent {
             /// What a verification is answered with has every row that this store was told to insert, also where the key

@@ -19,6 +19,8 @@ pub enum PolicyBreach {
     PastEndOfTime,
     /// The old token of a rotation would work for longer than allowed. Only a rotation can be so.
     GraceTooLong,
+    /// It is bound to a token that is bound to another, and so on, further than allowed.
+    ChainTooLong,
 }
 
 impl PolicyBreach {
@@ -32,6 +34,7 @@ impl PolicyBreach {
             Self::NoLifetime => "a token must not end before it begins",
             Self::PastEndOfTime => "a token must end before the year 10000",
             Self::GraceTooLong => "the old token would work for too long after its rotation",
+            Self::ChainTooLong => "a token that was issued by a token cannot issue tokens here",
         }
     }
 }
@@ -44,6 +47,7 @@ word_type!(PolicyBreach {
     NoLifetime = "no_lifetime",
     PastEndOfTime = "past_end_of_time",
     GraceTooLong = "grace_too_long",
+    ChainTooLong = "chain_too_long",
 });
 
 #[cfg(test)]

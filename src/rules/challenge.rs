@@ -117,6 +117,7 @@ impl From<Rejection> for Challenge {
             Rejection::Pending => ("pending", "the token is not confirmed yet"),
             Rejection::NotYetValid => ("not_yet_valid", "the token is not valid yet"),
             Rejection::Policy => ("policy", "the token is outside what the service allows today"),
+            Rejection::IssuerEnded => ("issuer_ended", "the token that issued this one does not work any more"),
             Rejection::OwnerSuspended => ("owner_suspended", "the token's owner is suspended"),
             Rejection::OwnerOutsideProject => {
                 ("owner_outside_project", "the token's owner is not in the project any more")
@@ -187,6 +188,7 @@ mod tests {
             (Rejection::Pending, 401),
             (Rejection::NotYetValid, 401),
             (Rejection::Policy, 401),
+            (Rejection::IssuerEnded, 401),
             (Rejection::OwnerSuspended, 401),
             (Rejection::OwnerOutsideProject, 403),
             (Rejection::Project, 403),

@@ -3,15 +3,17 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use super::access::{Access, InProject, ProjectRequirement};
+use super::acting::Acting;
 use super::address::AddressRanges;
+use super::chain::Chain;
 use super::delegation::Delegation;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
-use super::proof::{Live, prove};
+use super::proof::{Held, Live, prove};
 use super::record::{TokenKind, TokenRecord};
 use super::scope::{Scope, ScopeSet};
 use super::status::Status;
@@ -22,10 +24,12 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Judges a presented token: `record` is what the store has under [`PresentedToken::key`], dead or alive.
+/// Judges a presented token: `chain` is what the store has under [`PresentedToken::key`], dead or alive, and the tokens that it is
+/// bound to. If your tokens issue none, that is the record alone: `row.into()`.
 ///
 /// The order: digest (in constant time, against a dummy where there is no record), the ends of
-/// [`Status`](crate::Status), policy, project, addresses, scopes. Nothing is allocated.
+/// [`Status`](crate::Status), policy, issuers, project, addresses, scopes; the last two are asked of each record of the chain.
+/// A bound token without its whole chain is refused. Nothing is allocated.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -44,18 +48,18 @@ use crate::words::timestamp::Timestamp;
 /// # let (text, row) = (issued.token.expose_secret(), Some(Arc::new(issued.record)));
 /// let token = PresentedToken::parse(text, &keyring)?;
 /// // let row = the record that your database has under token.key()
-/// let verified = check(&token, row, &Access::to(&project, &[]), &policy, now)?;
+/// let verified = check(&token, row.into(), &Access::to(&project, &[]), &policy, now)?;
 /// assert_eq!(verified.owner().as_str(), "ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check<P: ProjectRequirement>(
     token: &PresentedToken<'_>,
-    record: Option<Arc<TokenRecord>>,
+    chain: Chain,
     access: &Access<'_, P>,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
-    prove(token.digest(), record, |record| token.text().names(record.prefix, &record.project, &record.id))?
+    prove(token.digest(), chain, |record| token.text().names(record.prefix, &record.project, &record.id))?
         .live(policy, now, |_| LaterUses::default())?
         .permit(OwnerState::Active, access, Duration::ZERO)
 }
@@ -69,24 +73,26 @@ impl Live {
         access: &Access<'_, P>,
         age: Duration,
     ) -> Result<Verified<P>, Rejection> {
-        let first = limits(self.record(), owner, access).next();
+        let first = limits(self.held(), owner, access).next();
         match first {
             Some(rejection) => Err(rejection),
-            None => Ok(Verified { record: self.into_record(), age, demand: PhantomData }),
+            None => Ok(Verified { held: self.into_held(), age, demand: PhantomData }),
         }
     }
 }
 
-/// What of a request a record's token does not cover, in the order of the checks.
+/// What of a request a token and its issuers do not cover together, in the order of the checks.
 pub(super) fn limits<P: ProjectRequirement>(
-    record: &TokenRecord,
+    held: &Held,
     owner: OwnerState,
     access: &Access<'_, P>,
 ) -> impl Iterator<Item = Rejection> {
     let owner = owner.rejection();
-    let project = (!access.accepts_project(&record.project)).then_some(Rejection::Project);
-    let address = (!record.addresses.allow(access.address())).then_some(Rejection::Address);
-    let scope = !access.scopes().iter().all(|scope| record.scopes.allows(scope));
+    let project = (!access.accepts_project(&held.record.project)).then_some(Rejection::Project);
+    let lies_in = |record: &TokenRecord| record.addresses.allow(access.address());
+    let address = (!held.records().all(lies_in)).then_some(Rejection::Address);
+    let covers = |record: &TokenRecord| access.scopes().iter().all(|scope| record.scopes.allows(scope));
+    let scope = !held.records().all(covers);
     [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
@@ -134,7 +140,7 @@ pub(super) fn limits<P: ProjectRequirement>(
 /// }
 /// ```
 pub struct Verified<P = InProject> {
-    record: Arc<TokenRecord>,
+    held: Held,
     age: Duration,
     demand: PhantomData<P>,
 }
@@ -142,109 +148,121 @@ pub struct Verified<P = InProject> {
 impl<P> Verified<P> {
     /// The user that the token acts for.
     pub fn owner(&self) -> &OwnerId {
-        &self.record.owner
+        &self.record().owner
     }
 
     /// The project that the token is for, and the only one that it may act in.
     pub fn project(&self) -> &ProjectId {
-        &self.record.project
+        &self.record().project
     }
 
     /// Project and public id, for logs and for the store.
     pub fn key(&self) -> TokenKey {
-        self.record.key()
+        self.record().key()
     }
 
     /// What its owner calls it.
     pub fn name(&self) -> &Name {
-        &self.record.name
+        &self.record().name
     }
 
-    /// For a person or a service.
+    /// For a person, a service or an agent.
     pub fn kind(&self) -> TokenKind {
-        self.record.kind
+        self.record().kind
     }
 
-    /// Returns proof that the token may issue tokens, if it carries the scope that the host has for that. What a token issues or
-    /// rotates stays [within](crate::NewToken::within) it.
+    /// Returns who acts for whom: the owner, the token, and the tokens that it is bound to.
+    pub fn acting(&self) -> Acting<'_> {
+        Acting::new(&self.held)
+    }
+
+    /// Returns proof that the token may issue tokens, if it and all that it is bound to carry the scope that the host has for that.
+    /// What a token issues or rotates stays [within](crate::NewToken::within) it.
     ///
     /// # Errors
     /// Returns [`Rejection::Scope`] if it does not carry the scope.
     pub fn delegate(&self, manage: &Scope) -> Result<Delegation, Rejection> {
-        self.allows(manage).then(|| Delegation::new(Arc::clone(&self.record), manage.clone())).ok_or(Rejection::Scope)
+        self.allows(manage).then(|| Delegation::new(self.held.clone(), manage.clone())).ok_or(Rejection::Scope)
     }
 
-    /// Everything it may do. Whether it may do more than the `Access` named: [`allows`](Self::allows).
-    pub fn scopes(&self) -> &ScopeSet {
-        &self.record.scopes
+    /// Returns everything it may do: of its own scopes, what each token that it is bound to grants too. Whether it may do more than
+    /// the `Access` named: [`allows`](Self::allows).
+    pub fn scopes(&self) -> Cow<'_, ScopeSet> {
+        let own = Cow::Borrowed(&self.record().scopes);
+        self.held.records().skip(1).fold(own, |scopes, issuer| match issuer.scopes.covers(&scopes) {
+            true => scopes,
+            false => Cow::Owned(scopes.common(&issuer.scopes)),
+        })
     }
 
-    /// Whether it grants this scope too.
+    /// Whether it grants this scope too, and each token that it is bound to.
     pub fn allows(&self, scope: &Scope) -> bool {
-        self.record.scopes.allows(scope)
+        self.held.records().all(|record| record.scopes.allows(scope))
     }
 
     /// The text that the host keeps beside it.
     pub fn metadata(&self) -> &Metadata {
-        &self.record.metadata
+        &self.record().metadata
     }
 
-    /// Where it may be used from.
-    pub fn addresses(&self) -> &AddressRanges {
-        &self.record.addresses
+    /// Returns where it may be used from, and where each token that it is bound to may be. An address must be allowed by all.
+    pub fn addresses(&self) -> impl Iterator<Item = &AddressRanges> {
+        self.held.records().map(|record| &record.addresses)
     }
 
-    /// When it expires; `None` is never.
+    /// When it, or the first of those that it is bound to, expires; `None` is never.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.record.expires_at
+        self.held.records().filter_map(|record| record.expires_at).min()
     }
 
     /// The last use before this one that was written, coarser than each use.
     pub fn last_used_at(&self) -> Option<Timestamp> {
-        self.record.last_used_at
+        self.record().last_used_at
     }
 
-    /// When it stops working: its expiry, or the end of its grace if that comes first.
+    /// When it stops working: the first expiry or end of a grace, its own or of a token that it is bound to.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        self.record.ends_at()
+        self.held.ends_at()
     }
 
-    /// How old the record was at most by which the token was judged, when the store answered: what has happened to it since
-    /// then is not in this proof.
+    /// How old the record was at most by which the token was judged, or the oldest of those it is bound to, when the store
+    /// answered: what has happened to them since then is not in this proof.
     /// Zero where the store itself was asked, and from [`check`], which is given the record; with a cache at most its bound.
     pub fn age(&self) -> Duration {
         self.age
     }
 
     pub(crate) fn record(&self) -> &TokenRecord {
-        &self.record
+        &self.held.record
     }
 
     /// Returns all that may be shown of the token, as it was when it was judged: [active](crate::Status::Active).
     pub fn view(&self) -> TokenView {
-        self.record.view_as(Status::Active)
+        self.record().view_as(Status::Active)
     }
 }
 
 impl<P> Clone for Verified<P> {
     fn clone(&self) -> Self {
-        Self { record: Arc::clone(&self.record), age: self.age, demand: PhantomData }
+        Self { held: self.held.clone(), age: self.age, demand: PhantomData }
     }
 }
 
 impl<P> fmt::Debug for Verified<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("token", &self.record.public_part()).finish_non_exhaustive()
+        f.debug_struct("Verified").field("token", &self.record().public_part()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::rules::sample::{at, project, record};
 
     fn limited(record: &TokenRecord, owner: OwnerState, access: &Access<'_>) -> Vec<Rejection> {
-        limits(record, owner, access).collect()
+        limits(&Held::alone(record.clone()), owner, access).collect()
     }
 
     #[test]
@@ -283,15 +301,20 @@ mod tests {
             grace_until: Some(at(5)),
             ..record()
         };
-        let proven = super::super::proof::prove(&record.digest, Some(Arc::new(record.clone())), |_| true).ok().unwrap();
+        let proven =
+            super::super::proof::prove(&record.digest, Some(Arc::new(record.clone())).into(), |_| true).ok().unwrap();
         let live = proven.live(&Policy::default(), at(0), |_| LaterUses::default()).ok().unwrap();
         let age = Duration::from_millis(3);
         let project = project();
         let access = Access::to(&project, &[]).from_address("10.0.0.1".parse().unwrap());
         let verified = live.permit(OwnerState::Active, &access, age).unwrap();
         assert_eq!((verified.owner(), verified.project(), verified.key()), (&record.owner, &project, record.key()));
-        assert_eq!((verified.name(), verified.kind(), verified.scopes()), (&record.name, record.kind, &record.scopes));
-        assert_eq!((verified.metadata(), verified.addresses()), (&record.metadata, &record.addresses));
+        assert_eq!(
+            (verified.name(), verified.kind(), verified.scopes()),
+            (&record.name, record.kind, Cow::Borrowed(&record.scopes))
+        );
+        assert_eq!(verified.metadata(), &record.metadata);
+        assert_eq!(verified.addresses().collect::<Vec<_>>(), [&record.addresses]);
         assert_eq!((verified.expires_at(), verified.ends_at()), (record.expires_at, Some(at(5))));
         assert_eq!((verified.last_used_at(), verified.age()), (Some(at(-5)), age));
         assert_eq!((verified.record(), verified.view()), (&record, record.view(at(0))));

@@ -8,7 +8,7 @@ use super::check::limits;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
-use super::proof::{Proven, life};
+use super::proof::Proven;
 use super::record::TokenRecord;
 use super::view::TokenView;
 use crate::words::rejection::Rejection;
@@ -47,11 +47,11 @@ impl Explanation {
     ) -> Self {
         let record = proven.record();
         let breach = policy.breach_with(record, now, &later);
-        let mut fails: Vec<Rejection> = life(record, policy, now, later).into_iter().collect();
+        let mut fails: Vec<Rejection> = proven.held().life(policy, now, later).into_iter().collect();
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
             fails.push(Rejection::Policy);
         }
-        fails.extend(limits(record, owner, access));
+        fails.extend(limits(proven.held(), owner, access));
         Self { fails, breach, view: Some(record.view(now)) }
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     use crate::words::timestamp::Timestamp;
 
     fn explained(record: TokenRecord, owner: OwnerState, access: &Access<'_>, policy: &Policy) -> Explanation {
-        let proven = prove(&record.digest.clone(), Some(Arc::new(record)), |_| true);
+        let proven = prove(&record.digest.clone(), Some(Arc::new(record)).into(), |_| true);
         let Ok(proven) = proven else { panic!("the digest is the record's own") };
         Explanation::of(&proven, owner, access, policy, at(0), |_| LaterUses::default())
     }
@@ -138,7 +138,7 @@ mod tests {
         let (policy, record) = (Policy::default().with_max_unused(Duration::from_secs(1)), record());
         let access = Access::to(&project(), &[]);
         let with = |noted: Option<Timestamp>| {
-            let proven = prove(&record.digest.clone(), Some(Arc::new(record.clone())), |_| true);
+            let proven = prove(&record.digest.clone(), Some(Arc::new(record.clone())).into(), |_| true);
             let Ok(proven) = proven else { panic!("the digest is the record's own") };
             let later = |_: &TokenRecord| LaterUses { noted, lag: Duration::ZERO };
             Explanation::of(&proven, OwnerState::Active, &access, &policy, at(0), later).breach

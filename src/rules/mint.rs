@@ -66,6 +66,10 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     if let Some(delegation) = &new.delegation {
         delegation.admit_expiry(expires_at)?;
     }
+    let issuer = new.issuer();
+    if expires_at.is_none() && issuer.is_some_and(|issuer| issuer.bound) {
+        return Err(PolicyBreach::NeverExpires.into());
+    }
     let confirm_by = new.confirm_within.map(|within| now.checked_add(within).ok_or(PolicyBreach::PastEndOfTime));
     let confirm_by = confirm_by.transpose()?;
     let ended = |end: Option<Timestamp>, begin| end.is_some_and(|end| end <= begin);
@@ -89,6 +93,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         scopes: new.scopes,
         metadata: new.metadata,
         addresses: new.addresses,
+        issuer,
         created_by: new.delegation.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
         confirm_by,
         not_before: new.not_before,
@@ -108,8 +113,9 @@ mod tests {
     use super::*;
     use crate::rules::address::AddressRanges;
     use crate::rules::error_kind::ErrorKind;
-    use crate::rules::lifetimes::Lifetime;
+    use crate::rules::lifetimes::{Lifetime, Lifetimes};
     use crate::rules::outside_issuer::OutsideIssuer;
+    use crate::rules::proof::Held;
     use crate::rules::sample::{DAY, MS, ada, at, keyring, project, record};
     use crate::rules::scope::{Scope, ScopeSet};
     use crate::words::presented::PresentedToken;
@@ -182,24 +188,25 @@ mod tests {
     }
 
     /// A token of bob in 10.0.0.0/8, for ten days.
-    fn delegation(kind: TokenKind) -> Delegation {
+    fn delegation() -> Delegation {
         let issuer = TokenRecord {
             owner: "bob".parse().unwrap(),
-            kind,
             scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
             addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
             expires_at: Some(at(0).saturating_add(10 * DAY)),
             ..record()
         };
-        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+        Delegation::new(Held::alone(issuer), Scope::new("tokens:manage").unwrap())
     }
 
     #[test]
     fn what_is_left_open_is_taken_from_the_issuing_token() {
-        let by = delegation(TokenKind::Service);
+        let by = delegation();
         let record = minted(new().within(&by)).unwrap();
-        assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Service, "10.0.0.0/8"));
-        assert_eq!(record.expires_at, Some(at(0).saturating_add(10 * DAY)));
+        assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Agent, "10.0.0.0/8"));
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY / 2)), "that of agents");
+        assert_eq!(record.issuer, Some(by.issuer()));
+        assert_eq!(minted(new()).unwrap().issuer, None);
         assert_eq!(record.created_by, by.actor());
         assert!(new().delegation().is_none());
         assert_eq!(new().within(&by).delegation().map(Delegation::key), Some(by.key()));
@@ -207,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_token_asks_for_nothing_beyond_its_issuer() {
-        let by = delegation(TokenKind::Human);
+        let by = delegation();
         let outside = |new: NewToken| {
             minted(new.within(&by)).map_err(|kind| match kind {
                 ErrorKind::OutsideIssuer(outside) => outside,
@@ -219,9 +226,31 @@ mod tests {
         assert_eq!(outside(new().with_scopes(ScopeSet::new("user").unwrap())), Err(OutsideIssuer::Scopes));
         assert_eq!(outside(new().with_addresses("11.0.0.0/8".parse().unwrap())), Err(OutsideIssuer::Addresses));
         assert!(outside(new().with_addresses("10.9.0.0/16".parse().unwrap())).is_ok());
-        let until = |days: u32, more: Duration| new().with_lifetime(Lifetime::For(days * DAY + more));
-        assert!(outside(until(10, Duration::ZERO)).is_ok());
-        assert_eq!(outside(until(10, MS)), Err(OutsideIssuer::Expiry));
+        let by = by.allow_kind(TokenKind::Human);
+        let until = |more: Duration| {
+            let new = new().with_kind(TokenKind::Human).with_lifetime(Lifetime::For(10 * DAY + more));
+            minted(new.within(&by)).map(drop)
+        };
+        assert_eq!(until(Duration::ZERO), Ok(()));
+        assert_eq!(until(MS), Err(ErrorKind::OutsideIssuer(OutsideIssuer::Expiry)));
+    }
+
+    #[test]
+    fn what_is_bound_expires() {
+        let lifetimes = Lifetimes { never_expiring: true, ..Lifetimes::AGENT };
+        let policy = Policy::default().with_lifetimes(TokenKind::Agent, lifetimes);
+        let endless = TokenRecord { expires_at: None, scopes: ScopeSet::new("tokens:manage").unwrap(), ..record() };
+        let by = Delegation::new(Held::alone(endless), Scope::new("tokens:manage").unwrap());
+        let new = || {
+            let new = NewToken::new(project(), "ada".parse().unwrap(), "CI".parse().unwrap());
+            new.with_lifetime(Lifetime::Never)
+        };
+        let minted = |by: &Delegation| {
+            let issued = mint(&keyring(), &policy, new().within(by), &ada(), at(0));
+            issued.map(|issued| issued.record.expires_at).map_err(|error| error.kind())
+        };
+        assert_eq!(minted(&by), breach(PolicyBreach::NeverExpires));
+        assert_eq!(minted(&by.independent()), Ok(None));
     }
 
     #[test]
@@ -234,7 +263,7 @@ mod tests {
             addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
             ..record()
         };
-        let new = NewToken::after(&old).within(&delegation(TokenKind::Human)).with_lifetime(Lifetime::For(DAY));
+        let new = NewToken::after(&old).within(&delegation()).with_lifetime(Lifetime::For(DAY));
         let record = minted(new).unwrap();
         assert_eq!((record.kind, record.metadata, record.scopes), (old.kind, old.metadata, old.scopes));
         assert_eq!((record.name, record.addresses), (old.name, old.addresses));

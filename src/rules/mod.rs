@@ -1,8 +1,10 @@
 //! Rules: pure and synchronous. They are given the time and the record, and judge.
 
 pub(crate) mod access;
+pub(crate) mod acting;
 pub(crate) mod address;
 pub(crate) mod breach;
+pub(crate) mod chain;
 pub(crate) mod challenge;
 pub(crate) mod change;
 pub(crate) mod change_request;

@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use super::address::AddressRanges;
 use super::delegation::Delegation;
+use super::error::Error;
+use super::issuer::Issuer;
 use super::lifetimes::Lifetime;
-use super::outside_issuer::OutsideIssuer;
 use super::policy::Policy;
 use super::record::{TokenKind, TokenRecord};
 use super::scope::ScopeSet;
@@ -31,8 +32,8 @@ pub struct NewToken {
     pub(super) confirm_within: Option<Duration>,
     pub(super) request_id: Option<RequestId>,
     pub(super) delegation: Option<Delegation>,
-    /// Whether it takes over from another, whose kind and metadata were judged when that was issued.
-    takes_over: bool,
+    /// The issuer of the token that it takes over from, if it does: whose kind and metadata were judged when that was issued.
+    takes_over: Option<Option<Issuer>>,
 }
 
 impl NewToken {
@@ -51,13 +52,13 @@ impl NewToken {
             confirm_within: None,
             request_id: None,
             delegation: None,
-            takes_over: false,
+            takes_over: None,
         }
     }
 
     /// As an existing token, which it takes over from.
     pub(super) fn after(old: &TokenRecord) -> Self {
-        let new = Self { takes_over: true, ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
+        let new = Self { takes_over: Some(old.issuer), ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
         new.with_kind(old.kind)
             .with_scopes(old.scopes.clone())
             .with_metadata(old.metadata.clone())
@@ -76,7 +77,7 @@ impl NewToken {
         Self { scopes, ..self }
     }
 
-    /// For a person or a service. If nothing is said, for a person, or of the kind of the issuing token.
+    /// For a person, a service or an agent. If nothing is said, for a person, or within a token for an agent.
     #[must_use]
     pub fn with_kind(self, kind: TokenKind) -> Self {
         Self { kind: Some(kind), ..self }
@@ -114,7 +115,8 @@ impl NewToken {
     }
 
     /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
-    /// addresses, is of the same kind and ends no later. Its `created_by` is then the issuing token, whoever the actor is.
+    /// addresses, is for an agent and ends no later. It is bound to the issuing token, unless that is
+    /// [`independent`](Delegation::independent). Its `created_by` is then the issuing token, whoever the actor is.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
@@ -133,14 +135,14 @@ impl NewToken {
 
 impl NewToken {
     /// What was left open, within the issuing token.
-    pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, OutsideIssuer> {
+    pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, Error> {
         let Some(delegation) = self.delegation.take() else { return Ok(self) };
-        let kind = *self.kind.get_or_insert(delegation.kind());
-        if !self.takes_over {
-            delegation.admit_new(kind, &self.metadata)?;
+        let kind = *self.kind.get_or_insert(TokenKind::Agent);
+        if self.takes_over.is_none() {
+            delegation.admit_new(kind, &self.metadata, policy)?;
         }
         if self.addresses == AddressRanges::default() {
-            self.addresses = delegation.addresses().clone();
+            self.addresses = delegation.addresses();
         }
         if self.lifetime == Lifetime::Default {
             let lifetimes = policy.lifetimes(kind);
@@ -149,11 +151,18 @@ impl NewToken {
         delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
         Ok(Self { delegation: Some(delegation), ..self })
     }
+
+    /// The token that issues it; a successor has that of the token it takes over from.
+    pub(super) fn issuer(&self) -> Option<Issuer> {
+        self.takes_over.unwrap_or_else(|| self.delegation.as_ref().map(Delegation::issuer))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::lifetimes::Lifetimes;
+    use crate::rules::proof::Held;
     use crate::rules::sample::{DAY, MS, at, project, record};
     use crate::rules::scope::Scope;
 
@@ -174,10 +183,10 @@ mod tests {
         let (owner, end) = ("bob".parse().unwrap(), at(0).saturating_add(10 * DAY));
         let scopes = ScopeSet::new("repo:* tokens:manage").unwrap();
         let issuer = TokenRecord { owner, scopes, expires_at: Some(end), ..record() };
-        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+        Delegation::new(Held::alone(issuer), Scope::new("tokens:manage").unwrap())
     }
 
-    fn bounded(new: NewToken) -> Result<NewToken, OutsideIssuer> {
+    fn bounded(new: NewToken) -> Result<NewToken, Error> {
         new.bounded(&Policy::default(), at(0))
     }
 
@@ -189,9 +198,13 @@ mod tests {
 
     #[test]
     fn the_default_lifetime_ends_with_the_issuing_token() {
-        let lifetime = |policy: &Policy| new().within(&delegation()).bounded(policy, at(0)).unwrap().lifetime;
-        assert_eq!(lifetime(&Policy::default()), Lifetime::For(10 * DAY));
-        assert_eq!(lifetime(&Policy::default().with_default_lifetime(10 * DAY - MS)), Lifetime::For(10 * DAY - MS));
+        let lifetime = |default| {
+            let lifetimes = Lifetimes { default, max: 30 * DAY, ..Lifetimes::AGENT };
+            let policy = Policy::default().with_lifetimes(TokenKind::Agent, lifetimes);
+            new().within(&delegation()).bounded(&policy, at(0)).unwrap().lifetime
+        };
+        assert_eq!(lifetime(30 * DAY), Lifetime::For(10 * DAY));
+        assert_eq!(lifetime(10 * DAY - MS), Lifetime::For(10 * DAY - MS));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Policy {
         Some(breach)
     }
 
-    fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
+    pub(super) fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
         let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
         self.lifetimes(record.kind).breach(lifetime)
     }

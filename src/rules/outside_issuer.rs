@@ -14,8 +14,12 @@ pub enum OutsideIssuer {
     Addresses,
     /// It would live longer.
     Expiry,
-    /// Another kind than the issuing token's, which was not [allowed](crate::Delegation::allow_kind).
+    /// Another kind than [`Agent`](crate::TokenKind::Agent), which was not [allowed](crate::Delegation::allow_kind).
     Kind,
+    /// The scope for issuing tokens, by itself or under a wildcard, which was not [allowed](crate::Delegation::allow_manage).
+    Manage,
+    /// A token that is not bound, from a token that is.
+    Independent,
     /// Metadata, which was not [allowed](crate::Delegation::allow_metadata).
     Metadata,
     /// The token to be rotated is neither the issuing token nor one that it issued.
@@ -26,7 +30,9 @@ impl OutsideIssuer {
     /// Returns what to say of it.
     pub(super) fn refusal(self) -> &'static str {
         match self {
-            Self::Kind => "a token cannot issue tokens of another kind",
+            Self::Kind => "a token cannot issue tokens of this kind",
+            Self::Manage => "a token cannot issue tokens that issue tokens",
+            Self::Independent => "a token that is bound to another cannot issue tokens that are not",
             Self::Metadata => "a token cannot issue tokens with metadata",
             Self::NotIssued => "a token rotates only itself and tokens that it issued",
             Self::Project => "a token manages tokens of its own project only",

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::breach::PolicyBreach;
+use super::chain::Chain;
 use super::error::Error;
 use super::lifetimes::{Lifetime, Lifetimes};
 use super::record::TokenKind;
@@ -43,6 +44,8 @@ pub struct Policy {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::lifetimes::of_agents"))]
     agent: Lifetimes,
     most_live_per_owner: Option<u64>,
+    most_live_per_issuer: u64,
+    max_depth: u8,
     #[cfg_attr(feature = "serde", serde(rename = "max_unused_seconds", with = "super::seconds::or_none"))]
     max_unused: Option<Duration>,
     #[cfg_attr(feature = "serde", serde(rename = "max_grace_seconds", with = "super::seconds"))]
@@ -56,6 +59,8 @@ impl Default for Policy {
             service: Lifetimes::default(),
             agent: Lifetimes::AGENT,
             most_live_per_owner: None,
+            most_live_per_issuer: 20,
+            max_depth: 1,
             max_unused: None,
             max_grace: MAX_GRACE,
         }
@@ -97,10 +102,25 @@ impl Policy {
         self
     }
 
-    /// At most this many live tokens of one owner in one project, held by the store in the act of inserting.
+    /// At most this many live tokens of one owner in one project, held by the store in the act of inserting. Tokens that are bound
+    /// to others do not count: see [`with_most_live_per_issuer`](Self::with_most_live_per_issuer).
     #[must_use]
     pub fn with_most_live_per_owner(self, most: u64) -> Self {
         Self { most_live_per_owner: Some(most), ..self }
+    }
+
+    /// At most this many live tokens that are bound to one token, 20 unless it is set.
+    #[must_use]
+    pub fn with_most_live_per_issuer(self, most: u64) -> Self {
+        Self { most_live_per_issuer: most, ..self }
+    }
+
+    /// How many tokens stand at most between a token and one that is bound to none, that one among them: 1 unless it is set, so
+    /// that what a token issued issues none that are bound to it. 0 refuses every bound token; more than
+    /// [4](crate::record::Chain::MOST) is 4.
+    #[must_use]
+    pub fn with_max_depth(self, max_depth: u8) -> Self {
+        Self { max_depth: max_depth.min(Chain::MOST as u8), ..self }
     }
 
     /// Refuses a token that was not used for this long. It counts from the latest of its creation, its `not_before` and its
@@ -135,6 +155,16 @@ impl Policy {
     /// The most live tokens of one owner in one project.
     pub fn most_live_per_owner(&self) -> Option<u64> {
         self.most_live_per_owner
+    }
+
+    /// The most live tokens that are bound to one token.
+    pub fn most_live_per_issuer(&self) -> u64 {
+        self.most_live_per_issuer
+    }
+
+    /// How many tokens stand at most between a token and one that is bound to none, that one among them.
+    pub fn max_depth(&self) -> usize {
+        usize::from(self.max_depth).min(Chain::MOST)
     }
 
     /// How long a token may lie unused.

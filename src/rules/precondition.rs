@@ -25,21 +25,26 @@ impl IssuerCondition {
     }
 }
 
-/// The most live tokens that an owner may have in the project, the new one among them.
+/// The most live tokens of a kind that there may be in the project, the new one among them: of those that are bound to the same
+/// token as the new one, or, if that is bound to none, of its owner's that are bound to none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OwnerLimit {
+pub struct LiveLimit {
     /// That many.
     pub most: u64,
     /// The time at which the others are judged as live.
     pub now: Timestamp,
 }
 
-impl OwnerLimit {
-    /// Returns whether the owner of `record` may have it too. `others` are records of its project; those of other owners or
-    /// projects do not count, nor do those that are not [live](crate::Status::is_live).
+impl LiveLimit {
+    /// Returns whether there may be `record` too. `others` are records of its project; those that do not count with it, and those
+    /// that are not [live](crate::Status::is_live), are passed over.
     pub fn has_room_for<'r>(&self, record: &TokenRecord, others: impl IntoIterator<Item = &'r TokenRecord>) -> bool {
         let counts = |other: &&TokenRecord| {
-            other.project == record.project && other.owner == record.owner && other.status(self.now).is_live()
+            let bound_to = record.bound_to();
+            other.project == record.project
+                && other.bound_to() == bound_to
+                && (bound_to.is_some() || other.owner == record.owner)
+                && other.status(self.now).is_live()
         };
         (others.into_iter().filter(counts).count() as u64) < self.most
     }
@@ -131,10 +136,10 @@ mod tests {
         };
         let others = [other("ada", "145", 1), other("ada", "145", 2), other("ada", "145", 0)];
         let elsewhere = [other("bob", "145", 1), other("ada", "146", 1)];
-        let room = |most| OwnerLimit { most, now: at(0) }.has_room_for(&new, others.iter().chain(&elsewhere));
+        let room = |most| LiveLimit { most, now: at(0) }.has_room_for(&new, others.iter().chain(&elsewhere));
         assert_eq!([0, 1, 2, 3, 4].map(room), [false, false, false, true, true]);
-        assert!(!OwnerLimit { most: 0, now: at(0) }.has_room_for(&new, []));
-        assert!(OwnerLimit { most: 1, now: at(0) }.has_room_for(&new, &elsewhere));
+        assert!(!LiveLimit { most: 0, now: at(0) }.has_room_for(&new, []));
+        assert!(LiveLimit { most: 1, now: at(0) }.has_room_for(&new, &elsewhere));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::chain::{Chain, Issuers};
 use super::outside::LaterUses;
 use super::policy::Policy;
 use super::record::TokenRecord;
@@ -12,27 +13,93 @@ use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// A record whose token was presented: the presenter has proved to hold it, and nothing else is
-/// known yet.
-pub(crate) struct Proven(Arc<TokenRecord>);
+/// A record whose token was presented, with those of the tokens it is bound to: the presenter has proved to hold it, and
+/// nothing else is known yet.
+pub(crate) struct Proven(Held);
 
-/// The record of a proven token that status and policy let work when they were asked.
-pub(crate) struct Live(Arc<TokenRecord>);
+/// The records of a proven token that status and policy let work when they were asked.
+pub(crate) struct Live(Held);
+
+/// A record that is there, and the tokens that it is bound to.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) record: Arc<TokenRecord>,
+    pub(crate) issuers: Issuers,
+}
+
+impl Held {
+    /// The record itself, then those of its issuers, nearest first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &TokenRecord> {
+        core::iter::once(&*self.record).chain(self.issuers.iter().map(Arc::as_ref))
+    }
+
+    /// What keeps it from working at `now`, if anything does.
+    pub(super) fn life(
+        &self,
+        policy: &Policy,
+        now: Timestamp,
+        later: impl FnOnce(&TokenRecord) -> LaterUses,
+    ) -> Option<Rejection> {
+        match life(&self.record, policy, now, later) {
+            None if self.record.issuer.is_some() => self.issuers_end(policy, now),
+            rejection => rejection,
+        }
+    }
+
+    /// What its issuers keep from working at `now`: each must be the one that the token below it is bound to, must be active,
+    /// and within the policy but for the rule on disuse. None may stand there twice.
+    #[cold]
+    pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
+        let mut records = self.records().peekable();
+        let mut depth = 0;
+        while let Some(record) = records.next() {
+            let Some(key) = record.bound_to() else { return None };
+            depth += 1;
+            if depth > policy.max_depth() {
+                return Some(Rejection::Policy);
+            }
+            let is_it = |issuer: &&TokenRecord| {
+                issuer.key() == key
+                    && issuer.status(now) == Status::Active
+                    && policy.lifetime_breach(issuer).is_none()
+                    // Each one before it was found to be the one that it should be.
+                    && self.records().take(depth).all(|below| below.id != issuer.id)
+            };
+            if !records.peek().copied().is_some_and(|issuer| is_it(&issuer)) {
+                return Some(Rejection::IssuerEnded);
+            }
+        }
+        None
+    }
+
+    /// A record that is bound to none.
+    #[cfg(test)]
+    pub(super) fn alone(record: TokenRecord) -> Self {
+        Self { record: Arc::new(record), issuers: Issuers::default() }
+    }
+
+    /// The first end of all of them.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        self.records().filter_map(TokenRecord::ends_at).min()
+    }
+}
 
 /// The first part of a check: the digest, in constant time, an unknown token at the same cost as a
 /// known one.
+#[inline]
 pub(crate) fn prove(
     presented: &Digest,
-    record: Option<Arc<TokenRecord>>,
+    chain: Chain,
     fits: impl FnOnce(&TokenRecord) -> bool,
 ) -> Result<Proven, Rejection> {
+    let (record, issuers) = chain.into_parts();
     let stored = record.as_ref().map_or(Digest::from_bytes([0; 32]), |record| record.digest);
     let matches = presented.ct_eq(&stored);
     let record = record.ok_or(Rejection::Unknown)?;
     if !matches || !fits(&record) {
         return Err(Rejection::Digest);
     }
-    Ok(Proven(record))
+    Ok(Proven(Held { record, issuers }))
 }
 
 impl Proven {
@@ -43,13 +110,17 @@ impl Proven {
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
     ) -> Result<Live, Rejection> {
-        match life(&self.0, policy, now, later) {
+        match self.0.life(policy, now, later) {
             Some(rejection) => Err(rejection),
             None => Ok(Live(self.0)),
         }
     }
 
     pub(crate) fn record(&self) -> &Arc<TokenRecord> {
+        &self.0.record
+    }
+
+    pub(crate) fn held(&self) -> &Held {
         &self.0
     }
 }
@@ -66,10 +137,14 @@ impl Live {
     }
 
     pub(crate) fn record(&self) -> &TokenRecord {
+        &self.0.record
+    }
+
+    pub(super) fn held(&self) -> &Held {
         &self.0
     }
 
-    pub(super) fn into_record(self) -> Arc<TokenRecord> {
+    pub(super) fn into_held(self) -> Held {
         self.0
     }
 }
@@ -88,6 +163,7 @@ pub(super) fn life(
         Status::Lapsed => Some(Rejection::Lapsed),
         Status::Expired => Some(Rejection::Expired),
         Status::Disabled => Some(Rejection::Disabled),
+        Status::IssuerEnded => Some(Rejection::IssuerEnded),
         Status::Pending => Some(Rejection::Pending),
         Status::NotYetValid => Some(Rejection::NotYetValid),
     }
@@ -130,7 +206,8 @@ mod tests {
         let (project, now, policy) = (ProjectId::new("145").unwrap(), Timestamp::UNIX_EPOCH, Policy::default());
         let new = NewToken::new(project, "ada".parse().unwrap(), "CI".parse().unwrap());
         let mut record = mint(&keyring, &policy, new, &by, now).unwrap().record;
-        let prove = |record: &TokenRecord| prove(&record.digest, Some(Arc::new(record.clone())), |_| true).unwrap();
+        let prove =
+            |record: &TokenRecord| prove(&record.digest, Some(Arc::new(record.clone())).into(), |_| true).unwrap();
         assert_eq!(prove(&record).permit(), "nobody has judged its status");
         let judged = live(prove(&record), &policy, now).unwrap();
         assert!(permit(judged, OwnerState::Active, &Access::to(&project, &[]), Duration::ZERO).is_ok());

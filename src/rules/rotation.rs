@@ -144,6 +144,7 @@ fn as_before(policy: &Policy, old: &TokenRecord, delegation: Option<&Delegation>
     let given = match old.expires_at {
         Some(expires_at) => expires_at.saturating_since(old.created_at),
         None if lifetimes.never_expiring
+            && old.bound_to().is_none()
             && delegation.is_none_or(|delegation| delegation.admit_expiry(None).is_ok()) =>
         {
             return Lifetime::Never;
@@ -162,6 +163,7 @@ fn inactive(status: Status) -> Error {
 mod tests {
     use super::*;
     use crate::rules::breach::PolicyBreach;
+    use crate::rules::issuer::Issuer;
     use crate::rules::lifetimes::Lifetimes;
     use crate::rules::outside_issuer::OutsideIssuer;
     use crate::rules::record::TokenKind;
@@ -285,7 +287,20 @@ mod tests {
         let scopes = ScopeSet::new("repo:* user tokens:manage").unwrap();
         let end = Some(at(0).saturating_add(5 * DAY));
         let issuer = TokenRecord { id: id('7'), scopes, expires_at: end, ..record() };
-        Delegation::new(std::sync::Arc::new(issuer), Scope::new("tokens:manage").unwrap())
+        Delegation::new(crate::rules::proof::Held::alone(issuer), Scope::new("tokens:manage").unwrap())
+    }
+
+    #[test]
+    fn a_successor_is_bound_as_the_old_token_is_and_always_expires() {
+        let policy = Policy::default().with_never_expiring(true);
+        for bound in [true, false] {
+            let issuer = Some(Issuer { id: id('7'), bound });
+            let old = TokenRecord { issuer, ..record() };
+            assert_eq!(plain(&old).unwrap().successor.record.issuer, issuer);
+            let never = rotated(&policy, &old, Rotation::with_grace(DAY).with_lifetime(Lifetime::Never));
+            let expected = bound.then_some(ErrorKind::Policy(PolicyBreach::NeverExpires));
+            assert_eq!(never.err(), expected);
+        }
     }
 
     #[test]
@@ -296,13 +311,14 @@ mod tests {
         assert!(Rotation::with_grace(DAY).delegation().is_none());
         let foreign = rotated(&Policy::default(), &record(), within());
         assert_eq!(foreign.err(), Some(ErrorKind::OutsideIssuer(OutsideIssuer::NotIssued)));
-        let issued = TokenRecord { created_by: by.actor(), ..record() };
+        let issuer = Some(Issuer { id: by.key().id, bound: false });
+        let issued = TokenRecord { issuer, ..record() };
         assert_eq!(lifetime(&Policy::default(), &issued, within()), Some(5 * DAY));
         let never = TokenRecord { expires_at: None, ..issued.clone() };
         let policy = Policy::default().with_never_expiring(true);
         assert_eq!(lifetime(&policy, &never, within()), Some(5 * DAY), "it does not outlive the issuing token");
         let new = rotated(&policy, &issued, within()).unwrap().successor.record;
-        assert_eq!(new.created_by, by.actor());
+        assert_eq!((new.created_by, new.issuer), (by.actor(), issuer));
         let longer = rotated(&policy, &issued, within().with_lifetime(Lifetime::For(5 * DAY + MS)));
         assert_eq!(longer.err(), Some(ErrorKind::OutsideIssuer(OutsideIssuer::Expiry)));
     }

@@ -102,6 +102,16 @@ impl ScopeSet {
         other.iter().all(|scope| self.grants(scope))
     }
 
+    /// Returns what both grant: of each two scopes of which one grants the other, the narrower.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let own = self.iter().filter(|scope| other.grants(scope));
+        let others = other.iter().filter(|scope| self.grants(scope));
+        let mut common: Vec<&str> = own.chain(others).collect();
+        common.sort_unstable();
+        common.dedup();
+        Self(common.join(" ").into())
+    }
+
     fn grants(&self, needed: &str) -> bool {
         self.iter().any(|granted| {
             let under = |prefix: &str| prefix.len() > 1 && prefix.ends_with(':') && needed.starts_with(prefix);

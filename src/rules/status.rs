@@ -5,7 +5,7 @@ use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
 /// What a token is at a given time. The last four are ends: no verb of the service leads back
-/// from them. A store writes what it is told, so whoever calls one itself must not change a token that has ended.
+/// from them; from the one before, only through the issuer. A store writes what it is told, so whoever calls one itself must not change a token that has ended.
 ///
 /// The order of judgement is: revoked, rotated, lapsed, expired, disabled, pending, not yet valid. Ends come first,
 /// so that nobody asks for a token to be enabled that has expired meanwhile. A time is reached when it is equal: at
@@ -20,6 +20,10 @@ pub enum Status {
     Pending,
     /// Disabled until somebody enables it.
     Disabled,
+    /// The token that it is bound to, or one further up, has ended, is disabled or is outside the policy. No record tells that by
+    /// itself: views have it, whose service looks at the issuers, and no filter of a list finds it. A token whose issuer is
+    /// enabled again works again.
+    IssuerEnded,
     /// Past `expires_at`.
     Expired,
     /// Never confirmed before `confirm_by`.
@@ -35,6 +39,7 @@ word_type!(Status {
     NotYetValid = "not_yet_valid",
     Pending = "pending",
     Disabled = "disabled",
+    IssuerEnded = "issuer_ended",
     Expired = "expired",
     Lapsed = "lapsed",
     Rotated = "rotated",
@@ -143,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn four_of_eight_states_are_live() {
+    fn four_of_nine_states_are_live() {
         let live = [Status::Active, Status::NotYetValid, Status::Pending, Status::Disabled];
-        assert_eq!(Status::ALL.len(), 8);
+        assert_eq!(Status::ALL.len(), 9);
         for status in Status::ALL {
             assert_eq!(status.is_live(), live.contains(status), "{status}");
         }

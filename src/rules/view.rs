@@ -1,12 +1,14 @@
 //! What lists and pages show of a token.
 
 use super::address::AddressRanges;
+use super::issuer::Issuer;
 use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
 use super::scope::ScopeSet;
 use super::status::Status;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
+use crate::words::used_from::UsedFrom;
 
 /// A record as people may see it: all but the digest and the store's book-keeping, with its status at the time it was made.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,10 +30,12 @@ pub struct TokenView {
     pub addresses: AddressRanges,
     pub created_at: Timestamp,
     pub created_by: Actor,
+    pub issuer: Option<Issuer>,
     pub confirm_by: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    pub last_used_from: Option<UsedFrom>,
     pub disabled: Option<Disabled>,
     pub revoked: Option<Revocation>,
     pub family: TokenId,
@@ -55,7 +59,7 @@ impl TokenRecord {
         self.view_as(self.status(now))
     }
 
-    pub(super) fn view_as(&self, status: Status) -> TokenView {
+    pub(crate) fn view_as(&self, status: Status) -> TokenView {
         let record = self.clone();
         TokenView {
             public_part: self.public_part(),
@@ -70,10 +74,12 @@ impl TokenRecord {
             addresses: record.addresses,
             created_at: record.created_at,
             created_by: record.created_by,
+            issuer: record.issuer,
             confirm_by: record.confirm_by,
             not_before: record.not_before,
             expires_at: record.expires_at,
             last_used_at: record.last_used_at,
+            last_used_from: record.last_used_from,
             disabled: record.disabled,
             revoked: record.revoked,
             family: record.family,
@@ -121,9 +127,11 @@ mod tests {
             addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
             created_at: at(-1000),
             created_by: ada(),
+            issuer: None,
             confirm_by: Some(at(1)),
             not_before: Some(at(2)),
             expires_at: record.expires_at,
+            last_used_from: None,
             last_used_at: Some(at(3)),
             disabled: disabled(),
             revoked: revoked(),

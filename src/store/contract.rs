@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::group::{BatchResult, RevokeBatch};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -41,13 +42,14 @@ pub trait TokenStore: Send + Sync {
     ///
     /// # Errors
     /// Returns [`Conflict`](crate::store::StoreErrorKind::Conflict) if the key exists, dead or alive, whatever the conditions. Else
-    /// returns [`Limit`](crate::store::StoreErrorKind::Limit) if the owner has as many live tokens in the project as the limit
-    /// allows; those in their grace period count. Else returns [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the
+    /// returns [`Limit`](crate::store::StoreErrorKind::Limit) if there are as many live tokens as the limit allows, those in their
+    /// grace period counted: [of the same issuer](LiveLimit::has_room_for) for a token that is bound to one, else of the owner
+    /// and bound to none. Else returns [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the
     /// issuer condition does not [hold](IssuerCondition::holds).
     fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
 
@@ -61,6 +63,26 @@ pub trait TokenStore: Send + Sync {
     /// that have neither cache nor replica: it calls `find`, and the answer is [as of now](ReadResult::now).
     fn find_recent(&self, key: &TokenKey) -> impl Future<Output = Result<ReadResult, StoreError>> + Send {
         async { Ok(ReadResult::now(self.find(key).await?)) }
+    }
+
+    /// Finds a record and those of the tokens that it is [bound to](TokenRecord::bound_to), for a verification, each as
+    /// [`find_recent`](Self::find_recent) does: until one is bound to none, is not there, or is the
+    /// [fourth](Chain::MOST). The age is that of the oldest answer.
+    ///
+    /// The default asks for one after the other. A store that can answer them all at once saves the round trips of bound tokens;
+    /// for a token that is bound to none it must cost no more than `find_recent`.
+    fn find_recent_chain(&self, key: &TokenKey) -> impl Future<Output = Result<ChainResult, StoreError>> + Send {
+        async {
+            let ReadResult { record, mut age } = self.find_recent(key).await?;
+            let mut chain = Chain::from(record);
+            while let Some(issuer) = chain.next_issuer() {
+                let read = self.find_recent(&issuer).await?;
+                age = age.max(read.age);
+                let Some(issuer) = read.record else { break };
+                chain.add(issuer);
+            }
+            Ok(ChainResult { chain, age })
+        }
     }
 
     /// Finds a record as [`find`](Self::find) does, and answers only once what it shows is durable.
@@ -134,6 +156,19 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Revokes the tokens that are [bound](crate::record::Issuer::bound) to one, as [`revoke_owner`](Self::revoke_owner) revokes those
+    /// of an owner: their successors too, but not what is bound to them in turn.
+    ///
+    /// It is called after the issuer has ended, so that no verification passes these tokens any more, and writes that down. So
+    /// no cache and no standby needs to be told of it, and none is: the end of a token with thousands below it must not empty
+    /// the caches of its project. It need not exclude anything either; a token that is issued meanwhile may be left.
+    fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Revokes tokens of one project that are of a kind and not revoked, dead ones too: at most `most` rows, and at least one
     /// if any is left. The caller repeats it until the batch is done.
     fn revoke_batch(
@@ -185,6 +220,22 @@ impl ReadResult {
     /// What was so at some time during the call.
     pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
         Self { record, age: Duration::ZERO }
+    }
+}
+
+/// A record that was so a moment ago, and those of the tokens that it is bound to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChainResult {
+    /// The records.
+    pub chain: Chain,
+    /// How long ago that was at most, of each, by a monotonic clock.
+    pub age: Duration,
+}
+
+impl ChainResult {
+    /// What was so at some time during the call.
+    pub fn now(chain: impl Into<Chain>) -> Self {
+        Self { chain: chain.into(), age: Duration::ZERO }
     }
 }
 

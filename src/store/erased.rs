@@ -5,14 +5,14 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::contract::{LastUse, ReadResult, TokenStore};
+use super::contract::{ChainResult, LastUse, ReadResult, TokenStore};
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -140,10 +140,11 @@ macro_rules! forward {
 forward! {
     StoreObject, MaintainedObject, ImportingObject for TokenStore by this => &*this.store; {
         fn insert(;
-            record: TokenRecord, limit: Option<OwnerLimit>, issuer: Option<IssuerCondition>
+            record: TokenRecord, limit: Option<LiveLimit>, issuer: Option<IssuerCondition>
         ) -> Arc<TokenRecord>;
         fn find(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn find_recent(key: &TokenKey;) -> ReadResult;
+        fn find_recent_chain(key: &TokenKey;) -> ChainResult;
         fn find_durable(key: &TokenKey;) -> Option<Arc<TokenRecord>>;
         fn list(query: &ListQuery;) -> Page<Arc<TokenRecord>>;
         fn count(query: &CountQuery;) -> u64;
@@ -151,6 +152,7 @@ forward! {
         fn revoke(key: &TokenKey, revocation: &Revocation;) -> Option<Arc<TokenRecord>>;
         fn revoke_owner(project: &ProjectId, owner: &OwnerId, revocation: &Revocation;) -> u64;
         fn revoke_family(project: &ProjectId, family: &TokenId, revocation: &Revocation;) -> u64;
+        fn revoke_issued_by(project: &ProjectId, issuer: &TokenId, revocation: &Revocation;) -> u64;
         fn revoke_batch(
             project: &ProjectId, revocation: &Revocation;
             batch: RevokeBatch, most: PageSize
@@ -167,6 +169,7 @@ forward! {
     MaintenanceObject, MaintainedObject, ImportingObject for StoreMaintenance by this => &*this.store; {
         fn projects(query: &ProjectsQuery;) -> Vec<ProjectId>;
         fn purge(project: &ProjectId; ended_before: Timestamp, most: PageSize) -> BatchResult;
+        fn ended_issuers(project: &ProjectId; now: Timestamp, most: PageSize) -> Vec<TokenId>;
         fn claim_notices(
             project: &ProjectId, leads: &[NoticeLead];
             now: Timestamp, lease_until: Timestamp, most: PageSize

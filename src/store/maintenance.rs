@@ -7,7 +7,7 @@ use super::group::BatchResult;
 use super::query::PageSize;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
@@ -26,6 +26,16 @@ pub trait StoreMaintenance: Send + Sync {
         ended_before: Timestamp,
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
+
+    /// Names tokens of one project that have ended by `now`, or are not there, and to which tokens are bound that are not revoked and
+    /// [can still work](TokenRecord::can_still_work) by themselves: at most `most`, and at least one if there is any. A token
+    /// has ended if it is not [live](crate::Status::is_live).
+    fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> impl Future<Output = Result<Vec<TokenId>, StoreError>> + Send;
 
     /// Claims those of these notices that are due, for one sender: of the records of the project for which
     /// [`due_notice`](TokenRecord::due_notice) is one at `now` and whose lease is over (`<= now`) or was never taken. Sets

@@ -1,22 +1,24 @@
 //! A store in memory: the model for a store of your own.
 //!
 //! Each call is one atomic operation, because it holds the lock from its first look to its last write. Over a database, that is a
-//! transaction. No rule is written here: what a store decides, it asks the functions of [`TokenRecord`], [`OwnerLimit`] and
+//! transaction. No rule is written here: what a store decides, it asks the functions of [`TokenRecord`], [`LiveLimit`] and
 //! [`IssuerCondition`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::contract::{LastUse, TokenStore};
+use super::contract::{ChainResult, LastUse, TokenStore};
 use super::cursor::Cursor;
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -57,7 +59,7 @@ impl TokenStore for MemoryStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.write();
@@ -83,6 +85,15 @@ impl TokenStore for MemoryStore {
     }
 
     // `find_recent` and `find_durable` are the defaults: there is no cache, no replica and no disk.
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        let rows = self.read();
+        let mut chain = Chain::from(rows.get(key).cloned());
+        while let Some(issuer) = chain.next_issuer().and_then(|key| rows.get(&key)) {
+            chain.add(Arc::clone(issuer));
+        }
+        Ok(ChainResult::now(chain))
+    }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         // A cursor of another order is an error.
@@ -147,6 +158,17 @@ impl TokenStore for MemoryStore {
     ) -> Result<u64, StoreError> {
         let mut rows = self.write();
         let keys = rows.keys(*project, |record| record.family == *family && record.can_still_work(revocation.at));
+        Ok(revoke_all(&mut rows, &keys, revocation))
+    }
+
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let mut rows = self.write();
+        let keys = rows.keys(*project, |record| record.is_bound_to(issuer) && record.can_still_work(revocation.at));
         Ok(revoke_all(&mut rows, &keys, revocation))
     }
 
@@ -242,6 +264,19 @@ impl StoreMaintenance for MemoryStore {
             rows.remove(key);
         }
         Ok(BatchResult { count: most as u64, done: most == keys.len() })
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let rows = self.read();
+        let has_ended = |key: &TokenKey| rows.get(key).is_none_or(|issuer| !issuer.status(now).is_live());
+        let bound = rows.of_project(*project).filter(|record| record.can_still_work(now));
+        let ended: BTreeSet<_> = bound.filter_map(|record| record.bound_to()).filter(has_ended).collect();
+        Ok(ended.into_iter().take(most.get()).map(|key| key.id).collect())
     }
 
     async fn claim_notices(

@@ -5,7 +5,7 @@ use super::order::ListOrder;
 use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
 use crate::words::folded::FoldedName;
-use crate::words::ids::{KeyNumber, ProjectId};
+use crate::words::ids::{KeyNumber, ProjectId, TokenId};
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
@@ -19,6 +19,8 @@ pub struct ListQuery {
     pub project: ProjectId,
     /// Only this owner's.
     pub owner: Option<OwnerId>,
+    /// Only those that this token issued, bound to it or not.
+    pub issuer: Option<TokenId>,
     /// Only those that are so at a time.
     pub status: Option<StatusFilter>,
     /// Only those whose name contains this, in any case ([`Name::folded`](crate::Name::folded)).
@@ -43,6 +45,7 @@ impl ListQuery {
         Self {
             project,
             owner: None,
+            issuer: None,
             status: None,
             name_contains: None,
             expires_before: None,
@@ -59,6 +62,7 @@ impl ListQuery {
         let last_used = record.last_used_at.unwrap_or(record.created_at);
         record.project == self.project
             && self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
+            && self.issuer.is_none_or(|id| record.issuer.is_some_and(|issuer| issuer.id == id))
             && self.status.as_ref().is_none_or(|filter| filter.matches(record))
             && self.name_contains.as_ref().is_none_or(|part| record.name.folded().contains(part.as_str()))
             && self.expires_before.is_none_or(|time| record.expires_at.is_some_and(|end| end < time))

@@ -72,7 +72,7 @@ impl<S: TokenStore> Tokens<S> {
         let key = token.key();
         let record = self.store.find(&key).await?;
         let names = |record: &TokenRecord| token.text().names(record.prefix, &record.project, &record.id);
-        prove(token.digest(), record, names).map_err(ErrorKind::Rejected)?;
+        prove(token.digest(), record.into(), names).map_err(ErrorKind::Rejected)?;
         self.confirm(actor, &key).await
     }
 

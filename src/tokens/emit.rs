@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_sink_that_panics_is_counted_and_stops_nothing() {
         let events = Events::new(Arc::new(Panics));
-        events.tell(&Event::Issued { key: record().key(), actor: &ada() });
+        events.tell(&Event::Issued { key: record().key(), issuer: None, actor: &ada() });
         events.verified(record().key(), at(0));
         assert_eq!((events.counts().sink_panics, events.counts().verified), (2, 1));
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::rules::issuer::Issuer;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::RevocationReason;
 use crate::store::group::RevokeGroup;
@@ -50,6 +51,8 @@ pub enum Event<'a> {
     Issued {
         /// The token.
         key: TokenKey,
+        /// The token that issued it, if one did, and whether it is bound to that.
+        issuer: Option<Issuer>,
         /// Who asked for it.
         actor: &'a Actor,
     },
@@ -146,6 +149,19 @@ pub enum Event<'a> {
         /// Why.
         reason: RevocationReason,
     },
+    /// What was bound to a token that has ended was revoked. It was refused before already.
+    IssuedRevoked {
+        /// The project.
+        project: ProjectId,
+        /// The token that has ended.
+        issuer: TokenId,
+        /// How many were not revoked before.
+        count: u64,
+        /// Who ended the issuer.
+        actor: &'a Actor,
+        /// Why.
+        reason: RevocationReason,
+    },
     /// The store failed while a token was being revoked: it may be revoked. If so, the repeat that is acknowledged changes
     /// nothing and is not told.
     RevokeFailed {
@@ -216,6 +232,7 @@ impl Event<'_> {
             Self::Revoked { .. } => "revoked",
             Self::Leaked { .. } => "leaked",
             Self::GroupRevoked { .. } => "group_revoked",
+            Self::IssuedRevoked { .. } => "issued_revoked",
             Self::RevokeFailed { .. } => "revoke_failed",
             Self::ChangeFailed { .. } => "change_failed",
             Self::GroupRevokeFailed { .. } => "group_revoke_failed",
@@ -290,7 +307,7 @@ mod tests {
         let (project, group) = (key.project, &RevokeGroup::Family(key.id));
         let how = ChangeKind::Renamed;
         let events = [
-            (Event::Issued { key, actor }, "issued"),
+            (Event::Issued { key, issuer: None, actor }, "issued"),
             (Event::Verified { key, left_out: 0 }, "verified"),
             (Event::Failed { key: None, rejection: Rejection::Tag, left_out: 0 }, "failed"),
             (Event::Reused { key, successor: None, left_out: 0 }, "reused"),

@@ -1,12 +1,14 @@
 //! Finding the record of a presented token.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::service::Tokens;
 use super::verify_error::{VerifyError, Why};
+use crate::rules::chain::Chain;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::digest::Digest;
 use crate::words::ids::TokenKey;
 use crate::words::presented::PresentedToken;
@@ -18,7 +20,8 @@ pub(super) struct Found<'a> {
     /// Its parts, unless it is of an earlier system.
     token: Option<PresentedToken<'a>>,
     digest: Digest,
-    pub(super) recent: ReadResult,
+    chain: Chain,
+    pub(super) age: Duration,
 }
 
 /// How a record is asked for.
@@ -31,17 +34,17 @@ pub(super) enum Ask {
 
 impl Found<'_> {
     pub(super) fn key(&self) -> Option<TokenKey> {
-        let imported = || self.recent.record.as_ref().map(|record| record.key());
+        let imported = || self.chain.record().map(|record| record.key());
         self.token.as_ref().map(PresentedToken::key).or_else(imported)
     }
 
     pub(super) fn prove(self) -> Result<Proven, Rejection> {
-        let Self { token, digest, recent } = self;
+        let Self { token, digest, chain, age: _ } = self;
         // An imported one is found by its secret, and its text names nothing.
         let names = |record: &TokenRecord| {
             token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
         };
-        prove(&digest, recent.record, names)
+        prove(&digest, chain, names)
     }
 }
 
@@ -56,12 +59,13 @@ impl<S: TokenStore> Tokens<S> {
             Err(rejection) => return self.found_imported(text, rejection).await,
         };
         let key = token.key();
-        let recent = match ask {
-            Ask::Recent => self.store.find_recent(&key).await,
-            Ask::Now => self.store.find(&key).await.map(ReadResult::now),
+        let found = match ask {
+            Ask::Recent => self.store.find_recent_chain(&key).await,
+            Ask::Now => self.chain(&key).await.map(ChainResult::now),
         };
-        let recent = recent.map_err(|error| VerifyError { why: error.into(), key: Some(key), successor: None })?;
-        Ok(Found { digest: *token.digest(), token: Some(token), recent })
+        let failed = |error: StoreError| VerifyError { why: error.into(), key: Some(key), successor: None };
+        let ChainResult { chain, age } = found.map_err(failed)?;
+        Ok(Found { digest: *token.digest(), token: Some(token), chain, age })
     }
 
     /// A text that is none of ours may be one of an earlier system.
@@ -70,10 +74,25 @@ impl<S: TokenStore> Tokens<S> {
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
-            Ok(Some((digest, record))) => Ok(Found { token: None, digest, recent: ReadResult::now(record) }),
+            Ok(Some((digest, record))) => Ok(Found { token: None, digest, chain: record.into(), age: Duration::ZERO }),
             Ok(None) => Err(rejection.into()),
             Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
         }
+    }
+
+    /// A record as it is now, and those of the tokens that it is bound to.
+    pub(super) async fn chain(&self, key: &TokenKey) -> Result<Chain, StoreError> {
+        self.chain_of(self.store.find(key).await?).await
+    }
+
+    /// A record with those of the tokens that it is bound to, as they are now.
+    pub(super) async fn chain_of(&self, record: Option<Arc<TokenRecord>>) -> Result<Chain, StoreError> {
+        let mut chain = Chain::from(record);
+        while let Some(issuer) = chain.next_issuer() {
+            let Some(issuer) = self.store.find(&issuer).await? else { break };
+            chain.add(issuer);
+        }
+        Ok(chain)
     }
 
     /// The record of a presented token whose secret is right, dead or alive.

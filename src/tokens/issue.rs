@@ -11,7 +11,7 @@ use crate::rules::error_kind::ErrorKind;
 use crate::rules::mint::{Issued, mint};
 use crate::rules::new_token::NewToken;
 use crate::rules::owner::OwnerState;
-use crate::rules::precondition::OwnerLimit;
+use crate::rules::precondition::LiveLimit;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -40,7 +40,11 @@ impl<S: TokenStore> Tokens<S> {
             }
             let issuer = new.delegation().map(Delegation::condition);
             let Issued { token, record } = mint(&self.keyring, self.policy(), new, actor, now)?;
-            let limit = self.policy().most_live_per_owner().map(|most| OwnerLimit { most, now });
+            let most = match record.bound_to() {
+                Some(_) => Some(self.policy().most_live_per_issuer()),
+                None => self.policy().most_live_per_owner(),
+            };
+            let limit = most.map(|most| LiveLimit { most, now });
             match self.store.insert(record, limit, issuer).await {
                 // Somebody changed the issuing token since it was read: judge it anew.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
@@ -51,7 +55,7 @@ impl<S: TokenStore> Tokens<S> {
                     });
                 }
                 Ok(record) => {
-                    self.tell(Event::Issued { key: record.key(), actor });
+                    self.tell(Event::Issued { key: record.key(), issuer: record.issuer, actor });
                     return Ok(Issued { token, record });
                 }
             }
@@ -64,8 +68,9 @@ impl<S: TokenStore> Tokens<S> {
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if it may not issue any more.
     pub(super) async fn renewed(&self, issuer: &Delegation, now: Timestamp) -> Result<Delegation, Error> {
-        let record = self.store.find(&issuer.key()).await?;
-        let renewed = issuer.renewed(record.clone(), self.policy(), now).map_err(ErrorKind::IssuerEnded)?;
+        let chain = self.chain(&issuer.key()).await?;
+        let record = chain.record().cloned();
+        let renewed = issuer.renewed(chain, self.policy(), now).map_err(ErrorKind::IssuerEnded)?;
         let state = match record {
             Some(record) if self.owners.is_some() => self.owner_state(&record).await?,
             _ => OwnerState::Active,

@@ -14,7 +14,8 @@ use crate::words::timestamp::Timestamp;
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Deletes the records of tokens that ended more than `kept` ago, in all projects and in
     /// batches, and gives how many. Until then "expired" and "revoked" can be told from "unknown";
-    /// some months are a good time. If the store fails in a project, the others are purged all the
+    /// some months are a good time. What is bound to a token that has ended is revoked first, as by
+    /// [`revoke_orphans`](Self::revoke_orphans). If the store fails in a project, the others are purged all the
     /// same.
     ///
     /// # Errors
@@ -24,7 +25,12 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         let ended_before = self.clock.now().saturating_sub(kept);
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {
-            let purged = self.purge_project(&project, ended_before).await;
+            let purged = async {
+                // A row whose issuer is deleted would be a live one that nobody can trace.
+                self.revoke_orphans_in(&project).await?;
+                self.purge_project(&project, ended_before).await
+            };
+            let purged = purged.await;
             walk.note(project, purged);
         }
         walk.end()

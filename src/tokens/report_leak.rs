@@ -1,9 +1,10 @@
 //! A token that was found where it should not be.
 
 use super::events::Event;
+use super::issued::IssuedTokens;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::record::RevocationReason;
+use crate::rules::record::{Revocation, RevocationReason};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::words::credential::Credential;
@@ -16,9 +17,9 @@ pub enum LeakOutcome {
     /// None of this service's: unknown, purged, of a key that was retired, mistyped, or no token at all. Nothing was done.
     NotOurs,
     /// A token that is revoked now, for this report.
-    Revoked(Box<TokenView>),
+    Revoked(Box<TokenView>, IssuedTokens),
     /// A token that was revoked before.
-    RevokedBefore(Box<TokenView>),
+    RevokedBefore(Box<TokenView>, IssuedTokens),
 }
 
 impl LeakOutcome {
@@ -26,7 +27,15 @@ impl LeakOutcome {
     pub fn token(&self) -> Option<&TokenView> {
         match self {
             Self::NotOurs => None,
-            Self::Revoked(token) | Self::RevokedBefore(token) => Some(token),
+            Self::Revoked(token, _) | Self::RevokedBefore(token, _) => Some(token),
+        }
+    }
+
+    /// What the token had issued, where it was one of the service's.
+    pub fn issued(&self) -> IssuedTokens {
+        match self {
+            Self::NotOurs => IssuedTokens::default(),
+            Self::Revoked(_, issued) | Self::RevokedBefore(_, issued) => *issued,
         }
     }
 }
@@ -43,11 +52,11 @@ impl<S: TokenStore> Tokens<S> {
     /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
     /// one who reports no more than that you thank them, unless they may know, as scanners with feedback do.
     ///
-    /// What the token has made lives on, and whoever found it may have made it. Its successor is its
-    /// [`rotated_to`](TokenView::rotated_to): where its owner did not make that, revoke the [`family`](TokenView::family) by
-    /// [`revoke_group`](Self::revoke_group). Where your tokens may manage tokens, those that it issued have it
-    /// ([`Delegation::actor`](crate::Delegation::actor)) as their [`created_by`](TokenView::created_by), and may have issued others: to be
-    /// sure, revoke all of its owner.
+    /// Whatever is bound to the token ends with it, and is revoked too. The outcome says how much that was, and how many
+    /// [independent](crate::Delegation::independent) tokens it has issued that work on: whoever found it may have made them, so
+    /// list them by [`ListQuery::issuer`](crate::store::ListQuery::issuer) and revoke what its owner does not know. Its
+    /// successor works on too, as its [`rotated_to`](TokenView::rotated_to): if its owner did not make that, revoke the
+    /// [`family`](TokenView::family) by [`revoke_group`](Self::revoke_group). To be sure, revoke all of its owner.
     ///
     /// It may be called again with the same token. Where the answer to a first call was lost, only the repeat tells whose it was,
     /// as [`RevokedBefore`](LeakOutcome::RevokedBefore): so tell the owner of both, once for each token.
@@ -92,11 +101,13 @@ impl<S: TokenStore> Tokens<S> {
         let Some((view, is_first)) = revoked else { return Ok(LeakOutcome::NotOurs) };
         if is_first {
             self.tell(Event::Leaked { key, actor, is_first, left_out: 0 });
-            Ok(LeakOutcome::Revoked(Box::new(view)))
         } else {
             self.reported_again(key, actor, now);
-            Ok(LeakOutcome::RevokedBefore(Box::new(view)))
         }
+        let revocation = Revocation { at: now, by: actor.clone(), reason: RevocationReason::KeyCompromise };
+        let issued = self.end_issued(actor, &key, &revocation).await?;
+        let view = Box::new(view);
+        Ok(if is_first { LeakOutcome::Revoked(view, issued) } else { LeakOutcome::RevokedBefore(view, issued) })
     }
 }
 
@@ -119,12 +130,12 @@ mod tests {
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
         let first = report(&world, text).unwrap();
-        assert!(matches!(&first, LeakOutcome::Revoked(view) if view.key() == issued.record.key()));
+        assert!(matches!(&first, LeakOutcome::Revoked(view, _) if view.key() == issued.record.key()));
         assert_eq!(world.heard(), ["revoked", "leaked"]);
         let revoked = world.stored(&issued.record.key()).revoked.clone().unwrap();
         assert_eq!(revoked.reason, RevocationReason::KeyCompromise);
         let again = report(&world, text).unwrap();
-        assert!(matches!(&again, LeakOutcome::RevokedBefore(_)));
+        assert!(matches!(&again, LeakOutcome::RevokedBefore(_, _)));
         assert_eq!(again.token(), first.token());
         assert_eq!(world.heard(), ["leaked"]);
     }
@@ -134,7 +145,7 @@ mod tests {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(31 * DAY);
-        assert!(matches!(report(&world, issued.token.expose_secret()), Ok(LeakOutcome::Revoked(_))));
+        assert!(matches!(report(&world, issued.token.expose_secret()), Ok(LeakOutcome::Revoked(_, _))));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::rules::error_kind::ErrorKind;
 use crate::rules::mint::Issued;
 use crate::rules::record::{RevocationReason, TokenRecord};
 use crate::rules::rotation::{PreparedRotation, Rotation, rotate};
+use crate::rules::status::Status;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
@@ -55,6 +56,9 @@ impl<S: TokenStore> Tokens<S> {
         for _ in 0..TRIES {
             let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
+            if self.chain_of(Some(Arc::clone(&old))).await?.status(self.policy(), now) == Some(Status::IssuerEnded) {
+                return Err(ErrorKind::Ended(Status::IssuerEnded).into());
+            }
             let mut rotation = rotation.clone();
             if let Some(delegation) = rotation.delegation() {
                 let delegation = self.renewed(delegation, now).await?;

@@ -11,7 +11,7 @@ use crate::rules::change::Change;
 use crate::rules::mint::Issued;
 use crate::rules::new_token::NewToken;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::rules::sample::at;
 use crate::store::contract::{LastUse, TokenStore};
@@ -58,7 +58,7 @@ impl TokenStore for Flaky {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         self.write(&record.project)?;
@@ -115,6 +115,16 @@ impl TokenStore for Flaky {
         self.rows.revoke_family(project, family, revocation).await
     }
 
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.up(project)?;
+        self.rows.revoke_issued_by(project, issuer, revocation).await
+    }
+
     async fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -161,6 +171,16 @@ impl StoreMaintenance for Flaky {
     ) -> Result<BatchResult, StoreError> {
         self.up(project)?;
         self.rows.purge(project, ended_before, most).await
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        self.up(project)?;
+        self.rows.ended_issuers(project, now, most).await
     }
 
     async fn claim_notices(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::emit::Events;
 use super::events::{Event, EventSink, VerificationCounts};
 use super::find_imported::Imports;
+use super::issuers::Issuers;
 use super::owners::{ErasedOwners, Owners};
 use super::usage::Usage;
 use crate::rules::error::Error;
@@ -141,9 +142,15 @@ impl<S: TokenStore> Tokens<S> {
     /// # Errors
     /// Returns [`Error`] if the store fails.
     pub async fn list(&self, query: &ListQuery) -> Result<Page<TokenView>, Error> {
-        let page = self.store.list(query).await?;
+        let Page { items, next } = self.store.list(query).await?;
         let now = self.now();
-        Ok(page.map(|record| record.view(now)))
+        let mut issuers = Issuers::default();
+        let mut views = Vec::with_capacity(items.len());
+        for record in items {
+            let chain = issuers.chain_of(&self.store, record).await?;
+            views.extend(chain.view(&self.policy, now));
+        }
+        Ok(Page { items: views, next })
     }
 
     /// Returns one token, dead or alive; `None` if there is no such token.
@@ -151,8 +158,8 @@ impl<S: TokenStore> Tokens<S> {
     /// # Errors
     /// Returns [`Error`] if the store fails.
     pub async fn get(&self, key: &TokenKey) -> Result<Option<TokenView>, Error> {
-        let record = self.store.find(key).await?;
-        Ok(record.map(|record| record.view(self.clock.now())))
+        let chain = self.chain(key).await?;
+        Ok(chain.view(&self.policy, self.clock.now()))
     }
 
     /// How many verifications had which outcome; `None` without [events](Self::with_events).

@@ -13,7 +13,7 @@ use crate::rules::outside::LaterUses;
 use crate::rules::owner::OwnerState;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
-use crate::store::contract::{ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::ids::TokenKey;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -31,7 +31,7 @@ impl<S: TokenStore> Tokens<S> {
     {
         let outcome = match self.found(token.as_ref(), Ask::Recent).await {
             Ok(found) => {
-                let (key, age) = (found.key(), found.recent.age);
+                let (key, age) = (found.key(), found.age);
                 self.judged(key, found.prove(), age, access).await
             }
             Err(error) => Err(error),
@@ -43,7 +43,7 @@ impl<S: TokenStore> Tokens<S> {
     /// Verifies once more what was verified before, for what outlives a request: a WebSocket, a stream of events, a long
     /// download. One store call; it needs no token, so that nothing secret is kept for as long as the connection is.
     ///
-    /// Everything that may have changed is judged anew, as [`verify`](Self::verify) does: status, policy, owner, project,
+    /// Everything that may have changed is judged anew, as [`verify`](Self::verify) does: status, policy, issuers, owner, project,
     /// address, scopes. What does not hold any more ends the connection; what was widened is in the new proof. How often
     /// it is asked bounds how long a revoked token's connection lives.
     ///
@@ -74,10 +74,10 @@ impl<S: TokenStore> Tokens<S> {
         access: &Access<'_, P>,
     ) -> Result<Verified<P>, VerifyError> {
         let (key, digest) = (verified.key(), &verified.record().digest);
-        let outcome = match self.store.find_recent(&key).await {
-            Ok(ReadResult { record, age }) => {
+        let outcome = match self.store.find_recent_chain(&key).await {
+            Ok(ChainResult { chain, age }) => {
                 // An id that was purged and given again is not the token that was verified.
-                let same = record.filter(|record| record.digest.ct_eq(digest));
+                let same = chain.filter(|record| record.digest.ct_eq(digest));
                 self.judged(Some(key), prove(digest, same, |_| true), age, access).await
             }
             Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),

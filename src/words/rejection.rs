@@ -44,6 +44,8 @@ pub enum Rejection {
     NotYetValid,
     /// Outside what the policy allows today.
     Policy,
+    /// The token that it is bound to, or one further up, has ended, is disabled or is outside the policy.
+    IssuerEnded,
     /// The owner is suspended or gone.
     OwnerSuspended,
     /// The owner is not in the token's project any more.
@@ -96,6 +98,7 @@ impl Rejection {
             | Self::Pending
             | Self::NotYetValid
             | Self::Policy
+            | Self::IssuerEnded
             | Self::OwnerSuspended
             | Self::OwnerOutsideProject
             | Self::Project
@@ -124,6 +127,7 @@ word_type!(Rejection {
     Pending = "pending",
     NotYetValid = "not_yet_valid",
     Policy = "policy",
+    IssuerEnded = "issuer_ended",
     OwnerSuspended = "owner_suspended",
     OwnerOutsideProject = "owner_outside_project",
     Project = "project",

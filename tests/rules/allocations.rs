@@ -80,7 +80,7 @@ fn a_verification_allocates_nothing_whatever_comes_of_it() {
         ("check without a record", None, Some(Rejection::Unknown)),
         ("valid check", Some(Arc::clone(&issued.record)), None),
     ] {
-        let (count, checked) = allocations(|| check(&presented, record, &access, tokens.policy(), now()));
+        let (count, checked) = allocations(|| check(&presented, record.into(), &access, tokens.policy(), now()));
         assert_eq!(checked.err(), expected, "{what}");
         assert_eq!(count, 0, "{what}");
     }

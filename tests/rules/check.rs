@@ -35,7 +35,7 @@ fn judged(
     change(&mut issued.record);
     let token = PresentedToken::parse(issued.token.expose_secret(), &keyring).unwrap();
     let status = issued.record.status(at);
-    let judged = check(&token, Some(Arc::new(issued.record)), access, policy, at);
+    let judged = check(&token, Some(Arc::new(issued.record)).into(), access, policy, at);
     assert!(judged.is_err() || status == Status::Active, "{status}");
     judged
 }
@@ -179,8 +179,8 @@ fn an_unknown_token_and_a_wrong_secret_are_told_apart_in_logs_only() {
     let token = PresentedToken::parse(one.token.expose_secret(), &keyring).unwrap();
     let project = project("145");
     let judge = |record| check(&token, record, &Access::to(&project, &[]), &Policy::default(), now()).unwrap_err();
-    assert_eq!(judge(None), Rejection::Unknown);
-    assert_eq!(judge(Some(Arc::new(two.record))), Rejection::Digest);
+    assert_eq!(judge(None.into()), Rejection::Unknown);
+    assert_eq!(judge(Some(Arc::new(two.record)).into()), Rejection::Digest);
     let challenge = |rejection: Rejection| keyfob::Challenge::from(rejection);
     assert_eq!(challenge(Rejection::Unknown), challenge(Rejection::Digest));
 }
@@ -205,7 +205,7 @@ fn a_proof_tells_what_the_record_says() {
     assert_eq!(verified.scopes().as_str(), "repo:* user");
     assert!(verified.allows(&Scope::new("repo:read").unwrap()) && !verified.allows(&Scope::new("admin").unwrap()));
     assert_eq!(verified.metadata().as_str(), "{\"team\":7}");
-    assert_eq!(verified.addresses().as_str(), "10.0.0.0/8");
+    assert_eq!(verified.addresses().map(|addresses| addresses.as_str()).collect::<Vec<_>>(), ["10.0.0.0/8"]);
     assert_eq!((verified.expires_at(), verified.ends_at()), (Some(later(HOUR)), Some(later(HOUR / 2))));
     assert_eq!(verified.last_used_at(), Some(now()));
     let view = verified.view();

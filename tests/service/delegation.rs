@@ -1,4 +1,4 @@
-//! Tokens that manage tokens, and stay within themselves.
+//! Tokens that issue tokens, and stay within themselves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use keyfob::{
     clock::FixedClock,
     error::OutsideIssuer,
     owners::{OwnerState, Owners, OwnersError},
-    policy::PolicyBreach,
-    record::{Metadata, Narrowing, RevocationReason},
+    policy::{Lifetimes, PolicyBreach},
+    record::{Issuer, Metadata, Narrowing, RevocationReason},
     rotation::Rotation,
 };
 
@@ -26,7 +26,12 @@ type Made = Issued<Arc<TokenRecord>>;
 
 fn service() -> (FixedClock, Service) {
     let clock = FixedClock::new(now());
-    (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
+    (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock).with_policy(policy()))
+}
+
+/// Agents may live as long as persons.
+fn policy() -> Policy {
+    Policy::default().with_lifetimes(TokenKind::Agent, Lifetimes::default())
 }
 
 fn scopes(text: &str) -> ScopeSet {
@@ -86,27 +91,35 @@ async fn what_a_token_issues_is_within_it() {
     ] {
         assert_eq!(child(&tokens, &manager, new).await.unwrap_err(), expected);
     }
-    // As much as it has itself.
-    let all = new_token()
-        .with_scopes(scopes("tokens:manage repo:*"))
-        .with_addresses("10.0.0.0/8".parse().unwrap())
-        .with_lifetime(Lifetime::For(10 * DAY));
-    let made = child(&tokens, &manager, all).await.unwrap();
+    // As much as it has itself; but to issue tokens in turn has to be allowed.
+    let all = || {
+        new_token()
+            .with_scopes(scopes("tokens:manage repo:*"))
+            .with_addresses("10.0.0.0/8".parse().unwrap())
+            .with_lifetime(Lifetime::For(10 * DAY))
+    };
+    assert_eq!(child(&tokens, &manager, all()).await.unwrap_err(), within(OutsideIssuer::Manage));
+    let made = child(&tokens, &manager.clone().allow_manage(), all()).await.unwrap();
     assert_eq!(made.record.created_by, manager.actor());
+    assert_eq!(made.record.issuer, Some(Issuer { id: manager.key().id, bound: true }));
 }
 
 /// A manager that expires: no child of it does not, whatever the policy allows.
 #[tokio::test]
 async fn what_never_expires_is_within_nothing_that_does() {
     let (_, tokens) = service();
-    let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
+    let agents = Lifetimes { never_expiring: true, ..Lifetimes::default() };
+    let tokens = tokens.with_policy(policy().with_never_expiring(true).with_lifetimes(TokenKind::Agent, agents));
     let never = || new_token().with_lifetime(Lifetime::Never);
     let ends = manager(&tokens, &managing(&tokens).await).await.unwrap();
     assert_eq!(child(&tokens, &ends, never()).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Expiry));
     let stays = never().with_scopes(scopes("tokens:manage")).with_addresses("10.0.0.0/8".parse().unwrap());
     let stays = tokens.issue(&actor(), stays).await.unwrap();
     let stays = manager(&tokens, &stays).await.unwrap();
-    assert_eq!(child(&tokens, &stays, never()).await.unwrap().record.expires_at, None);
+    // What is bound always expires.
+    let bound = child(&tokens, &stays, never()).await.unwrap_err();
+    assert_eq!(bound, ErrorKind::Policy(PolicyBreach::NeverExpires));
+    assert_eq!(child(&tokens, &stays.independent(), never()).await.unwrap().record.expires_at, None);
 }
 
 /// What nobody said is as wide as it may be, and no wider.
@@ -121,7 +134,8 @@ async fn defaults_are_shortened_to_the_managing_token() {
     assert_eq!(made.record.addresses, parent.record.addresses);
     assert_eq!(made.record.scopes, ScopeSet::default());
     // Where the default is the shorter, it stays.
-    let tokens = tokens.with_policy(Policy::default().with_default_lifetime(DAY));
+    let agents = Lifetimes { default: DAY, ..Lifetimes::default() };
+    let tokens = tokens.with_policy(policy().with_lifetimes(TokenKind::Agent, agents));
     let made = child(&tokens, &manager, new_token()).await.unwrap();
     assert_eq!(made.record.expires_at, tokens.now().checked_add(DAY));
 }
@@ -153,14 +167,15 @@ async fn what_a_token_rotates_is_within_it() {
         }
     };
     let other = |place, owner| NewToken::new(project(place), OwnerId::new(owner).unwrap(), Name::new("CI").unwrap());
+    let narrow = || Narrowing { addresses: Some("10.2.0.0/16".parse().unwrap()), ..Narrowing::default() };
     let inside = || new_token().with_addresses("10.1.0.0/16".parse().unwrap());
     let grace = || Rotation::with_grace(Duration::ZERO);
     for (new, expected) in [
         (other("146", "ada"), OutsideIssuer::Project),
         (other("145", "eve"), OutsideIssuer::Owner),
-        (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::Scopes),
-        // From anywhere.
-        (new_token(), OutsideIssuer::Addresses),
+        // Within it or not, nobody's but its own.
+        (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::NotIssued),
+        (new_token(), OutsideIssuer::NotIssued),
     ] {
         let old = tokens.issue(&actor(), new).await.unwrap();
         assert_eq!(rotate(&old, grace()).await.unwrap_err(), expected);
@@ -179,20 +194,33 @@ async fn what_a_token_rotates_is_within_it() {
     // Itself too: without end this way it does not live on.
     let itself = rotate(&parent, grace()).await.unwrap();
     assert_eq!(itself.record.expires_at, parent.record.expires_at);
+    // What it issued when it was wider.
+    let parent = managing(&tokens).await;
+    let manager = self::manager(&tokens, &parent).await.unwrap();
+    let old = child(&tokens, &manager, inside()).await.unwrap();
+    tokens.narrow(&actor(), &parent.record.key(), narrow()).await.unwrap();
+    let rotation = grace().within(&manager);
+    let wider = kind_of(tokens.rotate(&manager.actor(), &old.record.key(), rotation).await).unwrap_err();
+    assert_eq!(wider, ErrorKind::OutsideIssuer(OutsideIssuer::Addresses));
 }
 
 /// What never expires is followed by what does not, but where the managing token ends.
 #[tokio::test]
 async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
     let (_, tokens) = service();
-    let tokens = tokens.with_policy(Policy::default().with_never_expiring(true));
+    let tokens = tokens.with_policy(policy().with_never_expiring(true));
     let never = || new_token().with_lifetime(Lifetime::Never).with_addresses("10.0.0.0/8".parse().unwrap());
-    let ends = managing(&tokens).await;
+    let narrowed = tokens.issue(&actor(), never().with_scopes(scopes("tokens:manage"))).await.unwrap();
     let stays = tokens.issue(&actor(), never().with_scopes(scopes("tokens:manage"))).await.unwrap();
-    for (parent, expected) in [(&ends, ends.record.expires_at), (&stays, None)] {
+    let end = now().checked_add(10 * DAY);
+    for (parent, expected) in [(&narrowed, end), (&stays, None)] {
         let manager = manager(&tokens, parent).await.unwrap();
-        // As if the token had issued it when it was wider.
-        let old = tokens.issue(&manager.actor(), never()).await.unwrap();
+        let independent = manager.clone().independent().allow_kind(TokenKind::Human);
+        let old = child(&tokens, &independent, never().with_kind(TokenKind::Human)).await.unwrap();
+        if let Some(expires_at) = expected {
+            let narrowing = Narrowing { expires_at: Some(expires_at), ..Narrowing::default() };
+            tokens.narrow(&actor(), &parent.record.key(), narrowing).await.unwrap();
+        }
         let rotation = Rotation::with_grace(Duration::ZERO).within(&manager);
         let rotated = tokens.rotate(&manager.actor(), &old.record.key(), rotation).await.unwrap();
         assert_eq!(rotated.issued.record.expires_at, expected);
@@ -277,7 +305,7 @@ async fn a_suspended_owners_manager_issues_nothing() {
 
 /// The widest issue that was possible once: a person's token that made a service's, never-expiring, with a role in its metadata.
 #[tokio::test]
-async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
+async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     let (_, tokens) = service();
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let role = || Metadata::new(r#"{"role": "admin"}"#).unwrap();
@@ -286,11 +314,12 @@ async fn what_a_token_issues_is_of_its_kind_and_without_metadata() {
     let admin = child(&tokens, &kept, new_token().with_metadata(role())).await.unwrap_err();
     assert_eq!(admin, ErrorKind::OutsideIssuer(OutsideIssuer::Metadata));
     let made = child(&tokens, &kept, new_token()).await.unwrap();
-    assert_eq!(made.record.kind, TokenKind::Human);
+    assert_eq!(made.record.kind, TokenKind::Agent);
 
     // Where the host allows it.
     let allowed = kept.allow_kind(TokenKind::Service).allow_metadata();
-    let made = child(&tokens, &allowed, new_token().with_metadata(role())).await.unwrap();
+    let new = new_token().with_kind(TokenKind::Service).with_metadata(role());
+    let made = child(&tokens, &allowed, new).await.unwrap();
     assert_eq!((made.record.kind, &made.record.metadata), (TokenKind::Service, &role()));
     // Its successor keeps them: they were judged when it was issued.
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();

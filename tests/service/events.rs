@@ -61,7 +61,7 @@ impl World {
 
     async fn issue(&self, new: NewToken) -> Made {
         let made = self.tokens.issue(&actor(), new).await.unwrap();
-        self.heard(&[Event::Issued { key: made.record.key(), actor: &actor() }]);
+        self.heard(&[Event::Issued { key: made.record.key(), issuer: None, actor: &actor() }]);
         made
     }
 

@@ -134,7 +134,7 @@ async fn what_github_reports_is_revoked_and_labelled() {
     let unknown = with_checksum(&text.replace("_145_", "_146_"));
     let (handled, body) = deliver(&tokens, &webhook, CURRENT, &report(&[&text, &unknown])).await.unwrap();
     assert!(is_revoked(&tokens, &text).await);
-    let [(first, Ok(LeakOutcome::Revoked(token))), (_, Ok(LeakOutcome::NotOurs))] = &handled.leaks[..] else {
+    let [(first, Ok(LeakOutcome::Revoked(token, _))), (_, Ok(LeakOutcome::NotOurs))] = &handled.leaks[..] else {
         panic!("{handled:?}")
     };
     assert_eq!(token.revoked.as_ref().unwrap().reason, RevocationReason::KeyCompromise);
@@ -335,7 +335,7 @@ async fn an_id_alone_ends_nothing() {
     let tokens = Tokens::new(keyring(), store).with_clock(FixedClock::new(now()));
     let report = async |text: &str| tokens.report_leak(&actor(), &LeakedToken::new(text).unwrap()).await.unwrap();
     assert_eq!(report(forged.token.expose_secret()).await, LeakOutcome::NotOurs);
-    assert!(matches!(report(issued.token.expose_secret()).await, LeakOutcome::Revoked(_)));
+    assert!(matches!(report(issued.token.expose_secret()).await, LeakOutcome::Revoked(_, _)));
 }
 
 #[tokio::test]
@@ -407,7 +407,7 @@ struct Halting {
 }
 
 impl TokenStore for Halting {
-    handed_on!(store: insert, find, find_recent, list, count, update, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate, touch_many);
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         if self.fails_at.contains(&self.calls.fetch_add(1, Ordering::SeqCst)) {
@@ -427,16 +427,17 @@ async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
     let signature = sign(CURRENT, &body);
     let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
     let handled = webhook.handle(&tokens, &actor(), delivery, no_keys).await.unwrap();
-    let [(_, Ok(LeakOutcome::Revoked(_))), (_, Err(_)), (_, Ok(LeakOutcome::Revoked(_)))] = &handled.leaks[..] else {
+    let [(_, Ok(LeakOutcome::Revoked(_, _))), (_, Err(_)), (_, Ok(LeakOutcome::Revoked(_, _)))] = &handled.leaks[..]
+    else {
         panic!("{handled:?}")
     };
     assert_eq!(webhook.answer(&handled).unwrap_err().kind(), ErrorKind::Unavailable);
     clock.advance(SECOND);
     let (handled, _) = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
     let [
-        (_, Ok(LeakOutcome::RevokedBefore(_))),
-        (_, Ok(LeakOutcome::Revoked(_))),
-        (_, Ok(LeakOutcome::RevokedBefore(_))),
+        (_, Ok(LeakOutcome::RevokedBefore(_, _))),
+        (_, Ok(LeakOutcome::Revoked(_, _))),
+        (_, Ok(LeakOutcome::RevokedBefore(_, _))),
     ] = &handled.leaks[..]
     else {
         panic!("{handled:?}")
@@ -449,7 +450,7 @@ async fn a_token_that_the_store_failed_for_is_tried_again() {
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(FixedClock::new(now())), webhook());
     let body = report(&[issue(&tokens).await, issue(&tokens).await]);
     let (report, _) = deliver(&tokens, &webhook, CURRENT, &body).await.unwrap();
-    let [(_, Ok(LeakOutcome::Revoked(_))), (_, Ok(LeakOutcome::Revoked(_)))] = &report.leaks[..] else {
+    let [(_, Ok(LeakOutcome::Revoked(_, _))), (_, Ok(LeakOutcome::Revoked(_, _)))] = &report.leaks[..] else {
         panic!("{report:?}")
     };
     assert_eq!(tokens.store().calls.load(Ordering::SeqCst), 4);

@@ -240,7 +240,7 @@ struct CountingImports {
 
 impl TokenStore for CountingImports {
     handed_on!(
-        store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many
+        store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate, touch_many
     );
 }
 

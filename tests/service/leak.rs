@@ -89,7 +89,7 @@ async fn what_a_paste_leaves_around_a_token_does_not_save_it() {
             let (reported, presented) = (issue(&tokens).await, issue(&tokens).await);
             let leaked = LeakedToken::new(&format!("{before}{reported}{behind}")).unwrap();
             let outcome = tokens.report_leak(&actor(), &leaked).await.unwrap();
-            assert!(matches!(outcome, LeakOutcome::Revoked(_)), "{before:?} {behind:?}");
+            assert!(matches!(outcome, LeakOutcome::Revoked(_, _)), "{before:?} {behind:?}");
             let text = format!("{before}{presented}{behind}");
             tokens.revoke_presented(&actor(), [text], RevocationReason::Unspecified).await.unwrap();
             assert!(is_revoked(&tokens, &presented).await, "{before:?} {behind:?}");

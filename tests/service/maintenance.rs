@@ -121,6 +121,14 @@ impl TokenStore for Failing {
         self.store.revoke_family(project, family, revocation).await
     }
 
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &keyfob::TokenId,
+        revocation: &keyfob::record::Revocation,
+    ) -> Result<u64, StoreError> {
+        self.store.revoke_issued_by(project, issuer, revocation).await
+    }
     async fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -151,6 +159,15 @@ impl StoreMaintenance for Failing {
     ) -> Result<BatchResult, StoreError> {
         self.in_project(project)?;
         self.store.purge(project, ended_before, most).await
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &keyfob::ProjectId,
+        now: keyfob::Timestamp,
+        most: keyfob::store::PageSize,
+    ) -> Result<Vec<keyfob::TokenId>, keyfob::store::StoreError> {
+        self.store.ended_issuers(project, now, most).await
     }
 
     async fn claim_notices(

@@ -59,7 +59,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: TokenStore> TokenStore for Watched<S> {
-    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate);
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
         self.batches.lock().unwrap().push(touches.len());

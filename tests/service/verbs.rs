@@ -135,7 +135,7 @@ impl TokenStore for Away {
     async fn insert(
         &self,
         _: keyfob::TokenRecord,
-        _: Option<keyfob::store::OwnerLimit>,
+        _: Option<keyfob::store::LiveLimit>,
         _: Option<keyfob::store::IssuerCondition>,
     ) -> Result<Arc<keyfob::TokenRecord>, keyfob::store::StoreError> {
         Err(Self::error())
@@ -186,6 +186,14 @@ impl TokenStore for Away {
     ) -> Result<u64, keyfob::store::StoreError> {
         Err(Self::error())
     }
+    async fn revoke_issued_by(
+        &self,
+        _: &ProjectId,
+        _: &keyfob::TokenId,
+        _: &keyfob::record::Revocation,
+    ) -> Result<u64, StoreError> {
+        Err(Self::error())
+    }
     async fn revoke_batch(
         &self,
         _: &keyfob::ProjectId,
@@ -215,6 +223,14 @@ impl StoreMaintenance for Away {
         Err(Self::error())
     }
     async fn purge(&self, _: &ProjectId, _: keyfob::Timestamp, _: PageSize) -> Result<BatchResult, StoreError> {
+        Err(Self::error())
+    }
+    async fn ended_issuers(
+        &self,
+        _: &ProjectId,
+        _: keyfob::Timestamp,
+        _: PageSize,
+    ) -> Result<Vec<keyfob::TokenId>, StoreError> {
         Err(Self::error())
     }
     async fn claim_notices(
@@ -286,7 +302,7 @@ struct Between {
 }
 
 impl TokenStore for Between {
-    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, rotate, touch_many);
+    handed_on!(store: insert, find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, rotate, touch_many);
 
     async fn revoke_batch(
         &self,

@@ -15,7 +15,7 @@ use keyfob::{
         RevocationReason, UsedFrom,
     },
     store::{
-        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, OwnerLimit, PageSize, ProjectsQuery, RevokeBatch,
+        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, LiveLimit, PageSize, ProjectsQuery, RevokeBatch,
         StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
     },
 };
@@ -178,6 +178,7 @@ impl Random {
 
     fn list(&mut self) -> ListQuery {
         ListQuery {
+            issuer: self.maybe(20, Self::id),
             project: self.project(),
             owner: self.maybe(25, Self::owner),
             status: self.maybe(40, Self::status),
@@ -239,7 +240,7 @@ impl Twins {
         match random.below(12) {
             0..=2 => {
                 let record = random.record();
-                let limit = random.maybe(40, |random| OwnerLimit { most: random.below(6) as u64, now: random.time() });
+                let limit = random.maybe(40, |random| LiveLimit { most: random.below(6) as u64, now: random.time() });
                 let issuer = random.issuer(record.project, memory).await;
                 same(memory.insert(record.clone(), limit, issuer).await, sqlite.insert(record, limit, issuer).await)
                     .ok();
@@ -275,7 +276,7 @@ impl Twins {
             8 if random.chance(25) => {
                 let most = PageSize::clamped(random.of(&[1, 2, 1000]));
                 let (project, revocation) = (random.project(), random.revocation());
-                let batch = match random.below(4) {
+                let batch = match random.below(5) {
                     0 => {
                         let owner = random.owner();
                         let memory = memory.revoke_owner(&project, &owner, &revocation).await;
@@ -288,7 +289,13 @@ impl Twins {
                         same(memory, sqlite.revoke_family(&project, &family, &revocation).await).unwrap();
                         return;
                     }
-                    2 => RevokeBatch::CreatedBefore(random.time()),
+                    2 => {
+                        let issuer = random.id();
+                        let memory = memory.revoke_issued_by(&project, &issuer, &revocation).await;
+                        same(memory, sqlite.revoke_issued_by(&project, &issuer, &revocation).await).unwrap();
+                        return;
+                    }
+                    3 => RevokeBatch::CreatedBefore(random.time()),
                     _ => RevokeBatch::KeyNumber(random.key_number()),
                 };
                 // Which rows a batch takes is the store's own affair, so only all batches together must be the same.

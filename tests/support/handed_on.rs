@@ -7,7 +7,7 @@ macro_rules! handed_on {
         async fn insert(
             &self,
             record: keyfob::TokenRecord,
-            limit: Option<keyfob::store::OwnerLimit>,
+            limit: Option<keyfob::store::LiveLimit>,
             issuer: Option<keyfob::store::IssuerCondition>,
         ) -> Result<std::sync::Arc<keyfob::TokenRecord>, keyfob::store::StoreError> {
             self.$store.insert(record, limit, issuer).await
@@ -84,6 +84,24 @@ macro_rules! handed_on {
             revocation: &keyfob::record::Revocation,
         ) -> Result<u64, keyfob::store::StoreError> {
             self.$store.revoke_family(project, family, revocation).await
+        }
+    };
+    (@find_recent_chain $store:ident) => {
+        async fn find_recent_chain(
+            &self,
+            key: &keyfob::TokenKey,
+        ) -> Result<keyfob::store::ChainResult, keyfob::store::StoreError> {
+            self.$store.find_recent_chain(key).await
+        }
+    };
+    (@revoke_issued_by $store:ident) => {
+        async fn revoke_issued_by(
+            &self,
+            project: &keyfob::ProjectId,
+            issuer: &keyfob::TokenId,
+            revocation: &keyfob::record::Revocation,
+        ) -> Result<u64, keyfob::store::StoreError> {
+            self.$store.revoke_issued_by(project, issuer, revocation).await
         }
     };
     (@revoke_batch $store:ident) => {

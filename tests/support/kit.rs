@@ -87,7 +87,7 @@ pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     tokens.revoke(&earlier, rotated, reason).await.unwrap();
     assert_eq!(tokens.get(rotated).await.unwrap().unwrap().revoked.unwrap().by, earlier);
     let outcome = tokens.report_leak(&actor(), &LeakedToken::new(reported).unwrap()).await.unwrap();
-    assert!(matches!(outcome, LeakOutcome::Revoked(_)));
+    assert!(matches!(outcome, LeakOutcome::Revoked(_, _)));
     for text in [text, old, reported] {
         assert!(is_revoked(text).await);
     }

@@ -24,7 +24,7 @@ use keyfob::{
     TokenId, TokenKey, TokenRecord, TokenStore,
     record::{Change, Revocation},
     store::{
-        BatchResult, CountQuery, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page, PageSize, ReadResult,
+        BatchResult, CountQuery, IssuerCondition, LastUse, ListQuery, LiveLimit, Page, PageSize, ReadResult,
         RevokeBatch, StoreError,
     },
 };
@@ -139,7 +139,7 @@ impl TokenStore for CountingStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         self.counted().insert(record, limit, issuer).await
@@ -186,6 +186,14 @@ impl TokenStore for CountingStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         self.counted().revoke_family(project, family, revocation).await
+    }
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.counted().revoke_issued_by(project, issuer, revocation).await
     }
     async fn revoke_batch(
         &self,

@@ -15,9 +15,9 @@ use super::turn::lock_turn;
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{and_can_still_work, push_revoked};
+use crate::adapters::sql::write::{InSteps, push_revoked};
 use crate::rules::record::Revocation;
-use crate::store::group::{BatchResult, RevokeGroup};
+use crate::store::group::BatchResult;
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -27,17 +27,20 @@ use crate::words::store_error::StoreError;
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
-    /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work.
+    /// Revokes an owner's or a family's tokens, or what is bound to one, step by step, until a step finds none that can still work.
     ///
     /// Each step takes the turn anew, so that other calls proceed between two: at most one of each process. Other revocations of
     /// this process wait meanwhile.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
-        group: &RevokeGroup,
+        group: &InSteps<'_>,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let left = |sql: &mut Statement| and_can_still_work(&POSTGRES, sql, project, group, revocation.at);
+        let left = |sql: &mut Statement| group.and_left(&POSTGRES, sql, project, revocation.at);
+        // What is bound to a token that has ended is refused already, so nobody needs to be told.
+        let told = [Changed::Project(project)];
+        let told = if matches!(group, InSteps::BoundTo(_)) { &[][..] } else { &told };
         let mut count = 0;
         loop {
             let mut transaction = in_time(self.begin_group(project.as_str())).await?;
@@ -45,7 +48,7 @@ impl PostgresStore {
             loop {
                 let step = in_time(async {
                     let step = revoke_rows(project, revocation, PageSize::MAX, left, &mut transaction).await?;
-                    self.commit_step(&mut transaction, &[Changed::Project(project)]).await?;
+                    self.commit_step(&mut transaction, told).await?;
                     Ok(step)
                 })
                 .await?;

@@ -18,7 +18,7 @@ use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
@@ -51,6 +51,16 @@ impl StoreMaintenance for PostgresStore {
             Ok(BatchResult { count, done })
         })
         .await
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let rows = self.rows(|| planned(query::ended_issuers(&POSTGRES, project, now, most))).await?;
+        rows.iter().map(row::id).collect()
     }
 
     async fn claim_notices(

@@ -24,6 +24,25 @@ macro_rules! by_primary_key {
 }
 pub(super) use by_primary_key;
 
+/// A row and those of the tokens it is bound to, each with what else is to be read beside it. Each is found by the primary key, as
+/// by [`by_primary_key`].
+macro_rules! chain {
+    ($($beside:literal)?) => {
+        concat!(
+            "WITH RECURSIVE chain AS ((SELECT 0 AS depth, ", columns!(), by_primary_key!(), ") UNION ALL \
+             SELECT chain.depth + 1, above.* FROM chain CROSS JOIN LATERAL (SELECT ", columns!(),
+            " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN chain.issuer AND chain.issuer ORDER BY id LIMIT 1) AS above \
+             WHERE chain.bound = 1 AND chain.depth < 4) SELECT ", columns!(), $($beside,)? " FROM chain ORDER BY depth"
+        )
+    };
+}
+pub(super) use chain;
+
+/// A row, and those of the tokens it is bound to.
+pub(super) fn find_chain(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
+    sqlx::query(chain!()).bind(key.project.as_str()).bind(key.id.as_str())
+}
+
 /// The hot path of every verification: static text, prepared once for each connection.
 pub(super) fn find(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());

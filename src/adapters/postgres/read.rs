@@ -17,7 +17,7 @@ use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{key_exists, place_is_left};
-use crate::rules::precondition::OwnerLimit;
+use crate::rules::precondition::LiveLimit;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -60,7 +60,7 @@ impl PostgresStore {
     }
 
     /// Refuses a limited insert that has no place left already, without the project's turn.
-    pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: OwnerLimit) -> Result<(), StoreError> {
+    pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());
         sql.push(", ");

@@ -20,10 +20,13 @@ use super::failure::failed;
 use super::gate::Pass;
 use super::lease::Lease;
 use super::patience::in_time;
-use super::plan::by_primary_key;
+use super::plan::{by_primary_key, chain};
+use super::store::records;
 use crate::adapters::fault::Faults;
-use crate::adapters::sql::row::{self, columns};
-use crate::store::contract::ReadResult;
+use crate::adapters::sql::row::columns;
+use crate::rules::chain::Chain;
+use crate::rules::record::TokenRecord;
+use crate::store::contract::{ChainResult, ReadResult};
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -116,31 +119,46 @@ impl Replica {
             ", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat",
             by_primary_key!()
         );
+        let (mut records, age) = self.recent(key, FIND).await?;
+        Some(ReadResult { record: Some(records.swap_remove(0)), age })
+    }
+
+    /// What it has of a token and of all that it is bound to. If one of these is not there, the primary knows.
+    pub(super) async fn find_chain(&self, key: &TokenKey) -> Option<ChainResult> {
+        const CHAIN: &str = chain!(", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat");
+        let (records, age) = self.recent(key, CHAIN).await?;
+        let (count, chain) = (records.len(), Chain::of(records));
+        let is_whole = chain.next_issuer().is_none() && chain.issuers().count() + 1 == count;
+        is_whole.then_some(ChainResult { chain, age })
+    }
+
+    /// The rows that a standby has for a key, at least one, each read with the beat of the same snapshot; and how old they are.
+    async fn recent(&self, key: &TokenKey, sql: &'static str) -> Option<(Vec<Arc<TokenRecord>>, Duration)> {
         let (asked_for, shown) = (self.asked_for(&key.project), self.shown.load(Ordering::SeqCst));
         if shown == 0 || shown < nanos(asked_for) {
             return None;
         }
-        let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
-        let Some(row) = self.ask(query).await else {
+        let query = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
+        let Some(rows) = self.ask(query).await else {
             // Nobody else waits for it before the next beat says that it is well.
             self.shown.store(0, Ordering::SeqCst);
             return None;
         };
         // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
-        let row = row?;
-        let as_of = self.begun(self.noted(row.try_get("beat").map_err(failed))?)?;
+        let first = rows.first()?;
+        let as_of = self.begun(self.noted(first.try_get("beat").map_err(failed))?)?;
         let age = self.now().saturating_sub(as_of);
         if as_of < asked_for || age > self.most_lag {
             return None;
         }
-        Some(ReadResult { record: Some(Arc::new(self.noted(row::record(&row))?)), age })
+        Some((self.noted(records(rows.iter()))?, age))
     }
 
     /// Asks a standby. One that fails or does not answer in time is noted, because the primary answers in its place.
-    async fn ask(&self, query: Query<'_, Postgres, PgArguments>) -> Option<Option<PgRow>> {
+    async fn ask(&self, query: Query<'_, Postgres, PgArguments>) -> Option<Vec<PgRow>> {
         let answer = tokio::time::timeout(self.most_lag.min(REACH), async {
             let mut standby = Lease::new(self.pool.acquire().await?, Pass::default(), &self.faults);
-            query.fetch_optional(&mut *standby).await
+            query.fetch_all(&mut *standby).await
         });
         let answer = answer.await.map_err(|waited| StoreError::with_source(StoreErrorKind::Unavailable, waited));
         self.noted(answer.and_then(|answer| answer.map_err(failed)))
@@ -208,8 +226,8 @@ impl Replica {
     /// Looks which beat a standby has.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
-        let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.flatten();
-        let beat = seen.and_then(|row| self.noted(row.try_get(0).map_err(failed)));
+        let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();
+        let beat = seen.first().and_then(|row| self.noted(row.try_get(0).map_err(failed)));
         let as_of = beat.and_then(|beat| self.begun(beat));
         self.shown.store(as_of.map_or(0, nanos), Ordering::SeqCst);
     }

@@ -13,17 +13,18 @@ use super::failure::failed;
 use super::handle::PostgresStore;
 use super::lease::{BEGIN, Lease};
 use super::patience::in_time;
-use super::plan::planned;
+use super::plan::{find_chain, planned};
 use super::read::is_there;
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_key, and_left, and_limit};
+use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{LastUse, ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, LastUse, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
@@ -36,7 +37,7 @@ impl TokenStore for PostgresStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         in_time(async {
@@ -84,6 +85,16 @@ impl TokenStore for PostgresStore {
             return Ok(recent);
         }
         self.find_on_primary(key).await.map(ReadResult::now)
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        if let Some(replica) = &self.replica
+            && let Some(recent) = replica.find_chain(key).await
+        {
+            return Ok(recent);
+        }
+        let rows = self.rows(|| find_chain(key)).await?;
+        Ok(ChainResult::now(Chain::of(records(rows.iter())?)))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -141,7 +152,7 @@ impl TokenStore for PostgresStore {
         owner: &OwnerId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        self.revoke_in_steps(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+        self.revoke_in_steps(project, &InSteps::Group(RevokeGroup::Owner(owner.clone())), revocation).await
     }
 
     async fn revoke_family(
@@ -150,7 +161,16 @@ impl TokenStore for PostgresStore {
         family: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        self.revoke_in_steps(project, &RevokeGroup::Family(*family), revocation).await
+        self.revoke_in_steps(project, &InSteps::Group(RevokeGroup::Family(*family)), revocation).await
+    }
+
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &InSteps::BoundTo(issuer), revocation).await
     }
 
     async fn revoke_batch(

@@ -7,13 +7,13 @@ use tokio::time::{Instant, timeout_at};
 use super::failure::corrupt;
 use super::handle::RedisStore;
 use super::patience::{PATIENCE, in_time};
-use super::script::{Act, Answer, BATCH, FINISH, GROUP, ROWS, Word};
+use super::script::{Act, Answer, BATCH, FINISH, GROUP, ISSUED, ROWS, Word};
 use super::store::{refused, with_revocation};
 use super::walk::sortable;
-use crate::rules::record::Revocation;
+use crate::rules::record::{Revocation, TokenRecord};
 use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::PageSize;
-use crate::words::ids::ProjectId;
+use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreError;
 
 /// How long a revocation goes on writing its fence into rows.
@@ -68,6 +68,26 @@ impl RedisStore {
         };
         let act = with_revocation(act, revocation).number(most.get().min(ROWS));
         counted(self.write_behind_fences(project, &act).await?)
+    }
+
+    /// Revokes what is bound to a token, some at a time.
+    pub(super) async fn revoke_bound(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let act = with_revocation(self.act(&ISSUED, project).arg(issuer.as_str()), revocation);
+        let cut = revocation.at.saturating_sub(TokenRecord::REVOCATION_MARGIN);
+        let act = act.number(cut.as_unix_millis()).number(ROWS);
+        let mut count = 0;
+        loop {
+            let step = counted(self.servers.write(&act, self.durability).await?)?;
+            count += step.count;
+            if step.done {
+                return Ok(count);
+            }
+        }
     }
 
     /// Does an operation before which some fences have to be gone. There are seldom any. If there is not time enough to finish

@@ -20,6 +20,9 @@ impl RedisStore {
     pub(super) async fn page(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
         let mut walk = Walk::along(query.project, query.owner.as_ref(), query.order);
+        if let Some(issuer) = &query.issuer {
+            walk.index = format!("issued-{}:{issuer}", query.order);
+        }
         walk.descending = query.descending;
         if let (ListOrder::Expires, Some(time)) = (query.order, query.expires_before) {
             walk.to = format!("({}", sortable(time.as_unix_millis())).into_bytes();

@@ -6,7 +6,7 @@ use super::failure::corrupt;
 use super::group::counted;
 use super::handle::RedisStore;
 use super::list::placed;
-use super::script::{ACKNOWLEDGE, Act, CLAIM, PURGE, ROWS, Word};
+use super::script::{ACKNOWLEDGE, Act, CLAIM, ENDED, PURGE, ROWS, Word};
 use super::store::{projects_key, record_if_any, refused};
 use super::walk::{Walk, sortable};
 use crate::rules::notice_lead::NoticeLead;
@@ -15,7 +15,7 @@ use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::order::ListOrder;
 use crate::store::query::PageSize;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
@@ -37,6 +37,33 @@ impl StoreMaintenance for RedisStore {
     ) -> Result<BatchResult, StoreError> {
         let act = self.act(&PURGE, project).number(ended_before.as_unix_millis()).number(most.get().min(ROWS));
         counted(self.write_behind_fences(project, &act).await?)
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let cut = now.saturating_sub(TokenRecord::REVOCATION_MARGIN).as_unix_millis();
+        let (mut found, mut from) = (Vec::new(), "-".to_owned());
+        loop {
+            let act = self.act(&ENDED, project).arg(&from).number(now.as_unix_millis()).number(cut).number(ROWS);
+            let answer = self.servers.write_to_master(&act).await?.answer;
+            if answer.word != Word::Done {
+                return Err(refused(answer.word));
+            }
+            let mut ids = answer.values().map(|id| redis::from_redis_value::<String>(id).map_err(corrupt));
+            let last = ids.next().unwrap_or_else(|| Err(corrupt("a script answered too few values")))?;
+            for id in ids {
+                found.push(TokenId::new(&id?).map_err(corrupt)?);
+            }
+            if last.is_empty() || found.len() >= most.get() {
+                found.truncate(most.get());
+                return Ok(found);
+            }
+            from = format!("({last}");
+        }
     }
 
     async fn claim_notices(

@@ -29,6 +29,7 @@ macro_rules! scripts {
 
 scripts! {
     FIND = "rows" "find";
+    CHAIN = "rows" "chain";
     PAGE = "rows" "page";
     COUNT = "rows" "count";
     INSERT = "rows" "change" "insert";
@@ -37,6 +38,8 @@ scripts! {
     GROUP = "rows" "change" "group";
     FINISH = "rows" "change" "finish";
     BATCH = "rows" "change" "batch";
+    ISSUED = "rows" "change" "issued";
+    ENDED = "rows" "change" "ended";
     ROTATE = "rows" "change" "rotate";
     TOUCH = "rows" "change" "touch";
     PURGE = "rows" "change" "purge";

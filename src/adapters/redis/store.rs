@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::failure::corrupt;
 use super::handle::RedisStore;
+use super::list::placed;
 use super::patience::in_time;
 use super::row::{self, Field};
-use super::script::{Act, Answer, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
+use super::script::{Act, Answer, CHAIN, FIND, INSERT, REVOKE, ROTATE, TOUCH, UPDATE, Word};
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{LastUse, ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, LastUse, ReadResult, TokenStore};
 use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -25,13 +27,13 @@ impl TokenStore for RedisStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let key = record.key();
         let act = self.act(&INSERT, &key.project).arg(key.id.as_str());
         let act = match limit {
-            Some(OwnerLimit { most, now }) => act.number(most).number(now.as_unix_millis()),
+            Some(LiveLimit { most, now }) => act.number(most).number(now.as_unix_millis()),
             None => act.arg("").arg(""),
         };
         let act = with_fields(with_issuer(act, issuer), row::fields(&record)?);
@@ -53,6 +55,13 @@ impl TokenStore for RedisStore {
 
     async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         self.find(key).await.map(ReadResult::now)
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        let act = CHAIN.on(&key.project).arg(key.id.as_str()).number(Chain::MOST + 1);
+        let rows = self.servers.read(&act).await?.values();
+        let records = rows.map(|row| Ok(Arc::new(placed(key.project, row)?.1)));
+        Ok(ChainResult::now(Chain::of(records.collect::<Result<Vec<_>, StoreError>>()?)))
     }
 
     async fn find_durable(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -100,6 +109,15 @@ impl TokenStore for RedisStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         self.revoke_group(project, &format!("family:{family}"), revocation).await
+    }
+
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_bound(project, issuer, revocation).await
     }
 
     async fn revoke_batch(

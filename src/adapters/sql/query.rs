@@ -1,17 +1,20 @@
 //! The SQL of lists, counts and groups: what [`ListQuery::matches`], [`CountQuery::matches`] and
 //! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::store::Cursor::compare).
 
+use core::time::Duration;
+
 use super::Dialect;
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::notice_lead::NoticeLead;
+use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::group::RevokeGroup;
 use crate::store::maintenance::ProjectsQuery;
 use crate::store::order::ListOrder;
-use crate::store::query::{CountQuery, ListQuery, StatusFilter};
-use crate::words::ids::{KeyNumber, ProjectId};
+use crate::store::query::{CountQuery, ListQuery, PageSize, StatusFilter};
+use crate::words::ids::{KeyNumber, ProjectId, TokenId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
@@ -23,6 +26,9 @@ pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Opt
     let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
     and_project(&mut sql, &query.project);
     and_owner(&mut sql, query.owner.as_ref());
+    if let Some(issuer) = &query.issuer {
+        sql.push(" AND issuer = ").bind(issuer.as_str());
+    }
     and_status(&mut sql, query.status);
     if let Some(part) = &query.name_contains {
         sql.push(" AND ").push(dialect.place_of).push("(name_folded, ").bind(part.as_str()).push(") > 0");
@@ -96,6 +102,37 @@ pub(in crate::adapters) fn and_group(sql: &mut Statement, group: &RevokeGroup) {
         }
         RevokeGroup::KeyNumber(number) => and_key_number(sql, *number),
     }
+}
+
+/// The rows that are bound to a token.
+pub(in crate::adapters) fn and_bound_to(sql: &mut Statement, issuer: &TokenId) {
+    sql.push(" AND bound = 1 AND issuer = ").bind(issuer.as_str());
+}
+
+/// Issuers that have ended, of what can still work by itself ([`StoreMaintenance::ended_issuers`]).
+///
+/// [`StoreMaintenance::ended_issuers`]: crate::store::StoreMaintenance::ended_issuers
+pub(in crate::adapters) fn ended_issuers(
+    dialect: &Dialect,
+    project: &ProjectId,
+    now: Timestamp,
+    most: PageSize,
+) -> Statement {
+    let mut sql = Statement::new("SELECT DISTINCT issuer FROM keyfob_tokens AS below WHERE ");
+    and_project(&mut sql, project);
+    sql.push(" AND bound = 1");
+    and_ends_after(dialect, &mut sql, cut(now));
+    sql.push(" AND NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+    and_project(&mut sql, project);
+    sql.push(" AND id = below.issuer");
+    and_ends_after(dialect, &mut sql, now);
+    sql.push(") LIMIT ").bind(most.get() as i64);
+    sql
+}
+
+/// What ends after this can still work at `now`: what ended at the margin itself is within it.
+pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
+    now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
 
 /// Rows that are not revoked and end by themselves after a time. After `now`, these are the live ones

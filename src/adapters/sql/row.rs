@@ -99,6 +99,15 @@ where
     ProjectId::new(value(row, 0)?).map_err(corrupt)
 }
 
+/// The id of a row that is nothing else.
+pub(in crate::adapters) fn id<'r, R: Row>(row: &'r R) -> Result<TokenId, StoreError>
+where
+    usize: ColumnIndex<R>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
+{
+    TokenId::new(value(row, 0)?).map_err(corrupt)
+}
+
 /// The key of a row of project and id.
 pub(in crate::adapters) fn key<'r, R: Row>(row: &'r R) -> Result<TokenKey, StoreError>
 where

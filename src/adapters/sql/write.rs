@@ -1,14 +1,12 @@
 //! The statements that write.
 
-use core::time::Duration;
-
 use super::Dialect;
-use super::query::{and_ends_after, and_group, and_owner, and_project, millis};
+use super::query::{and_bound_to, and_ends_after, and_group, and_owner, and_project, cut, millis};
 use super::row::columns;
 use super::statement::Statement;
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::precondition::OwnerLimit;
+use crate::rules::precondition::LiveLimit;
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -23,7 +21,7 @@ macro_rules! raised_version {
 
 /// `INSERT … SELECT … WHERE`: only if the owner has a place left. If the key exists, the insert is let through to fail as a
 /// conflict, because that comes before the limit.
-pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: OwnerLimit) {
+pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: LiveLimit) {
     sql.push(" WHERE ");
     key_exists(sql, &record.key());
     sql.push(" OR ");
@@ -36,18 +34,24 @@ pub(in crate::adapters) fn key_exists(sql: &mut Statement, key: &TokenKey) {
     sql.push(")");
 }
 
-/// Whether the record's owner has fewer live tokens than the limit. No more than that are counted.
+/// Whether there are fewer live tokens than the limit, of those that count with the record. No more than that are counted.
 pub(in crate::adapters) fn place_is_left(
     dialect: &Dialect,
     sql: &mut Statement,
     record: &TokenRecord,
-    OwnerLimit { most, now }: OwnerLimit,
+    LiveLimit { most, now }: LiveLimit,
 ) {
     // No table has more rows than that.
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     sql.push("(SELECT count(*) FROM (SELECT 1 FROM keyfob_tokens WHERE ");
     and_project(sql, &record.project);
-    and_owner(sql, Some(&record.owner));
+    match record.bound_to() {
+        Some(issuer) => and_bound_to(sql, &issuer.id),
+        None => {
+            and_owner(sql, Some(&record.owner));
+            sql.push(" AND (bound IS NULL OR bound = 0)");
+        }
+    }
     and_ends_after(dialect, sql, now);
     sql.push(" LIMIT ").bind(most).push(") AS live) < ").bind(most);
 }
@@ -125,19 +129,29 @@ pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, gr
     sql.push(" AND revoked_at IS NULL");
 }
 
-/// The rows of an owner or a family that [can still work](crate::TokenRecord::can_still_work).
-pub(in crate::adapters) fn and_can_still_work(
-    dialect: &Dialect,
-    sql: &mut Statement,
-    project: &ProjectId,
-    group: &RevokeGroup,
-    now: Timestamp,
-) {
-    and_project(sql, project);
-    and_group(sql, group);
-    // What ended at the margin itself is within it.
-    let cut = now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1));
-    and_ends_after(dialect, sql, cut);
+/// Rows that are revoked in steps: those that [can still work](crate::TokenRecord::can_still_work).
+pub(in crate::adapters) enum InSteps<'g> {
+    /// Of an owner or a family.
+    Group(RevokeGroup),
+    /// What is bound to a token.
+    BoundTo(&'g TokenId),
+}
+
+impl InSteps<'_> {
+    pub(in crate::adapters) fn and_left(
+        &self,
+        dialect: &Dialect,
+        sql: &mut Statement,
+        project: &ProjectId,
+        now: Timestamp,
+    ) {
+        and_project(sql, project);
+        match self {
+            Self::Group(group) => and_group(sql, group),
+            Self::BoundTo(issuer) => and_bound_to(sql, issuer),
+        }
+        and_ends_after(dialect, sql, cut(now));
+    }
 }
 
 /// Links a token to its successor.

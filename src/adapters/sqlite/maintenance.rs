@@ -17,7 +17,7 @@ use crate::rules::record::TokenRecord;
 use crate::store::group::BatchResult;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
-use crate::words::ids::{ProjectId, TokenKey};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
@@ -44,6 +44,16 @@ impl StoreMaintenance for SqliteStore {
         let done = none_left(ended, &mut writing.within).await?;
         writing.commit().await?;
         Ok(BatchResult { count, done })
+    }
+
+    async fn ended_issuers(
+        &self,
+        project: &ProjectId,
+        now: Timestamp,
+        most: PageSize,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let query = query::ended_issuers(&SQLITE, project, now, most).query::<Sqlite>();
+        query.fetch_all(&self.pool).await.map_err(failed)?.iter().map(row::id).collect()
     }
 
     async fn claim_notices(

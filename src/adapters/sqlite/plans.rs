@@ -12,7 +12,7 @@ use crate::rules::mint::mint;
 use crate::rules::new_token::NewToken;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::policy::Policy;
-use crate::rules::precondition::OwnerLimit;
+use crate::rules::precondition::LiveLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
@@ -88,7 +88,7 @@ async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() 
     let database = migrated().await;
     let record = record();
     let mut limited = row::insert(&record, None).unwrap();
-    and_limit(&SQLITE, &mut limited, &record, OwnerLimit { most: 50, now: Timestamp::UNIX_EPOCH });
+    and_limit(&SQLITE, &mut limited, &record, LiveLimit { most: 50, now: Timestamp::UNIX_EPOCH });
     let limited = plan(&database, limited).await;
     let walk = "SEARCH keyfob_tokens USING INDEX keyfob_tokens_owner_ends (owner=? AND project=? AND <expr>>?)";
     assert!(limited.contains(walk), "{limited}");

@@ -3,7 +3,7 @@
 //! Statements that write are read to their end, not to their first row: SQLite commits at the end, and a commit that
 //! fails there must not be taken for one.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
@@ -14,11 +14,13 @@ use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_project};
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, and_can_still_work, and_key, and_left, and_limit};
+use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
-use crate::rules::precondition::{IssuerCondition, OwnerLimit};
+use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{LastUse, ReadResult, TokenStore};
+use crate::store::columns::COLUMNS;
+use crate::store::contract::{ChainResult, LastUse, ReadResult, TokenStore};
 use crate::store::cursor::Cursor;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
@@ -31,7 +33,7 @@ impl TokenStore for SqliteStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut sql = row::insert(&record, None)?;
@@ -65,6 +67,24 @@ impl TokenStore for SqliteStore {
 
     async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         self.find(key).await.map(ReadResult::now)
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        static CHAIN: LazyLock<String> = LazyLock::new(|| {
+            let of_issuer: Vec<_> = COLUMNS.iter().map(|column| format!("issuer.{}", column.name)).collect();
+            format!(
+                "WITH RECURSIVE chain AS (SELECT 0 AS depth, {columns} FROM keyfob_tokens WHERE project = $1 AND id = $2 \
+                 UNION ALL SELECT chain.depth + 1, {of_issuer} FROM chain JOIN keyfob_tokens AS issuer \
+                 ON issuer.project = $1 AND issuer.id = chain.issuer WHERE chain.bound = 1 AND chain.depth < {most}) \
+                 SELECT {columns} FROM chain ORDER BY depth",
+                columns = columns!(),
+                of_issuer = of_issuer.join(", "),
+                most = Chain::MOST,
+            )
+        });
+        let query = sqlx::query(CHAIN.as_str()).bind(key.project.as_str()).bind(key.id.as_str());
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        Ok(ChainResult::now(Chain::of(records(rows.iter())?)))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -107,7 +127,7 @@ impl TokenStore for SqliteStore {
         owner: &OwnerId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        self.revoke_in_steps(project, &RevokeGroup::Owner(owner.clone()), revocation).await
+        self.revoke_in_steps(project, &InSteps::Group(RevokeGroup::Owner(owner.clone())), revocation).await
     }
 
     async fn revoke_family(
@@ -116,7 +136,16 @@ impl TokenStore for SqliteStore {
         family: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        self.revoke_in_steps(project, &RevokeGroup::Family(*family), revocation).await
+        self.revoke_in_steps(project, &InSteps::Group(RevokeGroup::Family(*family)), revocation).await
+    }
+
+    async fn revoke_issued_by(
+        &self,
+        project: &ProjectId,
+        issuer: &TokenId,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        self.revoke_in_steps(project, &InSteps::BoundTo(issuer), revocation).await
     }
 
     async fn revoke_batch(
@@ -187,15 +216,15 @@ impl TokenStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Revokes an owner's or a family's tokens step by step, until a step finds none that can still work. Between two steps
+    /// Revokes an owner's or a family's tokens, or what is bound to one, step by step, until a step finds none that can still work. Between two steps
     /// other writers have their turn.
     async fn revoke_in_steps(
         &self,
         project: &ProjectId,
-        group: &RevokeGroup,
+        group: &InSteps<'_>,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let left = |sql: &mut Statement| and_can_still_work(&SQLITE, sql, project, group, revocation.at);
+        let left = |sql: &mut Statement| group.and_left(&SQLITE, sql, project, revocation.at);
         let mut count = 0;
         loop {
             let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;

@@ -478,7 +478,8 @@ impl<S: Store> Service<S> {
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");
                 return (row, if status == Status::Active { passes } else { status.as_str() }.to_owned());
             };
-            let outcome = check(&presented, record.clone(), &Access::to_own_project(&[]), self.first.policy(), now);
+            let outcome =
+                check(&presented, record.clone().into(), &Access::to_own_project(&[]), self.first.policy(), now);
             // No address is given: whose addresses are bounded has passed all that is asked here.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
             (row, rejection.map_or("done", |rejection| rejection.as_str()).to_owned())

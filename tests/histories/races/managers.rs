@@ -14,7 +14,7 @@ use keyfob::{
     TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
     record::RevocationReason,
     rotation::Rotation,
-    store::{DynStore, IssuerCondition, ListQuery, OwnerLimit, PageSize, StoreError, StoreErrorKind},
+    store::{DynStore, IssuerCondition, ListQuery, LiveLimit, PageSize, StoreError, StoreErrorKind},
 };
 
 use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
@@ -82,13 +82,13 @@ impl Conditional {
 
 impl TokenStore for Conditional {
     handed_on!(
-        store: find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, touch_many
+        store: find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, touch_many
     );
 
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         match self.left(record.project, issuer).await {

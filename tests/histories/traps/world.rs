@@ -94,7 +94,7 @@ enum Fault {
 }
 
 impl<S: TokenStore> TokenStore for Between<S> {
-    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
+    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate, touch_many);
 
     async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         self.find(key).await.map(ReadResult::now)
@@ -127,6 +127,15 @@ impl<S: StoreMaintenance> StoreMaintenance for Between<S> {
     ) -> Result<BatchResult, StoreError> {
         self.store.purge(project, ended_before, most).await
     }
+    async fn ended_issuers(
+        &self,
+        project: &keyfob::ProjectId,
+        now: keyfob::Timestamp,
+        most: keyfob::store::PageSize,
+    ) -> Result<Vec<keyfob::TokenId>, keyfob::store::StoreError> {
+        self.store.ended_issuers(project, now, most).await
+    }
+
     async fn claim_notices(
         &self,
         project: &ProjectId,

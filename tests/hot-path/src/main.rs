@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             let (access, policy, now) = (world.access(), Policy::default(), world.clock.now());
             repeat(&|| {
                 let record = Some(Arc::clone(&world.record));
-                black_box(check(black_box(&token), record, &access, &policy, now).expect("it is live"));
+                black_box(check(black_box(&token), record.into(), &access, &policy, now).expect("it is live"));
             });
         }
         "verify" => world.verify(&world.tokens(MemoryStore::new())),

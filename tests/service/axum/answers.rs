@@ -202,7 +202,7 @@ impl TokenStore for Away {
         self.find(key).await.map(ReadResult::now)
     }
 
-    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
+    handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate, touch_many);
 }
 
 async fn keep_the_cause(request: Request, next: Next) -> Response {

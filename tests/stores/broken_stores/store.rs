@@ -9,11 +9,11 @@ use keyfob::{
     OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
     import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore},
     notices::NoticeLead,
-    record::{Change, Metadata, Revocation, RevocationReason},
+    record::{Chain, Change, Issuer, Metadata, Revocation, RevocationReason},
     store::{
-        BatchResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery, OwnerLimit, Page,
-        PageSize, ProjectsQuery, ReadResult, RevokeBatch, RevokeGroup, SortKey, StatusFilter, StatusGroup, StoreError,
-        StoreMaintenance,
+        BatchResult, ChainResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery,
+        LiveLimit, Page, PageSize, ProjectsQuery, ReadResult, RevokeBatch, RevokeGroup, SortKey, StatusFilter,
+        StatusGroup, StoreError, StoreMaintenance,
     },
 };
 use tokio::task::yield_now;
@@ -30,6 +30,7 @@ pub struct BrokenStore {
     rows: Mutex<Rows>,
     /// The answers of `find_recent`, where the fault keeps them.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
+    chains: Mutex<HashMap<TokenKey, ChainResult>>,
     /// How far a revocation of a project's owner is, where the fault keeps that.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
@@ -85,7 +86,13 @@ impl Rows {
 
 impl BrokenStore {
     pub fn without_fault() -> Self {
-        Self { fault: None, rows: Mutex::default(), known: Mutex::default(), cursor: Mutex::default() }
+        Self {
+            fault: None,
+            rows: Mutex::default(),
+            known: Mutex::default(),
+            chains: Mutex::default(),
+            cursor: Mutex::default(),
+        }
     }
 
     pub fn new(fault: Fault) -> Self {
@@ -140,7 +147,7 @@ impl BrokenStore {
     }
 
     /// Whether an insert meets a row that stands in its way.
-    fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
+    fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<LiveLimit>) -> bool {
         let replaced = |other: &TokenRecord| {
             let expired = other.expires_at.is_some_and(|end| end < clock());
             match self.fault {
@@ -166,8 +173,8 @@ impl BrokenStore {
         })
     }
 
-    fn is_full(&self, rows: &Rows, record: &TokenRecord, limit: Option<OwnerLimit>) -> bool {
-        let Some(OwnerLimit { most, now }) = limit else { return false };
+    fn is_full(&self, rows: &Rows, record: &TokenRecord, limit: Option<LiveLimit>) -> bool {
+        let Some(LiveLimit { most, now }) = limit else { return false };
         let counted = |other: &&TokenRecord| {
             let status = other.status(now);
             let live = match self.fault {
@@ -177,8 +184,15 @@ impl BrokenStore {
                 Some(LimitCountsTheExpiredJustThen) => status.is_live() || other.expires_at == Some(now),
                 _ => status.is_live(),
             };
-            live && (self.is(LimitCountsAllOwners) || other.owner == record.owner)
-                && (self.is(LimitCountsAllProjects) || other.project == record.project)
+            let bound_to = record.bound_to().filter(|_| !self.is(LimitOfBoundTokensIsOfTheOwner));
+            let same_owner = self.is(LimitCountsAllOwners) || other.owner == record.owner;
+            let counts = match bound_to {
+                Some(issuer) => other.issuer.is_some_and(|other| {
+                    other.id == issuer.id && (other.bound || self.is(LimitOfBoundTokensCountsTheIndependent))
+                }),
+                None => same_owner && (other.bound_to().is_none() || self.is(LimitOfAnOwnerCountsTheBound)),
+            };
+            live && counts && (self.is(LimitCountsAllProjects) || other.project == record.project)
         };
         rows.records.iter().filter(counted).count() as u64 >= most
     }
@@ -357,7 +371,13 @@ impl BrokenStore {
             Some(used) => used < before,
             None => record.created_at < before && !self.is(ListSkipsTheUnused),
         };
+        let issuer = query.issuer.is_none_or(|id| {
+            record
+                .issuer
+                .is_some_and(|issuer| issuer.id == id && (issuer.bound || !self.is(ListOfIssuedHidesIndependent)))
+        });
         (if both { owner || name } else { owner && name })
+            && issuer
             && query.status.as_ref().is_none_or(|filter| self.is_listed_as(filter, record))
             && query.expires_before.is_none_or(expires)
             && query.last_used_before.is_none_or(used)
@@ -394,7 +414,7 @@ impl TokenStore for BrokenStore {
     async fn insert(
         &self,
         record: TokenRecord,
-        limit: Option<OwnerLimit>,
+        limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Answer<Row> {
         self.forget_absence(&record.key());
@@ -453,6 +473,14 @@ impl TokenStore for BrokenStore {
             return Ok(ReadResult::now(now));
         }
         Ok(ReadResult::now(self.known.lock().unwrap().entry(*key).or_insert(now).clone()))
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Answer<ChainResult> {
+        if self.is(ChainsKeepIssuers) {
+            let now = self.chain(key);
+            return Ok(self.chains.lock().unwrap().entry(*key).or_insert(now).clone());
+        }
+        Ok(self.chain(key))
     }
 
     async fn find_durable(&self, key: &TokenKey) -> Answer<Option<Row>> {
@@ -610,6 +638,25 @@ impl TokenStore for BrokenStore {
         self.revoke_all(project, &RevokeGroup::Family(*family), revocation).await
     }
 
+    async fn revoke_issued_by(&self, project: &ProjectId, issuer: &TokenId, revocation: &Revocation) -> Answer<u64> {
+        let mut rows = self.rows();
+        let of_issuer = |record: &&TokenRecord| {
+            let bound = |other: &Issuer| other.bound || self.is(RevokeIssuedTakesTheIndependent);
+            record.project == *project
+                && record.issuer.as_ref().is_some_and(|other| other.id == *issuer && bound(other))
+                && record.can_still_work(revocation.at)
+                && !(self.is(RevokeIssuedSkipsSuccessors) && record.rotated_from.is_some())
+        };
+        let mut keys: Vec<TokenKey> = rows.records.iter().filter(of_issuer).map(TokenRecord::key).collect();
+        if self.is(RevokeIssuedTakesOneStep) {
+            keys.truncate(PageSize::MAX.get());
+        }
+        for key in &keys {
+            rows.get(key).expect("it was found").revoke(revocation);
+        }
+        Ok(keys.len() as u64)
+    }
+
     async fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -742,6 +789,39 @@ impl TokenStore for BrokenStore {
 }
 
 impl BrokenStore {
+    fn chain(&self, key: &TokenKey) -> ChainResult {
+        let find = |key: &TokenKey| self.rows().find(key).cloned().map(Arc::new);
+        let mut chain = Chain::from(find(key));
+        let is_odd = self.is(ChainsBreakOffWhereARequestIs);
+        while chain.issuers().count() < Chain::MOST {
+            let last = chain.issuers().last().or(chain.record()).cloned();
+            let next = match last {
+                Some(last) if self.is(ChainsGoBeyondTheIndependent) => {
+                    last.issuer.map(|issuer| TokenKey { project: key.project, id: issuer.id })
+                }
+                Some(last) => last.bound_to(),
+                None => None,
+            };
+            let Some(next) = next else { break };
+            if is_odd && chain.record().is_some_and(|record| record.request_id.is_some()) {
+                break;
+            }
+            let mut found = find(&next);
+            if found.is_none() && self.is(ChainsLookElsewhere) {
+                let rows = self.rows();
+                found = rows.records.iter().find(|record| record.id == next.id).cloned().map(Arc::new);
+            }
+            let Some(found) = found else { break };
+            chain.add(found);
+        }
+        if self.is(ChainsStopAtThree) && chain.issuers().count() == Chain::MOST {
+            let issuers: Vec<_> = chain.issuers().take(3).cloned().collect();
+            chain = Chain::from(chain.record().cloned());
+            issuers.into_iter().for_each(|issuer| chain.add(issuer));
+        }
+        ChainResult::now(chain)
+    }
+
     /// Whether a rotation may be: the earlier successor that it takes the place of, if there is one; or there is no row.
     fn judge(
         &self,
@@ -881,6 +961,27 @@ impl StoreMaintenance for BrokenStore {
             _ => size == keys.len(),
         };
         Ok(BatchResult { count, done })
+    }
+
+    async fn ended_issuers(&self, project: &ProjectId, now: Timestamp, most: PageSize) -> Answer<Vec<TokenId>> {
+        let rows = self.rows();
+        let mut found: Vec<TokenId> = Vec::new();
+        for record in rows.records.iter().filter(|record| record.project == *project) {
+            let Some(key) = record.bound_to() else { continue };
+            let left = record.can_still_work(now) || self.is(EndedIssuersHaveNothingLeft);
+            let ended = match rows.find(&key) {
+                Some(issuer) if self.is(EndedIssuersAreNotActive) => issuer.status(now) != Status::Active,
+                Some(issuer) => !issuer.status(now).is_live(),
+                None => !self.is(EndedIssuersAreThere),
+            };
+            if left && ended && !found.contains(&key.id) {
+                found.push(key.id);
+            }
+        }
+        if !self.is(EndedIssuersIgnoreMost) {
+            found.truncate(most.get());
+        }
+        Ok(found)
     }
 
     async fn claim_notices(

@@ -9,7 +9,7 @@ use keyfob::{
     import::{ImportKey, ImportRow, ImportStore},
     mint,
     notices::NoticeLead,
-    record::{AddressRanges, Metadata, RequestId, RevocationReason},
+    record::{AddressRanges, ClientText, ImportScheme, Issuer, Metadata, RequestId, RevocationReason, UsedFrom},
     rotation::Rotation,
     store::{LastUse, postgres::PostgresStore, sqlite::SqliteStore},
 };
@@ -105,11 +105,15 @@ impl World {
             record.grace_until = Some(second.created_at);
             record.notice_lead = Some(NoticeLead::WEEK);
             record.notice_lease_until = Some(second.created_at);
+            record.issuer = Some(Issuer { id: first.id, bound: true });
+            record.import_scheme = Some(ImportScheme::new("blake3", "l=32", b"salt").unwrap());
         });
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
         self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
-        self.store.touch_many(&[LastUse { key, used_at: second.created_at, from: None }]).await.unwrap();
+        let client = ClientText::of_header(b"git");
+        let from = UsedFrom { address: Some("10.0.0.1".parse().unwrap()), client };
+        self.store.touch_many(&[LastUse { key, used_at: second.created_at, from: Some(from) }]).await.unwrap();
         let disabled = keyfob::record::Disabled { at: second.created_at, by: actor() };
         self.store.update(&key, 1, keyfob::record::Change::Disable(disabled)).await.unwrap().unwrap();
         tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await.unwrap();

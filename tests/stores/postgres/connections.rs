@@ -13,7 +13,7 @@ use keyfob::{
     mint,
     record::{Revocation, RevocationReason},
     store::{
-        CountQuery, ListQuery, OwnerLimit, ProjectsQuery, StoreErrorKind, StoreMaintenance, postgres::PostgresStore,
+        CountQuery, ListQuery, LiveLimit, ProjectsQuery, StoreErrorKind, StoreMaintenance, postgres::PostgresStore,
     },
 };
 use sqlx::PgPool;
@@ -151,7 +151,7 @@ async fn a_process_that_is_gone_in_the_middle_of_a_call_does_not_keep_the_turn()
     let (gone, other) = (server.url_by(proxy.port, &url), PostgresStore::connect(&url).await.unwrap());
     let gone = PostgresStore::connect(&gone).await.unwrap();
     other.migrate().await.unwrap();
-    let limit = Some(OwnerLimit { most: 100, now: now() });
+    let limit = Some(LiveLimit { most: 100, now: now() });
     proxy.armed.store(true, Ordering::SeqCst);
     let unknown = gone.insert(record(), limit, None).await.unwrap_err();
     assert_eq!(unknown.kind(), StoreErrorKind::Unavailable);

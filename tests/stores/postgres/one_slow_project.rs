@@ -9,7 +9,7 @@ use keyfob::{
     TokenStore, Tokens, mint,
     record::{Disabled, Revocation, RevocationReason},
     rotation::Rotation,
-    store::{OwnerLimit, PageSize, RevokeGroup, StoreErrorKind, postgres::PostgresStore},
+    store::{LiveLimit, PageSize, RevokeGroup, StoreErrorKind, postgres::PostgresStore},
     tokens::Usage,
 };
 use sqlx::postgres::PgPoolOptions;
@@ -317,7 +317,7 @@ async fn the_limit_counts_just_the_tokens_that_are_live() {
             store.insert(record, None, None).await.unwrap();
         }
     }
-    let limit = |most| Some(OwnerLimit { most, now: now() });
+    let limit = |most| Some(LiveLimit { most, now: now() });
     for most in [0, 1, live] {
         let refused = store.insert(record(&|_| ()), limit(most), None).await.unwrap_err();
         assert_eq!(refused.kind(), StoreErrorKind::Limit, "{most} of {live}");

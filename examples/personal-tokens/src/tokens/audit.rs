@@ -141,7 +141,7 @@ impl EventSink for Audit {
         let (key, actor, detail) = match event {
             // Each pass of a busy token would drown what people did; the last use tells enough.
             Event::Verified { .. } => return,
-            Event::Issued { key, actor } | Event::Changed { key, actor, .. } | Event::Imported { key, actor } => {
+            Event::Issued { key, actor, .. } | Event::Changed { key, actor, .. } | Event::Imported { key, actor } => {
                 (Some(*key), Some(*actor), String::new())
             }
             Event::Rotated { key, successor, grace_until, actor } => {

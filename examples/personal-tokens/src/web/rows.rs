@@ -85,6 +85,7 @@ impl Row {
             Status::NotYetValid => ("Not valid yet", "warn"),
             Status::Pending => ("Waits for confirmation", "warn"),
             Status::Disabled => ("Disabled", "warn"),
+            Status::IssuerEnded => ("Ended with the token that made it", "over"),
             Status::Expired => ("Expired", "over"),
             Status::Lapsed => ("Never confirmed", "over"),
             Status::Rotated => ("Replaced", "over"),

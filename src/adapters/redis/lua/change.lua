@@ -25,7 +25,7 @@ local function read(id)
     row[pairs_of[at]] = pairs_of[at + 1]
   end
   -- As far as the scripts rely on it; the rest is for who is given the row.
-  if not (row.nf and row.ow and row.fa and row.ca and row.ve) or not string.match(row.ve, '^%d+$') then
+  if not (row.nf and row.ow and row.fa and row.ca and row.ve) or (row.bo and not row.is) or not string.match(row.ve, '^%d+$') then
     corrupt()
   end
   for _, number in ipairs({ 'ca', 'co', 'ex', 'gr', 'lu', 'ra', 'no', 'nc' }) do
@@ -58,14 +58,22 @@ local function places(id, row)
   for list, member in pairs(lists) do
     at[P .. list] = { member, '0' }
     at[P .. list .. ':' .. owner] = { member, '0' }
+    if row.is then
+      at[P .. 'issued-' .. list .. ':' .. row.is] = { member, '0' }
+    end
   end
   local ends = earlier(earlier(row.gr, row.co), row.ex)
   if not row.ra then
     at[P .. 'standing:id'] = { id, '0' }
     at[P .. 'standing:created'] = { created, '0' }
     at[P .. 'standing:family:' .. row.fa] = { id, '0' }
-    -- By its first end, so that those that live at a time are counted without a look at one of them.
-    at[P .. 'standing:owner:' .. owner] = { id, ends or '+inf' }
+    -- By its first end, so that those that live at a time are counted without a look at one of them. What is bound counts with
+    -- its issuer, and stands before all times with its owner.
+    local bound = row.bo == '1'
+    at[P .. 'standing:owner:' .. owner] = { id, bound and '-inf' or ends or '+inf' }
+    if bound then
+      at[P .. 'standing:issuer:' .. row.is] = { id, ends or '+inf' }
+    end
   end
   ends = earlier(ends, row.ra)
   if ends then
@@ -165,6 +173,10 @@ local function add(id, row)
     redis.call('HSET', token(id), field, value)
   end
   index(id, nil, row)
+  if row.bo == '1' then
+    -- Taken away by who finds that nothing stands under it any more.
+    redis.call('ZADD', P .. 'issuers', '0', row.is)
+  end
 end
 
 -- The fences that stand in the way of an act on a whole project, for the caller to finish first.

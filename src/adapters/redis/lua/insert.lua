@@ -1,4 +1,4 @@
--- A new row. ARGV: feed, its id, the most live tokens of the owner or nothing, the time to judge them at, the issuer's id and
+-- A new row. ARGV: feed, its id, the most live tokens of its owner or, if it is bound, of its issuer, or nothing; the time to judge them at, the issuer's id and
 -- version or nothing, the row.
 local id, most, now = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', token(id)) == 1 then
@@ -12,7 +12,8 @@ if most ~= '' then
       return fenced()
     end
   end
-  if redis.call('ZCOUNT', P .. 'standing:owner:' .. row.ow, '(' .. now, '+inf') >= tonumber(most) then
+  local group = row.bo == '1' and 'issuer:' .. row.is or 'owner:' .. row.ow
+  if redis.call('ZCOUNT', P .. 'standing:' .. group, '(' .. now, '+inf') >= tonumber(most) then
     return { 'limit' }
   end
 end

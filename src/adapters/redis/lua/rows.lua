@@ -10,7 +10,7 @@ local FIELDS = {
   'px', 'dg', 'na', 'ow', 'ki', 'sc', 'me', 'ad', 'ca', 'cb', 'is', 'bo', 'co', 'nb', 'ex', 'lu', 'ua', 'uc', 'da', 'db',
   'ra', 'rb', 'rr', 'fa', 'rf', 'rt', 'gr', 'rq', 'no', 'nl', 'nc', 'ia', 'ip', 'im', 've',
 }
-local OWNER, REVOKED_AT, FAMILY, NOTICE, LEASES, VERSION = 4, 21, 24, 29, 31, 35
+local OWNER, ISSUER, BOUND, REVOKED_AT, FAMILY, NOTICE, LEASES, VERSION = 4, 11, 12, 21, 24, 29, 31, 35
 
 -- The last notice of a row, as its lead in milliseconds. Rows of the first versions have a word instead, and count no leases.
 local WORDS = { month = '2592000000', week = '604800000', day = '86400000' }

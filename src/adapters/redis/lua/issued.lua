@@ -1,0 +1,17 @@
+-- Revokes some of what is bound to a token and can still work. Nobody is told: its issuer has ended before. ARGV: feed, the issuer's
+-- id, when, why, by whom, the first end of what can still work, the most rows.
+local set, at, reason, by, cut, most = P .. 'standing:issuer:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local ids, rows = redis.call('ZRANGEBYSCORE', set, cut, '+inf', 'LIMIT', 0, most), {}
+for _, id in ipairs(ids) do
+  rows[id] = read(id) or corrupt()
+end
+local revoked = 0
+for id in pairs(rows) do
+  -- Again, with a fence written into it.
+  local row = load(id)
+  if not row.ra then
+    revoke(id, row, at, reason, by)
+    revoked = revoked + 1
+  end
+end
+return { 'done', revoked, redis.call('ZCOUNT', set, cut, '+inf') }

@@ -1,0 +1,205 @@
+//! A token and the tokens that it is bound to.
+
+use std::sync::Arc;
+
+use super::policy::Policy;
+use super::proof::Held;
+use super::record::TokenRecord;
+use super::status::Status;
+use super::view::TokenView;
+use crate::words::ids::{TokenId, TokenKey};
+use crate::words::rejection::Rejection;
+use crate::words::timestamp::Timestamp;
+
+/// A token's record, if there is one, and the records of the tokens that it is bound to, nearest first: what a check judges.
+///
+/// A store fills it: while [`next_issuer`](Self::next_issuer) names a token, it finds that and adds it. A token that is not there is
+/// not added, and the check refuses the chain, because a bound token works only while its issuer does.
+///
+/// ```
+/// use keyfob::{MemoryStore, TokenKey, TokenStore, record::Chain, store::StoreError};
+///
+/// async fn chain(store: &MemoryStore, key: &TokenKey) -> Result<Chain, StoreError> {
+///     let mut chain = Chain::from(store.find(key).await?);
+///     while let Some(issuer) = chain.next_issuer() {
+///         let Some(issuer) = store.find(&issuer).await? else { break };
+///         chain.add(issuer);
+///     }
+///     Ok(chain)
+/// }
+/// ```
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Chain {
+    record: Option<Arc<TokenRecord>>,
+    issuers: Issuers,
+}
+
+/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none, most others to one.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Issuers {
+    nearest: Option<Arc<TokenRecord>>,
+    further: Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST - 1]>>,
+}
+
+impl Issuers {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
+        let further = self.further.iter().flat_map(|further| further.iter().flatten());
+        self.nearest.iter().chain(further)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nearest.is_none()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    fn add(&mut self, issuer: Arc<TokenRecord>) {
+        if self.nearest.is_none() {
+            self.nearest = Some(issuer);
+            return;
+        }
+        let further = self.further.get_or_insert_default();
+        if let Some(place) = further.iter_mut().find(|place| place.is_none()) {
+            *place = Some(issuer);
+        }
+    }
+}
+
+impl Chain {
+    /// The most tokens that one may be bound to, the further ones by the nearer: 4. A policy may allow fewer.
+    pub const MOST: usize = 4;
+
+    /// Puts records into their order, of which the first is the token's own. What is not bound to another of them is left out.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    pub(crate) fn of(records: impl IntoIterator<Item = Arc<TokenRecord>>) -> Self {
+        let mut records = records.into_iter();
+        let mut chain = Self::from(records.next());
+        for issuer in records {
+            if chain.next_issuer() == Some(issuer.key()) {
+                chain.add(issuer);
+            }
+        }
+        chain
+    }
+
+    /// Returns the record of the token itself.
+    pub fn record(&self) -> Option<&Arc<TokenRecord>> {
+        self.record.as_ref()
+    }
+
+    /// Returns the records of the tokens that it is bound to, as far as they are known, nearest first.
+    pub fn issuers(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
+        self.issuers.iter()
+    }
+
+    /// Returns the key of the token that is to be added next: the one that the last one is bound to. `None` if that is bound to
+    /// none, or if there are [4](Self::MOST) already, more than which no policy allows.
+    pub fn next_issuer(&self) -> Option<TokenKey> {
+        if self.issuers.is_empty() {
+            return self.record.as_ref()?.bound_to();
+        }
+        let (count, last) = self.issuers.iter().enumerate().last()?;
+        last.bound_to().filter(|_| count + 1 < Self::MOST)
+    }
+
+    /// Adds the record of the token that [`next_issuer`](Self::next_issuer) names. Beyond the fourth, none is added.
+    pub fn add(&mut self, issuer: Arc<TokenRecord>) {
+        self.issuers.add(issuer);
+    }
+
+    /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
+    /// they keep it from working. `None` if there is no record.
+    pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
+        let record = Arc::clone(self.record.as_ref()?);
+        let status = record.status(now);
+        let held = Held { record, issuers: self.issuers.clone() };
+        let issuers_end = status.is_live() && held.issuers_end(policy, now) == Some(Rejection::IssuerEnded);
+        Some(if issuers_end { Status::IssuerEnded } else { status })
+    }
+
+    /// Returns what may be shown of the token at `now`, with its [status](Self::status).
+    pub fn view(&self, policy: &Policy, now: Timestamp) -> Option<TokenView> {
+        Some(self.record()?.view_as(self.status(policy, now)?))
+    }
+
+    pub(crate) fn into_parts(self) -> (Option<Arc<TokenRecord>>, Issuers) {
+        (self.record, self.issuers)
+    }
+
+    /// Keeps the record only if `wanted` holds for it.
+    pub(crate) fn filter(self, wanted: impl FnOnce(&TokenRecord) -> bool) -> Self {
+        match &self.record {
+            Some(record) if wanted(record) => self,
+            _ => Self::default(),
+        }
+    }
+}
+
+impl From<Option<Arc<TokenRecord>>> for Chain {
+    fn from(record: Option<Arc<TokenRecord>>) -> Self {
+        Self { record, issuers: Issuers::default() }
+    }
+}
+
+impl TokenRecord {
+    /// Returns the key of the token that this one is bound to: it works only while that does.
+    pub fn bound_to(&self) -> Option<TokenKey> {
+        let issuer = self.issuer.filter(|issuer| issuer.bound)?;
+        Some(TokenKey { project: self.project, id: issuer.id })
+    }
+
+    /// Returns whether it is bound to this token.
+    pub(crate) fn is_bound_to(&self, id: &TokenId) -> bool {
+        self.issuer.is_some_and(|issuer| issuer.bound && issuer.id == *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::issuer::Issuer;
+    use crate::rules::sample::{id, record};
+
+    fn bound(own: char, to: char) -> Arc<TokenRecord> {
+        let issuer = Some(Issuer { id: id(to), bound: true });
+        Arc::new(TokenRecord { id: id(own), issuer, ..record() })
+    }
+
+    #[test]
+    fn a_chain_asks_for_each_issuer_until_one_is_bound_to_none() {
+        let mut chain = Chain::from(Some(bound('1', '2')));
+        let mut asked = Vec::new();
+        for next in [bound('2', '3'), bound('3', '4'), Arc::new(TokenRecord { id: id('4'), ..record() })] {
+            asked.push(chain.next_issuer().unwrap().id);
+            chain.add(next);
+        }
+        assert_eq!(asked, [id('2'), id('3'), id('4')]);
+        assert_eq!(chain.next_issuer(), None);
+        assert_eq!(chain.issuers().map(|issuer| issuer.id).collect::<Vec<_>>(), asked);
+    }
+
+    #[test]
+    fn a_chain_without_an_end_stops_at_the_most() {
+        let mut chain = Chain::from(Some(bound('1', '1')));
+        let mut added = 0;
+        while chain.next_issuer().is_some() {
+            chain.add(bound('1', '1'));
+            added += 1;
+        }
+        assert_eq!((added, chain.issuers().count()), (Chain::MOST, Chain::MOST));
+        chain.add(bound('1', '1'));
+        assert_eq!(chain.issuers().count(), Chain::MOST);
+    }
+
+    #[test]
+    fn an_independent_token_asks_for_none() {
+        let issuer = Some(Issuer { id: id('2'), bound: false });
+        let independent = TokenRecord { issuer, ..record() };
+        assert_eq!(Chain::from(Some(Arc::new(independent.clone()))).next_issuer(), None);
+        assert_eq!(Chain::default().next_issuer(), None);
+        assert!(bound('1', '2').is_bound_to(&id('2')) && !bound('1', '2').is_bound_to(&id('3')));
+        assert!(!independent.is_bound_to(&id('2')));
+    }
+}
