@@ -17,21 +17,35 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 impl<S: TokenStore> Cached<S> {
     /// What a verification is answered.
     pub(super) async fn recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        match self.look(key) {
+            Ok(held) => Ok(held),
+            Err(flight) => self.wait_for(key, flight).await,
+        }
+    }
+
+    /// What is held, or else the call of the store to wait for: none if nothing is ever held.
+    #[inline]
+    pub(super) fn look(&self, key: &TokenKey) -> Result<ReadResult, Option<Arc<Flight>>> {
         let cache = &*self.cache;
         if cache.bound.is_zero() {
-            return self.store.find(key).await.map(ReadResult::now);
+            return Err(None);
         }
-        let flight = match cache.shards.look(key, cache.now()) {
+        match cache.shards.look(key, cache.now()) {
             Looked::Held { found, age } => {
                 Counters::add(&cache.counters.hits);
-                return Ok(ReadResult { record: found, age });
+                Ok(ReadResult { record: found, age })
             }
             Looked::Join(flight) => {
                 Counters::add(&cache.counters.joined);
-                flight
+                Err(Some(flight))
             }
-            Looked::Start(flight) => flight,
-        };
+            Looked::Start(flight) => Err(Some(flight)),
+        }
+    }
+
+    pub(super) async fn wait_for(&self, key: &TokenKey, flight: Option<Arc<Flight>>) -> Result<ReadResult, StoreError> {
+        let cache = &*self.cache;
+        let Some(flight) = flight else { return self.store.find(key).await.map(ReadResult::now) };
         let waiting = Waiting { cache, key, flight };
         let answer = waiting.flight.answer.get_or_init(|| self.ask(key, &waiting.flight));
         let Some(answer) = within(self.patience, answer).await else {

@@ -9,7 +9,7 @@ use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
-use crate::store::contract::{LastUse, ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, LastUse, ReadResult, TokenStore};
 use crate::store::group::{BatchResult, RevokeBatch};
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -41,6 +41,18 @@ impl<S: TokenStore> TokenStore for Cached<S> {
 
     async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         self.recent(key).await
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        let ReadResult { record, age } = match self.look(key) {
+            Ok(held) => held,
+            Err(flight) => self.wait_for(key, flight).await?,
+        };
+        let chain = ChainResult { chain: record.into(), age };
+        if chain.chain.next_issuer().is_none() {
+            return Ok(chain);
+        }
+        self.with_issuers(chain).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -208,6 +220,17 @@ impl<S> Cached<S> {
 }
 
 impl<S: TokenStore> Cached<S> {
+    /// Adds the issuers, each as old as its own entry: as old as the oldest, so that the bound holds for all of them.
+    async fn with_issuers(&self, ChainResult { mut chain, mut age }: ChainResult) -> Result<ChainResult, StoreError> {
+        while let Some(issuer) = chain.next_issuer() {
+            let read = self.recent(&issuer).await?;
+            age = age.max(read.age);
+            let Some(issuer) = read.record else { break };
+            chain.add(issuer);
+        }
+        Ok(ChainResult { chain, age })
+    }
+
     /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
     async fn as_told(
         &self,

@@ -34,34 +34,28 @@ pub struct Chain {
     issuers: Issuers,
 }
 
-/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none, most others to one.
+/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none, so that no more than a
+/// pointer is carried along for it.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Issuers {
-    nearest: Option<Arc<TokenRecord>>,
-    further: Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST - 1]>>,
-}
+pub(crate) struct Issuers(Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST]>>);
 
 impl Issuers {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
-        let further = self.further.iter().flat_map(|further| further.iter().flatten());
-        self.nearest.iter().chain(further)
+        self.0.iter().flat_map(|issuers| issuers.iter().flatten())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.nearest.is_none()
+        self.0.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.iter().count()
     }
 
+    /// Adds one behind the others, unless there are four.
     fn add(&mut self, issuer: Arc<TokenRecord>) {
-        if self.nearest.is_none() {
-            self.nearest = Some(issuer);
-            return;
-        }
-        let further = self.further.get_or_insert_default();
-        if let Some(place) = further.iter_mut().find(|place| place.is_none()) {
+        let issuers = self.0.get_or_insert_default();
+        if let Some(place) = issuers.iter_mut().find(|place| place.is_none()) {
             *place = Some(issuer);
         }
     }

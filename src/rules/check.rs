@@ -82,6 +82,7 @@ impl Live {
 }
 
 /// What of a request a token and its issuers do not cover together, in the order of the checks.
+#[inline]
 pub(super) fn limits<P: ProjectRequirement>(
     held: &Held,
     owner: OwnerState,
@@ -90,9 +91,9 @@ pub(super) fn limits<P: ProjectRequirement>(
     let owner = owner.rejection();
     let project = (!access.accepts_project(&held.record.project)).then_some(Rejection::Project);
     let lies_in = |record: &TokenRecord| record.addresses.allow(access.address());
-    let address = (!held.records().all(lies_in)).then_some(Rejection::Address);
+    let address = (!held.all(lies_in)).then_some(Rejection::Address);
     let covers = |record: &TokenRecord| access.scopes().iter().all(|scope| record.scopes.allows(scope));
-    let scope = !held.records().all(covers);
+    let scope = !held.all(covers);
     [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
@@ -197,7 +198,7 @@ impl<P> Verified<P> {
 
     /// Whether it grants this scope too, and each token that it is bound to.
     pub fn allows(&self, scope: &Scope) -> bool {
-        self.held.records().all(|record| record.scopes.allows(scope))
+        self.held.all(|record| record.scopes.allows(scope))
     }
 
     /// The text that the host keeps beside it.

@@ -152,7 +152,7 @@ impl Delegation {
         if let Some(rejection) = held.life(&policy.without_max_unused(), now, |_| LaterUses::default()) {
             return Err(rejection);
         }
-        if !held.records().all(|record| record.scopes.allows(&self.manage)) {
+        if !held.all(|record| record.scopes.allows(&self.manage)) {
             return Err(Rejection::Scope);
         }
         Ok(Self { held, ..self.clone() })
@@ -215,9 +215,9 @@ impl Delegation {
             Err(OutsideIssuer::Project)
         } else if *owner != self.record().owner {
             Err(OutsideIssuer::Owner)
-        } else if !self.held.records().all(|record| record.scopes.covers(scopes)) {
+        } else if !self.held.all(|record| record.scopes.covers(scopes)) {
             Err(OutsideIssuer::Scopes)
-        } else if !self.held.records().all(|record| record.addresses.covers(addresses)) {
+        } else if !self.held.all(|record| record.addresses.covers(addresses)) {
             Err(OutsideIssuer::Addresses)
         } else if !self.may_manage && !self.replaces_itself && scopes.allows(&self.manage) {
             Err(OutsideIssuer::Manage)
@@ -252,8 +252,7 @@ impl Delegation {
 
     /// The addresses of a token that names none: those of the nearest that lie within all others'.
     pub(super) fn addresses(&self) -> AddressRanges {
-        let within_all =
-            |addresses: &&AddressRanges| self.held.records().all(|record| record.addresses.covers(addresses));
+        let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);
         nearest.unwrap_or(&self.record().addresses).clone()
     }

@@ -33,7 +33,14 @@ impl Held {
         core::iter::once(&*self.record).chain(self.issuers.iter().map(Arc::as_ref))
     }
 
+    /// Whether something holds of the record and of each of its issuers. Most tokens have none.
+    #[inline]
+    pub(super) fn all(&self, holds: impl Fn(&TokenRecord) -> bool) -> bool {
+        holds(&self.record) && (self.issuers.is_empty() || self.issuers.iter().all(|issuer| holds(issuer)))
+    }
+
     /// What keeps it from working at `now`, if anything does.
+    #[inline]
     pub(super) fn life(
         &self,
         policy: &Policy,

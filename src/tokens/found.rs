@@ -19,6 +19,8 @@ use crate::words::store_error::StoreError;
 pub(super) struct Found<'a> {
     /// Its parts, unless it is of an earlier system.
     token: Option<PresentedToken<'a>>,
+    /// What it was found by, or has, if it was imported.
+    pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
     pub(super) age: Duration,
@@ -33,13 +35,8 @@ pub(super) enum Ask {
 }
 
 impl Found<'_> {
-    pub(super) fn key(&self) -> Option<TokenKey> {
-        let imported = || self.chain.record().map(|record| record.key());
-        self.token.as_ref().map(PresentedToken::key).or_else(imported)
-    }
-
     pub(super) fn prove(self) -> Result<Proven, Rejection> {
-        let Self { token, digest, chain, age: _ } = self;
+        let Self { token, key: _, digest, chain, age: _ } = self;
         // An imported one is found by its secret, and its text names nothing.
         let names = |record: &TokenRecord| {
             token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
@@ -65,7 +62,7 @@ impl<S: TokenStore> Tokens<S> {
         };
         let failed = |error: StoreError| VerifyError { why: error.into(), key: Some(key), successor: None };
         let ChainResult { chain, age } = found.map_err(failed)?;
-        Ok(Found { digest: *token.digest(), token: Some(token), chain, age })
+        Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
     }
 
     /// A text that is none of ours may be one of an earlier system.
@@ -74,7 +71,10 @@ impl<S: TokenStore> Tokens<S> {
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
-            Ok(Some((digest, record))) => Ok(Found { token: None, digest, chain: record.into(), age: Duration::ZERO }),
+            Ok(Some((digest, record))) => {
+                let key = record.as_ref().map(|record| record.key());
+                Ok(Found { token: None, key, digest, chain: record.into(), age: Duration::ZERO })
+            }
             Ok(None) => Err(rejection.into()),
             Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
         }

@@ -96,10 +96,10 @@ impl Usage {
         match noted.get_mut(&key) {
             // What waits moves along, at no cost: the latest use is written.
             Some(noted) if noted.waits => {
-                if noted.at < now {
-                    noted.at = now;
+                if self.origins && noted.at < now {
                     noted.from = from();
                 }
+                noted.at = noted.at.max(now);
             }
             // Written a short while ago, and read from a cache since.
             Some(noted) if recent(noted.at) => {}

@@ -31,7 +31,7 @@ impl<S: TokenStore> Tokens<S> {
     {
         let outcome = match self.found(token.as_ref(), Ask::Recent).await {
             Ok(found) => {
-                let (key, age) = (found.key(), found.age);
+                let (key, age) = (found.key, found.age);
                 self.judged(key, found.prove(), age, access).await
             }
             Err(error) => Err(error),
