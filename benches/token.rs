@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion};
 use hmac::{Hmac, KeyInit, Mac};
 use keyfob::{
     Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken, ProjectId,
-    Timestamp, TokenKey, TokenStore, Tokens, mint, text::TokenText,
+    Scope, ScopeSet, Timestamp, TokenKey, TokenStore, Tokens, mint, text::TokenText,
 };
 use rand_core::TryRng;
 use sha2::Sha256;
@@ -126,6 +126,21 @@ fn floors(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
+/// A service with a token and one that it issued, and their texts.
+fn issuer_and_bound() -> (Tokens<MemoryStore>, String, String) {
+    let clock = keyfob::clock::FixedClock::new(NOW);
+    let tokens = Tokens::new(keyring(0), MemoryStore::new()).with_clock(clock);
+    let (project, ada) = (ProjectId::new("145").unwrap(), Actor::new("ada").unwrap());
+    let manage = Scope::new("tokens:manage").unwrap();
+    let new = new_token(project).with_scopes(ScopeSet::new("repo:read tokens:manage").unwrap());
+    let plain = ready(tokens.issue(&ada, new)).unwrap().token.expose_secret().to_owned();
+    let verified = ready(tokens.verify(&plain, &Access::to(&project, &[]))).unwrap();
+    let by = verified.delegate(&manage).unwrap();
+    let new = new_token(project).with_scopes(ScopeSet::new("repo:read").unwrap()).within(&by);
+    let bound = ready(tokens.issue(&ada, new)).unwrap().token.expose_secret().to_owned();
+    (tokens, plain, bound)
+}
+
 fn acts(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("act");
     let access = Access::to(&world.project, &[]);
@@ -134,6 +149,12 @@ fn acts(c: &mut Criterion, world: &World) {
     group.bench_function("verify", |b| {
         b.iter(|| ready(world.tokens.verify(black_box(ring.next()), &access)).unwrap());
     });
+
+    // A token that is bound to none, and one that is bound to it: each the only one that is verified, as a hot cache has it.
+    let (tokens, plain, bound) = issuer_and_bound();
+    for (name, text) in [("hot", &plain), ("hot-bound", &bound)] {
+        group.bench_function(name, |b| b.iter(|| ready(tokens.verify(black_box(text), &access)).unwrap()));
+    }
 
     // One wrong character, found by the checksum: the dearest malformed token.
     let mut malformed = world.texts[0];
@@ -222,6 +243,7 @@ fn report(since: std::time::SystemTime) -> Option<()> {
         ("malformed", "HMAC", hmac, 0.5),
         ("forged", "HMAC", hmac, 1.4),
         ("mint", "getrandom + HMAC", getrandom + hmac, 2.0),
+        ("hot-bound", "verify of its issuer, hot", median("act/hot")?, 1.6),
     ] {
         let took = median(&format!("act/{act}"))?;
         println!("| {act} | {took:.0} | {floor} | {:.2} | {most} |", took / ns);

@@ -8,6 +8,8 @@ mod support;
 mod broken_stores;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]
+mod issued;
 #[cfg(all(feature = "postgres", feature = "sqlite"))]
 mod move_to_postgres;
 #[cfg(all(feature = "postgres", feature = "conformance"))]

@@ -31,7 +31,7 @@ use keyfob::{
 /// Before the count: what is done once per process (the dynamic linker, allocations that grow) is over after these.
 const WARM: u32 = 10;
 const CALLS: u32 = 100;
-const STEPS: [&str; 5] = ["parse", "check", "verify", "verify-observed", "verify-cached"];
+const STEPS: [&str; 6] = ["parse", "check", "verify", "verify-observed", "verify-cached", "verify-bound"];
 
 fn main() -> ExitCode {
     let step = std::env::args().nth(1).unwrap_or_default();
@@ -54,6 +54,12 @@ fn main() -> ExitCode {
         "verify-observed" => {
             let tokens = world.tokens(MemoryStore::new()).with_usage(Usage::default()).with_events(Ignored);
             world.verify(&tokens);
+        }
+        "verify-bound" => {
+            let (world, issuer) = world.bound();
+            let store = MemoryStore::new();
+            ready(store.insert(issuer, None, None)).expect("the store is empty");
+            world.verify(&world.tokens(store));
         }
         "verify-cached" => {
             let tokens = world.tokens(Cached::new(MemoryStore::new(), Duration::from_secs(3600)));
@@ -110,6 +116,23 @@ impl World {
             text: issued.token.expose_secret().to_owned(),
             needs: [Scope::new("repo:write").expect("valid")],
         }
+    }
+
+    /// A token that this one, which may issue tokens then, has issued; and the record of this one.
+    fn bound(self) -> (Self, TokenRecord) {
+        let manage = Scope::new("tokens:manage").expect("valid");
+        let mut issuer = (*self.record).clone();
+        issuer.scopes = ScopeSet::new("repo:read repo:write tokens:manage").expect("valid");
+        let store = MemoryStore::new();
+        ready(store.insert(issuer.clone(), None, None)).expect("the store is empty");
+        let tokens = Tokens::new(keyring(), store).with_clock(self.clock.clone());
+        let by = ready(tokens.verify(&self.text, &self.access())).expect("it is live").delegate(&manage);
+        let by = by.expect("it may issue tokens");
+        let new = NewToken::new(issuer.project, issuer.owner.clone(), Name::new("agent").expect("valid"))
+            .with_scopes(ScopeSet::new("repo:read repo:write").expect("valid"))
+            .within(&by);
+        let issued = ready(tokens.issue(&by.actor(), new)).expect("it is within its issuer");
+        (Self { record: issued.record, text: issued.token.expose_secret().to_owned(), ..self }, issuer)
     }
 
     fn access(&self) -> Access<'_> {
