@@ -27,3 +27,4 @@ mod scan;
 mod scanners;
 mod usage;
 mod verbs;
+mod within;
