@@ -22,9 +22,10 @@ pub use crate::rules::lifetimes::Lifetime;
 pub use crate::rules::mint::{Issued, mint};
 pub use crate::rules::new_token::NewToken;
 pub use crate::rules::policy::Policy;
-pub use crate::rules::record::{TokenKind, TokenRecord};
+pub use crate::rules::record::TokenRecord;
 pub use crate::rules::scope::{Scope, ScopeSet};
 pub use crate::rules::status::Status;
+pub use crate::rules::token_kind::TokenKind;
 pub use crate::rules::view::TokenView;
 pub use crate::store::contract::TokenStore;
 pub use crate::store::memory::MemoryStore;
@@ -240,6 +241,7 @@ pub mod store {
     pub(crate) mod query;
     #[cfg(test)]
     pub(crate) mod ready;
+    pub(crate) mod row;
     mod rows;
 
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};

@@ -7,7 +7,8 @@ use super::sample::{
 };
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::precondition::LiveLimit;
-use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenKind, TokenRecord};
+use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
+use crate::rules::token_kind::TokenKind;
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId};

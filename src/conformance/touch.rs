@@ -51,7 +51,9 @@ pub(super) async fn touch_takes_the_latest_of_a_batch<S: TokenStore>(store: &S) 
 pub(super) async fn touch_writes_where_a_use_came_from<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     let from = |address: &str, client: &str| UsedFrom {
-        address: address.parse().ok(),
+        address: Some(address)
+            .filter(|address| !address.is_empty())
+            .map(|address| address.parse().expect("an address")),
         client: ClientText::of_header(client.as_bytes()),
     };
     let sample = record(project)?;

@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use super::policy::Policy;
-use super::proof::Held;
 use super::record::TokenRecord;
-use super::status::Status;
-use super::view::TokenView;
 use crate::words::ids::{TokenId, TokenKey};
-use crate::words::rejection::Rejection;
-use crate::words::timestamp::Timestamp;
 
 /// A token's record, if there is one, and the records of the tokens that it is bound to, nearest first: what a check judges.
 ///
@@ -63,7 +58,7 @@ impl Issuers {
 
 impl Chain {
     /// The most tokens that one may be bound to, the further ones by the nearer: 4. A policy may allow fewer.
-    pub const MOST: usize = 4;
+    pub const MOST: usize = Policy::MAX_DEPTH as usize;
 
     /// Puts records into their order, of which the first is the token's own. What is not bound to another of them is left out.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
@@ -101,21 +96,6 @@ impl Chain {
     /// Adds the record of the token that [`next_issuer`](Self::next_issuer) names. Beyond the fourth, none is added.
     pub fn add(&mut self, issuer: Arc<TokenRecord>) {
         self.issuers.add(issuer);
-    }
-
-    /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
-    /// they keep it from working. `None` if there is no record.
-    pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
-        let record = Arc::clone(self.record.as_ref()?);
-        let status = record.status(now);
-        let held = Held { record, issuers: self.issuers.clone() };
-        let issuers_end = status.is_live() && held.issuers_end(policy, now) == Some(Rejection::IssuerEnded);
-        Some(if issuers_end { Status::IssuerEnded } else { status })
-    }
-
-    /// Returns what may be shown of the token at `now`, with its [status](Self::status).
-    pub fn view(&self, policy: &Policy, now: Timestamp) -> Option<TokenView> {
-        Some(self.record()?.view_as(self.status(policy, now)?))
     }
 
     pub(crate) fn into_parts(self) -> (Option<Arc<TokenRecord>>, Issuers) {

@@ -110,8 +110,8 @@ mod tests {
     use super::*;
     use crate::rules::breach::PolicyBreach;
     use crate::rules::lifetimes::Lifetimes;
-    use crate::rules::record::TokenKind;
     use crate::rules::sample::{DAY, MS, ada, at, disabled, id, record, revoked};
+    use crate::rules::token_kind::TokenKind;
 
     fn judged(record: &TokenRecord, wish: ChangeRequest) -> Result<Option<Change>, ErrorKind> {
         record.judge(wish, &Policy::default(), &ada(), at(0)).map_err(|error| error.kind())

@@ -1,23 +1,19 @@
 //! Tokens that issue tokens.
 
 use core::fmt;
-use core::time::Duration;
 
-use super::address::AddressRanges;
-use super::breach::PolicyBreach;
 use super::chain::Chain;
-use super::error::Error;
 use super::issuer::Issuer;
 use super::outside::LaterUses;
-use super::outside_issuer::OutsideIssuer;
 use super::policy::Policy;
 use super::precondition::IssuerCondition;
 use super::proof::{Held, prove};
-use super::record::{TokenKind, TokenRecord};
-use super::scope::{Scope, ScopeSet};
+use super::record::TokenRecord;
+use super::scope::Scope;
+use super::token_kind::TokenKind;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::rejection::Rejection;
-use crate::words::text::{Actor, Metadata, OwnerId};
+use crate::words::text::{Actor, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 /// Proof that a verified token carries the scope for issuing tokens, which the host names. From
@@ -57,24 +53,24 @@ use crate::words::timestamp::Timestamp;
 /// ```
 #[derive(Clone)]
 pub struct Delegation {
-    held: Held,
+    pub(super) held: Held,
     /// The scope that lets it issue tokens.
-    manage: Scope,
-    kinds: Kinds,
-    any_metadata: bool,
+    pub(super) manage: Scope,
+    pub(super) kinds: Kinds,
+    pub(super) any_metadata: bool,
     /// Whether what it issues may issue tokens too.
-    may_manage: bool,
+    pub(super) may_manage: bool,
     /// Whether what it issues is bound to it.
-    binds: bool,
+    pub(super) binds: bool,
     /// Whether what it is asked for is a successor of itself.
-    replaces_itself: bool,
+    pub(super) replaces_itself: bool,
 }
 
 /// Which kinds of tokens may be issued. Agents always may.
 #[derive(Clone, Copy, Default)]
-struct Kinds {
-    human: bool,
-    service: bool,
+pub(super) struct Kinds {
+    pub(super) human: bool,
+    pub(super) service: bool,
 }
 
 impl Delegation {
@@ -158,103 +154,13 @@ impl Delegation {
         Ok(Self { held, ..self.clone() })
     }
 
-    fn record(&self) -> &TokenRecord {
+    pub(super) fn record(&self) -> &TokenRecord {
         &self.held.record
     }
 
     /// Returns what is written down of it in what it issues.
     pub(super) fn issuer(&self) -> Issuer {
         Issuer { id: self.record().id, bound: self.binds }
-    }
-
-    /// Whether a new token of these is within it.
-    pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata, policy: &Policy) -> Result<(), Error> {
-        let kind_is_allowed = match kind {
-            TokenKind::Human => self.kinds.human,
-            TokenKind::Service => self.kinds.service,
-            TokenKind::Agent => true,
-        };
-        if !kind_is_allowed {
-            Err(OutsideIssuer::Kind.into())
-        } else if !self.any_metadata && *metadata != Metadata::default() {
-            Err(OutsideIssuer::Metadata.into())
-        } else if !self.binds && !self.held.issuers.is_empty() {
-            Err(OutsideIssuer::Independent.into())
-        } else if self.binds && self.held.issuers.len() + 1 > policy.max_depth() {
-            Err(PolicyBreach::ChainTooLong.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether it may rotate this token.
-    pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
-        let issued = old.issuer.is_some_and(|issuer| issuer.id == self.record().id);
-        if old.key() != self.key() && !issued {
-            return Err(self.other_place(old).unwrap_or(OutsideIssuer::NotIssued));
-        }
-        self.admit(&old.project, &old.owner, &old.scopes, &old.addresses)
-    }
-
-    fn other_place(&self, old: &TokenRecord) -> Option<OutsideIssuer> {
-        if old.project != self.record().project {
-            return Some(OutsideIssuer::Project);
-        }
-        (old.owner != self.record().owner).then_some(OutsideIssuer::Owner)
-    }
-
-    /// Whether a token of these is within it and all that it is bound to.
-    pub(super) fn admit(
-        &self,
-        project: &ProjectId,
-        owner: &OwnerId,
-        scopes: &ScopeSet,
-        addresses: &AddressRanges,
-    ) -> Result<(), OutsideIssuer> {
-        if *project != self.record().project {
-            Err(OutsideIssuer::Project)
-        } else if *owner != self.record().owner {
-            Err(OutsideIssuer::Owner)
-        } else if !self.held.all(|record| record.scopes.covers(scopes)) {
-            Err(OutsideIssuer::Scopes)
-        } else if !self.held.all(|record| record.addresses.covers(addresses)) {
-            Err(OutsideIssuer::Addresses)
-        } else if !self.may_manage && !self.replaces_itself && scopes.allows(&self.manage) {
-            Err(OutsideIssuer::Manage)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// For the rotation of this token: the successor of itself may issue tokens as it does, and ends with its lifetime, not with
-    /// the grace that an earlier try of the same rotation has given it.
-    pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
-        Self { replaces_itself: old.key() == self.key(), ..self }
-    }
-
-    fn ends_at(&self) -> Option<Timestamp> {
-        let own = if self.replaces_itself { self.record().expires_at } else { self.record().ends_at() };
-        self.held.issuers.iter().filter_map(|issuer| issuer.ends_at()).chain(own).min()
-    }
-
-    /// Whether a token that ends then does not outlive it.
-    pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), OutsideIssuer> {
-        match self.ends_at() {
-            Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(OutsideIssuer::Expiry),
-            _ => Ok(()),
-        }
-    }
-
-    /// The part of a lifetime from `now` on that ends with it.
-    pub(super) fn shorten(&self, lifetime: Duration, now: Timestamp) -> Duration {
-        self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
-    }
-
-    /// The addresses of a token that names none: those of the nearest that lie within all others'.
-    pub(super) fn addresses(&self) -> AddressRanges {
-        let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
-        let nearest = self.held.records().map(|record| &record.addresses).find(within_all);
-        nearest.unwrap_or(&self.record().addresses).clone()
     }
 }
 
@@ -265,19 +171,20 @@ impl fmt::Debug for Delegation {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod samples {
     use std::sync::Arc;
 
     use super::*;
-    use crate::rules::error_kind::ErrorKind;
-    use crate::rules::sample::{DAY, MS, at, disabled, id, record, revoked};
+    use crate::rules::address::AddressRanges;
+    use crate::rules::sample::{at, id, record};
+    use crate::rules::scope::ScopeSet;
 
-    fn manage() -> Scope {
+    pub(in crate::rules) fn manage() -> Scope {
         Scope::new("tokens:manage").unwrap()
     }
 
     /// An issuing token in 10.0.0.0/8, which ends at `at(0)`.
-    fn issuer() -> TokenRecord {
+    pub(in crate::rules) fn issuer() -> TokenRecord {
         TokenRecord {
             scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
             addresses: AddressRanges::new("10.0.0.0/8").unwrap(),
@@ -288,27 +195,35 @@ mod tests {
     }
 
     /// A token that is bound to [`issuer`], in 10.1.0.0/16, which ends a second later.
-    fn bound() -> TokenRecord {
+    pub(in crate::rules) fn bound() -> TokenRecord {
         let issuer_of = Some(Issuer { id: issuer().id, bound: true });
         let addresses = AddressRanges::new("10.1.0.0/16").unwrap();
         TokenRecord { id: id('2'), issuer: issuer_of, addresses, expires_at: Some(at(1000)), ..issuer() }
     }
 
-    fn chain(records: impl IntoIterator<Item = TokenRecord>) -> Chain {
+    pub(in crate::rules) fn chain(records: impl IntoIterator<Item = TokenRecord>) -> Chain {
         let mut records = records.into_iter().map(Arc::new);
         let mut chain = Chain::from(records.next());
         records.for_each(|issuer| chain.add(issuer));
         chain
     }
 
-    fn delegation_of(records: impl IntoIterator<Item = TokenRecord>) -> Delegation {
+    pub(in crate::rules) fn delegation_of(records: impl IntoIterator<Item = TokenRecord>) -> Delegation {
         let (record, issuers) = chain(records).into_parts();
         Delegation::new(Held { record: record.unwrap(), issuers }, manage())
     }
 
-    fn delegation(issuer: TokenRecord) -> Delegation {
+    pub(in crate::rules) fn delegation(issuer: TokenRecord) -> Delegation {
         delegation_of([issuer])
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{bound, chain, delegation, delegation_of, issuer};
+    use super::*;
+    use crate::rules::scope::ScopeSet;
+    use crate::rules::sample::{MS, at, disabled, id, revoked};
 
     #[test]
     fn it_speaks_for_its_token() {
@@ -320,136 +235,6 @@ mod tests {
         assert_eq!(by.issuer(), Issuer { id: id('1'), bound: true });
         assert_eq!(by.clone().independent().issuer(), Issuer { id: id('1'), bound: false });
         assert_eq!(format!("{by:?}"), format!("Delegation {{ token: \"acme_pat_145_{}\", .. }}", id('1')));
-    }
-
-    #[test]
-    fn a_new_token_is_an_agents_without_metadata_unless_more_is_allowed() {
-        let (none, some) = (Metadata::default(), Metadata::new("{}").unwrap());
-        let outside = |by: &Delegation, kind, metadata: &Metadata| {
-            by.admit_new(kind, metadata, &Policy::default()).map_err(|error| error.kind())
-        };
-        let by = delegation(issuer());
-        let of_kind = |by: &Delegation| TokenKind::ALL.iter().map(|kind| outside(by, *kind, &none).is_ok()).collect();
-        let allowed: Vec<bool> = of_kind(&by);
-        assert_eq!(allowed, [false, false, true], "{:?}", TokenKind::ALL);
-        assert_eq!(outside(&by, TokenKind::Human, &none), Err(ErrorKind::OutsideIssuer(OutsideIssuer::Kind)));
-        assert_eq!(outside(&by, TokenKind::Agent, &some), Err(ErrorKind::OutsideIssuer(OutsideIssuer::Metadata)));
-        let by = by.allow_kind(TokenKind::Service);
-        assert_eq!(of_kind(&by), [false, true, true]);
-        assert_eq!(of_kind(&by.clone().allow_kind(TokenKind::Human).allow_kind(TokenKind::Agent)), [true; 3]);
-        assert_eq!(outside(&by.allow_metadata(), TokenKind::Service, &some), Ok(()));
-    }
-
-    #[test]
-    fn a_chain_is_as_long_as_the_policy_allows_and_stays_bound() {
-        let admitted = |by: Delegation, depth| {
-            let policy = Policy::default().with_max_depth(depth);
-            by.admit_new(TokenKind::Agent, &Metadata::default(), &policy).map_err(|error| error.kind())
-        };
-        let too_long = Err(ErrorKind::Policy(PolicyBreach::ChainTooLong));
-        assert_eq!([0, 1, 2].map(|depth| admitted(delegation(issuer()), depth)), [too_long, Ok(()), Ok(())]);
-        let of_bound = || delegation_of([bound(), issuer()]);
-        assert_eq!([1, 2, 3].map(|depth| admitted(of_bound(), depth)), [too_long, Ok(()), Ok(())]);
-        assert_eq!(admitted(delegation(issuer()).independent(), 0), Ok(()));
-        let independent = Err(ErrorKind::OutsideIssuer(OutsideIssuer::Independent));
-        assert_eq!(admitted(of_bound().independent(), 4), independent);
-    }
-
-    #[test]
-    fn what_it_issues_stays_within_it_and_all_that_it_is_bound_to() {
-        let admitted = |by: &Delegation, project: &str, owner: &str, scopes: &str, addresses: &str| {
-            let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
-            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses)
-        };
-        let by = delegation(issuer());
-        assert_eq!(admitted(&by, "145", "ada", "repo:read", "10.1.0.0/16"), Ok(()));
-        assert_eq!(admitted(&by, "145", "ada", "repo:*", "10.0.0.0/8"), Ok(()));
-        assert_eq!(admitted(&by, "146", "ada", "", "10.0.0.0/8"), Err(OutsideIssuer::Project));
-        assert_eq!(admitted(&by, "145", "bob", "", "10.0.0.0/8"), Err(OutsideIssuer::Owner));
-        assert_eq!(admitted(&by, "145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
-        assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "from anywhere");
-        assert_eq!(admitted(&by, "145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
-        // The one above was narrowed afterwards.
-        let above = TokenRecord {
-            scopes: ScopeSet::new("repo:read tokens:manage").unwrap(),
-            addresses: AddressRanges::new("10.1.2.0/24").unwrap(),
-            ..issuer()
-        };
-        let by = delegation_of([bound(), above]);
-        assert_eq!(admitted(&by, "145", "ada", "repo:read", "10.1.2.0/25"), Ok(()));
-        assert_eq!(admitted(&by, "145", "ada", "repo:write", "10.1.2.0/25"), Err(OutsideIssuer::Scopes));
-        assert_eq!(admitted(&by, "145", "ada", "repo:read", "10.1.0.0/16"), Err(OutsideIssuer::Addresses));
-        assert_eq!(by.addresses().as_str(), "10.1.2.0/24");
-    }
-
-    #[test]
-    fn what_it_issues_may_not_issue_unless_that_is_allowed_whichever_wildcard_grants_it() {
-        for scopes in ["tokens:manage", "tokens:*"] {
-            let by = delegation(TokenRecord { scopes: ScopeSet::new("tokens:*").unwrap(), ..issuer() });
-            let admitted = |by: Delegation| {
-                let scopes = ScopeSet::new(scopes).unwrap();
-                by.admit(&issuer().project, &issuer().owner, &scopes, &issuer().addresses)
-            };
-            assert_eq!(admitted(by.clone()), Err(OutsideIssuer::Manage), "{scopes}");
-            assert_eq!(admitted(by.clone().allow_manage()), Ok(()));
-            assert_eq!(admitted(by.for_rotation_of(&issuer())), Ok(()), "its own successor");
-        }
-    }
-
-    #[test]
-    fn it_rotates_itself_and_what_it_issued() {
-        let by = delegation(issuer());
-        let own = by.clone().for_rotation_of(&issuer());
-        assert_eq!(own.admit_rotation(&issuer()), Ok(()));
-        let scopes = ScopeSet::new("repo:read").unwrap();
-        for bound in [true, false] {
-            let issued = TokenRecord {
-                id: id('2'),
-                issuer: Some(Issuer { id: id('1'), bound }),
-                scopes: scopes.clone(),
-                ..issuer()
-            };
-            assert_eq!(by.admit_rotation(&issued), Ok(()));
-            let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
-            assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
-        }
-        // The name of its maker is no proof: a host may let a token be its own maker's.
-        let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
-        assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
-        let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
-        assert_eq!(by.admit_rotation(&of_another), Err(OutsideIssuer::NotIssued));
-        let elsewhere = TokenRecord { project: "146".parse().unwrap(), ..another.clone() };
-        assert_eq!(by.admit_rotation(&elsewhere), Err(OutsideIssuer::Project));
-        let of_bob = TokenRecord { owner: "bob".parse().unwrap(), ..another };
-        assert_eq!(by.admit_rotation(&of_bob), Err(OutsideIssuer::Owner));
-    }
-
-    #[test]
-    fn what_it_makes_does_not_outlive_it_or_what_it_is_bound_to() {
-        for by in [delegation(issuer()), delegation_of([bound(), issuer()])] {
-            assert_eq!(by.admit_expiry(Some(at(-1))), Ok(()));
-            assert_eq!(by.admit_expiry(Some(at(0))), Ok(()));
-            assert_eq!(by.admit_expiry(Some(at(1))), Err(OutsideIssuer::Expiry));
-            assert_eq!(by.admit_expiry(None), Err(OutsideIssuer::Expiry));
-            assert_eq!(by.shorten(DAY, at(0).saturating_sub(2 * DAY)), DAY);
-            assert_eq!(by.shorten(DAY, at(0).saturating_sub(DAY)), DAY);
-            assert_eq!(by.shorten(DAY, at(0).saturating_sub(DAY - MS)), DAY - MS);
-        }
-        let endless = delegation(TokenRecord { expires_at: None, ..issuer() });
-        assert_eq!(endless.admit_expiry(None), Ok(()));
-        assert_eq!(endless.shorten(DAY, at(0)), DAY);
-    }
-
-    #[test]
-    fn only_its_own_successor_may_outlive_its_grace() {
-        let issuer = TokenRecord { grace_until: Some(at(-5)), ..issuer() };
-        let by = delegation(issuer.clone());
-        assert_eq!(by.admit_expiry(Some(at(-4))), Err(OutsideIssuer::Expiry));
-        let own = by.clone().for_rotation_of(&issuer);
-        assert_eq!(own.admit_expiry(Some(at(-4))), Ok(()));
-        assert_eq!(own.admit_expiry(Some(at(1))), Err(OutsideIssuer::Expiry));
-        let other = by.for_rotation_of(&TokenRecord { id: id('2'), ..issuer });
-        assert_eq!(other.admit_expiry(Some(at(-4))), Err(OutsideIssuer::Expiry));
     }
 
     #[test]

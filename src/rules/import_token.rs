@@ -2,8 +2,9 @@
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
-use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
+use super::record::{Disabled, Revocation, TokenRecord};
 use super::scope::ScopeSet;
+use super::token_kind::TokenKind;
 use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};

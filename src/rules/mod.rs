@@ -5,6 +5,7 @@ pub(crate) mod acting;
 pub(crate) mod address;
 pub(crate) mod breach;
 pub(crate) mod chain;
+mod chain_status;
 pub(crate) mod challenge;
 pub(crate) mod change;
 pub(crate) mod change_request;
@@ -35,4 +36,6 @@ pub(crate) mod scope;
 #[cfg(feature = "serde")]
 mod seconds;
 pub(crate) mod status;
+pub(crate) mod token_kind;
 pub(crate) mod view;
+mod within;

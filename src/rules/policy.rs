@@ -3,10 +3,9 @@
 use core::time::Duration;
 
 use super::breach::PolicyBreach;
-use super::chain::Chain;
 use super::error::Error;
 use super::lifetimes::{Lifetime, Lifetimes};
-use super::record::TokenKind;
+use super::token_kind::TokenKind;
 use crate::words::timestamp::Timestamp;
 
 /// The longest grace of a rotated token unless the policy says otherwise.
@@ -68,6 +67,9 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The most that [`with_max_depth`](Self::with_max_depth) takes.
+    pub const MAX_DEPTH: u8 = 4;
+
     /// How long tokens of one kind may live.
     #[must_use]
     pub fn with_lifetimes(self, kind: TokenKind, lifetimes: Lifetimes) -> Self {
@@ -117,10 +119,10 @@ impl Policy {
 
     /// How many tokens stand at most between a token and one that is bound to none, that one among them: 1 unless it is set, so
     /// that what a token issued issues none that are bound to it. 0 refuses every bound token; more than
-    /// [4](crate::record::Chain::MOST) is 4.
+    /// [4](Self::MAX_DEPTH) is 4.
     #[must_use]
     pub fn with_max_depth(self, max_depth: u8) -> Self {
-        Self { max_depth: max_depth.min(Chain::MOST as u8), ..self }
+        Self { max_depth: max_depth.min(Self::MAX_DEPTH), ..self }
     }
 
     /// Refuses a token that was not used for this long. It counts from the latest of its creation, its `not_before` and its
@@ -164,7 +166,7 @@ impl Policy {
 
     /// How many tokens stand at most between a token and one that is bound to none, that one among them.
     pub fn max_depth(&self) -> usize {
-        usize::from(self.max_depth).min(Chain::MOST)
+        usize::from(self.max_depth.min(Self::MAX_DEPTH))
     }
 
     /// How long a token may lie unused.

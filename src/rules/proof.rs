@@ -60,7 +60,8 @@ impl Held {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            let Some(key) = record.bound_to() else { return None };
+            // One that is bound to none ends the chain, with which nothing is wrong.
+            let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {
                 return Some(Rejection::Policy);

@@ -5,6 +5,7 @@ use super::import_scheme::ImportScheme;
 use super::issuer::Issuer;
 use super::notice_lead::NoticeLead;
 use super::scope::ScopeSet;
+use super::token_kind::TokenKind;
 use crate::words::digest::Digest;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 #[cfg(feature = "serde")]
@@ -290,20 +291,6 @@ pub struct Revocation {
     /// Why.
     pub reason: RevocationReason,
 }
-
-/// Who holds the token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum TokenKind {
-    /// A person, their scripts and editors.
-    #[default]
-    Human,
-    /// A service that no person stands behind.
-    Service,
-    /// A program that acts for a person for a while: an AI agent, an editor, a CI job.
-    Agent,
-}
-
-word_type!(TokenKind { Human = "human", Service = "service", Agent = "agent" });
 
 /// Why a token was revoked: the reasons of RFC 5280 section 5.3.1 that fit a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

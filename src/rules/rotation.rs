@@ -166,9 +166,9 @@ mod tests {
     use crate::rules::issuer::Issuer;
     use crate::rules::lifetimes::Lifetimes;
     use crate::rules::outside_issuer::OutsideIssuer;
-    use crate::rules::record::TokenKind;
     use crate::rules::sample::{DAY, MS, ada, at, disabled, id, keyring, record, revoked};
     use crate::rules::scope::{Scope, ScopeSet};
+    use crate::rules::token_kind::TokenKind;
 
     fn rotated(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Result<PreparedRotation, ErrorKind> {
         rotate(&keyring(), policy, old, rotation, &ada(), at(0)).map_err(|error| error.kind())

@@ -2,9 +2,10 @@
 
 use super::address::AddressRanges;
 use super::issuer::Issuer;
-use super::record::{Disabled, Revocation, TokenKind, TokenRecord};
+use super::record::{Disabled, Revocation, TokenRecord};
 use super::scope::ScopeSet;
 use super::status::Status;
+use super::token_kind::TokenKind;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;

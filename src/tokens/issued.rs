@@ -70,8 +70,8 @@ impl<S: TokenStore> Tokens<S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes what is bound to tokens that have ended, in all projects, and gives how many: book-keeping, because these tokens
-    /// are refused from the moment on at which their issuer ends. [`purge`](Self::purge) does it first. No cache is told.
+    /// Revokes what is bound to tokens that have ended, in all projects, and returns how many that were. It is book-keeping: these
+    /// tokens are refused from the moment on at which their issuer ends. [`purge`](Self::purge) does it first. No cache is told.
     ///
     /// The actor of each revocation is the one of its issuer's; where the issuer ended by time or is purged, the issuer.
     ///

@@ -15,7 +15,7 @@ use keyfob::{
     policy::Lifetimes,
     record::{AddressRanges, Metadata, Narrowing, RevocationReason},
     rotation::Rotation,
-    store::{ListQuery, PageSize, StatusFilter},
+    store::{ListQuery, PageSize},
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -180,7 +180,8 @@ async fn a_postgres_database_plain_and_partitioned() {
         }
         let (one, other) = (PostgresStore::connect(&url).await.unwrap(), PostgresStore::connect(&url).await.unwrap());
         let (first, second) = tokio::join!(one.migrate(), other.migrate());
-        (first.unwrap(), second.unwrap());
+        first.unwrap();
+        second.unwrap();
         one.migrate().await.unwrap();
         is_as_it_was(other, &old, now).await;
     }

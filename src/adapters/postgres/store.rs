@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::changed::Changed;
@@ -17,7 +16,7 @@ use super::plan::{find_chain, planned};
 use super::read::is_there;
 use crate::adapters::sql::POSTGRES;
 use crate::adapters::sql::query::{self, and_project};
-use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
 use crate::rules::chain::Chain;
@@ -326,10 +325,6 @@ pub(super) async fn changed(
 ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let rows = planned(sql).fetch_all(connection).await.map_err(failed)?;
     Ok(records(rows.iter())?.pop())
-}
-
-pub(super) fn records<'r>(rows: impl Iterator<Item = &'r PgRow>) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-    rows.map(|row| row::record(row).map(Arc::new)).collect()
 }
 
 /// Whether no row meets the conditions any more.

@@ -1,12 +1,14 @@
 //! A record as a row, and back.
 
+use std::sync::Arc;
+
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use super::statement::{Statement, Value};
 use crate::rules::record::TokenRecord;
-pub(in crate::adapters) use crate::store::columns::corrupt;
 use crate::store::columns::{COLUMNS, ColumnKind, ColumnValue};
 use crate::store::import::ImportKey;
+pub(in crate::adapters) use crate::store::row::corrupt;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::used_from::{ClientText, UsedFrom};
@@ -82,6 +84,19 @@ where
     usize: ColumnIndex<R>,
 {
     row.try_get(at).map_err(corrupt)
+}
+
+/// The records of rows of [`columns!`].
+pub(in crate::adapters) fn records<'r, R: Row>(
+    rows: impl IntoIterator<Item = &'r R>,
+) -> Result<Vec<Arc<TokenRecord>>, StoreError>
+where
+    usize: ColumnIndex<R>,
+    Option<&'r str>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<&'r [u8]>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    rows.into_iter().map(|row| record(row).map(Arc::new)).collect()
 }
 
 /// The two columns of where a use came from.

@@ -6,10 +6,10 @@ use sqlx::Sqlite;
 
 use super::failure::failed;
 use super::handle::SqliteStore;
-use super::store::{changed, execute, none_left, records};
+use super::store::{changed, execute, none_left};
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_due, and_project};
-use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended};
 use crate::rules::notice_lead::NoticeLead;

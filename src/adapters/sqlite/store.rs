@@ -5,14 +5,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
 use super::failure::failed;
 use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
 use crate::adapters::sql::query::{self, and_project};
-use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
 use crate::rules::chain::Chain;
@@ -285,10 +284,6 @@ pub(super) async fn changed(
 ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     let rows = sql.query::<Sqlite>().fetch_all(connection).await.map_err(failed)?;
     Ok(records(rows.iter())?.pop())
-}
-
-pub(super) fn records<'r>(rows: impl Iterator<Item = &'r SqliteRow>) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-    rows.map(|row| row::record(row).map(Arc::new)).collect()
 }
 
 /// Whether no row meets the conditions any more.

@@ -1,0 +1,61 @@
+//! What a token is, its issuers counted in.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::policy::Policy;
+use super::proof::Held;
+use super::status::Status;
+use super::view::TokenView;
+use crate::words::rejection::Rejection;
+use crate::words::timestamp::Timestamp;
+
+impl Chain {
+    /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
+    /// they keep it from working. `None` if there is no record.
+    pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
+        let record = Arc::clone(self.record()?);
+        let status = record.status(now);
+        let (_, issuers) = self.clone().into_parts();
+        let held = Held { record, issuers };
+        let issuers_end = status.is_live() && held.issuers_end(policy, now) == Some(Rejection::IssuerEnded);
+        Some(if issuers_end { Status::IssuerEnded } else { status })
+    }
+
+    /// Returns what may be shown of the token at `now`, with its [status](Self::status).
+    pub fn view(&self, policy: &Policy, now: Timestamp) -> Option<TokenView> {
+        Some(self.record()?.view_as(self.status(policy, now)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::delegation::samples::{bound, chain, issuer};
+    use crate::rules::record::TokenRecord;
+    use crate::rules::sample::{at, disabled, revoked};
+
+    #[test]
+    fn a_live_token_has_ended_with_its_issuer() {
+        let policy = Policy::default();
+        let status = |records: Vec<TokenRecord>| chain(records).status(&policy, at(-1));
+        assert_eq!(status(vec![]), None);
+        assert_eq!(status(vec![issuer()]), Some(Status::Active));
+        assert_eq!(status(vec![bound(), issuer()]), Some(Status::Active));
+        assert_eq!(status(vec![bound()]), Some(Status::IssuerEnded), "it is not there");
+        let ended = || TokenRecord { disabled: disabled(), ..issuer() };
+        assert_eq!(status(vec![bound(), ended()]), Some(Status::IssuerEnded));
+        let both = vec![TokenRecord { revoked: revoked(), ..bound() }, ended()];
+        assert_eq!(status(both), Some(Status::Revoked), "its own end comes first");
+        let stopped = vec![TokenRecord { disabled: disabled(), ..bound() }, ended()];
+        assert_eq!(status(stopped), Some(Status::IssuerEnded));
+        let view = chain([bound(), ended()]).view(&policy, at(-1)).unwrap();
+        assert_eq!((view.id, view.status), (bound().id, Status::IssuerEnded));
+    }
+
+    #[test]
+    fn the_rule_on_disuse_ends_no_issuer() {
+        let policy = Policy::default().with_max_unused(crate::rules::sample::MS);
+        assert_eq!(chain([bound(), issuer()]).status(&policy, at(-1)), Some(Status::Active));
+    }
+}
