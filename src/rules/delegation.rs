@@ -222,8 +222,8 @@ pub(super) mod samples {
 mod tests {
     use super::samples::{bound, chain, delegation, delegation_of, issuer};
     use super::*;
-    use crate::rules::scope::ScopeSet;
     use crate::rules::sample::{MS, at, disabled, id, revoked};
+    use crate::rules::scope::ScopeSet;
 
     #[test]
     fn it_speaks_for_its_token() {

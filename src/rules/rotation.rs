@@ -78,7 +78,7 @@ pub struct PreparedRotation {
 /// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
 ///
 /// The host must decide in that transaction what needs other rows, with [`TokenRecord::may_rotate`]: a token is not rotated
-/// while its own predecessor is in grace. Within a [`Delegation`], also the manager's [condition](Delegation::condition).
+/// while its own predecessor is in grace. Within a [`Delegation`], also the issuing token's [condition](Delegation::condition).
 ///
 /// # Errors
 /// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active, and [`ErrorKind::AlreadyRotated`] if it

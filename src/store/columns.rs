@@ -44,7 +44,7 @@ macro_rules! columns {
     ($($name:literal $kind:ident $optional:literal;)+) => {
         /// The columns of a record, in the order of [`TokenRecord::to_columns`] and [`TokenRecord::from_columns`].
         ///
-        /// A store that searches or sorts by name keeps [`Name::folded`] beside them, because engines fold differently.
+        /// A store that searches or sorts by name keeps [`Name::folded`](crate::Name::folded) beside them, because engines fold differently.
         pub const COLUMNS: [Column; TokenRecord::COLUMNS] =
             [$(Column { name: $name, kind: ColumnKind::$kind, optional: $optional }),+];
     };

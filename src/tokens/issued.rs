@@ -1,5 +1,7 @@
 //! What a token has issued: revoked once it has ended.
 
+use std::collections::BTreeSet;
+
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
@@ -30,15 +32,17 @@ impl<S: TokenStore> Tokens<S> {
         revocation: &Revocation,
     ) -> Result<IssuedTokens, Error> {
         let mut issued = IssuedTokens::default();
-        let mut left = vec![key.id];
+        let (mut left, mut seen) = (vec![key.id], BTreeSet::from([key.id]));
         while let Some(id) = left.pop() {
             let mut query = ListQuery { issuer: Some(id), most: PageSize::MAX, ..ListQuery::new(key.project) };
             loop {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
                     if record.is_bound_to(&id) {
-                        // Each is below the one before, and a chain is short: what no policy allowed ends here.
-                        left.push(record.id);
+                        // Each once: in rows that somebody has forged, a token may stand below itself.
+                        if seen.insert(record.id) {
+                            left.push(record.id);
+                        }
                     } else if record.status(revocation.at).is_live() {
                         issued.independent_still_working += 1;
                     }
@@ -91,11 +95,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         let mut count = 0;
         loop {
             let at = self.clock.now();
-            let ended = self.store.ended_issuers(project, at, PageSize::MAX).await?;
-            if ended.is_empty() {
-                return Ok(count);
-            }
-            for id in ended {
+            let before = count;
+            for id in self.store.ended_issuers(project, at, PageSize::MAX).await? {
                 let issuer = self.store.find(&TokenKey { project: *project, id }).await?;
                 let revoked = issuer.as_ref().and_then(|issuer| issuer.revoked.clone());
                 let by_time = || Revocation {
@@ -106,6 +107,136 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
                 let revocation = Revocation { at, ..revoked.unwrap_or_else(by_time) };
                 count += self.revoke_issued(&revocation.by, project, &id, &revocation).await?;
             }
+            // None was named, or others have revoked what was.
+            if count == before {
+                return Ok(count);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::access::Access;
+    use crate::rules::error_kind::ErrorKind;
+    use crate::rules::issuer::Issuer;
+    use crate::rules::record::TokenRecord;
+    use crate::rules::sample::{DAY, ada};
+    use crate::rules::scope::{Scope, ScopeSet};
+    use crate::store::ready::now;
+    use crate::tokens::report_leak::LeakOutcome;
+    use crate::tokens::sample::{World, project, ring};
+    use crate::words::ids::KeyNumber;
+    use crate::words::leaked::LeakedToken;
+
+    /// A token that may issue tokens: its text and key.
+    fn issuer(world: &World) -> (String, TokenKey) {
+        let new = crate::NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
+        let issued = world.issued_as(new.with_scopes(ScopeSet::new("user tokens:manage").unwrap()));
+        (issued.token.expose_secret().to_owned(), issued.record.key())
+    }
+
+    /// A token that another issues.
+    fn issued(world: &World, (text, _): &(String, TokenKey), bound: bool) -> (String, TokenKey) {
+        let project = project("145");
+        let verified = now(world.tokens.verify(text, &Access::to(&project, &[]))).unwrap();
+        let by = verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap().allow_manage();
+        let by = if bound { by } else { by.independent() };
+        let new = crate::NewToken::new(project, "ada".parse().unwrap(), "agent".parse().unwrap());
+        let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap()).within(&by);
+        let issued = world.issued_as(new);
+        (issued.token.expose_secret().to_owned(), issued.record.key())
+    }
+
+    fn deep() -> World {
+        World::new().with(|tokens| tokens.with_policy(crate::Policy::default().with_max_depth(3)))
+    }
+
+    fn report(world: &World, (text, _): &(String, TokenKey)) -> LeakOutcome {
+        now(world.tokens.report_leak(&ada(), &LeakedToken::new(text.as_str()).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_report_ends_the_whole_tree_and_counts_what_works_on() {
+        let world = deep();
+        let root = issuer(&world);
+        let (child, _) = (issued(&world, &root, true), issued(&world, &root, true));
+        issued(&world, &issued(&world, &child, true), true);
+        issued(&world, &root, false);
+        let all = IssuedTokens { bound_ended: 4, independent_still_working: 1 };
+        assert_eq!(report(&world, &root).issued(), all);
+        assert_eq!(world.heard(), ["revoked", "leaked", "issued_revoked", "issued_revoked", "issued_revoked"]);
+        let again = IssuedTokens { bound_ended: 0, independent_still_working: 1 };
+        assert_eq!(report(&world, &root).issued(), again);
+        assert_eq!(report(&world, &child).issued(), IssuedTokens::default());
+        assert_eq!(world.stored(&child.1).revoked.clone().unwrap().reason, RevocationReason::KeyCompromise);
+    }
+
+    #[test]
+    fn a_tree_that_somebody_has_forged_has_an_end() {
+        let world = deep();
+        let root = issuer(&world);
+        let child = issued(&world, &root, true);
+        let below = |key: TokenKey, id: TokenId| {
+            let issuer = Some(Issuer { id, bound: true });
+            let record = TokenRecord { issuer, ..TokenRecord::clone(&world.stored(&key)) };
+            world.store.rows.replace(record);
+        };
+        below(root.1, child.1.id);
+        assert_eq!(report(&world, &root).issued().bound_ended, 1, "the other one is the token itself");
+        below(child.1, child.1.id);
+        assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_lost_its_issuer_is_revoked_level_by_level() {
+        let world = deep();
+        let root = issuer(&world);
+        let child = issued(&world, &root, true);
+        let grandchild = issued(&world, &child, true);
+        let independent = issued(&world, &root, false);
+        assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 0);
+        now(world.tokens.disable(&ada(), &root.1)).unwrap();
+        assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 0, "it may be enabled again");
+        now(world.tokens.revoke(&"bob".parse().unwrap(), &root.1, RevocationReason::Superseded)).unwrap();
+        world.heard();
+        assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 2);
+        assert_eq!(world.heard(), ["issued_revoked", "issued_revoked"]);
+        let revoked = world.stored(&grandchild.1).revoked.clone().unwrap();
+        assert_eq!((revoked.by.as_str(), revoked.reason), ("bob", RevocationReason::Superseded));
+        assert_eq!(world.stored(&independent.1).revoked, None);
+        assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 0);
+        world.take_down("145");
+        assert_eq!(now(world.tokens.revoke_orphans()).map_err(|error| error.kind()), Err(ErrorKind::Partial));
+    }
+
+    #[test]
+    fn what_ended_by_time_names_the_issuer() {
+        let world = World::new();
+        let root = issuer(&world);
+        let child = issued(&world, &root, true);
+        let grace = crate::rotation::Rotation::with_grace(core::time::Duration::from_secs(60));
+        now(world.tokens.rotate(&ada(), &root.1, grace)).unwrap();
+        world.advance(core::time::Duration::from_secs(60));
+        assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 0, "it is no purge of a row");
+        let revoked = world.stored(&child.1).revoked.clone().unwrap();
+        assert_eq!(revoked.by.as_str(), format!("token {}", root.1.id));
+        assert_eq!(revoked.reason, RevocationReason::CessationOfOperation);
+    }
+
+    #[test]
+    fn what_ended_with_its_issuer_keeps_no_key_and_gets_no_notice() {
+        let number = KeyNumber::new(1).unwrap();
+        let old = World::over(std::sync::Arc::default(), ring(&[1]));
+        let root = issuer(&old);
+        issued(&old, &root, true);
+        let world = World::over(old.store, ring(&[1, 2]));
+        // Its own notice of the last day is due after this, and its issuer's not.
+        now(world.tokens.disable(&ada(), &root.1)).unwrap();
+        assert_eq!(now(world.tokens.key_use(number)).unwrap().live, 2);
+        now(world.tokens.revoke(&ada(), &root.1, RevocationReason::default())).unwrap();
+        assert_eq!(now(world.tokens.key_use(number)).unwrap().live, 1);
+        assert!(now(world.tokens.retire_key(number)).is_ok());
     }
 }

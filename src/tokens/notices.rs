@@ -2,11 +2,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::rules::notice_lead::NoticeLead;
+use crate::rules::status::Status;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -42,7 +44,7 @@ impl fmt::Display for NoticeId {
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Claims notices that are due, in all projects, at most `most`. Send each, then [acknowledge](Self::acknowledge_notice) it; one
     /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
-    /// ended or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
+    /// ended, also with its issuer, or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
     ///
     /// Call it until it gives none. If the store fails in a project, the notices of the others are
     /// claimed all the same.
@@ -67,6 +69,17 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             };
             for record in claimed {
                 let Some(lead) = record.due_notice(leads, now) else { continue };
+                // What ended with its issuer has nobody to tell. One that cannot be looked at now comes again after its lease.
+                if record.bound_to().is_some() {
+                    match self.chain_of(Some(Arc::clone(&record))).await {
+                        Ok(chain) if chain.status(self.policy(), now) == Some(Status::IssuerEnded) => continue,
+                        Ok(_) => {}
+                        Err(error) => {
+                            walk.note(project, Err(error));
+                            continue;
+                        }
+                    }
+                }
                 let id = NoticeId { key: record.key(), lead };
                 self.tell(Event::Expiring { key: id.key, lead });
                 notices.push(Notice { id, view: record.view(now) });

@@ -43,7 +43,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(found)
     }
 
-    /// Retires a key on which no live token stands: then no token needs it any more, and each node may go
+    /// Retires a key on which no live token stands, after it has revoked what ended with its issuer
+    /// ([`revoke_orphans`](Self::revoke_orphans)): then no token needs it any more, and each node may go
     /// on [without](crate::Keyring::without) it. First make every node mint with another, or tokens are made on it meanwhile.
     /// Tokens that were imported under it are not known again afterwards: do not repeat their [import](Tokens::import).
     ///
@@ -53,6 +54,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         if self.keyring.minting_key() == number {
             return Err(ErrorKind::KeyMints.into());
         }
+        // What ended with its issuer needs no key.
+        self.revoke_orphans().await?;
         match self.key_use(number).await?.live {
             0 => Ok(RetiredKey::new(number)),
             live => Err(ErrorKind::KeyInUse { live }.into()),
