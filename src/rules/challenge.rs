@@ -70,28 +70,65 @@ impl Challenge {
         self.www_authenticate_with_scopes(realm, &[])
     }
 
-    /// The same, naming the scopes that the request needs where scope is what is lacking.
+    /// The same, naming the scopes that the request needs if the status is 401, or if a scope is what the token lacks.
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
+        self.www_authenticate_for(realm, scopes, None)
+    }
+
+    /// The same, naming also the address of the resource's metadata (RFC 9728 section 5.1) if the status is 401 or 403. Of
+    /// the address, only printable ASCII is used.
+    ///
+    /// ```
+    /// use keyfob::{Challenge, Scope, error::HeaderError};
+    ///
+    /// let scopes = [Scope::new("repo:read")?];
+    /// let metadata = "https://acme.example/.well-known/oauth-protected-resource";
+    /// let challenge = Challenge::from(HeaderError::Missing).www_authenticate_for("acme", &scopes, Some(metadata));
+    /// assert_eq!(
+    ///     challenge.as_deref(),
+    ///     Some(
+    ///         "Bearer realm=\"acme\", scope=\"repo:read\", \
+    ///          resource_metadata=\"https://acme.example/.well-known/oauth-protected-resource\""
+    ///     )
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn www_authenticate_for(
+        &self,
+        realm: &str,
+        scopes: &[Scope],
+        resource_metadata: Option<&str>,
+    ) -> Option<String> {
         if self.status == 503 {
             return None;
         }
-        let mut value = String::from("Bearer realm=\"");
-        for character in realm.chars().filter(|c| matches!(c, ' '..='~')) {
-            if matches!(character, '"' | '\\') {
-                value.push('\\');
-            }
-            value.push(character);
-        }
-        value.push('"');
+        let mut value = String::from("Bearer realm=");
+        push_quoted(&mut value, realm);
         if let Some(error) = self.error {
             value.extend([", error=\"", error, "\", error_description=\"", self.description, "\""]);
         }
-        if self.reason == INSUFFICIENT_SCOPE && !scopes.is_empty() {
+        if (self.status == 401 || self.reason == INSUFFICIENT_SCOPE) && !scopes.is_empty() {
             let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
             value.extend([", scope=\"", &scopes.join(" "), "\""]);
         }
+        if let Some(metadata) = resource_metadata.filter(|_| matches!(self.status, 401 | 403)) {
+            value.push_str(", resource_metadata=");
+            push_quoted(&mut value, metadata);
+        }
         Some(value)
     }
+}
+
+/// Appends what is printable ASCII of a text as a quoted string (RFC 9110 section 5.6.4).
+fn push_quoted(value: &mut String, text: &str) {
+    value.push('"');
+    for character in text.chars().filter(|c| matches!(c, ' '..='~')) {
+        if matches!(character, '"' | '\\') {
+            value.push('\\');
+        }
+        value.push(character);
+    }
+    value.push('"');
 }
 
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
@@ -216,6 +253,33 @@ mod tests {
         let named = |rejection| Challenge::from(rejection).www_authenticate_with_scopes("acme", &scopes).unwrap();
         assert!(named(Rejection::Scope).ends_with(r#", scope="repo:read user""#));
         assert!(!named(Rejection::Project).contains("scope=\"repo"));
+    }
+
+    #[test]
+    fn every_401_names_the_scopes_that_the_request_needs() {
+        let scopes = [Scope::new("repo:read").unwrap()];
+        let named = |challenge: Challenge, scopes: &[Scope]| {
+            challenge.www_authenticate_with_scopes("acme", scopes).unwrap().contains("scope=\"repo")
+        };
+        let of_headers = [HeaderError::Missing, HeaderError::Scheme, HeaderError::Repeated, HeaderError::Malformed];
+        let challenges = of_headers.map(Challenge::from).into_iter();
+        for challenge in challenges.chain(Rejection::ALL.iter().map(|rejection| Challenge::from(*rejection))) {
+            let expected = challenge.status() == 401 || challenge.reason() == INSUFFICIENT_SCOPE;
+            assert_eq!(named(challenge, &scopes), expected, "{challenge:?}");
+            assert!(!named(challenge, &[]), "{challenge:?}");
+        }
+    }
+
+    #[test]
+    fn a_401_and_a_403_name_the_metadata() {
+        let metadata = |challenge: Challenge, text| challenge.www_authenticate_for("acme", &[], text).unwrap();
+        let missing = Challenge::from(HeaderError::Missing);
+        assert_eq!(metadata(missing, Some("https://a/b")), r#"Bearer realm="acme", resource_metadata="https://a/b""#);
+        assert_eq!(metadata(missing, Some("\"\\é\r\n")), r#"Bearer realm="acme", resource_metadata="\"\\""#);
+        assert_eq!(metadata(missing, None), r#"Bearer realm="acme""#);
+        assert!(metadata(Rejection::Project.into(), Some("https://a")).ends_with(r#", resource_metadata="https://a""#));
+        assert!(!metadata(HeaderError::Repeated.into(), Some("https://a")).contains("resource_metadata"));
+        assert_eq!(Challenge::UNAVAILABLE.www_authenticate_for("acme", &[], Some("https://a")), None);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::words::text::{Actor, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 /// Proof that a verified token carries the scope for issuing tokens, which the host names. From
-/// [`Verified::delegate`](crate::Verified::delegate).
+/// [`Verified::delegate`](crate::Verified::delegate); and from [`OwnerTokens::delegation`](crate::tokens::OwnerTokens::delegation)
+/// for the owner of a token, who may issue tokens under it whether it carries that scope or not.
 ///
 /// Tokens do not issue tokens otherwise. What one makes or rotates stays within it, when it is given to
 /// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::rotation::Rotation::within): the same owner and
@@ -64,6 +65,16 @@ pub struct Delegation {
     pub(super) binds: bool,
     /// Whether what it is asked for is a successor of itself.
     pub(super) replaces_itself: bool,
+    asked_by: AskedBy,
+}
+
+/// Who asks for what is issued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskedBy {
+    /// The issuing token, which needs the scope for that.
+    Token,
+    /// Its owner, who needs none.
+    Owner,
 }
 
 /// Which kinds of tokens may be issued. Agents always may.
@@ -75,8 +86,23 @@ pub(super) struct Kinds {
 
 impl Delegation {
     pub(super) fn new(held: Held, manage: Scope) -> Self {
-        let kinds = Kinds::default();
-        Self { held, manage, kinds, any_metadata: false, may_manage: false, binds: true, replaces_itself: false }
+        Self {
+            held,
+            manage,
+            kinds: Kinds::default(),
+            any_metadata: false,
+            may_manage: false,
+            binds: true,
+            replaces_itself: false,
+            asked_by: AskedBy::Token,
+        }
+    }
+
+    /// For the owner of a token. It proves nothing before it is [renewed](Self::renewed). `None` if there is no record.
+    pub(crate) fn of_owner(chain: Chain, manage: Scope) -> Option<Self> {
+        let (record, issuers) = chain.into_parts();
+        let held = Held { record: record?, issuers };
+        Some(Self { asked_by: AskedBy::Owner, ..Self::new(held, manage) })
     }
 
     /// Lets it issue tokens of this kind too, besides those for agents, which it always may.
@@ -148,7 +174,8 @@ impl Delegation {
         if let Some(rejection) = held.life(&policy.without_max_unused(), now, |_| LaterUses::default()) {
             return Err(rejection);
         }
-        if !held.all(|record| record.scopes.allows(&self.manage)) {
+        let needs_scope = self.asked_by == AskedBy::Token;
+        if needs_scope && !held.all(|record| record.scopes.allows(&self.manage)) {
             return Err(Rejection::Scope);
         }
         Ok(Self { held, ..self.clone() })
@@ -156,6 +183,11 @@ impl Delegation {
 
     pub(super) fn record(&self) -> &TokenRecord {
         &self.held.record
+    }
+
+    /// Returns the creator of what it issues. `None` if its owner asks: then it is the actor of the operation.
+    pub(super) fn creator(&self) -> Option<Actor> {
+        (self.asked_by == AskedBy::Token).then(|| self.actor())
     }
 
     /// Returns what is written down of it in what it issues.

@@ -95,7 +95,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         metadata: new.metadata,
         addresses: new.addresses,
         issuer,
-        created_by: new.delegation.as_ref().map_or_else(|| actor.clone(), Delegation::actor),
+        created_by: new.delegation.as_ref().and_then(Delegation::creator).unwrap_or_else(|| actor.clone()),
         confirm_by,
         not_before: new.not_before,
         expires_at,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::change_verbs::TRIES;
 use super::events::Event;
 use super::service::Tokens;
+use crate::rules::chain::Chain;
 use crate::rules::delegation::Delegation;
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
@@ -69,6 +70,19 @@ impl<S: TokenStore> Tokens<S> {
     /// Returns [`ErrorKind::IssuerEnded`] if it may not issue any more.
     pub(super) async fn renewed(&self, issuer: &Delegation, now: Timestamp) -> Result<Delegation, Error> {
         let chain = self.chain(&issuer.key()).await?;
+        self.renewed_by(issuer, chain, now).await
+    }
+
+    /// Returns the issuing token as these records, which were read just now, have it, with its owner.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::IssuerEnded`] if it may not issue any more.
+    pub(super) async fn renewed_by(
+        &self,
+        issuer: &Delegation,
+        chain: Chain,
+        now: Timestamp,
+    ) -> Result<Delegation, Error> {
         let record = chain.record().cloned();
         let renewed = issuer.renewed(chain, self.policy(), now).map_err(ErrorKind::IssuerEnded)?;
         let state = match record {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::rotate::Rotated;
 use super::service::Tokens;
+use crate::rules::delegation::Delegation;
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
 use crate::rules::mint::Issued;
 use crate::rules::new_token::NewToken;
 use crate::rules::record::{RevocationReason, TokenRecord};
 use crate::rules::rotation::Rotation;
+use crate::rules::scope::Scope;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::store::query::{ListQuery, Page};
@@ -151,6 +153,44 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
     }
 
+    /// Returns proof that the owner may issue tokens under one of their own, which [`NewToken::within`] takes. The token must
+    /// work now; it is read afresh, and so are those that it is bound to. It need not carry `manage`, the scope for issuing
+    /// tokens, because its owner asks and not the token. What is issued is within the token all the same, is
+    /// bound to it, and carries `manage` only if [`Delegation::allow_manage`] is called.
+    ///
+    /// ```
+    /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};
+    /// # use keyfob::{Keyring, Pepper, Prefix};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
+    /// let of_ada = tokens.of(&OwnerId::new("ada")?, &ProjectId::new("145")?);
+    /// let scopes = ScopeSet::new("repo:read repo:write")?;
+    /// let laptop = of_ada.issue(of_ada.new_token(Name::new("Laptop")?).with_scopes(scopes)).await?;
+    ///
+    /// let manage = Scope::new("tokens:manage")?;
+    /// let delegation = of_ada.delegation(&laptop.record.id, &manage).await?;
+    /// let agent = of_ada.new_token(Name::new("Agent")?).with_scopes(ScopeSet::new("repo:read")?).within(&delegation);
+    /// let agent = of_ada.issue(agent).await?;
+    /// assert_eq!(agent.record.bound_to(), Some(laptop.record.key()));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, [`ErrorKind::IssuerEnded`] if it does not
+    /// work, and [`ErrorKind::Unavailable`] if the store fails.
+    pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
+        let now = self.tokens.now();
+        let chain = self.tokens.chain(&self.key(id)).await?;
+        if chain.record().is_none_or(|record| record.owner != self.owner) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let delegation = Delegation::of_owner(chain.clone(), manage.clone()).ok_or(ErrorKind::NotFound)?;
+        self.tokens.renewed_by(&delegation, chain, now).await
+    }
+
     fn key(&self, id: &TokenId) -> TokenKey {
         TokenKey { project: self.project, id: *id }
     }
@@ -168,10 +208,15 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::sample::{DAY, ada};
+    use crate::rules::breach::PolicyBreach;
+    use crate::rules::outside_issuer::OutsideIssuer;
+    use crate::rules::record::TokenKind;
+    use crate::rules::sample::{DAY, ada, id};
+    use crate::rules::scope::ScopeSet;
     use crate::rules::status::Status;
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
+    use crate::words::rejection::Rejection;
 
     fn kind<T>(outcome: Result<T, Error>) -> Option<ErrorKind> {
         outcome.err().map(|error| error.kind())
@@ -233,6 +278,64 @@ mod tests {
         let query = ListQuery { owner: Some("bob".parse().unwrap()), ..ListQuery::new(project("146")) };
         let listed = now(of_ada.list(&query)).unwrap().items;
         assert_eq!(listed.iter().map(|view| view.id).collect::<Vec<_>>(), [id]);
+    }
+
+    #[test]
+    fn an_owner_issues_under_a_token_of_theirs_without_its_scope_and_within_it() {
+        let world = World::new();
+        let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
+        let (manage, name) = (scope("tokens:manage"), || "CI".parse().unwrap());
+        let issuer = now(of.issue(of.new_token(name()).with_scopes(scopes("repo:read tokens:*")))).unwrap().record;
+        let by = now(of.delegation(&issuer.id, &manage)).unwrap();
+        let issue = |text| now(of.issue(of.new_token(name()).with_scopes(scopes(text)).within(&by)));
+        let agent = issue("repo:read").unwrap().record;
+        assert_eq!((agent.bound_to(), &agent.created_by), (Some(issuer.key()), &ada()));
+        assert_eq!(agent.kind, TokenKind::Agent);
+        for (text, outside) in [("repo:write", OutsideIssuer::Scopes), ("tokens:*", OutsideIssuer::Manage)] {
+            assert_eq!(kind(issue(text)), Some(ErrorKind::OutsideIssuer(outside)), "{text}");
+        }
+
+        // A token without the scope, too; and what is kept is judged anew.
+        let plain = now(of.issue(of.new_token(name()).with_scopes(scopes("repo:read")))).unwrap().record;
+        let by = now(of.delegation(&plain.id, &manage)).unwrap();
+        assert!(now(of.issue(of.new_token(name()).within(&by))).is_ok());
+        now(of.revoke(&plain.id)).unwrap();
+        let ended = Some(ErrorKind::IssuerEnded(Rejection::Revoked));
+        assert_eq!(kind(now(of.issue(of.new_token(name()).within(&by)))), ended);
+        assert_eq!(kind(now(of.delegation(&plain.id, &manage))), ended);
+    }
+
+    #[test]
+    fn an_owner_issues_under_no_token_that_does_not_work_or_is_not_theirs() {
+        let world = World::new();
+        let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
+        let manage = scope("tokens:manage");
+        let issuer = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record;
+        let by = now(of.delegation(&issuer.id, &manage)).unwrap();
+        let agent = now(of.issue(of.new_token("agent".parse().unwrap()).within(&by))).unwrap().record;
+        let kind_under = |id| kind(now(of.delegation(id, &manage)));
+        assert_eq!(kind_under(&agent.id), None);
+        // Further down than the policy allows.
+        let below = now(of.delegation(&agent.id, &manage)).unwrap();
+        let too_long = kind(now(of.issue(of.new_token("agent".parse().unwrap()).within(&below))));
+        assert_eq!(too_long, Some(ErrorKind::Policy(PolicyBreach::ChainTooLong)));
+        now(of.disable(&issuer.id)).unwrap();
+        assert_eq!(kind_under(&issuer.id), Some(ErrorKind::IssuerEnded(Rejection::Disabled)));
+        assert_eq!(kind_under(&agent.id), Some(ErrorKind::IssuerEnded(Rejection::IssuerEnded)));
+        let not_found = Some(ErrorKind::NotFound);
+        assert_eq!(kind_under(&id('1')), not_found);
+        for (owner, name) in [("bob", "145"), ("ada", "146")] {
+            let of = world.tokens.of(&owner.parse().unwrap(), &project(name));
+            assert_eq!(kind(now(of.delegation(&issuer.id, &manage))), not_found);
+        }
+    }
+
+    fn scope(text: &str) -> Scope {
+        Scope::new(text).unwrap()
+    }
+
+    fn scopes(text: &str) -> ScopeSet {
+        ScopeSet::new(text).unwrap()
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
-use axum::http::header::{AUTHORIZATION, Entry};
+use axum::http::header::{AUTHORIZATION, Entry, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::authenticated::Authenticated;
-use super::checks::{Check, located};
+use super::checks::Check;
+use super::origin::Origin;
 use super::refusal::Refusal;
 use super::rule::{Project, Rule};
 use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
@@ -43,12 +44,12 @@ impl Rule {
         access: Access<'_, P>,
         parts: &mut Parts,
     ) -> Result<(), Refusal> {
-        let address = self.address(parts).await;
+        let origin = self.origin(parts).await;
         let credential = self.credential(&parts.headers);
-        let credential = credential.map_err(|error| Refusal::challenge(error, &self.guard.realm))?;
-        let verified = tokens.verify(credential.as_ref(), located(access, address)).await;
-        let verified = verified.map_err(|error| self.refusal(error))?;
-        Authenticated::admit(verified, tokens, Arc::clone(self), address, &mut parts.extensions);
+        let credential = credential.map_err(|error| self.challenge(error, &origin))?;
+        let verified = tokens.verify(credential.as_ref(), origin.locate(access)).await;
+        let verified = verified.map_err(|error| self.refusal(error, &origin))?;
+        Authenticated::admit(verified, tokens, Arc::clone(self), origin, &mut parts.extensions);
         Ok(())
     }
 
@@ -58,6 +59,13 @@ impl Rule {
             true => Credential::from_authorization_or_api_key(authorization, headers.get_all(API_KEY)),
             false => Credential::from_authorization(authorization),
         }
+    }
+
+    async fn origin(&self, parts: &mut Parts) -> Origin {
+        let address = self.address(parts).await;
+        let client = parts.headers.get(USER_AGENT).cloned();
+        let resource_metadata = self.guard.resource_metadata.as_ref().and_then(|address| address(parts));
+        Origin { address, client, resource_metadata: resource_metadata.map(Arc::from) }
     }
 
     async fn address(&self, parts: &mut Parts) -> Option<IpAddr> {

@@ -1,7 +1,6 @@
 //! Who passed a guard, as an extractor.
 
 use core::fmt;
-use core::net::IpAddr;
 use core::ops::Deref;
 use core::pin::Pin;
 use std::sync::Arc;
@@ -11,11 +10,14 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, StatusCode};
 
 use super::checks::Check;
+use super::origin::Origin;
 use super::refusal::Refusal;
 use super::rule::Rule;
 use crate::rules::access::{InProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
+use crate::rules::scope::Scope;
+use crate::words::rejection::Rejection;
 
 /// The caller of a guarded route: what its guard has [`Verified`]. An extractor for handlers and middleware behind a
 /// [`Guard`](crate::axum::Guard), with any state.
@@ -59,7 +61,7 @@ pub struct Authenticated<P = InProject> {
     verified: Verified<P>,
     tokens: Arc<dyn Check<P>>,
     rule: Arc<Rule>,
-    address: Option<IpAddr>,
+    origin: Origin,
     outer: Option<Passed>,
 }
 
@@ -86,11 +88,11 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
         rule: Arc<Rule>,
-        address: Option<IpAddr>,
+        origin: Origin,
         extensions: &mut Extensions,
     ) {
         let outer = extensions.remove::<Passed>();
-        let caller = Self { verified, tokens, rule, address, outer };
+        let caller = Self { verified, tokens, rule, origin, outer };
         extensions.insert(Passed(Arc::new(caller.clone())));
         extensions.insert(caller);
     }
@@ -125,13 +127,13 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// }
     /// ```
     pub async fn recheck(&self) -> Result<Self, Refusal> {
-        let Self { verified, tokens, rule, address, outer } = self;
+        let Self { verified, tokens, rule, origin, outer } = self;
         let outer = match outer {
             Some(Passed(outer)) => Some(outer.again().await?),
             None => None,
         };
-        let again = tokens.recheck(verified, &rule.scopes, *address).await;
-        let verified = again.map_err(|error| rule.refusal(error))?;
+        let again = tokens.recheck(verified, &rule.scopes, origin).await;
+        let verified = again.map_err(|error| rule.refusal(error, origin))?;
         Ok(Self { verified, outer, ..self.clone() })
     }
 
@@ -145,7 +147,17 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// }
     /// ```
     pub fn refuse(&self, challenge: impl Into<Challenge>) -> Refusal {
-        Refusal::challenge(challenge, &self.rule.guard.realm)
+        let challenge = challenge.into();
+        // A scope that the handler misses is none of the guard's.
+        let scopes = if challenge.status() == 401 { &*self.rule.scopes } else { &[] };
+        self.rule.challenge_for(scopes, challenge, &self.origin)
+    }
+
+    /// Returns the refusal of a request that needs these scopes beside those of the guard: 403, with all of them in the
+    /// challenge, so that its client can ask for a token that has them.
+    pub fn refuse_without(&self, scopes: &[Scope]) -> Refusal {
+        let scopes: Vec<Scope> = self.rule.scopes.iter().chain(scopes).cloned().collect();
+        self.rule.challenge_for(&scopes, Rejection::Scope, &self.origin)
     }
 }
 
@@ -176,9 +188,9 @@ where
 
 impl<P> Clone for Authenticated<P> {
     fn clone(&self) -> Self {
-        let Self { verified, tokens, rule, address, outer } = self;
+        let Self { verified, tokens, rule, origin, outer } = self;
         let (tokens, rule) = (Arc::clone(tokens), Arc::clone(rule));
-        Self { verified: verified.clone(), tokens, rule, address: *address, outer: outer.clone() }
+        Self { verified: verified.clone(), tokens, rule, origin: origin.clone(), outer: outer.clone() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The tokens that a guard asks, whatever their store is.
 
-use core::net::IpAddr;
 use core::pin::Pin;
 
+use super::origin::Origin;
 use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
@@ -20,12 +20,7 @@ pub(super) trait Check<P>: Send + Sync {
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 
     /// For what was demanded when it was verified.
-    fn recheck<'f>(
-        &'f self,
-        verified: &'f Verified<P>,
-        scopes: &'f [Scope],
-        address: Option<IpAddr>,
-    ) -> Checking<'f, P>;
+    fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P>;
 }
 
 pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
@@ -35,20 +30,8 @@ impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
         Box::pin(async move { self.verify(token, &access).await })
     }
 
-    fn recheck<'f>(
-        &'f self,
-        verified: &'f Verified<P>,
-        scopes: &'f [Scope],
-        address: Option<IpAddr>,
-    ) -> Checking<'f, P> {
-        Box::pin(async move { self.recheck(verified, &located(P::again(verified, scopes), address)).await })
-    }
-}
-
-pub(super) fn located<P: ProjectRequirement>(access: Access<'_, P>, address: Option<IpAddr>) -> Access<'_, P> {
-    match address {
-        Some(address) => access.from_address(address),
-        None => access,
+    fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P> {
+        Box::pin(async move { self.recheck(verified, &origin.locate(P::again(verified, scopes))).await })
     }
 }
 

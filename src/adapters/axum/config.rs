@@ -15,10 +15,14 @@ pub(super) struct GuardConfig {
     pub(super) realm: Arc<str>,
     pub(super) api_key: bool,
     pub(super) address: Option<Arc<ClientAddress>>,
+    pub(super) resource_metadata: Option<Arc<ResourceMetadata>>,
 }
 
 /// How a host knows the address of a client.
 pub(super) type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
+
+/// How a host knows the address of the metadata of what a request asks for.
+pub(super) type ResourceMetadata = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for GuardConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -61,7 +61,7 @@ impl Guard {
     {
         let tokens = tokens.into();
         let realm = tokens.keyring().prefix().as_str().into();
-        Self { config: GuardConfig { tokens, realm, api_key: false, address: None } }
+        Self { config: GuardConfig { tokens, realm, api_key: false, address: None, resource_metadata: None } }
     }
 
     /// The same with another realm in `WWW-Authenticate` (RFC 9110 section 11.5). Of it, only printable ASCII is used.
@@ -83,6 +83,9 @@ impl Guard {
     /// that your proxy sets, and only what it set itself. No header is read otherwise, `X-Forwarded-For` neither, since
     /// anybody can send it. Where there is no address, a token that is bound to some is refused.
     ///
+    /// The address and the `User-Agent` header are recorded with the last use, if
+    /// [`Usage::with_origins`](crate::tokens::Usage::with_origins) asks for that.
+    ///
     /// ```
     /// # use keyfob::{MemoryStore, Tokens, axum::Guard};
     /// # fn guard(tokens: Tokens<MemoryStore>) -> Guard {
@@ -93,6 +96,24 @@ impl Guard {
     #[must_use]
     pub fn with_client_address(self, address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self { config: GuardConfig { address: Some(Arc::new(address)), ..self.config } }
+    }
+
+    /// Names the metadata of the protected resource (RFC 9728) in every challenge of status 401 or 403, as clients of the Model
+    /// Context Protocol expect it. `address` returns the URL for a request; most hosts have one for all:
+    ///
+    /// ```
+    /// use keyfob::axum::Guard;
+    ///
+    /// fn with_metadata(guard: Guard) -> Guard {
+    ///     let metadata = "https://acme.example/.well-known/oauth-protected-resource";
+    ///     guard.with_resource_metadata(move |_| Some(metadata.to_owned()))
+    /// }
+    /// ```
+    ///
+    /// It is called for each request, passed or refused.
+    #[must_use]
+    pub fn with_resource_metadata(self, address: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { config: GuardConfig { resource_metadata: Some(Arc::new(address)), ..self.config } }
     }
 
     /// For routes whose path names the project, by the parameter of this name: `guard.project_in_path("project", "repo:read")`

@@ -6,6 +6,7 @@ mod checks;
 mod config;
 pub(crate) mod guard;
 pub(crate) mod layer;
+mod origin;
 pub(crate) mod refusal;
 mod refusal_of;
 mod rule;

@@ -67,17 +67,22 @@ impl Refusal {
     /// What the outside is told of a token, in this realm: of a [`Challenge`], or of what is one, such as a
     /// [`HeaderError`](crate::error::HeaderError) or a [`Rejection`](crate::Rejection).
     pub fn challenge(challenge: impl Into<Challenge>, realm: &str) -> Self {
-        Self::of_challenge(challenge.into(), realm, &[])
+        Self::of_challenge(challenge.into(), realm, &[], None)
     }
 
-    /// The same, of a check, for a request that needs these scopes.
-    pub(super) fn of_error(error: VerifyError, realm: &str, scopes: &[Scope]) -> Self {
-        let refusal = Self::of_challenge(error.challenge(), realm, scopes);
-        Self { cause: Some(Arc::new(error)), ..refusal }
+    /// The same, of a check that failed so.
+    pub(super) fn caused_by(self, error: VerifyError) -> Self {
+        Self { cause: Some(Arc::new(error)), ..self }
     }
 
-    fn of_challenge(challenge: Challenge, realm: &str, scopes: &[Scope]) -> Self {
-        let www_authenticate = challenge.www_authenticate_with_scopes(realm, scopes);
+    /// The same, for a request that needs these scopes, of a resource whose metadata is there.
+    pub(super) fn of_challenge(
+        challenge: Challenge,
+        realm: &str,
+        scopes: &[Scope],
+        resource_metadata: Option<&str>,
+    ) -> Self {
+        let www_authenticate = challenge.www_authenticate_for(realm, scopes, resource_metadata);
         Self {
             status: StatusCode::from_u16(challenge.status()).expect("a challenge has a status of HTTP"),
             reason: challenge.reason(),

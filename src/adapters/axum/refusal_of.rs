@@ -88,6 +88,6 @@ impl From<HeaderError> for Refusal {
 impl From<VerifyError> for Refusal {
     /// The [`Challenge`] of the error, in a realm without a name, with the error as its [cause](Self::cause).
     fn from(error: VerifyError) -> Self {
-        Self::of_error(error, "", &[])
+        Self::challenge(error.challenge(), "").caused_by(error)
     }
 }

@@ -5,7 +5,9 @@ use core::fmt;
 use axum::http::HeaderName;
 
 use super::config::GuardConfig;
+use super::origin::Origin;
 use super::refusal::Refusal;
+use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
 use crate::tokens::verify_error::VerifyError;
 use crate::words::ids::ProjectId;
@@ -29,8 +31,19 @@ pub(super) enum Project {
 
 impl Rule {
     /// What to answer where a check fails.
-    pub(super) fn refusal(&self, error: VerifyError) -> Refusal {
-        Refusal::of_error(error, &self.guard.realm, &self.scopes)
+    pub(super) fn refusal(&self, error: VerifyError, origin: &Origin) -> Refusal {
+        let refusal = self.challenge(error.challenge(), origin);
+        refusal.caused_by(error)
+    }
+
+    /// What to answer to a request that does not have what the route needs.
+    pub(super) fn challenge(&self, challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
+        self.challenge_for(&self.scopes, challenge, origin)
+    }
+
+    /// The same, if it needs these scopes instead.
+    pub(super) fn challenge_for(&self, scopes: &[Scope], challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
+        Refusal::of_challenge(challenge.into(), &self.guard.realm, scopes, origin.resource_metadata.as_deref())
     }
 }
 

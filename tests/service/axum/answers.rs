@@ -56,7 +56,8 @@ async fn before_proof_all_are_told_the_same() {
         said.push((answer.body.clone(), answer.challenge().unwrap().to_owned()));
     }
     assert!(said.iter().all(|one| *one == said[0]), "{said:?}");
-    let expected = r#"Bearer realm="acme", error="invalid_token", error_description="the token is not valid""#;
+    let expected =
+        r#"Bearer realm="acme", error="invalid_token", error_description="the token is not valid", scope="repo:read""#;
     assert_eq!(said[0].1, expected);
     let body = r#"{"type":"about:blank","title":"Unauthorized","status":401,"detail":"the token is not valid","reason":"invalid_token"}"#;
     assert_eq!(said[0].0, body);
@@ -126,7 +127,7 @@ async fn what_stands_in_the_headers() {
     get(&app, REPO, &[("authorization", &basic)]).await.passed("ada in 145");
     let nothing = get(&app, REPO, &[]).await;
     nothing.refused(401, "missing_token");
-    assert_eq!(nothing.challenge(), Some(r#"Bearer realm="acme""#));
+    assert_eq!(nothing.challenge(), Some(r#"Bearer realm="acme", scope="repo:read""#));
     get(&app, REPO, &[("authorization", "Digest x")]).await.refused(401, "wrong_scheme");
     let twice = get(&app, REPO, &[("authorization", &bearer), ("authorization", &bearer)]).await;
     twice.refused(400, "repeated_token");
@@ -148,7 +149,7 @@ async fn what_stands_in_the_headers() {
 async fn the_realm_is_the_prefix_until_it_is_named() {
     let tokens = Tokens::new(keyring(), MemoryStore::new());
     let answer = get(&guarded(&Guard::new(tokens)), REPO, &[]).await;
-    assert_eq!(answer.challenge(), Some(r#"Bearer realm="acme_pat""#));
+    assert_eq!(answer.challenge(), Some(r#"Bearer realm="acme_pat", scope="repo:read""#));
 }
 
 #[tokio::test]

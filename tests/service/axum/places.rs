@@ -10,10 +10,13 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get as on_get;
-use keyfob::axum::{Authenticated, Refusal};
+use keyfob::axum::{Authenticated, Guard, Refusal};
+use keyfob::clock::FixedClock;
+use keyfob::tokens::Usage;
+use keyfob::{MemoryStore, Rejection, Scope, Tokens};
 
-use crate::axum::world::{Answer, World, bearer, get, in_project, request, send, with};
-use crate::support::{new_token, project};
+use crate::axum::world::{Answer, MS, World, bearer, get, in_project, request, send, with};
+use crate::support::{actor, keyring, new_token, now, project};
 
 /// A request over a connection from this address.
 async fn from(app: &Router, address: Option<&str>, headers: &[(&str, &str)]) -> Answer {
@@ -103,4 +106,91 @@ async fn a_middleware_takes_the_caller_too() {
     with(&app, "/", &ada).await.passed("ada in 145");
     with(&app, "/", &bob).await.refused(403, "not_ada");
     with(&app, "/wrong", &ada).await.refused(500, "unguarded");
+}
+
+#[tokio::test]
+async fn a_last_use_records_the_address_and_the_client() {
+    let clock = FixedClock::new(now());
+    let usage = Usage::default().with_resolution(std::time::Duration::ZERO).with_origins();
+    let tokens = Arc::new(Tokens::new(keyring(), MemoryStore::new()).with_clock(clock.clone()).with_usage(usage));
+    let made = tokens.issue(&actor(), new_token()).await.unwrap();
+    let guard = Guard::new(Arc::clone(&tokens)).own_project("").unwrap();
+    let again =
+        async |caller: Authenticated<keyfob::access::OwnProject>| caller.recheck().await.map(|_| "checked again");
+    let app = Router::new()
+        .route("/", on_get(again).layer(guard.clone()))
+        .route("/once", on_get(async || "once").layer(guard));
+    let authorization = bearer(&made);
+    let used_from = async || {
+        tokens.flush_usage().await.unwrap();
+        tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from.unwrap()
+    };
+    let headers = [("authorization", authorization.as_str()), ("user-agent", "agent/1 \u{202e}(x)")];
+    get(&app, "/once", &headers).await.passed("once");
+    let used = used_from().await;
+    assert_eq!((used.address, used.client.unwrap().as_str()), (None, "agent/1 (x)"));
+
+    // The second check of a request says the same as the first.
+    clock.advance(MS);
+    from(&app, Some("203.0.113.7"), &headers).await.passed("checked again");
+    let used = used_from().await;
+    assert_eq!(used.address, Some("203.0.113.7".parse().unwrap()));
+    assert_eq!(used.client.unwrap().as_str(), "agent/1 (x)");
+    clock.advance(MS);
+    get(&app, "/once", &headers[..1]).await.passed("once");
+    tokens.flush_usage().await.unwrap();
+    assert_eq!(tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from, None);
+}
+
+/// What clients of the Model Context Protocol need of a refusal.
+#[tokio::test]
+async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
+    let world = World::new();
+    let (made, other) = (world.usual().await, world.issue(new_token()).await);
+    let guard = world.guard.clone().with_resource_metadata(|request| {
+        let host = request.headers.get("host")?.to_str().ok()?;
+        Some(format!("https://{host}/.well-known/oauth-protected-resource"))
+    });
+    let write = Scope::new("repo:write").unwrap();
+    let lacking = async move |caller: Authenticated| -> Result<(), Refusal> {
+        match caller.scopes().as_str() {
+            "notes:read repo:read" => Err(caller.refuse_without(&[write])),
+            _ => Err(caller.refuse(Rejection::OwnerSuspended)),
+        }
+    };
+    let app = Router::new()
+        .route("/", on_get(in_project).layer(guard.project(project("145"), "repo:read user").unwrap()))
+        .route("/lacking", on_get(lacking).layer(guard.project(project("145"), "").unwrap()))
+        .route("/within", on_get(lacking_of_guard).layer(guard.project(project("145"), "repo:read").unwrap()));
+    let metadata = "resource_metadata=\"https://acme.example/.well-known/oauth-protected-resource\"";
+    let refused = async |path: &str, token: Option<&str>| {
+        let host = ("host", "acme.example");
+        let answer = match token {
+            Some(token) => get(&app, path, &[host, ("authorization", &format!("Bearer {token}"))]).await,
+            None => get(&app, path, &[host]).await,
+        };
+        let challenge = answer.challenge().unwrap().to_owned();
+        let challenge = challenge.strip_suffix(&format!(", {metadata}")).unwrap_or_else(|| panic!("{challenge}"));
+        let scope = challenge.split_once(", scope=").map(|(_, scope)| scope.to_owned());
+        (answer.status.as_u16(), scope)
+    };
+    let text = made.token.expose_secret();
+    let of_route = Some("\"repo:read user\"".to_owned());
+    assert_eq!(refused("/", None).await, (401, of_route.clone()));
+    assert_eq!(refused("/", Some("acme_pat_no")).await, (401, of_route.clone()));
+    assert_eq!(refused("/", Some(text)).await, (403, of_route.clone()), "it lacks a scope");
+    assert_eq!(refused("/lacking", None).await, (401, None), "the route needs none");
+    assert_eq!(refused("/lacking", Some(text)).await, (403, Some("\"repo:write\"".into())));
+    assert_eq!(refused("/lacking", Some(other.token.expose_secret())).await, (401, None));
+    // What a handler finds out of the token itself.
+    assert_eq!(refused("/within", Some(text)).await, (401, Some("\"repo:read\"".into())));
+    world.tokens.revoke(&actor(), &made.record.key(), Default::default()).await.unwrap();
+    assert_eq!(refused("/", Some(text)).await, (401, of_route));
+    // Where the host has no address, none is named.
+    let answer = get(&app, "/", &[]).await;
+    assert_eq!(answer.challenge(), Some("Bearer realm=\"acme\", scope=\"repo:read user\""));
+}
+
+async fn lacking_of_guard(caller: Authenticated) -> Refusal {
+    caller.refuse(Rejection::OwnerSuspended)
 }
