@@ -120,7 +120,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
 }
 
 fn is_for_programs(uri: &Uri) -> bool {
-    ["/api/", "/llm/", "/mcp", "/health/"].iter().any(|start| uri.path().starts_with(start))
+    ["/api/", "/llm/", "/mcp", "/health/", "/.well-known/"].iter().any(|start| uri.path().starts_with(start))
 }
 
 async fn not_found(uri: Uri, _: Request) -> Response {

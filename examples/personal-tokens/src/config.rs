@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use keyfob::Policy;
 use reqwest::Url;
 use serde::de::Error;
@@ -88,6 +90,17 @@ fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns where clients reach the service: as the administrator says, else as the request did.
+pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -> String {
+    if let Some(url) = public_url {
+        return url.into();
+    }
+    let scheme = if behind_tls { "https" } else { "http" };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let origin = Some(format!("{scheme}://{host}")).filter(|origin| is_origin(origin));
+    origin.unwrap_or_else(|| format!("{scheme}://localhost"))
 }
 
 /// Scheme, host and port, and nothing behind them.

@@ -4,7 +4,7 @@
 //! tokens ([`tokens`]), what becomes of leaked ones ([`leaks`]), the files by which tools reach the service ([`connect`]), the models behind it ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts them together.
 //!
 //! Two doors, which never mix: a **session** makes and deletes tokens and is guarded against forged requests; a
-//! **token** opens the routes of its project and cannot touch tokens.
+//! **token** opens the routes of its project, and touches no tokens but those that it issues to agents, bound to itself.
 
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "an application, not a library: what needs words has them")]

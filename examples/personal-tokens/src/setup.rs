@@ -151,7 +151,7 @@ pub async fn open_telling(
         .with_policy(config.policy.clone())
         .with_clock(clock)
         .with_owners(TokenOwners::new(pool.clone()))
-        .with_usage(Usage::default())
+        .with_usage(Usage::default().with_origins())
         .with_events(Counted { acts: Arc::clone(&acts), sink: audit.clone() });
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let (models, first) = first_sign_in(&pool, Models::new(pool.clone(), upstreams), entries, tell).await?;

@@ -1,8 +1,9 @@
 //! Behind the guard of the routes that tokens open: who calls, as the host knows them.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::response::Response;
 use keyfob::{
@@ -11,7 +12,10 @@ use keyfob::{
     axum::{Authenticated, Guard, Refusal},
 };
 
+use crate::api::resource;
 use crate::app::App;
+use crate::config::origin;
+use crate::leaks::reporter::forwarded_for;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
@@ -21,7 +25,24 @@ const REALM: &str = "personal-tokens";
 
 /// What the routes of tokens are guarded with.
 pub fn guard(app: &App) -> Guard {
-    Guard::new(Arc::clone(&app.tokens)).with_realm(REALM).with_api_key_header()
+    let (behind_tls, public_url) = (app.behind_tls, app.config.public_url.clone());
+    Guard::new(Arc::clone(&app.tokens))
+        .with_realm(REALM)
+        .with_api_key_header()
+        .with_client_address(move |request| client_address(request, behind_tls))
+        .with_resource_metadata(move |request| {
+            let origin = origin(public_url.as_deref(), behind_tls, &request.headers);
+            Some(resource::metadata_address(&origin, request.uri.path()))
+        })
+}
+
+/// Behind a proxy, the address that the proxy names, otherwise that of the connection.
+fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
+    if behind_proxy {
+        return forwarded_for(&request.headers);
+    }
+    let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(peer.ip().to_canonical())
 }
 
 /// Who calls, by a token that passed: the proof, and what the host knows of its owner and project.

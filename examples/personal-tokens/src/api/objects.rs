@@ -1,12 +1,14 @@
 //! What the token API is sent, and what it answers with.
 
-use keyfob::Status;
+use std::net::IpAddr;
+
+use keyfob::{Status, TokenKind};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused};
 use crate::tokens::scopes;
-use crate::web::sessions::SignedIn;
 
 /// A token as the API shows it. The first six fields are those that existing clients know, in their order; whatever is new
 /// stands behind them.
@@ -26,15 +28,34 @@ pub struct TokenObject {
     last_used_at: Option<String>,
     /// Separated by spaces.
     scopes: String,
+    kind: TokenKind,
+    /// The token that issued it, if one did.
+    issuer: Option<IssuerObject>,
+    /// Where its last use came from, if it was used.
+    last_used_from: Option<OriginObject>,
+}
+
+#[derive(Serialize)]
+struct IssuerObject {
+    public_id: String,
+    /// Whether this one ends with it.
+    bound: bool,
+}
+
+#[derive(Serialize)]
+struct OriginObject {
+    address: Option<IpAddr>,
+    /// As the client calls itself.
+    client: Option<String>,
 }
 
 impl TokenObject {
-    pub fn new(token: &OwnToken, signed_in: &SignedIn, text: String) -> Result<Self, Refused> {
+    pub fn new(token: &OwnToken, user: &User, text: String) -> Result<Self, Refused> {
         let view = &token.view;
         Ok(Self {
             id: token.name.id,
             uuid: token.name.uuid.to_string(),
-            user_id: signed_in.user.id,
+            user_id: user.id,
             name: view.name.as_str().into(),
             expires: view.expires_at.map(|time| time.to_string()),
             token: text,
@@ -47,11 +68,19 @@ impl TokenObject {
             created_at: view.created_at.to_string(),
             last_used_at: view.last_used_at.map(|time| time.to_string()),
             scopes: view.scopes.as_str().into(),
+            kind: view.kind,
+            issuer: view
+                .issuer
+                .map(|issuer| IssuerObject { public_id: issuer.id.as_str().into(), bound: issuer.bound }),
+            last_used_from: view.last_used_from.as_ref().map(|from| OriginObject {
+                address: from.address,
+                client: from.client.as_ref().map(|client| client.as_str().into()),
+            }),
         })
     }
 
-    pub fn masked(token: &OwnToken, signed_in: &SignedIn) -> Result<Self, Refused> {
-        Self::new(token, signed_in, format!("{}_****", token.view.public_part))
+    pub fn masked(token: &OwnToken, user: &User) -> Result<Self, Refused> {
+        Self::new(token, user, format!("{}_****", token.view.public_part))
     }
 }
 
@@ -66,6 +95,18 @@ pub struct NewTokenBody {
     pub project_id: Option<Value>,
     /// Separated by spaces. Left out is the service's default, for clients that know no scopes; empty grants none.
     #[serde(default = "default_scopes")]
+    pub scopes: String,
+}
+
+/// All fields of a token for an agent. Whose it is and where it works comes from the token that issues it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentBody {
+    pub name: String,
+    /// Left out is the policy's default for agents, or less where the issuing token ends before.
+    #[serde(default, deserialize_with = "present")]
+    pub expires: Option<Value>,
+    /// Separated by spaces. They have to be named: an agent gets as little as it needs.
     pub scopes: String,
 }
 

@@ -12,7 +12,7 @@ use keyfob::{
     leak::LeakReport,
 };
 
-use crate::api::{models, openapi, tokens, whoami};
+use crate::api::{delegate, models, openapi, resource, tokens, whoami};
 use crate::app::App;
 use crate::health;
 use crate::leaks::reports;
@@ -28,6 +28,8 @@ pub fn by_session() -> Routes {
         .get("/api/v2/auth/token/{uuid}", tokens::get)
         .delete("/api/v2/auth/token/{uuid}", tokens::delete)
         .post("/api/v2/auth/token/{uuid}/rotate", tokens::rotate)
+        .post("/api/v2/auth/token/{uuid}/delegate", tokens::delegate)
+        .get("/api/v2/auth/token/{uuid}/issued", tokens::issued)
         .post("/api/v2/auth/token/{uuid}/disable", tokens::disable)
         .post("/api/v2/auth/token/{uuid}/enable", tokens::enable)
 }
@@ -39,7 +41,9 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
     let notes = guard.project_in_path("project", scopes::NOTES_READ)?;
     let models_of_project = guard.project_in_path("project", scopes::MODELS_USE)?;
     let models_of_own = guard.own_project(scopes::MODELS_USE)?;
+    let manage = guard.own_project(scopes::TOKENS_MANAGE)?;
     Ok(Routes::default()
+        .guarded_post(&manage, "/api/v2/auth/token/self/delegate", delegate::delegate)
         .guarded_get(&any, "/api/v2/auth/whoami", whoami::whoami)
         .guarded_get(&of_project, "/api/v2/projects/{project}/whoami", whoami::whoami_in_project)
         .guarded_get(&notes, "/api/v2/projects/{project}/notes", whoami::notes)
@@ -59,6 +63,8 @@ pub fn by_anybody() -> Routes {
             "/api/v2/leaks/github",
             post(reports::by_github).layer(DefaultBodyLimit::max(LeakReport::MAX_BYTES)),
         )
+        .get("/.well-known/oauth-protected-resource", resource::of_service)
+        .get("/.well-known/oauth-protected-resource/mcp", resource::of_mcp)
         .get("/health/live", health::live)
         .get("/health/ready", health::ready)
 }

@@ -1,5 +1,5 @@
 //! The JSON API under `/api/v2/auth/token/`, for a session. Shapes and status codes are what existing clients speak;
-//! rotate, disable, enable and revoke-all are ours.
+//! rotate, delegate, issued, disable, enable and revoke-all are ours.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use axum::http::StatusCode;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, OptionalBody, Segment};
-use crate::api::objects::{NewTokenBody, RevokeAllBody, RevokedCount, RotateBody, TokenObject, project_number};
+use crate::api::objects::{
+    AgentBody, NewTokenBody, RevokeAllBody, RevokedCount, RotateBody, TokenObject, project_number,
+};
 use crate::app::App;
 use crate::tokens::expiry;
+use crate::tokens::issued;
 use crate::tokens::listing;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::web::sessions::SignedIn;
@@ -23,7 +26,7 @@ pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Js
     for project in app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)? {
         let tokens = listing::all(&app, &signed_in.user, &project).await?;
         for token in tokens {
-            objects.push(TokenObject::masked(&token, &signed_in)?);
+            objects.push(TokenObject::masked(&token, &signed_in.user)?);
         }
     }
     Ok(Json(objects))
@@ -31,7 +34,7 @@ pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Js
 
 pub async fn get(State(app): State<Arc<App>>, signed_in: SignedIn, Segment(uuid): Segment) -> Answer {
     let token = find(&app, &signed_in, &uuid).await?;
-    Ok(Json(TokenObject::masked(&token, &signed_in)?))
+    Ok(Json(TokenObject::masked(&token, &signed_in.user)?))
 }
 
 pub async fn create(
@@ -43,7 +46,7 @@ pub async fn create(
     let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
     let project = own::project_of(&app, &signed_in.user, project).await?;
     let (own, token) = own::issue(&app, &signed_in.user, &project, &body.name, lifetime, &body.scopes).await?;
-    Ok(Json(TokenObject::new(&own, &signed_in, token.expose_secret().into())?))
+    Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
 }
 
 pub async fn delete(
@@ -66,11 +69,36 @@ pub async fn rotate(
     let max = app.tokens.policy().max_grace();
     let grace = expiry::grace(body.grace.as_ref(), max).map_err(Refused::Grace)?;
     let token = find(&app, &signed_in, &uuid).await?;
-    // It makes a token, so it asks what making one asks: whether they are in the project still.
-    let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;
-    own::project_of(&app, &signed_in.user, Some(project)).await?;
+    check_project(&app, &signed_in, &token).await?;
     let (own, token) = own::rotate(&app, &signed_in.user, &token, grace).await.map_err(ApiError::or_not_found)?;
-    Ok(Json(TokenObject::new(&own, &signed_in, token.expose_secret().into())?))
+    Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
+}
+
+/// Issues a token for an agent under one of the caller's own: bound to it, and within it.
+pub async fn delegate(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Segment(uuid): Segment,
+    JsonBody(body): JsonBody<AgentBody>,
+) -> Answer {
+    let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
+    let issuer = find(&app, &signed_in, &uuid).await?;
+    check_project(&app, &signed_in, &issuer).await?;
+    let user = &signed_in.user;
+    let (own, token) = own::issue_agent(&app, user, &issuer, &body.name, lifetime, &body.scopes).await?;
+    Ok(Json(TokenObject::new(&own, user, token.expose_secret().into())?))
+}
+
+/// What a token of the caller's has issued itself, revoked ones among them.
+pub async fn issued(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Segment(uuid): Segment,
+) -> Result<Json<Vec<TokenObject>>, ApiError> {
+    let issuer = find(&app, &signed_in, &uuid).await?;
+    let tokens = issued::direct(&app, &signed_in.user, &issuer.view).await?;
+    let objects: Result<_, Refused> = tokens.iter().map(|token| TokenObject::masked(token, &signed_in.user)).collect();
+    Ok(Json(objects?))
 }
 
 pub async fn disable(State(app): State<Arc<App>>, signed_in: SignedIn, Segment(uuid): Segment) -> Answer {
@@ -98,8 +126,14 @@ async fn find(app: &App, signed_in: &SignedIn, uuid: &str) -> Result<OwnToken, A
     own::find(app, &signed_in.user, uuid).await.map_err(ApiError::or_not_found)
 }
 
+/// What makes a token asks whether its owner is still in the project.
+async fn check_project(app: &App, signed_in: &SignedIn, token: &OwnToken) -> Result<(), Refused> {
+    let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;
+    own::project_of(app, &signed_in.user, Some(project)).await.map(drop)
+}
+
 async fn set_disabled(app: &App, signed_in: &SignedIn, uuid: &str, disabled: bool) -> Answer {
     let token = find(app, signed_in, uuid).await?;
     let token = own::disable(app, &signed_in.user, &token, disabled).await.map_err(ApiError::or_not_found)?;
-    Ok(Json(TokenObject::masked(&token, signed_in)?))
+    Ok(Json(TokenObject::masked(&token, &signed_in.user)?))
 }

@@ -40,7 +40,7 @@ impl Reporter {
 
 /// Returns the last address of the header, which the proxy has added. The client may have written
 /// anything before it, also bytes that are no text.
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
     // Some proxies add the port, and brackets around an address of IPv6.

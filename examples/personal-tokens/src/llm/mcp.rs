@@ -8,6 +8,7 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use keyfob::Scope;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,7 @@ use crate::api::guard::OwnCaller;
 use crate::app::App;
 use crate::llm::chat::{self, ChatError};
 use crate::llm::models::Model;
+use crate::tokens::scopes;
 
 /// The versions of the protocol that this speaks, the newest first.
 const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
@@ -61,6 +63,7 @@ const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
+/// `POST /mcp`. Its guard demands what the first tools need; what another needs beside that, each tool says.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
     let models = chat::models_of(&app, &caller).await?;
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
@@ -73,8 +76,16 @@ pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Reques
     let result = match method.as_str() {
         "initialize" => Ok(initialized(&params)),
         "ping" => Ok(json!({})),
-        "tools/list" => Ok(tools()),
-        "tools/call" => call(&app, &models, &params).await,
+        "tools/list" => Ok(listed(&caller)),
+        "tools/call" => {
+            let Some(tool) = params["name"].as_str().and_then(Tool::named) else {
+                return Ok(answer(Some(&id), Err((BAD_PARAMS, "there is no such tool"))));
+            };
+            if !tool.is_open_to(&caller) {
+                return Ok(caller.token.refuse_without(&[tool.scope()]).into_response());
+            }
+            tool.call(&app, &caller, &models, &params).await
+        }
         _ => Err((NO_METHOD, "there is no such method")),
     };
     Ok(answer(Some(&id), result))
@@ -99,41 +110,88 @@ fn initialized(params: &Value) -> Value {
     })
 }
 
-fn tools() -> Value {
-    let text = |about: &str| json!({ "type": "string", "description": about });
-    json!({ "tools": [
-        {
-            "name": "list_models",
-            "description": "The names of the models that the token's project may use.",
-            "inputSchema": { "type": "object", "properties": {} },
-        },
-        {
-            "name": "ask_model",
-            "description": "Asks a model of the token's project.",
-            "inputSchema": {
-                "type": "object",
-                "properties": { "model": text("A name of list_models."), "prompt": text("What to ask.") },
-                "required": ["model", "prompt"],
-            },
-        },
-    ] })
+/// What a token may be used for here.
+#[derive(Clone, Copy, PartialEq)]
+enum Tool {
+    ListModels,
+    AskModel,
+    ListNotes,
 }
 
-async fn call(app: &App, models: &[Model], params: &Value) -> Result<Value, (i32, &'static str)> {
-    match params["name"].as_str() {
-        Some("list_models") => {
-            let names: Vec<&str> = chat::by_name(models).map(|model| model.name.as_str()).collect();
-            Ok(told(&names.join("\n"), false))
+impl Tool {
+    const ALL: [Self; 3] = [Self::ListModels, Self::AskModel, Self::ListNotes];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ListModels => "list_models",
+            Self::AskModel => "ask_model",
+            Self::ListNotes => "list_notes",
         }
-        Some("ask_model") => {
-            let asked: AskModel = serde_json::from_value(params["arguments"].clone())
-                .map_err(|_| (BAD_PARAMS, "ask_model takes model and prompt"))?;
-            let text = ask(app, models, &asked).await;
-            // What went wrong with a model is for whoever asked it to read, and no fault of the protocol.
-            Ok(text.map_or_else(|error| told(error.words().2, true), |text| told(&text, false)))
-        }
-        _ => Err((BAD_PARAMS, "there is no such tool")),
     }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    fn scope(self) -> Scope {
+        let scope = match self {
+            Self::ListModels | Self::AskModel => scopes::MODELS_USE,
+            Self::ListNotes => scopes::NOTES_READ,
+        };
+        Scope::new(scope).expect("the constants are scopes")
+    }
+
+    /// Whether the caller's token has the scope, and each token that it is bound to.
+    fn is_open_to(self, caller: &OwnCaller) -> bool {
+        caller.token.allows(&self.scope())
+    }
+
+    fn description(self) -> Value {
+        let text = |about: &str| json!({ "type": "string", "description": about });
+        let (about, properties, required) = match self {
+            Self::ListModels => ("The names of the models that the token's project may use.", json!({}), json!([])),
+            Self::AskModel => (
+                "Asks a model of the token's project.",
+                json!({ "model": text("A name of list_models."), "prompt": text("What to ask.") }),
+                json!(["model", "prompt"]),
+            ),
+            Self::ListNotes => ("The notes of the token's project.", json!({}), json!([])),
+        };
+        json!({
+            "name": self.name(),
+            "description": about,
+            "inputSchema": { "type": "object", "properties": properties, "required": required },
+        })
+    }
+
+    async fn call(
+        self,
+        app: &App,
+        caller: &OwnCaller,
+        models: &[Model],
+        params: &Value,
+    ) -> Result<Value, (i32, &'static str)> {
+        match self {
+            Self::ListModels => {
+                let names: Vec<&str> = chat::by_name(models).map(|model| model.name.as_str()).collect();
+                Ok(told(&names.join("\n"), false))
+            }
+            Self::AskModel => {
+                let asked: AskModel = serde_json::from_value(params["arguments"].clone())
+                    .map_err(|_| (BAD_PARAMS, "ask_model takes model and prompt"))?;
+                let text = ask(app, models, &asked).await;
+                // What went wrong with a model is for whoever asked it to read, and no fault of the protocol.
+                Ok(text.map_or_else(|error| told(error.words().2, true), |text| told(&text, false)))
+            }
+            Self::ListNotes => Ok(told(&format!("{} has no notes.", caller.project.name), false)),
+        }
+    }
+}
+
+/// The tools that the caller's token has the scopes for.
+fn listed(caller: &OwnCaller) -> Value {
+    let open = Tool::ALL.into_iter().filter(|tool| tool.is_open_to(caller));
+    json!({ "tools": open.map(Tool::description).collect::<Vec<_>>() })
 }
 
 fn told(text: &str, is_error: bool) -> Value {

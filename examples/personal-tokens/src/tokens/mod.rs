@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod expiry;
 pub mod groups;
+pub mod issued;
 pub mod listing;
 pub mod names;
 pub mod notices;

@@ -1,11 +1,12 @@
 //! What a signed-in person does with their own tokens. The page and the JSON API both stand on it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Error, ErrorKind, Invalid, Issued, Lifetime, Name, NewToken, PlaintextToken, ScopeSet, Status, Timestamp,
-    TokenKey, TokenView,
+    Actor, Delegation, Error, ErrorKind, Invalid, Issued, Lifetime, Name, NewToken, PlaintextToken, ScopeSet, Status,
+    Timestamp, TokenKey, TokenRecord, TokenView,
     policy::PolicyBreach,
     record::RevocationReason,
     rotation::{Rotated, Rotation},
@@ -19,6 +20,7 @@ use crate::people::projects::Project;
 use crate::setup::SetupError;
 use crate::tokens::expiry::ExpiryError;
 use crate::tokens::names::TokenName;
+use crate::tokens::scopes;
 
 /// A token with its name in the JSON API.
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Refused {
             | ErrorKind::Inactive(_)
             | ErrorKind::AlreadyRotated
             | ErrorKind::NotRotated
+            | ErrorKind::IssuerEnded(_)
             | ErrorKind::OutsideIssuer(_) => Self::State(error.to_string()),
             _ => Self::failed(error),
         }
@@ -124,9 +127,50 @@ pub async fn issue(
     let owner = user.owner_id();
     let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime).with_scopes(scopes);
     let issued = app.tokens.issue(&Actor::from(&owner), new).await;
-    let Issued { token, record } = issued.map_err(Refused::by)?;
+    named(app, user, issued.map_err(Refused::by)?).await
+}
+
+/// Names a token that was issued just now.
+pub async fn named(
+    app: &App,
+    user: &User,
+    issued: Issued<Arc<TokenRecord>>,
+) -> Result<(OwnToken, PlaintextToken), Refused> {
+    let Issued { token, record } = issued;
     let name = app.names.of(&record.key(), user.id).await.map_err(Refused::failed)?;
     Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
+}
+
+/// Returns the token of an agent, to be issued within this delegation.
+pub fn agent(delegation: &Delegation, name: &str, lifetime: Lifetime, scopes: &str) -> Result<NewToken, Refused> {
+    let name = Name::new(name).map_err(Refused::Name)?;
+    let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
+    // An agent gets the scope for issuing tokens only if the caller names it. How long chains may be is the policy's to say.
+    let delegation = delegation.clone().allow_manage();
+    let new = NewToken::new(*delegation.project(), delegation.owner().clone(), name);
+    Ok(new.with_lifetime(lifetime).with_scopes(scopes).within(&delegation))
+}
+
+/// Issues a token for an agent under one of the person's own. It is bound to that, and within it.
+pub async fn issue_agent(
+    app: &App,
+    user: &User,
+    issuer: &OwnToken,
+    name: &str,
+    lifetime: Lifetime,
+    scopes: &str,
+) -> Result<(OwnToken, PlaintextToken), Refused> {
+    let of_user = app.tokens.of(&user.owner_id(), &issuer.view.project);
+    let delegation = of_user.delegation(&issuer.view.id, &scopes::MANAGE).await.map_err(Refused::by)?;
+    let issued = of_user.issue(agent(&delegation, name, lifetime, scopes)?).await;
+    let issued = issued.map_err(|error| match error.kind() {
+        ErrorKind::Limit => {
+            let most = app.tokens.policy().most_live_per_issuer();
+            Refused::State(format!("this token has {most} live agent tokens, and may have no more: revoke one first"))
+        }
+        _ => Refused::by(error),
+    });
+    named(app, user, issued?).await
 }
 
 /// Lets another token take over; the old one works for the grace still.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HOST, HeaderValue};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::Form;
@@ -14,7 +14,7 @@ use keyfob::{Access, PlaintextToken, Status};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::config::is_origin;
+use crate::config::origin;
 use crate::connect::{Connection, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
@@ -61,25 +61,13 @@ fn text(
     token: Option<&PlaintextToken>,
 ) -> String {
     tool.text(&Connection {
-        server: &server(app, headers),
+        server: &origin(app.config.public_url.as_deref(), app.behind_tls, headers),
         project: scene.project.id,
         model_project: model.project_id,
         model: &model.name,
         token,
         verify_ssl: app.config.verify_ssl,
     })
-}
-
-/// Where clients reach the service: as the administrator says, else as the page itself was reached.
-fn server(app: &App, headers: &HeaderMap) -> String {
-    if let Some(url) = &app.config.public_url {
-        return url.clone();
-    }
-    let scheme = if app.behind_tls { "https" } else { "http" };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    Some(format!("{scheme}://{host}"))
-        .filter(|origin| is_origin(origin))
-        .unwrap_or_else(|| format!("{scheme}://localhost"))
 }
 
 #[derive(Deserialize)]

@@ -234,7 +234,7 @@ async fn who_may_ask_what() {
     let without = ada.post(json!({"name": "n", "scopes": ""})).await.is(200).json();
     let refused = host.ask(without["token"].as_str().unwrap(), QUESTION).await;
     refused.is_problem(403, "insufficient_scope");
-    assert!(refused.header("www-authenticate").ends_with("scope=\"models:use\""));
+    assert!(refused.header("www-authenticate").contains("scope=\"models:use\""));
     let made = ada.make("n", None).await;
     ada.delete(&format!("{TOKENS}{}", made["uuid"].as_str().unwrap())).await.is(204);
     host.ask(made["token"].as_str().unwrap(), QUESTION).await.is_problem(401, "revoked");

@@ -9,6 +9,7 @@ mod postgres;
 mod support;
 
 mod admin;
+mod agents;
 mod api;
 mod api_verbs;
 mod attacks;

@@ -79,3 +79,71 @@ async fn what_it_does_not_understand_and_whom_it_does_not_know() {
     client.token.push('x');
     client.send("{}").await.is_problem(401, "invalid_token");
 }
+
+#[tokio::test]
+async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    for (scopes, tools) in [
+        ("models:use", &["list_models", "ask_model"][..]),
+        ("models:use notes:read", &["list_models", "ask_model", "list_notes"]),
+    ] {
+        let token = ada.post(json!({"name": "n", "scopes": scopes})).await.is(200).json();
+        let token = token["token"].as_str().unwrap().to_owned();
+        let send = async |message: Value| {
+            let request = Request::post("/mcp").header("authorization", format!("Bearer {token}"));
+            host.send(request.header("host", "tokens.example").body(message.to_string().into()).unwrap()).await
+        };
+        let listed = send(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await.is(200).json();
+        let names: Vec<_> = listed["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+        assert_eq!(names, tools);
+        let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_notes"}});
+        let answer = send(call).await;
+        if tools.contains(&"list_notes") {
+            let text = answer.is(200).json()["result"]["content"][0]["text"].clone();
+            assert_eq!(text, "Personal (ada) has no notes.");
+        } else {
+            // With what a client needs to ask for more.
+            let challenge = answer.header("www-authenticate").to_owned();
+            assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+            let rest = "scope=\"models:use notes:read\", \
+                        resource_metadata=\"http://tokens.example/.well-known/oauth-protected-resource/mcp\"";
+            assert!(challenge.ends_with(rest), "{challenge}");
+            answer.is_problem(403, "insufficient_scope");
+        }
+    }
+    let none = ada.post(json!({"name": "n", "scopes": "notes:read"})).await.is(200).json();
+    let request = Request::post("/mcp").header("authorization", format!("Bearer {}", none["token"].as_str().unwrap()));
+    host.send(request.body("{}".into()).unwrap()).await.is_problem(403, "insufficient_scope");
+}
+
+/// RFC 9728: the metadata is of the resource that the client was given.
+#[tokio::test]
+async fn the_challenge_leads_to_the_metadata_of_the_resource() {
+    let host = Host::start().await;
+    for (path, resource) in [("/mcp", "http://tokens.example/mcp"), ("/llm/v1/models", "http://tokens.example")] {
+        let method = if path == "/mcp" { "POST" } else { "GET" };
+        let request = Request::builder().method(method).uri(path).header("host", "tokens.example");
+        let refused = host.send(request.body("".into()).unwrap()).await;
+        let challenge = refused.header("www-authenticate").to_owned();
+        assert!(challenge.starts_with("Bearer realm=\"personal-tokens\", scope=\"models:use\", "), "{challenge}");
+        let (_, address) = challenge.split_once("resource_metadata=\"").unwrap();
+        let address = address.strip_suffix('"').unwrap().strip_prefix("http://tokens.example").unwrap();
+        refused.is_problem(401, "missing_token");
+        let metadata = host.with_headers(address, &[("host", "tokens.example")]).await.is(200);
+        assert_eq!(
+            metadata.json(),
+            json!({
+                "resource": resource,
+                "resource_name": "personal-tokens",
+                "bearer_methods_supported": ["header"],
+                "scopes_supported": ["models:use", "notes:read", "tokens:manage"],
+            })
+        );
+    }
+    // As the administrator says, whatever the request does.
+    let host = Host::start_configured(json!({"public_url": "https://tokens.example"})).await;
+    let metadata = host.with_headers("/.well-known/oauth-protected-resource", &[("host", "evil.example")]).await;
+    assert_eq!(metadata.json()["resource"], "https://tokens.example");
+    host.with_headers("/.well-known/other", &[]).await.is_problem(404, "not_found");
+}

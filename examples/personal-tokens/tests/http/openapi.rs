@@ -47,7 +47,7 @@ async fn the_api_does_what_its_document_says() {
     let host = Host::start_configured(policy).await;
     // One person's session ends tokens at will; the routes of tokens are tried with another's.
     let (ada, eve) = (host.ada().await, host.eve().await);
-    let token = ada.post(json!({"name": "n", "scopes": "models:use notes:read"})).await.is(200).json();
+    let token = ada.post(json!({"name": "n", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json();
     let mut uuids = String::new();
     for number in 0..TOKENS {
         let owner = if number % 8 == 0 { &ada } else { &eve };

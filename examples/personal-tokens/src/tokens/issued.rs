@@ -1,0 +1,134 @@
+//! What a token has issued: the tokens of agents.
+
+use std::pin::Pin;
+
+use keyfob::{
+    Status, TokenKey, TokenView,
+    store::{ListQuery, PageSize, StatusFilter, StatusGroup},
+};
+
+use crate::app::App;
+use crate::people::accounts::User;
+use crate::tokens::own::{OwnToken, Refused, write_uses};
+
+/// How many tokens a tree shows at most, and how many of one issuer. The newest are shown.
+const MOST: usize = 200;
+const MOST_OF_ONE: usize = 50;
+
+/// A token that was issued by another, and those that it has issued, the newest first.
+#[derive(Debug)]
+pub struct Branch {
+    pub view: TokenView,
+    pub below: Vec<Branch>,
+}
+
+/// What a token has issued, directly and through others.
+#[derive(Debug)]
+pub struct Tree {
+    pub branches: Vec<Branch>,
+    /// Whether there are tokens that are not shown.
+    pub more: bool,
+}
+
+/// How many tokens of a token's issuing can work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Live {
+    /// Those that end with it, those that they have issued among them.
+    pub bound: u64,
+    /// Those that do not.
+    pub independent: u64,
+}
+
+/// Returns the tokens that a token of the person's has issued itself, the newest first.
+pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<OwnToken>, Refused> {
+    write_uses(app).await;
+    let mut tokens = Vec::new();
+    for view in all(app, &of(issuer.key())).await? {
+        let name = app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?;
+        tokens.push(OwnToken { name, view });
+    }
+    Ok(tokens)
+}
+
+/// Returns what a token has issued, revoked tokens among them until they are purged.
+pub async fn tree(app: &App, issuer: &TokenKey) -> Result<Tree, Refused> {
+    write_uses(app).await;
+    let mut tree = Tree { branches: Vec::new(), more: false };
+    let mut left = MOST;
+    tree.branches = grow(app, *issuer, &mut left, &mut tree.more).await?;
+    Ok(tree)
+}
+
+type Growing<'f> = Pin<Box<dyn Future<Output = Result<Vec<Branch>, Refused>> + Send + 'f>>;
+
+fn grow<'f>(app: &'f App, issuer: TokenKey, left: &'f mut usize, more: &'f mut bool) -> Growing<'f> {
+    Box::pin(async move {
+        let mut query = of(issuer);
+        query.most = PageSize::clamped(MOST_OF_ONE.min(*left));
+        if *left == 0 {
+            *more = true;
+            return Ok(Vec::new());
+        }
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        *more |= page.next.is_some();
+        *left = left.saturating_sub(page.items.len());
+        let mut branches = Vec::with_capacity(page.items.len());
+        for view in page.items {
+            let below = grow(app, view.key(), left, more).await?;
+            branches.push(Branch { view, below });
+        }
+        Ok(branches)
+    })
+}
+
+/// Counts what a token has issued and can still work.
+pub async fn live(app: &App, issuer: &TokenKey) -> Result<Live, Refused> {
+    let mut live = Live::default();
+    let mut issuers = vec![*issuer];
+    while let Some(key) = issuers.pop() {
+        let at = app.tokens.now();
+        let query = ListQuery { status: Some(StatusFilter { group: StatusGroup::Live, at }), ..of(key) };
+        for view in all(app, &query).await? {
+            let is_bound = view.issuer.is_some_and(|issuer| issuer.bound);
+            // The list counts the issuers in: what they have ended is live in its own row only.
+            if view.status.is_live() && is_bound {
+                live.bound += 1;
+                issuers.push(view.key());
+            } else if view.status.is_live() && key == *issuer {
+                live.independent += 1;
+            }
+        }
+    }
+    Ok(live)
+}
+
+/// Returns the token that has issued this one, if it is still there.
+pub async fn issuer_of(app: &App, view: &TokenView) -> Result<Option<TokenView>, Refused> {
+    let Some(issuer) = view.issuer else { return Ok(None) };
+    let key = TokenKey { project: view.project, id: issuer.id };
+    app.tokens.get(&key).await.map_err(Refused::failed)
+}
+
+/// Returns whether a token may issue tokens as far as it alone shows.
+pub fn may_issue(app: &App, view: &TokenView) -> bool {
+    let depth = app.tokens.policy().max_depth();
+    let is_bound = view.issuer.is_some_and(|issuer| issuer.bound);
+    view.status == Status::Active && depth > usize::from(is_bound)
+}
+
+fn of(issuer: TokenKey) -> ListQuery {
+    ListQuery { issuer: Some(issuer.id), most: PageSize::MAX, ..ListQuery::new(issuer.project) }
+}
+
+async fn all(app: &App, query: &ListQuery) -> Result<Vec<TokenView>, Refused> {
+    let mut query = query.clone();
+    let mut views = Vec::new();
+    loop {
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        views.extend(page.items);
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(views),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Tokens for agents: made under a token by its owner or by the token itself, listed, and ended with it.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Host, Person, TOKENS, WHOAMI};
+
+const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
+
+fn text_of(token: &Value) -> &str {
+    token["token"].as_str().unwrap()
+}
+
+fn path_of(token: &Value, verb: &str) -> String {
+    format!("{TOKENS}{}{verb}", token["uuid"].as_str().unwrap())
+}
+
+fn public_id(token: &Value) -> &str {
+    text_of(token).rsplit('_').nth(1).unwrap()
+}
+
+impl Host {
+    /// Asks for an agent's token with a token.
+    pub async fn delegate(&self, token: &str, body: &Value) -> Answer {
+        let request = Request::post(DELEGATE).header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+/// A token of ada's that may issue tokens.
+async fn manager(ada: &Person<'_>) -> Value {
+    ada.post(json!({"name": "Laptop", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json()
+}
+
+#[tokio::test]
+async fn a_token_issues_a_bound_one_for_an_agent() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let body = json!({
+        "name": "Review agent", "scopes": "notes:read", "expires": {"measure": "minutes", "value": 10},
+    });
+    let agent = host.delegate(text_of(&laptop), &body).await.is(200).json();
+    assert_eq!(
+        (&agent["name"], &agent["scopes"], &agent["kind"]),
+        (&json!("Review agent"), &json!("notes:read"), &json!("agent"))
+    );
+    assert_eq!(agent["issuer"], json!({"public_id": public_id(&laptop), "bound": true}));
+    assert_eq!((&agent["user_id"], &agent["project_id"]), (&laptop["user_id"], &laptop["project_id"]));
+    let end: keyfob::Timestamp = agent["expires"].as_str().unwrap().parse().unwrap();
+    assert_eq!(end.saturating_since(host.app.tokens.now()).as_secs(), 600);
+    host.with_token("/api/v2/projects/1/notes", text_of(&agent)).await.is(200);
+    host.with_token("/llm/v1/models", text_of(&agent)).await.is_problem(403, "insufficient_scope");
+
+    // Without a lifetime, the policy's for agents.
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    let end: keyfob::Timestamp = agent["expires"].as_str().unwrap().parse().unwrap();
+    assert_eq!(end.saturating_since(host.app.tokens.now()).as_secs(), 12 * 3600);
+}
+
+#[tokio::test]
+async fn what_a_token_may_not_issue_is_refused_in_words() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    for (body, status, reason, detail) in [
+        (
+            json!({"name": "n", "scopes": "notes:write"}),
+            422,
+            "outside_issuer",
+            "a token cannot give scopes that it has not",
+        ),
+        (json!({"name": "n", "scopes": "", "expires": null}), 422, "policy", "a token must expire"),
+        (
+            json!({"name": "n", "scopes": "", "expires": {"measure": "days", "value": 8}}),
+            422,
+            "policy",
+            "a token may live for at most 7 days",
+        ),
+        (
+            json!({"name": "n", "scopes": "", "expires": 7}),
+            400,
+            "invalid",
+            "expires: must be null or an object of measure and value",
+        ),
+        (json!({"name": "", "scopes": ""}), 400, "invalid", "name"),
+        (json!({"name": "n"}), 400, "invalid", "the body must be an object of the fields of this call"),
+        (json!({"name": "n", "scopes": "", "project_id": 2}), 400, "invalid", "the body must be"),
+    ] {
+        let answer = host.delegate(text_of(&laptop), &body).await;
+        assert!(answer.json()["detail"].as_str().unwrap().contains(detail), "{body}: {}", answer.body);
+        answer.is_problem(status, reason);
+    }
+    let request = Request::post(DELEGATE).header("authorization", format!("Bearer {}", text_of(&laptop)));
+    host.send(request.body(Body::from("{}")).unwrap()).await.is_problem(415, "not_json");
+
+    // Without the scope, and without a token.
+    let plain = ada.make("n", None).await;
+    let answer = host.delegate(text_of(&plain), &json!({"name": "n", "scopes": ""})).await;
+    assert!(answer.header("www-authenticate").contains(r#", scope="tokens:manage""#));
+    answer.is_problem(403, "insufficient_scope");
+    let request = Request::post(DELEGATE).header("cookie", &ada.cookie).header("sec-fetch-site", "same-origin");
+    let answer = host.send(request.body(Body::empty()).unwrap()).await;
+    assert!(
+        answer
+            .header("www-authenticate")
+            .contains(r#"realm="personal-tokens", scope="tokens:manage", resource_metadata="http://"#)
+    );
+    answer.is_problem(401, "missing_token");
+}
+
+#[tokio::test]
+async fn a_bound_token_issues_no_further_than_the_policy_allows() {
+    let named = json!({"name": "n", "scopes": "tokens:manage"});
+    let host = Host::start().await;
+    let laptop = manager(&host.ada().await).await;
+    let agent = host.delegate(text_of(&laptop), &named).await.is(200).json();
+    let refused = host.delegate(text_of(&agent), &json!({"name": "n", "scopes": ""})).await;
+    assert_eq!(refused.json()["detail"], "a token that was issued by a token cannot issue tokens here");
+    refused.is_problem(422, "policy");
+
+    let policy = json!({"policy": {"human": {"never_expiring": true}, "max_depth": 2, "most_live_per_issuer": 2}});
+    let host = Host::start_configured(policy).await;
+    let laptop = manager(&host.ada().await).await;
+    let agent = host.delegate(text_of(&laptop), &named).await.is(200).json();
+    let second = host.delegate(text_of(&agent), &named).await.is(200).json();
+    host.delegate(text_of(&second), &named).await.is_problem(422, "policy");
+    // As many as a token may issue.
+    host.delegate(text_of(&laptop), &named).await.is(200);
+    host.delegate(text_of(&laptop), &named).await.is_problem(409, "limit");
+    // The first ends the last.
+    host.ada().await.delete(&path_of(&laptop, "")).await.is(204);
+    host.with_token(WHOAMI, text_of(&second)).await.is_problem(401, "issuer_ended");
+}
+
+#[tokio::test]
+async fn a_person_makes_an_agents_token_under_one_of_theirs() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let engine = ada.project("Difference engine").await;
+    let ci = ada.make("CI", Some(engine)).await;
+    let body = json!({"name": "Agent", "scopes": "models:use"}).to_string();
+    let agent = ada.post_to(&path_of(&ci, "/delegate"), &body).await.is(200).json();
+    assert_eq!((&agent["project_id"], &agent["kind"]), (&json!(engine), &json!("agent")));
+    assert_eq!(agent["issuer"], json!({"public_id": public_id(&ci), "bound": true}));
+    host.with_token(WHOAMI, text_of(&agent)).await.is(200);
+
+    // Within the token, even if the person could do more.
+    for (body, status, words) in [
+        (json!({"name": "n", "scopes": "notes:read"}), 409, "a token cannot give scopes that it has not"),
+        (
+            json!({"name": "n", "scopes": "", "expires": {"measure": "weeks", "value": 2}}),
+            400,
+            "a token may live for at most 7 days",
+        ),
+        (json!({"name": "n"}), 400, "the body must be an object of the fields of this call"),
+    ] {
+        let refused = ada.post_to(&path_of(&ci, "/delegate"), &body.to_string()).await.is(status).json();
+        assert_eq!(refused, json!({"error": words}));
+    }
+    // No further than the policy allows, and under none that does not work.
+    let refused = ada.post_to(&path_of(&agent, "/delegate"), &body).await.is(400).json();
+    assert_eq!(refused["error"], "a token that was issued by a token cannot issue tokens here");
+    ada.post_to(&path_of(&ci, "/disable"), "").await.is(200);
+    assert_eq!(ada.get(&path_of(&agent, "")).await.json()["status"], "issuer_ended");
+    let refused = ada.post_to(&path_of(&ci, "/delegate"), &body).await.is(409).json();
+    assert!(refused["error"].as_str().unwrap().starts_with("the issuing token does not work any more"), "{refused}");
+    host.with_token(WHOAMI, text_of(&agent)).await.is_problem(401, "issuer_ended");
+    ada.post_to(&path_of(&ci, "/enable"), "").await.is(200);
+    host.with_token(WHOAMI, text_of(&agent)).await.is(200);
+
+    // Another person has no such token.
+    let eve = host.eve().await;
+    eve.post_to(&path_of(&ci, "/delegate"), &body).await.is(404);
+    eve.get(&path_of(&ci, "/issued")).await.is(404);
+}
+
+#[tokio::test]
+async fn what_a_token_issued_is_listed_with_its_last_use() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    assert_eq!(ada.get(&path_of(&laptop, "/issued")).await.is(200).json(), json!([]));
+    let mut made = Vec::new();
+    for name in ["first", "second"] {
+        host.clock.advance(std::time::Duration::from_secs(1));
+        made.push(host.delegate(text_of(&laptop), &json!({"name": name, "scopes": ""})).await.is(200).json());
+    }
+    let authorization = format!("Bearer {}", text_of(&made[0]));
+    host.with_headers(WHOAMI, &[("authorization", &authorization), ("user-agent", "agent/1.0")]).await.is(200);
+    ada.delete(&path_of(&made[1], "")).await.is(204);
+    let listed = ada.get(&path_of(&laptop, "/issued")).await.is(200).json();
+    let column = |field: &str| listed.as_array().unwrap().iter().map(|one| one[field].clone()).collect::<Vec<_>>();
+    assert_eq!(column("name"), ["second", "first"]);
+    assert_eq!(column("status"), ["revoked", "active"]);
+    assert_eq!(column("last_used_at"), [Value::Null, json!(host.app.tokens.now().to_string())]);
+    // No connection here: over one there is an address too.
+    assert_eq!(column("last_used_from"), [Value::Null, json!({"address": null, "client": "agent/1.0"})]);
+    assert!(column("issuer").iter().all(|issuer| issuer["bound"] == true));
+}
+
+#[tokio::test]
+async fn where_a_use_came_from_is_the_proxys_word_behind_one() {
+    use personal_tokens::setup::Settings;
+
+    let host = Host::start_with(Settings { behind_tls: true, ..Settings::default() }).await;
+    let made = host.app.tokens.of(&"1".parse().unwrap(), &"1".parse().unwrap());
+    let made = made.issue(made.new_token("n".parse().unwrap())).await.unwrap();
+    let authorization = format!("Bearer {}", made.token.expose_secret());
+    let headers = [("authorization", authorization.as_str()), ("x-forwarded-for", "192.0.2.1, 203.0.113.7")];
+    host.with_headers(WHOAMI, &headers).await.is(200);
+    host.app.tokens.flush_usage().await.unwrap();
+    let used = host.app.tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from.unwrap();
+    assert_eq!(used.address, Some("203.0.113.7".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_use_over_a_connection_has_its_address() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.make("n", None).await;
+    let address = host.serve().await;
+    let url = format!("http://{address}{WHOAMI}");
+    let client = reqwest::Client::builder().user_agent("tester/2").build().unwrap();
+    assert_eq!(client.get(url).bearer_auth(text_of(&made)).send().await.unwrap().status().as_u16(), 200);
+    let shown = ada.get(&path_of(&made, "")).await.is(200).json();
+    assert_eq!(shown["last_used_from"], json!({"address": "127.0.0.1", "client": "tester/2"}));
+}
