@@ -83,6 +83,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens", get(page::show).post(forms::create))
         .route("/settings/tokens/{uuid}/delete", post(forms::delete))
         .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
+        .route("/settings/tokens/{uuid}/agent", post(forms::create_agent))
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))

@@ -28,7 +28,8 @@ use tokio::time::timeout;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts what the process does on its own: it writes last uses every five seconds, and looks every
-/// minute for tokens that are about to end and for GitHub's current keys. Each is a task of its
+/// minute for tokens that are about to end and for GitHub's current keys, and every hour for tokens
+/// whose issuer has ended, which are refused already. Each is a task of its
 /// own, so that none waits for another. A failure is logged and retried.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -42,6 +43,12 @@ fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(every(Duration::from_secs(60), async move || {
         if let Err(error) = notices::gather(&one).await {
             tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
+        }
+    }));
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(60 * 60), async move || {
+        if let Err(error) = one.tokens.revoke_orphans().await {
+            tracing::warn!(error = &error as &dyn Error, "tokens of ended issuers are not revoked");
         }
     }));
     if let Some(github) = app.github.clone() {

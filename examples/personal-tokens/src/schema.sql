@@ -124,6 +124,14 @@ CREATE TABLE IF NOT EXISTS token_leaks (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_leaks_of_owner ON token_leaks (owner, at) WHERE seen = 0;
 
+-- How many tokens that were bound to a leaked one ended with it.
+CREATE TABLE IF NOT EXISTS leaked_issuers (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    bound_ended INTEGER NOT NULL,
+    PRIMARY KEY (project, token_id)
+) STRICT, WITHOUT ROWID;
+
 -- Reports of GitHub's that were answered, by the SHA-256 of their bodies. A row is deleted when GitHub no longer uses its key.
 CREATE TABLE IF NOT EXISTS github_deliveries (
     digest BLOB PRIMARY KEY,

@@ -25,6 +25,8 @@ pub struct Leaked {
     pub reporter: String,
     /// Strangers wrote it: it is shown, and is no link.
     pub url: String,
+    /// How many tokens that it had issued ended with it.
+    pub bound_ended: i64,
 }
 
 /// Notes that a token was found, for its owner. The first report of it counts.
@@ -44,6 +46,20 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     .bind(url)
     .execute(&app.pool)
     .await?;
+    let bound_ended = i64::try_from(outcome.issued().bound_ended).unwrap_or(i64::MAX);
+    if bound_ended == 0 {
+        return Ok(());
+    }
+    // Of a report that is repeated because it failed half-way, each try ends some.
+    sqlx::query(
+        "INSERT INTO leaked_issuers (project, token_id, bound_ended) VALUES (?, ?, ?) ON CONFLICT (project, token_id) \
+         DO UPDATE SET bound_ended = bound_ended + excluded.bound_ended",
+    )
+    .bind(token.project.as_str())
+    .bind(token.id.as_str())
+    .bind(bound_ended)
+    .execute(&app.pool)
+    .await?;
     Ok(())
 }
 
@@ -60,21 +76,23 @@ fn shown(finder: &Finder, url: &str) -> String {
 
 /// What the person has not said to know of, the latest first.
 pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> {
-    let rows: Vec<(String, String, String, i64, String, String)> = sqlx::query_as(
-        "SELECT project, token_id, name, at, reporter, url FROM token_leaks WHERE owner = ? AND seen = 0 \
+    let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
+        "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \
+         LEFT JOIN leaked_issuers USING (project, token_id) WHERE owner = ? AND seen = 0 \
          ORDER BY at DESC, token_id LIMIT ?",
     )
     .bind(user.owner_id().as_str())
     .bind(MOST)
     .fetch_all(&app.pool)
     .await?;
-    let leaked = |(project, id, name, at, reporter, url): (String, String, String, i64, String, String)| {
+    let mut leaked = Vec::with_capacity(rows.len());
+    for (project, id, name, at, reporter, url, bound_ended) in rows {
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
         // An earlier version kept more characters.
         let url = shown(&app.finder, &url);
-        Ok(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url })
-    };
-    rows.into_iter().map(leaked).collect()
+        leaked.push(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url, bound_ended });
+    }
+    Ok(leaked)
 }
 
 /// The person knows of it.

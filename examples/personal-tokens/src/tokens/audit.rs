@@ -23,6 +23,11 @@ const QUEUE: usize = 1024;
 /// How many refusals are written at a time, while the next of what people do waits.
 const REFUSALS: usize = 256;
 
+/// A token issued another, whose id is the detail of the entry.
+pub const ISSUED_TOKEN: &str = "issued_token";
+/// What was bound to a token was revoked after it had ended.
+const ISSUED_REVOKED: &str = "revoked_what_it_issued";
+
 /// One event of one token, as its page shows it.
 #[derive(Debug)]
 pub struct Entry {
@@ -117,7 +122,10 @@ impl Audit {
                 "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
             let has_own: bool = sqlx::query_scalar(sql).bind(project).bind(id).fetch_one(&self.pool).await?;
             if !has_own {
-                let with = groups::of(&self.pool, view, revoked).await?;
+                let with = match groups::of(&self.pool, view, revoked).await? {
+                    None if self.ended_with_issuer(view).await? => Some("with the token that issued it"),
+                    with => with,
+                };
                 let reason = words(revoked.reason);
                 let detail = with.map_or_else(|| reason.clone(), |with| format!("{reason}, {with}"));
                 let (at, event, actor) = (revoked.at.as_unix_millis(), "revoked".into(), revoked.by.as_str().into());
@@ -131,6 +139,16 @@ impl Audit {
     }
 }
 
+impl Audit {
+    /// Whether the tokens that are bound to this one's issuer were revoked after that had ended.
+    async fn ended_with_issuer(&self, view: &TokenView) -> sqlx::Result<bool> {
+        let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(false) };
+        let sql = "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = ?)";
+        let row = sqlx::query_scalar(sql).bind(view.project.as_str()).bind(issuer.id.as_str()).bind(ISSUED_REVOKED);
+        row.fetch_one(&self.pool).await
+    }
+}
+
 impl EventSink for Audit {
     fn record(&self, event: &Event<'_>) {
         keyfob::events::TracingSink.record(event);
@@ -141,6 +159,12 @@ impl EventSink for Audit {
         let (key, actor, detail) = match event {
             // Each pass of a busy token would drown what people did; the last use tells enough.
             Event::Verified { .. } => return,
+            Event::Issued { key, issuer: Some(issuer), actor } => {
+                let by = TokenKey { project: key.project, id: issuer.id };
+                self.push(by, ISSUED_TOKEN, Some(actor), key.id.to_string());
+                let detail = if issuer.bound { "under a token, with which it ends" } else { "under a token" };
+                (Some(*key), Some(*actor), detail.into())
+            }
             Event::Issued { key, actor, .. } | Event::Changed { key, actor, .. } | Event::Imported { key, actor } => {
                 (Some(*key), Some(*actor), String::new())
             }
@@ -153,6 +177,16 @@ impl EventSink for Audit {
             Event::GroupRevoked { project, group, actor, reason, .. } => {
                 let at = self.clock.now().as_unix_millis();
                 return self.send(&self.acts, Message::Group(Group::new(at, project, group, actor, *reason)));
+            }
+            Event::IssuedRevoked { project, issuer, count, actor, reason } => {
+                let key = TokenKey { project: *project, id: *issuer };
+                let plural = if *count == 1 { "" } else { "s" };
+                return self.push(
+                    key,
+                    ISSUED_REVOKED,
+                    Some(actor),
+                    format!("{count} token{plural}, {}", words(*reason)),
+                );
             }
             // Of no token, or of one that may not exist: the log has them.
             _ => return,

@@ -89,9 +89,8 @@ pub async fn live(app: &App, issuer: &TokenKey) -> Result<Live, Refused> {
         let at = app.tokens.now();
         let query = ListQuery { status: Some(StatusFilter { group: StatusGroup::Live, at }), ..of(key) };
         for view in all(app, &query).await? {
-            let is_bound = view.issuer.is_some_and(|issuer| issuer.bound);
             // The list counts the issuers in: what they have ended is live in its own row only.
-            if view.status.is_live() && is_bound {
+            if view.status.is_live() && is_bound(&view) {
                 live.bound += 1;
                 issuers.push(view.key());
             } else if view.status.is_live() && key == *issuer {
@@ -111,9 +110,12 @@ pub async fn issuer_of(app: &App, view: &TokenView) -> Result<Option<TokenView>,
 
 /// Returns whether a token may issue tokens as far as it alone shows.
 pub fn may_issue(app: &App, view: &TokenView) -> bool {
-    let depth = app.tokens.policy().max_depth();
-    let is_bound = view.issuer.is_some_and(|issuer| issuer.bound);
-    view.status == Status::Active && depth > usize::from(is_bound)
+    view.status == Status::Active && app.tokens.policy().max_depth() > usize::from(is_bound(view))
+}
+
+/// Returns whether a token ends with the one that issued it.
+pub fn is_bound(view: &TokenView) -> bool {
+    view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
 fn of(issuer: TokenKey) -> ListQuery {

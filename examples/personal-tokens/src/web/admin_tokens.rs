@@ -155,7 +155,7 @@ pub async fn history(
     allow(&signed_in)?;
     let key = key(&project, &id)?;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
-    history::draw(&app, signed_in, view, format!("/admin/projects/{project}")).await
+    history::show_any(&app, signed_in, view, format!("/admin/projects/{project}")).await
 }
 
 fn key(project: &str, id: &str) -> Result<TokenKey, PageError> {

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::leaks::told;
 use crate::tokens::expiry::{self, ExpiryError, Measure};
+use crate::tokens::issued;
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, in_words};
-use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
+use crate::web::page::{AgentDraft, Dialog, Draft, RotateFault, Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
@@ -32,6 +33,22 @@ pub struct NewForm {
     name: String,
     /// Text, so that what was typed wrong comes back with a word about it. Not sent where the unit is "never".
     #[serde(default)]
+    amount: String,
+    unit: String,
+    /// None grants nothing.
+    #[serde(default)]
+    scope: Vec<String>,
+}
+
+/// A token for an agent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentForm {
+    csrf: String,
+    form: String,
+    #[serde(default)]
+    view: String,
+    name: String,
     amount: String,
     unit: String,
     /// None grants nothing.
@@ -79,7 +96,7 @@ pub async fn create(
     if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
-    let issued = match lifetime(&form) {
+    let issued = match lifetime(&form.amount, &form.unit) {
         Ok(lifetime) => {
             let scopes = form.scope.join(" ");
             own::issue(&app, &signed_in.user, &scene.project, &form.name, lifetime, &scopes).await
@@ -92,7 +109,7 @@ pub async fn create(
     match issued {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
+            let dialog = Dialog::issued(&own, &token, pane);
             Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
@@ -111,12 +128,56 @@ pub async fn create(
     }
 }
 
-fn lifetime(form: &NewForm) -> Result<Lifetime, ExpiryError> {
-    if form.unit == "never" {
+/// Makes a token for an agent under one of the person's own.
+pub async fn create_agent(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<AgentForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let user = &signed_in.user;
+    let issuer = own::find(&app, user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &issuer).await?;
+    if !spent::spend(&app.pool, user, &form.form).await.map_err(Refused::failed)? {
+        return Ok(Redirect::to(&scene.view.link()).into_response());
+    }
+    let issued = match lifetime(&form.amount, &form.unit) {
+        Ok(lifetime) => own::issue_agent(&app, user, &issuer, &form.name, lifetime, &form.scope.join(" ")).await,
+        Err(error) => Err(Refused::Expiry(error)),
+    };
+    if issued.is_err() {
+        spent::give_back(&app.pool, user, &form.form).await.map_err(Refused::failed)?;
+    }
+    match issued {
+        Ok((own, token)) => {
+            let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
+            let dialog = Dialog::issued(&own, &token, pane);
+            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+        }
+        Err(Refused::Failed) => Err(Refused::Failed.into()),
+        Err(refused) => {
+            let draft = AgentDraft {
+                name: &form.name,
+                amount: form.amount.clone(),
+                unit: &form.unit,
+                scopes: AgentDraft::choices(&issuer, &form.scope),
+                error: Some(in_words(&refused)),
+                ..AgentDraft::new(&app, &issuer, form.form.clone())
+            };
+            let page = draw(&app, &signed_in, &scene, Dialog::Agent(draft), None).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+    }
+}
+
+fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
+    if unit == "never" {
         return Ok(Lifetime::Never);
     }
-    let measure = Measure::parse(&form.unit).ok_or(ExpiryError::Measure)?;
-    let amount = form.amount.trim();
+    let measure = Measure::parse(unit).ok_or(ExpiryError::Measure)?;
+    let amount = amount.trim();
     match amount.parse() {
         Ok(value) => measure.times(value),
         // More digits than a number holds: too long, which the policy says better.
@@ -148,7 +209,7 @@ pub async fn rotate(
     let fault = match rotated {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::Issued { name: own.view.name.as_str(), token: &token, pane };
+            let dialog = Dialog::issued(&own, &token, pane);
             return Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response());
         }
         Err(refused @ Refused::Grace(_)) => RotateFault::Grace(in_words(&refused)),
@@ -213,13 +274,16 @@ pub async fn delete(
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    let issued = issued::live(&app, &token.view.key()).await?.bound;
     if form.typed.trim() == token.view.name.as_str() {
         own::delete(&app, &signed_in.user, &token).await?;
-        return Ok(Redirect::to(&scene.link_after("deleted")).into_response());
+        let done = if issued > 0 { "deleted-all" } else { "deleted" };
+        return Ok(Redirect::to(&scene.link_after(done)).into_response());
     }
     let dialog = Dialog::Delete {
         uuid: token.name.uuid.to_string(),
         name: token.view.name.as_str(),
+        issued,
         error: Some("That is not the name of the token."),
     };
     let page = draw(&app, &signed_in, &scene, dialog, None).await?;

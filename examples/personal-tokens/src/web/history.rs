@@ -1,4 +1,4 @@
-//! The page of one token: what happened to it.
+//! The page of one token: what it issued, and what happened to it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,12 +6,14 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Html;
-use keyfob::{Actor, Timestamp, TokenView};
+use keyfob::{Actor, Status, Timestamp, TokenId, TokenKey, TokenView};
 
 use crate::app::App;
+use crate::tokens::audit::ISSUED_TOKEN;
+use crate::tokens::issued;
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, render};
-use crate::web::rows::Time;
+use crate::web::rows::{self, Time};
 use crate::web::sessions::SignedIn;
 use crate::web::view::View;
 
@@ -21,7 +23,51 @@ struct HistoryPage {
     signed_in: SignedIn,
     back: String,
     view: TokenView,
+    used_from: Option<String>,
+    /// The token that issued it: its name, and its page if the person may look at it.
+    issuer: Option<(String, Option<String>)>,
+    /// What may be done here, by the token's owner.
+    links: Option<Links>,
+    issued: Issued,
     entries: Vec<Line>,
+}
+
+/// Dialogs of the list.
+struct Links {
+    /// `None` if the token may issue none.
+    agent: Option<String>,
+    revoke: String,
+}
+
+/// What a token has issued, as a list within the list of the token above.
+#[derive(Template)]
+#[template(path = "issued.html")]
+struct Issued {
+    branches: Vec<Branch>,
+    more: bool,
+}
+
+struct Branch {
+    name: String,
+    page: Option<String>,
+    public_part: String,
+    status: &'static str,
+    status_class: &'static str,
+    scopes: String,
+    is_bound: bool,
+    last_used: Option<Time>,
+    used_from: Option<String>,
+    expires: Option<Time>,
+    below: Issued,
+}
+
+/// Whose pages a person is led to.
+#[derive(Clone, Copy, PartialEq)]
+enum Looks {
+    /// The owner, at a token of theirs.
+    Owner,
+    /// An administrator, at anybody's.
+    Administrator,
 }
 
 struct Line {
@@ -37,41 +83,145 @@ pub async fn show(
     Path(uuid): Path<String>,
 ) -> Result<Html<String>, PageError> {
     let token = own::find(&app, &signed_in.user, &uuid).await?;
-    let back = View::of_project(&token.view.project).link();
-    draw(&app, signed_in, token.view, back).await
+    let list = View::of_project(&token.view.project);
+    let links = Links {
+        agent: issued::may_issue(&app, &token.view).then(|| list.link_with("agent", &uuid)),
+        revoke: list.link_with("delete", &uuid),
+    };
+    draw(&app, signed_in, token.view, list.link(), Some(links)).await
 }
 
-/// The page of a token that the person may look at.
-pub async fn draw(app: &App, signed_in: SignedIn, view: TokenView, back: String) -> Result<Html<String>, PageError> {
+/// The page of a token of anybody's, for an administrator.
+pub async fn show_any(
+    app: &App,
+    signed_in: SignedIn,
+    view: TokenView,
+    back: String,
+) -> Result<Html<String>, PageError> {
+    draw(app, signed_in, view, back, None).await
+}
+
+async fn draw(
+    app: &App,
+    signed_in: SignedIn,
+    view: TokenView,
+    back: String,
+    links: Option<Links>,
+) -> Result<Html<String>, PageError> {
     app.audit.written().await;
     let now = app.tokens.now();
-    let me = Actor::from(&signed_in.user.owner_id());
-    let mut names = HashMap::new();
+    let looks = if links.is_some() { Looks::Owner } else { Looks::Administrator };
+    let mut names = Names { app, view: &view, me: Actor::from(&signed_in.user.owner_id()), known: HashMap::new() };
     let mut entries = Vec::new();
     for entry in app.audit.of(&view).await.map_err(Refused::failed)? {
         let at = Timestamp::from_unix_millis(entry.at).map_err(Refused::failed)?;
-        let who = match entry.actor.as_str() {
-            "" => "a request with the token".into(),
-            actor if actor == me.as_str() => "you".into(),
-            actor => match names.get(actor) {
-                Some(name) => String::clone(name),
-                None => {
-                    let name = name_of(app, actor).await?;
-                    names.insert(actor.to_owned(), name.clone());
-                    name
-                }
-            },
+        let who = names.of_actor(&entry.actor).await?;
+        let detail = match entry.event.as_str() {
+            ISSUED_TOKEN => names.of_token(&entry.detail).await?,
+            _ => entry.detail,
         };
-        let at = Time::ago(at, now);
-        entries.push(Line { at, event: entry.event.replace('_', " "), who, detail: entry.detail });
+        entries.push(Line { at: Time::ago(at, now), event: entry.event.replace('_', " "), who, detail });
     }
-    render(&HistoryPage { signed_in, back, view, entries })
+    let tree = issued::tree(app, &view.key()).await?;
+    let mut pages = HashMap::new();
+    if looks == Looks::Owner {
+        let mut ids = Vec::new();
+        collect(&tree.branches, &mut ids);
+        ids.extend(view.issuer.map(|issuer| issuer.id));
+        let of_all = app.names.of_all(&view.project, &ids, signed_in.user.id).await.map_err(Refused::failed)?;
+        pages.extend(of_all.into_iter().map(|(id, name)| (id, format!("/settings/tokens/{}", name.uuid))));
+    }
+    let page = |of: &TokenView| match looks {
+        Looks::Administrator => Some(format!("/admin/tokens/{}/{}", of.project, of.id)),
+        // A token that its owner has ended has no page of theirs.
+        Looks::Owner => pages.get(&of.id).filter(|_| of.status != Status::Revoked).cloned(),
+    };
+    let issuer = match view.issuer {
+        Some(issuer) => {
+            let found = issued::issuer_of(app, &view).await?;
+            Some((rows::issuer_name(issuer.id.as_str(), found.as_ref()), found.as_ref().and_then(page)))
+        }
+        None => None,
+    };
+    let issued = Issued { branches: branches(tree.branches, now, &page), more: tree.more };
+    let used_from = rows::used_from(&view);
+    render(&HistoryPage { signed_in, back, view, used_from, issuer, links, issued, entries })
 }
 
-/// Returns the name of a person. An actor that is no person, such as a leak report, is its own
-/// name.
-async fn name_of(app: &App, actor: &str) -> Result<String, Refused> {
-    let Ok(id) = actor.parse() else { return Ok(actor.into()) };
-    let person = app.accounts.find(id).await.map_err(Refused::failed)?;
-    Ok(person.map_or_else(|| format!("person {actor}"), |person| person.name))
+fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {
+    for branch in branches {
+        ids.push(branch.view.id);
+        collect(&branch.below, ids);
+    }
+}
+
+fn branches(
+    branches: Vec<issued::Branch>,
+    now: Timestamp,
+    page: &impl Fn(&TokenView) -> Option<String>,
+) -> Vec<Branch> {
+    let branch = |issued::Branch { view, below }| {
+        let (status, status_class) = rows::status(&view);
+        let expires = |end| if end <= now { Time::ago(end, now) } else { Time::ahead(end, now) };
+        Branch {
+            page: page(&view),
+            status,
+            status_class,
+            scopes: view.scopes.to_string(),
+            is_bound: issued::is_bound(&view),
+            last_used: view.last_used_at.map(|time| Time::ago(time, now)),
+            used_from: rows::used_from(&view),
+            expires: view.expires_at.map(expires),
+            name: view.name.as_str().into(),
+            public_part: view.public_part,
+            below: Issued { branches: self::branches(below, now, page), more: false },
+        }
+    };
+    branches.into_iter().map(branch).collect()
+}
+
+/// The names of those who did something to a token, each looked up once.
+struct Names<'a> {
+    app: &'a App,
+    /// The token.
+    view: &'a TokenView,
+    /// Who looks at it.
+    me: Actor,
+    known: HashMap<String, String>,
+}
+
+impl Names<'_> {
+    async fn of_actor(&mut self, actor: &str) -> Result<String, Refused> {
+        if actor.is_empty() {
+            return Ok("a request with the token".into());
+        }
+        if actor == self.me.as_str() {
+            return Ok("you".into());
+        }
+        if let Some(name) = self.known.get(actor) {
+            return Ok(name.clone());
+        }
+        let name = match actor.strip_prefix("token ").and_then(|public_part| public_part.rsplit('_').next()) {
+            Some(id) => format!("token {}", self.of_token(id).await?),
+            None => self.of_person(actor).await?,
+        };
+        self.known.insert(actor.into(), name.clone());
+        Ok(name)
+    }
+
+    /// Returns the name and the id of a token of the same project and owner. Of another, and of one that is gone, only the id.
+    async fn of_token(&self, id: &str) -> Result<String, Refused> {
+        let Ok(token) = TokenId::new(id) else { return Ok(id.into()) };
+        let key = TokenKey { project: self.view.project, id: token };
+        let found = self.app.tokens.get(&key).await.map_err(Refused::failed)?;
+        let found = found.filter(|found| found.owner == self.view.owner);
+        Ok(found.map_or_else(|| id.into(), |found| format!("“{}” ({id})", found.name)))
+    }
+
+    /// Returns the name of a person. An actor that is no person, such as a leak report, is its own name.
+    async fn of_person(&self, actor: &str) -> Result<String, Refused> {
+        let Ok(id) = actor.parse() else { return Ok(actor.into()) };
+        let person = self.app.accounts.find(id).await.map_err(Refused::failed)?;
+        Ok(person.map_or_else(|| format!("person {actor}"), |person| person.name))
+    }
 }

@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use keyfob::{PlaintextToken, Timestamp, TokenKind, store::ListOrder};
+use keyfob::{PlaintextToken, Scope, Timestamp, TokenKind, store::ListOrder};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -20,7 +20,7 @@ use crate::llm::models::{Model, choose};
 use crate::people::projects::{Kind, Project};
 use crate::random;
 use crate::tokens::own::{self, OwnToken, Refused};
-use crate::tokens::{expiry, listing, notices, scopes};
+use crate::tokens::{expiry, issued, listing, notices, scopes};
 use crate::web::error::{PageError, render};
 use crate::web::pane::Pane;
 use crate::web::rows::{self, Row, Time};
@@ -35,6 +35,7 @@ pub struct Asked {
     delete: Option<String>,
     rotate: Option<String>,
     settings: Option<String>,
+    agent: Option<String>,
     #[serde(default)]
     tool: String,
     said: Option<String>,
@@ -72,6 +73,9 @@ struct Found {
     at: Time,
     reporter: String,
     url: String,
+    /// How many tokens of its issuing ended with it, and how many work still.
+    bound_ended: i64,
+    independent: u64,
     /// Where the person says that they know.
     form: String,
 }
@@ -84,10 +88,11 @@ struct Ending {
 }
 
 impl Found {
-    fn new(leaked: Leaked, now: Timestamp) -> Self {
-        let Leaked { key, name, at, reporter, url } = leaked;
+    async fn new(app: &App, leaked: Leaked, now: Timestamp) -> Result<Self, Refused> {
+        let Leaked { key, name, at, reporter, url, bound_ended } = leaked;
         let form = format!("/settings/leaks/{}/{}/seen", key.project, key.id);
-        Self { name, at: Time::ago(at, now), reporter, url, form }
+        let independent = issued::live(app, &key).await?.independent;
+        Ok(Self { name, at: Time::ago(at, now), reporter, url, bound_ended, independent, form })
     }
 }
 
@@ -107,8 +112,12 @@ pub enum Dialog<'a> {
     Issued {
         name: &'a str,
         token: &'a PlaintextToken,
+        /// Whether it ends with the token that issued it.
+        is_bound: bool,
         pane: Pane,
     },
+    /// A token for an agent, under one of the person's own.
+    Agent(AgentDraft<'a>),
     Settings {
         name: &'a str,
         pane: Pane,
@@ -116,8 +125,70 @@ pub enum Dialog<'a> {
     Delete {
         uuid: String,
         name: &'a str,
+        /// How many tokens end with it.
+        issued: u64,
         error: Option<&'static str>,
     },
+}
+
+/// The form of a token for an agent, as far as it is filled in.
+pub struct AgentDraft<'a> {
+    pub form: String,
+    /// Of the token that is to issue it.
+    pub uuid: String,
+    pub issuer: &'a str,
+    pub name: &'a str,
+    pub amount: String,
+    pub unit: &'a str,
+    /// The longest that an agent's token may live, in words.
+    pub most: String,
+    pub scopes: Vec<Choice>,
+    pub error: Option<String>,
+}
+
+/// A scope that may be chosen.
+pub struct Choice {
+    pub scope: String,
+    /// What it lets a token do, if the service knows it.
+    pub words: &'static str,
+    pub is_chosen: bool,
+}
+
+impl<'a> AgentDraft<'a> {
+    /// Returns the form as it is at first: for as long as agents' tokens live by default, or as the issuer still does.
+    pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
+        let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
+        let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
+        let minutes = left.map_or(lifetimes.default, |left| lifetimes.default.min(left)).as_secs() / 60;
+        let (amount, unit) = if minutes >= 60 { (minutes / 60, "hours") } else { (minutes.max(1), "minutes") };
+        Self {
+            form,
+            uuid: issuer.name.uuid.to_string(),
+            issuer: issuer.view.name.as_str(),
+            name: "",
+            amount: amount.to_string(),
+            unit,
+            most: expiry::in_units(lifetimes.max),
+            scopes: Self::choices(issuer, &[]),
+            error: None,
+        }
+    }
+
+    /// Returns the scopes that the issuer may give, of which these are chosen.
+    pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
+        let granted = &issuer.view.scopes;
+        let known =
+            scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
+        let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
+        let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
+        // An agent that issues tokens is for whoever knows to ask for it.
+        let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
+        let choice = |(scope, words): (&str, &'static str)| {
+            let is_chosen = chosen.iter().any(|one| one == scope);
+            Choice { scope: scope.into(), words, is_chosen }
+        };
+        offered.map(choice).collect()
+    }
 }
 
 /// Why a token was not rotated, and where the dialog says it.
@@ -132,6 +203,11 @@ pub enum RotateFault {
 }
 
 impl<'a> Dialog<'a> {
+    /// The dialog that shows a token that was made just now.
+    pub fn issued(own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
+        Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
+    }
+
     /// The dialog that rotates a token. `grace` is what was chosen, a day at first.
     pub fn rotate(
         app: &App,
@@ -208,7 +284,10 @@ pub async fn draw(
     };
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
-    let leaked = told::of_user(app, &signed_in.user).await.map_err(Refused::failed)?;
+    let mut leaked = Vec::new();
+    for one in told::of_user(app, &signed_in.user).await.map_err(Refused::failed)? {
+        leaked.push(Found::new(app, one, now).await?);
+    }
     let ending = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
         signed_in,
@@ -228,7 +307,7 @@ pub async fn draw(
         allows_never: app.tokens.policy().lifetimes(TokenKind::Human).never_expiring,
         dialog,
         said,
-        leaked: leaked.into_iter().map(|leaked| Found::new(leaked, now)).collect(),
+        leaked,
         ending: ending
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
@@ -244,9 +323,10 @@ pub async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
-    let Query(Asked { new, delete, rotate, settings, tool, said }) = asked.map_err(|_| PageError::NotFound)?;
+    let Query(Asked { new, delete, rotate, settings, agent, tool, said }) = asked.map_err(|_| PageError::NotFound)?;
     let scene = Scene::new(&app, &signed_in, view, None).await?;
-    let token = match delete.as_ref().or(rotate.as_ref()).or(settings.as_ref()) {
+    let named = [&delete, &rotate, &agent, &settings].into_iter().find_map(Option::as_ref);
+    let token = match named {
         Some(uuid) => Some(own::find(&app, &signed_in.user, uuid).await?),
         None => None,
     };
@@ -254,10 +334,13 @@ pub async fn show(
         Some(token) => {
             let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
             if delete.is_some() {
-                Dialog::Delete { uuid, name, error: None }
+                let issued = issued::live(&app, &token.view.key()).await?.bound;
+                Dialog::Delete { uuid, name, issued, error: None }
             } else if rotate.is_some() {
                 let form = random::hex128().map_err(Refused::failed)?;
                 Dialog::rotate(&app, token, form, None, None)
+            } else if agent.is_some() {
+                Dialog::Agent(AgentDraft::new(&app, token, random::hex128().map_err(Refused::failed)?))
             } else {
                 let pane = Pane::new(&app, &headers, &scene, token, &tool, None);
                 Dialog::Settings { name, pane }
@@ -274,6 +357,7 @@ pub async fn show(
         None => Dialog::None,
     };
     let said = match said.as_deref() {
+        Some("deleted-all") => Some("The token and everything it issued have stopped working."),
         Some("deleted") => Some("The token is deleted and has stopped working."),
         Some("disabled") => Some("The token is disabled: it does not work until you enable it."),
         Some("enabled") => Some("The token works again."),

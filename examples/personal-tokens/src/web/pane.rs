@@ -137,7 +137,7 @@ pub async fn submit(
     let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
     let name = own.view.name.as_str();
     let dialog = match &token {
-        Some(token) => Dialog::Issued { name, token, pane },
+        Some(token) => Dialog::issued(&own, token, pane),
         None => Dialog::Settings { name, pane },
     };
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())

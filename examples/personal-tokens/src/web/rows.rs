@@ -5,6 +5,7 @@ use std::time::Duration;
 use keyfob::{Status, Timestamp, TokenKey, TokenView};
 
 use crate::app::App;
+use crate::tokens::issued;
 use crate::tokens::own::{OwnToken, Refused};
 use crate::web::time_words;
 
@@ -20,6 +21,12 @@ pub struct Row {
     pub status: &'static str,
     pub status_class: &'static str,
     pub scopes: String,
+    /// The name of the token that issued it, if one did.
+    pub agent_of: Option<String>,
+    /// From where it was used last, in words.
+    pub used_from: Option<String>,
+    /// Whether its owner may make a token for an agent under it.
+    pub can_issue: bool,
     /// Whether it works still although another token has taken over.
     pub in_grace: bool,
     /// Whether it was used since then.
@@ -67,30 +74,54 @@ pub async fn of(app: &App, tokens: &[OwnToken], now: Timestamp) -> Result<Vec<Ro
             }
             _ => None,
         };
-        rows.push(Row::new(token, replaced, now));
+        let issuer = issued::issuer_of(app, &token.view).await?;
+        let can_issue = issued::may_issue(app, &token.view);
+        rows.push(Row { can_issue, ..Row::new(token, issuer.as_ref(), replaced, now) });
     }
     Ok(rows)
 }
 
+fn is_in_grace(view: &TokenView) -> bool {
+    view.status.is_live() && view.rotated_to.is_some()
+}
+
+/// What a token is, and the class of the style sheet for that.
+pub fn status(view: &TokenView) -> (&'static str, &'static str) {
+    match view.status {
+        Status::Active if is_in_grace(view) => ("Replaced, works still", "warn"),
+        Status::Active => ("Active", "good"),
+        Status::NotYetValid => ("Not valid yet", "warn"),
+        Status::Pending => ("Waits for confirmation", "warn"),
+        Status::Disabled => ("Disabled", "warn"),
+        Status::IssuerEnded => ("Ended with its issuer", "over"),
+        Status::Expired => ("Expired", "over"),
+        Status::Lapsed => ("Never confirmed", "over"),
+        Status::Rotated => ("Replaced", "over"),
+        Status::Revoked => ("Deleted", "over"),
+    }
+}
+
+/// "from 203.0.113.7, curl/8.5.0".
+pub fn used_from(view: &TokenView) -> Option<String> {
+    let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
+    let address = from.address.map(|address| address.to_string());
+    let client = from.client.as_ref().map(|client| client.as_str().to_owned());
+    Some(format!("from {}", address.into_iter().chain(client).collect::<Vec<_>>().join(", ")))
+}
+
+/// The name of an issuer, or its id if it is gone.
+pub fn issuer_name(id: &str, issuer: Option<&TokenView>) -> String {
+    issuer.map_or(id, |issuer| issuer.name.as_str()).into()
+}
+
 impl Row {
     /// `replaced` is since when another token has taken over.
-    fn new(token: &OwnToken, replaced: Option<Timestamp>, now: Timestamp) -> Self {
+    fn new(token: &OwnToken, issuer_view: Option<&TokenView>, replaced: Option<Timestamp>, now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
         // Where another has taken over, that end counts.
-        let in_grace = view.status.is_live() && view.rotated_to.is_some();
+        let in_grace = is_in_grace(view);
         let end = if in_grace { view.grace_until.or(view.expires_at) } else { view.expires_at };
-        let (status, status_class) = match view.status {
-            Status::Active if in_grace => ("Replaced, works still", "warn"),
-            Status::Active => ("Active", "good"),
-            Status::NotYetValid => ("Not valid yet", "warn"),
-            Status::Pending => ("Waits for confirmation", "warn"),
-            Status::Disabled => ("Disabled", "warn"),
-            Status::IssuerEnded => ("Ended with the token that made it", "over"),
-            Status::Expired => ("Expired", "over"),
-            Status::Lapsed => ("Never confirmed", "over"),
-            Status::Rotated => ("Replaced", "over"),
-            Status::Revoked => ("Deleted", "over"),
-        };
+        let (status, status_class) = status(view);
         let (expiry_class, expires) = match end {
             None => ("good", None),
             Some(end) if end <= now => ("over", Some(Time::ago(end, now))),
@@ -108,6 +139,9 @@ impl Row {
             status,
             status_class,
             scopes: view.scopes.to_string(),
+            agent_of: view.issuer.map(|issuer| issuer_name(issuer.id.as_str(), issuer_view)),
+            used_from: used_from(view),
+            can_issue: false,
             in_grace,
             still_used: replaced.is_some_and(|since| view.last_used_at.is_some_and(|used| used > since)),
             is_live: view.status.is_live(),

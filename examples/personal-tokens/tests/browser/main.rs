@@ -9,6 +9,7 @@ mod support;
 
 mod accessibility;
 mod administration;
+mod agents;
 mod driver;
 mod guide;
 mod list;

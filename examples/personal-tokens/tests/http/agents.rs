@@ -228,3 +228,65 @@ async fn a_use_over_a_connection_has_its_address() {
     let shown = ada.get(&path_of(&made, "")).await.is(200).json();
     assert_eq!(shown["last_used_from"], json!({"address": "127.0.0.1", "client": "tester/2"}));
 }
+
+/// The pages, without their script.
+#[tokio::test]
+async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
+    let host = Host::start_configured(json!({"policy": {"human": {"never_expiring": true}, "max_depth": 2}})).await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let uuid = laptop["uuid"].as_str().unwrap();
+    let page = format!("/settings/tokens/{uuid}");
+    let before = ada.get(&page).await.is(200);
+    assert!(!before.body.contains("Tokens that it issued") && before.body.contains("Create agent token"));
+
+    let form = ada.get(&format!("/settings/tokens?agent={uuid}")).await.is(200);
+    assert!(form.body.contains("Under <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
+    let (csrf, id) = (form.field("csrf"), form.field("form"));
+    let fields = format!("csrf={csrf}&form={id}&name=Review+agent&unit=hours&scope=notes%3Aread");
+    // What is wrong comes back with the draft.
+    let wrong = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=200")).await.is(400);
+    assert!(wrong.body.contains("A token may live for at most 7 days."), "{}", wrong.body);
+    assert!(wrong.body.contains("value=\"Review agent\"") && wrong.body.contains("value=\"notes:read\" checked"));
+    let more = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1&scope=notes%3Awrite")).await.is(400);
+    assert!(more.body.contains("A token cannot give scopes that it has not."));
+    ada.post_form(&format!("{page}/agent"), &fields.replace(&csrf, "no")).await.is(422);
+    ada.post_form(&format!("{page}/agent"), &format!("{}&amount=1", fields.replace(&csrf, "no"))).await.is(403);
+    let shown = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(200);
+    assert!(shown.body.contains("It ends with the token that issued it."));
+    // Sent again, it makes no second one.
+    ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(303);
+
+    // One below that, by a token, and one by the first token.
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
+    host.delegate(text_of(&agent.json()), &json!({"name": "Worker", "scopes": ""})).await.is(200);
+    let tree = ada.get(&page).await.is(200);
+    let (_, tree) = tree.body.split_once("Tokens that it issued").unwrap();
+    let (tree, history) = tree.split_once("</section>").unwrap();
+    for name in ["Review agent", "Planner", "Worker"] {
+        assert!(tree.contains(name), "{tree}");
+    }
+    assert_eq!((tree.matches("<ul").count(), tree.matches("<li").count()), (2, 3), "{tree}");
+    // Who made which: ada by the form, the token by itself.
+    assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
+    let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let of_agent = ada.get(agents_page).await.is(200);
+    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>, with which it ends.")));
+
+    // All three end with it; a leak ends them as well, and says so.
+    let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
+    assert!(dialog.body.contains("Revoke with everything it issued (3)"));
+    let report = json!([{"token": text_of(&laptop), "type": "t", "url": "https://paste.example/1", "source": "s"}]);
+    let request = Request::post("/api/v2/leaks").header("content-type", "application/json");
+    host.send(request.body(Body::from(report.to_string())).unwrap()).await.is(202);
+    let list = ada.get("/settings/tokens").await.is(200);
+    assert!(list.body.contains("3 tokens that it had issued ended with it."), "{}", list.body);
+    // An administrator sees the tree of an ended token, and why its tokens ended.
+    let key = public_id(&laptop);
+    let of_admin = ada.get(&format!("/admin/tokens/1/{key}")).await.is(200);
+    assert!(of_admin.body.contains("Tokens that it issued") && !of_admin.body.contains("Create agent token"));
+    assert!(of_admin.body.contains("revoked what it issued"), "{}", of_admin.body);
+    let id = public_id(&agent.json()).to_owned();
+    let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);
+    assert!(of_agent.body.contains("with the token that issued it"), "{}", of_agent.body);
+}
