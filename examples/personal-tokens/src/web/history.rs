@@ -23,6 +23,7 @@ struct HistoryPage {
     signed_in: SignedIn,
     back: String,
     view: TokenView,
+    last_used: Option<Time>,
     used_from: Option<String>,
     /// The token that issued it: its name, and its page if the person may look at it.
     issuer: Option<(String, Option<String>)>,
@@ -145,7 +146,8 @@ async fn draw(
     };
     let issued = Issued { branches: branches(tree.branches, now, &page), more: tree.more };
     let used_from = rows::used_from(&view);
-    render(&HistoryPage { signed_in, back, view, used_from, issuer, links, issued, entries })
+    let last_used = view.last_used_at.map(|time| Time::ago(time, now));
+    render(&HistoryPage { signed_in, back, view, last_used, used_from, issuer, links, issued, entries })
 }
 
 fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {

@@ -1,9 +1,16 @@
 //! The end point for clients of the Model Context Protocol.
+//!
+//! One test asks it with the protocol's own client library for Python (`pip install mcp`), which is looked for in the Python that
+//! `MCP_PYTHON` names, in `target/ci-tools` and in the `python3` on the path.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Host};
+use crate::support::{Answer, Host, TOKENS};
 
 struct Client {
     host: Host,
@@ -146,4 +153,89 @@ async fn the_challenge_leads_to_the_metadata_of_the_resource() {
     let metadata = host.with_headers("/.well-known/oauth-protected-resource", &[("host", "evil.example")]).await;
     assert_eq!(metadata.json()["resource"], "https://tokens.example");
     host.with_headers("/.well-known/other", &[]).await.is_problem(404, "not_found");
+}
+
+/// A Python that has the client library.
+fn python() -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ci-tools/bin/python3");
+    let named = std::env::var_os("MCP_PYTHON").map(PathBuf::from);
+    let has_library = |python: &PathBuf| {
+        let mut command = Command::new(python);
+        command.args(["-c", "from mcp import Client"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    named.into_iter().chain([tools, "python3".into()]).find(has_library)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_library_sees_the_permitted_tools_and_after_revocation_the_challenge() {
+    let Some(python) = python() else {
+        test_summary::missing("the client library mcp for Python is not installed");
+        return;
+    };
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let address = host.serve().await;
+    for (scopes, tools) in [
+        ("models:use", json!(["list_models", "ask_model"])),
+        ("models:use notes:read", json!(["list_models", "ask_model", "list_notes"])),
+    ] {
+        let issuer = ada.post(json!({"name": "Laptop", "scopes": "models:use notes:read"})).await.is(200).json();
+        let path = format!("{TOKENS}{}", issuer["uuid"].as_str().unwrap());
+        let body = json!({"name": "Agent", "scopes": scopes}).to_string();
+        let agent = ada.post_to(&format!("{path}/delegate"), &body).await.is(200).json();
+        let mut client = LibraryClient::start(&python, &format!("http://{address}/mcp"), &agent);
+        assert_eq!(client.said().await, json!({"tools": tools, "models": "echo"}));
+
+        ada.delete(&path).await.is(204);
+        client.child.stdin.take().unwrap().write_all(b"revoked\n").unwrap();
+        assert_eq!(
+            client.said().await,
+            json!({
+                "status": 401,
+                "error": "invalid_token",
+                "error_description": "the token that issued this one does not work any more",
+                "scope": "models:use",
+                "resource": format!("http://{address}/mcp"),
+            })
+        );
+    }
+}
+
+/// The library in a process, ended with the test.
+struct LibraryClient {
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+}
+
+impl LibraryClient {
+    fn start(python: &Path, url: &str, token: &Value) -> Self {
+        let mut command = Command::new(python);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/mcp_client.py")).arg(url);
+        command.env("TOKEN", token["token"].as_str().unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = child.stdout.take().map(BufReader::new);
+        Self { child, output }
+    }
+
+    /// The next line of its output.
+    async fn said(&mut self) -> Value {
+        let mut output = self.output.take().unwrap();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            (output, line)
+        });
+        let (output, line) = read.await.unwrap();
+        self.output = Some(output);
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("the client ended: {line:?}"))
+    }
+}
+
+impl Drop for LibraryClient {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -1,0 +1,64 @@
+"""Connects to the end point of the Model Context Protocol with a token in its header, by the protocol's own client library.
+
+Usage: mcp_client.py URL, with the token in the variable TOKEN.
+Prints a line of JSON with the tools and the answer of one. After a line on its input it calls that tool again, and prints what
+the library reads of the refusal.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.auth.utils import (
+    extract_field_from_www_auth,
+    extract_resource_metadata_from_www_auth,
+    extract_scope_from_www_auth,
+)
+from mcp.client.streamable_http import streamable_http_client
+
+
+async def main(url):
+    refused = []
+
+    async def note(response):
+        if response.status_code >= 400:
+            refused.append(response)
+
+    headers = {"Authorization": "Bearer " + os.environ["TOKEN"]}
+    async with httpx2.AsyncClient(headers=headers, timeout=30, event_hooks={"response": [note]}) as http:
+        async with Client(streamable_http_client(url, http_client=http)) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            answer = await client.call_tool("list_models", {})
+            print(json.dumps({"tools": tools, "models": answer.content[0].text}), flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            try:
+                await client.call_tool("list_models", {})
+                sys.exit("the tool answered")
+            except MCPError:
+                pass
+        response = refused[-1]
+        await read(response, http)
+
+
+async def read(response, http):
+    # As JSON: the library's own type wants an authorization server, and there is none.
+    metadata = (await http.get(extract_resource_metadata_from_www_auth(response))).json()
+    print(
+        json.dumps(
+            {
+                "status": response.status_code,
+                "error": extract_field_from_www_auth(response, "error"),
+                "error_description": extract_field_from_www_auth(response, "error_description"),
+                "scope": extract_scope_from_www_auth(response),
+                "resource": metadata["resource"],
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
