@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, Driver, Scheme, open};
-use crate::support::Host;
+use crate::support::{Host, TOKENS, WHOAMI};
 
 const WIDE: (u32, u32) = (1280, 900);
 const NARROW: (u32, u32) = (400, 800);
@@ -55,6 +55,9 @@ async fn in_scheme(scheme: Scheme) {
     host.clock.advance(23 * day);
     let uuid = |made: Value| made["uuid"].as_str().unwrap().to_owned();
     let (well, replaced) = (uuid(ada.make("Well", None).await), uuid(ada.make("Replaced", None).await));
+    let agent = json!({"name": "Agent", "scopes": "models:use"}).to_string();
+    let agent = ada.post_to(&format!("{TOKENS}{well}/delegate"), &agent).await.is(200).json();
+    host.with_token(WHOAMI, agent["token"].as_str().unwrap()).await.is(200);
     let disabled = uuid(ada.make("Disabled", None).await);
     let csrf = ada.get("/settings/tokens").await.field("csrf");
     let page = ada.get(&format!("/settings/tokens?rotate={replaced}")).await;
@@ -85,6 +88,7 @@ async fn in_scheme(scheme: Scheme) {
     for (dialog, ready) in [
         ("new=1".into(), "#token-name"),
         (format!("rotate={well}"), "#grace"),
+        (format!("agent={well}"), "#token-name"),
         (format!("delete={well}"), "#typed"),
         (format!("settings={well}"), "#preview"),
     ] {
@@ -107,6 +111,7 @@ async fn in_scheme(scheme: Scheme) {
     check("refused").await;
     for (path, name) in [
         (format!("/settings/tokens/{well}"), "history"),
+        (format!("/settings/tokens/{}", uuid(agent)), "history-of-agent"),
         ("/settings/password".into(), "password"),
         ("/admin".into(), "admin"),
         ("/admin/projects/1".into(), "admin-project"),
