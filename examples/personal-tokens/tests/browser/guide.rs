@@ -119,7 +119,8 @@ async fn line_4_a_token_authorises_the_api_acting_for_its_user_in_its_project() 
     assert_eq!((status, &models["data"][0]["id"]), (200, &json!("echo")));
     browser.follow("#done").await;
     browser.client.refresh().await.unwrap();
-    browser.see("tbody td:nth-child(3)", "just now").await;
+    browser.see("tbody td:nth-child(3) time", "just now").await;
+    browser.see("tbody .from", "from 127.0.0.1").await;
     browser.keep("guide-4-last-used").await;
     browser.client.close().await.unwrap();
 }
