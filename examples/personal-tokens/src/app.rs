@@ -31,7 +31,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, admin_tokens, assets, csrf, forms, history, models, page, pane, password, sign_in};
+use crate::web::{admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, sign_in};
 
 /// What every handler is given.
 pub struct App {
@@ -83,7 +83,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens", get(page::show).post(forms::create))
         .route("/settings/tokens/{uuid}/delete", post(forms::delete))
         .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
-        .route("/settings/tokens/{uuid}/agent", post(forms::create_agent))
+        .route("/settings/tokens/{uuid}/agent", post(agents::create))
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))

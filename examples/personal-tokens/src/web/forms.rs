@@ -15,7 +15,7 @@ use crate::tokens::expiry::{self, ExpiryError, Measure};
 use crate::tokens::issued;
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, in_words};
-use crate::web::page::{AgentDraft, Dialog, Draft, RotateFault, Scene, draw};
+use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
@@ -33,22 +33,6 @@ pub struct NewForm {
     name: String,
     /// Text, so that what was typed wrong comes back with a word about it. Not sent where the unit is "never".
     #[serde(default)]
-    amount: String,
-    unit: String,
-    /// None grants nothing.
-    #[serde(default)]
-    scope: Vec<String>,
-}
-
-/// A token for an agent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AgentForm {
-    csrf: String,
-    form: String,
-    #[serde(default)]
-    view: String,
-    name: String,
     amount: String,
     unit: String,
     /// None grants nothing.
@@ -128,51 +112,8 @@ pub async fn create(
     }
 }
 
-/// Makes a token for an agent under one of the person's own.
-pub async fn create_agent(
-    State(app): State<Arc<App>>,
-    signed_in: SignedIn,
-    Path(uuid): Path<String>,
-    headers: HeaderMap,
-    Form(form): Form<AgentForm>,
-) -> Result<Response, PageError> {
-    signed_in.check_form(&form.csrf)?;
-    let user = &signed_in.user;
-    let issuer = own::find(&app, user, &uuid).await?;
-    let scene = Scene::of_token(&app, &signed_in, &form.view, &issuer).await?;
-    if !spent::spend(&app.pool, user, &form.form).await.map_err(Refused::failed)? {
-        return Ok(Redirect::to(&scene.view.link()).into_response());
-    }
-    let issued = match lifetime(&form.amount, &form.unit) {
-        Ok(lifetime) => own::issue_agent(&app, user, &issuer, &form.name, lifetime, &form.scope.join(" ")).await,
-        Err(error) => Err(Refused::Expiry(error)),
-    };
-    if issued.is_err() {
-        spent::give_back(&app.pool, user, &form.form).await.map_err(Refused::failed)?;
-    }
-    match issued {
-        Ok((own, token)) => {
-            let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&own, &token, pane);
-            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
-        }
-        Err(Refused::Failed) => Err(Refused::Failed.into()),
-        Err(refused) => {
-            let draft = AgentDraft {
-                name: &form.name,
-                amount: form.amount.clone(),
-                unit: &form.unit,
-                scopes: AgentDraft::choices(&issuer, &form.scope),
-                error: Some(in_words(&refused)),
-                ..AgentDraft::new(&app, &issuer, form.form.clone())
-            };
-            let page = draw(&app, &signed_in, &scene, Dialog::Agent(draft), None).await?;
-            Ok((StatusCode::BAD_REQUEST, page).into_response())
-        }
-    }
-}
-
-fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
+/// How long a form asks a token to live.
+pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     if unit == "never" {
         return Ok(Lifetime::Never);
     }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod admin_tokens;
+pub mod agents;
 pub mod assets;
 pub mod csrf;
 pub mod error;

@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use keyfob::{PlaintextToken, Scope, Timestamp, TokenKind, store::ListOrder};
+use keyfob::{PlaintextToken, Timestamp, TokenKind, store::ListOrder};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -21,6 +21,7 @@ use crate::people::projects::{Kind, Project};
 use crate::random;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::tokens::{expiry, issued, listing, notices, scopes};
+use crate::web::agents::AgentDraft;
 use crate::web::error::{PageError, render};
 use crate::web::pane::Pane;
 use crate::web::rows::{self, Row, Time};
@@ -129,66 +130,6 @@ pub enum Dialog<'a> {
         issued: u64,
         error: Option<&'static str>,
     },
-}
-
-/// The form of a token for an agent, as far as it is filled in.
-pub struct AgentDraft<'a> {
-    pub form: String,
-    /// Of the token that is to issue it.
-    pub uuid: String,
-    pub issuer: &'a str,
-    pub name: &'a str,
-    pub amount: String,
-    pub unit: &'a str,
-    /// The longest that an agent's token may live, in words.
-    pub most: String,
-    pub scopes: Vec<Choice>,
-    pub error: Option<String>,
-}
-
-/// A scope that may be chosen.
-pub struct Choice {
-    pub scope: String,
-    /// What it lets a token do, if the service knows it.
-    pub words: &'static str,
-    pub is_chosen: bool,
-}
-
-impl<'a> AgentDraft<'a> {
-    /// Returns the form as it is at first: for as long as agents' tokens live by default, or as the issuer still does.
-    pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
-        let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
-        let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
-        let minutes = left.map_or(lifetimes.default, |left| lifetimes.default.min(left)).as_secs() / 60;
-        let (amount, unit) = if minutes >= 60 { (minutes / 60, "hours") } else { (minutes.max(1), "minutes") };
-        Self {
-            form,
-            uuid: issuer.name.uuid.to_string(),
-            issuer: issuer.view.name.as_str(),
-            name: "",
-            amount: amount.to_string(),
-            unit,
-            most: expiry::in_units(lifetimes.max),
-            scopes: Self::choices(issuer, &[]),
-            error: None,
-        }
-    }
-
-    /// Returns the scopes that the issuer may give, of which these are chosen.
-    pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
-        let granted = &issuer.view.scopes;
-        let known =
-            scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
-        let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
-        let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
-        // An agent that issues tokens is for whoever knows to ask for it.
-        let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
-        let choice = |(scope, words): (&str, &'static str)| {
-            let is_chosen = chosen.iter().any(|one| one == scope);
-            Choice { scope: scope.into(), words, is_chosen }
-        };
-        offered.map(choice).collect()
-    }
 }
 
 /// Why a token was not rotated, and where the dialog says it.

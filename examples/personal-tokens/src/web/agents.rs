@@ -1,0 +1,140 @@
+//! The dialog that makes a token for an agent, under one of the person's own.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::Form;
+use keyfob::{Scope, TokenKind};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::tokens::own::{self, OwnToken, Refused};
+use crate::tokens::{expiry, scopes};
+use crate::web::error::{PageError, in_words};
+use crate::web::forms::lifetime;
+use crate::web::page::{Dialog, Scene, draw};
+use crate::web::pane::Pane;
+use crate::web::sessions::SignedIn;
+use crate::web::spent;
+
+/// A token for an agent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentForm {
+    csrf: String,
+    form: String,
+    #[serde(default)]
+    view: String,
+    name: String,
+    amount: String,
+    unit: String,
+    /// None grants nothing.
+    #[serde(default)]
+    scope: Vec<String>,
+}
+
+/// The form of a token for an agent, as far as it is filled in.
+pub struct AgentDraft<'a> {
+    pub form: String,
+    /// Of the token that is to issue it.
+    pub uuid: String,
+    pub issuer: &'a str,
+    pub name: &'a str,
+    pub amount: String,
+    pub unit: &'a str,
+    /// The longest that an agent's token may live, in words.
+    pub most: String,
+    pub scopes: Vec<Choice>,
+    pub error: Option<String>,
+}
+
+/// A scope that may be chosen.
+pub struct Choice {
+    pub scope: String,
+    /// What it lets a token do, if the service knows it.
+    pub words: &'static str,
+    pub is_chosen: bool,
+}
+
+impl<'a> AgentDraft<'a> {
+    /// Returns the form as it is at first: for as long as agents' tokens live by default, or as the issuer still does.
+    pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
+        let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
+        let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
+        let minutes = left.map_or(lifetimes.default, |left| lifetimes.default.min(left)).as_secs() / 60;
+        let (amount, unit) = if minutes >= 60 { (minutes / 60, "hours") } else { (minutes.max(1), "minutes") };
+        Self {
+            form,
+            uuid: issuer.name.uuid.to_string(),
+            issuer: issuer.view.name.as_str(),
+            name: "",
+            amount: amount.to_string(),
+            unit,
+            most: expiry::in_units(lifetimes.max),
+            scopes: Self::choices(issuer, &[]),
+            error: None,
+        }
+    }
+
+    /// Returns the scopes that the issuer may give, of which these are chosen.
+    pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
+        let granted = &issuer.view.scopes;
+        let known =
+            scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
+        let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
+        let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
+        // An agent that issues tokens is for whoever knows to ask for it.
+        let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
+        let choice = |(scope, words): (&str, &'static str)| {
+            let is_chosen = chosen.iter().any(|one| one == scope);
+            Choice { scope: scope.into(), words, is_chosen }
+        };
+        offered.map(choice).collect()
+    }
+}
+
+/// Makes a token for an agent under one of the person's own.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<AgentForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let user = &signed_in.user;
+    let issuer = own::find(&app, user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &issuer).await?;
+    if !spent::spend(&app.pool, user, &form.form).await.map_err(Refused::failed)? {
+        return Ok(Redirect::to(&scene.view.link()).into_response());
+    }
+    let issued = match lifetime(&form.amount, &form.unit) {
+        Ok(lifetime) => own::issue_agent(&app, user, &issuer, &form.name, lifetime, &form.scope.join(" ")).await,
+        Err(error) => Err(Refused::Expiry(error)),
+    };
+    if issued.is_err() {
+        spent::give_back(&app.pool, user, &form.form).await.map_err(Refused::failed)?;
+    }
+    match issued {
+        Ok((own, token)) => {
+            let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
+            let dialog = Dialog::issued(&own, &token, pane);
+            Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
+        }
+        Err(Refused::Failed) => Err(Refused::Failed.into()),
+        Err(refused) => {
+            let draft = AgentDraft {
+                name: &form.name,
+                amount: form.amount.clone(),
+                unit: &form.unit,
+                scopes: AgentDraft::choices(&issuer, &form.scope),
+                error: Some(in_words(&refused)),
+                ..AgentDraft::new(&app, &issuer, form.form.clone())
+            };
+            let page = draw(&app, &signed_in, &scene, Dialog::Agent(draft), None).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+    }
+}
