@@ -30,15 +30,6 @@ pub struct Tree {
     pub more: bool,
 }
 
-/// How many tokens of a token's issuing can work.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Live {
-    /// Those that end with it, those that they have issued among them.
-    pub bound: u64,
-    /// Those that do not.
-    pub independent: u64,
-}
-
 /// Returns the tokens that a token of the person's has issued itself, the newest first.
 pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
@@ -81,24 +72,31 @@ fn grow<'f>(app: &'f App, issuer: TokenKey, left: &'f mut usize, more: &'f mut b
     })
 }
 
-/// Counts what a token has issued and can still work.
-pub async fn live(app: &App, issuer: &TokenKey) -> Result<Live, Refused> {
-    let mut live = Live::default();
-    let mut issuers = vec![*issuer];
-    while let Some(key) = issuers.pop() {
-        let at = app.tokens.now();
-        let query = ListQuery { status: Some(StatusFilter { group: StatusGroup::Live, at }), ..of(key) };
-        for view in all(app, &query).await? {
-            // The list counts the issuers in: what they have ended is live in its own row only.
-            if view.status.is_live() && is_bound(&view) {
-                live.bound += 1;
-                issuers.push(view.key());
-            } else if view.status.is_live() && key == *issuer {
-                live.independent += 1;
-            }
+/// Counts the tokens that end with this one: those that are bound to it, or to one of these, and have not ended by
+/// themselves. Those of a disabled token count, because they work again when that does.
+pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
+    if !issuer.status.is_live() && issuer.status != Status::IssuerEnded {
+        return Ok(0);
+    }
+    let (mut count, mut issuers) = (0, vec![issuer.key()]);
+    while let Some(issuer) = issuers.pop() {
+        // The filter asks the rows alone, and not what their issuers are.
+        for view in live(app, issuer).await?.into_iter().filter(is_bound) {
+            count += 1;
+            issuers.push(view.key());
         }
     }
-    Ok(live)
+    Ok(count)
+}
+
+/// Counts the tokens that a token has issued and that do not end with it.
+pub async fn independent(app: &App, issuer: TokenKey) -> Result<usize, Refused> {
+    Ok(live(app, issuer).await?.iter().filter(|view| !is_bound(view)).count())
+}
+
+async fn live(app: &App, issuer: TokenKey) -> Result<Vec<TokenView>, Refused> {
+    let status = StatusFilter { group: StatusGroup::Live, at: app.tokens.now() };
+    all(app, &ListQuery { status: Some(status), ..of(issuer) }).await
 }
 
 /// Returns the token that has issued this one, if it is still there.

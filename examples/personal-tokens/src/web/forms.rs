@@ -215,7 +215,7 @@ pub async fn delete(
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
-    let issued = issued::live(&app, &token.view.key()).await?.bound;
+    let issued = issued::bound(&app, &token.view).await?;
     if form.typed.trim() == token.view.name.as_str() {
         own::delete(&app, &signed_in.user, &token).await?;
         let done = if issued > 0 { "deleted-all" } else { "deleted" };

@@ -144,7 +144,7 @@ async fn draw(
         }
         None => None,
     };
-    let issued = Issued { branches: branches(tree.branches, now, &page), more: tree.more };
+    let issued = Issued { branches: branches(tree.branches, &view, now, &page), more: tree.more };
     let used_from = rows::used_from(&view);
     let last_used = view.last_used_at.map(|time| Time::ago(time, now));
     render(&HistoryPage { signed_in, back, view, last_used, used_from, issuer, links, issued, entries })
@@ -159,12 +159,14 @@ fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {
 
 fn branches(
     branches: Vec<issued::Branch>,
+    issuer: &TokenView,
     now: Timestamp,
     page: &impl Fn(&TokenView) -> Option<String>,
 ) -> Vec<Branch> {
     let branch = |issued::Branch { view, below }| {
-        let (status, status_class) = rows::status(&view);
+        let (status, status_class) = rows::status(&view, Some(issuer));
         let expires = |end| if end <= now { Time::ago(end, now) } else { Time::ahead(end, now) };
+        let below = self::branches(below, &view, now, page);
         Branch {
             page: page(&view),
             status,
@@ -176,7 +178,7 @@ fn branches(
             expires: view.expires_at.map(expires),
             name: view.name.as_str().into(),
             public_part: view.public_part,
-            below: Issued { branches: self::branches(below, now, page), more: false },
+            below: Issued { branches: below, more: false },
         }
     };
     branches.into_iter().map(branch).collect()

@@ -76,7 +76,7 @@ struct Found {
     url: String,
     /// How many tokens of its issuing ended with it, and how many work still.
     bound_ended: i64,
-    independent: u64,
+    independent: usize,
     /// Where the person says that they know.
     form: String,
 }
@@ -92,7 +92,7 @@ impl Found {
     async fn new(app: &App, leaked: Leaked, now: Timestamp) -> Result<Self, Refused> {
         let Leaked { key, name, at, reporter, url, bound_ended } = leaked;
         let form = format!("/settings/leaks/{}/{}/seen", key.project, key.id);
-        let independent = issued::live(app, &key).await?.independent;
+        let independent = issued::independent(app, key).await?;
         Ok(Self { name, at: Time::ago(at, now), reporter, url, bound_ended, independent, form })
     }
 }
@@ -275,7 +275,7 @@ pub async fn show(
         Some(token) => {
             let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
             if delete.is_some() {
-                let issued = issued::live(&app, &token.view.key()).await?.bound;
+                let issued = issued::bound(&app, &token.view).await?;
                 Dialog::Delete { uuid, name, issued, error: None }
             } else if rotate.is_some() {
                 let form = random::hex128().map_err(Refused::failed)?;

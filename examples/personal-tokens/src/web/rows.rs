@@ -85,20 +85,28 @@ fn is_in_grace(view: &TokenView) -> bool {
     view.status.is_live() && view.rotated_to.is_some()
 }
 
-/// What a token is, and the class of the style sheet for that.
-pub fn status(view: &TokenView) -> (&'static str, &'static str) {
+/// What a token is, and the class of the style sheet for that. `issuer` is the token that issued it, if it is still there.
+pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (&'static str, &'static str) {
     match view.status {
         Status::Active if is_in_grace(view) => ("Replaced, works still", "warn"),
         Status::Active => ("Active", "good"),
         Status::NotYetValid => ("Not valid yet", "warn"),
         Status::Pending => ("Waits for confirmation", "warn"),
         Status::Disabled => ("Disabled", "warn"),
+        // It works again when that does.
+        Status::IssuerEnded if issuer.is_some_and(|issuer| may_work_again(issuer.status)) => {
+            ("Blocked by its issuer", "warn")
+        }
         Status::IssuerEnded => ("Ended with its issuer", "over"),
         Status::Expired => ("Expired", "over"),
         Status::Lapsed => ("Never confirmed", "over"),
         Status::Rotated => ("Replaced", "over"),
         Status::Revoked => ("Deleted", "over"),
     }
+}
+
+fn may_work_again(status: Status) -> bool {
+    status.is_live() || status == Status::IssuerEnded
 }
 
 /// "from 203.0.113.7, curl/8.5.0".
@@ -121,7 +129,7 @@ impl Row {
         // Where another has taken over, that end counts.
         let in_grace = is_in_grace(view);
         let end = if in_grace { view.grace_until.or(view.expires_at) } else { view.expires_at };
-        let (status, status_class) = status(view);
+        let (status, status_class) = status(view, issuer_view);
         let (expiry_class, expires) = match end {
             None => ("good", None),
             Some(end) if end <= now => ("over", Some(Time::ago(end, now))),

@@ -259,19 +259,27 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
 
     // One below that, by a token, and one by the first token.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
-    host.delegate(text_of(&agent.json()), &json!({"name": "Worker", "scopes": ""})).await.is(200);
+    host.delegate(text_of(&agent.json()), &json!({"name": "<i>Worker", "scopes": ""})).await.is(200);
     let tree = ada.get(&page).await.is(200);
     let (_, tree) = tree.body.split_once("Tokens that it issued").unwrap();
     let (tree, history) = tree.split_once("</section>").unwrap();
     for name in ["Review agent", "Planner", "Worker"] {
         assert!(tree.contains(name), "{tree}");
     }
+    assert!(!tree.contains("<i>"), "{tree}");
     assert_eq!((tree.matches("<ul").count(), tree.matches("<li").count()), (2, 3), "{tree}");
     // Who made which: ada by the form, the token by itself.
     assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
     let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
     let of_agent = ada.get(agents_page).await.is(200);
     assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>, with which it ends.")));
+
+    // Disabled, it blocks them, and they would still end with it.
+    ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
+    assert_eq!(ada.get(&page).await.body.matches("Blocked by its issuer").count(), 3);
+    let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
+    assert!(dialog.body.contains("Revoke with everything it issued (3)"));
+    ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
 
     // All three end with it; a leak ends them as well, and says so.
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
