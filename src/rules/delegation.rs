@@ -65,12 +65,12 @@ pub struct Delegation {
     pub(super) binds: bool,
     /// Whether what it is asked for is a successor of itself.
     pub(super) replaces_itself: bool,
-    asked_by: AskedBy,
+    pub(super) asked_by: AskedBy,
 }
 
 /// Who asks for what is issued.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum AskedBy {
+pub(super) enum AskedBy {
     /// The issuing token, which needs the scope for that.
     Token,
     /// Its owner, who needs none.

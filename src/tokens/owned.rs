@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::rules::breach::PolicyBreach;
     use crate::rules::outside_issuer::OutsideIssuer;
-    use crate::rules::record::TokenKind;
+    use crate::rules::token_kind::TokenKind;
     use crate::rules::sample::{DAY, ada, id};
     use crate::rules::scope::ScopeSet;
     use crate::rules::status::Status;
