@@ -2,13 +2,11 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
 
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::rules::notice_lead::NoticeLead;
-use crate::rules::status::Status;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
@@ -59,7 +57,11 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let now = self.clock.now();
             let room = most.get() - notices.len();
             let (leads, until) = (&NoticeLead::ALL, now.saturating_add(lease));
-            let claimed = self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room));
+            let claimed = async {
+                // What ended with its issuer has no end to announce.
+                self.revoke_orphans_in(&project).await?;
+                self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room)).await
+            };
             let claimed = match claimed.await {
                 Ok(claimed) => claimed,
                 Err(error) => {
@@ -69,17 +71,6 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             };
             for record in claimed {
                 let Some(lead) = record.due_notice(leads, now) else { continue };
-                // What ended with its issuer has nobody to tell. One that cannot be looked at now comes again after its lease.
-                if record.bound_to().is_some() {
-                    match self.chain_of(Some(Arc::clone(&record))).await {
-                        Ok(chain) if chain.status(self.policy(), now) == Some(Status::IssuerEnded) => continue,
-                        Ok(_) => {}
-                        Err(error) => {
-                            walk.note(project, Err(error));
-                            continue;
-                        }
-                    }
-                }
                 let id = NoticeId { key: record.key(), lead };
                 self.tell(Event::Expiring { key: id.key, lead });
                 notices.push(Notice { id, view: record.view(now) });

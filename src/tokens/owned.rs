@@ -210,10 +210,10 @@ mod tests {
     use super::*;
     use crate::rules::breach::PolicyBreach;
     use crate::rules::outside_issuer::OutsideIssuer;
-    use crate::rules::token_kind::TokenKind;
     use crate::rules::sample::{DAY, ada, id};
     use crate::rules::scope::ScopeSet;
     use crate::rules::status::Status;
+    use crate::rules::token_kind::TokenKind;
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
     use crate::words::rejection::Rejection;

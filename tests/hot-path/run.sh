@@ -66,7 +66,7 @@ instructions() {
 }
 
 measured=()
-for step in parse check verify verify-observed verify-cached; do
+for step in parse check verify verify-observed verify-cached verify-bound; do
     counts=$(instructions "$step") || fail "$step was not counted: $counts"
     read -r count hash <<< "$counts"
     # A check hashes nothing, and everything else something: what is left out is what is meant to be.
