@@ -1,5 +1,6 @@
-//! The traps that token services fall into, each a test of its own, on every shipped store.
+//! The traps that token services fall into, each a test of its own, on every shipped store, with and without a cache.
 
+mod chains;
 mod edges;
 mod groups;
 mod races;
@@ -7,14 +8,18 @@ mod rotation;
 mod together;
 mod world;
 
-/// Each trap on each store.
-macro_rules! traps {
-    ($($module:ident: $($trap:ident),+ $(,)?;)+) => {
+/// The traps of the cluster, of both kinds, run one after the other, each in an empty cluster: some walk through all projects.
+#[cfg(feature = "redis")]
+static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Each trap on each store, in a world that is made so.
+macro_rules! on_each_store {
+    ($world:ident $($module:ident: $($trap:ident),+ $(,)?;)+) => {
         mod memory {
             $($(
                 #[tokio::test]
                 async fn $trap() {
-                    crate::traps::$module::$trap(crate::traps::world::World::new(std::sync::Arc::new(keyfob::MemoryStore::new()))).await;
+                    crate::traps::$module::$trap(crate::traps::world::World::$world(std::sync::Arc::new(keyfob::MemoryStore::new()))).await;
                 }
             )+)+
         }
@@ -25,23 +30,20 @@ macro_rules! traps {
                 async fn $trap() {
                     let folder = tempfile::tempdir().unwrap();
                     let store = keyfob::store::sqlite::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
-                    crate::traps::$module::$trap(crate::traps::world::World::new(store)).await;
+                    crate::traps::$module::$trap(crate::traps::world::World::$world(store)).await;
                 }
             )+)+
         }
 
         #[cfg(feature = "redis")]
         mod redis_cluster {
-            static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
             $($(
                 #[tokio::test]
                 async fn $trap() {
                     let Some(servers) = crate::support::redis::shared_cluster_to_empty() else { return };
-                    // One after the other, each in an empty cluster: some traps walk through all projects.
-                    let _turn = TURN.lock().await;
+                    let _turn = crate::traps::CLUSTER.lock().await;
                     servers.flush();
-                    crate::traps::$module::$trap(crate::traps::world::World::new(servers.store().await)).await;
+                    crate::traps::$module::$trap(crate::traps::world::World::$world(servers.store().await)).await;
                 }
             )+)+
         }
@@ -52,14 +54,46 @@ macro_rules! traps {
                 #[tokio::test]
                 async fn $trap() {
                     let Some(server) = crate::support::postgres::shared() else { return };
-                    crate::traps::$module::$trap(crate::traps::world::World::new(server.store().await)).await;
+                    crate::traps::$module::$trap(crate::traps::world::World::$world(server.store().await)).await;
                 }
             )+)+
         }
     };
 }
 
+/// Each trap on each store, without a cache, and behind one.
+macro_rules! traps {
+    ($($traps:tt)+) => {
+        on_each_store! { new $($traps)+ }
+
+        #[cfg(feature = "cache")]
+        mod cached {
+            on_each_store! { cached $($traps)+ }
+        }
+    };
+}
+
 traps! {
+    chains:
+        parent_narrowed_afterwards,
+        parent_narrowed_so_that_it_may_not_issue,
+        parent_disabled_and_enabled,
+        parent_revoked,
+        parent_expired,
+        parent_rotated_and_past_its_grace,
+        parent_purged,
+        parent_missing,
+        parent_outside_todays_policy,
+        parent_unused_for_longer_than_the_policy_allows,
+        disjoint_addresses_of_child_and_issuer,
+        owner_swept_with_a_delegation_in_hand,
+        manage_scope_through_a_wildcard,
+        a_delegation_that_rotates_its_owners_unrelated_token,
+        a_chain_longer_than_the_policy_allows,
+        a_bound_token_rotated_keeps_its_issuer,
+        an_independent_token_survives_its_issuer,
+        issuer_ended_is_told_only_after_the_digest_matched,
+        parent_revoked_during_a_verification_of_its_child;
     rotation:
         grace_longer_than_the_remaining_life,
         rotate_an_expired_token,
@@ -108,4 +142,16 @@ traps! {
         presented_texts_that_are_none,
         bearer_in_any_case,
         ipv4_mapped_in_ipv6;
+}
+
+/// Else none of the traps behind a cache would be one.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_verification_behind_a_cache_is_answered_by_it() {
+    let world = world::World::cached(keyfob::MemoryStore::new());
+    let made = world.issue().await;
+    for hits in [0, 1, 2] {
+        assert_eq!(world.outcome(&made).await, "ok");
+        assert_eq!(world.hits(), hits);
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use keyfob::{
-    Access, Issued, Name, NewToken, OwnerId, ProjectId, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens,
+    Access, Issued, Name, NewToken, OwnerId, ProjectId, Scope, Timestamp, TokenKey, TokenRecord, TokenStore, Tokens,
     clock::FixedClock,
-    store::{BatchResult, ReadResult, StoreError, StoreErrorKind, StoreMaintenance},
+    store::{BatchResult, ChainResult, ReadResult, StoreError, StoreErrorKind, StoreMaintenance},
     tokens::Usage,
 };
 use tokio::sync::Notify;
@@ -24,6 +24,19 @@ pub struct World<S> {
     pub clock: FixedClock,
     pub tokens: Tokens<Between<S>>,
     pub project: ProjectId,
+}
+
+#[cfg(feature = "cache")]
+impl<S: TokenStore> World<keyfob::store::cache::Cached<S>> {
+    /// A world on a store behind a cache. What its service changes is seen at once, so that the bound never matters.
+    pub fn cached(store: S) -> Self {
+        Self::new(keyfob::store::cache::Cached::new(store, HOUR))
+    }
+
+    /// How many verifications were answered by the cache.
+    pub fn hits(&self) -> u64 {
+        self.tokens.store().store.counts().hits
+    }
 }
 
 impl<S: TokenStore> World<S> {
@@ -53,7 +66,23 @@ impl<S: TokenStore> World<S> {
     }
 
     pub async fn outcome_in(&self, made: &Made, project: &ProjectId) -> &'static str {
-        match self.tokens.verify(made.token.expose_secret(), &Access::to(project, &[])).await {
+        self.word(made, &Access::to(project, &[])).await
+    }
+
+    /// `ok` if the token may do this, or why not.
+    pub async fn may(&self, made: &Made, scope: &str) -> &'static str {
+        let scopes = [Scope::new(scope).unwrap()];
+        self.word(made, &Access::to(&made.record.project, &scopes)).await
+    }
+
+    /// `ok` from this address, or why not.
+    pub async fn outcome_from(&self, made: &Made, address: &str) -> &'static str {
+        let access = Access::to(&made.record.project, &[]).from_address(address.parse().unwrap());
+        self.word(made, &access).await
+    }
+
+    async fn word(&self, made: &Made, access: &Access<'_>) -> &'static str {
+        match self.tokens.verify(made.token.expose_secret(), access).await {
             Ok(_) => "ok",
             Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
         }
@@ -64,7 +93,7 @@ impl<S: TokenStore> World<S> {
         self.during(self.outcome(made), meanwhile).await
     }
 
-    /// What comes of an act that is stopped once its first `find` has read, where `meanwhile` happens.
+    /// What comes of an act that is stopped once its first look-up has read, where `meanwhile` happens.
     pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
@@ -76,13 +105,13 @@ impl<S: TokenStore> World<S> {
         tokio::join!(act, meanwhile).0
     }
 
-    /// The next `find` does not answer.
+    /// The next look-up does not answer.
     pub fn time_out(&self) {
         *self.tokens.store().find.lock().unwrap() = Some(Fault::TimeOut);
     }
 }
 
-/// A store whose next `find` may be stopped after it has read, or fail.
+/// A store whose next look-up may be stopped after it has read, or fail.
 pub struct Between<S> {
     store: S,
     find: Mutex<Option<Fault>>,
@@ -96,21 +125,32 @@ enum Fault {
 impl<S: TokenStore> TokenStore for Between<S> {
     handed_on!(store: insert, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, rotate, touch_many);
 
-    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
-        self.find(key).await.map(ReadResult::now)
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.or_fault(self.store.find(key)).await
     }
 
-    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        self.or_fault(self.store.find_recent(key)).await
+    }
+
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        self.or_fault(self.store.find_recent_chain(key)).await
+    }
+}
+
+impl<S> Between<S> {
+    /// Reads, and then stops or fails if that is the next read's fault.
+    async fn or_fault<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let fault = self.find.lock().unwrap().take();
-        let record = self.store.find(key).await?;
+        let answer = read.await?;
         match fault {
             Some(Fault::Stop(found, go_on)) => {
                 found.notify_one();
                 go_on.notified().await;
-                Ok(record)
+                Ok(answer)
             }
             Some(Fault::TimeOut) => Err(StoreError::with_source(StoreErrorKind::Unavailable, "timed out")),
-            None => Ok(record),
+            None => Ok(answer),
         }
     }
 }

@@ -1,0 +1,488 @@
+//! Tokens that issue tokens: what ends, stops or narrows the issuer does so to all that is bound to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyfob::{
+    Delegation, ErrorKind, Lifetime, NewToken, OwnerId, Policy, Rejection, Scope, Status, TokenKind, TokenRecord,
+    TokenStore,
+    error::OutsideIssuer,
+    policy::PolicyBreach,
+    record::{Issuer, Narrowing, RevocationReason},
+    rotation::Rotation,
+    store::{ListQuery, PageSize, RevokeGroup, StatusFilter, StatusGroup, StoreMaintenance},
+};
+
+use crate::support::{actor, kind_of};
+use crate::traps::world::{DAY, HOUR, MS, Made, World};
+
+const LEAK: RevocationReason = RevocationReason::KeyCompromise;
+
+fn manage() -> Scope {
+    Scope::new("tokens:manage").unwrap()
+}
+
+impl<S: TokenStore + StoreMaintenance> World<S> {
+    /// A token for thirty days that may issue tokens.
+    async fn parent(&self) -> Made {
+        self.make(self.new_token().with_scopes("repo:* tokens:manage".parse().unwrap())).await
+    }
+
+    /// Returns what a token that works, and may issue tokens, gets by being presented from this address.
+    async fn delegation_from(&self, made: &Made, address: &str) -> Delegation {
+        let access = keyfob::Access::to(&self.project, &[]).from_address(address.parse().unwrap());
+        self.tokens.verify(made.token.expose_secret(), &access).await.unwrap().delegate(&manage()).unwrap()
+    }
+
+    async fn delegation(&self, made: &Made) -> Delegation {
+        self.delegation_from(made, "10.1.2.3").await
+    }
+
+    async fn issue_within(&self, by: &Delegation, new: NewToken) -> Result<Made, ErrorKind> {
+        kind_of(self.tokens.issue(&actor(), new.within(by)).await)
+    }
+
+    fn new_child(&self) -> NewToken {
+        self.new_token().with_scopes("repo:write".parse().unwrap())
+    }
+
+    /// A token that is bound to another, and that works.
+    async fn child_of(&self, parent: &Made) -> Made {
+        let child = self.issue_within(&self.delegation(parent).await, self.new_child()).await.unwrap();
+        assert_eq!(child.record.issuer, Some(Issuer { id: parent.record.id, bound: true }));
+        assert_eq!(self.may(&child, "repo:write").await, "ok");
+        child
+    }
+
+    /// A parent and its child, both working.
+    async fn family(&self) -> (Made, Made) {
+        let parent = self.parent().await;
+        let child = self.child_of(&parent).await;
+        (parent, child)
+    }
+
+    async fn status(&self, made: &Made) -> Status {
+        self.tokens.get(&made.record.key()).await.unwrap().unwrap().status
+    }
+
+    /// The row itself, which no end of an issuer changes.
+    async fn row(&self, made: &Made) -> Arc<TokenRecord> {
+        self.tokens.store().find(&made.record.key()).await.unwrap().unwrap()
+    }
+
+    /// The child is refused for its issuer, is shown as ended, and its row is untouched.
+    async fn assert_ended_with_its_issuer(&self, child: &Made) {
+        assert_eq!(self.outcome(child).await, "issuer_ended");
+        assert_eq!(self.status(child).await, Status::IssuerEnded);
+        let row = self.row(child).await;
+        assert_eq!((row.version, &row.revoked, &row.disabled), (child.record.version, &None, &None));
+    }
+
+    /// The row of the child is revoked, which no cache is told: what one holds is refused for the issuer.
+    async fn assert_revoked_after_its_issuer(&self, child: &Made) {
+        assert!(["revoked", "issuer_ended"].contains(&self.outcome(child).await));
+        assert_eq!(self.status(child).await, Status::Revoked);
+        assert_eq!(self.outcome(child).await, "revoked", "the row that was read to show it is held now");
+    }
+
+    async fn narrow(&self, made: &Made, narrowing: Narrowing) {
+        self.tokens.narrow(&actor(), &made.record.key(), narrowing).await.unwrap();
+    }
+
+    async fn revoke(&self, made: &Made) {
+        self.tokens.revoke(&actor(), &made.record.key(), LEAK).await.unwrap();
+    }
+
+    fn set_policy(self, policy: Policy) -> Self {
+        Self { tokens: self.tokens.with_policy(policy), ..self }
+    }
+}
+
+pub async fn parent_narrowed_afterwards<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let narrowing = Narrowing { scopes: Some("repo:read tokens:manage".parse().unwrap()), ..Narrowing::default() };
+    world.narrow(&parent, narrowing).await;
+    assert_eq!(world.may(&child, "repo:write").await, "scope");
+    assert_eq!(world.may(&child, "repo:read").await, "scope", "its own scopes stay a limit");
+    // It works still, though for nothing.
+    let access = keyfob::Access::to(&world.project, &[]);
+    let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
+    assert_eq!(verified.scopes().as_str(), "");
+    assert!(!verified.allows(&Scope::new("repo:write").unwrap()));
+    assert_eq!(world.row(&child).await.scopes.as_str(), "repo:write");
+}
+
+pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let world = world.set_policy(Policy::default().with_max_depth(2));
+    let parent = world.parent().await;
+    let by = world.delegation(&parent).await.allow_manage();
+    let new = world.new_token().with_scopes("repo:write tokens:manage".parse().unwrap());
+    let child = world.issue_within(&by, new).await.unwrap();
+    let by_child = world.delegation(&child).await;
+    let grandchild = world.issue_within(&by_child, world.new_child()).await.unwrap();
+    assert_eq!(world.may(&grandchild, "repo:write").await, "ok");
+
+    let narrowing = Narrowing { scopes: Some("repo:read".parse().unwrap()), ..Narrowing::default() };
+    world.narrow(&parent, narrowing).await;
+    let access = keyfob::Access::to(&world.project, &[]);
+    let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
+    assert_eq!(verified.delegate(&manage()).unwrap_err(), Rejection::Scope);
+    assert_eq!(world.may(&grandchild, "repo:write").await, "scope");
+    // Nor by the proofs from before.
+    for by in [&by, &by_child] {
+        let refused = world.issue_within(by, world.new_child()).await.unwrap_err();
+        assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Scope));
+    }
+}
+
+pub async fn parent_disabled_and_enabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let (key, by) = (parent.record.key(), world.delegation(&parent).await);
+    for _ in 0..2 {
+        world.tokens.disable(&actor(), &key).await.unwrap();
+        world.assert_ended_with_its_issuer(&child).await;
+        let refused = world.issue_within(&by, world.new_child()).await.unwrap_err();
+        assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Disabled));
+        // It has not ended for good: no book-keeping may revoke what is bound to it.
+        assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
+        world.tokens.enable(&actor(), &key).await.unwrap();
+        assert_eq!(world.may(&child, "repo:write").await, "ok");
+        assert_eq!(world.status(&child).await, Status::Active);
+    }
+    assert_eq!(world.row(&child).await.version, child.record.version);
+}
+
+pub async fn parent_revoked<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let by = world.delegation(&parent).await;
+    world.revoke(&parent).await;
+    world.assert_ended_with_its_issuer(&child).await;
+    let refused = world.issue_within(&by, world.new_child()).await.unwrap_err();
+    assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Revoked));
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
+    world.assert_revoked_after_its_issuer(&child).await;
+    let revoked = world.row(&child).await.revoked.clone().unwrap();
+    assert_eq!((revoked.by, revoked.reason), (actor(), LEAK), "as its issuer was");
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
+}
+
+pub async fn parent_expired<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    // Its child was issued before, and by itself lives for longer.
+    let end = world.tokens.now().saturating_add(HOUR);
+    assert!(child.record.expires_at > Some(end));
+    world.narrow(&parent, Narrowing { expires_at: Some(end), ..Narrowing::default() }).await;
+    world.clock.set(end.saturating_sub(MS));
+    assert_eq!(world.outcome(&child).await, "ok");
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
+    world.clock.set(end);
+    world.assert_ended_with_its_issuer(&child).await;
+    world.clock.set(end.saturating_add(MS));
+    world.assert_ended_with_its_issuer(&child).await;
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
+    world.assert_revoked_after_its_issuer(&child).await;
+    assert_eq!(world.outcome(&parent).await, "expired");
+}
+
+pub async fn parent_rotated_and_past_its_grace<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let grace = Rotation::with_grace(HOUR);
+    let successor = world.tokens.rotate(&actor(), &parent.record.key(), grace).await.unwrap().issued;
+    world.clock.advance(HOUR - MS);
+    assert_eq!(world.outcome(&child).await, "ok");
+    world.clock.advance(MS);
+    world.assert_ended_with_its_issuer(&child).await;
+    // It does not move to the successor, which neither takes it over nor lets it work.
+    assert_eq!(world.outcome(&successor).await, "ok");
+    let by = world.delegation(&successor).await;
+    let rotation = Rotation::with_grace(Duration::ZERO).within(&by);
+    assert!(world.tokens.rotate(&actor(), &child.record.key(), rotation).await.is_err());
+    assert_eq!(world.row(&child).await.issuer, Some(Issuer { id: parent.record.id, bound: true }));
+    assert_eq!(world.outcome(&child).await, "issuer_ended");
+    // The successor issues its own.
+    let new = world.child_of(&successor).await;
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
+    world.assert_revoked_after_its_issuer(&child).await;
+    assert_eq!(world.outcome(&new).await, "ok");
+}
+
+pub async fn parent_purged<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    world.revoke(&parent).await;
+    assert_eq!(world.outcome(&child).await, "issuer_ended");
+    world.clock.advance(HOUR);
+    // The row of the child is revoked first, now, and so is kept.
+    assert_eq!(world.tokens.purge(HOUR / 2).await.unwrap(), 1);
+    assert!(world.tokens.get(&parent.record.key()).await.unwrap().is_none());
+    assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("unknown", "revoked"));
+
+    // A host that purges the store itself, or by another version, leaves a child without its parent.
+    let (parent, child) = world.family().await;
+    world.revoke(&parent).await;
+    world.clock.advance(HOUR);
+    let purged = world.tokens.store().purge(&world.project, world.tokens.now(), PageSize::MAX).await.unwrap();
+    assert_eq!(purged.count, 2, "the child of before too");
+    world.assert_ended_with_its_issuer(&child).await;
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
+    world.assert_revoked_after_its_issuer(&child).await;
+    let by = world.row(&child).await.revoked.clone().unwrap().by;
+    assert!(by.as_str().contains(parent.record.id.as_str()), "{by}");
+}
+
+pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let mint = || {
+        let (ring, policy) = (world.tokens.keyring(), world.tokens.policy());
+        keyfob::mint(ring, policy, world.new_child(), &actor(), world.tokens.now()).unwrap()
+    };
+    let (parent, mut child) = (mint(), mint());
+    child.record.issuer = Some(Issuer { id: parent.record.id, bound: true });
+    let record = world.tokens.store().insert(child.record, None, None).await.unwrap();
+    let child = Made { token: child.token, record };
+    world.assert_ended_with_its_issuer(&child).await;
+    // Nothing holds on to its absence.
+    world.tokens.store().insert(parent.record, None, None).await.unwrap();
+    assert_eq!(world.outcome(&child).await, "ok");
+
+    // A token cannot be its own issuer, and two cannot be each other's.
+    let mut own = mint();
+    own.record.issuer = Some(Issuer { id: own.record.id, bound: true });
+    let [mut one, mut two] = [mint(), mint()];
+    one.record.issuer = Some(Issuer { id: two.record.id, bound: true });
+    two.record.issuer = Some(Issuer { id: one.record.id, bound: true });
+    let world = world.set_policy(Policy::default().with_max_depth(4));
+    for circular in [own, one, two] {
+        let record = world.tokens.store().insert(circular.record, None, None).await.unwrap();
+        world.assert_ended_with_its_issuer(&Made { token: circular.token, record }).await;
+    }
+}
+
+pub async fn parent_outside_todays_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let world = world.set_policy(Policy::default().with_max_lifetime(30 * DAY - MS));
+    assert_eq!(world.outcome(&parent).await, "policy");
+    world.assert_ended_with_its_issuer(&child).await;
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0, "the policy may allow it again");
+    let world = world.set_policy(Policy::default().with_max_lifetime(30 * DAY));
+    assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("ok", "ok"));
+}
+
+/// The rule on disuse is not for issuers: a person's token may lie in a drawer while its agents work.
+pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let world = world.set_policy(Policy::default().with_max_unused(2 * HOUR));
+    let (parent, child) = world.family().await;
+    for _ in 0..3 {
+        world.clock.advance(HOUR);
+        assert_eq!(world.outcome(&child).await, "ok");
+        world.tokens.flush_usage().await.unwrap();
+    }
+    assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("policy", "ok"));
+    assert_eq!(world.status(&child).await, Status::Active);
+    // To the child itself it applies.
+    world.clock.advance(3 * HOUR);
+    assert_eq!(world.outcome(&child).await, "policy");
+}
+
+pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let new = world.new_token().with_scopes("tokens:manage".parse().unwrap());
+    let parent = world.make(new.with_addresses("10.0.0.0/8".parse().unwrap())).await;
+    let by = world.delegation(&parent).await;
+    let new = world.new_token().with_addresses("10.1.0.0/16".parse().unwrap());
+    let child = world.issue_within(&by, new).await.unwrap();
+    assert_eq!(world.outcome_from(&child, "10.1.2.3").await, "ok");
+    let narrowing = Narrowing { addresses: Some("10.2.0.0/16".parse().unwrap()), ..Narrowing::default() };
+    world.narrow(&parent, narrowing).await;
+    // No set of both is kept anywhere: one that is empty would mean every address.
+    for address in ["10.1.2.3", "10.2.0.1", "10.3.0.1", "192.0.2.1", "::1", "::ffff:10.1.2.3", "0.0.0.0"] {
+        assert_eq!(world.outcome_from(&child, address).await, "address", "{address}");
+    }
+    assert_eq!(world.outcome(&child).await, "address", "from nowhere");
+    assert_eq!(world.outcome_from(&parent, "10.2.0.1").await, "ok");
+}
+
+pub async fn owner_swept_with_a_delegation_in_hand<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let by = world.delegation(&parent).await;
+    let ada = OwnerId::new("ada").unwrap();
+    let swept = world.tokens.revoke_everywhere(&actor(), &RevokeGroup::Owner(ada), LEAK, None).await.unwrap();
+    assert_eq!(swept, 2);
+    for by in [by.clone(), by.clone().independent()] {
+        let refused = world.issue_within(&by, world.new_child()).await.unwrap_err();
+        assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Revoked));
+    }
+    for key in [parent.record.key(), child.record.key()] {
+        let rotation = Rotation::with_grace(HOUR).within(&by);
+        assert!(world.tokens.rotate(&actor(), &key, rotation).await.is_err());
+    }
+    assert_eq!(world.outcome(&child).await, "revoked");
+    let mut query = ListQuery::new(world.project);
+    query.status = Some(StatusFilter { group: StatusGroup::Live, at: world.tokens.now() });
+    assert!(world.tokens.list(&query).await.unwrap().items.is_empty());
+}
+
+pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let parent = world.make(world.new_token().with_scopes("tokens:* repo:*".parse().unwrap())).await;
+    let by = world.delegation(&parent).await;
+    let asked = |scopes: &str| world.new_token().with_scopes(scopes.parse().unwrap());
+    for scopes in ["tokens:*", "tokens:manage", "repo:read tokens:*"] {
+        let refused = world.issue_within(&by, asked(scopes)).await.unwrap_err();
+        assert_eq!(refused, ErrorKind::OutsideIssuer(OutsideIssuer::Manage), "{scopes}");
+    }
+    let child = world.issue_within(&by, asked("tokens:read repo:*")).await.unwrap();
+    assert_eq!(world.may(&child, "tokens:manage").await, "scope");
+    // Nor by way of a rotation of a token that was allowed it.
+    let managing = world.issue_within(&by.clone().allow_manage(), asked("tokens:*")).await.unwrap();
+    let rotate = async |by: &Delegation| {
+        let rotation = Rotation::with_grace(HOUR).within(by);
+        kind_of(world.tokens.rotate(&actor(), &managing.record.key(), rotation).await)
+    };
+    assert_eq!(rotate(&by).await.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::Manage));
+    assert!(rotate(&by.allow_manage()).await.is_ok());
+}
+
+pub async fn a_delegation_that_rotates_its_owners_unrelated_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let by = world.delegation(&parent).await;
+    let sibling = world.parent().await;
+    let nephew = world.child_of(&sibling).await;
+    for unrelated in [&world.make(world.new_child()).await, &sibling, &nephew] {
+        let key = unrelated.record.key();
+        let refused = kind_of(world.tokens.rotate(&actor(), &key, Rotation::with_grace(HOUR).within(&by)).await);
+        assert_eq!(refused.unwrap_err(), ErrorKind::OutsideIssuer(OutsideIssuer::NotIssued));
+        assert_eq!(world.row(unrelated).await.version, unrelated.record.version);
+        assert_eq!(world.outcome(unrelated).await, "ok");
+    }
+    for own in [&child, &parent] {
+        let rotation = Rotation::with_grace(HOUR).within(&by);
+        assert!(world.tokens.rotate(&actor(), &own.record.key(), rotation).await.is_ok());
+    }
+}
+
+pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    const SCOPES: &str = "repo:* tokens:manage";
+    let depth = |depth| Policy::default().with_max_depth(depth);
+    let mut world = world.set_policy(depth(4));
+    let mut chain = vec![world.parent().await];
+    while chain.len() < 5 {
+        let by = world.delegation(&chain[chain.len() - 1]).await.allow_manage();
+        let new = world.new_token().with_scopes(SCOPES.parse().unwrap());
+        chain.push(world.issue_within(&by, new).await.unwrap());
+    }
+    let too_long = ErrorKind::Policy(PolicyBreach::ChainTooLong);
+    let last = world.delegation(&chain[4]).await;
+    assert_eq!(world.issue_within(&last, world.new_child()).await.unwrap_err(), too_long);
+    assert_eq!(
+        world.issue_within(&last.independent(), world.new_child()).await.unwrap_err(),
+        ErrorKind::OutsideIssuer(OutsideIssuer::Independent)
+    );
+    // More than four is four, also if a row is put there by hand.
+    world = world.set_policy(depth(5));
+    let minted =
+        keyfob::mint(world.tokens.keyring(), world.tokens.policy(), world.new_child(), &actor(), world.tokens.now());
+    let mut sixth = minted.unwrap();
+    sixth.record.issuer = Some(Issuer { id: chain[4].record.id, bound: true });
+    let record = world.tokens.store().insert(sixth.record, None, None).await.unwrap();
+    let sixth = Made { token: sixth.token, record };
+    assert_eq!(world.outcome(&sixth).await, "policy");
+    for most in [3, 1, 0, 2, 4] {
+        world = world.set_policy(depth(most));
+        for (bound, made) in chain.iter().enumerate() {
+            let expected = if bound <= usize::from(most) { "ok" } else { "policy" };
+            assert_eq!(world.outcome(made).await, expected, "{bound} of {most}");
+        }
+    }
+    // Each is as good as the whole chain above it.
+    for (place, ended) in chain.iter().enumerate().rev() {
+        world.tokens.disable(&actor(), &ended.record.key()).await.unwrap();
+        for (bound, made) in chain.iter().enumerate() {
+            let expected = match bound.cmp(&place) {
+                std::cmp::Ordering::Less => "ok",
+                std::cmp::Ordering::Equal => "disabled",
+                std::cmp::Ordering::Greater => "issuer_ended",
+            };
+            assert_eq!(world.outcome(made).await, expected, "{bound} below {place}");
+        }
+        world.tokens.enable(&actor(), &ended.record.key()).await.unwrap();
+    }
+    assert_eq!(world.outcome(&chain[4]).await, "ok");
+}
+
+pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let by = world.delegation(&parent).await;
+    let rotate = async |made: &Made, rotation: Rotation| {
+        kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
+    };
+    // By the host, and by the issuer.
+    let second = rotate(&child, Rotation::with_grace(Duration::ZERO)).await.unwrap().issued;
+    let third = rotate(&second, Rotation::with_grace(HOUR).within(&by)).await.unwrap().issued;
+    for made in [&second, &third] {
+        assert_eq!(made.record.issuer, Some(Issuer { id: parent.record.id, bound: true }));
+        assert_eq!(world.outcome(made).await, "ok");
+    }
+    assert!(third.record.expires_at <= parent.record.expires_at);
+    world.revoke(&parent).await;
+    assert_eq!(world.outcome(&second).await, "issuer_ended", "in its grace");
+    world.assert_ended_with_its_issuer(&third).await;
+    // No rotation saves it.
+    let refused = rotate(&third, Rotation::with_grace(HOUR)).await.unwrap_err();
+    assert_eq!(refused, ErrorKind::Ended(Status::IssuerEnded));
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 3, "the first too: it ended less than a day ago");
+    world.assert_revoked_after_its_issuer(&third).await;
+}
+
+pub async fn an_independent_token_survives_its_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let parent = world.parent().await;
+    let by = world.delegation(&parent).await;
+    let bound = world.issue_within(&by, world.new_child()).await.unwrap();
+    let by = by.independent().allow_kind(TokenKind::Service);
+    let new = world.new_child().with_kind(TokenKind::Service).with_lifetime(Lifetime::For(20 * DAY));
+    let independent = world.issue_within(&by, new).await.unwrap();
+    assert_eq!(independent.record.issuer, Some(Issuer { id: parent.record.id, bound: false }));
+    let narrowing = Narrowing { scopes: Some("repo:read tokens:manage".parse().unwrap()), ..Narrowing::default() };
+    world.narrow(&parent, narrowing).await;
+    assert_eq!(world.may(&bound, "repo:write").await, "scope");
+    assert_eq!(world.may(&independent, "repo:write").await, "ok");
+    world.revoke(&parent).await;
+    assert_eq!((world.outcome(&bound).await, world.outcome(&independent).await), ("issuer_ended", "ok"));
+    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
+    world.clock.advance(HOUR);
+    assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 2);
+    assert_eq!(world.may(&independent, "repo:write").await, "ok");
+    assert_eq!(world.status(&independent).await, Status::Active);
+}
+
+/// An id is no secret: nobody who has only that may learn whether the token's issuer has ended.
+pub async fn issuer_ended_is_told_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let parent = world.parent().await;
+    let by = world.delegation(&parent).await;
+    let mint = || {
+        let (ring, policy) = (world.tokens.keyring(), world.tokens.policy());
+        let new = world.new_child().within(&by);
+        keyfob::mint(ring, policy, new, &actor(), world.tokens.now()).unwrap()
+    };
+    let (mut child, other) = (mint(), mint());
+    child.record.digest = other.record.digest;
+    let record = world.tokens.store().insert(child.record, None, None).await.unwrap();
+    let wrong = Made { token: child.token, record };
+    let unknown = Made { token: other.token, record: Arc::new(other.record) };
+    let right = world.issue_within(&by, world.new_child()).await.unwrap();
+    let told = async || (world.outcome(&wrong).await, world.outcome(&unknown).await, world.outcome(&right).await);
+    assert_eq!(told().await, ("digest", "unknown", "ok"));
+    world.revoke(&parent).await;
+    assert_eq!(told().await, ("digest", "unknown", "issuer_ended"));
+    // Outside, none of them is told apart.
+    let access = keyfob::Access::to(&world.project, &[]);
+    for made in [&wrong, &unknown] {
+        let error = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
+        assert_eq!(error.to_string(), "the token is not valid");
+    }
+}
+
+/// What was read before is judged as it was; the next verification is refused.
+pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    assert_eq!(world.outcome_with(&child, world.revoke(&parent)).await, "ok");
+    assert_eq!(world.outcome(&child).await, "issuer_ended");
+    world.tokens.flush_usage().await.unwrap();
+    assert_eq!(world.outcome(&child).await, "issuer_ended");
+}
