@@ -1,6 +1,7 @@
 //! One process revokes a managing token while the other issues or rotates within it, 150 times on each engine, or 10,000 times
-//! with `KEYFOB_TEST_SIZE=full`: after the revocation is acknowledged, no token comes to be. A store that looks at the
-//! managing token but does not hold its row fails the same check.
+//! with `KEYFOB_TEST_SIZE=full`: after the revocation is acknowledged, no token comes to be, and no token below it verifies,
+//! whether it was issued before or meanwhile. A store that looks at the managing token but does not hold its row fails the
+//! first of these checks.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, Delegation, Error, ErrorKind, Name, NewToken, OwnerId, ProjectId, Rejection, Scope, ScopeSet, Timestamp,
-    TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
+    Access, Delegation, Error, ErrorKind, Issued, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope,
+    ScopeSet, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore, Tokens,
     record::RevocationReason,
     rotation::Rotation,
     store::{DynStore, IssuerCondition, ListQuery, LiveLimit, PageSize, StoreError, StoreErrorKind},
@@ -28,6 +29,8 @@ const LOCK: &str = "KEYFOB_RACES_LOCK";
 const REVOKED: &str = "revoked";
 /// The same, if it was the store's condition that refused it.
 const REFUSED: &str = "refused";
+/// What a verification answers of a token whose issuer has ended.
+const ISSUER_ENDED: &str = "issuer_ended";
 /// A list of ids that is empty.
 const NO_IDS: &str = "none";
 /// How far the two calls are moved from each other after each round, in microseconds.
@@ -82,7 +85,7 @@ impl Conditional {
 
 impl TokenStore for Conditional {
     handed_on!(
-        store: find, find_recent, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, touch_many
+        store: find, find_recent, find_recent_chain, list, count, update, revoke, revoke_owner, revoke_family, revoke_issued_by, revoke_batch, touch_many
     );
 
     async fn insert(
@@ -125,12 +128,15 @@ struct Hand {
     tokens: Tokens<Arc<Conditional>>,
     /// Proven before the race, and kept.
     manager: Option<Delegation>,
+    /// The same of a token that the manager issued.
+    below: Option<Delegation>,
 }
 
 impl Hand {
     async fn open(database: &str, lock: Lock) -> Self {
         let store = Arc::new(Conditional { store: open(database).await, lock, refused: AtomicU64::new(0) });
-        Self { tokens: Tokens::new(keyring(), Arc::clone(&store)), store, manager: None }
+        let tokens = Tokens::new(keyring(), Arc::clone(&store)).with_policy(Policy::default().with_max_depth(2));
+        Self { tokens, store, manager: None, below: None }
     }
 
     async fn does(&mut self, words: &str) -> Done {
@@ -142,21 +148,23 @@ impl Hand {
 
     async fn act(&mut self, words: &str) -> String {
         match words.split(' ').collect::<Vec<_>>()[..] {
-            ["present", place, text] => {
-                let verified = self.tokens.verify(text, &Access::to(&project(place), &[])).await.unwrap();
-                self.manager = Some(verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap());
+            ["present", place, manager, below] => {
+                self.manager = Some(self.present(place, manager).await);
+                self.below = Some(self.present(place, below).await);
                 "presented".to_owned()
             }
-            ["revoke"] => {
+            ["revoke", below] => {
                 let key = self.manager().key();
                 let revoked = self.tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await;
                 revoked.expect("the manager is there");
                 let acknowledged = nanos();
-                format!("{acknowledged} {}", self.issued().await)
+                format!("{acknowledged} {} {}", self.verify(below).await, self.issued().await)
             }
             ["list"] => self.issued().await,
-            ["issue"] => self.issue().await,
+            ["issue"] => self.issue_and_verify(self.manager()).await,
+            ["issue-below"] => self.issue_and_verify(self.below.as_ref().expect("it is presented first")).await,
             ["rotate", id] => self.rotate(TokenId::new(id).unwrap()).await,
+            ["verify", text] => self.verify(text).await.to_owned(),
             _ => unreachable!("{words:?}"),
         }
     }
@@ -165,12 +173,30 @@ impl Hand {
         self.manager.as_ref().expect("it is presented first")
     }
 
-    /// Returns the id of the new token, or why there is none.
-    async fn issue(&self) -> String {
-        let (manager, refusals) = (self.manager(), self.refusals());
-        let new = NewToken::new(*manager.project(), manager.owner().clone(), Name::new("raced").unwrap());
-        match self.tokens.issue(&manager.actor(), new.within(manager)).await {
-            Ok(issued) => issued.record.id.as_str().to_owned(),
+    async fn present(&self, place: &str, text: &str) -> Delegation {
+        let verified = self.tokens.verify(text, &Access::to(&project(place), &[])).await.unwrap();
+        verified.delegate(&manage()).unwrap().allow_manage()
+    }
+
+    async fn verify(&self, text: &str) -> &'static str {
+        match self.tokens.verify(text, &Access::to_own_project(&[])).await {
+            Ok(_) => "ok",
+            Err(error) => error.rejection().unwrap().as_str(),
+        }
+    }
+
+    /// Issues a token that may issue others.
+    async fn issue(&self, by: &Delegation) -> Result<Issued<Arc<TokenRecord>>, Error> {
+        let new = NewToken::new(*by.project(), by.owner().clone(), Name::new("raced").unwrap());
+        let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
+        self.tokens.issue(&by.actor(), new.within(by)).await
+    }
+
+    /// Returns what came to be, or why nothing did.
+    async fn issue_and_verify(&self, by: &Delegation) -> String {
+        let refusals = self.refusals();
+        match self.issue(by).await {
+            Ok(issued) => self.verified(&issued).await,
             Err(error) => self.refusal(&error, refusals),
         }
     }
@@ -180,9 +206,15 @@ impl Hand {
         let key = TokenKey { project: *manager.project(), id };
         let rotation = Rotation::with_grace(Duration::from_secs(60)).within(manager);
         match self.tokens.rotate(&manager.actor(), &key, rotation).await {
-            Ok(rotated) => rotated.issued.record.id.as_str().to_owned(),
+            Ok(rotated) => self.verified(&rotated.issued).await,
             Err(error) => self.refusal(&error, refusals),
         }
+    }
+
+    /// Uses a new token. Returns its id and text, when that use began, and how it ended.
+    async fn verified(&self, issued: &Issued<Arc<TokenRecord>>) -> String {
+        let (id, text, began) = (issued.record.id, issued.token.expose_secret(), nanos());
+        format!("{id} {text} {began} {}", self.verify(text).await)
     }
 
     fn refusals(&self) -> u64 {
@@ -190,7 +222,12 @@ impl Hand {
     }
 
     fn refusal(&self, error: &Error, refusals: u64) -> String {
-        assert_eq!(error.kind(), ErrorKind::IssuerEnded(Rejection::Revoked), "nothing else refuses it");
+        let is_expected = match error.kind() {
+            ErrorKind::IssuerEnded(rejection) => [Rejection::Revoked, Rejection::IssuerEnded].contains(&rejection),
+            // The token to be rotated is bound to the manager.
+            kind => kind == ErrorKind::Ended(Status::IssuerEnded),
+        };
+        assert!(is_expected, "nothing else refuses it: {error:?}");
         if self.refusals() > refusals { REFUSED } else { REVOKED }.to_owned()
     }
 
@@ -254,10 +291,9 @@ impl Hands {
         self.said()
     }
 
-    /// One revokes while the other issues, which starts so many microseconds later, or earlier.
-    async fn both(&mut self, mine_revokes: bool, issue: &str, later: i64) -> [Done; 2] {
+    /// One does the first while the other does the second, which starts so many microseconds later, or earlier.
+    async fn both(&mut self, mine_revokes: bool, words: [&str; 2], later: i64) -> [Done; 2] {
         let delays = [(-later).max(0), later.max(0)].map(i64::unsigned_abs);
-        let words = ["revoke", issue];
         let mine = usize::from(!mine_revokes);
         let moment = self.tell(delays[1 - mine], words[1 - mine]);
         spin_until(moment + delays[mine] * 1_000);
@@ -278,6 +314,10 @@ struct Tally {
     overlapping: u64,
     /// The tokens that nothing but the store's condition refused.
     refused_by_the_store: u64,
+    /// The new tokens that were used before the revocation was acknowledged.
+    used: u64,
+    /// The verifications of tokens below the manager, after the revocation was acknowledged.
+    refused_below: u64,
 }
 
 /// One round, in a project of its own. Returns whether the token was issued before the revocation; or what came to be after it.
@@ -286,33 +326,61 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     let new = NewToken::new(project(&place), OwnerId::new("ada").unwrap(), Name::new("manager").unwrap());
     let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
     let parent = hands.mine.tokens.issue(&actor(), new).await.unwrap();
-    let present = format!("present {place} {}", parent.token.expose_secret());
+    let by = hands.mine.present(&place, parent.token.expose_secret()).await;
+    let child = hands.mine.issue(&by).await.unwrap();
+    let child_text = child.token.expose_secret();
+    let present = format!("present {place} {} {child_text}", parent.token.expose_secret());
     for mine in [true, false] {
         assert_eq!(hands.alone(mine, &present).await.outcome, "presented");
     }
-    // Most rounds issue; the others rotate a token that the manager issued, or itself.
+    // Most rounds issue; the others rotate a token that the manager issued, or itself, or issue below what it issued.
     let issue = match number % 8 {
-        3 => format!("rotate {}", hands.mine.issue().await),
-        6 => format!("rotate {}", parent.record.id.as_str()),
+        3 => format!("rotate {}", child.record.id),
+        6 => format!("rotate {}", parent.record.id),
+        1 | 5 => "issue-below".to_owned(),
         _ => "issue".to_owned(),
     };
     let before = ids(&hands.mine.issued().await);
 
     let mine_revokes = revokes_here(number);
-    let [revocation, issued] = hands.both(mine_revokes, &issue, later).await;
-    let (acknowledged, noted) = revocation.outcome.split_once(' ').expect("a time and a list");
+    let [revocation, issued] = hands.both(mine_revokes, [&format!("revoke {child_text}"), &issue], later).await;
+    let told: Vec<_> = revocation.outcome.split(' ').collect();
+    let [acknowledged, verdict, noted] = told[..] else { panic!("{told:?}") };
     let (acknowledged, noted) = (acknowledged.parse::<u64>().unwrap(), ids(noted));
+    if verdict != ISSUER_ENDED {
+        return Err(format!("a token issued before was {verdict} after the revocation was acknowledged"));
+    }
 
     // The issuing process tries again, with the same proof.
     let again = hands.alone(!mine_revokes, &issue).await.outcome;
     let after = ids(&hands.alone(!mine_revokes, "list").await.outcome);
     let is_refused = |outcome: &str| [REVOKED, REFUSED].contains(&outcome);
     let mut allowed = before.clone();
+    let mut below = vec![child_text];
     if !is_refused(&issued.outcome) {
-        allowed.insert(issued.outcome.clone());
+        let made: Vec<_> = issued.outcome.split(' ').collect();
+        let [id, text, used, verdict] = made[..] else { panic!("{made:?}") };
+        if issue != "issue-below" {
+            allowed.insert(id.to_owned());
+        }
         if issued.began > acknowledged {
             return Err(format!("{issue:?} began after the revocation was acknowledged, and was done"));
         }
+        // The successor of the manager itself is a token like any other.
+        if number % 8 != 6 {
+            below.push(text);
+            if used.parse::<u64>().unwrap() > acknowledged && verdict != ISSUER_ENDED {
+                return Err(format!("{issue:?}: the new token was {verdict} after the revocation was acknowledged"));
+            }
+            tally.used += u64::from(verdict == "ok");
+        }
+    }
+    for (text, mine) in below.iter().flat_map(|text| [(text, true), (text, false)]) {
+        let verdict = hands.alone(mine, &format!("verify {text}")).await.outcome;
+        if verdict != ISSUER_ENDED {
+            return Err(format!("{issue:?}: a token below was {verdict} after the revocation was acknowledged"));
+        }
+        tally.refused_below += 1;
     }
     if !is_refused(&again) {
         return Err(format!("{issue:?} was done again after the revocation was acknowledged"));
@@ -323,10 +391,14 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     if noted != allowed {
         return Err(format!("{issue:?}: {noted:?} are there, not {allowed:?}"));
     }
-    tally.rotations += u64::from(issue != "issue");
+    tally.rotations += u64::from(issue.starts_with("rotate"));
     tally.overlapping += u64::from(issued.began < acknowledged && revocation.began < issued.ended);
     tally.refused_by_the_store += u64::from(issued.outcome == REFUSED);
     Ok(!is_refused(&issued.outcome))
+}
+
+fn manage() -> Scope {
+    Scope::new("tokens:manage").unwrap()
 }
 
 fn ids(text: &str) -> BTreeSet<String> {
@@ -373,6 +445,8 @@ async fn no_token_comes_after_on(database: &str) {
     assert!(tally.issued_first >= least && tally.revoked_first >= least, "{tally:?}");
     // Else the condition was never what decided.
     assert!(tally.refused_by_the_store > 0, "{tally:?}");
+    // Else the new tokens were never of use, and what is refused after the revocation tells nothing.
+    assert!(tally.used > 0 && tally.refused_below >= 2 * all, "{tally:?}");
 }
 
 async fn the_missing_lock_shows_on(database: &str) {
