@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob::{
-    TokenStore, Tokens,
+    Policy, TokenStore, Tokens,
     store::{
         DynStore, StoreMaintenance,
         cache::{Cached, Feed},
@@ -13,7 +13,14 @@ use keyfob::{
 };
 use sqlx::PgPool;
 
+use crate::staleness::revoker::TOKENS;
+
 pub type Service = Tokens<Cached<DynStore>>;
+
+/// The policy of both processes: a token may issue many, and these may issue some.
+pub fn policy() -> Policy {
+    Policy::default().with_max_depth(2).with_most_live_per_issuer(TOKENS as u64)
+}
 
 /// How far behind a standby may be that is asked, well within the bound.
 const MOST_LAG: Duration = Duration::from_millis(100);

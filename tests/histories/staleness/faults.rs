@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::staleness::revoker::{Counts, Revoker, TOKENS};
-use crate::staleness::{BOUND, FEED, FORGETS};
+use crate::staleness::{BOUND, FEED, FORGETS, ISSUERS};
 use crate::support::other::nanos;
 
 /// A cache with the bound that follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
+/// The same, of tokens whose issuers end.
+pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
 /// One that goes by its feed alone.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
 /// For what is a matter of moments.

@@ -8,7 +8,7 @@ use keyfob::{Policy, TokenKey, TokenStore, mint, store::postgres::PostgresStore}
 use sqlx::PgPool;
 
 use crate::staleness::faults::{
-    FEED_ONLY, PATIENCE, SOUND, has_no_answer_while_it_is_down, is_bounded_amid,
+    FEED_ONLY, PATIENCE, SOUND, SOUND_OF_ISSUERS, has_no_answer_while_it_is_down, is_bounded_amid,
     only_the_bound_holds_while_the_feed_is_silent,
 };
 use crate::staleness::proxy::{Proxy, Side};
@@ -35,7 +35,6 @@ async fn its_feed_is_cut_again_and_again() {
     let _turn = TURNS.acquire().await.unwrap();
     let database = migrated(&server).await;
     let store = PostgresStore::connect(&database).await.unwrap();
-    let revoker = Revoker::start(&database, &database, SOUND).await;
     let cut = async |_| {
         let mut ended = BTreeSet::new();
         for _ in 0..5 {
@@ -51,7 +50,12 @@ async fn its_feed_is_cut_again_and_again() {
         }
         ended.len() as u64
     };
-    is_bounded_amid("PostgreSQL, feed cut", revoker, fault_rounds(), cut).await;
+    for (what, environment) in
+        [("PostgreSQL, feed cut", SOUND), ("PostgreSQL, feed cut, issuers end", SOUND_OF_ISSUERS)]
+    {
+        let revoker = Revoker::start(&database, &database, environment).await;
+        is_bounded_amid(what, revoker, fault_rounds(), cut).await;
+    }
 }
 
 /// Its connection stays open, and nothing comes, so that only its own word tells that it is lost.

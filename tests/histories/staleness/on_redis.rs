@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::staleness::faults::{SOUND, has_no_answer_while_it_is_down, is_bounded_amid};
+use crate::staleness::faults::{SOUND, SOUND_OF_ISSUERS, has_no_answer_while_it_is_down, is_bounded_amid};
 use crate::staleness::revoker::Revoker;
 use crate::staleness::{TURNS, fault_rounds};
 use crate::support::project;
@@ -19,7 +19,6 @@ async fn its_feed_is_cut_again_and_again() {
     let Some(servers) = shared_cluster() else { return };
     let _turn = TURNS.acquire().await.unwrap();
     let database = servers.urls().join(",");
-    let revoker = Revoker::start(&database, &database, SOUND).await;
     let cut = async |_| {
         let mut cuts = 0;
         for _ in 0..5 {
@@ -33,7 +32,12 @@ async fn its_feed_is_cut_again_and_again() {
         }
         cuts
     };
-    is_bounded_amid("Redis Cluster, feed cut", revoker, fault_rounds(), cut).await;
+    for (what, environment) in
+        [("Redis Cluster, feed cut", SOUND), ("Redis Cluster, feed cut, issuers end", SOUND_OF_ISSUERS)]
+    {
+        let revoker = Revoker::start(&database, &database, environment).await;
+        is_bounded_amid(what, revoker, fault_rounds(), cut).await;
+    }
 }
 
 /// The master that has the tokens; its replica takes over.

@@ -1,25 +1,35 @@
 //! This process: it makes tokens, revokes them, and judges by the bound what the other says of them.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use keyfob::{Error, ErrorKind, Name, NewToken, OwnerId, TokenKey, record::RevocationReason, store::RevokeGroup};
+use keyfob::{
+    Access, Delegation, Error, ErrorKind, Issued, Name, NewToken, OwnerId, Scope, ScopeSet, TokenKey, TokenRecord,
+    record::RevocationReason, store::RevokeGroup,
+};
 
-use crate::staleness::engine::{Service, open};
-use crate::staleness::{BOUND, DATABASE, FEED};
+use crate::staleness::engine::{Service, open, policy};
+use crate::staleness::{BOUND, DATABASE, FEED, ISSUERS};
 use crate::support::other::{Other, nanos};
 use crate::support::{actor, base62, keyring, project};
 
 /// How many tokens live at once, and of how many owners half of them are.
 pub const TOKENS: usize = 100;
 pub const OWNERS: usize = 2;
+/// No revoker has more rounds.
+const MOST_ROUNDS: usize = 1_000;
 /// Between two acts while something fails, and between the tries of one.
 const PACE: Duration = Duration::from_millis(5);
 
 /// No act is without an answer for so long, whatever fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// An act of revoking, by the number of the token, or of the owner.
+/// How many there have been.
+static REVOKERS: AtomicUsize = AtomicUsize::new(0);
+
+/// An act of revoking, by the number of the token, or of the owner; or the same of the issuer of one, or of many.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     One(usize),
@@ -85,6 +95,8 @@ pub struct Tried {
 pub struct Round {
     number: usize,
     keys: Vec<TokenKey>,
+    /// The issuers that many tokens share.
+    shared: Vec<Delegation>,
     /// When the act that revoked each began, and when it was acknowledged.
     revoked: Vec<Option<(u64, u64)>>,
 }
@@ -95,42 +107,92 @@ pub struct Revoker {
     rounds: usize,
     /// Whether the other process follows a feed.
     pub follows: bool,
+    /// Whether it is the issuers of the tokens that are revoked or disabled.
+    issuers: bool,
     pub seen: Seen,
 }
 
 impl Revoker {
     /// Revokes by this address, while the other process knows another of the same engine.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
-        let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await);
+        let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await).with_policy(policy());
         let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
-        let follows = environment.iter().any(|(name, _)| *name == FEED);
-        Self { tokens, other, rounds: 0, follows, seen: Seen::default() }
+        let [follows, issuers] = [FEED, ISSUERS].map(|wanted| environment.iter().any(|(name, _)| *name == wanted));
+        // Tests that share a cluster have owners of their own.
+        let rounds = REVOKERS.fetch_add(1, Ordering::SeqCst) * MOST_ROUNDS;
+        Self { tokens, other, rounds, follows, issuers, seen: Seen::default() }
     }
 
     /// New tokens, all of them accepted.
     pub async fn issue(&mut self) -> Round {
-        let mut round = Round { number: self.rounds, keys: Vec::new(), revoked: vec![None; TOKENS] };
+        let (keys, shared, revoked) = (Vec::new(), Vec::new(), vec![None; TOKENS]);
+        let mut round = Round { number: self.rounds, keys, shared, revoked };
         self.rounds += 1;
-        let began = Instant::now();
+        if self.issuers {
+            for owner in 0..OWNERS {
+                round.shared.push(self.issuer(round.owner(TOKENS + owner), None).await);
+            }
+        }
         while round.keys.len() < TOKENS {
             let number = round.keys.len();
             // The first half of the tokens are each one's own, the others of some owners.
             let owner = if number < TOKENS / 2 { number } else { TOKENS + number % OWNERS };
-            let new = NewToken::new(project("145"), round.owner(owner), Name::new("watched").unwrap());
-            match self.tokens.issue(&actor(), new).await {
-                Ok(issued) => {
-                    self.other.tell(issued.token.expose_secret());
-                    round.keys.push(issued.record.key());
+            let owner = round.owner(owner);
+            let new = NewToken::new(project("145"), owner.clone(), Name::new("watched").unwrap());
+            let (issuer, new) = if !self.issuers {
+                (None, new)
+            } else if number < TOKENS / 2 {
+                let mut by = self.issuer(owner.clone(), None).await;
+                let key = by.key();
+                // Some are bound to a token that is bound to the one that ends.
+                if number % 4 == 3 {
+                    by = self.issuer(owner, Some(&by)).await;
                 }
-                Err(error) => {
-                    assert_lost(&error);
-                    assert!(began.elapsed() < PATIENCE, "token {number} of {TOKENS} is not issued: {error:?}");
-                }
-            }
+                (Some(key), new.within(&by))
+            } else {
+                let by = &round.shared[number % OWNERS];
+                (Some(by.key()), new.within(by))
+            };
+            let issued = self.make(new).await;
+            self.other.tell(issued.token.expose_secret());
+            round.keys.push(issuer.unwrap_or_else(|| issued.record.key()));
         }
         self.other.tell("watch");
         assert_eq!(self.other.said(), "all accepted");
         round
+    }
+
+    /// Issues it, however often it takes until that is acknowledged.
+    async fn make(&self, new: NewToken) -> Issued<Arc<TokenRecord>> {
+        let began = Instant::now();
+        loop {
+            match self.tokens.issue(&actor(), new.clone()).await {
+                Ok(issued) => return issued,
+                Err(error) => {
+                    assert_lost(&error);
+                    assert!(began.elapsed() < PATIENCE, "no token is issued: {error:?}");
+                }
+            }
+        }
+    }
+
+    /// A token that may issue tokens, and is bound to another if there is one.
+    async fn issuer(&self, owner: OwnerId, within: Option<&Delegation>) -> Delegation {
+        let new = NewToken::new(project("145"), owner, Name::new("issuer").unwrap());
+        let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
+        let made = self.make(within.iter().fold(new, |new, by| new.within(by))).await;
+        let began = Instant::now();
+        loop {
+            match self.tokens.verify(made.token.expose_secret(), &Access::to(&project("145"), &[])).await {
+                Ok(verified) => {
+                    return verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap().allow_manage();
+                }
+                Err(error) => {
+                    assert_eq!(error.rejection(), None, "{error:?}");
+                    assert!(began.elapsed() < PATIENCE, "an issuer is not verified: {error:?}");
+                }
+            }
+        }
     }
 
     /// Revokes each that is not yet, one by one or by owner, until that is acknowledged.
@@ -176,9 +238,15 @@ impl Revoker {
             let mut first = !round.is_done(act);
             loop {
                 let acknowledged = match act {
+                    Act::One(number) if self.issuers && number % 3 == 0 => {
+                        self.tokens.disable(&actor(), &round.keys[*number]).await.map(drop)
+                    }
                     Act::One(number) => {
                         let revoked = self.tokens.revoke(&actor(), &round.keys[*number], reason).await;
                         revoked.map(drop)
+                    }
+                    Act::Owner(owner) if self.issuers => {
+                        self.tokens.revoke(&actor(), &round.shared[*owner].key(), reason).await.map(drop)
                     }
                     Act::Owner(owner) => {
                         let group = RevokeGroup::Owner(round.owner(TOKENS + owner));
@@ -219,7 +287,8 @@ impl Revoker {
         for (tried, revoked) in tried.into_iter().zip(round.revoked) {
             let (began, acknowledged) = revoked.unwrap();
             // Neither unknown, nor anything else.
-            assert!(["ok", "revoked"].contains(&tried.outcome.as_str()), "{}", tried.outcome);
+            let refused = if self.issuers { "issuer_ended" } else { "revoked" };
+            assert!(["ok", refused].contains(&tried.outcome.as_str()), "{}", tried.outcome);
             self.seen.never_refused += usize::from(tried.outcome == "ok");
             self.seen.refused_too_early += usize::from(tried.refused < began);
             self.seen.delays.push(Duration::from_nanos(tried.accepted.saturating_sub(acknowledged)));

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use keyfob::Access;
 
-use crate::staleness::engine::{Service, open};
-use crate::staleness::{BOUND, DATABASE, FEED, FORGETS, STANDBY};
+use crate::staleness::engine::{Service, open, policy};
+use crate::staleness::{BOUND, DATABASE, FEED, FORGETS, ISSUERS, STANDBY};
 use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
 
@@ -24,12 +24,14 @@ struct Watched {
     text: String,
     /// When the last verification began that accepted it.
     accepted: AtomicU64,
-    /// When the first one ended that found it revoked.
+    /// When the first one ended that found it, or its issuer, to have ended.
     refused: AtomicU64,
 }
 
 struct Verifier {
     tokens: Service,
+    /// What a token is refused for in the end.
+    refusal: &'static str,
     watched: RwLock<Vec<Arc<Watched>>>,
     verified: AtomicU64,
     /// How many verifications had no answer of the store, and when the last of them ended.
@@ -56,7 +58,7 @@ impl Verifier {
                 self.unanswered.fetch_add(1, Ordering::SeqCst);
                 self.unanswered_at.fetch_max(nanos(), Ordering::SeqCst)
             }
-            "revoked" => token.refused.fetch_min(nanos(), Ordering::SeqCst),
+            refusal if refusal == self.refusal => token.refused.fetch_min(nanos(), Ordering::SeqCst),
             strange => {
                 let _ = self.strange.set(strange);
                 0
@@ -123,8 +125,10 @@ fn other_process() {
     let bound = if env::var(FORGETS).is_ok() { BOUND } else { Duration::MAX };
     let (follows, standby) = (env::var(FEED).is_ok(), env::var(STANDBY).ok());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let store = runtime.block_on(open(&database, bound, follows, standby.as_deref()));
     let verifier = Arc::new(Verifier {
-        tokens: Service::new(keyring(), runtime.block_on(open(&database, bound, follows, standby.as_deref()))),
+        tokens: Service::new(keyring(), store).with_policy(policy()),
+        refusal: if env::var(ISSUERS).is_ok() { "issuer_ended" } else { "revoked" },
         watched: RwLock::default(),
         verified: AtomicU64::new(0),
         unanswered: AtomicU64::new(0),
