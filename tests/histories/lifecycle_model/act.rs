@@ -48,8 +48,9 @@ pub struct New {
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    pub service: bool,
-    /// Whether the kind is asked for, or left to the manager.
+    /// 0 to 2: for a person, a service, an agent.
+    pub kind: usize,
+    /// Whether the kind is asked for, or left open.
     pub asks_kind: bool,
     pub metadata: bool,
     pub scopes: usize,
@@ -60,6 +61,20 @@ pub struct New {
     pub key: u8,
     /// A manager that was kept.
     pub within: Option<usize>,
+    /// The token whose successor it is.
+    pub takes_over: Option<usize>,
+}
+
+/// What the host allows a managing token.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct How {
+    /// To issue tokens that are not bound to it.
+    pub independent: bool,
+    /// To issue tokens that manage in turn.
+    pub manage: bool,
+    /// To issue tokens of each kind.
+    pub kinds: bool,
+    pub metadata: bool,
 }
 
 /// A token of an earlier system, as its table has it at the time of the import.
@@ -88,6 +103,7 @@ pub enum Act {
     /// Verifies the token and keeps the proof that it may manage.
     Keep {
         token: usize,
+        how: How,
     },
     SetOwner {
         owner: usize,
@@ -140,6 +156,12 @@ pub enum Act {
         project: Option<usize>,
         group: Group,
     },
+    /// Revokes what is bound to tokens that have ended.
+    RevokeOrphans,
+    /// Shows the token.
+    Get {
+        token: usize,
+    },
     FlushUsage,
     ClaimNotices {
         lease: i64,
@@ -170,17 +192,17 @@ pub enum Act {
 }
 
 /// How often each verb comes, in parts of `PARTS`.
-const WEIGHTS: [(u8, u8); 26] = [
+const WEIGHTS: [(u8, u8); 28] = [
     (b'w', 10),
     (b'j', 12),
     (b'b', 5),
     (b'i', 14),
-    (b'K', 7),
-    (b'W', 9),
+    (b'K', 10),
+    (b'W', 20),
     (b'Q', 14),
     (b'm', 7),
     (b'o', 3),
-    (b'v', 9),
+    (b'v', 12),
     (b'R', 14),
     (b'c', 5),
     (b'n', 2),
@@ -197,10 +219,12 @@ const WEIGHTS: [(u8, u8); 26] = [
     (b'u', 1),
     (b'y', 2),
     (b'l', 2),
+    (b'O', 2),
+    (b'h', 4),
 ];
 
 /// The sum of all weights.
-pub const PARTS: u8 = 144;
+pub const PARTS: u8 = 167;
 
 fn of<T: Copy>(all: &[T], byte: u8) -> T {
     all[byte as usize % all.len()]
@@ -222,7 +246,12 @@ impl Act {
     pub fn writes(&self) -> bool {
         !matches!(
             self,
-            Self::SetClock(_) | Self::SetPolicy(_) | Self::SetOwner { .. } | Self::List { .. } | Self::Count { .. }
+            Self::SetClock(_)
+                | Self::SetPolicy(_)
+                | Self::SetOwner { .. }
+                | Self::Get { .. }
+                | Self::List { .. }
+                | Self::Count { .. }
         )
     }
 
@@ -248,6 +277,16 @@ impl Act {
             let all: Vec<usize> = (0..model.tokens.len()).filter(works).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
+        // One that issued others, for what befalls these then.
+        let issuing = |byte: u8| {
+            let issues = |place: &usize| model.tokens.iter().any(|token| token.bound_to() == Some(*place));
+            let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.kept[*place]).filter(issues).collect();
+            (!all.is_empty()).then(|| of(&all, byte))
+        };
+        let bound = |byte: u8| {
+            let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.tokens[*place].bound).collect();
+            (!all.is_empty()).then(|| of(&all, byte))
+        };
         // Often one that was kept a short while ago.
         let manager = |byte: u8| {
             let recent = if byte >= 96 { 3 } else { usize::MAX }.min(model.managers.len());
@@ -255,7 +294,16 @@ impl Act {
         };
         Some(match verb {
             b'b' => Self::SetClock(now - of(&[1, SECOND, 60 * SECOND, HOUR, 6 * HOUR, 23 * HOUR], a)),
-            b'K' => Self::Keep { token: working(a, &|token| token.scopes == 0).filter(|_| b >= 48).or(some(a))? },
+            b'K' => Self::Keep {
+                token: working(a, &|token| token.scopes == 0 && token.bound)
+                    .filter(|_| b >= 112)
+                    .or(working(a, &|token| token.scopes == 0))
+                    .filter(|_| b >= 48)
+                    .or(some(a))?,
+                how: How { independent: c % 5 == 4, manage: d % 4 != 0, kinds: e % 3 == 2, metadata: f % 3 == 2 },
+            },
+            b'O' => Self::RevokeOrphans,
+            b'h' => Self::Get { token: bound(a).filter(|_| b >= 96).or(some(a))? },
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
@@ -282,12 +330,12 @@ impl Act {
             b'W' => {
                 let within = manager(a)?;
                 let managing = &model.tokens[model.managers[within].0];
-                let other_kind = c >= 232;
+                let other_kind = c >= 208;
                 Self::Issue(New {
                     project: managing.project ^ usize::from(b % 16 == 15),
                     owner: managing.owner ^ usize::from(b % 16 == 14),
                     name: c as usize % 4,
-                    service: managing.service ^ other_kind,
+                    kind: if other_kind { c as usize % 2 } else { 2 },
                     asks_kind: other_kind || c % 2 == 0,
                     metadata: c % 16 == 5,
                     scopes: [0, 0, 1, 2, 3][d as usize % 5],
@@ -297,6 +345,7 @@ impl Act {
                     confirm_within: (f >= 208).then(|| of(&[60 * SECOND, HOUR, 0], f)),
                     key: 1 + f % 4 / 3,
                     within: Some(within),
+                    takes_over: None,
                 })
             }
             b'Q' => {
@@ -329,7 +378,8 @@ impl Act {
                 project: a as usize % 2,
                 owner: b as usize % 4 / 3,
                 name: c as usize % 4,
-                service: c >= 192,
+                // Few of persons that issue tokens are agents themselves.
+                kind: if c >= 240 { 2 } else { usize::from(c >= 192) },
                 asks_kind: true,
                 metadata: c % 16 == 5,
                 scopes: [0, 0, 1, 2, 3][b as usize / 4 % 5],
@@ -339,10 +389,11 @@ impl Act {
                 confirm_within: (f >= 192).then(|| of(&[60 * SECOND, HOUR, 0], f)),
                 key: 1 + d % 4 / 3,
                 within: None,
+                takes_over: None,
             }),
             // Also in the place of imports.
             b'v' | b'm' => Self::Verify {
-                token: working(a, &|_| true).filter(|_| e >= 96).or(some(a))?,
+                token: bound(a).filter(|_| f >= 128).or(working(a, &|_| true).filter(|_| e >= 96)).or(some(a))?,
                 project: maybe(&[0, 1], b),
                 address: maybe(&[0, 1, 2], c),
                 scope: maybe(&[0, 1, 2], d),
@@ -357,16 +408,18 @@ impl Act {
             },
             b'c' => Self::Confirm { token: some(a)?, presented: b % 2 == 1 },
             b'n' => Self::Rename { token: some(a)?, name: b as usize % 4 },
-            b'd' => Self::Disable { token: rotated().filter(|_| b >= 128).or(some(a))? },
-            b'e' => Self::Enable { token: some(a)? },
+            b'd' => {
+                Self::Disable { token: issuing(a).filter(|_| c >= 160).or(rotated().filter(|_| b >= 128)).or(some(a))? }
+            }
+            b'e' => Self::Enable { token: issuing(a).filter(|_| b >= 160).or(some(a))? },
             b'g' => Self::EndGrace { token: some(a)? },
             b'N' => Self::Narrow {
-                token: some(a)?,
+                token: issuing(a).filter(|_| e >= 160).or(some(a))?,
                 scopes: maybe(&[0, 1, 2, 3], b),
                 ranges: maybe(&[0, 1, 2, 3], c),
                 expires: (d >= 96).then(|| now + of(&[0, 1, DAY, 20 * DAY, 50 * DAY], d)),
             },
-            b'x' => Self::Revoke { token: some(a)? },
+            b'x' => Self::Revoke { token: issuing(a).filter(|_| b >= 160).or(some(a))? },
             b'p' => Self::RevokePresented { tokens: [some(a)?, some(b)?] },
             b'G' => Self::RevokeGroup {
                 project: maybe(&[0, 1], a),
@@ -386,6 +439,9 @@ impl Act {
                 service: Lives { min: of(&[0, 2], c) * HOUR, max: 90 * DAY, default: DAY, never: c % 3 == 0 },
                 most_live: maybe(&[2, 5], d),
                 max_unused: (e >= 128).then_some(10 * DAY),
+                agent: Lives { min: 0, max: of(&[366, 7, 60], e) * DAY, default: 12 * HOUR, never: f % 2 == 0 },
+                most_issued: of(&[20, 2, 4], f),
+                max_depth: of(&[3, 3, 1, 3, 2, 0], f / 3),
             }),
             _ if a % 2 == 0 => Self::List {
                 project: b as usize % 2,

@@ -1,15 +1,17 @@
 //! The lifecycle once more, in plain words: a list of tokens and what each verb does to it. Nothing of the crate is used here.
 
 use crate::lifecycle_model::act::{
-    Act, FOREIGN, Foreign, Group, Life, NAMES, NEEDED, New, OWNER_STATES, OWNERS, PROJECTS, SCOPES, SECOND, STATUSES,
+    Act, FOREIGN, Foreign, Group, How, Life, NAMES, NEEDED, New, OWNER_STATES, OWNERS, PROJECTS, SCOPES, SECOND,
+    STATUSES,
 };
+use crate::lifecycle_model::managing::Managing;
 use crate::lifecycle_model::token::{AHEAD, ALLOWS, COVERS, Rules, Token, grants, stage};
 
 /// The scope by which a token manages others.
 pub const MANAGE: &str = "repo:manage";
 
 /// Why a managing token may manage no more.
-const ENDED: [&str; 12] = [
+const ENDED: [&str; 13] = [
     "ended_unknown",
     "ended_revoked",
     "ended_rotated",
@@ -19,10 +21,14 @@ const ENDED: [&str; 12] = [
     "ended_pending",
     "ended_not_yet_valid",
     "ended_policy",
+    "ended_issuer_ended",
     "ended_scope",
     "ended_owner_suspended",
     "ended_owner_outside_project",
 ];
+
+/// The reason of a revocation, of which the service may choose one or another.
+pub const UNDECIDED: &str = "undecided";
 
 /// In what stores may differ.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +46,8 @@ pub struct Model {
     pub tokens: Vec<Token>,
     /// Those whose rows are there still.
     pub kept: Vec<bool>,
-    /// The tokens whose proofs were kept, each with its version then.
-    pub managers: Vec<(usize, u64)>,
+    /// The tokens whose proofs were kept, each with its version then, and what the host has allowed them.
+    pub managers: Vec<(usize, u64, How)>,
     /// The places of the tokens that came from the earlier system.
     pub foreign: [Option<usize>; FOREIGN],
     pub engine: Engine,
@@ -93,73 +99,94 @@ impl Model {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
+    /// Returns the token itself and those that it is bound to, as far as they are there, nearest first.
+    fn chain(&self, place: usize) -> Vec<usize> {
+        let mut chain = vec![place];
+        while let Some(above) = self.tokens[chain[chain.len() - 1]].bound_to().filter(|above| self.kept[*above]) {
+            chain.push(above);
+        }
+        chain
+    }
+
+    /// Why a token that is bound to others does not work though nothing is wrong with itself: one of these does not work, or there
+    /// are too many. That one lies unused is no reason.
+    fn held_up(&self, place: usize) -> Option<&'static str> {
+        let (mut below, mut links) = (place, 0);
+        while let Some(above) = self.tokens[below].bound_to() {
+            links += 1;
+            let issuer = &self.tokens[above];
+            match () {
+                () if links > self.rules.max_depth => return Some("policy"),
+                () if !self.kept[above] => return Some("issuer_ended"),
+                () if issuer.status(self.now) != "active" => return Some("issuer_ended"),
+                () if self.rules.outside(issuer).is_some() => return Some("issuer_ended"),
+                () => below = above,
+            }
+        }
+        None
+    }
+
+    /// How many tokens it is bound to, one above the other.
+    pub fn links(&self, place: usize) -> usize {
+        std::iter::successors(Some(place), |place| self.tokens[*place].bound_to()).count() - 1
+    }
+
+    /// What is shown of the token: its own status, or that of its issuers if that alone keeps it from working.
+    fn shown(&self, place: usize) -> &'static str {
+        let token = &self.tokens[place];
+        let issuer_ended = token.live(self.now) && self.held_up(place) == Some("issuer_ended");
+        if issuer_ended { "issuer_ended" } else { token.status(self.now) }
+    }
+
     /// Returns the managing token as it is now, or why it may not manage. The state in which its proof
     /// was kept does not matter.
-    fn managing(&self, manager: usize) -> Result<Token, &'static str> {
-        let place = self.managers[manager].0;
+    fn managing(&self, manager: usize) -> Result<Managing, &'static str> {
+        let (place, _, how) = self.managers[manager];
         let token = &self.tokens[place];
+        let all_grant = || self.chain(place).iter().all(|place| grants(self.tokens[*place].scopes, MANAGE));
         let word = match token.status(self.now) {
             _ if !self.kept[place] => "unknown",
             // The rule on disuse is not asked: it is being used.
             "active" if self.rules.outside(token).is_some() => "policy",
-            "active" if !grants(token.scopes, MANAGE) => "scope",
-            "active" => self.owner_out(token).unwrap_or("active"),
+            "active" => match self.held_up(place) {
+                Some(why) => why,
+                None if !all_grant() => "scope",
+                None => self.owner_out(token).unwrap_or("active"),
+            },
             status => status,
         };
-        let ended = ENDED.iter().find(|ended| ended.strip_prefix("ended_") == Some(word));
-        if word == "active" { Ok(token.clone()) } else { Err(ended.expect("a word for each reason")) }
-    }
-
-    /// Fills in what was left open, within the managing token. `is_issued` is false for a successor,
-    /// whose kind and metadata stay.
-    fn bounded(&self, new: &New, managing: &Token, is_issued: bool) -> Result<New, &'static str> {
-        let mut new = new.clone();
-        if !new.asks_kind {
-            new.service = managing.service;
+        if word != "active" {
+            let ended = ENDED.iter().find(|ended| ended.strip_prefix("ended_") == Some(word));
+            return Err(ended.expect("a word for each reason"));
         }
-        if is_issued && new.service != managing.service {
-            return Err("kind");
-        }
-        if is_issued && new.metadata {
-            return Err("metadata");
-        }
-        if new.ranges == 0 {
-            new.ranges = managing.ranges;
-        }
-        if new.life == Life::Default {
-            let lives = self.rules.lives(new.service);
-            new.life = Life::For(managing.shortened(lives.default.max(lives.min).min(lives.max), self.now));
-        }
-        match () {
-            () if new.project != managing.project => Err("other_project"),
-            () if new.owner != managing.owner => Err("other_owner"),
-            () if !SCOPES[new.scopes].split_whitespace().all(|one| grants(managing.scopes, one)) => Err("scopes"),
-            () if !COVERS[managing.ranges].contains(&new.ranges) => Err("addresses"),
-            () => Ok(new),
-        }
+        let above = self.chain(place)[1..].iter().map(|place| self.tokens[*place].clone()).collect();
+        Ok(Managing { place, own: token.clone(), above, how })
     }
 
     /// What a verification of the token gives, but for the request's own demands.
-    pub fn alive(&self, token: usize) -> Result<(), &'static str> {
-        if !self.kept[token] {
+    pub fn alive(&self, place: usize) -> Result<(), &'static str> {
+        self.judged(place, |token| self.rules.breach(token, self.now).is_some())
+    }
+
+    fn judged(&self, place: usize, breaks_a_rule: impl Fn(&Token) -> bool) -> Result<(), &'static str> {
+        if !self.kept[place] {
             return Err("unknown");
         }
-        match self.tokens[token].status(self.now) {
-            "active" if self.rules.breach(&self.tokens[token], self.now).is_some() => Err("policy"),
-            "active" => Ok(()),
+        match self.tokens[place].status(self.now) {
+            "active" if breaks_a_rule(&self.tokens[place]) => Err("policy"),
+            "active" => self.held_up(place).map_or(Ok(()), Err),
             status => Err(status),
         }
     }
 
     /// The same for a process that has noted uses of its own, and knows that those of others are written within two minutes.
-    fn alive_as_used(&self, token: usize) -> Result<(), &'static str> {
-        let noted = self.waiting.iter().find(|(other, _)| *other == token).map(|(_, at)| *at);
-        let last_used = self.tokens[token].last_used.max(noted);
-        let used = Token { last_used, ..self.tokens[token].clone() };
-        match self.alive(token) {
-            Err("policy") if self.rules.breach(&used, self.now - 120 * SECOND).is_none() => Ok(()),
-            outcome => outcome,
-        }
+    fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
+        let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
+        self.judged(place, |token| {
+            let used = Token { last_used: token.last_used.max(noted), ..token.clone() };
+            let breaks = |token, now| self.rules.breach(token, now).is_some();
+            breaks(token, self.now) && breaks(&used, self.now - 120 * SECOND)
+        })
     }
 
     fn verify(
@@ -178,10 +205,13 @@ impl Model {
         if project.is_some_and(|project| project != token.project) {
             return Err("project");
         }
-        if token.ranges != 0 && address.is_none_or(|address| !ALLOWS[token.ranges].contains(&address)) {
+        // Each of the chain has a say.
+        let chain: Vec<&Token> = self.chain(place).iter().map(|place| &self.tokens[*place]).collect();
+        let from_there = |token: &&Token| address.is_some_and(|address| ALLOWS[token.ranges].contains(&address));
+        if !chain.iter().all(|token| token.ranges == 0 || from_there(token)) {
             return Err("address");
         }
-        if scope.is_some_and(|scope| !grants(token.scopes, NEEDED[scope])) {
+        if scope.is_some_and(|scope| !chain.iter().all(|token| grants(token.scopes, NEEDED[scope]))) {
             return Err("scope");
         }
         if token.last_used.is_none_or(|last| now - last >= 60 * SECOND) {
@@ -199,14 +229,14 @@ impl Model {
         self.kept.push(true);
     }
 
-    fn keep(&mut self, place: usize) -> Result<(), &'static str> {
+    fn keep(&mut self, place: usize, how: How) -> Result<(), &'static str> {
         let place = self.presented(place);
         let address = ALLOWS[self.tokens[place].ranges][0];
         self.verify(place, None, Some(address), None)?;
-        if !grants(self.tokens[place].scopes, MANAGE) {
+        if !self.chain(place).iter().all(|place| grants(self.tokens[*place].scopes, MANAGE)) {
             return Err("scope");
         }
-        self.managers.push((place, self.tokens[place].version));
+        self.managers.push((place, self.tokens[place].version, how));
         Ok(())
     }
 
@@ -236,16 +266,22 @@ impl Model {
     fn issue(&mut self, new: &New) -> Result<(), &'static str> {
         let (now, place) = (self.now, self.tokens.len());
         let token = match new.within {
-            None => self.rules.mint(new, now, place, None)?,
+            None => self.rules.mint(new, now, place, None, false)?,
             Some(manager) => {
                 let managing = self.managing(manager)?;
-                let new = self.bounded(new, &managing, true)?;
-                let token = self.rules.mint(&new, now, place, managing.end())?;
-                Token { issued_by: Some(self.managers[manager].0), ..token }
+                let bound = !managing.how.independent;
+                let new = managing.bounded(new, false, &self.rules, now)?;
+                let token = self.rules.mint(&new, now, place, managing.end(false), bound)?;
+                Token { made_by: Some(managing.place), issued_by: Some(managing.place), bound, ..token }
             }
         };
-        let beside = self.places(|t| (t.project, t.owner) == (new.project, new.owner) && t.live(self.now));
-        if self.rules.most_live.is_some_and(|most| beside.len() as u64 >= most) {
+        // What is bound to a token counts with what is bound to it; the others count with their owner's.
+        let most = if token.bound { Some(self.rules.most_issued) } else { self.rules.most_live };
+        let beside = self.places(|other| {
+            let same_owner = (other.project, other.owner) == (token.project, token.owner);
+            other.bound_to() == token.bound_to() && (token.bound || same_owner) && other.live(now)
+        });
+        if most.is_some_and(|most| beside.len() as u64 >= most) {
             return Err("limit");
         }
         self.add(token);
@@ -261,6 +297,9 @@ impl Model {
         within: Option<usize>,
     ) -> Result<(), &'static str> {
         let old = self.tokens[place].clone();
+        if self.shown(place) == "issuer_ended" {
+            return Err("issuer_ended");
+        }
         let managing = within.map(|manager| self.managing(manager)).transpose()?;
         let status = old.status(self.now);
         // A second time only as a repeat: also when the grace is over, but not when anything else has stopped the token.
@@ -279,53 +318,52 @@ impl Model {
         if grace > 30 * 24 * 60 * 60 * 1000 {
             return Err("grace_too_long");
         }
-        let Token { project, owner, name, service, metadata, scopes, ranges, .. } = old;
-        let issued_by = within.map(|manager| self.managers[manager].0);
-        // Its own successor ends with its lifetime, not with the grace that an earlier try has given it.
-        let managing =
-            managing.map(|token| if issued_by == Some(place) { Token { grace: None, ..token } } else { token });
-        if let Some(managing) = &managing {
-            match () {
-                () if project != managing.project => return Err("other_project"),
-                () if owner != managing.owner => return Err("other_owner"),
-                () if !SCOPES[scopes].split_whitespace().all(|one| grants(managing.scopes, one)) => {
-                    return Err("scopes");
-                }
-                () if !COVERS[managing.ranges].contains(&ranges) => return Err("addresses"),
-                () if issued_by != Some(place) && old.issued_by != issued_by => return Err("not_issued"),
-                () => {}
-            }
-        }
-        let lives = self.rules.lives(service);
-        let bound = managing.as_ref().and_then(Token::end);
-        let lasting = |lifetime: i64| {
-            let lifetime = lifetime.max(lives.min).min(lives.max);
-            Life::For(managing.as_ref().map_or(lifetime, |managing| managing.shortened(lifetime, self.now)))
-        };
-        let as_before = match old.expires {
-            Some(end) => lasting((end - old.created).max(0)),
-            None if lives.never && bound.is_none() => Life::Never,
-            None => lasting(lives.default),
-        };
-        let (life, confirm_within) = (life.unwrap_or(as_before), retry.map(|(_, within)| within));
-        let (asks_kind, not_before, key) = (true, None, 1);
-        let new = New {
+        let Token { project, owner, name, kind, metadata, scopes, ranges, .. } = old;
+        let made_by = managing.as_ref().map(|managing| managing.place);
+        let is_itself = made_by == Some(place);
+        let mut new = New {
             project,
             owner,
             name,
-            service,
-            asks_kind,
+            kind,
+            asks_kind: true,
             metadata,
             scopes,
             ranges,
-            not_before,
-            life,
-            confirm_within,
-            key,
+            not_before: None,
+            life: Life::Default,
+            confirm_within: retry.map(|(_, within)| within),
+            key: 1,
             within,
+            takes_over: Some(place),
         };
-        let new = managing.as_ref().map_or(Ok(new.clone()), |managing| self.bounded(&new, managing, false))?;
-        let successor = self.rules.mint(&new, self.now, self.tokens.len(), bound)?;
+        if let Some(managing) = &managing {
+            if !is_itself && old.issued_by != made_by {
+                return match () {
+                    () if project != managing.own.project => Err("other_project"),
+                    () if owner != managing.own.owner => Err("other_owner"),
+                    () => Err("not_issued"),
+                };
+            }
+            managing.outside(&new, is_itself)?;
+        }
+        let lives = self.rules.lives(kind);
+        let last = managing.as_ref().and_then(|managing| managing.end(is_itself));
+        let lasting = |lifetime: i64| {
+            let lifetime = lifetime.max(lives.min).min(lives.max);
+            let shortened = |managing: &Managing| managing.shortened(lifetime, is_itself, self.now);
+            Life::For(managing.as_ref().map_or(lifetime, shortened))
+        };
+        let as_before = match old.expires {
+            Some(end) => lasting((end - old.created).max(0)),
+            None if lives.never && !old.bound && last.is_none() => Life::Never,
+            None => lasting(lives.default),
+        };
+        new.life = life.unwrap_or(as_before);
+        if let Some(managing) = &managing {
+            new = managing.bounded(&new, true, &self.rules, self.now)?;
+        }
+        let successor = self.rules.mint(&new, self.now, self.tokens.len(), last, old.bound)?;
         let request = retry.map(|(request, _)| request);
         // At most two of a chain work.
         let in_grace = |t: &Token| t.grace.is_some() && t.live(self.now);
@@ -344,7 +382,8 @@ impl Model {
             self.end(earlier, "superseded");
         }
         let next = self.tokens.len();
-        self.add(Token { family: old.family, from: Some(place), request, issued_by, ..successor });
+        let (issued_by, bound) = (old.issued_by, old.bound);
+        self.add(Token { family: old.family, from: Some(place), request, made_by, issued_by, bound, ..successor });
         let token = &mut self.tokens[place];
         // The first of all ends that there are.
         let ends = [Some(self.now + grace), old.grace, old.expires];
@@ -433,7 +472,40 @@ impl Model {
         moved
     }
 
+    /// What is bound to a token that has ended, and is not revoked yet.
+    fn orphans(&self) -> Vec<usize> {
+        let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
+        self.places(|token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended))
+    }
+
+    /// Revokes what is bound to tokens that have ended, until there is no more: as the issuer was revoked, if it was.
+    fn revoke_orphans(&mut self) -> u64 {
+        let mut count = 0;
+        loop {
+            let orphans = self.orphans();
+            if orphans.is_empty() {
+                return count;
+            }
+            let reasons: Vec<_> = orphans.iter().map(|place| self.orphan_reason(*place, &orphans)).collect();
+            for (place, reason) in orphans.into_iter().zip(reasons) {
+                count += self.end(place, reason);
+            }
+        }
+    }
+
+    fn orphan_reason(&self, place: usize, orphans: &[usize]) -> &'static str {
+        const BY_TIME: &str = "cessation_of_operation";
+        let issuer = self.tokens[place].bound_to().expect("an orphan had an issuer");
+        match self.tokens[issuer].revoked {
+            Some((_, reason)) if self.kept[issuer] => reason,
+            // It ended by itself, and is revoked in the same go, before or after this one: no order is promised.
+            None if orphans.contains(&issuer) && self.orphan_reason(issuer, orphans) != BY_TIME => UNDECIDED,
+            _ => BY_TIME,
+        }
+    }
+
     fn purge(&mut self, kept: i64) -> usize {
+        self.revoke_orphans();
         let over = |time: i64| time < self.now - kept;
         let dead = self.places(|t| {
             let ends = [t.revoked.map(|(at, _)| at), t.grace, t.confirm_by, t.expires];
@@ -469,7 +541,7 @@ impl Model {
             }
             Act::Issue(new) => told(self.issue(new)),
             Act::Import(old) => self.import(old),
-            Act::Keep { token } => told(self.keep(*token)),
+            Act::Keep { token, how } => told(self.keep(*token, *how)),
             Act::SetOwner { owner, project, state } => {
                 let places = project.map_or(0..PROJECTS.len(), |project| project..project + 1);
                 self.owners[*owner][places].fill(*state);
@@ -543,6 +615,11 @@ impl Model {
                 }
                 count.to_string()
             }
+            Act::RevokeOrphans => match self.revoke_orphans() {
+                0 => "none".to_owned(),
+                count => format!("revoked {count}"),
+            },
+            Act::Get { token } => if self.kept[*token] { self.shown(*token) } else { "none" }.to_owned(),
             Act::FlushUsage => self.flush().to_string(),
             Act::ClaimNotices { lease, most } => {
                 let claimed = self.claim(*lease, *most);
@@ -568,7 +645,8 @@ impl Model {
                         && owner.is_none_or(|owner| owner == t.owner)
                         && status.is_none_or(|status: usize| STATUSES[status] == t.status(self.now))
                 };
-                format!("{:?}", self.list(wanted, *order, *descending))
+                let listed = self.list(wanted, *order, *descending);
+                format!("{:?}", listed.into_iter().map(|place| (place, self.shown(place))).collect::<Vec<_>>())
             }
             Act::Count { project, owner, key, live } => {
                 let wanted = |t: &Token| {

@@ -15,7 +15,7 @@ use keyfob::{
     notices::{NoticeId, NoticeLead},
     owners::{OwnerState, Owners, OwnersError},
     policy::{Lifetimes, PolicyBreach},
-    record::{AddressRanges, Disabled, Metadata, Narrowing, RequestId, Revocation, RevocationReason},
+    record::{AddressRanges, Chain, Disabled, Metadata, Narrowing, RequestId, Revocation, RevocationReason},
     rotation::Rotation,
     store::{
         CountQuery, ListOrder, ListQuery, PageSize, RevokeGroup, StatusFilter, StatusGroup as Lived, StoreMaintenance,
@@ -24,7 +24,7 @@ use keyfob::{
 };
 
 use crate::lifecycle_model::act::{
-    ADDRESSES, Act, Foreign, Group, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES,
+    ADDRESSES, Act, Foreign, Group, How, Life, NAMES, NEEDED, New, OWNERS, PROJECTS, RANGES, SCOPES, STATUSES,
 };
 use crate::lifecycle_model::model::{Engine, MANAGE};
 use crate::lifecycle_model::token::{ALLOWS, Lives, Rules, Token};
@@ -125,7 +125,10 @@ fn policy(rules: &Rules) -> Policy {
     };
     let policy = Policy::default()
         .with_lifetimes(TokenKind::Human, lives(&rules.human))
-        .with_lifetimes(TokenKind::Service, lives(&rules.service));
+        .with_lifetimes(TokenKind::Service, lives(&rules.service))
+        .with_lifetimes(TokenKind::Agent, lives(&rules.agent))
+        .with_most_live_per_issuer(rules.most_issued)
+        .with_max_depth(rules.max_depth as u8);
     let policy = rules.most_live.iter().fold(policy, |policy, most| policy.with_most_live_per_owner(*most));
     rules.max_unused.iter().fold(policy, |policy, most| policy.with_max_unused(lasting(*most)))
 }
@@ -150,9 +153,7 @@ fn owner(place: usize) -> OwnerId {
 /// What is beside some tokens.
 const METADATA: &str = r#"{"role":"admin"}"#;
 
-fn kind(service: bool) -> TokenKind {
-    if service { TokenKind::Service } else { TokenKind::Human }
-}
+const KINDS: [TokenKind; 3] = [TokenKind::Human, TokenKind::Service, TokenKind::Agent];
 
 /// What the model calls an error.
 fn called(error: &Error) -> String {
@@ -161,6 +162,7 @@ fn called(error: &Error) -> String {
         ErrorKind::Policy(PolicyBreach::TooLong) => "too_long",
         ErrorKind::Policy(PolicyBreach::TooShort) => "too_short",
         ErrorKind::Policy(PolicyBreach::GraceTooLong) => "grace_too_long",
+        ErrorKind::Policy(PolicyBreach::ChainTooLong) => "chain_too_long",
         ErrorKind::Policy(PolicyBreach::NoLifetime) => "no_lifetime",
         ErrorKind::IssuerEnded(rejection) => return format!("ended_{}", rejection.as_str()),
         ErrorKind::OutsideIssuer(outside) => match outside {
@@ -172,6 +174,8 @@ fn called(error: &Error) -> String {
             OutsideIssuer::Kind => "kind",
             OutsideIssuer::Metadata => "metadata",
             OutsideIssuer::NotIssued => "not_issued",
+            OutsideIssuer::Manage => "manage",
+            OutsideIssuer::Independent => "independent",
             other => return format!("{other:?}"),
         },
         ErrorKind::Limit => "limit",
@@ -243,7 +247,7 @@ impl<S: Store> Service<S> {
             .with_lifetime(lifetime(new.life));
         let token = new.not_before.iter().fold(token, |token, begin| token.with_not_before(time(*begin)));
         let token = new.confirm_within.iter().fold(token, |token, within| token.with_confirm_within(lasting(*within)));
-        let token = if new.asks_kind { token.with_kind(kind(new.service)) } else { token };
+        let token = if new.asks_kind { token.with_kind(KINDS[new.kind]) } else { token };
         let token = if new.metadata { token.with_metadata(Metadata::new(METADATA).unwrap()) } else { token };
         let token = new.within.iter().fold(token, |token, manager| token.within(&self.managers[*manager]));
         let process = if new.key == 1 { &self.first } else { &self.second };
@@ -260,7 +264,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    async fn keep(&mut self, token: usize) -> String {
+    async fn keep(&mut self, token: usize, how: How) -> String {
         let text = &self.texts[token];
         let ranges = self.addresses_of(token);
         let access = Access::to_own_project(&[]).from_address(ADDRESSES[ALLOWS[ranges][0]].parse().unwrap());
@@ -269,7 +273,19 @@ impl<S: Store> Service<S> {
             Err(error) => return error.rejection().unwrap().as_str().to_owned(),
         };
         match verified.delegate(&Scope::new(MANAGE).unwrap()) {
-            Ok(manager) => {
+            Ok(mut manager) => {
+                if how.independent {
+                    manager = manager.independent();
+                }
+                if how.manage {
+                    manager = manager.allow_manage();
+                }
+                if how.kinds {
+                    manager = KINDS.into_iter().fold(manager, Delegation::allow_kind);
+                }
+                if how.metadata {
+                    manager = manager.allow_metadata();
+                }
                 self.managers.push(manager);
                 "done".to_owned()
             }
@@ -291,7 +307,7 @@ impl<S: Store> Service<S> {
         let name = Name::new(NAMES[old.name]).unwrap();
         let by = || Actor::new("old system").unwrap();
         let token = ImportToken {
-            kind: kind(old.service),
+            kind: KINDS[usize::from(old.service)],
             scopes: ScopeSet::new(SCOPES[old.scopes]).unwrap(),
             addresses: AddressRanges::new(RANGES[old.ranges]).unwrap(),
             expires_at: old.expires.map(time),
@@ -345,7 +361,7 @@ impl<S: Store> Service<S> {
         let mut places = Vec::new();
         loop {
             let page = self.first.list(&query).await.unwrap();
-            places.extend(page.items.iter().map(|view| self.place(&view.key())));
+            places.extend(page.items.iter().map(|view| (self.place(&view.key()), view.status.as_str())));
             query.after = page.next;
             if query.after.is_none() {
                 return format!("{places:?}");
@@ -368,7 +384,7 @@ impl<S: Store> Service<S> {
             }
             Act::Issue(new) => self.issue(&actor, new).await,
             Act::Import(old) => self.import(&actor, old).await,
-            Act::Keep { token } => self.keep(*token).await,
+            Act::Keep { token, how } => self.keep(*token, *how).await,
             Act::SetOwner { owner, project, state } => {
                 let places = project.map_or(0..PROJECTS.len(), |project| project..project + 1);
                 self.host.0.lock().unwrap()[*owner][places].fill(*state);
@@ -422,10 +438,18 @@ impl<S: Store> Service<S> {
                 }
                 .to_string()
             }
+            Act::RevokeOrphans => match self.first.revoke_orphans().await.unwrap() {
+                0 => "none".to_owned(),
+                count => format!("revoked {count}"),
+            },
+            Act::Get { token } => {
+                let view = self.first.get(&self.keys[*token]).await.unwrap();
+                view.map_or("none", |view| view.status.as_str()).to_owned()
+            }
             Act::FlushUsage => self.first.flush_usage().await.unwrap().to_string(),
             Act::ClaimNotices { lease, most } => self.claim(*lease, *most).await,
             Act::Acknowledge { token, stage } => {
-                let id = NoticeId { key: self.keys[*token], lead: NoticeLead::ALL[usize::from(*stage)] };
+                let id = NoticeId { key: self.keys[*token], lead: NoticeLead::ALL[usize::from(*stage) - 1] };
                 self.first.acknowledge_notice(&id).await.unwrap().to_string()
             }
             Act::Purge { kept } => self.first.purge(lasting(*kept)).await.unwrap().to_string(),
@@ -478,13 +502,23 @@ impl<S: Store> Service<S> {
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");
                 return (row, if status == Status::Active { passes } else { status.as_str() }.to_owned());
             };
-            let outcome =
-                check(&presented, record.clone().into(), &Access::to_own_project(&[]), self.first.policy(), now);
+            let chain = self.chain(record.clone());
+            let outcome = check(&presented, chain, &Access::to_own_project(&[]), self.first.policy(), now);
             // No address is given: whose addresses are bounded has passed all that is asked here.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
             (row, rejection.map_or("done", |rejection| rejection.as_str()).to_owned())
         };
         self.records.iter().zip(&self.texts).map(show).collect()
+    }
+
+    /// A row with those of the tokens that it is bound to.
+    fn chain(&self, record: Option<Arc<TokenRecord>>) -> Chain {
+        let mut chain = Chain::from(record);
+        while let Some(key) = chain.next_issuer() {
+            let Some(issuer) = &self.records[self.place(&key)] else { break };
+            chain.add(Arc::clone(issuer));
+        }
+        chain
     }
 
     /// The managing token that is an actor, if one is.
@@ -505,13 +539,15 @@ impl<S: Store> Service<S> {
             project: at(&PROJECTS, record.project.as_str()),
             owner: at(&OWNERS, record.owner.as_str()),
             name: at(&NAMES, record.name.as_str()),
-            service: record.kind == TokenKind::Service,
+            kind: KINDS.iter().position(|kind| *kind == record.kind).unwrap(),
             metadata: record.metadata == Metadata::new(METADATA).unwrap(),
             scopes: at(&SCOPES, record.scopes.as_str()),
             ranges: RANGES.iter().position(ranges).unwrap(),
             key: record.id.key_number().get(),
             created: record.created_at.as_unix_millis(),
-            issued_by: self.maker(&record.created_by),
+            made_by: self.maker(&record.created_by),
+            issued_by: record.issuer.map(|issuer| link(issuer.id)),
+            bound: record.issuer.is_some_and(|issuer| issuer.bound),
             foreign: self.texts[place].strip_prefix("old-").map(|rest| usize::from_str_radix(rest, 16).unwrap()),
             confirm_by: millis(record.confirm_by),
             not_before: millis(record.not_before),

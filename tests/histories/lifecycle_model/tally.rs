@@ -81,7 +81,7 @@ const ENDS: [(&str, &str, u64); 62] = [
 /// What kind of act this is, before it is done.
 pub fn kind(act: &Act, model: &Model) -> String {
     let stale = |manager: usize| {
-        let (place, version) = model.managers[manager];
+        let (place, version, _) = model.managers[manager];
         if model.kept[place] && model.tokens[place].version == version { "" } else { " of a changed manager" }
     };
     let mut kind: String = format!("{act:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -99,6 +99,11 @@ pub fn kind(act: &Act, model: &Model) -> String {
             None if old.revoked.is_some() => " revoked",
             None if old.disabled.is_some() => " disabled",
             None => "",
+        },
+        Act::Verify { token, .. } | Act::Keep { token, .. } | Act::Get { token } => match model.links(*token) {
+            0 => "",
+            1 => " of a bound token",
+            _ => " of a deep chain",
         },
         _ => "",
     };

@@ -14,7 +14,12 @@ pub struct Lives {
 pub struct Rules {
     pub human: Lives,
     pub service: Lives,
+    pub agent: Lives,
     pub most_live: Option<u64>,
+    /// The most live tokens that are bound to one.
+    pub most_issued: u64,
+    /// How many links a token may be away from one that is bound to none.
+    pub max_depth: usize,
     pub max_unused: Option<i64>,
 }
 
@@ -25,14 +30,19 @@ pub struct Token {
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    pub service: bool,
+    /// 0 to 2: for a person, a service, an agent.
+    pub kind: usize,
     pub metadata: bool,
     pub scopes: usize,
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
-    /// The managing token that it was made within.
+    /// The managing token that asked for it.
+    pub made_by: Option<usize>,
+    /// The managing token that issued it, or issued the token that it took over from.
     pub issued_by: Option<usize>,
+    /// Whether it works only while that does.
+    pub bound: bool,
     /// The number that the earlier system gave it.
     pub foreign: Option<usize>,
     pub confirm_by: Option<i64>,
@@ -78,13 +88,15 @@ impl Token {
             project: old.project,
             owner: old.owner,
             name: old.name,
-            service: old.service,
+            kind: usize::from(old.service),
             metadata: false,
             scopes: old.scopes,
             ranges: old.ranges,
             key: old.key,
             created: old.created,
+            made_by: None,
             issued_by: None,
+            bound: false,
             foreign: Some(old.number),
             confirm_by: None,
             not_before: None,
@@ -122,9 +134,15 @@ impl Token {
         [self.grace, self.expires].into_iter().flatten().min()
     }
 
-    /// The part of a lifetime from now on that ends with it.
-    pub fn shortened(&self, lifetime: i64, now: i64) -> i64 {
-        self.end().map_or(lifetime, |end| lifetime.min(end - now))
+    /// The token that it works no longer than.
+    pub fn bound_to(&self) -> Option<usize> {
+        self.issued_by.filter(|_| self.bound)
+    }
+
+    /// Whether a clock that goes back a day would let it work: it is not revoked, and did not end long ago.
+    pub fn can_still_work(&self, now: i64) -> bool {
+        let mut ends = [self.grace, self.confirm_by, self.expires].into_iter().flatten();
+        self.revoked.is_none() && ends.all(|end| end >= now - DAY)
     }
 
     pub fn live(&self, now: i64) -> bool {
@@ -138,13 +156,13 @@ impl Token {
 }
 
 impl Rules {
-    pub fn lives(&self, service: bool) -> &Lives {
-        if service { &self.service } else { &self.human }
+    pub fn lives(&self, kind: usize) -> &Lives {
+        [&self.human, &self.service, &self.agent][kind]
     }
 
     /// What is wrong with a lifetime.
-    pub fn wrong(&self, service: bool, lifetime: Option<i64>) -> Option<&'static str> {
-        let Lives { min, max, never, .. } = *self.lives(service);
+    pub fn wrong(&self, kind: usize, lifetime: Option<i64>) -> Option<&'static str> {
+        let Lives { min, max, never, .. } = *self.lives(kind);
         match lifetime {
             None => (!never).then_some("never_expires"),
             Some(lifetime) if lifetime > max => Some("too_long"),
@@ -154,7 +172,7 @@ impl Rules {
 
     /// Returns what is wrong with the lifetime of a token. A clock that goes back makes none negative.
     pub fn outside(&self, token: &Token) -> Option<&'static str> {
-        self.wrong(token.service, token.expires.map(|end| (end - token.created).max(0)))
+        self.wrong(token.kind, token.expires.map(|end| (end - token.created).max(0)))
     }
 
     pub fn breach(&self, token: &Token, now: i64) -> Option<&'static str> {
@@ -163,9 +181,16 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Makes the token now, at this place of the list, to end no later than `bound`.
-    pub fn mint(&self, new: &New, now: i64, place: usize, bound: Option<i64>) -> Result<Token, &'static str> {
-        let lives = self.lives(new.service);
+    /// Makes the token now, at this place of the list, to end no later than `last`. One that is bound always ends.
+    pub fn mint(
+        &self,
+        new: &New,
+        now: i64,
+        place: usize,
+        last: Option<i64>,
+        is_bound: bool,
+    ) -> Result<Token, &'static str> {
+        let lives = self.lives(new.kind);
         let expires = match new.life {
             Life::Never => None,
             Life::Default => Some(now + lives.default.max(lives.min).min(lives.max)),
@@ -173,11 +198,14 @@ impl Rules {
             Life::For(lifetime) => Some(now + lifetime),
             Life::Until(end) => Some(end),
         };
-        if let Some(wrong) = self.wrong(new.service, expires.map(|end| end - now)) {
+        if let Some(wrong) = self.wrong(new.kind, expires.map(|end| end - now)) {
             return Err(wrong);
         }
-        if bound.is_some_and(|bound| expires.is_none_or(|end| end > bound)) {
+        if last.is_some_and(|last| expires.is_none_or(|end| end > last)) {
             return Err("expiry");
+        }
+        if expires.is_none() && is_bound {
+            return Err("never_expires");
         }
         let confirm_by = new.confirm_within.map(|within| now + within);
         if expires.is_some_and(|end| end <= new.not_before.unwrap_or(now)) || confirm_by == Some(now) {
@@ -188,13 +216,15 @@ impl Rules {
             project: new.project,
             owner: new.owner,
             name: new.name,
-            service: new.service,
+            kind: new.kind,
             metadata: new.metadata,
             scopes: new.scopes,
             ranges: new.ranges,
             key: new.key,
             created: now,
+            made_by: None,
             issued_by: None,
+            bound: false,
             foreign: None,
             confirm_by,
             not_before: new.not_before,
