@@ -255,6 +255,33 @@ impl Act {
         )
     }
 
+    /// How many acts a history about tokens that issue tokens begins with.
+    pub const FIRST: usize = 7;
+
+    /// Issues a token, and others each within the one before, as far as the policy lets them.
+    pub fn first(number: usize, model: &Model) -> Option<Self> {
+        if number % 2 == 1 {
+            let how = How { manage: true, ..How::default() };
+            return Some(Self::Keep { token: model.tokens.len() - 1, how });
+        }
+        Some(Self::Issue(New {
+            project: 0,
+            owner: 0,
+            name: 0,
+            kind: 0,
+            asks_kind: number == 0,
+            metadata: false,
+            scopes: 0,
+            ranges: 0,
+            not_before: None,
+            life: Life::Default,
+            confirm_within: None,
+            key: 1,
+            within: if number == 0 { None } else { Some(model.managers.len().checked_sub(1)?) },
+            takes_over: None,
+        }))
+    }
+
     /// `None` where a token is needed and there is none yet.
     pub fn of((verb, bytes): Step, model: &Model) -> Option<Self> {
         let [a, b, c, d, e, f] = bytes;
@@ -268,6 +295,10 @@ impl Act {
                 }
             })?
             .0;
+        let verb = match verb {
+            b'w' | b'j' | b'm' | b'a' if model.chains && left >= 2 => [b'W', b'K', b'W', b'v'][usize::from(left % 4)],
+            verb => verb,
+        };
         let now = model.now;
         let some = |byte: u8| (!model.tokens.is_empty()).then(|| byte as usize % model.tokens.len());
         let rotated = || model.tokens.iter().rev().find_map(|token| token.from);
@@ -287,8 +318,18 @@ impl Act {
             let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.tokens[*place].bound).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
-        // Often one that was kept a short while ago.
+        let deep = |byte: u8| {
+            let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.links(*place) > 1).collect();
+            (!all.is_empty()).then(|| of(&all, byte))
+        };
+        // Often one that works, and is bound to another if any is; or one that was kept a short while ago.
         let manager = |byte: u8| {
+            let works = |at: &usize| model.alive(model.managers[*at].0).is_ok();
+            let mut all: Vec<usize> = (0..model.managers.len()).filter(works).collect();
+            all.sort_by_key(|at| std::cmp::Reverse(model.links(model.managers[*at].0)));
+            if byte % 4 != 3 && model.chains && !all.is_empty() {
+                return Some(all[(byte as usize / 4) % all.len().min(4)]);
+            }
             let recent = if byte >= 96 { 3 } else { usize::MAX }.min(model.managers.len());
             (recent > 0).then(|| model.managers.len() - 1 - byte as usize % recent)
         };
@@ -300,10 +341,10 @@ impl Act {
                     .or(working(a, &|token| token.scopes == 0))
                     .filter(|_| b >= 48)
                     .or(some(a))?,
-                how: How { independent: c % 5 == 4, manage: d % 4 != 0, kinds: e % 3 == 2, metadata: f % 3 == 2 },
+                how: How { independent: c % 8 == 7, manage: d % 8 != 0, kinds: e % 3 == 2, metadata: f % 3 == 2 },
             },
             b'O' => Self::RevokeOrphans,
-            b'h' => Self::Get { token: bound(a).filter(|_| b >= 96).or(some(a))? },
+            b'h' => Self::Get { token: deep(a).filter(|_| b >= 176).or(bound(a).filter(|_| b >= 96)).or(some(a))? },
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
@@ -330,18 +371,18 @@ impl Act {
             b'W' => {
                 let within = manager(a)?;
                 let managing = &model.tokens[model.managers[within].0];
-                let other_kind = c >= 208;
+                let other_kind = c >= 224;
                 Self::Issue(New {
-                    project: managing.project ^ usize::from(b % 16 == 15),
-                    owner: managing.owner ^ usize::from(b % 16 == 14),
+                    project: managing.project ^ usize::from(b % 32 == 31),
+                    owner: managing.owner ^ usize::from(b % 32 == 30),
                     name: c as usize % 4,
                     kind: if other_kind { c as usize % 2 } else { 2 },
                     asks_kind: other_kind || c % 2 == 0,
                     metadata: c % 16 == 5,
-                    scopes: [0, 0, 1, 2, 3][d as usize % 5],
+                    scopes: if model.chains && d < 128 { 0 } else { [0, 0, 1, 2, 3][d as usize % 5] },
                     ranges: if d >= 160 { d as usize % 4 } else { 0 },
                     not_before: None,
-                    life: if e < 144 { Life::Default } else { life(e, now) },
+                    life: if e < 192 { Life::Default } else { life(e, now) },
                     confirm_within: (f >= 208).then(|| of(&[60 * SECOND, HOUR, 0], f)),
                     key: 1 + f % 4 / 3,
                     within: Some(within),
@@ -393,7 +434,11 @@ impl Act {
             }),
             // Also in the place of imports.
             b'v' | b'm' => Self::Verify {
-                token: bound(a).filter(|_| f >= 128).or(working(a, &|_| true).filter(|_| e >= 96)).or(some(a))?,
+                token: deep(a)
+                    .filter(|_| f >= 176)
+                    .or(bound(a).filter(|_| f >= 80))
+                    .or(working(a, &|_| true).filter(|_| e >= 96))
+                    .or(some(a))?,
                 project: maybe(&[0, 1], b),
                 address: maybe(&[0, 1, 2], c),
                 scope: maybe(&[0, 1, 2], d),
@@ -439,9 +484,14 @@ impl Act {
                 service: Lives { min: of(&[0, 2], c) * HOUR, max: 90 * DAY, default: DAY, never: c % 3 == 0 },
                 most_live: maybe(&[2, 5], d),
                 max_unused: (e >= 128).then_some(10 * DAY),
-                agent: Lives { min: 0, max: of(&[366, 7, 60], e) * DAY, default: 12 * HOUR, never: f % 2 == 0 },
+                agent: Lives {
+                    min: 0,
+                    max: of(&[366, 7, 60], e) * DAY,
+                    default: of(&[20 * DAY, 12 * HOUR], a),
+                    never: f % 2 == 0,
+                },
                 most_issued: of(&[20, 2, 4], f),
-                max_depth: of(&[3, 3, 1, 3, 2, 0], f / 3),
+                max_depth: of(&[3, 3, 3, 1, 3, 2, 3, 0], f / 3),
             }),
             _ if a % 2 == 0 => Self::List {
                 project: b as usize % 2,

@@ -1,7 +1,8 @@
 //! Random histories of all verbs of `Tokens`, against a model that tells the same laws in plain words: each verb must give what
 //! the model says, and leave every token as the model has it. A history that does not is shrunk to the few acts that matter.
 //! Owners are suspended, clocks go back, and old tokens are imported again. Proofs of managers are
-//! kept, and used many steps later.
+//! kept, and used many steps later. Half of the histories are about tokens that issue tokens, which issue tokens in turn, up to
+//! three links away from one that is bound to none; while their issuers are narrowed, disabled, enabled, rotated and revoked.
 //!
 //! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more. `KEYFOB_TEST_SIZE=full` runs 20 times as many.
 
@@ -50,13 +51,19 @@ where
     let lives = Lives { min: 0, max: 366 * DAY, default: 30 * DAY, never: true };
     // In most histories a token may be three links away from one that is bound to none.
     let max_depth = steps.first().map_or(1, |(_, bytes)| [1, 3, 3, 3][usize::from(bytes[5] % 4)]);
-    let (human, service, agent) = (lives, lives, Lives { default: DAY, ..lives });
+    let (human, service, agent) = (lives, lives, Lives { default: 20 * DAY, ..lives });
     let rules = Rules { human, service, agent, most_live: None, most_issued: 4, max_depth, max_unused: None };
-    let mut model = Model::new(BEGIN, rules, S::ENGINE);
+    let chains = steps.first().is_some_and(|(_, bytes)| bytes[4] % 2 == 0);
+    let mut model = Model::new(BEGIN, rules, S::ENGINE, chains);
     let mut service = Service::new(store, BEGIN, &rules);
     let mut history = String::new();
-    for step in steps {
-        let Some(act) = Act::of(*step, &model) else { continue };
+    let first = (0..if chains { Act::FIRST } else { 0 }).map(Err);
+    for step in first.chain(steps.iter().map(Ok)) {
+        let act = match step {
+            Ok(step) => Act::of(*step, &model),
+            Err(number) => Act::first(number, &model),
+        };
+        let Some(act) = act else { continue };
         let kind = kind(&act, &model);
         let expected = model.act(&act);
         if let Act::SetPolicy(rules) = &act {

@@ -51,6 +51,8 @@ pub struct Model {
     /// The places of the tokens that came from the earlier system.
     pub foreign: [Option<usize>; FOREIGN],
     pub engine: Engine,
+    /// Whether the history is about tokens that issue tokens.
+    pub chains: bool,
     /// By owner and project: a place in `OWNER_STATES`.
     owners: [[usize; PROJECTS.len()]; OWNERS.len()],
     /// Uses that wait to be written.
@@ -58,9 +60,10 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(now: i64, rules: Rules, engine: Engine) -> Self {
+    pub fn new(now: i64, rules: Rules, engine: Engine, chains: bool) -> Self {
         Self {
             engine,
+            chains,
             now,
             rules,
             tokens: Vec::new(),
