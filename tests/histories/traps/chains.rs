@@ -486,3 +486,25 @@ pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + S
     world.tokens.flush_usage().await.unwrap();
     assert_eq!(world.outcome(&child).await, "issuer_ended");
 }
+
+/// It is refused, so nobody has to renew it.
+pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let agents = keyfob::policy::Lifetimes::default();
+    let world = world.set_policy(Policy::default().with_lifetimes(TokenKind::Agent, agents));
+    let parent = world.parent().await;
+    let new = world.new_child().with_lifetime(Lifetime::For(20 * DAY));
+    let child = world.issue_within(&world.delegation(&parent).await, new).await.unwrap();
+    world.revoke(&parent).await;
+    world.clock.advance(14 * DAY);
+    assert_eq!(world.outcome(&child).await, "issuer_ended");
+    assert!(world.tokens.claim_notices(HOUR, PageSize::MAX).await.unwrap().is_empty());
+}
+
+/// A key may be retired that no working token uses any more.
+pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
+    let (parent, child) = world.family().await;
+    let number = child.record.id.key_number();
+    assert_eq!(world.tokens.key_use(number).await.unwrap().live, 2);
+    world.revoke(&parent).await;
+    assert_eq!(world.tokens.key_use(number).await.unwrap().live, 0);
+}

@@ -93,6 +93,8 @@ traps! {
         a_bound_token_rotated_keeps_its_issuer,
         an_independent_token_survives_its_issuer,
         issuer_ended_is_told_only_after_the_digest_matched,
+        no_notice_for_a_bound_token_whose_issuer_ended,
+        no_key_is_held_by_a_bound_token_whose_issuer_ended,
         parent_revoked_during_a_verification_of_its_child;
     rotation:
         grace_longer_than_the_remaining_life,
