@@ -23,7 +23,8 @@ pub struct KeyUse {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Counts the tokens on a key, in all projects.
+    /// Counts the tokens on a key, in all projects, after it has revoked what ended with its issuer, as
+    /// [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
     /// Returns [`Error`] if the store fails.
@@ -31,6 +32,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         let mut projects = self.projects(ProjectsQuery::default());
         let mut found = KeyUse::default();
         while let Some(project) = projects.next().await? {
+            self.revoke_orphans_in(&project).await?;
             let mut query = CountQuery::new(project);
             query.key_number = Some(number);
             let mut count = async |life| {
@@ -43,8 +45,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(found)
     }
 
-    /// Retires a key on which no live token stands, after it has revoked what ended with its issuer
-    /// ([`revoke_orphans`](Self::revoke_orphans)): then no token needs it any more, and each node may go
+    /// Retires a key on which no live token stands: then no token needs it any more, and each node may go
     /// on [without](crate::Keyring::without) it. First make every node mint with another, or tokens are made on it meanwhile.
     /// Tokens that were imported under it are not known again afterwards: do not repeat their [import](Tokens::import).
     ///
@@ -54,8 +55,6 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         if self.keyring.minting_key() == number {
             return Err(ErrorKind::KeyMints.into());
         }
-        // What ended with its issuer needs no key.
-        self.revoke_orphans().await?;
         match self.key_use(number).await?.live {
             0 => Ok(RetiredKey::new(number)),
             live => Err(ErrorKind::KeyInUse { live }.into()),

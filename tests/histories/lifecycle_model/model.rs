@@ -453,6 +453,11 @@ impl Model {
     fn claim(&mut self, lease: i64, most: usize) -> Vec<usize> {
         let mut claimed = Vec::new();
         for project in 0..PROJECTS.len() {
+            // It is asked no further once there are enough.
+            if claimed.len() == most {
+                break;
+            }
+            self.revoke_orphans_in(project);
             let mut due = self.places(|token| token.project == project && token.due(self.now));
             due.sort_by_key(|place| (self.tokens[*place].expires, self.tokens[*place].id.clone()));
             due.truncate(most - claimed.len());
@@ -475,17 +480,22 @@ impl Model {
         moved
     }
 
-    /// What is bound to a token that has ended, and is not revoked yet.
-    fn orphans(&self) -> Vec<usize> {
+    /// What is bound to a token of the project that has ended, and is not revoked yet.
+    fn orphans(&self, project: usize) -> Vec<usize> {
         let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
-        self.places(|token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended))
+        let bound = |token: &Token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended);
+        self.places(|token| token.project == project && bound(token))
+    }
+
+    fn revoke_orphans(&mut self) -> u64 {
+        (0..PROJECTS.len()).map(|project| self.revoke_orphans_in(project)).sum()
     }
 
     /// Revokes what is bound to tokens that have ended, until there is no more: as the issuer was revoked, if it was.
-    fn revoke_orphans(&mut self) -> u64 {
+    fn revoke_orphans_in(&mut self, project: usize) -> u64 {
         let mut count = 0;
         loop {
-            let orphans = self.orphans();
+            let orphans = self.orphans(project);
             if orphans.is_empty() {
                 return count;
             }
