@@ -8,6 +8,8 @@ mod support;
 mod axum;
 #[cfg(all(feature = "cache", feature = "conformance"))]
 mod cached;
+#[cfg(feature = "leak")]
+mod attacks;
 mod causes;
 mod delegation;
 mod events;

@@ -1,0 +1,314 @@
+//! What breaks the promises of tokens that issue tokens. Each test fails until that is mended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+#[cfg(feature = "cache")]
+use keyfob::store::cache::Cached;
+use keyfob::{
+    Access, Delegation, Issued, Lifetime, MemoryStore, NewToken, Policy, Scope, ScopeSet, Status, TokenKey, TokenKind,
+    TokenRecord, TokenStore, Tokens,
+    clock::FixedClock,
+    leak::LeakedToken,
+    mint,
+    policy::Lifetimes,
+    record::{Issuer, Narrowing, RevocationReason},
+    rotation::Rotation,
+    store::{ChainResult, LastUse, ListQuery, Page, ReadResult, StoreError, StoreErrorKind},
+};
+
+use crate::support::{actor, keyring, new_token, now, project};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+const MS: Duration = Duration::from_millis(1);
+
+type Made = Issued<Arc<TokenRecord>>;
+
+/// Counts calls, fails after too many, and lets some be slow.
+#[derive(Default)]
+struct Watched {
+    store: MemoryStore,
+    calls: AtomicU64,
+    most: Option<u64>,
+    slow: std::sync::Mutex<Option<(TokenKey, Duration)>>,
+}
+
+impl Watched {
+    fn counted(&self) -> Result<&MemoryStore, StoreError> {
+        let calls = self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.most {
+            Some(most) if calls > most => Err(StoreErrorKind::Unavailable.into()),
+            _ => Ok(&self.store),
+        }
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+impl TokenStore for Watched {
+    handed_on!(store: insert, count, update, revoke, revoke_owner, revoke_family, revoke_batch, rotate, touch_many);
+
+    async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        self.counted()?.find(key).await
+    }
+    async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
+        let slow = self.slow.lock().unwrap().filter(|(slow, _)| slow == key);
+        if let Some((_, wait)) = slow {
+            tokio::time::sleep(wait).await;
+        }
+        self.counted()?.find_recent(key).await
+    }
+    async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        self.counted()?.find_recent_chain(key).await
+    }
+    async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
+        self.counted()?.list(query).await
+    }
+    async fn revoke_issued_by(
+        &self,
+        project: &keyfob::ProjectId,
+        issuer: &keyfob::TokenId,
+        revocation: &keyfob::record::Revocation,
+    ) -> Result<u64, StoreError> {
+        self.counted()?.revoke_issued_by(project, issuer, revocation).await
+    }
+}
+
+fn policy() -> Policy {
+    Policy::default().with_lifetimes(TokenKind::Agent, Lifetimes::default())
+}
+
+fn service<S: TokenStore>(store: S) -> (FixedClock, Tokens<S>) {
+    let clock = FixedClock::new(now());
+    (clock.clone(), Tokens::new(keyring(), store).with_clock(clock).with_policy(policy()))
+}
+
+fn manage() -> Scope {
+    Scope::new("tokens:manage").unwrap()
+}
+
+async fn managing<S: TokenStore>(tokens: &Tokens<S>, more: &str) -> Made {
+    let scopes = ScopeSet::new(&format!("tokens:manage {more}")).unwrap();
+    tokens.issue(&actor(), new_token().with_scopes(scopes).with_lifetime(Lifetime::For(10 * DAY))).await.unwrap()
+}
+
+async fn delegation<S: TokenStore>(tokens: &Tokens<S>, made: &Made) -> Delegation {
+    let verified = tokens.verify(made.token.expose_secret(), &Access::to(&project("145"), &[])).await.unwrap();
+    verified.delegate(&manage()).unwrap()
+}
+
+async fn child<S: TokenStore>(tokens: &Tokens<S>, by: &Delegation, new: NewToken) -> Made {
+    tokens.issue(&by.actor(), new.within(by)).await.unwrap()
+}
+
+/// The bound of a cache is on what is answered: while an issuer's record is waited for, the token's own grows older.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
+    let bound = Duration::from_millis(400);
+    let store = Arc::new(Watched::default());
+    let here = Tokens::new(keyring(), Cached::new(Arc::clone(&store), bound)).with_policy(policy());
+    let elsewhere = Tokens::new(keyring(), Arc::clone(&store)).with_policy(policy());
+    let manager = managing(&here, "").await;
+    let made = child(&here, &delegation(&here, &manager).await, new_token()).await;
+    let access = Access::to(&made.record.project, &[]);
+    // The token's record is held, its issuer's is not: as after each last use of the issuer that was written.
+    here.store().find_recent(&made.record.key()).await.unwrap();
+    let asked = Instant::now();
+    let used = LastUse { key: manager.record.key(), used_at: keyfob::Clock::now(&keyfob::SystemClock), from: None };
+    here.store().touch_many(&[used]).await.unwrap();
+    elsewhere.revoke(&actor(), &made.record.key(), RevocationReason::default()).await.unwrap();
+    let revoked = Instant::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    *store.slow.lock().unwrap() = Some((manager.record.key(), Duration::from_millis(300)));
+    let verified = here.verify(made.token.expose_secret(), &access).await;
+    if let Ok(verified) = verified {
+        let (old, age) = (revoked.elapsed(), verified.age());
+        panic!("accepted {old:?} after its revocation, bound {bound:?}; its age is told as {age:?}, it is {:?}", asked.elapsed());
+    }
+}
+
+/// "At most one store call", and a store that answers a chain in one round trip.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_bound_token_that_a_cache_does_not_hold_costs_one_call() {
+    let store = Arc::new(Watched::default());
+    let direct = Tokens::new(keyring(), Arc::clone(&store)).with_policy(policy());
+    let manager = managing(&direct, "").await;
+    let made = child(&direct, &delegation(&direct, &manager).await, new_token()).await;
+    let cached = Tokens::new(keyring(), Cached::new(Arc::clone(&store), HOUR)).with_policy(policy());
+    let before = store.calls();
+    cached.verify(made.token.expose_secret(), &Access::to(&project("145"), &[])).await.unwrap();
+    assert_eq!(store.calls() - before, 1);
+}
+
+/// Rows that no policy allowed, from a host's own hand or a damaged table.
+#[tokio::test]
+async fn a_leak_report_ends_though_a_token_is_bound_to_itself() {
+    let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });
+    let Issued { token, mut record } = mint(&keyring(), &policy(), new_token(), &actor(), now()).unwrap();
+    record.issuer = Some(Issuer { id: record.id, bound: true });
+    tokens.store().insert(record, None, None).await.unwrap();
+    let report = tokens.report_leak(&actor(), &LeakedToken::new(token.expose_secret()).unwrap()).await;
+    assert!(report.is_ok(), "{report:?} after {} calls", tokens.store().calls());
+}
+
+#[tokio::test]
+async fn a_leak_report_ends_though_two_tokens_are_bound_to_each_other() {
+    let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });
+    let mut made = [(); 2].map(|()| mint(&keyring(), &policy(), new_token(), &actor(), now()).unwrap());
+    let ids = [made[0].record.id, made[1].record.id];
+    for (made, id) in made.iter_mut().zip([ids[1], ids[0]]) {
+        made.record.issuer = Some(Issuer { id, bound: true });
+        tokens.store().insert(made.record.clone(), None, None).await.unwrap();
+    }
+    let report = tokens.report_leak(&actor(), &LeakedToken::new(made[0].token.expose_secret()).unwrap()).await;
+    assert!(report.is_ok(), "{report:?} after {} calls", tokens.store().calls());
+}
+
+/// The holder makes tokens that live for a millisecond: they take no place of the limit, and stay as rows until a purge.
+#[tokio::test]
+async fn a_leak_report_does_not_walk_through_what_has_ended_long_ago() {
+    let (clock, tokens) = service(Watched::default());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    for _ in 0..500 {
+        child(&tokens, &by, new_token().with_lifetime(Lifetime::For(MS))).await;
+        clock.advance(MS);
+    }
+    clock.advance(2 * DAY);
+    let before = tokens.store().calls();
+    tokens.report_leak(&actor(), &LeakedToken::new(manager.token.expose_secret()).unwrap()).await.unwrap();
+    let calls = tokens.store().calls() - before;
+    assert!(calls < 20, "{calls} calls, one after the other, for 500 dead rows");
+}
+
+/// "How many tokens were bound to it … and worked until it ended."
+#[tokio::test]
+async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
+    let (clock, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    child(&tokens, &by, new_token().with_lifetime(Lifetime::For(HOUR))).await;
+    clock.advance(2 * HOUR);
+    let outcome = tokens.report_leak(&actor(), &LeakedToken::new(manager.token.expose_secret()).unwrap()).await;
+    assert_eq!(outcome.unwrap().issued().bound_ended, 0);
+}
+
+/// `get` says "issuer ended"; so must what the verbs answer.
+#[tokio::test]
+async fn the_verbs_answer_the_effective_status() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    let made = child(&tokens, &by, new_token()).await;
+    let pending = child(&tokens, &by, new_token().with_confirm_within(HOUR)).await;
+    let key = made.record.key();
+    tokens.disable(&actor(), &manager.record.key()).await.unwrap();
+    assert_eq!(tokens.get(&key).await.unwrap().unwrap().status, Status::IssuerEnded);
+    let mut wrong = Vec::new();
+    let mut see = |verb: &'static str, status| {
+        if status != Status::IssuerEnded {
+            wrong.push((verb, status));
+        }
+    };
+    see("rename", tokens.rename(&actor(), &key, "other".parse().unwrap()).await.unwrap().status);
+    see("rename again", tokens.rename(&actor(), &key, "other".parse().unwrap()).await.unwrap().status);
+    see("enable", tokens.enable(&actor(), &key).await.unwrap().status);
+    let text = pending.token.expose_secret();
+    see("confirm_presented", tokens.confirm_presented(&actor(), text).await.unwrap().status);
+    let explanation = tokens.explain(made.token.expose_secret(), &Access::to(&project("145"), &[])).await.unwrap();
+    see("explain", explanation.view.unwrap().status);
+    assert_eq!(wrong, []);
+}
+
+/// "Which checks it fails, not the first only."
+#[tokio::test]
+async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let made = child(&tokens, &delegation(&tokens, &manager).await, new_token()).await;
+    tokens.disable(&actor(), &made.record.key()).await.unwrap();
+    tokens.revoke(&actor(), &manager.record.key(), RevocationReason::default()).await.unwrap();
+    let explanation = tokens.explain(made.token.expose_secret(), &Access::to(&project("145"), &[])).await.unwrap();
+    assert!(explanation.fails.contains(&keyfob::Rejection::IssuerEnded), "{:?}", explanation.fails);
+}
+
+/// "The token that it is bound to, or one further up, has ended", under a policy that allows less depth since.
+#[tokio::test]
+async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
+    let (_, tokens) = service(MemoryStore::new());
+    let tokens = tokens.with_policy(policy().with_max_depth(2));
+    let root = managing(&tokens, "").await;
+    let by = delegation(&tokens, &root).await.allow_manage();
+    let middle = child(&tokens, &by, new_token().with_scopes(ScopeSet::new("tokens:manage").unwrap())).await;
+    let leaf = child(&tokens, &delegation(&tokens, &middle).await, new_token()).await.record.key();
+    tokens.revoke(&actor(), &root.record.key(), RevocationReason::default()).await.unwrap();
+    assert_eq!(tokens.get(&leaf).await.unwrap().unwrap().status, Status::IssuerEnded);
+    let tokens = tokens.with_policy(policy());
+    let status = tokens.get(&leaf).await.unwrap().unwrap().status;
+    let rotated = tokens.rotate(&actor(), &leaf, Rotation::with_grace(Duration::ZERO)).await.map(drop);
+    assert!(status == Status::IssuerEnded && rotated.is_err(), "{status:?}, {rotated:?}");
+}
+
+/// A set of scopes is at most 64, and can be read back.
+#[tokio::test]
+async fn the_scopes_of_a_chain_are_a_set_that_can_be_read_back() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "x:* y:*").await;
+    let many = |all: &str, one: &str| {
+        let ones = (0..63).map(|n| format!(" {one}:{n}")).collect::<String>();
+        ScopeSet::new(&format!("{all}:*{ones}")).unwrap()
+    };
+    let made = child(&tokens, &delegation(&tokens, &manager).await, new_token().with_scopes(many("x", "y"))).await;
+    let narrowing = Narrowing { scopes: Some(many("y", "x")), ..Narrowing::default() };
+    tokens.narrow(&actor(), &manager.record.key(), narrowing).await.unwrap();
+    let verified = tokens.verify(made.token.expose_secret(), &Access::to(&project("145"), &[])).await.unwrap();
+    let scopes = verified.scopes();
+    let read = ScopeSet::new(scopes.as_str());
+    assert!(read.is_ok(), "{} scopes: {read:?}", scopes.iter().count());
+}
+
+/// The issuers of what is dead by itself decide nothing.
+#[tokio::test]
+async fn a_page_of_dead_tokens_asks_for_no_issuers() {
+    let (clock, tokens) = service(Watched::default());
+    for _ in 0..50 {
+        let manager = managing(&tokens, "").await;
+        child(&tokens, &delegation(&tokens, &manager).await, new_token().with_lifetime(Lifetime::For(MS))).await;
+    }
+    clock.advance(DAY);
+    let before = tokens.store().calls();
+    tokens.list(&ListQuery::new(project("145"))).await.unwrap();
+    assert_eq!(tokens.store().calls() - before, 1);
+}
+
+/// "The actor of each revocation is … the issuer": as it is named in `created_by`.
+#[tokio::test]
+async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    let made = child(&tokens, &by, new_token()).await;
+    tokens.rotate(&actor(), &manager.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();
+    assert_eq!(tokens.revoke_orphans().await.unwrap(), 1);
+    let revoked = tokens.get(&made.record.key()).await.unwrap().unwrap().revoked.unwrap();
+    assert_eq!(revoked.by, made.record.created_by);
+}
+
+/// A notice of a coming end of what does not work any more.
+#[tokio::test]
+async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
+    let (clock, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    let made = child(&tokens, &by, new_token().with_lifetime(Lifetime::For(3 * DAY))).await;
+    tokens.revoke(&actor(), &manager.record.key(), RevocationReason::default()).await.unwrap();
+    clock.advance(2 * DAY + HOUR);
+    let notices = tokens.claim_notices(HOUR, keyfob::store::PageSize::MAX).await.unwrap();
+    assert!(notices.iter().all(|notice| notice.id.key != made.record.key()), "{:?}", notices[0].view.status);
+}
