@@ -111,7 +111,7 @@ impl Drop for Waiting<'_> {
 
 /// An answer that took longer to come than answers may be old.
 #[derive(Debug)]
-struct TooOld;
+pub(super) struct TooOld;
 
 impl fmt::Display for TooOld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

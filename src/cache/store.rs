@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::cached::Cached;
+use super::recent::TooOld;
 use super::shards::Found;
 use super::writing::Writing;
+use crate::rules::chain::Chain;
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
@@ -15,9 +17,12 @@ use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
-use crate::words::store_error::StoreError;
+use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
+
+/// How often a chain is read whose first records grew too old meanwhile.
+const TRIES: usize = 3;
 
 impl<S: TokenStore> TokenStore for Cached<S> {
     async fn insert(
@@ -48,11 +53,10 @@ impl<S: TokenStore> TokenStore for Cached<S> {
             Ok(held) => held,
             Err(flight) => self.wait_for(key, flight).await?,
         };
-        let chain = ChainResult { chain: record.into(), age };
-        if chain.chain.next_issuer().is_none() {
-            return Ok(chain);
+        if record.as_ref().is_none_or(|record| record.bound_to().is_none()) {
+            return Ok(ChainResult { chain: record.into(), age });
         }
-        self.with_issuers(chain).await
+        self.with_issuers(key, ReadResult { record, age }).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -220,15 +224,32 @@ impl<S> Cached<S> {
 }
 
 impl<S: TokenStore> Cached<S> {
-    /// Adds the issuers, each as old as its own entry: as old as the oldest, so that the bound holds for all of them.
-    async fn with_issuers(&self, ChainResult { mut chain, mut age }: ChainResult) -> Result<ChainResult, StoreError> {
-        while let Some(issuer) = chain.next_issuer() {
-            let read = self.recent(&issuer).await?;
-            age = age.max(read.age);
-            let Some(issuer) = read.record else { break };
-            chain.add(issuer);
+    /// Adds the issuers. The chain is as old as its oldest record is once it is complete: one that grew too old while another was
+    /// waited for is read again.
+    async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
+        let cache = &*self.cache;
+        let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
+        let mut first = first;
+        for _ in 0..TRIES {
+            let mut oldest = as_of(&first);
+            let mut chain = Chain::from(first.record);
+            while let Some(issuer) = chain.next_issuer() {
+                let read = self.recent(&issuer).await?;
+                oldest = oldest.min(as_of(&read));
+                let Some(issuer) = read.record else { break };
+                chain.add(issuer);
+            }
+            let age = cache.now().saturating_sub(oldest);
+            // Nothing is held where the bound is zero: each record is as it was at some time during the call.
+            if cache.bound.is_zero() {
+                return Ok(ChainResult::now(chain));
+            }
+            if age <= cache.bound {
+                return Ok(ChainResult { chain, age });
+            }
+            first = self.recent(key).await?;
         }
-        Ok(ChainResult { chain, age })
+        Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld))
     }
 
     /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.

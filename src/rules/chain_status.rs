@@ -7,18 +7,17 @@ use super::policy::Policy;
 use super::proof::Held;
 use super::status::Status;
 use super::view::TokenView;
-use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
 impl Chain {
     /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
-    /// they keep it from working. `None` if there is no record.
+    /// they, or the length of the chain, keep it from working. `None` if there is no record.
     pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
         let record = Arc::clone(self.record()?);
         let status = record.status(now);
         let (_, issuers) = self.clone().into_parts();
         let held = Held { record, issuers };
-        let issuers_end = status.is_live() && held.issuers_end(policy, now) == Some(Rejection::IssuerEnded);
+        let issuers_end = status.is_live() && held.issuers_end(policy, now).is_some();
         Some(if issuers_end { Status::IssuerEnded } else { status })
     }
 

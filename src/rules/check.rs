@@ -188,7 +188,8 @@ impl<P> Verified<P> {
     }
 
     /// Returns everything it may do: of its own scopes, what each token that it is bound to grants too. Whether it may do more than
-    /// the `Access` named: [`allows`](Self::allows).
+    /// the `Access` named: [`allows`](Self::allows). Of two sets with wildcards, what both grant may be more than
+    /// [`ScopeSet::MAX`] scopes, which `ScopeSet::new` does not read back.
     pub fn scopes(&self) -> Cow<'_, ScopeSet> {
         let own = Cow::Borrowed(&self.record().scopes);
         self.held.records().skip(1).fold(own, |scopes, issuer| match issuer.scopes.covers(&scopes) {

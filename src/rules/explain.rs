@@ -10,6 +10,7 @@ use super::owner::OwnerState;
 use super::policy::Policy;
 use super::proof::Proven;
 use super::record::TokenRecord;
+use super::status::Status;
 use super::view::TokenView;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
@@ -48,11 +49,16 @@ impl Explanation {
         let record = proven.record();
         let breach = policy.breach_with(record, now, &later);
         let mut fails: Vec<Rejection> = proven.held().life(policy, now, later).into_iter().collect();
+        // Also if it does not work by itself.
+        let issuers_end = proven.held().issuers_end(policy, now);
+        fails.extend(issuers_end.filter(|rejection| !fails.contains(rejection)));
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
             fails.push(Rejection::Policy);
         }
         fails.extend(limits(proven.held(), owner, access));
-        Self { fails, breach, view: Some(record.view(now)) }
+        let status = record.status(now);
+        let status = if issuers_end.is_some() && status.is_live() { Status::IssuerEnded } else { status };
+        Self { fails, breach, view: Some(record.view_as(status)) }
     }
 }
 

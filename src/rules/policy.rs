@@ -111,7 +111,8 @@ impl Policy {
         Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// At most this many live tokens that are bound to one token, 20 unless it is set.
+    /// At most this many live tokens that are bound to one token, 20 unless it is set. A rotated token and its successor are two:
+    /// until the grace is over, each may have as many.
     #[must_use]
     pub fn with_most_live_per_issuer(self, most: u64) -> Self {
         Self { most_live_per_issuer: most, ..self }

@@ -5,6 +5,7 @@ use core::time::Duration;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::group::{BatchResult, RevokeBatch};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
@@ -76,7 +77,12 @@ pub trait TokenStore: Send + Sync {
             let ReadResult { record, mut age } = self.find_recent(key).await?;
             let mut chain = Chain::from(record);
             while let Some(issuer) = chain.next_issuer() {
+                let asked_at = Instant::now();
                 let read = self.find_recent(&issuer).await?;
+                // What was old before grew older meanwhile; what was asked of the store is from within the call.
+                if !age.is_zero() {
+                    age += asked_at.elapsed();
+                }
                 age = age.max(read.age);
                 let Some(issuer) = read.record else { break };
                 chain.add(issuer);

@@ -8,7 +8,7 @@ use crate::rules::error::Error;
 use crate::rules::record::{Revocation, RevocationReason};
 use crate::store::contract::TokenStore;
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
-use crate::store::query::{ListQuery, PageSize};
+use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
@@ -17,9 +17,10 @@ use crate::words::text::Actor;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {
-    /// How many tokens were bound to it, or to one that was, and worked until it ended. They are revoked.
+    /// How many live tokens were bound to it, or to one of these. They are revoked.
     pub bound_ended: u64,
-    /// How many [independent](crate::Delegation::independent) ones it has issued that are live still. Nothing was done to them.
+    /// How many [independent](crate::Delegation::independent) ones it has issued itself that are live. Nothing was done to them,
+    /// nor to what they have issued.
     pub independent_still_working: u64,
 }
 
@@ -34,7 +35,9 @@ impl<S: TokenStore> Tokens<S> {
         let mut issued = IssuedTokens::default();
         let (mut left, mut seen) = (vec![key.id], BTreeSet::from([key.id]));
         while let Some(id) = left.pop() {
-            let mut query = ListQuery { issuer: Some(id), most: PageSize::MAX, ..ListQuery::new(key.project) };
+            // What has ended by itself needs no look at what is below it: that is refused, and maintenance revokes it.
+            let status = Some(StatusFilter { group: StatusGroup::Live, at: revocation.at });
+            let mut query = ListQuery { issuer: Some(id), status, most: PageSize::MAX, ..ListQuery::new(key.project) };
             loop {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
@@ -42,8 +45,9 @@ impl<S: TokenStore> Tokens<S> {
                         // Each once: in rows that somebody has forged, a token may stand below itself.
                         if seen.insert(record.id) {
                             left.push(record.id);
+                            issued.bound_ended += 1;
                         }
-                    } else if record.status(revocation.at).is_live() {
+                    } else {
                         issued.independent_still_working += 1;
                     }
                 }
@@ -52,7 +56,7 @@ impl<S: TokenStore> Tokens<S> {
                     break;
                 }
             }
-            issued.bound_ended += self.revoke_issued(actor, &key.project, &id, revocation).await?;
+            self.revoke_issued(actor, &key.project, &id, revocation).await?;
         }
         Ok(issued)
     }
@@ -92,25 +96,27 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 
     /// What is bound to a token that is revoked here is found by the next look.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
-        let mut count = 0;
+        let (mut count, mut before) = (0, Vec::new());
         loop {
             let at = self.clock.now();
-            let before = count;
-            for id in self.store.ended_issuers(project, at, PageSize::MAX).await? {
+            let ended = self.store.ended_issuers(project, at, PageSize::MAX).await?;
+            // None is left, or the store names again what it has revoked.
+            if ended.is_empty() || ended == before {
+                return Ok(count);
+            }
+            for id in ended.iter().copied() {
                 let issuer = self.store.find(&TokenKey { project: *project, id }).await?;
                 let revoked = issuer.as_ref().and_then(|issuer| issuer.revoked.clone());
+                let public_part = issuer.as_ref().map_or_else(|| id.to_string(), |issuer| issuer.public_part());
                 let by_time = || Revocation {
                     at,
-                    by: Actor::of_token(id.as_str()),
+                    by: Actor::of_token(&public_part),
                     reason: RevocationReason::CessationOfOperation,
                 };
                 let revocation = Revocation { at, ..revoked.unwrap_or_else(by_time) };
                 count += self.revoke_issued(&revocation.by, project, &id, &revocation).await?;
             }
-            // None was named, or others have revoked what was.
-            if count == before {
-                return Ok(count);
-            }
+            before = ended;
         }
     }
 }
@@ -221,7 +227,7 @@ mod tests {
         world.advance(core::time::Duration::from_secs(60));
         assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 0, "it is no purge of a row");
         let revoked = world.stored(&child.1).revoked.clone().unwrap();
-        assert_eq!(revoked.by.as_str(), format!("token {}", root.1.id));
+        assert_eq!(revoked.by.as_str(), format!("token acme_pat_145_{}", root.1.id));
         assert_eq!(revoked.reason, RevocationReason::CessationOfOperation);
     }
 

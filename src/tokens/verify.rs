@@ -20,7 +20,7 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Tokens<S> {
     /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
-    /// forged one. It writes nothing. [Imported](Self::with_imports) tokens take a call for each key of the ring at most.
+    /// forged one. A cache makes one for each token of the chain that it does not hold. It writes nothing. [Imported](Self::with_imports) tokens take a call for each key of the ring at most.
     ///
     /// # Errors
     /// [`VerifyError`], which tells the outside no more than it may know, and holds the reason for your logs.

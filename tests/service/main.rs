@@ -4,12 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "leak")]
+mod attacks;
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(all(feature = "cache", feature = "conformance"))]
 mod cached;
-#[cfg(feature = "leak")]
-mod attacks;
 mod causes;
 mod delegation;
 mod events;

@@ -126,7 +126,8 @@ pub(in crate::adapters) fn ended_issuers(
     and_project(&mut sql, project);
     sql.push(" AND id = below.issuer");
     and_ends_after(dialect, &mut sql, now);
-    sql.push(") LIMIT ").bind(most.get() as i64);
+    // As the index has them, so that no other is taken.
+    sql.push(") ORDER BY issuer LIMIT ").bind(most.get() as i64);
     sql
 }
 

@@ -133,9 +133,9 @@ DROP INDEX IF EXISTS keyfob_tokens_family;
 
 -- What a token issued, in the order of creation.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
--- What is bound to a token and not revoked, by the time at which each ends by itself, never last: for the limit, and for
--- revoking it after its issuer.
-CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (issuer, project,
+-- What is bound to a token and not revoked, by issuer and by the time at which each ends by itself, never last: for the limit,
+-- for revoking it after its issuer, and for finding the issuers that have ended.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (project, issuer,
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE bound = 1 AND revoked_at IS NULL;
 

@@ -6,7 +6,8 @@ if redis.call('EXISTS', token(id)) == 1 then
 end
 local row = given(ARGV, 7)
 if most ~= '' then
-  -- The owner's own fence has taken its rows out of the count; a family's has not.
+  -- The owner's own fence has taken its rows out of the owner's count; a family's has not. Of an issuer that lies under a fence,
+  -- what is bound to it may still count: it is refused either way.
   for _, group in ipairs(redis.call('HKEYS', P .. 'fences')) do
     if string.sub(group, 1, 7) == 'family:' then
       return fenced()
