@@ -10,7 +10,7 @@ use keyfob::{
     Access, Policy, PresentedToken, ProjectId, Rejection, Scope, ScopeSet, access::ProjectRequirement,
     record::AddressRanges,
 };
-use keyfob::{Timestamp, TokenRecord, check};
+use keyfob::{Timestamp, TokenKind, TokenRecord, check};
 use keyfob_fuzz::address::{Block, address, blocks, lies_in};
 use keyfob_fuzz::{ISSUED, KEYED, any, maybe, now, record, time};
 use libfuzzer_sys::fuzz_target;
@@ -28,6 +28,9 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     let from = maybe(u, |u| address(u, &blocks))?;
     let (max, never) = (Duration::from_millis(u.int_in_range(0..=4)?), u.arbitrary()?);
     let policy = Policy::default().with_max_lifetime(max).with_never_expiring(never);
+    // The same of every kind.
+    let lifetimes = *policy.lifetimes(TokenKind::Human);
+    let policy = policy.with_lifetimes(TokenKind::Agent, lifetimes);
     let now = time(u)?;
     let record = maybe(u, |u| stored(u, &granted, &blocks))?;
     let own: bool = u.arbitrary()?;
@@ -50,6 +53,8 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
             (Rejection::Pending, record.confirm_by.is_none()),
             (Rejection::NotYetValid, record.not_before.is_none() || reached(record.not_before)),
             (Rejection::Policy, lifetime.map_or(never, |lifetime| lifetime <= max.as_millis() as i64)),
+            // It comes without those that it is bound to.
+            (Rejection::IssuerEnded, record.issuer.is_none_or(|issuer| !issuer.bound)),
             (Rejection::Project, own || record.project == project),
             (Rejection::Address, blocks.is_empty() || from.is_some_and(|from| lies_in(from, &blocks))),
             (Rejection::Scope, needed.iter().all(|needed| grants(&granted, needed))),
@@ -75,7 +80,7 @@ fn compare<P: ProjectRequirement>(
 ) {
     let access = from.map_or(access, |from| access.from_address(from));
     let record = record.map(Arc::new);
-    match check(token, record.clone(), &access, policy, now) {
+    match check(token, record.clone().into(), &access, policy, now) {
         Ok(verified) => {
             assert_eq!(expected, None, "passed");
             assert_eq!(verified.key(), token.key());
