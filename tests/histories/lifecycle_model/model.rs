@@ -137,7 +137,7 @@ impl Model {
     /// What is shown of the token: its own status, or that of its issuers if that alone keeps it from working.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
-        let issuer_ended = token.live(self.now) && self.held_up(place) == Some("issuer_ended");
+        let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
         if issuer_ended { "issuer_ended" } else { token.status(self.now) }
     }
 
