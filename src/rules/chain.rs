@@ -119,9 +119,12 @@ impl From<Option<Arc<TokenRecord>>> for Chain {
 
 impl TokenRecord {
     /// Returns the key of the token that this one is bound to: it works only while that does.
+    #[inline]
     pub fn bound_to(&self) -> Option<TokenKey> {
-        let issuer = self.issuer.filter(|issuer| issuer.bound)?;
-        Some(TokenKey { project: self.project, id: issuer.id })
+        match &self.issuer {
+            Some(issuer) if issuer.bound => Some(TokenKey { project: self.project, id: issuer.id }),
+            _ => None,
+        }
     }
 
     /// Returns whether it is bound to this token.
