@@ -3,7 +3,7 @@
 use tracing::{info, warn};
 
 use crate::tokens::events::{Event, EventSink};
-use crate::words::ids::TokenKey;
+use crate::words::ids::{TokenId, TokenKey};
 
 /// A sink that writes each event with `tracing`, under the target `keyfob`: what somebody should look at (refused, reused,
 /// blocked and unavailable tokens) as a warning, the rest as information. Fields are ids, words and times.
@@ -21,8 +21,12 @@ impl EventSink for TracingSink {
             Event::Issued { key, issuer: None, actor } | Event::Imported { key, actor } => {
                 info!(target: "keyfob", event = name, project = %key.project, id = %key.id, %actor);
             }
-            Event::Verified { key, left_out } => {
+            Event::Verified { key, issuers: [], left_out } => {
                 info!(target: "keyfob", event = name, project = %key.project, id = %key.id, left_out);
+            }
+            Event::Verified { key, issuers, left_out } => {
+                let issuers = issuers.iter().map(TokenId::as_str).collect::<Vec<_>>().join(" ");
+                info!(target: "keyfob", event = name, project = %key.project, id = %key.id, issuers, left_out);
             }
             Event::Failed { key, rejection, left_out } => {
                 let (project, id) = parts(key.as_ref());
@@ -77,4 +81,52 @@ impl EventSink for TracingSink {
 /// Project and id, where they are known.
 fn parts(key: Option<&TokenKey>) -> (Option<&str>, Option<&str>) {
     (key.map(|key| key.project.as_str()), key.map(|key| key.id.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::rules::issuer::Issuer;
+    use crate::rules::sample::{ada, id, record};
+
+    /// Collects the bytes of all lines.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Returns the line that the sink writes for an event.
+    fn line(event: &Event<'_>) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || TracingSink.record(event));
+        String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("log lines are UTF-8")
+    }
+
+    #[test]
+    fn a_line_names_the_issuer_and_the_chain() {
+        let key = record().key();
+        let (near, far, actor) = (id('2'), id('3'), ada());
+        let verified = line(&Event::Verified { key, issuers: &[near, far], left_out: 0 });
+        assert!(verified.contains(&format!("issuers=\"{near} {far}\"")), "{verified}");
+        assert!(!line(&Event::Verified { key, issuers: &[], left_out: 0 }).contains("issuers"));
+        let issued = line(&Event::Issued { key, issuer: Some(Issuer { id: near, bound: true }), actor: &actor });
+        assert!(issued.contains(&format!("issuer={near} bound=true")), "{issued}");
+        let reason = Default::default();
+        let ended = Event::IssuedRevoked { project: key.project, issuer: near, count: 3, actor: &actor, reason };
+        assert!(line(&ended).contains(&format!("issuer={near} count=3")), "{}", line(&ended));
+    }
 }

@@ -150,7 +150,7 @@ impl fmt::Display for Error {
         match &self.detail {
             Detail::Bound(bound) => return within(f, self.kind, *bound),
             Detail::Most(most) => {
-                return write!(f, "at most {most} live tokens are allowed in a project; revoke one first");
+                return write!(f, "the limit of {most} live tokens is reached; revoke one first");
             }
             Detail::Store(error) => return error.fmt(f),
             Detail::Partial(partial, error) => return partial.describe(f, error),
@@ -159,7 +159,7 @@ impl fmt::Display for Error {
         f.write_str(match self.kind {
             ErrorKind::Invalid(invalid) => return invalid.fmt(f),
             ErrorKind::Policy(breach) => breach.refusal(),
-            ErrorKind::Limit => "there are too many live tokens in the project; revoke one first",
+            ErrorKind::Limit => "the limit of live tokens is reached; revoke one first",
             ErrorKind::NotFound => "there is no such token",
             ErrorKind::Conflict => "the token was changed at the same time; try again",
             ErrorKind::Ended(status) => return write!(f, "a token that is {status} cannot be changed"),
@@ -226,7 +226,7 @@ mod tests {
     fn each_kind_has_a_sentence() {
         for (kind, sentence) in [
             (ErrorKind::Policy(PolicyBreach::TooLong), "the token would live too long"),
-            (ErrorKind::Limit, "there are too many live tokens in the project; revoke one first"),
+            (ErrorKind::Limit, "the limit of live tokens is reached; revoke one first"),
             (ErrorKind::NotFound, "there is no such token"),
             (ErrorKind::Conflict, "the token was changed at the same time; try again"),
             (ErrorKind::Ended(Status::Revoked), "a token that is revoked cannot be changed"),

@@ -62,10 +62,15 @@ impl Events {
         }
     }
 
-    pub(super) fn verified(&self, key: TokenKey, now: Timestamp) {
+    pub(super) fn verified(&self, key: TokenKey, issuers: impl FnOnce() -> Vec<TokenId>, now: Timestamp) {
         if let Some(left_out) = self.verified.count(now) {
-            self.tell(&Event::Verified { key, left_out });
+            self.tell_verified(key, issuers, left_out);
         }
+    }
+
+    #[cold]
+    fn tell_verified(&self, key: TokenKey, issuers: impl FnOnce() -> Vec<TokenId>, left_out: u64) {
+        self.tell(&Event::Verified { key, issuers: &issuers(), left_out });
     }
 
     pub(super) fn unavailable(&self, key: Option<TokenKey>, now: Timestamp) {
@@ -163,7 +168,7 @@ mod tests {
         let (events, log) = events();
         let key = record().key();
         for _ in 0..Event::SAMPLES + 5 {
-            events.verified(key, at(0));
+            events.verified(key, Vec::new, at(0));
             events.unavailable(None, at(0));
         }
         let heard = told(&log);
@@ -237,7 +242,7 @@ mod tests {
     fn a_sink_that_panics_is_counted_and_stops_nothing() {
         let events = Events::new(Arc::new(Panics));
         events.tell(&Event::Issued { key: record().key(), issuer: None, actor: &ada() });
-        events.verified(record().key(), at(0));
+        events.verified(record().key(), Vec::new, at(0));
         assert_eq!((events.counts().sink_panics, events.counts().verified), (2, 1));
     }
 }

@@ -60,6 +60,8 @@ pub enum Event<'a> {
     Verified {
         /// The token.
         key: TokenKey,
+        /// The tokens that it is bound to, of the same project, nearest first. Most tokens are bound to none.
+        issuers: &'a [TokenId],
         /// Verifications, of any token, since the last event of this kind.
         left_out: u64,
     },
@@ -308,7 +310,7 @@ mod tests {
         let how = ChangeKind::Renamed;
         let events = [
             (Event::Issued { key, issuer: None, actor }, "issued"),
-            (Event::Verified { key, left_out: 0 }, "verified"),
+            (Event::Verified { key, issuers: &[], left_out: 0 }, "verified"),
             (Event::Failed { key: None, rejection: Rejection::Tag, left_out: 0 }, "failed"),
             (Event::Reused { key, successor: None, left_out: 0 }, "reused"),
             (Event::PolicyBlocked { key, left_out: 0 }, "policy_blocked"),

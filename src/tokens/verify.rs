@@ -136,7 +136,10 @@ impl<S: TokenStore> Tokens<S> {
         if let Some(events) = &self.events {
             let now = self.clock.now();
             match outcome {
-                Ok(verified) => events.verified(verified.key(), now),
+                Ok(verified) => {
+                    let issuers = || verified.acting().issuers().map(|issuer| issuer.id).collect();
+                    events.verified(verified.key(), issuers, now);
+                }
                 Err(VerifyError { why: Why::Rejected(rejection), key, successor }) => {
                     events.failed(*rejection, *key, *successor, shown, now);
                 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::{
-    Access, Actor, Clock, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection,
+    Access, Actor, Clock, Issued, Lifetime, MemoryStore, Name, NewToken, OwnerId, Policy, ProjectId, Rejection, Scope,
     ScopeSet, TokenRecord, TokenStore, Tokens,
     clock::FixedClock,
     events::{ChangeKind, Event, EventSink},
@@ -12,7 +12,7 @@ use keyfob::{
     leak::LeakedToken,
     notices::NoticeLead,
     owners::{OwnerState, Owners, OwnersError},
-    record::{Narrowing, RequestId, RevocationReason, mint_with},
+    record::{Issuer, Narrowing, RequestId, RevocationReason, mint_with},
     rotation::Rotation,
     store::{PageSize, RevokeGroup},
 };
@@ -151,7 +151,7 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
 
     // Within its grace it is used as any; behind it somebody holds an old secret.
     assert_eq!(world.outcome(&made).await, Ok(()));
-    world.heard(&[Event::Verified { key, left_out: 0 }]);
+    world.heard(&[Event::Verified { key, issuers: &[], left_out: 0 }]);
     for times in [1, 0] {
         tokens.end_grace(&ada, &key).await.unwrap();
         world.heard(&[Event::Changed { key, how: ChangeKind::GraceEnded, actor: &ada }][..times]);
@@ -285,10 +285,13 @@ async fn verifications_are_sampled_and_all_counted() {
         assert_eq!(world.outcome(&made).await, Ok(()));
     }
     let told = world.heard.since();
-    assert_eq!(told, vec![format!("{:?}", Event::Verified { key, left_out: 0 }); Event::SAMPLES as usize]);
+    assert_eq!(
+        told,
+        vec![format!("{:?}", Event::Verified { key, issuers: &[], left_out: 0 }); Event::SAMPLES as usize]
+    );
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.outcome(&made).await, Ok(()));
-    world.heard(&[Event::Verified { key, left_out: 25 - Event::SAMPLES }]);
+    world.heard(&[Event::Verified { key, issuers: &[], left_out: 25 - Event::SAMPLES }]);
     assert_eq!(world.tokens.counts().unwrap().verified, 26);
 }
 
@@ -422,4 +425,28 @@ async fn no_event_shows_four_characters_of_a_secret() {
     for told in told {
         assert!(runs.iter().all(|run| !told.contains(run)), "{told}");
     }
+}
+
+#[tokio::test]
+async fn the_verification_of_a_bound_token_names_its_chain() {
+    let world = World::new().under(Policy::default().with_max_depth(2));
+    let manage = Scope::new("tokens:manage").unwrap();
+    let scopes = || ScopeSet::new("tokens:manage").unwrap();
+    let mut above = world.issue(new_token().with_scopes(scopes())).await;
+    let mut issuers = Vec::new();
+    for _ in 0..2 {
+        let access = Access::to(&above.record.project, &[]);
+        let verified = world.tokens.verify(above.token.expose_secret(), &access).await.unwrap();
+        world.heard(&[Event::Verified { key: above.record.key(), issuers: &issuers, left_out: 0 }]);
+        world.clock.advance(Duration::from_secs(1));
+        let delegation = verified.delegate(&manage).unwrap().allow_manage();
+        let new = new_token().with_scopes(scopes()).within(&delegation);
+        let below = world.tokens.issue(&delegation.actor(), new).await.unwrap();
+        let issuer = Some(Issuer { id: above.record.id, bound: true });
+        world.heard(&[Event::Issued { key: below.record.key(), issuer, actor: &delegation.actor() }]);
+        issuers.insert(0, above.record.id);
+        above = below;
+    }
+    assert_eq!(world.outcome(&above).await, Ok(()));
+    world.heard(&[Event::Verified { key: above.record.key(), issuers: &issuers, left_out: 0 }]);
 }

@@ -4,7 +4,7 @@ use sqlx::{Row, Sqlite, SqlitePool};
 
 use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, list};
+use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, ended_issuers, list};
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::and_limit;
@@ -17,7 +17,7 @@ use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::order::ListOrder;
-use crate::store::query::{CountQuery, ListQuery, StatusFilter, StatusGroup};
+use crate::store::query::{CountQuery, ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::folded::FoldedName;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
 use crate::words::keyring::Keyring;
@@ -92,6 +92,18 @@ async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() 
     let limited = plan(&database, limited).await;
     let walk = "SEARCH keyfob_tokens USING INDEX keyfob_tokens_owner_ends (owner=? AND project=? AND <expr>>?)";
     assert!(limited.contains(walk), "{limited}");
+}
+
+/// However many tokens of the project are bound to none.
+#[tokio::test]
+async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
+    let database = migrated().await;
+    let project = ProjectId::new("145").unwrap();
+    let ended = ended_issuers(&SQLITE, &project, Timestamp::UNIX_EPOCH, PageSize::MAX);
+    let ended = plan(&database, ended).await;
+    assert!(ended.contains("SEARCH below USING INDEX keyfob_tokens_bound_ends (project=?)"), "{ended}");
+    assert!(ended.contains("SEARCH keyfob_tokens USING INDEX sqlite_autoindex_keyfob_tokens_1"), "{ended}");
+    assert!(!ended.contains("SCAN") && !ended.contains("TEMP B-TREE"), "{ended}");
 }
 
 /// Just before, at and after each time.
