@@ -118,15 +118,19 @@ pub(in crate::adapters) fn ended_issuers(
     now: Timestamp,
     most: PageSize,
 ) -> Statement {
-    let mut sql = Statement::new("SELECT DISTINCT issuer FROM keyfob_tokens AS below WHERE ");
+    let mut sql = Statement::new("SELECT issuer FROM (SELECT DISTINCT issuer FROM keyfob_tokens WHERE ");
     and_project(&mut sql, project);
     sql.push(" AND bound = 1");
     and_ends_after(dialect, &mut sql, cut(now));
-    sql.push(" AND NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
+    // One look by the primary key for each issuer. PostgreSQL would otherwise join all rows of a project whose rows it has not
+    // counted yet with each other: the order and the limit keep it from that.
+    sql.push(
+        ") AS bound_to WHERE NOT EXISTS (SELECT 1 FROM (SELECT * FROM keyfob_tokens \
+         WHERE id BETWEEN bound_to.issuer AND bound_to.issuer AND ",
+    );
     and_project(&mut sql, project);
-    sql.push(" AND id = below.issuer");
+    sql.push(" ORDER BY id LIMIT 1) AS above WHERE id = bound_to.issuer");
     and_ends_after(dialect, &mut sql, now);
-    // As the index has them, so that no other is taken.
     sql.push(") ORDER BY issuer LIMIT ").bind(most.get() as i64);
     sql
 }
