@@ -81,7 +81,10 @@ impl Servers {
 
     /// A cluster of three masters, each with so many replicas.
     pub fn cluster(replicas: usize) -> Option<Self> {
-        let servers = Self::start(MASTERS * (1 + replicas), true)?;
+        // Nobody takes over from a master without a replica. On a busy machine a node must not be given up for its silence, because
+        // then the whole cluster refuses.
+        let settings: &[&str] = if replicas == 0 { &["--cluster-node-timeout", "30000"] } else { &[] };
+        let servers = Self::start_in(memory(), settings, MASTERS * (1 + replicas), true)?;
         let mut create = Command::new("redis-cli");
         create.args(["--cluster", "create"]);
         create.args(servers.nodes.iter().map(Node::address));
@@ -150,11 +153,12 @@ impl Servers {
         command.args(["--port", &port, "--bind", &host, "--bind-source-addr", &host, "--save", ""]);
         command.args(["--protected-mode", "no"]).arg("--dir").arg(&folder);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]);
-        command.args(&self.settings);
         if self.clustered {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
             command.args(["--cluster-allow-replica-migration", "no"]);
         }
+        // Of an argument given twice, the second counts.
+        command.args(&self.settings);
         let process = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.nodes[number].process = Some(process);
         self.wait_for(number, &["PING"], |told| told.trim() == "PONG");
