@@ -10,7 +10,7 @@ use super::deadline::within;
 use super::held::Held;
 use super::protocol::Since;
 use super::shards::{Answer, Flight, Found, Looked};
-use crate::store::contract::{ReadResult, TokenStore};
+use crate::store::contract::{ChainResult, ReadResult, TokenStore};
 use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
@@ -76,6 +76,23 @@ impl<S: TokenStore> Cached<S> {
         Answer { since, found }
     }
 
+    /// Asks the store for a chain in one call. Nothing of the answer is held.
+    pub(super) async fn ask_for_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        let cache = &*self.cache;
+        Counters::add(&cache.counters.misses);
+        let asked_at = cache.now();
+        let Some(answer) = within(self.patience, self.store.find_recent_chain(key)).await else {
+            Counters::add(&cache.counters.given_up);
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, NoAnswer));
+        };
+        let ChainResult { chain, age } = answer?;
+        let age = cache.now().saturating_sub(asked_at).saturating_add(age);
+        if age > cache.bound {
+            return Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld));
+        }
+        Ok(ChainResult { chain, age })
+    }
+
     /// What the store has, and from when that is.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
@@ -111,7 +128,7 @@ impl Drop for Waiting<'_> {
 
 /// An answer that took longer to come than answers may be old.
 #[derive(Debug)]
-pub(super) struct TooOld;
+struct TooOld;
 
 impl fmt::Display for TooOld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

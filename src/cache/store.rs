@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::cached::Cached;
-use super::recent::TooOld;
 use super::shards::Found;
 use super::writing::Writing;
 use crate::rules::chain::Chain;
@@ -17,12 +16,9 @@ use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
-use crate::words::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
-
-/// How often a chain is read whose first records grew too old meanwhile.
-const TRIES: usize = 3;
 
 impl<S: TokenStore> TokenStore for Cached<S> {
     async fn insert(
@@ -224,32 +220,28 @@ impl<S> Cached<S> {
 }
 
 impl<S: TokenStore> Cached<S> {
-    /// Adds the issuers. The chain is as old as its oldest record is once it is complete: one that grew too old while another was
-    /// waited for is read again.
+    /// Adds the issuers, each from its own entry. The chain is as old as its oldest record is once it is complete. If one grew too
+    /// old while another was waited for, the store is asked for all of them in one call.
     async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
-        let mut first = first;
-        for _ in 0..TRIES {
-            let mut oldest = as_of(&first);
-            let mut chain = Chain::from(first.record);
-            while let Some(issuer) = chain.next_issuer() {
-                let read = self.recent(&issuer).await?;
-                oldest = oldest.min(as_of(&read));
-                let Some(issuer) = read.record else { break };
-                chain.add(issuer);
-            }
-            let age = cache.now().saturating_sub(oldest);
-            // Nothing is held where the bound is zero: each record is as it was at some time during the call.
-            if cache.bound.is_zero() {
-                return Ok(ChainResult::now(chain));
-            }
-            if age <= cache.bound {
-                return Ok(ChainResult { chain, age });
-            }
-            first = self.recent(key).await?;
+        let mut oldest = as_of(&first);
+        let mut chain = Chain::from(first.record);
+        while let Some(issuer) = chain.next_issuer() {
+            let read = self.recent(&issuer).await?;
+            oldest = oldest.min(as_of(&read));
+            let Some(issuer) = read.record else { break };
+            chain.add(issuer);
         }
-        Err(StoreError::with_source(StoreErrorKind::Unavailable, TooOld))
+        // Nothing is held where the bound is zero: each record is as it was at some time during the call.
+        if cache.bound.is_zero() {
+            return Ok(ChainResult::now(chain));
+        }
+        let age = cache.now().saturating_sub(oldest);
+        if age <= cache.bound {
+            return Ok(ChainResult { chain, age });
+        }
+        self.ask_for_chain(key).await
     }
 
     /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.

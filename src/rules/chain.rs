@@ -85,6 +85,7 @@ impl Chain {
 
     /// Returns the key of the token that is to be added next: the one that the last one is bound to. `None` if that is bound to
     /// none, or if there are [4](Self::MOST) already, more than which no policy allows.
+    #[inline]
     pub fn next_issuer(&self) -> Option<TokenKey> {
         if self.issuers.is_empty() {
             return self.record.as_ref()?.bound_to();

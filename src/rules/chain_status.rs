@@ -1,7 +1,5 @@
 //! What a token is, its issuers counted in.
 
-use std::sync::Arc;
-
 use super::chain::Chain;
 use super::policy::Policy;
 use super::proof::Held;
@@ -13,12 +11,14 @@ impl Chain {
     /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
     /// they, or the length of the chain, keep it from working. `None` if there is no record.
     pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
-        let record = Arc::clone(self.record()?);
-        let status = record.status(now);
-        let (_, issuers) = self.clone().into_parts();
-        let held = Held { record, issuers };
-        let issuers_end = status.is_live() && held.issuers_end(policy, now).is_some();
-        Some(if issuers_end { Status::IssuerEnded } else { status })
+        let status = self.record()?.status(now);
+        Some(if status.is_live() && self.issuers_end(policy, now) { Status::IssuerEnded } else { status })
+    }
+
+    /// Returns whether the issuers, or the length of the chain, keep the token from working, whatever it is by itself.
+    pub(crate) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> bool {
+        let (record, issuers) = self.clone().into_parts();
+        record.is_some_and(|record| Held { record, issuers }.issuers_end(policy, now).is_some())
     }
 
     /// Returns what may be shown of the token at `now`, with its [status](Self::status).

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::breach::PolicyBreach;
+use super::chain::Chain;
 use super::policy::Policy;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
@@ -23,6 +24,21 @@ impl Policy {
         match self.lifetime_breach(record) {
             Some(breach) => Some((record.created_at, breach)),
             None => Some((self.unused_from(record)?, PolicyBreach::Unused)),
+        }
+    }
+
+    /// The same, if a token's issuers and their number are counted in.
+    pub(crate) fn chain_outside_from(&self, chain: &Chain) -> Option<(Timestamp, PolicyBreach)> {
+        let record = chain.record()?;
+        let own = self.outside_from(record);
+        let too_long = || {
+            let is_too_long = chain.issuers().count() > self.max_depth();
+            is_too_long.then_some(PolicyBreach::ChainTooLong)
+        };
+        let of_issuers = || chain.issuers().find_map(|issuer| self.lifetime_breach(issuer)).or_else(too_long);
+        match own {
+            Some((from, _)) if from <= record.created_at => own,
+            _ => of_issuers().map(|breach| (record.created_at, breach)).or(own),
         }
     }
 

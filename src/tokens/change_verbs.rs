@@ -121,7 +121,7 @@ impl<S: TokenStore> Tokens<S> {
             let Some(change) = record.judge(wish.clone(), self.policy(), actor, now)? else {
                 // An earlier call may have made the change and been told that it may be lost.
                 match self.store.find_durable(key).await? {
-                    Some(durable) if durable.version == record.version => return Ok(durable.view(now)),
+                    Some(durable) if durable.version == record.version => return self.view_of(durable, now).await,
                     _ => continue,
                 }
             };
@@ -135,7 +135,7 @@ impl<S: TokenStore> Tokens<S> {
                 Ok(None) => return Err(ErrorKind::NotFound.into()),
                 Ok(Some(record)) => {
                     self.tell(Event::Changed { key: *key, how, actor });
-                    return Ok(record.view(now));
+                    return self.view_of(record, now).await;
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! What a policy would do, before it does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::issuers::Issuers;
 use super::service::Tokens;
 use crate::rules::breach::PolicyBreach;
 use crate::rules::error::Error;
@@ -31,7 +33,8 @@ pub struct PolicyHit {
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// How many live tokens, of whom, another policy would block, and on which day, if nothing else happens: sorted by
-    /// time. Tokens that end before it would hit them are left out. Nothing is changed.
+    /// time. Tokens that end before it would hit them are left out; a bound token is hit where one of its issuers is, or where
+    /// its chain is longer than the policy allows. Nothing is changed.
     ///
     /// # Errors
     /// Returns [`Error`] if the store fails.
@@ -43,10 +46,16 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let mut query = ListQuery::new(project);
             query.status = Some(StatusFilter { group: StatusGroup::Live, at: now });
             query.most = PageSize::MAX;
+            let mut issuers = Issuers::default();
             loop {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
-                    let Some((from, breach)) = policy.outside_from(&record) else { continue };
+                    let chain = issuers.chain_of(&self.store, Arc::clone(&record)).await?;
+                    // What works no more already is blocked by no policy.
+                    if chain.issuers_end(self.policy(), now) {
+                        continue;
+                    }
+                    let Some((from, breach)) = policy.chain_outside_from(&chain) else { continue };
                     if record.ends_at().is_none_or(|end| from < end) {
                         let day = if from <= now { now } else { from.start_of_day().max(now) };
                         *hits.entry((day, project, record.owner.clone(), breach)).or_default() += 1;

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use super::service::Tokens;
 use super::verify_error::{VerifyError, Why};
 use crate::rules::chain::Chain;
+use crate::rules::error::Error;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
+use crate::rules::view::TokenView;
 use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::digest::Digest;
 use crate::words::ids::TokenKey;
 use crate::words::presented::PresentedToken;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
+use crate::words::timestamp::Timestamp;
 
 /// What the store has for a presented token.
 pub(super) struct Found<'a> {
@@ -86,6 +89,12 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// A record with those of the tokens that it is bound to, as they are now.
+    /// What may be shown of a token, its issuers counted in.
+    pub(super) async fn view_of(&self, record: Arc<TokenRecord>, now: Timestamp) -> Result<TokenView, Error> {
+        let chain = self.chain_of(Some(record)).await?;
+        Ok(chain.view(self.policy(), now).expect("the chain begins with the record"))
+    }
+
     pub(super) async fn chain_of(&self, record: Option<Arc<TokenRecord>>) -> Result<Chain, StoreError> {
         let mut chain = Chain::from(record);
         while let Some(issuer) = chain.next_issuer() {

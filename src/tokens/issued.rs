@@ -33,8 +33,8 @@ impl<S: TokenStore> Tokens<S> {
         revocation: &Revocation,
     ) -> Result<IssuedTokens, Error> {
         let mut issued = IssuedTokens::default();
-        let (mut left, mut seen) = (vec![key.id], BTreeSet::from([key.id]));
-        while let Some(id) = left.pop() {
+        let (mut left, mut seen) = (vec![(key.id, 0)], BTreeSet::from([key.id]));
+        while let Some((id, depth)) = left.pop() {
             // What has ended by itself needs no look at what is below it: that is refused, and maintenance revokes it.
             let status = Some(StatusFilter { group: StatusGroup::Live, at: revocation.at });
             let mut query = ListQuery { issuer: Some(id), status, most: PageSize::MAX, ..ListQuery::new(key.project) };
@@ -44,8 +44,11 @@ impl<S: TokenStore> Tokens<S> {
                     if record.is_bound_to(&id) {
                         // Each once: in rows that somebody has forged, a token may stand below itself.
                         if seen.insert(record.id) {
-                            left.push(record.id);
                             issued.bound_ended += 1;
+                            // What is deeper is refused by the policy already, and maintenance revokes it.
+                            if depth + 1 < self.policy().max_depth() {
+                                left.push((record.id, depth + 1));
+                            }
                         }
                     } else {
                         issued.independent_still_working += 1;

@@ -44,7 +44,8 @@ impl<S: TokenStore> Tokens<S> {
     /// whoever uses it later is told so, and your sink hears of a [reuse](Event::Reused).
     ///
     /// Of two concurrent rotations of one token one wins, and the other gets [`ErrorKind::AlreadyRotated`].
-    /// The limit on an owner's live tokens is not asked, so that an owner who has reached it can still rotate. But a chain of
+    /// Neither the limit on an owner's live tokens nor the one on an issuer's is asked, so that rotation works for who has
+    /// reached it. But a chain of
     /// rotations has at most two working tokens: a token is not rotated while the one that it replaced is in its grace period.
     ///
     /// # Errors
@@ -56,7 +57,9 @@ impl<S: TokenStore> Tokens<S> {
         for _ in 0..TRIES {
             let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
-            if self.chain_of(Some(Arc::clone(&old))).await?.status(self.policy(), now) == Some(Status::IssuerEnded) {
+            // A repeat finds the old token with its grace over. Its successor would be as dead as it is.
+            let rotates = matches!(old.status(now), Status::Rotated) || old.status(now).is_live();
+            if rotates && self.chain_of(Some(Arc::clone(&old))).await?.issuers_end(self.policy(), now) {
                 return Err(ErrorKind::Ended(Status::IssuerEnded).into());
             }
             let mut rotation = rotation.clone();

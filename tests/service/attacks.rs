@@ -32,7 +32,14 @@ struct Watched {
     store: MemoryStore,
     calls: AtomicU64,
     most: Option<u64>,
-    slow: std::sync::Mutex<Option<(TokenKey, Duration)>>,
+    slow: std::sync::Mutex<Option<(Slow, Duration)>>,
+}
+
+#[cfg_attr(not(feature = "cache"), allow(dead_code))]
+#[derive(Clone, Copy, PartialEq)]
+enum Slow {
+    All,
+    One(TokenKey),
 }
 
 impl Watched {
@@ -41,6 +48,13 @@ impl Watched {
         match self.most {
             Some(most) if calls > most => Err(StoreErrorKind::Unavailable.into()),
             _ => Ok(&self.store),
+        }
+    }
+
+    async fn take_time(&self, key: &TokenKey) {
+        let slow = self.slow.lock().unwrap().filter(|(slow, _)| [Slow::All, Slow::One(*key)].contains(slow));
+        if let Some((_, wait)) = slow {
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -56,13 +70,11 @@ impl TokenStore for Watched {
         self.counted()?.find(key).await
     }
     async fn find_recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
-        let slow = self.slow.lock().unwrap().filter(|(slow, _)| slow == key);
-        if let Some((_, wait)) = slow {
-            tokio::time::sleep(wait).await;
-        }
+        self.take_time(key).await;
         self.counted()?.find_recent(key).await
     }
     async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
+        self.take_time(key).await;
         self.counted()?.find_recent_chain(key).await
     }
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -124,7 +136,7 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     elsewhere.revoke(&actor(), &made.record.key(), RevocationReason::default()).await.unwrap();
     let revoked = Instant::now();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    *store.slow.lock().unwrap() = Some((manager.record.key(), Duration::from_millis(300)));
+    *store.slow.lock().unwrap() = Some((Slow::One(manager.record.key()), Duration::from_millis(300)));
     let verified = here.verify(made.token.expose_secret(), &access).await;
     if let Ok(verified) = verified {
         let (old, age) = (revoked.elapsed(), verified.age());
@@ -255,4 +267,107 @@ async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     clock.advance(2 * DAY + HOUR);
     let notices = tokens.claim_notices(HOUR, keyfob::store::PageSize::MAX).await.unwrap();
     assert!(notices.iter().all(|notice| notice.id.key != made.record.key()), "{:?}", notices[0].view.status);
+}
+
+/// A first rotation of a token whose issuer has ended is refused. So must its repeat be: what it hands out works nowhere.
+#[tokio::test]
+async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let made = child(&tokens, &delegation(&tokens, &manager).await, new_token()).await.record.key();
+    let rotation = || Rotation::with_grace(Duration::ZERO).with_retry("r1".parse().unwrap(), HOUR);
+    tokens.rotate(&actor(), &made, rotation()).await.unwrap();
+    tokens.revoke(&actor(), &manager.record.key(), RevocationReason::KeyCompromise).await.unwrap();
+    let again = tokens.rotate(&actor(), &made, rotation()).await;
+    if let Ok(again) = &again {
+        let key = again.issued.record.key();
+        tokens.confirm(&actor(), &key).await.unwrap();
+        let access = Access::to(&key.project, &[]);
+        let refused = tokens.verify(again.issued.token.expose_secret(), &access).await.unwrap_err();
+        panic!("handed out and confirmed, and refused as {:?}", refused.rejection());
+    }
+}
+
+/// "Views have it, whose service looks at the issuers."
+#[tokio::test]
+async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    let made = child(&tokens, &by, new_token()).await.record.key();
+    let pending = child(&tokens, &by, new_token().with_confirm_within(HOUR)).await.record.key();
+    tokens.disable(&actor(), &made).await.unwrap();
+    tokens.revoke(&actor(), &manager.record.key(), RevocationReason::KeyCompromise).await.unwrap();
+    let enabled = tokens.enable(&actor(), &made).await.map(|view| view.status);
+    let renamed = tokens.rename(&actor(), &made, "other".parse().unwrap()).await.map(|view| view.status);
+    let confirmed = tokens.confirm(&actor(), &pending).await.map(|view| view.status);
+    assert_eq!(tokens.get(&made).await.unwrap().unwrap().status, Status::IssuerEnded);
+    let told = [enabled, renamed, confirmed];
+    assert!(!told.iter().any(|told| matches!(told, Ok(Status::Active))), "{told:?}");
+}
+
+/// "How many live tokens, of whom, another policy would block".
+#[tokio::test]
+async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
+    let (_, tokens) = service(MemoryStore::new());
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    let texts = [child(&tokens, &by, new_token()).await, child(&tokens, &by, new_token()).await];
+    let access = Access::to(&manager.record.project, &[]);
+    let mut missed = Vec::new();
+    for (what, other) in [
+        ("no depth", policy().with_max_depth(0)),
+        (
+            "shorter for persons",
+            policy().with_lifetimes(TokenKind::Human, Lifetimes { max: DAY, ..Lifetimes::default() }),
+        ),
+    ] {
+        let counted: u64 = tokens.dry_run(&other).await.unwrap().iter().map(|hit| hit.tokens).sum();
+        let clock = FixedClock::new(now());
+        let under = Tokens::new(keyring(), tokens.store()).with_clock(clock).with_policy(other);
+        let mut blocked = 0;
+        for made in texts.iter().chain([&manager]) {
+            blocked += u64::from(under.verify(made.token.expose_secret(), &access).await.is_err());
+        }
+        if counted != blocked {
+            missed.push(format!("{what}: {counted} told, {blocked} blocked"));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+/// Each answer of the store is in time, and so is that of a chain in one call.
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
+    let bound = Duration::from_millis(1000);
+    let store = Arc::new(Watched::default());
+    let tokens = Tokens::new(keyring(), Cached::new(Arc::clone(&store), bound)).with_policy(policy());
+    let manager = managing(&tokens, "").await;
+    let made = child(&tokens, &delegation(&tokens, &manager).await, new_token()).await;
+    tokio::time::sleep(bound).await;
+    *store.slow.lock().unwrap() = Some((Slow::All, Duration::from_millis(600)));
+    let access = Access::to(&made.record.project, &[]);
+    for made in [&manager, &made, &made] {
+        let verified = tokens.verify(made.token.expose_secret(), &access).await;
+        assert!(verified.is_ok(), "{:?}", verified.err());
+    }
+}
+
+/// A token at the end of the longest chain that is allowed has issued none that works.
+#[tokio::test]
+async fn a_leak_report_makes_no_call_for_each_token_that_ends() {
+    let (_, tokens) = service(Watched::default());
+    let tokens = tokens.with_policy(policy().with_most_live_per_issuer(500));
+    let manager = managing(&tokens, "").await;
+    let by = delegation(&tokens, &manager).await;
+    for _ in 0..500 {
+        child(&tokens, &by, new_token()).await;
+    }
+    let before = tokens.store().calls();
+    let leaked = LeakedToken::new(manager.token.expose_secret()).unwrap();
+    let outcome = tokens.report_leak(&actor(), &leaked).await.unwrap();
+    assert_eq!(outcome.issued().bound_ended, 500);
+    let calls = tokens.store().calls() - before;
+    assert!(calls < 20, "{calls} calls, one after the other, for 500 tokens that can have issued none");
 }

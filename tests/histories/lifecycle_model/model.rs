@@ -300,7 +300,7 @@ impl Model {
         within: Option<usize>,
     ) -> Result<(), &'static str> {
         let old = self.tokens[place].clone();
-        if self.shown(place) == "issuer_ended" {
+        if self.shown(place) == "issuer_ended" || (old.status(self.now) == "rotated" && self.held_up(place).is_some()) {
             return Err("issuer_ended");
         }
         let managing = within.map(|manager| self.managing(manager)).transpose()?;

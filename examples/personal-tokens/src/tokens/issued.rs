@@ -1,5 +1,6 @@
 //! What a token has issued: the tokens of agents.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 
 use keyfob::{
@@ -78,15 +79,17 @@ pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     if !issuer.status.is_live() && issuer.status != Status::IssuerEnded {
         return Ok(0);
     }
-    let (mut count, mut issuers) = (0, vec![issuer.key()]);
+    // Each once: in rows that somebody has forged, a token may stand below itself.
+    let (mut seen, mut issuers) = (HashSet::from([issuer.key()]), vec![issuer.key()]);
     while let Some(issuer) = issuers.pop() {
         // The filter asks the rows alone, and not what their issuers are.
         for view in live(app, issuer).await?.into_iter().filter(is_bound) {
-            count += 1;
-            issuers.push(view.key());
+            if seen.insert(view.key()) {
+                issuers.push(view.key());
+            }
         }
     }
-    Ok(count)
+    Ok(seen.len() as u64 - 1)
 }
 
 /// Counts the tokens that a token has issued and that do not end with it.

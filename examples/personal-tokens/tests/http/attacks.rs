@@ -1,7 +1,10 @@
 //! What others try on a person's tokens, each tried and refused.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
+use keyfob::{Actor, Name, NewToken, TokenStore, mint, record::Issuer};
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 
@@ -293,5 +296,28 @@ async fn owner_or_project_in_the_body() {
     }
     for person in [&ada, &eve] {
         assert_eq!(person.get(TOKENS).await.json(), Value::Array(Vec::new()), "nothing was made");
+    }
+}
+
+/// Rows that no policy allowed, from a damaged table: neither the page nor the dialog walks around in them.
+#[tokio::test]
+async fn a_page_comes_to_an_end_though_two_tokens_are_bound_to_each_other() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let tokens = &host.app.tokens;
+    let mut made = [(); 2].map(|()| {
+        let new = NewToken::new("1".parse().unwrap(), "1".parse().unwrap(), Name::new("n").unwrap());
+        mint(tokens.keyring(), tokens.policy(), new, &Actor::new("test").unwrap(), tokens.now()).unwrap()
+    });
+    let ids = [made[0].record.id, made[1].record.id];
+    for (made, id) in made.iter_mut().zip([ids[1], ids[0]]) {
+        made.record.issuer = Some(Issuer { id, bound: true });
+        tokens.store().insert(made.record.clone(), None, None).await.unwrap();
+    }
+    let listed = ada.get(TOKENS).await.is(200).json();
+    let uuid = listed[0]["uuid"].as_str().unwrap().to_owned();
+    for page in [format!("{PAGE}/{uuid}"), format!("{PAGE}?delete={uuid}")] {
+        let shown = tokio::time::timeout(Duration::from_secs(30), ada.get(&page)).await;
+        assert!(shown.is_ok(), "{page} is never answered");
     }
 }
