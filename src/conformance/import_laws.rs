@@ -18,6 +18,8 @@ laws! {
             import_answers_each_row_in_order;
             /// A row whose import key or own key stands earlier in the batch exists.
             import_knows_the_rows_before;
+            /// A batch with a record that is bound to another token fails, and none of it is there.
+            import_takes_no_bound_record;
             /// Dead rows are found as live ones are.
             find_imported_answers_dead_rows;
             /// An import key that nobody imported is `None`, not an error.

@@ -4,6 +4,7 @@ use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
 };
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, same};
+use crate::rules::issuer::Issuer;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::import::ImportRowOutcome::{self, Exists, Inserted};
@@ -27,7 +28,9 @@ pub(super) async fn import_one<S: ImportStore>(
 }
 
 pub(super) async fn import_keeps_every_column<S: TokenStore + ImportStore>(store: &S) -> Verdict {
-    let sample = TokenRecord { revoked: Some(revocation("root", -3)?), ..full(project()?)? };
+    let full = full(project()?)?;
+    let issuer = full.issuer.map(|issuer| Issuer { bound: false, ..issuer });
+    let sample = TokenRecord { revoked: Some(revocation("root", -3)?), issuer, ..full };
     let key = put_imported(store, &sample).await?;
     let found = some(store.find_imported(&key).await?, "find_imported")?;
     same(&found, &sample, "the record found by its import key")?;
@@ -52,6 +55,16 @@ pub(super) async fn import_answers_each_row_in_order<S: TokenStore + ImportStore
     stored(store, &batch[0].record.key()).await?;
     stored(store, &batch[2].record.key()).await?;
     Ok(())
+}
+
+pub(super) async fn import_takes_no_bound_record<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+    let first = record(project()?)?;
+    let issuer = Some(Issuer { id: first.id, bound: true });
+    let bound = TokenRecord { issuer, ..record(first.project)? };
+    let batch = vec![ImportRow::new(first.clone(), import_key()?), ImportRow::new(bound.clone(), import_key()?)];
+    ensure!(store.import(batch).await.is_err(), "an import took a record that is bound to another");
+    ensure_absent(store, &first.key(), "an import of a bound record").await?;
+    ensure_absent(store, &bound.key(), "an import of a bound record").await
 }
 
 pub(super) async fn import_knows_the_rows_before<S: TokenStore + ImportStore>(store: &S) -> Verdict {

@@ -7,7 +7,7 @@ use crate::rules::record::TokenRecord;
 use crate::words::digest::Digest;
 use crate::words::ids::TokenKey;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
-use crate::words::store_error::StoreError;
+use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// For services that had tokens before: records found by a key computed from the old token's stored hash. Opt-in.
 pub trait ImportStore: Send + Sync {
@@ -18,6 +18,10 @@ pub trait ImportStore: Send + Sync {
     /// in whichever project, or its own key does, before the call or earlier in the batch. A look-up key decides before the
     /// own one, and the first before the others. What exists is left as it is, and keeps no other row out. All look-up keys
     /// are decided in the same operation, so that two nodes that mint with different keys do not import one token twice.
+    ///
+    /// # Errors
+    /// Returns [`StoreErrorKind::Other`], and imports nothing, if a record is bound to another token
+    /// ([`ImportRow::ensure_unbound`]).
     fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportRowOutcome>, StoreError>> + Send;
 
     /// Finds an imported record, dead or alive. Once it is purged, its look-up key is free.
@@ -44,11 +48,34 @@ impl ImportRow {
         Self { record, import_key, other_keys: Vec::new() }
     }
 
+    /// Refuses a batch that has a record which is bound to another token: such a token is issued and never imported. A
+    /// store calls it before it writes.
+    ///
+    /// # Errors
+    /// Returns [`StoreErrorKind::Other`] if a record of the batch is bound.
+    pub fn ensure_unbound(batch: &[Self]) -> Result<(), StoreError> {
+        if batch.iter().any(|row| row.record.bound_to().is_some()) {
+            return Err(StoreError::with_source(StoreErrorKind::Other, BoundRecord));
+        }
+        Ok(())
+    }
+
     /// Returns its look-up key and the others, in the order in which a store looks for them.
     pub fn keys(&self) -> impl Iterator<Item = &ImportKey> {
         core::iter::once(&self.import_key).chain(&self.other_keys)
     }
 }
+
+#[derive(Debug)]
+struct BoundRecord;
+
+impl core::fmt::Display for BoundRecord {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("a record to import is bound to another token; import it without an issuer")
+    }
+}
+
+impl core::error::Error for BoundRecord {}
 
 /// What an import did with a row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -316,6 +316,7 @@ impl StoreMaintenance for MemoryStore {
 
 impl ImportStore for MemoryStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
+        ImportRow::ensure_unbound(&batch)?;
         // One lock for the whole batch: all of it is there, or none.
         let mut rows = self.write();
         Ok(batch.into_iter().map(|row| import(&mut rows, row)).collect())

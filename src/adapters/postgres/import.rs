@@ -21,6 +21,7 @@ const IMPORTS: &str = "";
 
 impl ImportStore for PostgresStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
+        ImportRow::ensure_unbound(&batch)?;
         let mut outcomes = Vec::with_capacity(batch.len());
         // With the turn, so that two batches with the same rows do not wait for each other.
         let mut transaction = in_time(self.begin_turn(IMPORTS)).await?;

@@ -14,6 +14,7 @@ use crate::words::store_error::StoreError;
 
 impl ImportStore for SqliteStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
+        ImportRow::ensure_unbound(&batch)?;
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut writing = self.begin().await?;
         for row in &batch {

@@ -255,6 +255,7 @@ faults! {
     RaceOfClaims => one_claim_of_a_notice_wins,
 
     ImportTrimsMetadata => import_keeps_every_column,
+    ImportTakesBoundRecords => import_takes_no_bound_record,
     FindImportedHidesLapsed => find_imported_answers_dead_rows,
     FindImportedReadsHalfTheKey => find_imported_answers_none_for_the_absent,
     ImportStopsAtWhatExists => import_answers_each_row_in_order,

@@ -1100,6 +1100,9 @@ impl BrokenStore {
 
 impl ImportStore for BrokenStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Answer<Vec<ImportRowOutcome>> {
+        if !self.is(ImportTakesBoundRecords) {
+            ImportRow::ensure_unbound(&batch)?;
+        }
         let before: Vec<Option<TokenKey>> = batch.iter().map(|row| self.knows(&self.rows(), row)).collect();
         self.pause(RaceOfImports).await;
         self.pause(RaceOfImportKeys).await;

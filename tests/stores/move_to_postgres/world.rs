@@ -105,12 +105,18 @@ impl World {
             record.grace_until = Some(second.created_at);
             record.notice_lead = Some(NoticeLead::WEEK);
             record.notice_lease_until = Some(second.created_at);
-            record.issuer = Some(Issuer { id: first.id, bound: true });
+            record.issuer = Some(Issuer { id: first.id, bound: false });
             record.import_scheme = Some(ImportScheme::new("blake3", "l=32", b"salt").unwrap());
         });
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
         self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
+        // An import takes no bound record, so the column is set beside the store.
+        let mut connection = SqliteStore::connect_options(self.file()).connect().await.unwrap();
+        sqlx::raw_sql("UPDATE keyfob_tokens SET bound = 1 WHERE issuer IS NOT NULL")
+            .execute(&mut connection)
+            .await
+            .unwrap();
         let client = ClientText::of_header(b"git");
         let from = UsedFrom { address: Some("10.0.0.1".parse().unwrap()), client };
         self.store.touch_many(&[LastUse { key, used_at: second.created_at, from: Some(from) }]).await.unwrap();
