@@ -19,6 +19,10 @@ use super::held::Held;
 /// [patience](Self::with_patience). Only records are kept, never tokens, so that each use still
 /// proves its secret. What is judged to be changed is always asked of the store.
 ///
+/// The revocation of tokens below an issuer that has ended
+/// ([`revoke_issued_by`](crate::TokenStore::revoke_issued_by)) empties no cache. If that issuer ended by
+/// time and the clock is set back afterwards, a verification may accept such a token until the bound.
+///
 /// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
 pub struct Cached<S> {
     pub(super) store: S,

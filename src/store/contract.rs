@@ -168,6 +168,9 @@ pub trait TokenStore: Send + Sync {
     /// It is called after the issuer has ended, so that no verification passes these tokens any more, and writes that down. So
     /// no cache and no standby needs to be told of it, and none is: the end of a token with thousands below it must not empty
     /// the caches of its project. It need not exclude anything either; a token that is issued meanwhile may be left.
+    ///
+    /// If the issuer ended by time and a clock is set back to before that, a cache may return these tokens as they were
+    /// before, for as long as its bound. A revoked issuer has no such exception.
     fn revoke_issued_by(
         &self,
         project: &ProjectId,
