@@ -100,20 +100,26 @@ pub mod guide {
     #[cfg(docsrs)]
     use crate::store::{cache::*, postgres::*, redis::*, sqlite::*};
 
-    #[doc = include_str!("lifecycle.md")]
+    #[doc = include_str!("guide/lifecycle.md")]
     pub mod lifecycle {}
 
-    #[doc = include_str!("operations.md")]
+    #[doc = include_str!("guide/operations.md")]
     /// # Figures: what a verification costs
-    #[doc = include_str!("operations/cost.md")]
+    #[doc = include_str!("guide/operations/cost.md")]
     ///
-    #[doc = include_str!("operations/cost.svg")]
+    #[doc = include_str!("guide/operations/cost.svg")]
     ///
     /// # Figures: how the cost grows
-    #[doc = include_str!("operations/growth.md")]
+    #[doc = include_str!("guide/operations/growth.md")]
     ///
-    #[doc = include_str!("operations/growth.svg")]
+    #[doc = include_str!("guide/operations/growth.svg")]
     pub mod operations {}
+
+    #[doc = include_str!("guide/design.md")]
+    pub mod design {}
+
+    #[doc = include_str!("guide/threat_model.md")]
+    pub mod threat_model {}
 }
 
 pub mod import {

@@ -97,7 +97,7 @@ fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> String)
     if tables.is_empty() {
         return;
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/operations");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/operations");
     fs::create_dir_all(&folder).unwrap();
     let most = if most == u64::MAX { String::new() } else { format!(" --most {most}") };
     let command = format!("cargo bench --bench stores --all-features -- {half} --write{most}");
