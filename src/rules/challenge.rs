@@ -1,31 +1,32 @@
-//! What to answer, as RFC 6750 section 3 has it.
+//! The responses to rejected tokens, as RFC 6750 section 3 defines them.
 
 use super::scope::Scope;
 use crate::words::credential::HeaderError;
 use crate::words::rejection::Rejection;
 
-/// What the outside is told of a refusal: a status, a `WWW-Authenticate` value, and words for a problem document (RFC 9457).
+/// The response to a request whose token was rejected or could not be checked: a status, a
+/// `WWW-Authenticate` value, and text for a problem document (RFC 9457).
 ///
-/// Whoever has not proved to hold the token learns only that it is not valid. Who has, learns what ended it.
+/// A caller that has not proved to hold the token learns only that it is not valid. A caller that
+/// has proved it learns why the token was rejected.
 ///
-/// | refusal | status | error |
+/// | cause | status | error |
 /// |---|---|---|
 /// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 asks |
 /// | more than one credential, unreadable header | 400 | `invalid_request` |
 /// | malformed, forged, unknown | 401 | `invalid_token` |
-/// | revoked, expired, rotated, disabled, pending, not yet valid, outside policy, owner suspended | 401 | `invalid_token` |
+/// | revoked, rotated, lapsed, expired, disabled, pending, not yet valid, issuer ended, outside policy, owner suspended | 401 | `invalid_token` |
 /// | another project, address or scope, owner outside the project | 403 | `insufficient_scope` |
-/// | the store or the question for the owner failed | 503 | none |
+/// | the store or the owner hook failed | 503 | none |
 ///
 /// ```
 /// use keyfob::{Challenge, Rejection};
 ///
 /// let challenge = Challenge::from(Rejection::Expired);
 /// assert_eq!(challenge.status(), 401);
-/// assert_eq!(
-///     challenge.www_authenticate("acme").unwrap(),
-///     r#"Bearer realm="acme", error="invalid_token", error_description="the token has expired""#
-/// );
+/// let value = challenge.www_authenticate("acme").unwrap();
+/// assert!(value.starts_with(r#"Bearer realm="acme", error="invalid_token", "#));
+/// assert!(value.ends_with(r#"error_description="the token has expired""#));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenge {
@@ -36,7 +37,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The store, or what else the check depends on, failed: neither a pass nor a rejection.
+    /// The response if the store, or anything else that the verification needs, failed. The token
+    /// was neither accepted nor rejected.
     pub const UNAVAILABLE: Self = Self {
         status: 503,
         error: None,
@@ -44,53 +46,56 @@ impl Challenge {
         description: "the token cannot be checked at the moment",
     };
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The error code of RFC 6750 section 3.1.
+    /// Returns the error code of RFC 6750 section 3.1, if the response has one.
     pub const fn error(&self) -> Option<&'static str> {
         self.error
     }
 
-    /// A stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project` and so on.
+    /// Returns a stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project`
+    /// and so on.
     pub const fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub const fn description(&self) -> &'static str {
         self.description
     }
 
-    /// The value of `WWW-Authenticate`; `None` where the status is none that carries one (503). Of `realm`, only
-    /// printable ASCII is used.
+    /// Returns the value of `WWW-Authenticate`. Returns `None` if the status is 503, which needs no
+    /// such header. Characters of `realm` outside printable ASCII are left out.
     pub fn www_authenticate(&self, realm: &str) -> Option<String> {
         self.www_authenticate_with_scopes(realm, &[])
     }
 
-    /// The same, naming the scopes that the request needs if the status is 401, or if a scope is what the token lacks.
+    /// Returns the value of `WWW-Authenticate` with the scopes that the request needs. It names
+    /// them if the status is 401, or if the token lacks one of them. Otherwise it is the value of
+    /// [`www_authenticate`](Self::www_authenticate).
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
         self.www_authenticate_for(realm, scopes, None)
     }
 
-    /// The same, naming also the address of the resource's metadata (RFC 9728 section 5.1) if the status is 401 or 403. Of
-    /// the address, only printable ASCII is used.
+    /// Returns the value of `WWW-Authenticate` with the scopes that the request needs and the
+    /// address of the resource's metadata (RFC 9728 section 5.1). The metadata is named if the
+    /// status is 401 or 403, the scopes as in
+    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes). Characters of the
+    /// address outside printable ASCII are left out.
     ///
     /// ```
     /// use keyfob::{Challenge, Scope, error::HeaderError};
     ///
     /// let scopes = [Scope::new("repo:read")?];
     /// let metadata = "https://acme.example/.well-known/oauth-protected-resource";
-    /// let challenge = Challenge::from(HeaderError::Missing).www_authenticate_for("acme", &scopes, Some(metadata));
-    /// assert_eq!(
-    ///     challenge.as_deref(),
-    ///     Some(
-    ///         "Bearer realm=\"acme\", scope=\"repo:read\", \
-    ///          resource_metadata=\"https://acme.example/.well-known/oauth-protected-resource\""
-    ///     )
-    /// );
+    /// let value = Challenge::from(HeaderError::Missing)
+    ///     .www_authenticate_for("acme", &scopes, Some(metadata))
+    ///     .expect("the status is 401");
+    /// let named = format!(r#"scope="repo:read", resource_metadata="{metadata}""#);
+    /// assert_eq!(value, format!(r#"Bearer realm="acme", {named}"#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn www_authenticate_for(
@@ -119,7 +124,7 @@ impl Challenge {
     }
 }
 
-/// Appends what is printable ASCII of a text as a quoted string (RFC 9110 section 5.6.4).
+/// Appends the printable ASCII characters of a text as a quoted string (RFC 9110 section 5.6.4).
 fn push_quoted(value: &mut String, text: &str) {
     value.push('"');
     for character in text.chars().filter(|c| matches!(c, ' '..='~')) {
