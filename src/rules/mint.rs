@@ -1,4 +1,4 @@
-//! Making a token.
+//! The function that issues a token without a store.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -19,29 +19,33 @@ use crate::words::secret::PlaintextToken;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// A token just made: the text to show once, and the record to store.
+/// A token that was just issued: the text to show once, and the record to store.
 #[derive(Debug)]
 pub struct Issued<R = TokenRecord> {
-    /// The token in clear, to be shown once.
+    /// The text of the token. Show it once, and do not store it.
     pub token: PlaintextToken,
-    /// What to store of it.
+    /// The record to store.
     pub record: R,
 }
 
-/// Makes a token with the operating system's generator. **Nothing is stored**: insert the record, in a transaction
-/// of your own if you like, before you show the token.
+/// Creates a token with random numbers from the operating system. **It stores nothing**: insert the
+/// record before you show the token. You can do so in a transaction of your own.
 ///
 /// # Errors
-/// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) or [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the
-/// policy or the issuing token does not allow it, and [`ErrorKind::Rng`](crate::ErrorKind::Rng) if there is no randomness.
+/// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the token.
+/// Returns [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the token exceeds what
+/// its issuing token may do. Returns [`ErrorKind::Rng`](crate::ErrorKind::Rng) if the random number
+/// generator fails.
 ///
 /// ```
 /// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix};
 /// use keyfob::{ProjectId, SystemClock, mint};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
-/// let new = NewToken::new(ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("VS Code integration")?);
-/// let issued = mint(&keyring, &Policy::default(), new, &Actor::new("ada")?, SystemClock.now())?;
+/// let (project, owner) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+/// let new = NewToken::new(project, owner, Name::new("VS Code integration")?);
+/// let (actor, now) = (Actor::new("ada")?, SystemClock.now());
+/// let issued = mint(&keyring, &Policy::default(), new, &actor, now)?;
 /// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -49,10 +53,11 @@ pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, no
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
 
-/// As [`mint`], with a generator of the host's own, which must be cryptographically secure.
+/// Creates a token as [`mint`] does, with a generator of your own. The generator must be
+/// cryptographically secure.
 ///
 /// # Errors
-/// As of [`mint`].
+/// Returns the errors of [`mint`].
 pub fn mint_with<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     keyring: &Keyring,
@@ -100,7 +105,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         not_before: new.not_before,
         expires_at,
         request_id: new.request_id,
-        // A token for three days is not announced to end in thirty.
+        // // A token that lives for three days needs no notice of its end in thirty.
         notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
@@ -188,7 +193,7 @@ mod tests {
         assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
     }
 
-    /// A token of bob in 10.0.0.0/8, for ten days.
+    /// Returns the delegation of a token of bob for 10.0.0.0/8, which lives for ten days.
     fn delegation() -> Delegation {
         let issuer = TokenRecord {
             owner: "bob".parse().unwrap(),
