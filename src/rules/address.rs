@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_block() {
+    fn a_block_contains_both_of_its_ends_and_nothing_beyond() {
         assert!(allow("10.0.0.0/8", "10.0.0.0") && allow("10.0.0.0/8", "10.255.255.255"));
         assert!(!allow("10.0.0.0/8", "9.255.255.255") && !allow("10.0.0.0/8", "11.0.0.0"));
         assert!(allow("2001:db8::/33", "2001:db8:7fff::") && !allow("2001:db8::/33", "2001:db8:8000::"));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_mapped_in_ipv6_is_ipv4() {
+    fn an_ipv4_address_mapped_in_ipv6_counts_as_ipv4() {
         assert!(allow("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(allow("::ffff:10.0.0.0/104", "10.1.2.3"));
         assert_eq!(ranges("::ffff:10.0.0.0/104").as_str(), "10.0.0.0/8");
@@ -199,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn no_block_allows_all_and_an_unknown_address_is_in_none() {
+    fn an_empty_list_allows_any_address_and_no_block_an_unknown_one() {
         assert!(ranges("").allow(None));
         assert!(!ranges("0.0.0.0/0 ::/0").allow(None));
     }
 
     #[test]
-    fn what_is_no_block() {
+    fn an_invalid_block_is_refused() {
         let flaw = |text: &str| AddressRanges::new(text).unwrap_err().kind();
         for text in ["10.0.0", "10.0.0.0/", "10.0.0.0/+8", "example.org", "10.0.0.0/8/8", "/8"] {
             assert_eq!(flaw(text), InvalidKind::Shape, "{text}");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_stays_within_its_parent() {
+    fn a_list_covers_only_lists_within_it() {
         assert!(ranges("10.0.0.0/8").covers(&ranges("10.1.0.0/16, 10.2.0.0/16")));
         assert!(ranges("").covers(&ranges("10.0.0.0/8")));
         assert!(!ranges("10.0.0.0/8").covers(&ranges("")));

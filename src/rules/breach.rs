@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_breach_has_words_of_its_own() {
+    fn each_breach_has_its_own_message() {
         let refusals: BTreeSet<_> = PolicyBreach::ALL.iter().map(|breach| breach.refusal()).collect();
         assert_eq!(refusals.len(), PolicyBreach::ALL.len());
         for (breach, refusal) in [

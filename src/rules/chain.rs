@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_asks_for_each_issuer_until_one_is_bound_to_none() {
+    fn a_chain_names_each_issuer_up_to_the_first_unbound_one() {
         let mut chain = Chain::from(Some(bound('1', '2')));
         let mut asked = Vec::new();
         for next in [bound('2', '3'), bound('3', '4'), Arc::new(TokenRecord { id: id('4'), ..record() })] {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_without_an_end_stops_at_the_most() {
+    fn an_endless_chain_stops_at_four_issuers() {
         let mut chain = Chain::from(Some(bound('1', '1')));
         let mut added = 0;
         while chain.next_issuer().is_some() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_independent_token_asks_for_none() {
+    fn an_independent_token_has_no_next_issuer() {
         let issuer = Some(Issuer { id: id('2'), bound: false });
         let independent = TokenRecord { issuer, ..record() };
         assert_eq!(Chain::from(Some(Arc::new(independent.clone()))).next_issuer(), None);

@@ -40,7 +40,7 @@ mod tests {
     use crate::rules::sample::{at, disabled, revoked};
 
     #[test]
-    fn a_live_token_has_ended_with_its_issuer() {
+    fn a_live_token_is_shown_as_ended_if_its_issuer_does_not_work() {
         let policy = Policy::default();
         let status = |records: Vec<TokenRecord>| chain(records).status(&policy, at(-1));
         assert_eq!(status(vec![]), None);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_on_disuse_ends_no_issuer() {
+    fn the_limit_on_disuse_is_not_applied_to_issuers() {
         let policy = Policy::default().with_max_unused(crate::rules::sample::MS);
         assert_eq!(chain([bound(), issuer()]).status(&policy, at(-1)), Some(Status::Active));
     }

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_proof_all_answers_are_one() {
+    fn before_proof_all_challenges_are_the_same() {
         let invalid = Challenge::from(Rejection::Unknown);
         for rejection in [
             Rejection::Length,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn after_proof_each_has_its_own_words() {
+    fn after_proof_each_rejection_has_its_own_reason() {
         let mut reasons = std::collections::BTreeSet::new();
         for (rejection, status) in [
             (Rejection::Revoked, 401),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anonymous_request_is_told_no_error() {
+    fn a_challenge_for_missing_credentials_has_no_error() {
         let challenge = Challenge::from(HeaderError::Missing);
         assert_eq!(challenge.status(), 401);
         assert_eq!(challenge.www_authenticate("a\"b\\c\nd").unwrap(), r#"Bearer realm="a\"b\\cd""#);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_scope_is_named() {
+    fn a_missing_scope_is_named() {
         let scopes = [Scope::new("repo:read").unwrap(), Scope::new("user").unwrap()];
         let named = |rejection| Challenge::from(rejection).www_authenticate_with_scopes("acme", &scopes).unwrap();
         assert!(named(Rejection::Scope).ends_with(r#", scope="repo:read user""#));
@@ -288,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_store_challenges_nobody() {
+    fn a_failed_store_sends_no_challenge() {
         assert_eq!(Challenge::UNAVAILABLE.status(), 503);
         assert_eq!(Challenge::UNAVAILABLE.www_authenticate("acme"), None);
     }
 
     #[test]
-    fn of_a_realm_only_printable_ascii_is_used() {
+    fn a_realm_is_reduced_to_printable_ascii() {
         let realm = |text: &str| Challenge::from(HeaderError::Missing).www_authenticate(text).unwrap();
         assert_eq!(realm(" ~"), r#"Bearer realm=" ~""#);
         assert_eq!(realm("\u{1f}\u{7f}é"), r#"Bearer realm="""#);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_scope_is_insufficient_and_an_ended_token_invalid() {
+    fn a_missing_scope_is_insufficient_and_an_ended_token_invalid() {
         let scope = Challenge::from(Rejection::Scope);
         assert_eq!(
             (scope.status(), scope.error(), scope.reason()),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_use_moves_forwards_only() {
+    fn the_last_use_never_moves_backwards() {
         let mut record = record();
         for (time, moves, last) in [(5, true, 5), (4, false, 5), (5, false, 5), (6, true, 6)] {
             let from = (time != 6).then(|| UsedFrom { client: ClientText::of_header(b"git"), address: None });
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_untouched_successor_of_the_same_request_is_repeated() {
+    fn only_an_unchanged_successor_of_the_same_request_is_repeated() {
         let request = |text: &str| Some(text.parse::<crate::words::text::RequestId>().unwrap());
         let first = TokenRecord { confirm_by: Some(at(9)), request_id: request("one"), ..record() };
         let second = TokenRecord { id: id('2'), ..first.clone() };
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_token_is_revoked_when_and_by_whom_its_successor_was_made() {
+    fn a_superseded_token_is_revoked_at_the_time_and_by_the_creator_of_its_successor() {
         let successor = TokenRecord { created_by: "bob".parse().unwrap(), created_at: at(3), ..record() };
         let revocation = Revocation::superseded_by(&successor);
         assert_eq!((revocation.at, revocation.by.as_str()), (at(3), "bob"));

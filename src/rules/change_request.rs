@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_may_be_left_takes_every_change() {
+    fn a_token_that_is_live_but_not_active_can_be_changed() {
         for live in [
             TokenRecord { disabled: disabled(), ..record() },
             TokenRecord { confirm_by: Some(at(1)), ..record() },
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_no_change() {
+    fn a_request_without_effect_is_no_change() {
         let record = record();
         assert_eq!(judged(&record, ChangeRequest::Rename(record.name.clone())), Ok(None));
         assert_eq!(judged(&record, ChangeRequest::Enable), Ok(None));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_becomes_the_change_that_fulfils_it() {
+    fn a_request_becomes_the_change_that_fulfils_it() {
         let on = Disabled { at: at(0), by: ada() };
         assert_eq!(judged(&record(), ChangeRequest::Disable), Ok(Some(Change::Disable(on))));
         let off = TokenRecord { disabled: disabled(), ..record() };
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grace_is_ended_while_it_runs() {
+    fn a_grace_period_can_be_ended_while_it_runs() {
         assert_eq!(judged(&record(), ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));
         let until = |time| TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(time)), ..record() };
         assert_eq!(judged(&until(1), ChangeRequest::EndGrace), Ok(Some(Change::EndGrace(at(0)))));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrower_expiry_lies_ahead() {
+    fn a_narrower_expiry_must_be_after_now() {
         let ends = |time| narrowed(&record(), Narrowing { expires_at: Some(at(time)), ..Narrowing::default() });
         assert_eq!(ends(-1), Err(ErrorKind::Ended(Status::Expired)));
         assert_eq!(ends(0), Err(ErrorKind::Ended(Status::Expired)));

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_lacks_is_found_in_the_order_of_the_checks() {
+    fn missing_access_is_reported_in_the_order_of_the_checks() {
         let scopes = [Scope::new("admin").unwrap()];
         let record = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
         let access = Access::to(&"146".parse().unwrap(), &scopes);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scope_is_needed() {
+    fn every_scope_of_the_access_is_required() {
         let (user, admin) = (Scope::new("user").unwrap(), Scope::new("admin").unwrap());
         for scopes in [[user.clone(), admin.clone()], [admin, user]] {
             assert_eq!(limited(&record(), OwnerState::Active, &Access::to(&project(), &scopes)), [Rejection::Scope]);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_tells_of_the_token_and_how_old_its_record_was() {
+    fn a_proof_has_the_data_of_the_token_and_the_age_of_its_record() {
         // // No value compared below is a default.
         let record = TokenRecord {
             kind: TokenKind::Service,

@@ -275,7 +275,7 @@ mod tests {
     use crate::rules::scope::ScopeSet;
 
     #[test]
-    fn it_speaks_for_its_token() {
+    fn a_delegation_has_the_data_of_its_token() {
         let by = delegation(issuer());
         assert_eq!(by.actor().as_str(), format!("token acme_pat_145_{}", id('1')));
         assert_eq!((by.owner().as_str(), by.project().as_str(), by.key()), ("ada", "145", issuer().key()));
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_judged_again_by_the_records_that_are_stored_now() {
+    fn a_delegation_is_renewed_by_the_records_that_are_stored_now() {
         let policy = Policy::default().with_max_unused(MS);
         let renewed_of = |records: Vec<TokenRecord>| {
             let by = delegation_of(records.first().cloned().map(|first| TokenRecord { version: 1, ..first }));

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_a_sentence() {
+    fn each_kind_has_a_message() {
         for (kind, sentence) in [
             (ErrorKind::Policy(PolicyBreach::TooLong), "the token would live too long"),
             (ErrorKind::Limit, "the limit of live tokens is reached; revoke one first"),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_become_kinds() {
+    fn each_cause_becomes_a_kind() {
         let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
         assert_eq!(Error::from(invalid).kind(), ErrorKind::Invalid(invalid));
         assert_eq!(text(invalid), invalid.to_string());
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_named_in_whole_days_if_it_is_some() {
+    fn a_bound_of_whole_days_is_shown_in_days() {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let bound = |breach, bound| {
             let error = Error::beyond(breach, bound);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_wrong_text_only_the_fault_is_known() {
+    fn for_a_wrong_text_only_its_fault_is_reported() {
         let found = Explanation::of_text(Rejection::Checksum);
         assert_eq!((&found.fails[..], found.breach, &found.view), (&[Rejection::Checksum][..], None, &None));
         assert_eq!(found.to_string(), format!("fails {}", Rejection::Checksum));

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_refused() {
+    fn a_scheme_out_of_bounds_is_refused() {
         let kind = |algorithm: &str, parameters: &str, salt: usize| {
             ImportScheme::new(algorithm, parameters, &vec![0; salt]).map(drop).map_err(|invalid| invalid.kind())
         };

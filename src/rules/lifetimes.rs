@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_30_days_of_at_most_366() {
+    fn the_default_lifetime_is_30_days_and_the_longest_366() {
         let lifetimes = Lifetimes::default();
         assert_eq!((lifetimes.default, lifetimes.min, lifetimes.max), (30 * DAY, Duration::ZERO, 366 * DAY));
         assert!(!lifetimes.never_expiring);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_outside_the_bounds_gives_way() {
+    fn a_default_outside_the_bounds_is_replaced_by_the_nearer_bound() {
         let lifetimes = Lifetimes { default: DAY, min: 2 * DAY, ..Lifetimes::default() };
         assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
         let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_text() {
+    fn a_minted_text_parses_and_matches_its_record() {
         let keyring = keyring();
         let issued = mint(&keyring, &Policy::default(), new(), &ada(), at(0)).unwrap();
         let presented = PresentedToken::parse(issued.token.expose_secret(), &keyring).unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_begins_before_it_ends() {
+    fn a_token_must_begin_before_it_ends() {
         let starts = |millis| minted(new().with_lifetime(Lifetime::Until(at(10))).with_not_before(at(millis)));
         assert!(starts(9).is_ok());
         assert_eq!(starts(10), breach(PolicyBreach::NoLifetime));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_time_to_confirm_a_token() {
+    fn the_time_to_confirm_a_token_must_not_be_zero() {
         let within = |time| minted(new().with_confirm_within(time));
         assert_eq!(within(Duration::ZERO), breach(PolicyBreach::NoLifetime));
         assert_eq!(within(MS).unwrap().confirm_by, Some(at(1)));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_is_taken_from_the_issuing_token() {
+    fn fields_left_open_are_taken_from_the_issuing_token() {
         let by = delegation();
         let record = minted(new().within(&by)).unwrap();
         assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Agent, "10.0.0.0/8"));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_asks_for_nothing_beyond_its_issuer() {
+    fn a_token_beyond_its_issuer_is_refused() {
         let by = delegation();
         let outside = |new: NewToken| {
             minted(new.within(&by)).map_err(|kind| match kind {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_expires() {
+    fn a_bound_token_must_expire() {
         let lifetimes = Lifetimes { never_expiring: true, ..Lifetimes::AGENT };
         let policy = Policy::default().with_lifetimes(TokenKind::Agent, lifetimes);
         let endless = TokenRecord { expires_at: None, scopes: ScopeSet::new("tokens:manage").unwrap(), ..record() };

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_issuing_token_nothing_is_bounded() {
+    fn without_an_issuing_token_open_fields_stay_open() {
         let open = bounded(new()).unwrap();
         assert_eq!((open.kind, open.lifetime), (None, Lifetime::Default));
     }

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn disuse_counts_from_the_latest_of_creation_first_time_and_last_use() {
+    fn disuse_counts_from_the_latest_of_creation_not_before_and_last_use() {
         for (created, not_before, last_used, counted) in
             [(3, Some(1), Some(2), 3), (1, Some(3), Some(2), 3), (1, Some(2), Some(3), 3), (1, None, None, 1)]
         {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn later_uses_are_asked_for_only_if_the_token_looks_unused() {
+    fn later_uses_are_read_only_if_the_token_looks_unused() {
         let record = used(0, None, None);
         let asked = |policy: &Policy, record: &TokenRecord, now: Timestamp| {
             let mut asked = false;

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_outside_has_words_of_its_own() {
+    fn each_way_outside_has_its_own_message() {
         let all = [
             (OutsideIssuer::Project, "project"),
             (OutsideIssuer::Owner, "owner"),

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_rejected_for_what_its_owner_is() {
+    fn a_token_is_rejected_for_the_state_of_its_owner() {
         assert_eq!(OwnerState::Active.rejection(), None);
         assert_eq!(OwnerState::Suspended.rejection(), Some(Rejection::OwnerSuspended));
         assert_eq!(OwnerState::OutsideProject.rejection(), Some(Rejection::OwnerOutsideProject));

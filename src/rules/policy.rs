@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_at_each_bound() {
+    fn a_lifetime_is_allowed_up_to_each_bound() {
         let policy = Policy::default();
         let too_long = refused(PolicyBreach::TooLong, Some(366 * DAY));
         let none = refused(PolicyBreach::NoLifetime, None);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn now_plus_lifetime_past_the_end_of_time() {
+    fn an_expiry_after_the_year_9999_is_refused() {
         let policy = Policy::default().with_max_lifetime(Duration::MAX);
         for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
             let expiry = policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX);
@@ -333,7 +333,7 @@ mod tests {
 
     #[cfg(feature = "serde")]
     #[test]
-    fn as_a_configuration_file_writes_it() {
+    fn a_policy_is_read_from_a_configuration_file() {
         let text = r#"{"human": {"max_seconds": 7776000, "never_expiring": true}, "max_unused_seconds": 864000}"#;
         let policy: Policy = serde_json::from_str(text).unwrap();
         let human = Lifetimes { max: 90 * DAY, never_expiring: true, ..Lifetimes::default() };

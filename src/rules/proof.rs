@@ -209,7 +209,7 @@ mod tests {
     /// A doc test could not name these types, because they are private to the crate. This test
     /// compiles only as long as the stages cannot be skipped.
     #[test]
-    fn only_what_is_live_is_permitted() {
+    fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;
         let live = |proven: Proven, policy: &Policy, now| proven.live(policy, now, |_| LaterUses::default());
         let permit: Permit = Live::permit;

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_expiry_has_such_a_successor_only_if_that_is_allowed() {
+    fn a_token_without_expiry_has_a_successor_without_expiry_only_if_allowed() {
         let never = TokenRecord { expires_at: None, ..record() };
         let policy = Policy::default().with_default_lifetime(3 * DAY);
         assert_eq!(lifetime(&policy, &never, Rotation::with_grace(DAY)), Some(3 * DAY));

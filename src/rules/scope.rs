@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_characters_of_rfc_6749() {
+    fn a_scope_has_only_the_characters_of_rfc_6749() {
         for byte in 0..=127u8 {
             let allowed = matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             let text = char::from(byte).to_string();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_and_wildcard_grants() {
+    fn scopes_are_granted_by_name_and_by_wildcard() {
         let allows = |granted, needed| set(granted).allows(&Scope::new(needed).unwrap());
         assert!(allows("repo:read", "repo:read"));
         assert!(!allows("repo:read", "repo:write"));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_stays_within_its_parent() {
+    fn a_set_covers_only_sets_within_it() {
         assert!(set("repo:* user").covers(&set("repo:read user")));
         assert!(set("repo:*").covers(&set("repo:issues:*")));
         assert!(set("repo:*").covers(&set("")));

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_judged_before_states_that_may_be_left() {
+    fn ends_take_precedence_over_other_states() {
         let mut record = record();
         record.not_before = Some(at(1));
         assert_eq!(record.status(at(0)), Status::NotYetValid);

@@ -119,7 +119,7 @@ mod tests {
     use crate::rules::sample::{DAY, MS, at, id};
 
     #[test]
-    fn a_new_token_is_an_agents_without_metadata_unless_more_is_allowed() {
+    fn a_new_token_is_for_an_agent_without_metadata_unless_more_is_allowed() {
         let (none, some) = (Metadata::default(), Metadata::new("{}").unwrap());
         let outside = |by: &Delegation, kind, metadata: &Metadata| {
             by.admit_new(kind, metadata, &Policy::default()).map_err(|error| error.kind())
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_issues_stays_within_it_and_all_that_it_is_bound_to() {
+    fn issued_tokens_stay_within_every_token_of_the_chain() {
         let admitted = |by: &Delegation, project: &str, owner: &str, scopes: &str, addresses: &str| {
             let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
             by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses)
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_issues_may_not_issue_unless_that_is_allowed_whichever_wildcard_grants_it() {
+    fn issued_tokens_cannot_issue_unless_allowed_even_by_a_wildcard() {
         for scopes in ["tokens:manage", "tokens:*"] {
             let by = delegation(TokenRecord { scopes: ScopeSet::new("tokens:*").unwrap(), ..issuer() });
             let admitted = |by: Delegation| {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rotates_itself_and_what_it_issued() {
+    fn a_delegation_rotates_its_own_token_and_tokens_it_issued() {
         let by = delegation(issuer());
         let own = by.clone().for_rotation_of(&issuer());
         assert_eq!(own.admit_rotation(&issuer()), Ok(()));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_makes_does_not_outlive_it_or_what_it_is_bound_to() {
+    fn issued_tokens_do_not_outlive_any_token_of_the_chain() {
         for by in [delegation(issuer()), delegation_of([bound(), issuer()])] {
             assert_eq!(by.admit_expiry(Some(at(-1))), Ok(()));
             assert_eq!(by.admit_expiry(Some(at(0))), Ok(()));
