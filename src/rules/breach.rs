@@ -34,7 +34,7 @@ impl PolicyBreach {
             Self::NoLifetime => "a token must not end before it begins",
             Self::PastEndOfTime => "a token must end before the year 10000",
             Self::GraceTooLong => "the old token would work for too long after its rotation",
-            Self::ChainTooLong => "a token that was issued by a token cannot issue tokens here",
+            Self::ChainTooLong => "the chain of issuing tokens would be longer than the policy allows",
         }
     }
 }

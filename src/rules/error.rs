@@ -169,7 +169,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::AlreadyRotated => "the token was rotated already",
             ErrorKind::PredecessorInGrace(until) => {
-                return write!(f, "the token that this one replaced works until {until}; end its grace first");
+                return write!(f, "the token that this one replaced works until {until}; end its grace period first");
             }
             ErrorKind::NotRotated => "the token was not rotated",
             ErrorKind::Wider => "a token can only be narrowed",
@@ -179,7 +179,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Rejected(_) => "the token is not valid",
             ErrorKind::Unkeyed => "the operation needs a keyring with a pepper",
-            ErrorKind::KeyMints => "the key still makes new tokens; promote another key first",
+            ErrorKind::KeyMints => "new tokens are still issued under this key; promote another key first",
             ErrorKind::KeyInUse { live } => return write!(f, "{live} live tokens still use this key"),
             ErrorKind::Rng => "the random number generator failed",
             ErrorKind::Partial => "the token store failed in some projects",
@@ -239,7 +239,7 @@ mod tests {
             (ErrorKind::OutsideIssuer(OutsideIssuer::Owner), "a token manages tokens of its own owner only"),
             (ErrorKind::Rejected(Rejection::Tag), "the token is not valid"),
             (ErrorKind::Unkeyed, "the operation needs a keyring with a pepper"),
-            (ErrorKind::KeyMints, "the key still makes new tokens; promote another key first"),
+            (ErrorKind::KeyMints, "new tokens are still issued under this key; promote another key first"),
             (ErrorKind::KeyInUse { live: 3 }, "3 live tokens still use this key"),
             (ErrorKind::Rng, "the random number generator failed"),
             (ErrorKind::Partial, "the token store failed in some projects"),
@@ -251,7 +251,10 @@ mod tests {
         }
         let until = at(0);
         let sentence = text(ErrorKind::PredecessorInGrace(until));
-        assert_eq!(sentence, format!("the token that this one replaced works until {until}; end its grace first"));
+        assert_eq!(
+            sentence,
+            format!("the token that this one replaced works until {until}; end its grace period first")
+        );
         let ended = text(ErrorKind::IssuerEnded(Rejection::Revoked));
         assert_eq!(ended, format!("the issuing token does not work any more: {}", Rejection::Revoked));
     }

@@ -35,14 +35,14 @@ impl OutsideIssuer {
         match self {
             Self::Kind => "a token cannot issue tokens of this kind",
             Self::Manage => "a token cannot issue tokens that issue tokens",
-            Self::Independent => "a token that is bound to another cannot issue tokens that are not",
+            Self::Independent => "a bound token cannot issue independent tokens",
             Self::Metadata => "a token cannot issue tokens with metadata",
             Self::NotIssued => "a token rotates only itself and tokens that it issued",
             Self::Project => "a token manages tokens of its own project only",
             Self::Owner => "a token manages tokens of its own owner only",
-            Self::Scopes => "a token cannot give scopes that it has not",
-            Self::Addresses => "a token cannot give addresses that it may not be used from",
-            Self::Expiry => "a token cannot give a lifetime beyond its own",
+            Self::Scopes => "a token cannot grant scopes that it does not have",
+            Self::Addresses => "a token cannot allow addresses that it may not be used from",
+            Self::Expiry => "a token cannot grant a lifetime beyond its own",
         }
     }
 }

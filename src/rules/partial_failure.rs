@@ -32,7 +32,7 @@ impl PartialFailure {
             ([project], _) => write!(f, "failed in project {project}")?,
             ([first, ..], _) => write!(f, "failed in {} projects, the first of them {first}", self.failed.len())?,
         }
-        write!(f, ": {error} ({} tokens were reached elsewhere; repeat the call)", self.count)
+        write!(f, ": {error} ({} tokens in other projects were revoked or deleted; repeat the call)", self.count)
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
             error.to_string()
         };
         let cause = StoreError::new(StoreErrorKind::Unavailable);
-        let end = format!(": {cause} (7 tokens were reached elsewhere; repeat the call)");
+        let end = format!(": {cause} (7 tokens in other projects were revoked or deleted; repeat the call)");
         assert_eq!(partly(&[], None), format!("cannot list the projects{end}"));
         assert_eq!(partly(&[], Some("145")), format!("cannot list the projects after 145{end}"));
         assert_eq!(partly(&["145"], Some("146")), format!("failed in project 145{end}"));
