@@ -52,8 +52,8 @@ impl FromStr for AddressRange {
     /// Parses a block, or a single address.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the address cannot be parsed, if the number of bits is not a number
-    /// or is too large, or if bits after the prefix are set (`10.0.0.1/8`).
+    /// Returns [`Invalid`] if the address cannot be parsed, if the prefix length is not a number or
+    /// is too large, or if bits after the prefix are set (`10.0.0.1/8`).
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Invalid::new(InvalidField::Address, flaw);
         let (address, bits) = match text.split_once('/') {
@@ -112,7 +112,7 @@ impl AddressRanges {
     /// # Errors
     /// Returns [`Invalid`] if a block is invalid, or if there are more than 64 different blocks.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        // // The longest block has 49 characters. 64 leave room for separators.
+        // A block has at most 49 characters. 64 for each leave room for separators.
         if text.len() > Self::MAX * 64 {
             return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
         }

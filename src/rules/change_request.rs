@@ -97,7 +97,7 @@ impl TokenRecord {
         if narrowed.status(now) == Status::Expired {
             return Err(ErrorKind::Ended(Status::Expired).into());
         }
-        // // A narrowing must not stop the token immediately, for example because it becomes too
+        // A narrowing must not stop the token immediately, for example because it becomes too
         // short. A token that is outside the policy already may still be narrowed.
         match policy.breach(&narrowed, now) {
             Some(breach) if policy.breach(self, now).is_none() => Err(breach.into()),
@@ -148,7 +148,7 @@ mod tests {
         ] {
             for wish in wishes() {
                 let expected = match (status, &wish) {
-                    // // The grace period has ended already.
+                    // The grace period has ended already.
                     (Status::Rotated, ChangeRequest::EndGrace) => Ok(None),
                     _ => Err(ErrorKind::Ended(status)),
                 };

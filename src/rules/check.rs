@@ -51,7 +51,7 @@ use crate::words::timestamp::Timestamp;
 /// # let issued = mint(&keyring, &policy, new, &Actor::new("ada")?, now)?;
 /// # let (text, row) = (issued.token.expose_secret(), Some(Arc::new(issued.record)));
 /// let token = PresentedToken::parse(text, &keyring)?;
-/// // let row = the record that your database has under token.key()
+/// let row = the record that your database has under token.key()
 /// let verified = check(&token, row.into(), &Access::to(&project, &[]), &policy, now)?;
 /// assert_eq!(verified.owner().as_str(), "ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_proof_has_the_data_of_the_token_and_the_age_of_its_record() {
-        // // No value compared below is a default.
+        // No value compared below is a default.
         let record = TokenRecord {
             kind: TokenKind::Service,
             metadata: Metadata::new("team").unwrap(),

@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(renewed(TokenRecord { expires_at: None, ..issuer() }), Err(Rejection::Policy));
         let narrowed = TokenRecord { scopes: ScopeSet::new("repo:*").unwrap(), ..issuer() };
         assert_eq!(renewed(narrowed.clone()), Err(Rejection::Scope));
-        // // The records of the token that it is bound to are judged in the same way.
+        // The records of the token that it is bound to are judged in the same way.
         assert_eq!(renewed_of(vec![bound(), issuer()]), Ok((3, true)));
         assert_eq!(renewed_of(vec![bound()]), Err(Rejection::IssuerEnded));
         assert_eq!(

@@ -51,7 +51,7 @@ impl Explanation {
         let record = proven.record();
         let breach = policy.breach_with(record, now, &later);
         let mut fails: Vec<Rejection> = proven.held().life(policy, now, later).into_iter().collect();
-        // // The issuers are judged even if the token does not work by itself.
+        // The issuers are judged even if the token does not work by itself.
         let issuers_end = proven.held().issuers_end(policy, now);
         fails.extend(issuers_end.filter(|rejection| !fails.contains(rejection)));
         if breach.is_some() && !fails.contains(&Rejection::Policy) {

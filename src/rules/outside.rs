@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(asked(&unused(), &record, at(0).saturating_add(DAY)), (true, None));
         let never = TokenRecord { expires_at: None, ..record };
         let late = at(0).saturating_add(DAY);
-        // // A later use does not help against any other breach.
+        // A later use does not help against any other breach.
         let breach = unused().breach_with(&never, late, |_| LaterUses { noted: Some(late), lag: Duration::MAX });
         assert_eq!(breach, Some(PolicyBreach::NeverExpires));
     }

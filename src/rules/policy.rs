@@ -8,7 +8,7 @@ use super::lifetimes::{Lifetime, Lifetimes};
 use super::token_kind::TokenKind;
 use crate::words::timestamp::Timestamp;
 
-/// The default of the longest grace period after a rotation.
+/// The default limit of the grace period after a rotation.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The rules for the tokens of a service: lifetimes, numbers of live tokens, disuse and issuing.
@@ -18,7 +18,7 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// - Tokens of agents live for 12 hours by default and for at most 7 days.
 /// - Every token expires. There is no limit on how long it may go unused before that.
 /// - The grace period after a rotation is at most 30 days.
-/// - An owner may have any number of live tokens. A token may have 20 live tokens bound to it.
+/// - An owner may have any number of live tokens. At most 20 live tokens may be bound to a token.
 /// - A bound token cannot issue bound tokens.
 ///
 /// The policy applies when a token is issued and again at each verification. A token outside the

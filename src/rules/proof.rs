@@ -63,7 +63,7 @@ impl Held {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            // // An unbound token ends the chain, and nothing was wrong with it.
+            // An unbound token ends the chain, and nothing was wrong with it.
             let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {
@@ -73,7 +73,7 @@ impl Held {
                 issuer.key() == key
                     && issuer.status(now) == Status::Active
                     && policy.lifetime_breach(issuer).is_none()
-                    // // Ids suffice, because the records below were found to be of the same project.
+                    // Ids suffice, because the records below were found to be of the same project.
                     && self.records().take(depth).all(|below| below.id != issuer.id)
             };
             if !records.peek().copied().is_some_and(|issuer| is_it(&issuer)) {

@@ -20,9 +20,9 @@ use crate::words::used_from::UsedFrom;
 /// whose defaults keep the meaning of older records. The record of a token that has ended stays as
 /// a tombstone until it is purged, so that an expired or revoked token differs from an unknown one.
 ///
-/// Stores change a record only as [`apply`](Self::apply), [`revoke`](Self::revoke) and
-/// [`rotate_to`](Self::rotate_to) do. Each of these raises `version` by one. Last uses and notices
-/// do not.
+/// Stores change a record in the same way as [`apply`](Self::apply), [`revoke`](Self::revoke) and
+/// [`rotate_to`](Self::rotate_to). Each of these raises `version` by one. Recording a last use or a
+/// notice does not.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -55,7 +55,7 @@ pub struct TokenRecord {
     /// The revocation, if the token is revoked. Once set, it is never cleared or changed.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revoked: Option<Revocation>,
-    /// The time and actor of the disabling, set while the token is disabled.
+    /// The time and actor of the disabling. `None` if the token is not disabled.
     #[cfg_attr(feature = "serde", serde(default))]
     pub disabled: Option<Disabled>,
     /// The client addresses that the token may be used from.
@@ -105,10 +105,10 @@ pub struct TokenRecord {
     /// The number of such leases so far.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_leases: u64,
-    /// How to compute the old hash of an imported token, unless that is a plain SHA-2.
+    /// The way to compute the old hash of an imported token, unless it is a plain SHA-2.
     #[cfg_attr(feature = "serde", serde(default))]
     pub import_scheme: Option<ImportScheme>,
-    /// The number of changes that a rule reads: from 1 to [`MAX_VERSION`](Self::MAX_VERSION).
+    /// The version, at first 1. It counts changes, up to [`MAX_VERSION`](Self::MAX_VERSION).
     #[cfg_attr(feature = "serde", serde(default = "first_version", deserialize_with = "version"))]
     pub version: u64,
 }

@@ -110,7 +110,7 @@ pub fn rotate(
     let Rotation { grace, lifetime, retry, delegation } = rotation;
     let delegation = delegation.map(|delegation| delegation.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
-        // // This may be a repeat. The store checks whether the successor belongs to the same
+        // This may be a repeat. The store checks whether the successor belongs to the same
         // request and is not confirmed.
         (Some(_), Some(_), None) => {}
         (Some(_), Some(_), Some(status)) => return Err(inactive(status)),

@@ -51,7 +51,7 @@ text_type!(Scope);
 /// assert!(!granted.allows(&Scope::new("repository")?));
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// // Kept as one text in the form of RFC 6749, so that a set costs one allocation and one column.
+// Kept as one text in the form of RFC 6749, so that a set costs one allocation and one column.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct ScopeSet(Box<str>);
 

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(admitted(&by, "145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
         assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "from anywhere");
         assert_eq!(admitted(&by, "145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
-        // // The issuer was narrowed afterwards.
+        // The issuer was narrowed afterwards.
         let above = TokenRecord {
             scopes: ScopeSet::new("repo:read tokens:manage").unwrap(),
             addresses: AddressRanges::new("10.1.2.0/24").unwrap(),
@@ -209,7 +209,7 @@ mod tests {
             let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
             assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
         }
-        // // `created_by` is no proof, because a host may name any actor as the creator.
+        // `created_by` is no proof, because a host may name any actor as the creator.
         let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
         assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
         let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
