@@ -81,8 +81,7 @@ impl Chain {
         self.record.as_ref()
     }
 
-    /// Returns the records that were added of the tokens that this token is bound to, nearest
-    /// first.
+    /// Returns the records of the issuers that were added, nearest first.
     pub fn issuers(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
         self.issuers.iter()
     }

@@ -12,7 +12,7 @@ use crate::words::rejection::Rejection;
 ///
 /// | cause | status | error |
 /// |---|---|---|
-/// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 asks |
+/// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 advises |
 /// | more than one credential, unreadable header | 400 | `invalid_request` |
 /// | malformed, forged, unknown | 401 | `invalid_token` |
 /// | revoked, rotated, lapsed, expired, disabled, pending, not yet valid, issuer ended, outside policy, owner suspended | 401 | `invalid_token` |
@@ -67,24 +67,25 @@ impl Challenge {
         self.description
     }
 
-    /// Returns the value of `WWW-Authenticate`. Returns `None` if the status is 503, which needs no
-    /// such header. Characters of `realm` outside printable ASCII are left out.
+    /// Returns the value of `WWW-Authenticate`, or `None` if the status is 503, which needs no such
+    /// header. Characters of `realm` outside printable ASCII are left out.
     pub fn www_authenticate(&self, realm: &str) -> Option<String> {
         self.www_authenticate_with_scopes(realm, &[])
     }
 
-    /// Returns the value of `WWW-Authenticate` with the scopes that the request needs. It names
-    /// them if the status is 401, or if the token lacks one of them. Otherwise it is the value of
-    /// [`www_authenticate`](Self::www_authenticate).
+    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes. It names the
+    /// scopes if the status is 401, or if the token lacks one of them. Otherwise it is the same as
+    /// from [`www_authenticate`](Self::www_authenticate).
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
         self.www_authenticate_for(realm, scopes, None)
     }
 
-    /// Returns the value of `WWW-Authenticate` with the scopes that the request needs and the
-    /// address of the resource's metadata (RFC 9728 section 5.1). The metadata is named if the
-    /// status is 401 or 403, the scopes as in
-    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes). Characters of the
-    /// address outside printable ASCII are left out.
+    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes, with the
+    /// address of the resource's metadata (RFC 9728 section 5.1).
+    ///
+    /// It includes the address if the status is 401 or 403, without characters outside printable
+    /// ASCII. It includes the scopes as
+    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes) does.
     ///
     /// ```
     /// use keyfob::{Challenge, Scope, error::HeaderError};

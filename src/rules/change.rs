@@ -11,7 +11,7 @@ use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
 /// A change to one record. The caller has judged it before. The store only writes its values, even
-/// if the token has ended. Only a revocation cannot be undone by a change.
+/// if the token has ended. A change cannot undo a revocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {
@@ -103,8 +103,8 @@ impl TokenRecord {
     /// revokes this token, and `successor` replaces it.
     ///
     /// This token must be unchanged since it was issued: not confirmed, not revoked, and still of
-    /// version 1. So a repeat does not undo that the token was disabled or narrowed. The token may
-    /// have lapsed.
+    /// version 1. So a repeat never discards a later change, such as disabling or narrowing. The
+    /// token may have lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id

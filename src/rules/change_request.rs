@@ -45,7 +45,8 @@ impl TokenRecord {
     /// Returns the change that fulfils the request, or `None` if the record needs no change.
     ///
     /// A live token can be changed: it is active, not yet valid, pending or disabled. A token that
-    /// has ended cannot, except that a request to end a grace period that is over returns `None`.
+    /// has ended cannot be changed. A request to end a grace period that is over already returns
+    /// `None`.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Ended`] if the token has ended, or if the new expiry is not after

@@ -51,7 +51,7 @@ use crate::words::timestamp::Timestamp;
 /// # let issued = mint(&keyring, &policy, new, &Actor::new("ada")?, now)?;
 /// # let (text, row) = (issued.token.expose_secret(), Some(Arc::new(issued.record)));
 /// let token = PresentedToken::parse(text, &keyring)?;
-/// let row = the record that your database has under token.key()
+/// // let row = the record that your database has under token.key()
 /// let verified = check(&token, row.into(), &Access::to(&project, &[]), &policy, now)?;
 /// assert_eq!(verified.owner().as_str(), "ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -86,8 +86,8 @@ impl Live {
     }
 }
 
-/// Returns what the request needs but the token and its issuers do not grant together, in the order
-/// of the checks.
+/// Returns the rejections for what the request needs but the token and its issuers do not grant, in
+/// the order of the checks.
 #[inline]
 pub(super) fn limits<P: ProjectRequirement>(
     held: &Held,
@@ -107,8 +107,8 @@ pub(super) fn limits<P: ProjectRequirement>(
 ///
 /// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and
 /// [`Tokens::recheck`](crate::Tokens::recheck) create one. It has no public constructor, `Default`
-/// or `Deserialize`. It holds for the moment of the verification only: a long request or an open
-/// connection verifies the token again from time to time.
+/// or `Deserialize`. It describes the moment of the verification only: for a long request or an
+/// open connection, verify the token again from time to time.
 ///
 /// ```
 /// use keyfob::{Access, MemoryStore, ProjectId, Tokens, Verified, VerifyError};

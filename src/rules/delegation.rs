@@ -26,8 +26,7 @@ use crate::words::timestamp::Timestamp;
 /// [`Rotation::within`](crate::rotation::Rotation::within). The result stays within the issuing
 /// token:
 /// - It has the same owner and project.
-/// - It has no scope and no address that the issuing token does not have, and it does not end
-///   later.
+/// - Its scopes and addresses are within those of the issuing token, and it ends no later.
 /// - It is for an [agent](TokenKind::Agent), has no metadata and does not grant the scope for
 ///   issuing tokens, unless your service allows more.
 /// - Only the issuing token itself and tokens that it issued can be rotated.
@@ -169,7 +168,7 @@ impl Delegation {
         self.record().key()
     }
 
-    /// Returns the condition that the store must check when it inserts a token that was judged by
+    /// Returns the condition that the store must check when it writes a token that was judged by
     /// this delegation.
     pub fn condition(&self) -> IssuerCondition {
         IssuerCondition { id: self.record().id, version: self.record().version }
@@ -180,9 +179,9 @@ impl Delegation {
     ///
     /// # Errors
     /// Returns [`Rejection::Unknown`] if the chain does not have the record of this token. Returns
-    /// the [`Rejection`] of its status, policy or issuers if it does not work. Returns
-    /// [`Rejection::Scope`] if the token asks for itself but no longer grants the scope for issuing
-    /// tokens. The limit on disuse is not applied, because the token is being used.
+    /// the [`Rejection`] of its status, policy or issuers if it does not work. The limit on disuse
+    /// is not applied, because the token is being used. Returns [`Rejection::Scope`] if the token
+    /// no longer grants the scope for issuing tokens, unless its owner asks.
     pub fn renewed(&self, chain: Chain, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
         let digest = self.record().digest;
         let chain = chain.filter(|record| record.key() == self.key() && record.digest.ct_eq(&digest));

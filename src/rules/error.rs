@@ -37,7 +37,7 @@ pub struct Error {
     detail: Detail,
 }
 
-/// The details that an [`ErrorKind`] does not hold, because they cannot be copied or compared.
+/// The details of an error that are not part of its [`ErrorKind`].
 #[derive(Debug)]
 enum Detail {
     None,
