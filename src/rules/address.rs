@@ -104,7 +104,7 @@ pub struct AddressRanges {
 }
 
 impl AddressRanges {
-    /// The most blocks in one list.
+    /// The highest number of blocks in one list.
     pub const MAX: usize = 64;
 
     /// Parses blocks that are separated by white space or commas. An empty text allows any address.

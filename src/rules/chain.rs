@@ -59,7 +59,7 @@ impl Issuers {
 }
 
 impl Chain {
-    /// The most issuers in a chain: 4. A policy may allow fewer.
+    /// The highest number of issuers in a chain: 4. A policy may allow fewer.
     pub const MOST: usize = Policy::MAX_DEPTH as usize;
 
     /// Creates a chain from the token's own record, which comes first, and the records of its

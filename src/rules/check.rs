@@ -255,7 +255,8 @@ impl<P> Verified<P> {
         &self.held.record
     }
 
-    /// Returns the view of the token as it was judged, which is [active](crate::Status::Active).
+    /// Returns the view of the token as it was judged, with the status
+    /// [active](crate::Status::Active).
     pub fn view(&self) -> TokenView {
         self.record().view_as(Status::Active)
     }

@@ -25,11 +25,11 @@ use crate::words::timestamp::Timestamp;
 #[non_exhaustive]
 pub struct Explanation {
     /// The checks that the token fails, in their order. Empty if the token works. If its text is
-    /// wrong or the token is unknown, this is the only check that was made.
+    /// wrong or the token is unknown, the list has only that rejection.
     pub fails: Vec<Rejection>,
     /// The way in which the token breaks the policy, if it does.
     pub breach: Option<PolicyBreach>,
-    /// The view of the record.
+    /// The view of the record, if the whole text of the token was right.
     pub view: Option<TokenView>,
 }
 
@@ -65,8 +65,8 @@ impl Explanation {
 }
 
 impl fmt::Display for Explanation {
-    /// Writes, for people, the token's public part, name and owner, and then the checks that it
-    /// fails.
+    /// Writes, for people, the token's public part, name and owner, and then `works` or the checks
+    /// that it fails.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(view) = &self.view {
             write!(f, "{} \"{}\" of {}: ", view.public_part, view.name, view.owner)?;

@@ -23,11 +23,11 @@ struct Parts {
 }
 
 impl ImportScheme {
-    /// The most characters of an algorithm's name.
+    /// The highest number of characters of an algorithm's name.
     pub const MAX_ALGORITHM: usize = 32;
-    /// The most characters of the parameters.
+    /// The highest number of characters of the parameters.
     pub const MAX_PARAMETERS: usize = 255;
-    /// The most bytes of a salt.
+    /// The highest number of bytes of a salt.
     pub const MAX_SALT: usize = 64;
 
     /// Creates a scheme from the name of an algorithm, its parameters and a salt. The name has 1 to

@@ -52,7 +52,7 @@ pub struct ImportToken {
 }
 
 impl ImportToken {
-    /// Creates the import of a person's token. It has no scopes, may be used from any address and
+    /// Creates a person's token to be imported. It has no scopes, may be used from any address and
     /// never expires. Set the other fields afterwards.
     pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {

@@ -83,17 +83,17 @@ impl Lifetimes {
     }
 }
 
-/// The lifetime that is asked for a new token.
+/// The lifetime that a new token is asked to have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Lifetime {
     /// The default lifetime of the policy.
     #[default]
     Default,
-    /// This long from now.
+    /// A duration from now.
     For(Duration),
-    /// Until this time.
+    /// An expiry at this time.
     Until(Timestamp),
-    /// Without an end, if the policy allows it.
+    /// No expiry, if the policy allows that.
     Never,
 }
 

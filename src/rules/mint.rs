@@ -1,4 +1,4 @@
-//! The function that issues a token without a store.
+//! The creation of a token and its record, without a store.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;

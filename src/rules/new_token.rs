@@ -105,26 +105,27 @@ impl NewToken {
         Self { not_before: Some(not_before), ..self }
     }
 
-    /// Sets how long the token may wait to be [confirmed](crate::Tokens::confirm): a few minutes.
-    /// It does not work before, and lapses if it is not confirmed in time. So if the response with
-    /// the token is lost, no live token stays behind.
+    /// Sets how long the token waits to be [confirmed](crate::Tokens::confirm): usually a few
+    /// minutes. The token does not work until then, and lapses if it is not confirmed in time. So
+    /// no live token stays behind if the response with the token is lost.
     #[must_use]
     pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
         Self { confirm_within: Some(confirm_within), ..self }
     }
 
-    /// Sets the caller's id of the request.
+    /// Sets the caller's id of this request, which is recorded with the token.
     #[must_use]
     pub fn with_request_id(self, request_id: RequestId) -> Self {
         Self { request_id: Some(request_id), ..self }
     }
 
-    /// Issues the token on behalf of another token, within which it stays. By default, it is for an
-    /// agent, may be used from the same addresses and ends no later than the issuing token.
+    /// Sets the token on whose behalf this one is issued, and within which it stays. By default,
+    /// the new token is for an agent, may be used from the same addresses and ends no later than
+    /// the issuing token.
     ///
-    /// It is bound to the issuing token, unless the delegation is
+    /// The new token is bound to the issuing token, unless the delegation is
     /// [`independent`](Delegation::independent). Its `created_by` is the issuing token. If the
-    /// owner of that token asks for it, `created_by` is the actor of the operation.
+    /// owner of the issuing token asks for it, `created_by` is the actor of the operation.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }

@@ -110,14 +110,14 @@ impl Policy {
         self
     }
 
-    /// Sets the most live tokens of one owner in one project. The store enforces it as it inserts a
-    /// token. Bound tokens have a [limit of their own](Self::with_most_live_per_issuer).
+    /// Sets how many live tokens an owner may have in one project. The store enforces it as it
+    /// inserts a token. Bound tokens have a [limit of their own](Self::with_most_live_per_issuer).
     #[must_use]
     pub fn with_most_live_per_owner(self, most: u64) -> Self {
         Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// Sets the most live tokens bound to one token, 20 by default. A rotated token and its
+    /// Sets how many live tokens may be bound to one token, 20 by default. A rotated token and its
     /// successor each have their own limit, so that both can reach it during the grace period.
     #[must_use]
     pub fn with_most_live_per_issuer(self, most: u64) -> Self {
@@ -160,12 +160,12 @@ impl Policy {
         }
     }
 
-    /// Returns the most live tokens of one owner in one project.
+    /// Returns how many live tokens an owner may have in one project. `None` means any number.
     pub fn most_live_per_owner(&self) -> Option<u64> {
         self.most_live_per_owner
     }
 
-    /// Returns the most live tokens bound to one token.
+    /// Returns how many live tokens may be bound to one token.
     pub fn most_live_per_issuer(&self) -> u64 {
         self.most_live_per_issuer
     }
@@ -175,7 +175,7 @@ impl Policy {
         usize::from(self.max_depth.min(Self::MAX_DEPTH))
     }
 
-    /// Returns how long a token may go unused.
+    /// Returns how long a token may go unused. `None` means any time.
     pub fn max_unused(&self) -> Option<Duration> {
         self.max_unused
     }

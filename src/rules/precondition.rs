@@ -26,12 +26,11 @@ impl IssuerCondition {
     }
 }
 
-/// The most live tokens that there may be, including the new one. If the new token is bound, tokens
-/// bound to the same issuer count. Otherwise, unbound tokens of the same owner in the project
-/// count.
+/// The limit of live tokens, including the new one. If the new token is bound, only tokens bound to
+/// the same issuer count. Otherwise, only unbound tokens of the same owner in the project count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveLimit {
-    /// The most live tokens.
+    /// The highest number of live tokens.
     pub most: u64,
     /// The time at which the other tokens are judged.
     pub now: Timestamp,
@@ -54,20 +53,22 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// How long ago a token may have ended and still be revoked with its group. This covers clocks
-    /// that go back by less.
+    /// The time after its end for which a token is still revoked with its group: 24 hours. It
+    /// covers clocks that are set back by less.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// How long ago an unconfirmed successor may have ended and still be replaced by a repeat of
-    /// its rotation. It is half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). So if its group
-    /// was revoked before the repeat, that revocation included this successor, even if the clocks
-    /// of the two callers differ by up to the other half.
+    /// The time after its end for which an unconfirmed successor can still be replaced by a repeat
+    /// of its rotation: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
+    ///
+    /// So if its group was revoked before the repeat, that revocation included this successor, even
+    /// if the clocks of the two callers differ by up to the other half.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
     /// Returns whether a revocation of the token's owner or family at `now` must include the token.
-    /// It must, unless the token is revoked already or ended by itself more than [24
-    /// hours](Self::REVOCATION_MARGIN) before `now`. So it includes disabled, pending and not yet
-    /// valid tokens, and tokens in their grace period.
+    ///
+    /// It must, unless the token is revoked already or ended by itself more than
+    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN) before `now`. So it includes disabled,
+    /// pending and not yet valid tokens, and tokens in their grace period.
     pub fn can_still_work(&self, now: Timestamp) -> bool {
         let cut = now.saturating_sub(Self::REVOCATION_MARGIN);
         self.revoked.is_none() && self.ends_at().is_none_or(|end| end >= cut)
@@ -85,16 +86,17 @@ impl TokenRecord {
     /// and `earlier` the one that [`rotated_to`](Self::rotated_to) names. Each is `None` if there
     /// is no such record.
     ///
-    /// The store may rotate it if all of these hold:
+    /// The store may rotate the token if all of these hold:
     /// - The token has the expected version, is not revoked, and is in the project of the
     ///   successor.
     /// - The predecessor is not [in its grace period](Self::is_in_grace). So a family has at most
     ///   two working tokens.
     /// - The token has no successor yet, or the rotation [repeats](Self::is_repeated_by) the
-    ///   request that issued the earlier successor. A repeat is allowed until [12
-    ///   hours](Self::REPEAT_MARGIN) after that successor ended, and only if the token is neither
-    ///   disabled nor past its own expiry. It does not matter whether the token's grace period has
-    ///   ended. With a grace period of zero, it always has.
+    ///   request that issued the earlier successor.
+    ///
+    /// A repeat is allowed until [`REPEAT_MARGIN`](Self::REPEAT_MARGIN) after the earlier successor
+    /// ended. The token must be neither disabled nor past its own expiry. Its grace period may have
+    /// ended: with a grace period of zero, it always has.
     pub fn may_rotate(
         &self,
         expected_version: u64,

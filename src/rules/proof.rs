@@ -55,15 +55,17 @@ impl Held {
         }
     }
 
-    /// Returns why its issuers stop the token at `now`, if they do. Each issuer must be the token
-    /// that the one below is bound to, must be active, must appear only once and must be within the
-    /// policy. The limit on disuse is not applied to issuers.
+    /// Returns why its issuers stop the token at `now`, if they do.
+    ///
+    /// Each issuer must be the token that the one below is bound to, must be active and within the
+    /// policy, and must appear only once. There must be no more issuers than the policy allows. The
+    /// limit on disuse is not applied to issuers.
     #[cold]
     pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            // An unbound token ends the chain, and nothing was wrong with it.
+            // An unbound token ends the chain. Every token up to it was judged to work.
             let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {

@@ -25,9 +25,9 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Creates a rotation with this grace period, for which the old token keeps working. It ends at
-    /// the old token's expiry at the latest. With zero, the old token stops working immediately. A
-    /// grace period longer than [`Policy::max_grace`] is refused.
+    /// Creates a rotation with this grace period, during which the old token keeps working, but not
+    /// beyond its own expiry. With zero, the old token stops working immediately. A grace period
+    /// longer than [`Policy::max_grace`] is refused.
     ///
     /// The new token gets the same lifetime as the old one, from now on and within the current
     /// policy.
@@ -45,19 +45,19 @@ impl Rotation {
     /// token does not work until it is [confirmed](crate::Tokens::confirm), and lapses if that
     /// takes longer than `confirm_within`.
     ///
-    /// A call with the same request id revokes the earlier new token and issues another one. It can
-    /// be repeated until the new token is confirmed, or until 12 hours after it lapsed, even if the
-    /// grace period of the old token has ended. It is refused if the old token was revoked,
-    /// disabled or has expired, or if the new token was revoked or changed. A repeat does not
-    /// extend the grace period.
+    /// A repeat is a rotation with the same request id. It revokes the earlier new token and issues
+    /// another one. It is possible until the new token is confirmed or, if that token lapses, for
+    /// another 12 hours. The grace period of the old token may have ended by then, and is not
+    /// extended. A repeat is refused if the old token is revoked, disabled or expired, or if the
+    /// new token was revoked or changed.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
-    /// Rotates the token on behalf of another token, which can rotate itself and tokens that it
-    /// issued. The new token stays within it. A token can repeat its own rotation only until its
-    /// grace period ends, because it does not work afterwards.
+    /// Sets the token on whose behalf the rotation is done. That token can rotate itself and tokens
+    /// that it issued, and the new token stays within it. A token can repeat its own rotation only
+    /// until its grace period ends, because it does not work afterwards.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }

@@ -11,7 +11,7 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// The most characters of a scope.
+    /// The highest number of characters of a scope.
     pub const MAX_CHARS: usize = 128;
 
     /// Creates a scope from its text.
@@ -56,7 +56,7 @@ text_type!(Scope);
 pub struct ScopeSet(Box<str>);
 
 impl ScopeSet {
-    /// The most scopes in one set.
+    /// The highest number of scopes in one set.
     pub const MAX: usize = 64;
 
     /// Parses scopes that are separated by white space. An empty text grants nothing.

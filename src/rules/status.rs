@@ -23,8 +23,9 @@ pub enum Status {
     Pending,
     /// The token is disabled until it is enabled again.
     Disabled,
-    /// A token that this one is bound to, directly or through others, has ended, is disabled or is
-    /// outside the policy. If the issuer is enabled again, the token works again.
+    /// A token that this one is bound to, directly or through others, does not work, or the chain
+    /// is longer than the policy allows. If the issuer works again, for example because it is
+    /// enabled, so does this token.
     ///
     /// A record does not show this status by itself. The service sets it in views, because it also
     /// reads the issuers. No filter of a list finds it.
@@ -33,7 +34,7 @@ pub enum Status {
     Expired,
     /// The token was not confirmed before `confirm_by`.
     Lapsed,
-    /// The token was rotated, and its grace period has ended at `grace_until`.
+    /// The token was rotated, and `grace_until` has been reached.
     Rotated,
     /// The token was revoked.
     Revoked,
@@ -82,8 +83,8 @@ impl TokenRecord {
         }
     }
 
-    /// Returns when the token has ended or will end by itself: the earliest of its revocation, the
-    /// end of its grace period, `confirm_by` and its expiry.
+    /// Returns when the token ended or will end by itself: the earliest of its revocation, the end
+    /// of its grace period, `confirm_by` and its expiry. Returns `None` if it never ends.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
         [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()

@@ -44,7 +44,7 @@ pub struct TokenView {
     pub rotated_from: Option<TokenId>,
     pub rotated_to: Option<TokenId>,
     pub grace_until: Option<Timestamp>,
-    /// The version that the next change of the token expects.
+    /// The version to name as the expected one in the next change.
     pub version: u64,
 }
 

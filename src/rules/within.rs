@@ -16,7 +16,7 @@ use crate::words::text::{Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 impl Delegation {
-    /// Checks whether a new token of this kind, with this metadata, may be issued.
+    /// Checks that a new token of this kind, with this metadata, may be issued.
     pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata, policy: &Policy) -> Result<(), Error> {
         let kind_is_allowed = match kind {
             TokenKind::Human => self.kinds.human,
@@ -36,7 +36,7 @@ impl Delegation {
         }
     }
 
-    /// Checks whether this token may be rotated.
+    /// Checks that this token may be rotated.
     pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
         let issued = old.issuer.is_some_and(|issuer| issuer.id == self.record().id);
         if old.key() != self.key() && !issued {
@@ -52,8 +52,8 @@ impl Delegation {
         (old.owner != self.record().owner).then_some(OutsideIssuer::Owner)
     }
 
-    /// Checks whether a token with these properties is within the issuing token and all tokens that
-    /// it is bound to.
+    /// Checks that a token with these properties is within the issuing token and all tokens that it
+    /// is bound to.
     pub(super) fn admit(
         &self,
         project: &ProjectId,
