@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(status(vec![]), None);
         assert_eq!(status(vec![issuer()]), Some(Status::Active));
         assert_eq!(status(vec![bound(), issuer()]), Some(Status::Active));
-        assert_eq!(status(vec![bound()]), Some(Status::IssuerEnded), "it is not there");
+        assert_eq!(status(vec![bound()]), Some(Status::IssuerEnded), "the issuer is missing");
         let ended = || TokenRecord { disabled: disabled(), ..issuer() };
         assert_eq!(status(vec![bound(), ended()]), Some(Status::IssuerEnded));
         let both = vec![TokenRecord { revoked: revoked(), ..bound() }, ended()];

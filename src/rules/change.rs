@@ -197,7 +197,7 @@ mod tests {
             let from = (time != 6).then(|| UsedFrom { client: ClientText::of_header(b"git"), address: None });
             assert_eq!(record.touch(at(time), from.as_ref()), moves, "{time}");
             assert_eq!(record.last_used_at, Some(at(last)));
-            assert_eq!(record.last_used_from.is_some(), last != 6, "of the last use alone");
+            assert_eq!(record.last_used_from.is_some(), last != 6, "the origin is that of the last use");
         }
         assert_eq!(record.version, 1);
     }
@@ -223,7 +223,7 @@ mod tests {
         assert!(first.is_repeated_by(&second));
         assert!(
             first.is_repeated_by(&TokenRecord { confirm_by: None, version: 7, ..second.clone() }),
-            "it is not asked"
+            "the successor's own state does not matter"
         );
         assert!(!first.is_repeated_by(&TokenRecord { request_id: request("two"), ..second.clone() }));
         assert!(!first.is_repeated_by(&TokenRecord { request_id: None, ..second.clone() }));
@@ -235,7 +235,7 @@ mod tests {
             assert!(!changed.is_repeated_by(&second));
         }
         let none = TokenRecord { request_id: None, ..first };
-        assert!(!none.is_repeated_by(&none.clone()), "no request is not one and the same");
+        assert!(!none.is_repeated_by(&none.clone()), "without a request id, no request is repeated");
     }
 
     #[test]

@@ -264,6 +264,6 @@ mod tests {
         };
         assert!(matches!(judged(&shortest(DAY)), Ok(Some(_))));
         assert_eq!(judged(&shortest(DAY + MS)), Err(ErrorKind::Policy(PolicyBreach::TooShort)));
-        assert!(matches!(judged(&shortest(31 * DAY)), Ok(Some(_))), "it was too short before");
+        assert!(matches!(judged(&shortest(31 * DAY)), Ok(Some(_))), "it is too short already");
     }
 }

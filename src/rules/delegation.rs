@@ -297,7 +297,7 @@ mod tests {
             let renewed = delegation(issuer()).allow_metadata().renewed(chain([record]), &policy, at(-1));
             renewed.map(|by| (by.condition().version, by.any_metadata))
         };
-        assert_eq!(renewed(issuer()), Ok((3, true)), "the rule on disuse is not applied");
+        assert_eq!(renewed(issuer()), Ok((3, true)), "the limit on disuse is not applied");
         assert_eq!(renewed(TokenRecord { version: 4, ..issuer() }), Ok((4, true)));
         assert_eq!(delegation(issuer()).renewed(chain([]), &policy, at(-1)).err(), Some(Rejection::Unknown));
         let digest = crate::words::digest::Digest::from_bytes([8; 32]);

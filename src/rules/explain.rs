@@ -96,7 +96,7 @@ mod tests {
 
     fn explained(record: TokenRecord, owner: OwnerState, access: &Access<'_>, policy: &Policy) -> Explanation {
         let proven = prove(&record.digest.clone(), Some(Arc::new(record)).into(), |_| true);
-        let Ok(proven) = proven else { panic!("the digest is the record's own") };
+        let Ok(proven) = proven else { panic!("the digest is that of the record") };
         Explanation::of(&proven, owner, access, policy, at(0), |_| LaterUses::default())
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let access = Access::to(&project(), &[]);
         let with = |noted: Option<Timestamp>| {
             let proven = prove(&record.digest.clone(), Some(Arc::new(record.clone())).into(), |_| true);
-            let Ok(proven) = proven else { panic!("the digest is the record's own") };
+            let Ok(proven) = proven else { panic!("the digest is that of the record") };
             let later = |_: &TokenRecord| LaterUses { noted, lag: Duration::ZERO };
             Explanation::of(&proven, OwnerState::Active, &access, &policy, at(0), later).breach
         };

@@ -162,7 +162,7 @@ mod tests {
         assert_eq!((record.addresses, record.not_before, record.confirm_by), (addresses, Some(at(5)), Some(at(7))));
         assert_eq!(record.request_id, Some("one".parse().unwrap()));
         assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY)));
-        assert_eq!(record.notice_lead, Some(NoticeLead::DAY), "nothing is announced that lies behind");
+        assert_eq!(record.notice_lead, Some(NoticeLead::DAY), "notices that are overdue are skipped");
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let by = delegation();
         let record = minted(new().within(&by)).unwrap();
         assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Agent, "10.0.0.0/8"));
-        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY / 2)), "that of agents");
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY / 2)), "the default of agents");
         assert_eq!(record.issuer, Some(by.issuer()));
         assert_eq!(minted(new()).unwrap().issuer, None);
         assert_eq!(record.created_by, by.actor());

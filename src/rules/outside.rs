@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(policy.breach(&record, from.saturating_sub(MS)), None);
         assert_eq!(policy.breach(&record, from), Some(PolicyBreach::Unused));
         assert_eq!(policy.breach(&record, from.saturating_add(MS)), Some(PolicyBreach::Unused));
-        assert_eq!(Policy::default().breach(&record, from), None, "without the rule");
+        assert_eq!(Policy::default().breach(&record, from), None, "the default policy has no such limit");
     }
 
     #[test]

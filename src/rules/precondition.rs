@@ -132,7 +132,10 @@ mod tests {
         let issuer = TokenRecord { version: 4, ..record() };
         let condition = IssuerCondition { id: issuer.id, version: 4 };
         assert!(condition.holds(Some(&issuer)));
-        assert!(condition.holds(Some(&TokenRecord { expires_at: Some(at(-1)), ..issuer.clone() })), "it is not judged");
+        assert!(
+            condition.holds(Some(&TokenRecord { expires_at: Some(at(-1)), ..issuer.clone() })),
+            "expiry is not judged"
+        );
         assert!(!condition.holds(None));
         assert!(!condition.holds(Some(&TokenRecord { version: 3, ..issuer.clone() })));
         assert!(!condition.holds(Some(&TokenRecord { version: 5, ..issuer.clone() })));

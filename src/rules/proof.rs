@@ -202,7 +202,7 @@ mod tests {
     /// below would not compile.
     trait NotYet {
         fn permit(&self) -> &'static str {
-            "nobody has judged its status"
+            "its status is not judged yet"
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let mut record = mint(&keyring, &policy, new, &by, now).unwrap().record;
         let prove =
             |record: &TokenRecord| prove(&record.digest, Some(Arc::new(record.clone())).into(), |_| true).unwrap();
-        assert_eq!(prove(&record).permit(), "nobody has judged its status");
+        assert_eq!(prove(&record).permit(), "its status is not judged yet");
         let judged = live(prove(&record), &policy, now).unwrap();
         assert!(permit(judged, OwnerState::Active, &Access::to(&project, &[]), Duration::ZERO).is_ok());
         record.revoke(&Revocation { at: now, by, reason: Default::default() });

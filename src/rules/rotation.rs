@@ -228,7 +228,7 @@ mod tests {
             (TokenRecord { not_before: Some(at(1)), ..record() }, ErrorKind::Inactive(Status::NotYetValid)),
         ] {
             assert_eq!(plain(&old).err(), Some(refused));
-            assert_eq!(repeated(&old).err(), Some(refused), "nor by a repeat");
+            assert_eq!(repeated(&old).err(), Some(refused), "a repeat is refused too");
         }
         assert!(plain(&TokenRecord { expires_at: Some(at(1)), ..record() }).is_ok());
         assert!(plain(&TokenRecord { not_before: Some(at(0)), ..record() }).is_ok());
@@ -238,7 +238,7 @@ mod tests {
     fn a_token_with_a_successor_is_rotated_again_only_by_a_repeat() {
         let old = TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(-1)), ..record() };
         assert_eq!(plain(&old).err(), Some(ErrorKind::AlreadyRotated));
-        assert!(repeated(&old).is_ok(), "its grace may be over");
+        assert!(repeated(&old).is_ok(), "its grace period may have ended");
         let ended = TokenRecord { revoked: revoked(), ..old.clone() };
         assert_eq!(plain(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
         assert_eq!(repeated(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), None);
         let service = Lifetimes { never_expiring: true, ..*policy.lifetimes(TokenKind::Service) };
         let allowing = policy.with_lifetimes(TokenKind::Service, service);
-        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "of its own kind");
+        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "only its own kind counts");
     }
 
     /// Returns the delegation of a token of ada that ends in five days.

@@ -161,7 +161,7 @@ mod tests {
         assert!(!allows("repo:*", "repo"));
         assert!(!allows("repo:*", "repository:read"));
         assert!(!allows("repo*", "repository"), "only a colon makes a wildcard");
-        assert!(!allows("*", "repo"), "a lone star is a name like any other");
+        assert!(!allows("*", "repo"), "a single star is an ordinary name");
         assert!(!allows(":*", ":read"));
         assert!(!allows("", "repo"));
     }

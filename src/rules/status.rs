@@ -177,7 +177,7 @@ mod tests {
         record.revoked = revoked();
         assert_eq!(record.ends_at(), Some(at(-10)));
         record.expires_at = Some(at(-11));
-        assert_eq!(record.ends_at(), Some(at(-11)), "the earliest, whichever it is");
+        assert_eq!(record.ends_at(), Some(at(-11)), "the earliest one counts");
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             let mut record = TokenRecord { expires_at: Some(at(0)), notice_lead: earlier, ..record() };
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins.saturating_sub(MS)), None, "{lead}");
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins), Some(lead));
-            assert_eq!(record.due_notice(&[], begins), None, "nobody asks for one");
+            assert_eq!(record.due_notice(&[], begins), None, "no notice is asked for");
             record.notice_lead = Some(lead);
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins), None, "{lead} was sent");
         }

@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(admitted(&by, "146", "ada", "", "10.0.0.0/8"), Err(OutsideIssuer::Project));
         assert_eq!(admitted(&by, "145", "bob", "", "10.0.0.0/8"), Err(OutsideIssuer::Owner));
         assert_eq!(admitted(&by, "145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
-        assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "from anywhere");
+        assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "any address");
         assert_eq!(admitted(&by, "145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
         // The issuer was narrowed afterwards.
         let above = TokenRecord {
