@@ -98,7 +98,7 @@ impl ImportToken {
             last_used_at: self.last_used_at,
             disabled: self.disabled,
             revoked: self.revoked,
-            // A token that ends in three days needs no notice of its end in thirty.
+            // Skips notices that are overdue: a token for three days gets no 30-day notice.
             notice_lead: NoticeLead::begun(&NoticeLead::ALL, self.expires_at, now),
             ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
         })

@@ -105,7 +105,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         not_before: new.not_before,
         expires_at,
         request_id: new.request_id,
-        // A token that lives for three days needs no notice of its end in thirty.
+        // Skips notices that are overdue: a token for three days gets no 30-day notice.
         notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };

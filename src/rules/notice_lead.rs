@@ -53,8 +53,7 @@ impl NoticeLead {
     /// expiry.
     pub(crate) fn begun(leads: &[Self], expires_at: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         let end = expires_at?;
-        // Subtracted from the expiry, because `now` plus the lead time may exceed the latest
-        // time.
+        // Subtracted from the expiry, because `now` plus the lead time may exceed the year 9999.
         let begun = |lead: &Self| end.saturating_sub(Duration::from_millis(lead.0)) <= now;
         leads.iter().copied().filter(begun).min()
     }

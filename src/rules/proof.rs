@@ -65,7 +65,7 @@ impl Held {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            // An unbound token ends the chain. Every token up to it was judged to work.
+            // An unbound token ends the chain, and every issuer up to it works.
             let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {
