@@ -1,4 +1,4 @@
-//! What a request needs of a token.
+//! The access that a request needs.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -7,10 +7,11 @@ use super::scope::Scope;
 use crate::words::ids::ProjectId;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// What a request needs: a project, scopes, and where it comes from.
+/// The access that a request needs: a project and scopes. It also says where the request comes
+/// from.
 ///
-/// Both project and scopes must be named; there is no way to a token's owner without them. A request that needs no scope
-/// says so with `&[]`.
+/// An `Access` always names a project and scopes, so that no code gets a token's owner without
+/// them. If a request needs no scope, pass `&[]`.
 ///
 /// ```
 /// use keyfob::{Access, ProjectId, Scope};
@@ -21,19 +22,27 @@ use crate::words::used_from::{ClientText, UsedFrom};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A handler that names none has no owner to act for:
+/// The owner of a token is available only after a verification with an `Access`:
 /// ```
 /// # use keyfob::{Access, MemoryStore, OwnerId, ProjectId, Tokens, VerifyError};
-/// async fn owner(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<OwnerId, VerifyError> {
+/// async fn owner(
+///     tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId,
+/// ) -> Result<OwnerId, VerifyError> {
 ///     Ok(tokens.verify(token, &Access::to(project, &[])).await?.owner().clone())
 /// }
 /// ```
+///
+/// Without an `Access`, this does not compile:
 /// ```compile_fail,E0061
 /// # use keyfob::{Access, MemoryStore, OwnerId, ProjectId, Tokens, VerifyError};
-/// async fn owner(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<OwnerId, VerifyError> {
+/// async fn owner(
+///     tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId,
+/// ) -> Result<OwnerId, VerifyError> {
 ///     Ok(tokens.verify(token).await?.owner().clone())
 /// }
 /// ```
+///
+/// A parsed token that was not verified has no owner:
 /// ```compile_fail,E0599
 /// # use keyfob::{Keyring, OwnerId, PresentedToken, Rejection};
 /// fn owner(keyring: &Keyring, token: &str) -> Result<OwnerId, Rejection> {
@@ -48,14 +57,14 @@ pub struct Access<'a, P = InProject> {
     client: Option<&'a [u8]>,
 }
 
-/// Which project a request is about. Implemented by [`InProject`] and [`OwnProject`], and by nothing else.
+/// A requirement for the project of a token. Only [`InProject`] and [`OwnProject`] implement it.
 pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {}
 
-/// The request is about this project, and the token must be for it.
+/// The requirement that the token is for a named project.
 #[derive(Clone, Copy, Debug)]
 pub struct InProject(ProjectId);
 
-/// The request names no project (`whoami`): the token's own will do.
+/// No requirement, for a request such as `whoami`: the token may be for any project.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProject(());
 
@@ -82,30 +91,34 @@ mod sealed {
 }
 
 impl<'a> Access<'a, InProject> {
-    /// To something of this project, with all of these scopes.
+    /// Creates the access for a request in this project. The token must be for the project and
+    /// grant all of the scopes.
     pub fn to(project: &ProjectId, scopes: &'a [Scope]) -> Self {
         Self { project: InProject(*project), scopes, address: None, client: None }
     }
 }
 
 impl<'a> Access<'a, OwnProject> {
-    /// To something that belongs to no project other than the token's own, with all of these scopes. The proof that
-    /// comes of it is of another type, which code that guards a project does not take.
+    /// Creates the access for a request that concerns only the token's own project. The token must
+    /// grant all of the scopes.
+    ///
+    /// The result of the verification is a `Verified<OwnProject>`. Code that takes a plain
+    /// `Verified`, and so guards a named project, does not accept it.
     pub fn to_own_project(scopes: &'a [Scope]) -> Self {
         Self { project: OwnProject(()), scopes, address: None, client: None }
     }
 }
 
 impl<'a, P: ProjectRequirement> Access<'a, P> {
-    /// From this client address, as the host knows it: behind a proxy not that of the connection. Without it, a token
-    /// that is bound to addresses is refused.
+    /// Sets the client's address. If your service runs behind a proxy, that is not the address of
+    /// the connection. Without a client address, a token that is limited to addresses is rejected.
     #[must_use]
     pub fn from_address(self, address: IpAddr) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// By this client, as its `User-Agent` header says. It is no limit: it is recorded with the last use, if
-    /// [`Usage::with_origins`](crate::tokens::Usage::with_origins) asks for that.
+    /// Sets the text of the client's `User-Agent` header. It limits nothing. It is recorded with
+    /// the last use if [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set.
     #[must_use]
     pub fn by_client(self, user_agent: &'a [u8]) -> Self {
         Self { client: Some(user_agent), ..self }
@@ -115,7 +128,7 @@ impl<'a, P: ProjectRequirement> Access<'a, P> {
         self.address
     }
 
-    /// Returns where it comes from.
+    /// Returns where the request comes from.
     pub(crate) fn used_from(&self) -> UsedFrom {
         UsedFrom { address: self.address, client: self.client.and_then(ClientText::of_header) }
     }

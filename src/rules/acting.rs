@@ -1,15 +1,15 @@
-//! Who acts for whom.
+//! The claims about a token and the user it acts for.
 
 use super::proof::Held;
 use crate::words::ids::TokenKey;
 use crate::words::text::OwnerId;
 
-/// Who acts for whom: the user, the token that was presented, and the tokens that it is bound to. From
-/// [`Verified::acting`](crate::Verified::acting).
+/// A verified token, the tokens that it is bound to, and the user that they act for.
+/// [`Verified::acting`](crate::Verified::acting) returns it.
 ///
-/// With the feature `serde` it is written as the claims `sub` and `act` of RFC 8693 section 4.1: the subject is the owner, the
-/// outermost actor is the token that was presented, and within it is each token that it was issued by. Tokens are named by
-/// their public parts.
+/// With the feature `serde`, it is serialized as the claims `sub` and `act` of RFC 8693 section
+/// 4.1. The subject is the owner. The outermost actor is the presented token, and each inner actor
+/// is the issuer of the one around it. Tokens are named by their public parts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acting<'a> {
     owner: &'a OwnerId,
@@ -27,12 +27,12 @@ impl<'a> Acting<'a> {
         self.owner
     }
 
-    /// Returns the token that was presented.
+    /// Returns the key of the token that was presented.
     pub fn token(&self) -> TokenKey {
         self.tokens[0].0
     }
 
-    /// Returns the tokens that it is bound to, nearest first.
+    /// Returns the keys of the tokens that the presented token is bound to, nearest first.
     pub fn issuers(&self) -> impl Iterator<Item = TokenKey> {
         self.tokens.iter().skip(1).map(|(key, _)| *key)
     }

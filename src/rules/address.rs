@@ -6,10 +6,11 @@ use core::str::FromStr;
 
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// A block of addresses in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+/// A block of addresses in CIDR notation, such as `10.0.0.0/8` or `2001:db8::/32`, or a single
+/// address.
 ///
-/// IPv4 mapped in IPv6 (`::ffff:10.0.0.1`) is IPv4, here and in what is compared with it. `::/0` is all of IPv6
-/// and none of IPv4.
+/// An IPv4 address mapped in IPv6 (`::ffff:10.0.0.1`) counts as the IPv4 address, both in a block
+/// and in a request. So `::/0` contains every IPv6 address but no IPv4 address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressRange {
     base: IpAddr,
@@ -17,18 +18,18 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// Whether the address lies in the block.
+    /// Returns whether the block contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(address.to_canonical(), self.bits) == Some(self.base)
     }
 
-    /// Whether all of `other` lies in the block.
+    /// Returns whether the block contains all of `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.bits >= self.bits && self.contains(other.base)
     }
 }
 
-/// The address with all but its first `bits` cleared; `None` for more bits than it has.
+/// Clears all bits of the address after the first `bits`. Returns `None` if it has fewer bits.
 fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
     let bits = u32::from(bits);
     match address {
@@ -48,8 +49,11 @@ fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
 impl FromStr for AddressRange {
     type Err = Invalid;
 
+    /// Parses a block, or a single address.
+    ///
     /// # Errors
-    /// [`Invalid`] where it is no address, has too many bits, or has bits set behind the block's own (`10.0.0.1/8`).
+    /// Returns [`Invalid`] if the address cannot be parsed, if the prefix length is not a number or
+    /// is too large, or if bits after the prefix are set (`10.0.0.1/8`).
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Invalid::new(InvalidField::Address, flaw);
         let (address, bits) = match text.split_once('/') {
@@ -91,7 +95,8 @@ impl fmt::Debug for AddressRange {
     }
 }
 
-/// The blocks that a token may be used from: at most 64, sorted, each once. The default is any address.
+/// The address blocks that a token may be used from: at most 64, sorted, without duplicates. The
+/// default, an empty list, allows any address.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct AddressRanges {
     ranges: Box<[AddressRange]>,
@@ -99,15 +104,15 @@ pub struct AddressRanges {
 }
 
 impl AddressRanges {
-    /// The most blocks in one list.
+    /// The highest number of blocks in one list.
     pub const MAX: usize = 64;
 
-    /// The blocks of this text, separated by white space or commas; an empty text allows any address.
+    /// Parses blocks that are separated by white space or commas. An empty text allows any address.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad block or more than 64.
+    /// Returns [`Invalid`] if a block is invalid, or if there are more than 64 different blocks.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        // The longest block has 49 characters.
+        // A block has at most 49 characters. 64 for each leave room for separators.
         if text.len() > Self::MAX * 64 {
             return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
         }
@@ -122,22 +127,24 @@ impl AddressRanges {
         Ok(Self { ranges: ranges.into(), text: text.join(" ").into() })
     }
 
-    /// As one text, separated by single spaces.
+    /// Returns the blocks as one text, separated by single spaces.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// One by one, in order.
+    /// Returns an iterator over the blocks, in order.
     pub fn iter(&self) -> impl Iterator<Item = &AddressRange> {
         self.ranges.iter()
     }
 
-    /// Whether a request from this address is allowed. Where there are blocks, an unknown address is not.
+    /// Returns whether a request from this address is allowed. `None`, an unknown address, is
+    /// allowed only if the list is empty.
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
         self.ranges.is_empty() || address.is_some_and(|address| self.ranges.iter().any(|range| range.contains(address)))
     }
 
-    /// Whether it allows all that `other` allows, so that `other` may be issued within it.
+    /// Returns whether every address that `other` allows is allowed, so that a token with `other`
+    /// may be issued within this one.
     pub fn covers(&self, other: &Self) -> bool {
         self.ranges.is_empty()
             || !other.ranges.is_empty()
@@ -167,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_block() {
+    fn a_block_contains_both_of_its_ends_and_nothing_beyond() {
         assert!(allow("10.0.0.0/8", "10.0.0.0") && allow("10.0.0.0/8", "10.255.255.255"));
         assert!(!allow("10.0.0.0/8", "9.255.255.255") && !allow("10.0.0.0/8", "11.0.0.0"));
         assert!(allow("2001:db8::/33", "2001:db8:7fff::") && !allow("2001:db8::/33", "2001:db8:8000::"));
@@ -177,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_mapped_in_ipv6_is_ipv4() {
+    fn an_ipv4_address_mapped_in_ipv6_counts_as_ipv4() {
         assert!(allow("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(allow("::ffff:10.0.0.0/104", "10.1.2.3"));
         assert_eq!(ranges("::ffff:10.0.0.0/104").as_str(), "10.0.0.0/8");
@@ -192,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn no_block_allows_all_and_an_unknown_address_is_in_none() {
+    fn an_empty_list_allows_any_address_and_no_block_an_unknown_one() {
         assert!(ranges("").allow(None));
         assert!(!ranges("0.0.0.0/0 ::/0").allow(None));
     }
 
     #[test]
-    fn what_is_no_block() {
+    fn an_invalid_block_is_refused() {
         let flaw = |text: &str| AddressRanges::new(text).unwrap_err().kind();
         for text in ["10.0.0", "10.0.0.0/", "10.0.0.0/+8", "example.org", "10.0.0.0/8/8", "/8"] {
             assert_eq!(flaw(text), InvalidKind::Shape, "{text}");
@@ -212,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_stays_within_its_parent() {
+    fn a_list_covers_only_lists_within_it() {
         assert!(ranges("10.0.0.0/8").covers(&ranges("10.1.0.0/16, 10.2.0.0/16")));
         assert!(ranges("").covers(&ranges("10.0.0.0/8")));
         assert!(!ranges("10.0.0.0/8").covers(&ranges("")));

@@ -1,30 +1,30 @@
-//! What a policy does not allow about a token.
+//! The ways in which a token can break a policy.
 
-/// What a policy does not allow about a token.
+/// The way in which a token breaks a policy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum PolicyBreach {
-    /// It never expires.
+    /// The token never expires.
     NeverExpires,
-    /// From creation to expiry it lives longer than allowed.
+    /// The time from the creation of the token to its expiry is longer than allowed.
     TooLong,
-    /// It lives shorter than allowed.
+    /// The time from the creation of the token to its expiry is shorter than allowed.
     TooShort,
-    /// It was not used for too long.
+    /// The token has gone unused for longer than allowed.
     Unused,
-    /// It would have ended when it begins: no lifetime, an expiry in the past or before
-    /// `not_before`, or no time to confirm it. Only a new token can be so.
+    /// The token would end before or when it begins: its lifetime is zero, its expiry is in the
+    /// past or not after `not_before`, or it has no time to be confirmed. Only for a new token.
     NoLifetime,
-    /// It would end after the year 9999. Only a new token can be so.
+    /// The token would end after the year 9999. Only for a new token.
     PastEndOfTime,
-    /// The old token of a rotation would work for longer than allowed. Only a rotation can be so.
+    /// The old token of a rotation would keep working for longer than allowed. Only for a rotation.
     GraceTooLong,
-    /// It is bound to a token that is bound to another, and so on, further than allowed.
+    /// The token has more issuers above it than allowed.
     ChainTooLong,
 }
 
 impl PolicyBreach {
-    /// Returns what to say of a new token.
+    /// Returns the message for the user that asked for the token.
     pub(super) fn refusal(self) -> &'static str {
         match self {
             Self::NeverExpires => "a token must expire",
@@ -34,7 +34,7 @@ impl PolicyBreach {
             Self::NoLifetime => "a token must not end before it begins",
             Self::PastEndOfTime => "a token must end before the year 10000",
             Self::GraceTooLong => "the old token would work for too long after its rotation",
-            Self::ChainTooLong => "a token that was issued by a token cannot issue tokens here",
+            Self::ChainTooLong => "the chain of issuing tokens would be longer than the policy allows",
         }
     }
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_breach_has_words_of_its_own() {
+    fn each_breach_has_its_own_message() {
         let refusals: BTreeSet<_> = PolicyBreach::ALL.iter().map(|breach| breach.refusal()).collect();
         assert_eq!(refusals.len(), PolicyBreach::ALL.len());
         for (breach, refusal) in [

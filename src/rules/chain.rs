@@ -6,10 +6,12 @@ use super::policy::Policy;
 use super::record::TokenRecord;
 use crate::words::ids::{TokenId, TokenKey};
 
-/// A token's record, if there is one, and the records of the tokens that it is bound to, nearest first: what a check judges.
+/// The record of a token, if there is one, and the records of the tokens that it is bound to,
+/// nearest first. A verification judges all of them.
 ///
-/// A store fills it: while [`next_issuer`](Self::next_issuer) names a token, it finds that and adds it. A token that is not there is
-/// not added, and the check refuses the chain, because a bound token works only while its issuer does.
+/// A store fills the chain: while [`next_issuer`](Self::next_issuer) names a token, the store finds
+/// it and adds it. If a token is not found, the store stops. The verification then rejects the
+/// chain, because a bound token works only while its issuer works.
 ///
 /// ```
 /// use keyfob::{MemoryStore, TokenKey, TokenStore, record::Chain, store::StoreError};
@@ -29,8 +31,8 @@ pub struct Chain {
     issuers: Issuers,
 }
 
-/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none, so that no more than a
-/// pointer is carried along for it.
+/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none
+/// and need only a null pointer here.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Issuers(Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST]>>);
 
@@ -47,7 +49,7 @@ impl Issuers {
         self.iter().count()
     }
 
-    /// Adds one behind the others, unless there are four.
+    /// Adds a record after the others. Does nothing if there are four already.
     fn add(&mut self, issuer: Arc<TokenRecord>) {
         let issuers = self.0.get_or_insert_default();
         if let Some(place) = issuers.iter_mut().find(|place| place.is_none()) {
@@ -57,10 +59,11 @@ impl Issuers {
 }
 
 impl Chain {
-    /// The most tokens that one may be bound to, the further ones by the nearer: 4. A policy may allow fewer.
+    /// The highest number of issuers in a chain: 4. A policy may allow fewer.
     pub const MOST: usize = Policy::MAX_DEPTH as usize;
 
-    /// Puts records into their order, of which the first is the token's own. What is not bound to another of them is left out.
+    /// Creates a chain from the token's own record, which comes first, and the records of its
+    /// issuers. Skips a record if the one added before it is not bound to it.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn of(records: impl IntoIterator<Item = Arc<TokenRecord>>) -> Self {
         let mut records = records.into_iter();
@@ -78,13 +81,14 @@ impl Chain {
         self.record.as_ref()
     }
 
-    /// Returns the records of the tokens that it is bound to, as far as they are known, nearest first.
+    /// Returns the records of the issuers that were added, nearest first.
     pub fn issuers(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
         self.issuers.iter()
     }
 
-    /// Returns the key of the token that is to be added next: the one that the last one is bound to. `None` if that is bound to
-    /// none, or if there are [4](Self::MOST) already, more than which no policy allows.
+    /// Returns the key of the next record to add: the token that the last record is bound to.
+    /// Returns `None` if the last token is not bound, or if the chain has [4](Self::MOST) issuers,
+    /// the most that any policy allows.
     #[inline]
     pub fn next_issuer(&self) -> Option<TokenKey> {
         if self.issuers.is_empty() {
@@ -94,7 +98,8 @@ impl Chain {
         last.bound_to().filter(|_| count + 1 < Self::MOST)
     }
 
-    /// Adds the record of the token that [`next_issuer`](Self::next_issuer) names. Beyond the fourth, none is added.
+    /// Adds the record of the token that [`next_issuer`](Self::next_issuer) names. Ignores it if
+    /// the chain has four issuers already.
     pub fn add(&mut self, issuer: Arc<TokenRecord>) {
         self.issuers.add(issuer);
     }
@@ -103,7 +108,8 @@ impl Chain {
         (self.record, self.issuers)
     }
 
-    /// Keeps the record only if `wanted` holds for it.
+    /// Keeps the chain if `wanted` holds for the token's own record. Returns an empty chain
+    /// otherwise.
     pub(crate) fn filter(self, wanted: impl FnOnce(&TokenRecord) -> bool) -> Self {
         match &self.record {
             Some(record) if wanted(record) => self,
@@ -119,7 +125,8 @@ impl From<Option<Arc<TokenRecord>>> for Chain {
 }
 
 impl TokenRecord {
-    /// Returns the key of the token that this one is bound to: it works only while that does.
+    /// Returns the key of the token that this one is bound to, if any. A bound token works only
+    /// while that token works.
     #[inline]
     pub fn bound_to(&self) -> Option<TokenKey> {
         match &self.issuer {
@@ -128,7 +135,7 @@ impl TokenRecord {
         }
     }
 
-    /// Returns whether it is bound to this token.
+    /// Returns whether this token is bound to the given one.
     pub(crate) fn is_bound_to(&self, id: &TokenId) -> bool {
         self.issuer.is_some_and(|issuer| issuer.bound && issuer.id == *id)
     }
@@ -146,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_asks_for_each_issuer_until_one_is_bound_to_none() {
+    fn a_chain_names_each_issuer_up_to_the_first_unbound_one() {
         let mut chain = Chain::from(Some(bound('1', '2')));
         let mut asked = Vec::new();
         for next in [bound('2', '3'), bound('3', '4'), Arc::new(TokenRecord { id: id('4'), ..record() })] {
@@ -159,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_without_an_end_stops_at_the_most() {
+    fn an_endless_chain_stops_at_four_issuers() {
         let mut chain = Chain::from(Some(bound('1', '1')));
         let mut added = 0;
         while chain.next_issuer().is_some() {
@@ -172,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_independent_token_asks_for_none() {
+    fn an_independent_token_has_no_next_issuer() {
         let issuer = Some(Issuer { id: id('2'), bound: false });
         let independent = TokenRecord { issuer, ..record() };
         assert_eq!(Chain::from(Some(Arc::new(independent.clone()))).next_issuer(), None);

@@ -1,4 +1,4 @@
-//! What a token is, its issuers counted in.
+//! The status of a token together with its issuers.
 
 use super::chain::Chain;
 use super::policy::Policy;
@@ -8,20 +8,25 @@ use super::view::TokenView;
 use crate::words::timestamp::Timestamp;
 
 impl Chain {
-    /// Returns what the token is at `now`, its issuers counted in: [`IssuerEnded`](Status::IssuerEnded) if it is live by itself and
-    /// they, or the length of the chain, keep it from working. `None` if there is no record.
+    /// Returns the status of the token at `now`, taking its issuers into account. Returns `None` if
+    /// there is no record.
+    ///
+    /// The status is [`IssuerEnded`](Status::IssuerEnded) if the token's own status is live, but an
+    /// issuer that does not work, or the length of the chain, stops it.
     pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
         let status = self.record()?.status(now);
         Some(if status.is_live() && self.issuers_end(policy, now) { Status::IssuerEnded } else { status })
     }
 
-    /// Returns whether the issuers, or the length of the chain, keep the token from working, whatever it is by itself.
+    /// Returns whether an issuer that does not work, or the length of the chain, stops the token.
+    /// The token's own status does not matter.
     pub(crate) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> bool {
         let (record, issuers) = self.clone().into_parts();
         record.is_some_and(|record| Held { record, issuers }.issuers_end(policy, now).is_some())
     }
 
-    /// Returns what may be shown of the token at `now`, with its [status](Self::status).
+    /// Returns the view of the token at `now`, with its [status](Self::status) in the chain.
+    /// Returns `None` if there is no record.
     pub fn view(&self, policy: &Policy, now: Timestamp) -> Option<TokenView> {
         Some(self.record()?.view_as(self.status(policy, now)?))
     }
@@ -35,13 +40,13 @@ mod tests {
     use crate::rules::sample::{at, disabled, revoked};
 
     #[test]
-    fn a_live_token_has_ended_with_its_issuer() {
+    fn a_live_token_is_shown_as_ended_if_its_issuer_does_not_work() {
         let policy = Policy::default();
         let status = |records: Vec<TokenRecord>| chain(records).status(&policy, at(-1));
         assert_eq!(status(vec![]), None);
         assert_eq!(status(vec![issuer()]), Some(Status::Active));
         assert_eq!(status(vec![bound(), issuer()]), Some(Status::Active));
-        assert_eq!(status(vec![bound()]), Some(Status::IssuerEnded), "it is not there");
+        assert_eq!(status(vec![bound()]), Some(Status::IssuerEnded), "the issuer is missing");
         let ended = || TokenRecord { disabled: disabled(), ..issuer() };
         assert_eq!(status(vec![bound(), ended()]), Some(Status::IssuerEnded));
         let both = vec![TokenRecord { revoked: revoked(), ..bound() }, ended()];
@@ -53,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_on_disuse_ends_no_issuer() {
+    fn the_limit_on_disuse_is_not_applied_to_issuers() {
         let policy = Policy::default().with_max_unused(crate::rules::sample::MS);
         assert_eq!(chain([bound(), issuer()]).status(&policy, at(-1)), Some(Status::Active));
     }

@@ -1,31 +1,32 @@
-//! What to answer, as RFC 6750 section 3 has it.
+//! The responses to rejected tokens, as RFC 6750 section 3 defines them.
 
 use super::scope::Scope;
 use crate::words::credential::HeaderError;
 use crate::words::rejection::Rejection;
 
-/// What the outside is told of a refusal: a status, a `WWW-Authenticate` value, and words for a problem document (RFC 9457).
+/// The response to a request whose token was rejected or could not be checked: a status, a
+/// `WWW-Authenticate` value, and text for a problem document (RFC 9457).
 ///
-/// Whoever has not proved to hold the token learns only that it is not valid. Who has, learns what ended it.
+/// A caller that has not proved to hold the token learns only that it is not valid. A caller that
+/// has proved it learns why the token was rejected.
 ///
-/// | refusal | status | error |
+/// | cause | status | error |
 /// |---|---|---|
-/// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 asks |
+/// | no credentials, another scheme | 401 | none, as RFC 6750 section 3.1 advises |
 /// | more than one credential, unreadable header | 400 | `invalid_request` |
 /// | malformed, forged, unknown | 401 | `invalid_token` |
-/// | revoked, expired, rotated, disabled, pending, not yet valid, outside policy, owner suspended | 401 | `invalid_token` |
+/// | revoked, rotated, lapsed, expired, disabled, pending, not yet valid, issuer ended, outside policy, owner suspended | 401 | `invalid_token` |
 /// | another project, address or scope, owner outside the project | 403 | `insufficient_scope` |
-/// | the store or the question for the owner failed | 503 | none |
+/// | the store or the owner hook failed | 503 | none |
 ///
 /// ```
 /// use keyfob::{Challenge, Rejection};
 ///
 /// let challenge = Challenge::from(Rejection::Expired);
 /// assert_eq!(challenge.status(), 401);
-/// assert_eq!(
-///     challenge.www_authenticate("acme").unwrap(),
-///     r#"Bearer realm="acme", error="invalid_token", error_description="the token has expired""#
-/// );
+/// let value = challenge.www_authenticate("acme").unwrap();
+/// assert!(value.starts_with(r#"Bearer realm="acme", error="invalid_token", "#));
+/// assert!(value.ends_with(r#"error_description="the token has expired""#));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenge {
@@ -36,7 +37,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The store, or what else the check depends on, failed: neither a pass nor a rejection.
+    /// The response if the store, or anything else that the verification needs, failed. The token
+    /// was neither accepted nor rejected.
     pub const UNAVAILABLE: Self = Self {
         status: 503,
         error: None,
@@ -44,53 +46,57 @@ impl Challenge {
         description: "the token cannot be checked at the moment",
     };
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The error code of RFC 6750 section 3.1.
+    /// Returns the error code of RFC 6750 section 3.1, if the response has one.
     pub const fn error(&self) -> Option<&'static str> {
         self.error
     }
 
-    /// A stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project` and so on.
+    /// Returns a stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project`
+    /// and so on.
     pub const fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     pub const fn description(&self) -> &'static str {
         self.description
     }
 
-    /// The value of `WWW-Authenticate`; `None` where the status is none that carries one (503). Of `realm`, only
-    /// printable ASCII is used.
+    /// Returns the value of `WWW-Authenticate`, or `None` if the status is 503, which needs no such
+    /// header. Characters of `realm` outside printable ASCII are left out.
     pub fn www_authenticate(&self, realm: &str) -> Option<String> {
         self.www_authenticate_with_scopes(realm, &[])
     }
 
-    /// The same, naming the scopes that the request needs if the status is 401, or if a scope is what the token lacks.
+    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes. It names the
+    /// scopes if the status is 401, or if the token lacks one of them. Otherwise it is the same as
+    /// from [`www_authenticate`](Self::www_authenticate).
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
         self.www_authenticate_for(realm, scopes, None)
     }
 
-    /// The same, naming also the address of the resource's metadata (RFC 9728 section 5.1) if the status is 401 or 403. Of
-    /// the address, only printable ASCII is used.
+    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes, with the
+    /// address of the resource's metadata (RFC 9728 section 5.1).
+    ///
+    /// It includes the address if the status is 401 or 403, without characters outside printable
+    /// ASCII. It includes the scopes as
+    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes) does.
     ///
     /// ```
     /// use keyfob::{Challenge, Scope, error::HeaderError};
     ///
     /// let scopes = [Scope::new("repo:read")?];
     /// let metadata = "https://acme.example/.well-known/oauth-protected-resource";
-    /// let challenge = Challenge::from(HeaderError::Missing).www_authenticate_for("acme", &scopes, Some(metadata));
-    /// assert_eq!(
-    ///     challenge.as_deref(),
-    ///     Some(
-    ///         "Bearer realm=\"acme\", scope=\"repo:read\", \
-    ///          resource_metadata=\"https://acme.example/.well-known/oauth-protected-resource\""
-    ///     )
-    /// );
+    /// let value = Challenge::from(HeaderError::Missing)
+    ///     .www_authenticate_for("acme", &scopes, Some(metadata))
+    ///     .expect("the status is 401");
+    /// let named = format!(r#"scope="repo:read", resource_metadata="{metadata}""#);
+    /// assert_eq!(value, format!(r#"Bearer realm="acme", {named}"#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn www_authenticate_for(
@@ -119,7 +125,7 @@ impl Challenge {
     }
 }
 
-/// Appends what is printable ASCII of a text as a quoted string (RFC 9110 section 5.6.4).
+/// Appends the printable ASCII characters of a text as a quoted string (RFC 9110 section 5.6.4).
 fn push_quoted(value: &mut String, text: &str) {
     value.push('"');
     for character in text.chars().filter(|c| matches!(c, ' '..='~')) {
@@ -148,12 +154,12 @@ impl From<Rejection> for Challenge {
             | Rejection::Digest => ("invalid_token", "the token is not valid"),
             Rejection::Revoked => ("revoked", "the token was revoked"),
             Rejection::Expired => ("expired", "the token has expired"),
-            Rejection::Rotated => ("rotated", "the token was rotated and its grace time is over"),
+            Rejection::Rotated => ("rotated", "the token was rotated and its grace period has ended"),
             Rejection::Lapsed => ("lapsed", "the token was not confirmed in time"),
             Rejection::Disabled => ("disabled", "the token is disabled"),
             Rejection::Pending => ("pending", "the token is not confirmed yet"),
             Rejection::NotYetValid => ("not_yet_valid", "the token is not valid yet"),
-            Rejection::Policy => ("policy", "the token is outside what the service allows today"),
+            Rejection::Policy => ("policy", "the token is outside the current policy of the service"),
             Rejection::IssuerEnded => ("issuer_ended", "the token that issued this one does not work any more"),
             Rejection::OwnerSuspended => ("owner_suspended", "the token's owner is suspended"),
             Rejection::OwnerOutsideProject => {
@@ -194,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_proof_all_answers_are_one() {
+    fn before_proof_all_challenges_are_the_same() {
         let invalid = Challenge::from(Rejection::Unknown);
         for rejection in [
             Rejection::Length,
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn after_proof_each_has_its_own_words() {
+    fn after_proof_each_rejection_has_its_own_reason() {
         let mut reasons = std::collections::BTreeSet::new();
         for (rejection, status) in [
             (Rejection::Revoked, 401),
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anonymous_request_is_told_no_error() {
+    fn a_challenge_for_missing_credentials_has_no_error() {
         let challenge = Challenge::from(HeaderError::Missing);
         assert_eq!(challenge.status(), 401);
         assert_eq!(challenge.www_authenticate("a\"b\\c\nd").unwrap(), r#"Bearer realm="a\"b\\cd""#);
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_scope_is_named() {
+    fn a_missing_scope_is_named() {
         let scopes = [Scope::new("repo:read").unwrap(), Scope::new("user").unwrap()];
         let named = |rejection| Challenge::from(rejection).www_authenticate_with_scopes("acme", &scopes).unwrap();
         assert!(named(Rejection::Scope).ends_with(r#", scope="repo:read user""#));
@@ -283,13 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_store_challenges_nobody() {
+    fn a_failed_store_sends_no_challenge() {
         assert_eq!(Challenge::UNAVAILABLE.status(), 503);
         assert_eq!(Challenge::UNAVAILABLE.www_authenticate("acme"), None);
     }
 
     #[test]
-    fn of_a_realm_only_printable_ascii_is_used() {
+    fn a_realm_is_reduced_to_printable_ascii() {
         let realm = |text: &str| Challenge::from(HeaderError::Missing).www_authenticate(text).unwrap();
         assert_eq!(realm(" ~"), r#"Bearer realm=" ~""#);
         assert_eq!(realm("\u{1f}\u{7f}é"), r#"Bearer realm="""#);
@@ -309,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_scope_is_insufficient_and_an_ended_token_invalid() {
+    fn a_missing_scope_is_insufficient_and_an_ended_token_invalid() {
         let scope = Challenge::from(Rejection::Scope);
         assert_eq!(
             (scope.status(), scope.error(), scope.reason()),

@@ -1,4 +1,5 @@
-//! The changes that a stored record can take, each typed. None can undo a revocation or move the last use.
+//! The changes that a store can make to a record. None of them undoes a revocation or sets the last
+//! use.
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
@@ -9,22 +10,22 @@ use crate::words::text::Name;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// A change to one record. The values are final: whoever sends it has judged, and the store only writes. Apart from a
-/// revocation, which nothing undoes, that includes whether the token has ended: an end that is moved is moved.
+/// A change to one record. The caller has judged it before. The store only writes its values, even
+/// if the token has ended. A change cannot undo a revocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// Sets `name`.
+    /// A new value for `name`.
     Rename(Name),
-    /// Sets `disabled`.
+    /// A new value for `disabled`.
     Disable(Disabled),
-    /// Clears `disabled`.
+    /// The removal of `disabled`.
     Enable,
-    /// Clears `confirm_by`.
+    /// The removal of `confirm_by`.
     Confirm,
-    /// Sets `grace_until` to this time.
+    /// A new value for `grace_until`.
     EndGrace(Timestamp),
-    /// Sets `scopes`, `addresses` and `expires_at` to what is left of them.
+    /// New values for `scopes`, `addresses` and `expires_at`.
     Narrow {
         /// The new scopes.
         scopes: ScopeSet,
@@ -35,9 +36,10 @@ pub enum Change {
     },
 }
 
-/// These say what each store call does to a record, so that stores which keep whole records need not say it again.
+/// The effects of the store's operations on a record. A store that keeps whole records calls these
+/// methods.
 impl TokenRecord {
-    /// Takes a change, and raises the version.
+    /// Applies a change and raises the version.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Rename(name) => self.name = name,
@@ -54,7 +56,8 @@ impl TokenRecord {
         self.raise_version();
     }
 
-    /// Revokes it and raises the version, unless it is revoked already. Says whether it did.
+    /// Revokes the token and raises the version, unless it is revoked already. Returns whether it
+    /// did.
     pub fn revoke(&mut self, revocation: &Revocation) -> bool {
         if self.revoked.is_some() {
             return false;
@@ -64,14 +67,15 @@ impl TokenRecord {
         true
     }
 
-    /// Links it to its successor, sets its grace and raises the version.
+    /// Links the token to its successor, sets the end of its grace period and raises the version.
     pub fn rotate_to(&mut self, successor: TokenId, grace_until: Timestamp) {
         self.rotated_to = Some(successor);
         self.grace_until = Some(grace_until);
         self.raise_version();
     }
 
-    /// Moves the last use forwards, with where it came from, and nothing else. Says whether it did.
+    /// Records a use and where it came from, if it is later than the last one recorded. Returns
+    /// whether it did. The version stays the same.
     pub fn touch(&mut self, used_at: Timestamp, from: Option<&UsedFrom>) -> bool {
         let later = self.last_used_at.is_none_or(|last| last < used_at);
         if later {
@@ -81,21 +85,26 @@ impl TokenRecord {
         later
     }
 
-    /// Leases its next notice to one sender, and counts that. The version stays: no rule reads the lease.
+    /// Leases the next notice of the token to one worker until `lease_until`, and counts the lease.
+    /// The version stays the same, because no rule reads the lease.
     pub fn claim_notice(&mut self, lease_until: Timestamp) {
         self.notice_lease_until = Some(lease_until);
         self.notice_leases = self.notice_leases.saturating_add(1).min(Self::MAX_VERSION);
     }
 
-    /// Marks a notice as sent, if it is a later one, and ends the lease. The version stays: no rule reads either.
+    /// Records that a notice was sent, and ends the lease. The recorded lead time only becomes
+    /// shorter. The version stays the same, because no rule reads either field.
     pub fn acknowledge_notice(&mut self, lead: NoticeLead) {
         self.notice_lead = Some(self.notice_lead.map_or(lead, |sent| sent.min(lead)));
         self.notice_lease_until = None;
     }
 
-    /// Returns whether `successor` repeats the request that made this one, and this one is as it was made: not confirmed, in
-    /// time or not, not revoked, and not changed by anybody who saw it, so that a repeat undoes nobody's disabling or
-    /// narrowing. A rotation then revokes this one, and `successor` takes its place.
+    /// Returns whether `successor` repeats the request that issued this token. A rotation then
+    /// revokes this token, and `successor` replaces it.
+    ///
+    /// This token must be unchanged since it was issued: not confirmed, not revoked, and still of
+    /// version 1. So a repeat never discards a later change, such as disabling or narrowing. The
+    /// token may have lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id
@@ -107,7 +116,8 @@ impl TokenRecord {
 }
 
 impl Revocation {
-    /// Returns what ends an earlier successor that `successor` takes the place of: when that was made, and by whom.
+    /// Returns the revocation of an earlier successor that `successor` replaces, at the time and by
+    /// the actor that issued `successor`.
     pub fn superseded_by(successor: &TokenRecord) -> Self {
         Self { at: successor.created_at, by: successor.created_by.clone(), reason: RevocationReason::Superseded }
     }
@@ -119,7 +129,8 @@ mod tests {
     use crate::rules::sample::{ada, at, disabled, id, record, revoked};
     use crate::words::used_from::ClientText;
 
-    /// The record after a change, of which the version is compared already.
+    /// Applies a change, checks that it raised the version, and returns the record with its old
+    /// version.
     fn after(before: &TokenRecord, change: Change) -> TokenRecord {
         let mut record = before.clone();
         record.apply(change);
@@ -180,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_use_moves_forwards_only() {
+    fn the_last_use_never_moves_backwards() {
         let mut record = record();
         for (time, moves, last) in [(5, true, 5), (4, false, 5), (5, false, 5), (6, true, 6)] {
             let from = (time != 6).then(|| UsedFrom { client: ClientText::of_header(b"git"), address: None });
             assert_eq!(record.touch(at(time), from.as_ref()), moves, "{time}");
             assert_eq!(record.last_used_at, Some(at(last)));
-            assert_eq!(record.last_used_from.is_some(), last != 6, "of the last use alone");
+            assert_eq!(record.last_used_from.is_some(), last != 6, "the origin is that of the last use");
         }
         assert_eq!(record.version, 1);
     }
@@ -205,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn only_an_untouched_successor_of_the_same_request_is_repeated() {
+    fn only_an_unchanged_successor_of_the_same_request_is_repeated() {
         let request = |text: &str| Some(text.parse::<crate::words::text::RequestId>().unwrap());
         let first = TokenRecord { confirm_by: Some(at(9)), request_id: request("one"), ..record() };
         let second = TokenRecord { id: id('2'), ..first.clone() };
         assert!(first.is_repeated_by(&second));
         assert!(
             first.is_repeated_by(&TokenRecord { confirm_by: None, version: 7, ..second.clone() }),
-            "it is not asked"
+            "the successor's own state does not matter"
         );
         assert!(!first.is_repeated_by(&TokenRecord { request_id: request("two"), ..second.clone() }));
         assert!(!first.is_repeated_by(&TokenRecord { request_id: None, ..second.clone() }));
@@ -224,11 +235,11 @@ mod tests {
             assert!(!changed.is_repeated_by(&second));
         }
         let none = TokenRecord { request_id: None, ..first };
-        assert!(!none.is_repeated_by(&none.clone()), "no request is not one and the same");
+        assert!(!none.is_repeated_by(&none.clone()), "without a request id, no request is repeated");
     }
 
     #[test]
-    fn a_superseded_token_is_revoked_when_and_by_whom_its_successor_was_made() {
+    fn a_superseded_token_is_revoked_at_the_time_and_by_the_creator_of_its_successor() {
         let successor = TokenRecord { created_by: "bob".parse().unwrap(), created_at: at(3), ..record() };
         let revocation = Revocation::superseded_by(&successor);
         assert_eq!((revocation.at, revocation.by.as_str()), (at(3), "bob"));

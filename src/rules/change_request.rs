@@ -1,4 +1,4 @@
-//! What may be changed about a token, and when.
+//! The changes that a caller may ask for, and when they are allowed.
 
 use super::address::AddressRanges;
 use super::change::Change;
@@ -11,43 +11,49 @@ use super::status::Status;
 use crate::words::text::{Actor, Name};
 use crate::words::timestamp::Timestamp;
 
-/// A wish to change a token, to be [judged](TokenRecord::judge). Revoking and rotating are verbs of their own.
+/// A request to change a token, to be [judged](TokenRecord::judge). Revocation and rotation are
+/// separate operations.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ChangeRequest {
-    /// To give it another name.
+    /// The request to rename the token.
     Rename(Name),
-    /// To stop it until it is enabled.
+    /// The request to stop the token until it is enabled again.
     Disable,
-    /// To let it work again.
+    /// The request to let a disabled token work again.
     Enable,
-    /// To let it work for the first time.
+    /// The request to confirm a pending token, so that it starts to work.
     Confirm,
-    /// To end the grace of a rotated token now.
+    /// The request to end the grace period of a rotated token now.
     EndGrace,
-    /// To take from what it may do; nothing can be given.
+    /// The request to reduce the scopes, addresses or lifetime of the token.
     Narrow(Narrowing),
 }
 
-/// What is to be left of a token. `None` leaves as it is.
+/// The scopes, addresses and expiry that a token keeps. `None` leaves a field as it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Narrowing {
-    /// Scopes that the token covers.
+    /// The scopes to keep. The token's scopes must cover them.
     pub scopes: Option<ScopeSet>,
-    /// Addresses that the token covers.
+    /// The addresses to keep. The token's addresses must cover them.
     pub addresses: Option<AddressRanges>,
-    /// An expiry no later than its own, and within the policy.
+    /// The new expiry, no later than the present one and within the policy.
     pub expires_at: Option<Timestamp>,
 }
 
 impl TokenRecord {
-    /// What has to be written so that the wish comes true: `None` where it is so already.
+    /// Returns the change that fulfils the request, or `None` if the record needs no change.
     ///
-    /// A token that has ended takes no change; the other three states before its end may be left again.
+    /// A live token can be changed: it is active, not yet valid, pending or disabled. A token that
+    /// has ended cannot be changed. A request to end a grace period that is over already returns
+    /// `None`.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Ended`] if the token has ended, [`ErrorKind::NotRotated`] if it has no grace period to end, and
-    /// [`ErrorKind::Wider`] or [`ErrorKind::Policy`] if it cannot be narrowed so.
+    /// Returns [`ErrorKind::Ended`] if the token has ended, or if the new expiry is not after
+    /// `now`. Returns [`ErrorKind::NotRotated`] if the token has no grace period to end. Returns
+    /// [`ErrorKind::Wider`] if a narrowing would add scopes or addresses, or move the expiry to a
+    /// later time. Returns [`ErrorKind::Policy`] if the narrowing would put the token outside the
+    /// policy, unless it is outside already.
     pub fn judge(
         &self,
         wish: ChangeRequest,
@@ -92,7 +98,8 @@ impl TokenRecord {
         if narrowed.status(now) == Status::Expired {
             return Err(ErrorKind::Ended(Status::Expired).into());
         }
-        // It must not stop at once for being too short; one that is outside the policy already may be narrowed still.
+        // A narrowing must not stop the token immediately, for example because it becomes too
+        // short. A token that is outside the policy already may still be narrowed.
         match policy.breach(&narrowed, now) {
             Some(breach) if policy.breach(self, now).is_none() => Err(breach.into()),
             _ => {
@@ -142,7 +149,7 @@ mod tests {
         ] {
             for wish in wishes() {
                 let expected = match (status, &wish) {
-                    // It is so already.
+                    // The grace period has ended already.
                     (Status::Rotated, ChangeRequest::EndGrace) => Ok(None),
                     _ => Err(ErrorKind::Ended(status)),
                 };
@@ -152,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_may_be_left_takes_every_change() {
+    fn a_token_that_is_live_but_not_active_can_be_changed() {
         for live in [
             TokenRecord { disabled: disabled(), ..record() },
             TokenRecord { confirm_by: Some(at(1)), ..record() },
@@ -164,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_no_change() {
+    fn a_request_without_effect_is_no_change() {
         let record = record();
         assert_eq!(judged(&record, ChangeRequest::Rename(record.name.clone())), Ok(None));
         assert_eq!(judged(&record, ChangeRequest::Enable), Ok(None));
@@ -175,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_becomes_the_change_that_fulfils_it() {
+    fn a_request_becomes_the_change_that_fulfils_it() {
         let on = Disabled { at: at(0), by: ada() };
         assert_eq!(judged(&record(), ChangeRequest::Disable), Ok(Some(Change::Disable(on))));
         let off = TokenRecord { disabled: disabled(), ..record() };
@@ -185,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grace_is_ended_while_it_runs() {
+    fn a_grace_period_can_be_ended_while_it_runs() {
         assert_eq!(judged(&record(), ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));
         let until = |time| TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(time)), ..record() };
         assert_eq!(judged(&until(1), ChangeRequest::EndGrace), Ok(Some(Change::EndGrace(at(0)))));
@@ -238,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrower_expiry_lies_ahead() {
+    fn a_narrower_expiry_must_be_after_now() {
         let ends = |time| narrowed(&record(), Narrowing { expires_at: Some(at(time)), ..Narrowing::default() });
         assert_eq!(ends(-1), Err(ErrorKind::Ended(Status::Expired)));
         assert_eq!(ends(0), Err(ErrorKind::Ended(Status::Expired)));
@@ -257,6 +264,6 @@ mod tests {
         };
         assert!(matches!(judged(&shortest(DAY)), Ok(Some(_))));
         assert_eq!(judged(&shortest(DAY + MS)), Err(ErrorKind::Policy(PolicyBreach::TooShort)));
-        assert!(matches!(judged(&shortest(31 * DAY)), Ok(Some(_))), "it was too short before");
+        assert!(matches!(judged(&shortest(31 * DAY)), Ok(Some(_))), "it is too short already");
     }
 }

@@ -1,4 +1,4 @@
-//! Judging a presented token against its record.
+//! The verification of a presented token against its record.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -25,18 +25,21 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Judges a presented token: `chain` is what the store has under [`PresentedToken::key`], dead or alive, and the tokens that it is
-/// bound to. If your tokens issue none, that is the record alone: `row.into()`.
+/// Verifies a presented token against its records. `chain` is the record that the store has under
+/// [`PresentedToken::key`], whether the token has ended or not, with the records of the tokens that
+/// it is bound to. If your tokens do not issue tokens, pass the record alone: `row.into()`.
 ///
-/// The order: digest (in constant time, against a dummy where there is no record), the ends of
-/// [`Status`](crate::Status), policy, issuers, project, addresses, scopes; the last two are asked of each record of the chain.
-/// A bound token without its whole chain is refused. Nothing is allocated.
+/// The checks run in this order: digest, the token's own [status](crate::Status), policy, issuers,
+/// project, addresses, scopes. The digest is compared in constant time, with a dummy if there is no
+/// record. Addresses and scopes must be allowed by every record of the chain. A bound token without
+/// its whole chain is rejected. No memory is allocated.
 ///
 /// # Errors
-/// The [`Rejection`] of the first check that fails.
+/// Returns the [`Rejection`] of the first check that fails.
 ///
 /// ```
-/// # use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix, ProjectId, SystemClock, mint};
+/// # use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix};
+/// # use keyfob::{ProjectId, SystemClock, mint};
 /// use std::sync::Arc;
 /// use keyfob::{Access, PresentedToken, check};
 ///
@@ -65,9 +68,10 @@ pub fn check<P: ProjectRequirement>(
         .permit(OwnerState::Active, access, Duration::ZERO)
 }
 
-/// The last part of a check.
+/// The last stage of a verification.
 impl Live {
-    /// Judges what the host knows of the owner, and what the request needs. `age` is the record's.
+    /// Judges what the host knows of the owner, and what the request needs. `age` is the age of the
+    /// records.
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,
@@ -82,7 +86,8 @@ impl Live {
     }
 }
 
-/// What of a request a token and its issuers do not cover together, in the order of the checks.
+/// Returns the rejections for what the request needs but the token and its issuers do not grant, in
+/// the order of the checks.
 #[inline]
 pub(super) fn limits<P: ProjectRequirement>(
     held: &Held,
@@ -98,43 +103,44 @@ pub(super) fn limits<P: ProjectRequirement>(
     [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
-/// Proof that a token passed every check of an [`Access`], and with it the way to its owner.
+/// Proof that a token passed all checks for an [`Access`]. It gives access to the token's owner.
 ///
-/// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and [`Tokens::recheck`](crate::Tokens::recheck) make one; it has
-/// no constructor, Default or Deserialize. It speaks of the moment of the check: a request that runs for long, or a connection
-/// that stays open, checks again.
+/// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and
+/// [`Tokens::recheck`](crate::Tokens::recheck) create one. It has no public constructor, `Default`
+/// or `Deserialize`. It describes the moment of the verification only: for a long request or an
+/// open connection, verify the token again from time to time.
 ///
 /// ```
-/// use std::{marker::PhantomData, sync::Arc};
-/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified};
-/// use keyfob::VerifyError;
+/// use keyfob::{Access, MemoryStore, ProjectId, Tokens, Verified, VerifyError};
 ///
 /// fn delete_branch(by: &Verified) {}
 ///
-/// async fn handler(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<(), VerifyError> {
+/// async fn handler(
+///     tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId,
+/// ) -> Result<(), VerifyError> {
 ///     delete_branch(&tokens.verify(token, &Access::to(project, &[])).await?);
 ///     Ok(())
 /// }
 /// ```
 ///
-/// What was verified for the token's own project, whichever that is, does not act in a given one:
+/// A proof for any project (`to_own_project`) is of another type, and does not compile here:
 /// ```compile_fail,E0308
-/// use std::{marker::PhantomData, sync::Arc};
-/// use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified};
-/// use keyfob::VerifyError;
+/// use keyfob::{Access, MemoryStore, ProjectId, Tokens, Verified, VerifyError};
 ///
 /// fn delete_branch(by: &Verified) {}
 ///
-/// async fn handler(tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId) -> Result<(), VerifyError> {
+/// async fn handler(
+///     tokens: &Tokens<MemoryStore>, token: &str, project: &ProjectId,
+/// ) -> Result<(), VerifyError> {
 ///     delete_branch(&tokens.verify(token, &Access::to_own_project(&[])).await?);
 ///     Ok(())
 /// }
 /// ```
 ///
-/// A record is no proof:
+/// A record is not a proof:
 /// ```compile_fail,E0451
 /// # use std::{marker::PhantomData, sync::Arc, time::Duration};
-/// # use keyfob::{Access, MemoryStore, ProjectId, TokenRecord, Tokens, Verified, VerifyError};
+/// # use keyfob::{TokenRecord, Verified};
 /// fn delete_branch(by: &Verified) {}
 ///
 /// fn forged(record: Arc<TokenRecord>) {
@@ -148,48 +154,53 @@ pub struct Verified<P = InProject> {
 }
 
 impl<P> Verified<P> {
-    /// The user that the token acts for.
+    /// Returns the user that the token acts for.
     pub fn owner(&self) -> &OwnerId {
         &self.record().owner
     }
 
-    /// The project that the token is for, and the only one that it may act in.
+    /// Returns the project that the token is for, the only one that it may be used in.
     pub fn project(&self) -> &ProjectId {
         &self.record().project
     }
 
-    /// Project and public id, for logs and for the store.
+    /// Returns the project and public id of the token, for logs and for the store.
     pub fn key(&self) -> TokenKey {
         self.record().key()
     }
 
-    /// What its owner calls it.
+    /// Returns the name that the owner gave the token.
     pub fn name(&self) -> &Name {
         &self.record().name
     }
 
-    /// For a person, a service or an agent.
+    /// Returns the kind of holder: a person, a service or an agent.
     pub fn kind(&self) -> TokenKind {
         self.record().kind
     }
 
-    /// Returns who acts for whom: the owner, the token, and the tokens that it is bound to.
+    /// Returns the owner, the token and the tokens that it is bound to, as claims about who acts
+    /// for whom.
     pub fn acting(&self) -> Acting<'_> {
         Acting::new(&self.held)
     }
 
-    /// Returns proof that the token may issue tokens, if it and all that it is bound to carry the scope that the host has for that.
-    /// What a token issues or rotates stays [within](crate::NewToken::within) it.
+    /// Returns proof that the token may issue tokens. `manage` is the scope for issuing tokens,
+    /// which your service chooses. The token, and every token that it is bound to, must grant it.
+    /// Tokens that it issues or rotates stay [within](crate::NewToken::within) it.
     ///
     /// # Errors
-    /// Returns [`Rejection::Scope`] if it does not carry the scope.
+    /// Returns [`Rejection::Scope`] if the scope is not granted.
     pub fn delegate(&self, manage: &Scope) -> Result<Delegation, Rejection> {
         self.allows(manage).then(|| Delegation::new(self.held.clone(), manage.clone())).ok_or(Rejection::Scope)
     }
 
-    /// Returns everything it may do: of its own scopes, what each token that it is bound to grants too. Whether it may do more than
-    /// the `Access` named: [`allows`](Self::allows). Of two sets with wildcards, what both grant may be more than
-    /// [`ScopeSet::MAX`] scopes, which `ScopeSet::new` does not read back.
+    /// Returns the scopes that the token grants: its own, as far as every token that it is bound to
+    /// grants them too.
+    ///
+    /// Use [`allows`](Self::allows) to check for a scope beyond those of the `Access`. If sets with
+    /// wildcards are combined, the result can have more than [`ScopeSet::MAX`] scopes.
+    /// `ScopeSet::new` rejects the text of such a set.
     pub fn scopes(&self) -> Cow<'_, ScopeSet> {
         let own = Cow::Borrowed(&self.record().scopes);
         self.held.records().skip(1).fold(own, |scopes, issuer| match issuer.scopes.covers(&scopes) {
@@ -198,39 +209,44 @@ impl<P> Verified<P> {
         })
     }
 
-    /// Whether it grants this scope too, and each token that it is bound to.
+    /// Returns whether the token, and every token that it is bound to, grants this scope.
     pub fn allows(&self, scope: &Scope) -> bool {
         self.held.all(|record| record.scopes.allows(scope))
     }
 
-    /// The text that the host keeps beside it.
+    /// Returns the text that the host keeps with the token.
     pub fn metadata(&self) -> &Metadata {
         &self.record().metadata
     }
 
-    /// Returns where it may be used from, and where each token that it is bound to may be. An address must be allowed by all.
+    /// Returns the address blocks of the token, then those of each token that it is bound to. An
+    /// address is allowed only if all of them allow it.
     pub fn addresses(&self) -> impl Iterator<Item = &AddressRanges> {
         self.held.records().map(|record| &record.addresses)
     }
 
-    /// When it, or the first of those that it is bound to, expires; `None` is never.
+    /// Returns the earliest expiry of the token and the tokens that it is bound to. `None` means
+    /// that none of them expires.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.held.records().filter_map(|record| record.expires_at).min()
     }
 
-    /// The last use before this one that was written, coarser than each use.
+    /// Returns the last recorded use before this one. Not every use is recorded.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         self.record().last_used_at
     }
 
-    /// When it stops working: the first expiry or end of a grace, its own or of a token that it is bound to.
+    /// Returns when the token stops working: the earliest expiry or end of a grace period of the
+    /// token and the tokens that it is bound to.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.held.ends_at()
     }
 
-    /// How old the record was at most by which the token was judged, or the oldest of those it is bound to, when the store
-    /// answered: what has happened to them since then is not in this proof.
-    /// Zero where the store itself was asked, and from [`check`], which is given the record; with a cache at most its bound.
+    /// Returns the age of the records by which the token was judged: that of the oldest record in
+    /// its chain. The proof does not reflect changes made within that time.
+    ///
+    /// The age is zero if the store itself was queried, and from [`check`], which gets its records
+    /// from the caller. With a cache, it is at most the cache's bound.
     pub fn age(&self) -> Duration {
         self.age
     }
@@ -239,7 +255,8 @@ impl<P> Verified<P> {
         &self.held.record
     }
 
-    /// Returns all that may be shown of the token, as it was when it was judged: [active](crate::Status::Active).
+    /// Returns the view of the token as it was judged, with the status
+    /// [active](crate::Status::Active).
     pub fn view(&self) -> TokenView {
         self.record().view_as(Status::Active)
     }
@@ -269,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_lacks_is_found_in_the_order_of_the_checks() {
+    fn missing_access_is_reported_in_the_order_of_the_checks() {
         let scopes = [Scope::new("admin").unwrap()];
         let record = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
         let access = Access::to(&"146".parse().unwrap(), &scopes);
@@ -286,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scope_is_needed() {
+    fn every_scope_of_the_access_is_required() {
         let (user, admin) = (Scope::new("user").unwrap(), Scope::new("admin").unwrap());
         for scopes in [[user.clone(), admin.clone()], [admin, user]] {
             assert_eq!(limited(&record(), OwnerState::Active, &Access::to(&project(), &scopes)), [Rejection::Scope]);
@@ -294,8 +311,8 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_tells_of_the_token_and_how_old_its_record_was() {
-        // None of what is compared is what a default would be.
+    fn a_proof_has_the_data_of_the_token_and_the_age_of_its_record() {
+        // No value compared below is a default.
         let record = TokenRecord {
             kind: TokenKind::Service,
             metadata: Metadata::new("team").unwrap(),

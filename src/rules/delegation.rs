@@ -1,4 +1,4 @@
-//! Tokens that issue tokens.
+//! The delegation of a token: the right to issue and rotate tokens within itself.
 
 use core::fmt;
 
@@ -16,25 +16,32 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Actor, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Proof that a verified token carries the scope for issuing tokens, which the host names. From
-/// [`Verified::delegate`](crate::Verified::delegate); and from [`OwnerTokens::delegation`](crate::tokens::OwnerTokens::delegation)
-/// for the owner of a token, who may issue tokens under it whether it carries that scope or not.
+/// Proof that a token may issue tokens. [`Verified::delegate`](crate::Verified::delegate) returns
+/// it if the token grants the scope that your service has chosen for issuing tokens.
+/// [`OwnerTokens::delegation`] returns it to the owner of a token, who may issue tokens under it
+/// even if the token does not grant that scope.
 ///
-/// Tokens do not issue tokens otherwise. What one makes or rotates stays within it, when it is given to
-/// [`NewToken::within`](crate::NewToken::within) or [`Rotation::within`](crate::rotation::Rotation::within): the same owner and
-/// project, no scope and no address beyond its own, and an expiry no later than its own end. What it makes is for an
-/// [agent](TokenKind::Agent), without metadata and without the scope for issuing tokens, unless the host allows more. It
-/// rotates only itself and tokens that it issued.
+/// To issue or rotate a token on behalf of this one, pass the delegation to
+/// [`NewToken::within`](crate::NewToken::within) or
+/// [`Rotation::within`](crate::rotation::Rotation::within). The result stays within the issuing
+/// token:
+/// - It has the same owner and project.
+/// - Its scopes and addresses are within those of the issuing token, and it ends no later.
+/// - It is for an [agent](TokenKind::Agent), has no metadata and does not grant the scope for
+///   issuing tokens, unless your service allows more.
+/// - Only the issuing token itself and tokens that it issued can be rotated.
 ///
-/// **What it issues is bound to it**: it works only while the issuing token does, and within what that may do at the time. So a
-/// token that is revoked, disabled or narrowed takes with it whatever it issued. [`independent`](Self::independent) is for
-/// a provisioner whose tokens are to outlive it.
+/// **An issued token is bound to its issuer.** It works only while the issuer works, and grants
+/// only what the issuer grants at the time of use. Revoking, disabling or narrowing the issuer
+/// therefore affects all tokens that it issued. Use [`independent`](Self::independent) for a
+/// provisioner whose tokens must outlive it.
 ///
-/// A proof may be kept for longer than what it proves. So [`Tokens::issue`](crate::Tokens::issue) and
-/// [`Tokens::rotate`](crate::Tokens::rotate) read the issuing token again, and those that it is bound to, and judge by what they
-/// read; and the store decides by its [condition](Self::condition) in the operation that writes. A host that calls
-/// [`mint`](crate::mint) or [`rotate`](crate::rotation::rotate()) itself does both: [`renewed`](Self::renewed), then the condition in
-/// its own transaction.
+/// A delegation may be kept for longer than its token works. So
+/// [`Tokens::issue`](crate::Tokens::issue) and [`Tokens::rotate`](crate::Tokens::rotate) read the
+/// whole chain of the issuing token again and judge it. The store checks the
+/// [condition](Self::condition) in the operation that writes. If your service calls
+/// [`mint`](crate::mint) or [`rotate`](crate::rotation::rotate()) itself, it must call
+/// [`renewed`](Self::renewed) first and check the condition in its own transaction.
 ///
 /// ```
 /// use keyfob::{Delegation, Rejection, Scope, Verified, record::Chain};
@@ -44,7 +51,7 @@ use crate::words::timestamp::Timestamp;
 /// }
 /// ```
 ///
-/// Records alone make none:
+/// A delegation cannot be created from records:
 /// ```compile_fail,E0451
 /// use keyfob::{Delegation, Rejection, Scope, Verified, record::Chain};
 ///
@@ -52,32 +59,34 @@ use crate::words::timestamp::Timestamp;
 ///     Ok(Delegation { held: chain })
 /// }
 /// ```
+///
+/// [`OwnerTokens::delegation`]: crate::tokens::OwnerTokens::delegation
 #[derive(Clone)]
 pub struct Delegation {
     pub(super) held: Held,
-    /// The scope that lets it issue tokens.
+    /// The scope for issuing tokens.
     pub(super) manage: Scope,
     pub(super) kinds: Kinds,
     pub(super) any_metadata: bool,
-    /// Whether what it issues may issue tokens too.
+    /// Whether an issued token may grant the scope for issuing tokens.
     pub(super) may_manage: bool,
-    /// Whether what it issues is bound to it.
+    /// Whether an issued token is bound to this token.
     pub(super) binds: bool,
-    /// Whether what it is asked for is a successor of itself.
+    /// Whether the token to be minted is the successor of this token.
     pub(super) replaces_itself: bool,
     pub(super) asked_by: AskedBy,
 }
 
-/// Who asks for what is issued.
+/// The actor that asks for the token to be issued.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AskedBy {
-    /// The issuing token, which needs the scope for that.
+    /// The issuing token. It needs the scope for issuing tokens.
     Token,
-    /// Its owner, who needs none.
+    /// The owner of the issuing token. The token does not need the scope.
     Owner,
 }
 
-/// Which kinds of tokens may be issued. Agents always may.
+/// The kinds of tokens that may be issued besides agents.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Kinds {
     pub(super) human: bool,
@@ -98,14 +107,15 @@ impl Delegation {
         }
     }
 
-    /// For the owner of a token. It proves nothing before it is [renewed](Self::renewed). `None` if there is no record.
+    /// Creates the delegation of a token for its owner. It proves nothing until it is
+    /// [renewed](Self::renewed). Returns `None` if the chain has no record.
     pub(crate) fn of_owner(chain: Chain, manage: Scope) -> Option<Self> {
         let (record, issuers) = chain.into_parts();
         let held = Held { record: record?, issuers };
         Some(Self { asked_by: AskedBy::Owner, ..Self::new(held, manage) })
     }
 
-    /// Lets it issue tokens of this kind too, besides those for agents, which it always may.
+    /// Allows this token to issue tokens of this kind. Tokens for agents are always allowed.
     #[must_use]
     pub fn allow_kind(mut self, kind: TokenKind) -> Self {
         match kind {
@@ -116,37 +126,39 @@ impl Delegation {
         self
     }
 
-    /// Lets it issue tokens with metadata, whichever. Allow it only if the metadata grants nothing.
+    /// Allows this token to issue tokens with any metadata. Call this only if your service grants
+    /// no rights by metadata.
     #[must_use]
     pub fn allow_metadata(self) -> Self {
         Self { any_metadata: true, ..self }
     }
 
-    /// Lets it issue tokens that carry the scope for issuing tokens, if it names that scope or a wildcard over it. How far that
-    /// goes is up to [`Policy::with_max_depth`].
+    /// Allows this token to issue tokens that grant the scope for issuing tokens, by its name or by
+    /// a wildcard. [`Policy::with_max_depth`] limits how many bound tokens can follow each other.
     #[must_use]
     pub fn allow_manage(self) -> Self {
         Self { may_manage: true, ..self }
     }
 
-    /// Makes what it issues independent: such a token outlives its issuer, whatever becomes of that, and counts against its
-    /// owner's limit. For a provisioner. A token that is bound to another cannot issue independent ones.
+    /// Makes issued tokens independent of this token. They keep working after it ends, and count
+    /// against their owner's limit. Use it for a provisioner. A token that is itself bound cannot
+    /// issue independent tokens.
     #[must_use]
     pub fn independent(self) -> Self {
         Self { binds: false, ..self }
     }
 
-    /// The token as an actor: `token ` and its public part.
+    /// Returns the issuing token as an actor: the word `token`, a space and its public part.
     pub fn actor(&self) -> Actor {
         Actor::of_token(&self.record().public_part())
     }
 
-    /// The user that it acts for, and that what it makes must belong to.
+    /// Returns the owner of the issuing token, who owns every token that it issues.
     pub fn owner(&self) -> &OwnerId {
         &self.record().owner
     }
 
-    /// The project that it acts in.
+    /// Returns the project of the issuing token.
     pub fn project(&self) -> &ProjectId {
         &self.record().project
     }
@@ -156,17 +168,20 @@ impl Delegation {
         self.record().key()
     }
 
-    /// Returns the condition under which a store inserts what was judged by this proof.
+    /// Returns the condition that the store must check when it writes a token that was judged by
+    /// this delegation.
     pub fn condition(&self) -> IssuerCondition {
         IssuerCondition { id: self.record().id, version: self.record().version }
     }
 
-    /// Judges the issuing token again, by the records that the store has now: its own, and those of the tokens it is bound to.
+    /// Judges the issuing token again, by the records that the store has now: its own and those of
+    /// the tokens that it is bound to. Returns the delegation with these records.
     ///
     /// # Errors
-    /// Returns the [`Rejection`] that a verification would get: [`Unknown`](Rejection::Unknown) if there is no record of that
-    /// token, that of its status, policy or issuers if it does not work, [`Scope`](Rejection::Scope) if it may no longer issue
-    /// tokens. The rule on disuse is not applied: the token is being used.
+    /// Returns [`Rejection::Unknown`] if the chain does not have the record of this token. Returns
+    /// the [`Rejection`] of its status, policy or issuers if it does not work. The limit on disuse
+    /// is not applied, because the token is being used. Returns [`Rejection::Scope`] if the token
+    /// no longer grants the scope for issuing tokens, unless its owner asks.
     pub fn renewed(&self, chain: Chain, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
         let digest = self.record().digest;
         let chain = chain.filter(|record| record.key() == self.key() && record.digest.ct_eq(&digest));
@@ -185,12 +200,13 @@ impl Delegation {
         &self.held.record
     }
 
-    /// Returns the creator of what it issues. `None` if its owner asks: then it is the actor of the operation.
+    /// Returns the creator of issued tokens. Returns `None` if the owner asks, because the creator
+    /// is then the actor of the operation.
     pub(super) fn creator(&self) -> Option<Actor> {
         (self.asked_by == AskedBy::Token).then(|| self.actor())
     }
 
-    /// Returns what is written down of it in what it issues.
+    /// Returns the issuer to record in an issued token.
     pub(super) fn issuer(&self) -> Issuer {
         Issuer { id: self.record().id, bound: self.binds }
     }
@@ -215,7 +231,7 @@ pub(super) mod samples {
         Scope::new("tokens:manage").unwrap()
     }
 
-    /// An issuing token in 10.0.0.0/8, which ends at `at(0)`.
+    /// Returns an issuing token for 10.0.0.0/8 that ends at `at(0)`.
     pub(in crate::rules) fn issuer() -> TokenRecord {
         TokenRecord {
             scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
@@ -226,7 +242,7 @@ pub(super) mod samples {
         }
     }
 
-    /// A token that is bound to [`issuer`], in 10.1.0.0/16, which ends a second later.
+    /// Returns a token that is bound to [`issuer`], for 10.1.0.0/16, and ends a second later.
     pub(in crate::rules) fn bound() -> TokenRecord {
         let issuer_of = Some(Issuer { id: issuer().id, bound: true });
         let addresses = AddressRanges::new("10.1.0.0/16").unwrap();
@@ -258,7 +274,7 @@ mod tests {
     use crate::rules::scope::ScopeSet;
 
     #[test]
-    fn it_speaks_for_its_token() {
+    fn a_delegation_has_the_data_of_its_token() {
         let by = delegation(issuer());
         assert_eq!(by.actor().as_str(), format!("token acme_pat_145_{}", id('1')));
         assert_eq!((by.owner().as_str(), by.project().as_str(), by.key()), ("ada", "145", issuer().key()));
@@ -270,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_judged_again_by_the_records_that_are_stored_now() {
+    fn a_delegation_is_renewed_by_the_records_that_are_stored_now() {
         let policy = Policy::default().with_max_unused(MS);
         let renewed_of = |records: Vec<TokenRecord>| {
             let by = delegation_of(records.first().cloned().map(|first| TokenRecord { version: 1, ..first }));
@@ -281,7 +297,7 @@ mod tests {
             let renewed = delegation(issuer()).allow_metadata().renewed(chain([record]), &policy, at(-1));
             renewed.map(|by| (by.condition().version, by.any_metadata))
         };
-        assert_eq!(renewed(issuer()), Ok((3, true)), "the rule on disuse is not applied");
+        assert_eq!(renewed(issuer()), Ok((3, true)), "the limit on disuse is not applied");
         assert_eq!(renewed(TokenRecord { version: 4, ..issuer() }), Ok((4, true)));
         assert_eq!(delegation(issuer()).renewed(chain([]), &policy, at(-1)).err(), Some(Rejection::Unknown));
         let digest = crate::words::digest::Digest::from_bytes([8; 32]);
@@ -293,7 +309,7 @@ mod tests {
         assert_eq!(renewed(TokenRecord { expires_at: None, ..issuer() }), Err(Rejection::Policy));
         let narrowed = TokenRecord { scopes: ScopeSet::new("repo:*").unwrap(), ..issuer() };
         assert_eq!(renewed(narrowed.clone()), Err(Rejection::Scope));
-        // The same of the one that it is bound to.
+        // The records of the token that it is bound to are judged in the same way.
         assert_eq!(renewed_of(vec![bound(), issuer()]), Ok((3, true)));
         assert_eq!(renewed_of(vec![bound()]), Err(Rejection::IssuerEnded));
         assert_eq!(

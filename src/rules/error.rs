@@ -1,4 +1,4 @@
-//! Why a verb failed.
+//! The error of operations on tokens.
 
 use core::fmt;
 use core::time::Duration;
@@ -11,12 +11,12 @@ use crate::words::invalid::Invalid;
 use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// Why a verb failed: of [`Tokens`](crate::Tokens), and of the pure rules [`mint`](crate::mint()) and
-/// [`rotate`](crate::rotation::rotate).
+/// The error of an operation of [`Tokens`](crate::Tokens), or of the rules [`mint`](crate::mint())
+/// and [`rotate`](crate::rotation::rotate).
 ///
-/// [`kind`](Self::kind) is what to match on; its variants hold the detail. Display is a sentence for
-/// the user who asked for the operation. It shows no value that was given and no part of a token.
-/// What made a store fail is the error's [`source`](core::error::Error::source), for logs.
+/// Match on [`kind`](Self::kind), whose variants hold the details. `Display` writes a sentence for
+/// the user that asked for the operation. It shows no input and no part of a token. The cause of a
+/// store's failure is the error's [`source`](core::error::Error::source), for logs.
 ///
 /// ```
 /// use keyfob::{Error, ErrorKind, policy::PolicyBreach};
@@ -37,26 +37,27 @@ pub struct Error {
     detail: Detail,
 }
 
-/// What an [`ErrorKind`] does not hold, because it is no plain value.
+/// The details of an error that are not part of its [`ErrorKind`].
 #[derive(Debug)]
 enum Detail {
     None,
-    /// The bound of the policy that was exceeded.
+    /// The limit of the policy that was exceeded.
     Bound(Duration),
-    /// The most live tokens that the policy allows.
+    /// The highest number of live tokens that the policy allows.
     Most(u64),
     Store(StoreError),
     Partial(Box<PartialFailure>, StoreError),
 }
 
 impl Error {
-    /// Returns what it means.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns how many live tokens of one owner in one project the policy allows, for the [`ErrorKind::Limit`] of an issue.
-    /// Display names the number too.
+    /// Returns how many live tokens the policy allows, for an [`ErrorKind::Limit`] from issuing a
+    /// token. It is the limit of the issuing token if the new token would be bound to one, and
+    /// otherwise that of the owner in the project. `Display` shows it too.
     pub fn limit(&self) -> Option<u64> {
         match self.detail {
             Detail::Most(most) => Some(most),
@@ -64,8 +65,8 @@ impl Error {
         }
     }
 
-    /// Returns the bound of the policy that was exceeded, for an [`ErrorKind::Policy`] that has one. Display names it too, in
-    /// days or seconds.
+    /// Returns the limit of the policy that was exceeded, for an [`ErrorKind::Policy`] that has
+    /// one. `Display` shows it too, in days or seconds.
     pub fn bound(&self) -> Option<Duration> {
         match self.detail {
             Detail::Bound(bound) => Some(bound),
@@ -168,7 +169,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::AlreadyRotated => "the token was rotated already",
             ErrorKind::PredecessorInGrace(until) => {
-                return write!(f, "the token that this one replaced works until {until}; end its grace first");
+                return write!(f, "the token that this one replaced works until {until}; end its grace period first");
             }
             ErrorKind::NotRotated => "the token was not rotated",
             ErrorKind::Wider => "a token can only be narrowed",
@@ -178,7 +179,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Rejected(_) => "the token is not valid",
             ErrorKind::Unkeyed => "the operation needs a keyring with a pepper",
-            ErrorKind::KeyMints => "the key still makes new tokens; promote another key first",
+            ErrorKind::KeyMints => "new tokens are still issued under this key; promote another key first",
             ErrorKind::KeyInUse { live } => return write!(f, "{live} live tokens still use this key"),
             ErrorKind::Rng => "the random number generator failed",
             ErrorKind::Partial => "the token store failed in some projects",
@@ -188,7 +189,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Says which bound a token would exceed: in whole days if the bound is some, so that it is exact.
+/// Writes the limit that a token would exceed: in days if it is a whole number of days, and
+/// otherwise in seconds.
 fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::Result {
     const DAY: u64 = 24 * 60 * 60;
     let must = match kind {
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_a_sentence() {
+    fn each_kind_has_a_message() {
         for (kind, sentence) in [
             (ErrorKind::Policy(PolicyBreach::TooLong), "the token would live too long"),
             (ErrorKind::Limit, "the limit of live tokens is reached; revoke one first"),
@@ -237,7 +239,7 @@ mod tests {
             (ErrorKind::OutsideIssuer(OutsideIssuer::Owner), "a token manages tokens of its own owner only"),
             (ErrorKind::Rejected(Rejection::Tag), "the token is not valid"),
             (ErrorKind::Unkeyed, "the operation needs a keyring with a pepper"),
-            (ErrorKind::KeyMints, "the key still makes new tokens; promote another key first"),
+            (ErrorKind::KeyMints, "new tokens are still issued under this key; promote another key first"),
             (ErrorKind::KeyInUse { live: 3 }, "3 live tokens still use this key"),
             (ErrorKind::Rng, "the random number generator failed"),
             (ErrorKind::Partial, "the token store failed in some projects"),
@@ -249,13 +251,16 @@ mod tests {
         }
         let until = at(0);
         let sentence = text(ErrorKind::PredecessorInGrace(until));
-        assert_eq!(sentence, format!("the token that this one replaced works until {until}; end its grace first"));
+        assert_eq!(
+            sentence,
+            format!("the token that this one replaced works until {until}; end its grace period first")
+        );
         let ended = text(ErrorKind::IssuerEnded(Rejection::Revoked));
         assert_eq!(ended, format!("the issuing token does not work any more: {}", Rejection::Revoked));
     }
 
     #[test]
-    fn causes_become_kinds() {
+    fn each_cause_becomes_a_kind() {
         let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
         assert_eq!(Error::from(invalid).kind(), ErrorKind::Invalid(invalid));
         assert_eq!(text(invalid), invalid.to_string());
@@ -276,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_named_in_whole_days_if_it_is_some() {
+    fn a_bound_of_whole_days_is_shown_in_days() {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let bound = |breach, bound| {
             let error = Error::beyond(breach, bound);

@@ -1,4 +1,4 @@
-//! What an error means.
+//! The kinds of errors.
 
 use super::breach::PolicyBreach;
 use super::outside_issuer::OutsideIssuer;
@@ -7,56 +7,58 @@ use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// What an [`Error`](crate::Error) means.
+/// The kind of an [`Error`](crate::Error).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A given value does not fit.
+    /// A value from the caller is not valid.
     Invalid(Invalid),
-    /// The policy does not allow it. [`Error::bound`](crate::Error::bound) is the bound that was exceeded.
+    /// The policy does not allow the operation. [`Error::bound`](crate::Error::bound) returns the
+    /// limit that was exceeded, if there is one.
     Policy(PolicyBreach),
-    /// The owner has as many live tokens in the project as the policy allows: [`Error::limit`](crate::Error::limit) of them.
+    /// The owner, or the issuing token, has as many live tokens as the policy allows.
+    /// [`Error::limit`](crate::Error::limit) returns that number.
     Limit,
-    /// There is no such token. A token of another owner is none to an
-    /// [owner-scoped handle](crate::tokens::OwnerTokens).
+    /// There is no such token. An [owner-scoped handle](crate::tokens::OwnerTokens) returns this
+    /// for tokens of other owners too.
     NotFound,
-    /// Concurrent calls changed the token all the time. The call may be repeated.
+    /// Concurrent calls kept changing the token or its issuer. The call can be repeated.
     Conflict,
     /// The token has ended, or would end by this change. To end a token, revoke it.
     Ended(Status),
-    /// Only an active token can be rotated; this one is disabled, pending or not yet valid.
+    /// The token is disabled, pending or not yet valid. Only an active token can be rotated.
     Inactive(Status),
     /// The token was rotated already, and this call does not repeat that rotation.
     AlreadyRotated,
-    /// The token's predecessor works until this time. End that grace period first: a chain of
-    /// rotations has at most two working tokens.
+    /// The token's predecessor works until this time. End its grace period first: a family has at
+    /// most two working tokens.
     PredecessorInGrace(Timestamp),
     /// The token was never rotated, so it has no grace period.
     NotRotated,
-    /// The token would be allowed more than before.
+    /// The change would allow the token more than before.
     Wider,
-    /// A token asked for something beyond itself.
+    /// The operation exceeds what the issuing token may do.
     OutsideIssuer(OutsideIssuer),
-    /// The issuing token does not work any more, or may no longer issue tokens.
+    /// The issuing token no longer works, or may no longer issue tokens.
     IssuerEnded(Rejection),
-    /// The presented token was rejected. Tell the outside no more than
+    /// The presented token was rejected. Show outsiders no more than a
     /// [`Challenge`](crate::Challenge) does.
     Rejected(Rejection),
     /// The keyring has no pepper, and the operation needs one.
     Unkeyed,
-    /// The key still makes new tokens. Promote another key first.
+    /// New tokens are issued under the key. Promote another key first.
     KeyMints,
     /// Live tokens still use the key.
     KeyInUse {
-        /// How many.
+        /// The number of these tokens.
         live: u64,
     },
     /// The random number generator failed.
     Rng,
-    /// The store failed in some projects. [`Error::partial`](crate::Error::partial) names them.
+    /// The store failed in some projects. [`Error::partial`](crate::Error::partial) returns them.
     Partial,
-    /// The store, or the question for the owner, failed and may be tried again.
+    /// The store or the owner hook is unavailable. The call can be repeated.
     Unavailable,
-    /// The store failed in another way: [`Error::store`](crate::Error::store) says how.
+    /// The store failed in another way. [`Error::store`](crate::Error::store) returns its error.
     Store,
 }

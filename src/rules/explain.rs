@@ -1,4 +1,4 @@
-//! Why a token works or does not, for support staff.
+//! The explanation of why a token works or does not, for support staff.
 
 use core::fmt;
 
@@ -15,29 +15,31 @@ use super::view::TokenView;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// Everything that is known of a presented token: which checks it fails, not the first only, and what its record says.
+/// The explanation of a presented token: all checks that it fails, not only the first, and its
+/// record.
 ///
-/// It tells more than a [`Challenge`](crate::Challenge) and holds no part of the secret. Show it to support staff and to
-/// whoever holds the token; the record is there only where the whole token was right.
+/// It reveals more than a [`Challenge`](crate::Challenge), but no part of the secret. Show it to
+/// support staff and to the holder of the token. It includes the record only if the whole text of
+/// the token was right.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// What it fails, in the order of the checks; empty where it works. Where its text is wrong or it is unknown, nothing
-    /// beyond is known.
+    /// The checks that the token fails, in their order. Empty if the token works. If its text is
+    /// wrong or the token is unknown, the list has only that rejection.
     pub fails: Vec<Rejection>,
-    /// What puts it outside the policy.
+    /// The way in which the token breaks the policy, if it does.
     pub breach: Option<PolicyBreach>,
-    /// What the record says.
+    /// The view of the record, if the whole text of the token was right.
     pub view: Option<TokenView>,
 }
 
 impl Explanation {
-    /// Of a token that was refused before its record was seen.
+    /// Creates the explanation of a token that was rejected before its record was read.
     pub(crate) fn of_text(rejection: Rejection) -> Self {
         Self { fails: vec![rejection], breach: None, view: None }
     }
 
-    /// Of a token that its presenter has proved to hold.
+    /// Creates the explanation of a token whose digest matches its record.
     pub(crate) fn of<P: ProjectRequirement>(
         proven: &Proven,
         owner: OwnerState,
@@ -49,7 +51,7 @@ impl Explanation {
         let record = proven.record();
         let breach = policy.breach_with(record, now, &later);
         let mut fails: Vec<Rejection> = proven.held().life(policy, now, later).into_iter().collect();
-        // Also if it does not work by itself.
+        // The issuers are judged even if the token does not work by itself.
         let issuers_end = proven.held().issuers_end(policy, now);
         fails.extend(issuers_end.filter(|rejection| !fails.contains(rejection)));
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
@@ -63,7 +65,8 @@ impl Explanation {
 }
 
 impl fmt::Display for Explanation {
-    /// In a few words, for people: what it is called, what it fails.
+    /// Writes, for people, the token's public part, name and owner, and then `works` or the checks
+    /// that it fails.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(view) = &self.view {
             write!(f, "{} \"{}\" of {}: ", view.public_part, view.name, view.owner)?;
@@ -93,7 +96,7 @@ mod tests {
 
     fn explained(record: TokenRecord, owner: OwnerState, access: &Access<'_>, policy: &Policy) -> Explanation {
         let proven = prove(&record.digest.clone(), Some(Arc::new(record)).into(), |_| true);
-        let Ok(proven) = proven else { panic!("the digest is the record's own") };
+        let Ok(proven) = proven else { panic!("the digest is that of the record") };
         Explanation::of(&proven, owner, access, policy, at(0), |_| LaterUses::default())
     }
 
@@ -145,7 +148,7 @@ mod tests {
         let access = Access::to(&project(), &[]);
         let with = |noted: Option<Timestamp>| {
             let proven = prove(&record.digest.clone(), Some(Arc::new(record.clone())).into(), |_| true);
-            let Ok(proven) = proven else { panic!("the digest is the record's own") };
+            let Ok(proven) = proven else { panic!("the digest is that of the record") };
             let later = |_: &TokenRecord| LaterUses { noted, lag: Duration::ZERO };
             Explanation::of(&proven, OwnerState::Active, &access, &policy, at(0), later).breach
         };
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_wrong_text_only_the_fault_is_known() {
+    fn for_a_wrong_text_only_its_fault_is_reported() {
         let found = Explanation::of_text(Rejection::Checksum);
         assert_eq!((&found.fails[..], found.breach, &found.view), (&[Rejection::Checksum][..], None, &None));
         assert_eq!(found.to_string(), format!("fails {}", Rejection::Checksum));

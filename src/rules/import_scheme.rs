@@ -1,13 +1,13 @@
-//! How an earlier system hashed a token, where that was not a plain SHA-2.
+//! The hash of an imported token, unless it is a plain SHA-2.
 
 use core::fmt;
 
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// How the old hash of an imported token is computed from its text: which algorithm, with which parameters and which salt. The
-/// digest of the record is then the MAC of that hash.
+/// The computation of an imported token's old hash from its text: the algorithm, its parameters and
+/// the salt. The digest of the record is then the MAC of that hash.
 ///
-/// Debug shows no salt.
+/// Debug does not show the salt.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "Parts", into = "Parts"))]
 pub struct ImportScheme(Box<Parts>);
@@ -23,18 +23,19 @@ struct Parts {
 }
 
 impl ImportScheme {
-    /// The most characters of an algorithm's name.
+    /// The highest number of characters of an algorithm's name.
     pub const MAX_ALGORITHM: usize = 32;
-    /// The most characters of the parameters.
+    /// The highest number of characters of the parameters.
     pub const MAX_PARAMETERS: usize = 255;
-    /// The most bytes of a salt.
+    /// The highest number of bytes of a salt.
     pub const MAX_SALT: usize = 64;
 
-    /// Takes the name of an algorithm (1 to 32 lower-case ASCII letters, digits and `-`), its parameters (at most 255 visible
-    /// ASCII characters) and a salt (at most 64 bytes). The last two may be empty.
+    /// Creates a scheme from the name of an algorithm, its parameters and a salt. The name has 1 to
+    /// 32 lower-case ASCII letters, digits and `-`. The parameters have at most 255 visible ASCII
+    /// characters, and the salt at most 64 bytes. Parameters and salt may be empty.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if one of them is out of its bounds.
+    /// Returns [`Invalid`] if one of them is out of its bounds or has another character.
     pub fn new(algorithm: &str, parameters: &str, salt: &[u8]) -> Result<Self, Invalid> {
         let invalid = |kind| Err(Invalid::new(InvalidField::ImportScheme, kind));
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -62,12 +63,12 @@ impl ImportScheme {
         &self.0.algorithm
     }
 
-    /// Returns the parameters, in the algorithm's own form; empty if there are none.
+    /// Returns the parameters, in the format of the algorithm. They may be empty.
     pub fn parameters(&self) -> &str {
         &self.0.parameters
     }
 
-    /// Returns the salt; empty if there is none.
+    /// Returns the salt, which may be empty.
     pub fn salt(&self) -> &[u8] {
         &self.0.salt
     }
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_refused() {
+    fn a_scheme_out_of_bounds_is_refused() {
         let kind = |algorithm: &str, parameters: &str, salt: usize| {
             ImportScheme::new(algorithm, parameters, &vec![0; salt]).map(drop).map_err(|invalid| invalid.kind())
         };

@@ -1,4 +1,4 @@
-//! A token from before keyfob, as a record.
+//! A token that was issued before keyfob, and the record that it is imported as.
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
@@ -13,45 +13,47 @@ use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// A token that a service made before keyfob, to be imported.
+/// A token that your service issued before it used keyfob, to be imported.
 ///
-/// It may be dead already: what it may do, and until when, is taken as it was, and no policy is asked before somebody
-/// presents it. Debug shows nothing of its hash.
+/// It may have ended already. Its scopes and its expiry are taken over unchanged. The policy
+/// applies only when the token is verified. Debug does not show its hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportToken {
-    /// The stored hash of its text.
+    /// The stored hash of the token's text.
     pub digest: ImportDigest,
-    /// The project it is for.
+    /// The project that the token is for.
     pub project: ProjectId,
-    /// The user it acts for.
+    /// The user that the token acts for.
     pub owner: OwnerId,
-    /// What it is for.
+    /// The name that the owner gave the token.
     pub name: Name,
-    /// For a person or for a service.
+    /// The kind of holder: a person, a service or an agent.
     pub kind: TokenKind,
-    /// What it may do.
+    /// The scopes that the token grants.
     pub scopes: ScopeSet,
-    /// Text of the host's own.
+    /// Text that the host keeps with the token.
     pub metadata: Metadata,
-    /// Where it may be used from.
+    /// The client addresses that the token may be used from.
     pub addresses: AddressRanges,
-    /// When it was made.
+    /// The time at which the token was issued.
     pub created_at: Timestamp,
-    /// It does not work before this time.
+    /// The time before which the token does not work.
     pub not_before: Option<Timestamp>,
-    /// It does not work from this time on; `None` is never.
+    /// The time from which on the token no longer works. `None` means that it never expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was used last, where that is known.
+    /// The last use of the token, if it is known.
     pub last_used_at: Option<Timestamp>,
-    /// Set if it was disabled: since when and by whom.
+    /// The time and actor of the disabling, if the token was disabled.
     pub disabled: Option<Disabled>,
-    /// Set if it was revoked: since when, by whom and why. A revoked token is imported too, so that a token that was revoked
-    /// can be told from an unknown one, and a repeated import revokes what was revoked since.
+    /// The revocation, if the token was revoked. Import revoked tokens too, so that they differ
+    /// from unknown ones. A repeated import also revokes tokens that were revoked since the last
+    /// one.
     pub revoked: Option<Revocation>,
 }
 
 impl ImportToken {
-    /// For a person, without scopes, from any address, without an expiry.
+    /// Creates a person's token to be imported. It has no scopes, may be used from any address and
+    /// never expires. Set the other fields afterwards.
     pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {
             digest,
@@ -71,7 +73,8 @@ impl ImportToken {
         }
     }
 
-    /// Its record, under a new id of the key that made `digest`, which takes the place of its own.
+    /// Returns the record of the token, under a new id that begins with the key number of `digest`.
+    /// That digest replaces the imported one.
     pub(crate) fn into_record(
         self,
         prefix: Prefix,
@@ -95,7 +98,7 @@ impl ImportToken {
             last_used_at: self.last_used_at,
             disabled: self.disabled,
             revoked: self.revoked,
-            // A token that ends in three days is not announced to end in thirty.
+            // Skips notices that are overdue: a token for three days gets no 30-day notice.
             notice_lead: NoticeLead::begun(&NoticeLead::ALL, self.expires_at, now),
             ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
         })

@@ -1,13 +1,14 @@
-//! The token that issued another.
+//! The issuer of a token.
 
 use crate::words::ids::TokenId;
 
-/// The token that issued another, of the same project.
+/// The token that issued another one of the same project.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Issuer {
-    /// Its public id: that of the very token, not of its chain of rotations.
+    /// The public id of the issuing token itself. A successor of that token has another id.
     pub id: TokenId,
-    /// Whether the issued token is bound to it: it then works only while the issuer does. No verb changes it.
+    /// Whether the issued token is bound to the issuer. A bound token works only while its issuer
+    /// works. No operation changes this.
     pub bound: bool,
 }

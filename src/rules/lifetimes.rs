@@ -1,4 +1,4 @@
-//! How long tokens may live.
+//! The lifetimes that a policy allows.
 
 use core::time::Duration;
 
@@ -7,20 +7,21 @@ use crate::words::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long tokens of one kind may live. A bound itself is allowed.
+/// The lifetimes of tokens of one kind. A lifetime equal to a bound is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Lifetimes {
-    /// The lifetime of a token that asks for none; where it lies outside the bounds, the nearer bound counts. 30 days.
+    /// The lifetime of a token that asks for none, 30 days by default. If it is out of bounds, the
+    /// nearer bound applies.
     #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "super::seconds"))]
     pub default: Duration,
-    /// The shortest, from creation to expiry. Any, down to a millisecond.
+    /// The shortest time from creation to expiry. By default, any lifetime above zero is allowed.
     #[cfg_attr(feature = "serde", serde(rename = "min_seconds", with = "super::seconds"))]
     pub min: Duration,
-    /// The longest, from creation to expiry. 366 days.
+    /// The longest time from creation to expiry, 366 days by default.
     #[cfg_attr(feature = "serde", serde(rename = "max_seconds", with = "super::seconds"))]
     pub max: Duration,
-    /// Whether a token may never expire. No.
+    /// Whether a token may never expire. By default, it must expire.
     pub never_expiring: bool,
 }
 
@@ -30,7 +31,7 @@ impl Default for Lifetimes {
     }
 }
 
-/// Reads those of agents, where what is left out is as it is for agents.
+/// Deserializes the lifetimes of agents. Fields that are left out get the defaults of agents.
 #[cfg(feature = "serde")]
 pub(super) fn of_agents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Lifetimes, D::Error> {
     #[derive(serde::Deserialize)]
@@ -55,7 +56,7 @@ pub(super) fn of_agents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
 }
 
 impl Lifetimes {
-    /// Those of agents by default: 12 hours, at most 7 days.
+    /// The default lifetimes of agents: 12 hours if a token asks for none, and at most 7 days.
     pub const AGENT: Self = Self {
         default: Duration::from_secs(12 * 60 * 60),
         min: Duration::ZERO,
@@ -63,12 +64,14 @@ impl Lifetimes {
         never_expiring: false,
     };
 
-    /// The lifetime within the bounds that is nearest to this one. Where the bounds contradict, the longest counts.
+    /// Returns the allowed lifetime that is nearest to this one. If `min` exceeds `max`, it returns
+    /// `max`.
     pub fn nearest(&self, lifetime: Duration) -> Duration {
         lifetime.max(self.min).min(self.max)
     }
 
-    /// What a token of this lifetime breaches; `None` stands for never.
+    /// Returns how a token of this lifetime breaks the policy, if it does. `None` is a token that
+    /// never expires.
     pub(super) fn breach(&self, lifetime: Option<Duration>) -> Option<PolicyBreach> {
         match lifetime {
             None if self.never_expiring => None,
@@ -80,17 +83,17 @@ impl Lifetimes {
     }
 }
 
-/// How long a new token shall live.
+/// The lifetime that a new token is asked to have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Lifetime {
-    /// As long as the policy says by default.
+    /// The default lifetime of the policy.
     #[default]
     Default,
-    /// This long from now.
+    /// A duration from now.
     For(Duration),
-    /// Until this time.
+    /// An expiry at this time.
     Until(Timestamp),
-    /// For ever, where the policy allows it.
+    /// No expiry, if the policy allows that.
     Never,
 }
 
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_30_days_of_at_most_366() {
+    fn the_default_lifetime_is_30_days_and_the_longest_366() {
         let lifetimes = Lifetimes::default();
         assert_eq!((lifetimes.default, lifetimes.min, lifetimes.max), (30 * DAY, Duration::ZERO, 366 * DAY));
         assert!(!lifetimes.never_expiring);
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_outside_the_bounds_gives_way() {
+    fn a_default_outside_the_bounds_is_replaced_by_the_nearer_bound() {
         let lifetimes = Lifetimes { default: DAY, min: 2 * DAY, ..Lifetimes::default() };
         assert_eq!(lifetimes.nearest(lifetimes.default), 2 * DAY);
         let contradicting = Lifetimes { min: 3 * DAY, max: DAY, ..lifetimes };

@@ -1,4 +1,4 @@
-//! Making a token.
+//! The creation of a token and its record, without a store.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -19,29 +19,33 @@ use crate::words::secret::PlaintextToken;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// A token just made: the text to show once, and the record to store.
+/// A token that was just issued: the text to show once, and the record to store.
 #[derive(Debug)]
 pub struct Issued<R = TokenRecord> {
-    /// The token in clear, to be shown once.
+    /// The text of the token. Show it once, and do not store it.
     pub token: PlaintextToken,
-    /// What to store of it.
+    /// The record to store.
     pub record: R,
 }
 
-/// Makes a token with the operating system's generator. **Nothing is stored**: insert the record, in a transaction
-/// of your own if you like, before you show the token.
+/// Creates a token with random numbers from the operating system. **It stores nothing**: insert the
+/// record before you show the token. You can do so in a transaction of your own.
 ///
 /// # Errors
-/// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) or [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the
-/// policy or the issuing token does not allow it, and [`ErrorKind::Rng`](crate::ErrorKind::Rng) if there is no randomness.
+/// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the token.
+/// Returns [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the token exceeds what
+/// its issuing token may do. Returns [`ErrorKind::Rng`](crate::ErrorKind::Rng) if the random number
+/// generator fails.
 ///
 /// ```
 /// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix};
 /// use keyfob::{ProjectId, SystemClock, mint};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
-/// let new = NewToken::new(ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("VS Code integration")?);
-/// let issued = mint(&keyring, &Policy::default(), new, &Actor::new("ada")?, SystemClock.now())?;
+/// let (project, owner) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+/// let new = NewToken::new(project, owner, Name::new("VS Code integration")?);
+/// let (actor, now) = (Actor::new("ada")?, SystemClock.now());
+/// let issued = mint(&keyring, &Policy::default(), new, &actor, now)?;
 /// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -49,10 +53,11 @@ pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, no
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
 
-/// As [`mint`], with a generator of the host's own, which must be cryptographically secure.
+/// Creates a token as [`mint`] does, with a generator of your own. The generator must be
+/// cryptographically secure.
 ///
 /// # Errors
-/// As of [`mint`].
+/// Returns the errors of [`mint`].
 pub fn mint_with<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     keyring: &Keyring,
@@ -100,7 +105,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         not_before: new.not_before,
         expires_at,
         request_id: new.request_id,
-        // A token for three days is not announced to end in thirty.
+        // Skips notices that are overdue: a token for three days gets no 30-day notice.
         notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
@@ -157,11 +162,11 @@ mod tests {
         assert_eq!((record.addresses, record.not_before, record.confirm_by), (addresses, Some(at(5)), Some(at(7))));
         assert_eq!(record.request_id, Some("one".parse().unwrap()));
         assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY)));
-        assert_eq!(record.notice_lead, Some(NoticeLead::DAY), "nothing is announced that lies behind");
+        assert_eq!(record.notice_lead, Some(NoticeLead::DAY), "notices that are overdue are skipped");
     }
 
     #[test]
-    fn a_token_is_known_by_its_text() {
+    fn a_minted_text_parses_and_matches_its_record() {
         let keyring = keyring();
         let issued = mint(&keyring, &Policy::default(), new(), &ada(), at(0)).unwrap();
         let presented = PresentedToken::parse(issued.token.expose_secret(), &keyring).unwrap();
@@ -173,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_begins_before_it_ends() {
+    fn a_token_must_begin_before_it_ends() {
         let starts = |millis| minted(new().with_lifetime(Lifetime::Until(at(10))).with_not_before(at(millis)));
         assert!(starts(9).is_ok());
         assert_eq!(starts(10), breach(PolicyBreach::NoLifetime));
@@ -181,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_time_to_confirm_a_token() {
+    fn the_time_to_confirm_a_token_must_not_be_zero() {
         let within = |time| minted(new().with_confirm_within(time));
         assert_eq!(within(Duration::ZERO), breach(PolicyBreach::NoLifetime));
         assert_eq!(within(MS).unwrap().confirm_by, Some(at(1)));
         assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
     }
 
-    /// A token of bob in 10.0.0.0/8, for ten days.
+    /// Returns the delegation of a token of bob for 10.0.0.0/8, which lives for ten days.
     fn delegation() -> Delegation {
         let issuer = TokenRecord {
             owner: "bob".parse().unwrap(),
@@ -201,11 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_is_taken_from_the_issuing_token() {
+    fn fields_left_open_are_taken_from_the_issuing_token() {
         let by = delegation();
         let record = minted(new().within(&by)).unwrap();
         assert_eq!((record.kind, record.addresses.as_str()), (TokenKind::Agent, "10.0.0.0/8"));
-        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY / 2)), "that of agents");
+        assert_eq!(record.expires_at, Some(at(0).saturating_add(DAY / 2)), "the default of agents");
         assert_eq!(record.issuer, Some(by.issuer()));
         assert_eq!(minted(new()).unwrap().issuer, None);
         assert_eq!(record.created_by, by.actor());
@@ -214,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_asks_for_nothing_beyond_its_issuer() {
+    fn a_token_beyond_its_issuer_is_refused() {
         let by = delegation();
         let outside = |new: NewToken| {
             minted(new.within(&by)).map_err(|kind| match kind {
@@ -237,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_expires() {
+    fn a_bound_token_must_expire() {
         let lifetimes = Lifetimes { never_expiring: true, ..Lifetimes::AGENT };
         let policy = Policy::default().with_lifetimes(TokenKind::Agent, lifetimes);
         let endless = TokenRecord { expires_at: None, scopes: ScopeSet::new("tokens:manage").unwrap(), ..record() };

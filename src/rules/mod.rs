@@ -1,4 +1,4 @@
-//! Rules: pure and synchronous. They are given the time and the record, and judge.
+//! The rules: pure, synchronous functions. The caller passes in the time and the records.
 
 pub(crate) mod access;
 pub(crate) mod acting;

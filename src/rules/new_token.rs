@@ -1,4 +1,4 @@
-//! A token to be made.
+//! The request for a new token.
 
 use core::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::words::ids::ProjectId;
 use crate::words::text::{Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// A token to be made: for a project, acting for an owner, with a name that tells what it is for.
+/// The request for a new token: its project, its owner and a name that says what it is for.
 ///
-/// The owner is what the host knows from its own session; it is never read from a request body, which is why
-/// this type cannot be deserialized.
+/// Take the owner from your own session, never from a request body. That is why this type cannot be
+/// deserialized.
 #[derive(Clone, Debug)]
 pub struct NewToken {
     pub(super) project: ProjectId,
@@ -33,12 +33,14 @@ pub struct NewToken {
     pub(super) confirm_within: Option<Duration>,
     pub(super) request_id: Option<RequestId>,
     pub(super) delegation: Option<Delegation>,
-    /// The issuer of the token that it takes over from, if it does: whose kind and metadata were judged when that was issued.
+    /// The issuer of the token that this one replaces, if it replaces one. The kind and metadata of
+    /// that token were judged when it was issued, and are not judged again.
     takes_over: Option<Option<Issuer>>,
 }
 
 impl NewToken {
-    /// For a person, without scopes, from any address, from now on, as long as the policy says by default.
+    /// Creates the request for a person's token. It has no scopes, may be used from any address,
+    /// works immediately, and lives as long as the policy's default.
     pub fn new(project: ProjectId, owner: OwnerId, name: Name) -> Self {
         Self {
             project,
@@ -57,7 +59,7 @@ impl NewToken {
         }
     }
 
-    /// As an existing token, which it takes over from.
+    /// Creates the request for the successor of a token.
     pub(super) fn after(old: &TokenRecord) -> Self {
         let new = Self { takes_over: Some(old.issuer), ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
         new.with_kind(old.kind)
@@ -66,76 +68,84 @@ impl NewToken {
             .with_addresses(old.addresses.clone())
     }
 
-    /// How long it shall live.
+    /// Sets the lifetime of the token.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// What it may do.
+    /// Sets the scopes that the token grants.
     #[must_use]
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
         Self { scopes, ..self }
     }
 
-    /// For a person, a service or an agent. If nothing is said, for a person, or within a token for an agent.
+    /// Sets the kind of holder: a person, a service or an agent. By default it is a person, or an
+    /// agent [within](Self::within) a token.
     #[must_use]
     pub fn with_kind(self, kind: TokenKind) -> Self {
         Self { kind: Some(kind), ..self }
     }
 
-    /// Text of the host's own, kept beside it.
+    /// Sets text that your service keeps with the token.
     #[must_use]
     pub fn with_metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
     }
 
-    /// Where it may be used from.
+    /// Sets the client addresses that the token may be used from.
     #[must_use]
     pub fn with_addresses(self, addresses: AddressRanges) -> Self {
         Self { addresses, ..self }
     }
 
-    /// It does not work before this time.
+    /// Sets the time before which the token does not work.
     #[must_use]
     pub fn with_not_before(self, not_before: Timestamp) -> Self {
         Self { not_before: Some(not_before), ..self }
     }
 
-    /// It does not work until it is [confirmed](crate::Tokens::confirm), and ends by itself if that takes longer than this:
-    /// a few minutes. So no live token that nobody holds stays behind where the answer to its maker was lost.
+    /// Sets how long the token waits to be [confirmed](crate::Tokens::confirm): usually a few
+    /// minutes. The token does not work until then, and lapses if it is not confirmed in time. So
+    /// no live token stays behind if the response with the token is lost.
     #[must_use]
     pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
         Self { confirm_within: Some(confirm_within), ..self }
     }
 
-    /// The caller's id of the request.
+    /// Sets the caller's id of this request, which is recorded with the token.
     #[must_use]
     pub fn with_request_id(self, request_id: RequestId) -> Self {
         Self { request_id: Some(request_id), ..self }
     }
 
-    /// Issues it at the request of a token, within which it stays: if nothing else was said, it may be used from the same
-    /// addresses, is for an agent and ends no later. It is bound to the issuing token, unless that is
-    /// [`independent`](Delegation::independent). Its `created_by` is then the issuing token, whoever the actor is.
+    /// Sets the token on whose behalf this one is issued, and within which it stays. By default,
+    /// the new token is for an agent, may be used from the same addresses and ends no later than
+    /// the issuing token.
+    ///
+    /// The new token is bound to the issuing token, unless the delegation is
+    /// [`independent`](Delegation::independent). Its `created_by` is the issuing token. If the
+    /// owner of the issuing token asks for it, `created_by` is the actor of the operation.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
     }
 
-    /// Returns whether it is for this owner in this project.
+    /// Returns whether the token is for this owner in this project.
     pub(crate) fn is_for(&self, owner: &OwnerId, project: &ProjectId) -> bool {
         self.owner == *owner && self.project == *project
     }
 
-    /// Returns the token at whose request it is issued, for a store's [condition](Delegation::condition).
+    /// Returns the delegation under which the token is issued. Its
+    /// [condition](Delegation::condition) is for the store.
     pub fn delegation(&self) -> Option<&Delegation> {
         self.delegation.as_ref()
     }
 }
 
 impl NewToken {
-    /// What was left open, within the issuing token.
+    /// Fills in what the caller left open, within the issuing token, and checks the rest against
+    /// it.
     pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, Error> {
         let Some(delegation) = self.delegation.take() else { return Ok(self) };
         let kind = *self.kind.get_or_insert(TokenKind::Agent);
@@ -153,7 +163,7 @@ impl NewToken {
         Ok(Self { delegation: Some(delegation), ..self })
     }
 
-    /// The token that issues it; a successor has that of the token it takes over from.
+    /// Returns the issuer of the token. A successor keeps the issuer of the token that it replaces.
     pub(super) fn issuer(&self) -> Option<Issuer> {
         self.takes_over.unwrap_or_else(|| self.delegation.as_ref().map(Delegation::issuer))
     }
@@ -179,7 +189,7 @@ mod tests {
         assert!(!new().is_for(&bob, &"146".parse().unwrap()));
     }
 
-    /// A token of bob that ends in ten days.
+    /// Returns the delegation of a token of bob that ends in ten days.
     fn delegation() -> Delegation {
         let (owner, end) = ("bob".parse().unwrap(), at(0).saturating_add(10 * DAY));
         let scopes = ScopeSet::new("repo:* tokens:manage").unwrap();
@@ -192,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_issuing_token_nothing_is_bounded() {
+    fn without_an_issuing_token_open_fields_stay_open() {
         let open = bounded(new()).unwrap();
         assert_eq!((open.kind, open.lifetime), (None, Lifetime::Default));
     }

@@ -1,4 +1,4 @@
-//! How long before its end a token's owner is told of it.
+//! The lead time of a notice of expiry.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,7 +6,8 @@ use core::time::Duration;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::timestamp::Timestamp;
 
-/// How long before a token's expiry a notice of it is due, in whole milliseconds. A shorter one is a later notice.
+/// The lead time of a notice: how long before a token's expiry it is due, in whole milliseconds. Of
+/// two notices, the one with the shorter lead time is sent later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u64", into = "u64"))]
 pub struct NoticeLead(u64);
@@ -20,16 +21,16 @@ impl NoticeLead {
     pub const WEEK: Self = Self(7 * DAY);
     /// 1 day before the expiry.
     pub const DAY: Self = Self(DAY);
-    /// The notices of a token: 30, 7 and 1 days before its expiry.
+    /// The usual notices of a token: 30, 7 and 1 days before its expiry.
     pub const ALL: [Self; 3] = [Self::MONTH, Self::WEEK, Self::DAY];
 
-    /// The longest, in milliseconds: 366 days.
+    /// The longest lead time in milliseconds: 366 days.
     pub const MAX_MILLIS: u64 = 366 * DAY;
 
-    /// Takes a number of milliseconds.
+    /// Creates a lead time from a number of milliseconds.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if it is 0 or more than [`MAX_MILLIS`](Self::MAX_MILLIS).
+    /// Returns [`Invalid`] if the number is 0 or more than [`MAX_MILLIS`](Self::MAX_MILLIS).
     pub const fn from_millis(millis: u64) -> Result<Self, Invalid> {
         if millis == 0 || millis > Self::MAX_MILLIS {
             return Err(Invalid::new(InvalidField::NoticeLead, InvalidKind::OutOfRange));
@@ -42,16 +43,17 @@ impl NoticeLead {
         self.0
     }
 
-    /// Returns the last expiry for which this notice has become due at `now`.
+    /// Returns the latest expiry for which this notice is due at `now`.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn horizon(self, now: Timestamp) -> Timestamp {
         now.saturating_add(Duration::from_millis(self.0))
     }
 
-    /// Returns the latest of these notices that has become due at `now`, for a token of this expiry.
+    /// Returns the shortest of these lead times whose notice is due at `now` for a token with this
+    /// expiry.
     pub(crate) fn begun(leads: &[Self], expires_at: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         let end = expires_at?;
-        // Counted back from the expiry: no time behind the last one there is is needed.
+        // Subtracted from the expiry, because `now` plus the lead time may exceed the year 9999.
         let begun = |lead: &Self| end.saturating_sub(Duration::from_millis(lead.0)) <= now;
         leads.iter().copied().filter(begun).min()
     }
@@ -72,7 +74,8 @@ impl From<NoticeLead> for u64 {
 }
 
 impl fmt::Display for NoticeLead {
-    /// In the longest unit that gives a whole number: `30d`, `36h`, `90m`, `10s`, `1ms`.
+    /// Writes the lead time in the largest unit that gives a whole number: `30d`, `36h`, `90m`,
+    /// `10s` or `1ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [(u64, &str); 4] = [(DAY, "d"), (DAY / 24, "h"), (60_000, "m"), (1000, "s")];
         let unit = UNITS.into_iter().find(|(millis, _)| self.0.is_multiple_of(*millis)).unwrap_or((1, "ms"));

@@ -1,4 +1,4 @@
-//! When a token that exists is outside the policy.
+//! The rules by which an existing token is outside the policy.
 
 use core::time::Duration;
 
@@ -8,18 +8,21 @@ use super::policy::Policy;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// What may be known of a token's uses beyond its record.
+/// The uses of a token that its record may not show yet.
 #[derive(Default)]
 pub(crate) struct LaterUses {
-    /// A use that is not written yet.
+    /// The latest use that this process has noted.
     pub(crate) noted: Option<Timestamp>,
-    /// For how long a use elsewhere may not be in the record.
+    /// How long a use in another process may take to appear in the record.
     pub(crate) lag: Duration,
 }
 
 impl Policy {
-    /// From when on a token that exists is outside this policy if nothing changes, and by what: its creation, or, where only
-    /// disuse puts it outside, the time at which it will have been unused for too long. `None` where it stays inside.
+    /// Returns from when on an existing token is outside this policy, and why. Returns `None` if it
+    /// stays inside as long as the record does not change.
+    ///
+    /// For a breach of the lifetimes, the time is the creation of the token. For disuse, it is the
+    /// time at which the token will have gone unused for too long.
     pub fn outside_from(&self, record: &TokenRecord) -> Option<(Timestamp, PolicyBreach)> {
         match self.lifetime_breach(record) {
             Some(breach) => Some((record.created_at, breach)),
@@ -27,7 +30,9 @@ impl Policy {
         }
     }
 
-    /// The same, if a token's issuers and their number are counted in.
+    /// Returns from when on a token is outside this policy, and why, as
+    /// [`outside_from`](Self::outside_from) does. It also judges the lifetimes of the issuers and
+    /// the length of the chain, whose breaches count from the token's creation.
     pub(crate) fn chain_outside_from(&self, chain: &Chain) -> Option<(Timestamp, PolicyBreach)> {
         let record = chain.record()?;
         let own = self.outside_from(record);
@@ -42,13 +47,14 @@ impl Policy {
         }
     }
 
-    /// What puts a token that exists outside this policy at `now`.
+    /// Returns how an existing token breaks this policy at `now`, if it does.
     pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
         let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
         self.lifetime_breach(record).or_else(unused)
     }
 
-    /// The same, where uses may be known that are not in the record. They are asked for only if it looks unused.
+    /// Returns how an existing token breaks this policy at `now`, including uses that are not in
+    /// its record. `later` is called only if the token looks unused by its record.
     pub(crate) fn breach_with(
         &self,
         record: &TokenRecord,
@@ -89,7 +95,7 @@ mod tests {
         Policy::default().with_max_unused(DAY)
     }
 
-    /// A token that was made and used at these times, in days.
+    /// Returns the record of a token with these times, in days.
     fn used(created: u32, not_before: Option<u32>, last_used: Option<u32>) -> TokenRecord {
         let day = |days: u32| at(0).saturating_add(days * DAY);
         let expires_at = Some(day(created + 30));
@@ -104,11 +110,11 @@ mod tests {
         assert_eq!(policy.breach(&record, from.saturating_sub(MS)), None);
         assert_eq!(policy.breach(&record, from), Some(PolicyBreach::Unused));
         assert_eq!(policy.breach(&record, from.saturating_add(MS)), Some(PolicyBreach::Unused));
-        assert_eq!(Policy::default().breach(&record, from), None, "without the rule");
+        assert_eq!(Policy::default().breach(&record, from), None, "the default policy has no such limit");
     }
 
     #[test]
-    fn disuse_counts_from_the_latest_of_creation_first_time_and_last_use() {
+    fn disuse_counts_from_the_latest_of_creation_not_before_and_last_use() {
         for (created, not_before, last_used, counted) in
             [(3, Some(1), Some(2), 3), (1, Some(3), Some(2), 3), (1, Some(2), Some(3), 3), (1, None, None, 1)]
         {
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn later_uses_are_asked_for_only_if_the_token_looks_unused() {
+    fn later_uses_are_read_only_if_the_token_looks_unused() {
         let record = used(0, None, None);
         let asked = |policy: &Policy, record: &TokenRecord, now: Timestamp| {
             let mut asked = false;
@@ -160,7 +166,7 @@ mod tests {
         assert_eq!(asked(&unused(), &record, at(0).saturating_add(DAY)), (true, None));
         let never = TokenRecord { expires_at: None, ..record };
         let late = at(0).saturating_add(DAY);
-        // No use helps against another breach.
+        // A later use does not help against any other breach.
         let breach = unused().breach_with(&never, late, |_| LaterUses { noted: Some(late), lag: Duration::MAX });
         assert_eq!(breach, Some(PolicyBreach::NeverExpires));
     }

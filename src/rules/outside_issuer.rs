@@ -1,45 +1,48 @@
-//! Where a token would go beyond its issuer.
+//! The ways in which a token can exceed the token that issues or rotates it.
 
-/// Where a token would go beyond the one that manages it.
+/// The way in which a token exceeds the token that issues or rotates it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum OutsideIssuer {
-    /// Another project.
+    /// The token is for another project.
     Project,
-    /// Another owner.
+    /// The token has another owner.
     Owner,
-    /// A scope that it has not.
+    /// The token has a scope that the issuing token does not grant.
     Scopes,
-    /// An address that it may not be used from.
+    /// The token allows an address that the issuing token may not be used from.
     Addresses,
-    /// It would live longer.
+    /// The token would end later than the issuing token.
     Expiry,
-    /// Another kind than [`Agent`](crate::TokenKind::Agent), which was not [allowed](crate::Delegation::allow_kind).
+    /// The token is for another kind of holder than [`Agent`](crate::TokenKind::Agent), and the
+    /// delegation does not [allow](crate::Delegation::allow_kind) it.
     Kind,
-    /// The scope for issuing tokens, by itself or under a wildcard, which was not [allowed](crate::Delegation::allow_manage).
+    /// The token grants the scope for issuing tokens, by its name or by a wildcard, and the
+    /// delegation does not [allow](crate::Delegation::allow_manage) it.
     Manage,
-    /// A token that is not bound, from a token that is.
+    /// The token would be independent, but its issuing token is bound.
     Independent,
-    /// Metadata, which was not [allowed](crate::Delegation::allow_metadata).
+    /// The token has metadata, and the delegation does not
+    /// [allow](crate::Delegation::allow_metadata) it.
     Metadata,
     /// The token to be rotated is neither the issuing token nor one that it issued.
     NotIssued,
 }
 
 impl OutsideIssuer {
-    /// Returns what to say of it.
+    /// Returns the message for the caller.
     pub(super) fn refusal(self) -> &'static str {
         match self {
             Self::Kind => "a token cannot issue tokens of this kind",
             Self::Manage => "a token cannot issue tokens that issue tokens",
-            Self::Independent => "a token that is bound to another cannot issue tokens that are not",
+            Self::Independent => "a bound token cannot issue independent tokens",
             Self::Metadata => "a token cannot issue tokens with metadata",
             Self::NotIssued => "a token rotates only itself and tokens that it issued",
             Self::Project => "a token manages tokens of its own project only",
             Self::Owner => "a token manages tokens of its own owner only",
-            Self::Scopes => "a token cannot give scopes that it has not",
-            Self::Addresses => "a token cannot give addresses that it may not be used from",
-            Self::Expiry => "a token cannot give a lifetime beyond its own",
+            Self::Scopes => "a token cannot grant scopes that it does not have",
+            Self::Addresses => "a token cannot allow addresses that it may not be used from",
+            Self::Expiry => "a token cannot grant a lifetime beyond its own",
         }
     }
 }
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_outside_has_words_of_its_own() {
+    fn each_way_outside_has_its_own_message() {
         let all = [
             (OutsideIssuer::Project, "project"),
             (OutsideIssuer::Owner, "owner"),

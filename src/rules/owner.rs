@@ -1,20 +1,20 @@
-//! Whether the owner of a token still counts.
+//! The state of a token's owner.
 
 use crate::words::rejection::Rejection;
 
-/// What the host knows of a token's owner at the moment of a check.
+/// The state of a token's owner at the moment of a verification, as the host knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum OwnerState {
-    /// May act, in this project too.
+    /// The owner is active, and a member of the token's project.
     Active,
-    /// Suspended, deleted or unknown: none of the owner's tokens works.
+    /// The owner is suspended, deleted or unknown. None of the owner's tokens works.
     Suspended,
-    /// Not in the token's project any more: this token does not work.
+    /// The owner is not a member of the token's project any more. The token does not work.
     OutsideProject,
 }
 
 impl OwnerState {
-    /// What a token of such an owner is rejected for, if for anything.
+    /// Returns why a token of such an owner is rejected, if it is.
     pub(crate) fn rejection(self) -> Option<Rejection> {
         match self {
             Self::Active => None,
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_rejected_for_what_its_owner_is() {
+    fn a_token_is_rejected_for_the_state_of_its_owner() {
         assert_eq!(OwnerState::Active.rejection(), None);
         assert_eq!(OwnerState::Suspended.rejection(), Some(Rejection::OwnerSuspended));
         assert_eq!(OwnerState::OutsideProject.rejection(), Some(Rejection::OwnerOutsideProject));

@@ -1,11 +1,12 @@
-//! An operation over all projects that failed in some.
+//! The details of an operation that failed in some projects.
 
 use core::fmt;
 
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// An operation over all projects that failed in some of them. From [`Error::partial`](crate::Error::partial).
+/// The details of an operation over all projects that failed in some of them.
+/// [`Error::partial`](crate::Error::partial) returns it.
 ///
 /// Every project that the store could list was tried. To finish the operation, repeat the call,
 /// which goes through all projects again. After a revocation, it is enough to call
@@ -13,16 +14,17 @@ use crate::words::store_error::StoreError;
 /// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) from `after` on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartialFailure {
-    /// The projects in which the store failed, in order. Some of their tokens may have been reached.
+    /// The projects in which the store failed, in order. Some of their tokens may have been revoked
+    /// or deleted.
     pub failed: Vec<ProjectId>,
-    /// The last project that was tried. More follow only if the store failed to list them.
+    /// The last project that was tried. More projects follow only if the store failed to list them.
     pub after: Option<ProjectId>,
-    /// How many tokens were revoked, or deleted, in the other projects.
+    /// The number of tokens that were revoked or deleted in the other projects.
     pub count: u64,
 }
 
 impl PartialFailure {
-    /// Says where it failed. The first error of the store is named.
+    /// Writes where the operation failed, and the first error of the store.
     pub(super) fn describe(&self, f: &mut fmt::Formatter<'_>, error: &StoreError) -> fmt::Result {
         match (self.failed.as_slice(), self.after) {
             ([], None) => f.write_str("cannot list the projects")?,
@@ -30,7 +32,7 @@ impl PartialFailure {
             ([project], _) => write!(f, "failed in project {project}")?,
             ([first, ..], _) => write!(f, "failed in {} projects, the first of them {first}", self.failed.len())?,
         }
-        write!(f, ": {error} ({} tokens were reached elsewhere; repeat the call)", self.count)
+        write!(f, ": {error} ({} tokens in other projects were revoked or deleted; repeat the call)", self.count)
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
             error.to_string()
         };
         let cause = StoreError::new(StoreErrorKind::Unavailable);
-        let end = format!(": {cause} (7 tokens were reached elsewhere; repeat the call)");
+        let end = format!(": {cause} (7 tokens in other projects were revoked or deleted; repeat the call)");
         assert_eq!(partly(&[], None), format!("cannot list the projects{end}"));
         assert_eq!(partly(&[], Some("145")), format!("cannot list the projects after 145{end}"));
         assert_eq!(partly(&["145"], Some("146")), format!("failed in project 145{end}"));

@@ -1,4 +1,4 @@
-//! What tokens a service allows.
+//! The policy of a service: which tokens it allows.
 
 use core::time::Duration;
 
@@ -8,33 +8,39 @@ use super::lifetimes::{Lifetime, Lifetimes};
 use super::token_kind::TokenKind;
 use crate::words::timestamp::Timestamp;
 
-/// The longest grace of a rotated token unless the policy says otherwise.
+/// The default limit of the grace period after a rotation.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What tokens a service allows, as data: how long the tokens of persons, services and agents may live, how many an owner may
-/// have, what a token may issue, and how long one may lie unused.
+/// The rules for the tokens of a service: lifetimes, numbers of live tokens, disuse and issuing.
 ///
-/// The default: 30 days if nobody says otherwise, at most 366, and 12 hours and 7 days for an agent; none that never expires; a
-/// grace of at most 30 days after a rotation; as many as one likes, used or not. A token that may issue tokens has at most 20
-/// that are bound to it, and these issue none themselves.
+/// The default policy:
+/// - Tokens of persons and services live for 30 days by default and for at most 366 days.
+/// - Tokens of agents live for 12 hours by default and for at most 7 days.
+/// - Every token expires. There is no limit on how long it may go unused before that.
+/// - The grace period after a rotation is at most 30 days.
+/// - An owner may have any number of live tokens. At most 20 live tokens may be bound to a token.
+/// - A bound token cannot issue bound tokens.
 ///
-/// It is asked when a token is made, and again at each check: a token outside today's policy is refused, not destroyed,
-/// and works again once the policy allows it. Only the number of live tokens is asked at issue alone, and the grace at rotation alone.
+/// The policy applies when a token is issued and again at each verification. A token outside the
+/// current policy is rejected, and works again once the policy allows it. The limits on live tokens
+/// apply only when a token is issued, and the longest grace period only at a rotation.
 ///
 /// ```
 /// use core::time::Duration;
 /// use keyfob::{Policy, TokenKind, policy::Lifetimes};
 ///
 /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// let human = Lifetimes { max: 90 * DAY, ..Lifetimes::default() };
 /// let policy = Policy::default()
-///     .with_lifetimes(TokenKind::Human, Lifetimes { max: 90 * DAY, ..Lifetimes::default() })
+///     .with_lifetimes(TokenKind::Human, human)
 ///     .with_most_live_per_owner(50)
 ///     .with_max_unused(180 * DAY);
 /// assert_eq!(policy.lifetimes(TokenKind::Service).max, 366 * DAY);
 /// ```
 ///
-/// With the feature `serde`, it can stand in a configuration file; what is left out is as by default:
-/// `{"human": {"max_seconds": 7776000, "never_expiring": true}, "most_live_per_owner": 50, "max_unused_seconds": 15552000}`.
+/// With the feature `serde`, a policy can be part of a configuration file. Fields that are left out
+/// keep their defaults: `{"human": {"max_seconds": 7776000, "never_expiring": true},
+/// "most_live_per_owner": 50, "max_unused_seconds": 15552000}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
@@ -67,10 +73,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The most that [`with_max_depth`](Self::with_max_depth) takes.
+    /// The highest value for [`with_max_depth`](Self::with_max_depth).
     pub const MAX_DEPTH: u8 = 4;
 
-    /// How long tokens of one kind may live.
+    /// Sets the lifetimes of tokens of one kind.
     #[must_use]
     pub fn with_lifetimes(self, kind: TokenKind, lifetimes: Lifetimes) -> Self {
         match kind {
@@ -80,19 +86,19 @@ impl Policy {
         }
     }
 
-    /// The same default for persons and services.
+    /// Sets the default lifetime of tokens of persons and services.
     #[must_use]
     pub fn with_default_lifetime(self, default: Duration) -> Self {
         self.with_both(|lifetimes| lifetimes.default = default)
     }
 
-    /// The same longest lifetime for persons and services.
+    /// Sets the longest lifetime of tokens of persons and services.
     #[must_use]
     pub fn with_max_lifetime(self, max: Duration) -> Self {
         self.with_both(|lifetimes| lifetimes.max = max)
     }
 
-    /// Whether a token of a person or a service may never expire.
+    /// Sets whether a token of a person or a service may never expire.
     #[must_use]
     pub fn with_never_expiring(self, never_expiring: bool) -> Self {
         self.with_both(|lifetimes| lifetimes.never_expiring = never_expiring)
@@ -104,49 +110,48 @@ impl Policy {
         self
     }
 
-    /// At most this many live tokens of one owner in one project, held by the store in the act of inserting. Tokens that are bound
-    /// to others do not count: see [`with_most_live_per_issuer`](Self::with_most_live_per_issuer).
+    /// Sets how many live tokens an owner may have in one project. The store enforces it as it
+    /// inserts a token. Bound tokens have a [limit of their own](Self::with_most_live_per_issuer).
     #[must_use]
     pub fn with_most_live_per_owner(self, most: u64) -> Self {
         Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// At most this many live tokens that are bound to one token, 20 unless it is set. A rotated token and its successor are two:
-    /// until the grace is over, each may have as many.
+    /// Sets how many live tokens may be bound to one token, 20 by default. A rotated token and its
+    /// successor each have their own limit, so that both can reach it during the grace period.
     #[must_use]
     pub fn with_most_live_per_issuer(self, most: u64) -> Self {
         Self { most_live_per_issuer: most, ..self }
     }
 
-    /// How many tokens stand at most between a token and one that is bound to none, that one among them: 1 unless it is set, so
-    /// that what a token issued issues none that are bound to it. 0 refuses every bound token; more than
-    /// [4](Self::MAX_DEPTH) is 4.
+    /// Sets how many issuers a bound token may have above it, at most [4](Self::MAX_DEPTH). With 1,
+    /// the default, a bound token cannot issue bound tokens. With 0, every bound token is rejected.
+    /// A larger number than 4 counts as 4.
     #[must_use]
     pub fn with_max_depth(self, max_depth: u8) -> Self {
         Self { max_depth: max_depth.min(Self::MAX_DEPTH), ..self }
     }
 
-    /// Refuses a token that was not used for this long. It counts from the latest of its creation, its `not_before` and its
-    /// last use, so last uses must be written: see [`Tokens::with_usage`](crate::Tokens::with_usage), without which
-    /// [`Tokens`](crate::Tokens) leaves this rule out.
+    /// Sets how long a token may go unused. The time counts from its creation, its `not_before` or
+    /// its last use, whichever is latest. [`Tokens`](crate::Tokens) applies this limit only if it
+    /// records last uses: see [`Tokens::with_usage`](crate::Tokens::with_usage).
     ///
-    /// A record may lie behind: a token that is in use must not be refused because its latest use is not written yet. So
-    /// [`Tokens`](crate::Tokens) counts the uses that it has noted itself as well, and refuses the token only
-    /// [`Usage::lag`](crate::tokens::Usage::lag) later, which covers uses that other processes have noted.
-    /// [`check`](crate::check()), [`breach`](Self::breach) and [`outside_from`](Self::outside_from) judge by the record alone.
+    /// A recorded last use can be outdated. So [`Tokens`](crate::Tokens) also counts uses that it
+    /// has not written yet, and allows for uses in other processes: it rejects the token only after
+    /// another [`Usage::lag`](crate::tokens::Usage::lag). [`check`](crate::check()),
+    /// [`breach`](Self::breach) and [`outside_from`](Self::outside_from) judge by the record alone.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
         Self { max_unused: Some(max_unused), ..self }
     }
 
-    /// Sets the longest grace period that a rotation may give the old token, 30 days unless it is set. A rotation that asks
-    /// for a longer one is refused.
+    /// Sets the longest grace period of a rotation, 30 days by default. A longer one is refused.
     #[must_use]
     pub fn with_max_grace(self, max_grace: Duration) -> Self {
         Self { max_grace, ..self }
     }
 
-    /// How long tokens of a kind may live.
+    /// Returns the lifetimes of tokens of a kind.
     pub fn lifetimes(&self, kind: TokenKind) -> &Lifetimes {
         match kind {
             TokenKind::Human => &self.human,
@@ -155,35 +160,35 @@ impl Policy {
         }
     }
 
-    /// The most live tokens of one owner in one project.
+    /// Returns how many live tokens an owner may have in one project. `None` means any number.
     pub fn most_live_per_owner(&self) -> Option<u64> {
         self.most_live_per_owner
     }
 
-    /// The most live tokens that are bound to one token.
+    /// Returns how many live tokens may be bound to one token.
     pub fn most_live_per_issuer(&self) -> u64 {
         self.most_live_per_issuer
     }
 
-    /// How many tokens stand at most between a token and one that is bound to none, that one among them.
+    /// Returns how many issuers a bound token may have above it.
     pub fn max_depth(&self) -> usize {
         usize::from(self.max_depth.min(Self::MAX_DEPTH))
     }
 
-    /// How long a token may lie unused.
+    /// Returns how long a token may go unused. `None` means any time.
     pub fn max_unused(&self) -> Option<Duration> {
         self.max_unused
     }
 
-    /// Returns the longest grace period that a rotation may give the old token.
+    /// Returns the longest grace period of a rotation.
     pub fn max_grace(&self) -> Duration {
         self.max_grace
     }
 
-    /// Returns when the grace of a token that is rotated now ends, if nothing ends it sooner.
+    /// Returns when a grace period that starts at `now` ends.
     ///
     /// # Errors
-    /// Returns [`PolicyBreach::GraceTooLong`] if the grace exceeds [`max_grace`](Self::max_grace).
+    /// Returns [`PolicyBreach::GraceTooLong`] if `grace` exceeds [`max_grace`](Self::max_grace).
     pub(super) fn grace_until(&self, grace: Duration, now: Timestamp) -> Result<Timestamp, Error> {
         if grace > self.max_grace {
             return Err(Error::beyond(PolicyBreach::GraceTooLong, self.max_grace));
@@ -191,15 +196,16 @@ impl Policy {
         Ok(now.saturating_add(grace))
     }
 
-    /// The policy without the rule on disuse, for where last uses are not written.
+    /// Returns the policy without the limit on disuse, for a service that records no last uses.
     pub(crate) fn without_max_unused(&self) -> Self {
         Self { max_unused: None, ..self.clone() }
     }
 
-    /// When a token of this kind made now will expire.
+    /// Returns when a token of this kind expires if it is issued at `now`.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy, or the end of the year 9999, does not allow it.
+    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the lifetime is zero, ends by
+    /// `now` or after the year 9999, or is not allowed.
     pub fn expiry(&self, kind: TokenKind, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let lifetimes = self.lifetimes(kind);
         let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
@@ -212,7 +218,7 @@ impl Policy {
             Lifetime::Never => return told(None).map(|()| None),
             Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
             Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
-            // Asked first, so that a lifetime past year 9999 is told the true limit.
+            // Judged before adding, so that a lifetime past the year 9999 gets the true limit.
             Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };
@@ -234,7 +240,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const MS: Duration = Duration::from_millis(1);
 
-    /// What a call is refused for, and the bound that it names.
+    /// The kind of a refusal, and the bound in its message.
     type Refused = (ErrorKind, Option<Duration>);
 
     fn of<T>(answer: Result<T, Error>) -> Result<T, Refused> {
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_at_each_bound() {
+    fn a_lifetime_is_allowed_up_to_each_bound() {
         let policy = Policy::default();
         let too_long = refused(PolicyBreach::TooLong, Some(366 * DAY));
         let none = refused(PolicyBreach::NoLifetime, None);
@@ -273,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn now_plus_lifetime_past_the_end_of_time() {
+    fn an_expiry_after_the_year_9999_is_refused() {
         let policy = Policy::default().with_max_lifetime(Duration::MAX);
         for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
             let expiry = policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX);
@@ -327,7 +333,7 @@ mod tests {
 
     #[cfg(feature = "serde")]
     #[test]
-    fn as_a_configuration_file_writes_it() {
+    fn a_policy_is_read_from_a_configuration_file() {
         let text = r#"{"human": {"max_seconds": 7776000, "never_expiring": true}, "max_unused_seconds": 864000}"#;
         let policy: Policy = serde_json::from_str(text).unwrap();
         let human = Lifetimes { max: 90 * DAY, never_expiring: true, ..Lifetimes::default() };

@@ -1,5 +1,6 @@
-//! What a store decides in the same operation as it writes. Each rule is written here once: stores that hold whole records
-//! call it, and stores whose engine decides (SQL, Lua) restate it and are tested against it.
+//! The preconditions that a store decides in the operation that writes. Each rule is written here
+//! once. Stores that hold whole records call it. Stores whose engine decides (SQL, Lua) restate it,
+//! and are tested against it.
 
 use core::time::Duration;
 
@@ -7,37 +8,38 @@ use super::record::TokenRecord;
 use crate::words::ids::TokenId;
 use crate::words::timestamp::Timestamp;
 
-/// The token that issues or rotates another, as it has to be when the store decides. From
-/// [`Delegation::condition`](crate::Delegation::condition).
+/// The state that the issuing token must have when the store issues or rotates a token.
+/// [`Delegation::condition`](crate::Delegation::condition) returns it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IssuerCondition {
-    /// Its public id, in the project of the token that it issues.
+    /// The public id of the issuing token. It is in the project of the token that it issues.
     pub id: TokenId,
-    /// The version that was judged.
+    /// The version of the issuing token that was judged.
     pub version: u64,
 }
 
 impl IssuerCondition {
-    /// Returns whether the issuer is there, not revoked and of the version that was judged. Last uses and notices do not
-    /// raise the version, so they do not make it fail.
+    /// Returns whether the issuer exists, is not revoked and has the version that was judged. Last
+    /// uses and notices do not raise the version, so they do not affect this.
     pub fn holds(&self, issuer: Option<&TokenRecord>) -> bool {
         issuer.is_some_and(|issuer| issuer.id == self.id && issuer.version == self.version && issuer.revoked.is_none())
     }
 }
 
-/// The most live tokens of a kind that there may be in the project, the new one among them: of those that are bound to the same
-/// token as the new one, or, if that is bound to none, of its owner's that are bound to none.
+/// The limit of live tokens, including the new one. If the new token is bound, only tokens bound to
+/// the same issuer count. Otherwise, only unbound tokens of the same owner in the project count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveLimit {
-    /// That many.
+    /// The highest number of live tokens.
     pub most: u64,
-    /// The time at which the others are judged as live.
+    /// The time at which the other tokens are judged.
     pub now: Timestamp,
 }
 
 impl LiveLimit {
-    /// Returns whether there may be `record` too. `others` are records of its project; those that do not count with it, and those
-    /// that are not [live](crate::Status::is_live), are passed over.
+    /// Returns whether the limit allows `record` besides the live tokens among `others`. Records
+    /// that do not count are ignored: those that are not [live](crate::Status::is_live), and those
+    /// of another project, owner or issuer.
     pub fn has_room_for<'r>(&self, record: &TokenRecord, others: impl IntoIterator<Item = &'r TokenRecord>) -> bool {
         let counts = |other: &&TokenRecord| {
             let bound_to = record.bound_to();
@@ -51,37 +53,50 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// How long ago a token may have ended and still be revoked with its group: clocks may go back by less.
+    /// The time after its end for which a token is still revoked with its group: 24 hours. It
+    /// covers clocks that are set back by less.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// How long ago an unconfirmed successor may have ended and still be replaced by a repeat of its rotation: half of
-    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). A group that was revoked before the repeat then had this successor in
-    /// it, though the clocks of the two may differ by the other half.
+    /// The time after its end for which an unconfirmed successor can still be replaced by a repeat
+    /// of its rotation: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
+    ///
+    /// So if its group was revoked before the repeat, that revocation included this successor, even
+    /// if the clocks of the two callers differ by up to the other half.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
-    /// Returns whether the revocation of its owner or family at `now` has to reach the token: it is not revoked, and did
-    /// not end by itself more than [24 hours](Self::REVOCATION_MARGIN) before `now`. So a disabled, pending or not yet
-    /// valid token can still work, and one in its grace period.
+    /// Returns whether a revocation of the token's owner or family at `now` must include the token.
+    ///
+    /// It must, unless the token is revoked already or ended by itself more than
+    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN) before `now`. So it includes disabled,
+    /// pending and not yet valid tokens, and tokens in their grace period.
     pub fn can_still_work(&self, now: Timestamp) -> bool {
         let cut = now.saturating_sub(Self::REVOCATION_MARGIN);
         self.revoked.is_none() && self.ends_at().is_none_or(|end| end >= cut)
     }
 
-    /// Returns whether the token was rotated and its grace period still runs at `now`. Revoked and expired tokens are not in
-    /// grace; a disabled one is, because it may be enabled again.
+    /// Returns whether the token was rotated and its grace period has not ended at `now`. A revoked
+    /// or expired token is not in its grace period. A disabled one is, because it may be enabled
+    /// again.
     pub fn is_in_grace(&self, now: Timestamp) -> bool {
         self.grace_until.is_some() && self.status(now).is_live()
     }
 
-    /// Returns whether a store may rotate this token to `successor`. `predecessor` is the token that
-    /// [`rotated_from`](Self::rotated_from) names, `earlier` the one that [`rotated_to`](Self::rotated_to) names, each
-    /// `None` if there is no such row. The time is the successor's `created_at`.
+    /// Returns whether a store may rotate this token to `successor`, at the successor's
+    /// `created_at`. `predecessor` is the record that [`rotated_from`](Self::rotated_from) names,
+    /// and `earlier` the one that [`rotated_to`](Self::rotated_to) names. Each is `None` if there
+    /// is no such record.
     ///
-    /// It may if the version is the expected one, this token is not revoked, the successor is of the same project and the
-    /// predecessor is not [in grace](Self::is_in_grace), so that a chain has at most two working tokens. A token that has
-    /// a successor may be rotated again only by a [repeat](Self::is_repeated_by) of the same request, only if it is neither
-    /// disabled nor past its own expiry, and only until [12 hours](Self::REPEAT_MARGIN) after the earlier successor ended.
-    /// That its own grace has ended does not matter then: with a grace of zero it always has.
+    /// The store may rotate the token if all of these hold:
+    /// - The token has the expected version, is not revoked, and is in the project of the
+    ///   successor.
+    /// - The predecessor is not [in its grace period](Self::is_in_grace). So a family has at most
+    ///   two working tokens.
+    /// - The token has no successor yet, or the rotation [repeats](Self::is_repeated_by) the
+    ///   request that issued the earlier successor.
+    ///
+    /// A repeat is allowed until [`REPEAT_MARGIN`](Self::REPEAT_MARGIN) after the earlier successor
+    /// ended. The token must be neither disabled nor past its own expiry. Its grace period may have
+    /// ended: with a grace period of zero, it always has.
     pub fn may_rotate(
         &self,
         expected_version: u64,
@@ -117,7 +132,10 @@ mod tests {
         let issuer = TokenRecord { version: 4, ..record() };
         let condition = IssuerCondition { id: issuer.id, version: 4 };
         assert!(condition.holds(Some(&issuer)));
-        assert!(condition.holds(Some(&TokenRecord { expires_at: Some(at(-1)), ..issuer.clone() })), "it is not judged");
+        assert!(
+            condition.holds(Some(&TokenRecord { expires_at: Some(at(-1)), ..issuer.clone() })),
+            "expiry is not judged"
+        );
         assert!(!condition.holds(None));
         assert!(!condition.holds(Some(&TokenRecord { version: 3, ..issuer.clone() })));
         assert!(!condition.holds(Some(&TokenRecord { version: 5, ..issuer.clone() })));
@@ -167,7 +185,7 @@ mod tests {
         assert!(!TokenRecord { grace_until: None, ..record }.is_in_grace(at(-1)));
     }
 
-    /// The table of all cases is in the conformance kit, where each runs through every store too.
+    /// The table of all cases is in the conformance kit, which also runs them through every store.
     #[test]
     fn a_token_is_rotated_once_and_again_only_by_a_repeat() {
         assert_eq!(2 * TokenRecord::REPEAT_MARGIN, TokenRecord::REVOCATION_MARGIN);

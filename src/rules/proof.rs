@@ -1,6 +1,7 @@
-//! The stages before [`Verified`](crate::rules::check::Verified). Each is a type that only the stage
-//! before it leads to, so that a check that leaves one out does not compile: `Proven`, by
-//! [`prove`]; `Live`, by status and policy; then what the request needs.
+//! The stages of a verification before [`Verified`](crate::rules::check::Verified). Each stage is a
+//! type that only the stage before it creates, so that code that leaves out a stage does not
+//! compile. [`prove`] creates `Proven`, then status and policy lead to `Live`, then the
+//! requirements of the request are judged.
 
 use std::sync::Arc;
 
@@ -13,14 +14,14 @@ use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// A record whose token was presented, with those of the tokens it is bound to: the presenter has proved to hold it, and
-/// nothing else is known yet.
+/// The records of a token whose digest was matched. The caller has proved to hold the token, but
+/// nothing else has been judged.
 pub(crate) struct Proven(Held);
 
-/// The records of a proven token that status and policy let work when they were asked.
+/// The records of a proven token that status and policy allowed to work when they were judged.
 pub(crate) struct Live(Held);
 
-/// A record that is there, and the tokens that it is bound to.
+/// The record of a token and the records of the tokens that it is bound to.
 #[derive(Clone)]
 pub(crate) struct Held {
     pub(crate) record: Arc<TokenRecord>,
@@ -28,18 +29,19 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The record itself, then those of its issuers, nearest first.
+    /// Returns the record itself, then those of its issuers, nearest first.
     pub(crate) fn records(&self) -> impl Iterator<Item = &TokenRecord> {
         core::iter::once(&*self.record).chain(self.issuers.iter().map(Arc::as_ref))
     }
 
-    /// Whether something holds of the record and of each of its issuers. Most tokens have none.
+    /// Returns whether something holds for the record and for each of its issuers. Most tokens have
+    /// no issuer.
     #[inline]
     pub(super) fn all(&self, holds: impl Fn(&TokenRecord) -> bool) -> bool {
         holds(&self.record) && (self.issuers.is_empty() || self.issuers.iter().all(|issuer| holds(issuer)))
     }
 
-    /// What keeps it from working at `now`, if anything does.
+    /// Returns why the token does not work at `now`, if it does not.
     #[inline]
     pub(super) fn life(
         &self,
@@ -53,14 +55,17 @@ impl Held {
         }
     }
 
-    /// What its issuers keep from working at `now`: each must be the one that the token below it is bound to, must be active,
-    /// and within the policy but for the rule on disuse. None may stand there twice.
+    /// Returns why its issuers stop the token at `now`, if they do.
+    ///
+    /// Each issuer must be the token that the one below is bound to, must be active and within the
+    /// policy, and must appear only once. There must be no more issuers than the policy allows. The
+    /// limit on disuse is not applied to issuers.
     #[cold]
     pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            // One that is bound to none ends the chain, with which nothing is wrong.
+            // An unbound token ends the chain, and every issuer up to it works.
             let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {
@@ -70,7 +75,7 @@ impl Held {
                 issuer.key() == key
                     && issuer.status(now) == Status::Active
                     && policy.lifetime_breach(issuer).is_none()
-                    // Each one before it was found to be the one that it should be.
+                    // Ids suffice, because the records below were found to be of the same project.
                     && self.records().take(depth).all(|below| below.id != issuer.id)
             };
             if !records.peek().copied().is_some_and(|issuer| is_it(&issuer)) {
@@ -80,20 +85,20 @@ impl Held {
         None
     }
 
-    /// A record that is bound to none.
+    /// Creates the chain of an unbound record.
     #[cfg(test)]
     pub(super) fn alone(record: TokenRecord) -> Self {
         Self { record: Arc::new(record), issuers: Issuers::default() }
     }
 
-    /// The first end of all of them.
+    /// Returns the earliest end of the token and its issuers.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
         self.records().filter_map(TokenRecord::ends_at).min()
     }
 }
 
-/// The first part of a check: the digest, in constant time, an unknown token at the same cost as a
-/// known one.
+/// Matches the digest in constant time: the first stage of a verification. An unknown token costs
+/// the same as a known one.
 #[inline]
 pub(crate) fn prove(
     presented: &Digest,
@@ -111,7 +116,7 @@ pub(crate) fn prove(
 }
 
 impl Proven {
-    /// The second part: status and policy.
+    /// Judges status and policy: the second stage of a verification.
     pub(crate) fn live(
         self,
         policy: &Policy,
@@ -134,7 +139,7 @@ impl Proven {
 }
 
 impl Live {
-    /// Judges it once more, after something that may have taken its time.
+    /// Judges status and policy again, after an operation that may have taken some time.
     pub(crate) fn still(
         self,
         policy: &Policy,
@@ -157,7 +162,8 @@ impl Live {
     }
 }
 
-/// What keeps a record's token from working at `now`, if anything does.
+/// Returns why the token of a record does not work at `now`, if it does not. Issuers are not
+/// judged.
 pub(super) fn life(
     record: &TokenRecord,
     policy: &Policy,
@@ -192,20 +198,20 @@ mod tests {
     use crate::words::keyring::Keyring;
     use crate::words::text::Actor;
 
-    /// A method of this name that `Proven` had itself would come before this one, and its call
+    /// A method of this name on `Proven` itself would take precedence over this one, and the call
     /// below would not compile.
     trait NotYet {
         fn permit(&self) -> &'static str {
-            "nobody has judged its status"
+            "its status is not judged yet"
         }
     }
 
     impl NotYet for Proven {}
 
-    /// A doc test could not name these types, which are the crate's own; so this one compiles only
-    /// while the order holds.
+    /// A doc test could not name these types, because they are private to the crate. This test
+    /// compiles only as long as the stages cannot be skipped.
     #[test]
-    fn only_what_is_live_is_permitted() {
+    fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;
         let live = |proven: Proven, policy: &Policy, now| proven.live(policy, now, |_| LaterUses::default());
         let permit: Permit = Live::permit;
@@ -216,7 +222,7 @@ mod tests {
         let mut record = mint(&keyring, &policy, new, &by, now).unwrap().record;
         let prove =
             |record: &TokenRecord| prove(&record.digest, Some(Arc::new(record.clone())).into(), |_| true).unwrap();
-        assert_eq!(prove(&record).permit(), "nobody has judged its status");
+        assert_eq!(prove(&record).permit(), "its status is not judged yet");
         let judged = live(prove(&record), &policy, now).unwrap();
         assert!(permit(judged, OwnerState::Active, &Access::to(&project, &[]), Duration::ZERO).is_ok());
         record.revoke(&Revocation { at: now, by, reason: Default::default() });

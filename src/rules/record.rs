@@ -1,4 +1,4 @@
-//! The stored row of a token.
+//! The stored record of a token.
 
 use super::address::AddressRanges;
 use super::import_scheme::ImportScheme;
@@ -14,119 +14,119 @@ use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// Everything that is stored of a token; nothing of it is a secret, but the digest is nobody's business.
+/// The stored record of a token. It holds no secret, but the digest should not be shown to anyone.
 ///
-/// Fields are public so that a store can take a record apart, and [`new`](Self::new) makes one to be filled; a later version may
-/// have more fields, each with a value that means what it meant without. A row whose token has ended stays, as a tombstone,
-/// until it is purged: "expired" and "revoked" must be tellable from "unknown".
+/// Create a record with [`new`](Self::new), then set its fields. A later version may add fields,
+/// whose defaults keep the meaning of older records. The record of a token that has ended stays as
+/// a tombstone until it is purged, so that an expired or revoked token differs from an unknown one.
 ///
-/// It has no order of change of its own: stores change rows only as [`Change`](crate::record::Change) and
-/// [`Revocation`] say, raising `version` by one each time; last uses and notices leave it.
+/// Stores change a record in the same way as [`apply`](Self::apply), [`revoke`](Self::revoke) and
+/// [`rotate_to`](Self::rotate_to). Each of these raises `version` by one. Recording a last use or a
+/// notice does not.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct TokenRecord {
-    /// The project it is for, with `id` its key.
+    /// The project that the token is for. Together with `id`, it is the key of the record.
     pub project: ProjectId,
-    /// The public look-up id.
+    /// The public id of the token.
     pub id: TokenId,
-    /// The leading marker of the token's text.
+    /// The prefix of the token's text.
     pub prefix: Prefix,
-    /// For a person, for a service or for an agent.
+    /// The kind of holder: a person, a service or an agent.
     #[cfg_attr(feature = "serde", serde(default))]
     pub kind: TokenKind,
-    /// The MAC of the whole token, under the key that `id` names.
+    /// The MAC of the token's text, under the key whose number `id` begins with.
     pub digest: Digest,
-    /// When it was made.
+    /// The time at which the token was issued.
     pub created_at: Timestamp,
-    /// Set while it waits to be confirmed; it ends at this time if nobody does.
+    /// The time at which a pending token lapses. Confirming the token clears it.
     #[cfg_attr(feature = "serde", serde(default))]
     pub confirm_by: Option<Timestamp>,
-    /// It does not work before this time.
+    /// The time before which the token does not work.
     #[cfg_attr(feature = "serde", serde(default))]
     pub not_before: Option<Timestamp>,
-    /// It does not work from this time on; `None` is never.
+    /// The time from which on the token no longer works. `None` means that it never expires.
     #[cfg_attr(feature = "serde", serde(default))]
     pub expires_at: Option<Timestamp>,
-    /// Once it is rotated: the time at which it stops working.
+    /// The time from which on a rotated token no longer works. `None` if it was never rotated.
     #[cfg_attr(feature = "serde", serde(default))]
     pub grace_until: Option<Timestamp>,
-    /// Set for ever once it is revoked.
+    /// The revocation, if the token is revoked. Once set, it is never cleared or changed.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revoked: Option<Revocation>,
-    /// Set while it is disabled.
+    /// The time and actor of the disabling. `None` if the token is not disabled.
     #[cfg_attr(feature = "serde", serde(default))]
     pub disabled: Option<Disabled>,
-    /// Where it may be used from.
+    /// The client addresses that the token may be used from.
     #[cfg_attr(feature = "serde", serde(default))]
     pub addresses: AddressRanges,
-    /// What it may do.
+    /// The scopes that the token grants.
     #[cfg_attr(feature = "serde", serde(default))]
     pub scopes: ScopeSet,
-    /// The token that issued it, if one did.
+    /// The token that issued this one, if a token did.
     #[cfg_attr(feature = "serde", serde(default))]
     pub issuer: Option<Issuer>,
-    /// What it is for, in its owner's words.
+    /// The name that the owner gave the token.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub name: Name,
-    /// The user it acts for.
+    /// The user that the token acts for.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub owner: OwnerId,
-    /// Text of the host's own.
+    /// Text that the host keeps with the token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub metadata: Metadata,
-    /// Who made it.
+    /// The actor that issued the token.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub created_by: Actor,
-    /// The last use that was written, coarser than each use.
+    /// The last use that was recorded. Not every use is recorded.
     #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_at: Option<Timestamp>,
-    /// Where that use came from, if that was recorded.
+    /// The origin of that use, if origins are recorded.
     #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_from: Option<UsedFrom>,
-    /// The id of the first token of its chain of rotations: its own where it is that.
+    /// The id of the first token of the family: tokens that replaced each other by rotation.
     pub family: TokenId,
-    /// The token it took over from.
+    /// The token that this one replaced.
     #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_from: Option<TokenId>,
-    /// The token that took over from it.
+    /// The token that replaced this one.
     #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_to: Option<TokenId>,
-    /// The request that made it, so that a repeat is known as one.
+    /// The id of the request that issued the token, by which a repeat is recognized.
     #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
-    /// The last notice of its end that was sent: how long before its expiry. Only shorter ones are due.
+    /// The lead time of the last notice of expiry that was sent. Only shorter ones become due.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lead: Option<NoticeLead>,
-    /// While somebody sends its next notice: until when nobody else does.
+    /// The end of the lease that one worker holds to send the next notice.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lease_until: Option<Timestamp>,
-    /// How often a notice of it was claimed.
+    /// The number of such leases so far.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_leases: u64,
-    /// For an imported token whose old hash is not a plain SHA-2: how that is computed.
+    /// The way to compute the old hash of an imported token, unless it is a plain SHA-2.
     #[cfg_attr(feature = "serde", serde(default))]
     pub import_scheme: Option<ImportScheme>,
-    /// Counts the changes that a rule reads: 1 at first, at most [`MAX_VERSION`](Self::MAX_VERSION). Last uses and notices do not
-    /// raise it.
+    /// The version, at first 1. It counts changes, up to [`MAX_VERSION`](Self::MAX_VERSION).
     #[cfg_attr(feature = "serde", serde(default = "first_version", deserialize_with = "version"))]
     pub version: u64,
 }
 
 impl TokenRecord {
-    /// The highest version, that of a signed 64-bit column.
+    /// The highest version. It fits a signed 64-bit column.
     pub const MAX_VERSION: u64 = i64::MAX as u64;
 
-    /// Makes the record of a token that was made by its owner: a person's, without scopes, from any address, that never expires,
-    /// of version 1. Set what is otherwise.
+    /// Creates the record of a person's token, issued by its owner, with version 1. It has no
+    /// scopes, may be used from any address and never expires. Set the other fields afterwards.
     ///
     /// ```
-    /// # use keyfob::{OwnerId, Name, Prefix, ProjectId, Timestamp, TokenId, TokenKey, TokenRecord, record::Digest};
-    /// # fn example(digest: Digest, created_at: Timestamp) -> Result<TokenRecord, keyfob::Invalid> {
-    /// let key = TokenKey { project: ProjectId::new("145")?, id: TokenId::new("1CkYr7JQzzpHpo1P")? };
-    /// let (owner, name) = (OwnerId::new("ada")?, Name::new("CI")?);
-    /// let mut record = TokenRecord::new(key, Prefix::new("acme_pat")?, digest, owner, name, created_at);
-    /// record.expires_at = created_at.checked_add(core::time::Duration::from_secs(3600));
+    /// # use keyfob::{Invalid, Timestamp, TokenKey, TokenRecord, record::Digest};
+    /// # fn example(digest: Digest, now: Timestamp) -> Result<TokenRecord, Invalid> {
+    /// let key = TokenKey { project: "145".parse()?, id: "1CkYr7JQzzpHpo1P".parse()? };
+    /// let (prefix, owner, name) = ("acme_pat".parse()?, "ada".parse()?, "CI".parse()?);
+    /// let mut record = TokenRecord::new(key, prefix, digest, owner, name, now);
+    /// record.expires_at = now.checked_add(core::time::Duration::from_secs(3600));
     /// # Ok(record)
     /// # }
     /// ```
@@ -172,12 +172,12 @@ impl TokenRecord {
         }
     }
 
-    /// What store calls about it are keyed by.
+    /// Returns the key of the record for calls to the store.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.project, id: self.id }
     }
 
-    /// All left of the last `_` of the token's text: what may be logged and shown.
+    /// Returns the public part: the token's text before its last `_`. It may be logged and shown.
     pub fn public_part(&self) -> String {
         format!("{}_{}_{}", self.prefix, self.project, self.id)
     }
@@ -187,7 +187,7 @@ impl Eq for TokenRecord {}
 
 impl PartialEq for TokenRecord {
     fn eq(&self, other: &Self) -> bool {
-        // Taken apart, so that a field that is added does not compile until it is compared too.
+        // Destructured, so that a new field does not compile until it is compared too.
         let Self {
             project,
             id,
@@ -256,7 +256,7 @@ const fn first_version() -> u64 {
     1
 }
 
-/// Reads a version that a store can keep, a signed column of 64 bits too.
+/// Reads a version, which must fit a signed 64-bit column.
 #[cfg(feature = "serde")]
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match serde::Deserialize::deserialize(deserializer)? {
@@ -268,46 +268,46 @@ fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
     }
 }
 
-/// A token disabled for now.
+/// The time and the actor of disabling a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Disabled {
-    /// Since when.
+    /// The time at which the token was disabled.
     pub at: Timestamp,
-    /// By whom.
+    /// The actor that disabled it.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
 }
 
-/// A token ended for ever: when, by whom and why. The first one counts; a second changes nothing.
+/// The time, the actor and the reason of a revocation. Only the first revocation of a token counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Revocation {
-    /// Since when.
+    /// The time at which the token was revoked.
     pub at: Timestamp,
-    /// By whom.
+    /// The actor that revoked it.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
-    /// Why.
+    /// The reason that the actor gave.
     pub reason: RevocationReason,
 }
 
-/// Why a token was revoked: the reasons of RFC 5280 section 5.3.1 that fit a token.
+/// A reason of a revocation: those of RFC 5280 section 5.3.1 that fit a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum RevocationReason {
-    /// None was given.
+    /// No reason was given.
     #[default]
     Unspecified,
-    /// The secret may be known to others: a leak.
+    /// The secret leaked, or may have leaked.
     KeyCompromise,
-    /// Its owner changed place.
+    /// The owner moved to another team or organization.
     AffiliationChanged,
-    /// Another token took its place.
+    /// Another token replaced this one.
     Superseded,
-    /// What it was for has ended.
+    /// The purpose of the token has ended.
     CessationOfOperation,
-    /// Its owner may no longer do what it allowed.
+    /// The owner lost the rights that the token granted.
     PrivilegeWithdrawn,
 }
 

@@ -1,4 +1,4 @@
-//! Rotation: another token takes over, and the old one has some time left.
+//! Rotation: a new token replaces an old one, which works until its grace period ends.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::words::keyring::Keyring;
 use crate::words::text::{Actor, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// How a token is to be rotated.
+/// The way in which a token is to be rotated.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     grace: Duration,
@@ -25,65 +25,80 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Lets the old token work for this much longer, but never beyond its own expiry. With zero it ends immediately. A grace
-    /// beyond [`Policy::max_grace`] is refused.
+    /// Creates a rotation with this grace period, during which the old token keeps working, but not
+    /// beyond its own expiry. With zero, the old token stops working immediately. A grace period
+    /// longer than [`Policy::max_grace`] is refused.
     ///
-    /// The new one lives as long as the old one was given, from now on and within today's policy.
+    /// The new token gets the same lifetime as the old one, from now on and within the current
+    /// policy.
     pub fn with_grace(grace: Duration) -> Self {
         Self { grace, lifetime: None, retry: None, delegation: None }
     }
 
-    /// How long the new token shall live.
+    /// Sets the lifetime of the new token.
     #[must_use]
     pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Safe to repeat where the answer may be lost. The new token does not work until it is
-    /// [confirmed](crate::Tokens::confirm), and lapses if that takes longer than `confirm_within`. Until it is confirmed, and for
-    /// 12 hours after it lapsed, the same call with the same request id ends it and makes another one, also after the old
-    /// token's grace has ended, but not after the old token was revoked or disabled or has expired, nor after the new one was
-    /// revoked or changed. The old token's grace is not lengthened by that.
+    /// Makes the rotation safe to repeat, in case the response with the new token is lost. The new
+    /// token does not work until it is [confirmed](crate::Tokens::confirm), and lapses if that
+    /// takes longer than `confirm_within`.
+    ///
+    /// A repeat is a rotation with the same request id. It revokes the earlier new token and issues
+    /// another one. It is possible until the new token is confirmed or, if that token lapses, for
+    /// another 12 hours. The grace period of the old token may have ended by then, and is not
+    /// extended. A repeat is refused if the old token is revoked, disabled or expired, or if the
+    /// new token was revoked or changed.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
-    /// Rotates at the request of a token, which may rotate itself and tokens that it issued. The new token stays within it. A
-    /// token can repeat its own rotation only until its grace is over, as it works no longer.
+    /// Sets the token on whose behalf the rotation is done. That token can rotate itself and tokens
+    /// that it issued, and the new token stays within it. A token can repeat its own rotation only
+    /// until its grace period ends, because it does not work afterwards.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
     }
 
-    /// Returns the token at whose request it is done, for a store's [condition](Delegation::condition).
+    /// Returns the delegation under which the token is rotated. Its
+    /// [condition](Delegation::condition) is for the store.
     pub fn delegation(&self) -> Option<&Delegation> {
         self.delegation.as_ref()
     }
 }
 
-/// A successor that was made, for [`TokenStore::rotate`](crate::TokenStore::rotate).
+/// A successor and the end of the old token's grace period, for
+/// [`TokenStore::rotate`](crate::TokenStore::rotate).
 #[derive(Debug)]
 pub struct PreparedRotation {
-    /// The new token: to insert and to show once.
+    /// The new token: the text to show once, and the record to insert.
     pub successor: Issued,
-    /// When the old one stops working.
+    /// The time from which on the old token no longer works.
     pub grace_until: Timestamp,
 }
 
-/// Makes the successor of a token: of the same project, owner, name, scopes, addresses and family, under today's keyring and policy.
-/// **Nothing is stored**: insert the successor and change the old record by [`TokenRecord::rotate_to`] in one transaction,
-/// under the condition that the old one has the same version still.
+/// Creates the successor of a token, under the current keyring and policy. It keeps the project,
+/// owner, name, kind, scopes, addresses, metadata, issuer and family. **It stores nothing**: in one
+/// transaction, insert the successor and change the old record with [`TokenRecord::rotate_to`], on
+/// the condition that the old record still has the same version.
 ///
-/// `grace_until` is the first of `now` and the grace, the old token's expiry, and an earlier grace of it.
+/// `grace_until` is `now` plus the grace period, but not later than the old token's expiry or the
+/// end of an earlier grace period.
 ///
-/// The host must decide in that transaction what needs other rows, with [`TokenRecord::may_rotate`]: a token is not rotated
-/// while its own predecessor is in grace. Within a [`Delegation`], also the issuing token's [condition](Delegation::condition).
+/// The same transaction must check [`TokenRecord::may_rotate`], which needs other records: a token
+/// cannot be rotated while its own predecessor is in its grace period. Within a [`Delegation`], it
+/// must also check the [condition](Delegation::condition) on the issuing token.
 ///
 /// # Errors
-/// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active, and [`ErrorKind::AlreadyRotated`] if it
-/// has a successor, unless the rotation repeats an earlier one as [`Rotation::with_retry`] says. Returns
-/// [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`] if the policy or the issuing token does not allow it.
+/// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active. Returns
+/// [`ErrorKind::AlreadyRotated`] if the token has a successor and the rotation has no request id.
+/// With [`Rotation::with_retry`], a token with a successor is refused only if it is revoked,
+/// expired or disabled. Returns [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`] if the policy
+/// or the issuing token does not allow the successor or the grace period. Returns
+/// [`ErrorKind::Rng`] if the random number generator fails.
 pub fn rotate(
     keyring: &Keyring,
     policy: &Policy,
@@ -95,7 +110,8 @@ pub fn rotate(
     let Rotation { grace, lifetime, retry, delegation } = rotation;
     let delegation = delegation.map(|delegation| delegation.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
-        // It may be a repeat: the store compares whether the successor is of the same request and not confirmed.
+        // This may be a repeat. The store checks whether the successor belongs to the same
+        // request and is not confirmed.
         (Some(_), Some(_), None) => {}
         (Some(_), Some(_), Some(status)) => return Err(inactive(status)),
         (Some(_), None, _) if old.revoked.is_none() => return Err(ErrorKind::AlreadyRotated.into()),
@@ -124,8 +140,8 @@ pub fn rotate(
     Ok(PreparedRotation { successor, grace_until })
 }
 
-/// What keeps a rotated token from being rotated again by a repeat. Its own grace does not: with a grace of zero it always
-/// has ended by then.
+/// Returns the status that keeps an already rotated token from being rotated again by a repeat. The
+/// end of its grace period does not: with a grace period of zero, it has always ended by then.
 fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     if old.revoked.is_some() {
         Some(Status::Revoked)
@@ -138,7 +154,7 @@ fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     }
 }
 
-/// As long as the old token was given, within today's policy and the issuing token.
+/// Returns the lifetime of the old token, within the current policy and the issuing token.
 fn as_before(policy: &Policy, old: &TokenRecord, delegation: Option<&Delegation>, now: Timestamp) -> Lifetime {
     let lifetimes = policy.lifetimes(old.kind);
     let given = match old.expires_at {
@@ -182,7 +198,7 @@ mod tests {
         rotated(&Policy::default(), old, Rotation::with_grace(DAY).with_retry("one".parse().unwrap(), 9 * MS))
     }
 
-    /// The new token's lifetime.
+    /// Returns the lifetime of the new token.
     fn lifetime(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Option<Duration> {
         let new = rotated(policy, old, rotation).unwrap().successor.record;
         new.expires_at.map(|end| end.saturating_since(at(0)))
@@ -212,7 +228,7 @@ mod tests {
             (TokenRecord { not_before: Some(at(1)), ..record() }, ErrorKind::Inactive(Status::NotYetValid)),
         ] {
             assert_eq!(plain(&old).err(), Some(refused));
-            assert_eq!(repeated(&old).err(), Some(refused), "nor by a repeat");
+            assert_eq!(repeated(&old).err(), Some(refused), "a repeat is refused too");
         }
         assert!(plain(&TokenRecord { expires_at: Some(at(1)), ..record() }).is_ok());
         assert!(plain(&TokenRecord { not_before: Some(at(0)), ..record() }).is_ok());
@@ -222,7 +238,7 @@ mod tests {
     fn a_token_with_a_successor_is_rotated_again_only_by_a_repeat() {
         let old = TokenRecord { rotated_to: Some(id('2')), grace_until: Some(at(-1)), ..record() };
         assert_eq!(plain(&old).err(), Some(ErrorKind::AlreadyRotated));
-        assert!(repeated(&old).is_ok(), "its grace may be over");
+        assert!(repeated(&old).is_ok(), "its grace period may have ended");
         let ended = TokenRecord { revoked: revoked(), ..old.clone() };
         assert_eq!(plain(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
         assert_eq!(repeated(&ended).err(), Some(ErrorKind::Ended(Status::Revoked)));
@@ -271,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_expiry_has_such_a_successor_only_if_that_is_allowed() {
+    fn a_token_without_expiry_has_a_successor_without_expiry_only_if_allowed() {
         let never = TokenRecord { expires_at: None, ..record() };
         let policy = Policy::default().with_default_lifetime(3 * DAY);
         assert_eq!(lifetime(&policy, &never, Rotation::with_grace(DAY)), Some(3 * DAY));
@@ -279,10 +295,10 @@ mod tests {
         assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), None);
         let service = Lifetimes { never_expiring: true, ..*policy.lifetimes(TokenKind::Service) };
         let allowing = policy.with_lifetimes(TokenKind::Service, service);
-        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "of its own kind");
+        assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "only its own kind counts");
     }
 
-    /// A token of ada that manages others and ends in five days.
+    /// Returns the delegation of a token of ada that ends in five days.
     fn delegation() -> Delegation {
         let scopes = ScopeSet::new("repo:* user tokens:manage").unwrap();
         let end = Some(at(0).saturating_add(5 * DAY));

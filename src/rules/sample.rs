@@ -10,13 +10,13 @@ use crate::words::keyring::Keyring;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// A millisecond.
+/// One millisecond.
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
-/// A day.
+/// One day.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A time, in milliseconds from a noon.
+/// Returns a time that is this many milliseconds after a fixed noon.
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_795_435_200_000 + millis).unwrap()
 }
@@ -33,12 +33,12 @@ pub(crate) fn keyring() -> Keyring {
     Keyring::unkeyed("acme_pat".parse().unwrap())
 }
 
-/// The id of this last character.
+/// Returns the id that ends in this character.
 pub(crate) fn id(last: char) -> TokenId {
     TokenId::new(&format!("000000000000000{last}")).unwrap()
 }
 
-/// A token of ada that works: made a second before noon, for 30 days.
+/// Returns an active token of ada: issued a second before noon, for 30 days.
 pub(crate) fn record() -> TokenRecord {
     let key = TokenKey { project: project(), id: id('1') };
     let (owner, name) = ("ada".parse().unwrap(), "CI".parse().unwrap());

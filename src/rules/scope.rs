@@ -1,21 +1,23 @@
-//! What a token may do, in the host's own words.
+//! The scopes of a token, which the host defines.
 
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// One scope: 1 to 128 characters of RFC 6749 section 3.3 (printable ASCII without space, `"` and `\`).
+/// A scope: 1 to 128 of the characters that RFC 6749 section 3.3 allows (printable ASCII except
+/// space, `"` and `\`).
 ///
-/// In a token's [`ScopeSet`] a scope that ends in `:*` grants every scope that begins with what stands before the `*`.
+/// A scope that ends in `:*` is a wildcard. In a token's [`ScopeSet`], it grants every scope that
+/// begins with the text before the `*`: `repo:*` grants `repo:read`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// The most characters.
+    /// The highest number of characters of a scope.
     pub const MAX_CHARS: usize = 128;
 
-    /// A scope of this text.
+    /// Creates a scope from its text.
     ///
     /// # Errors
-    /// [`Invalid`] where it is empty, too long or holds another character.
+    /// Returns [`Invalid`] if the text is empty, too long or has another character.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Err(Invalid::new(InvalidField::Scope, flaw));
         if text.is_empty() {
@@ -30,7 +32,7 @@ impl Scope {
         Ok(Self(text.into()))
     }
 
-    /// As text.
+    /// Returns the text of the scope.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -38,7 +40,8 @@ impl Scope {
 
 text_type!(Scope);
 
-/// The scopes that a token grants: at most 64, sorted, each once. The default grants none.
+/// The scopes that a token grants: at most 64, sorted, without duplicates. The default grants
+/// nothing.
 ///
 /// ```
 /// use keyfob::{Scope, ScopeSet};
@@ -48,18 +51,18 @@ text_type!(Scope);
 /// assert!(!granted.allows(&Scope::new("repository")?));
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// One text as RFC 6749 writes it, so that a set costs one allocation and a column.
+// Kept as one text in the form of RFC 6749, so that a set costs one allocation and one column.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct ScopeSet(Box<str>);
 
 impl ScopeSet {
-    /// The most scopes in one set.
+    /// The highest number of scopes in one set.
     pub const MAX: usize = 64;
 
-    /// The scopes of this text, separated by white space; an empty text grants none.
+    /// Parses scopes that are separated by white space. An empty text grants nothing.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad scope or more than 64.
+    /// Returns [`Invalid`] if a scope is invalid, or if there are more than 64 different scopes.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > Self::MAX * (Scope::MAX_CHARS + 1) {
             return Err(Invalid::new(InvalidField::Scopes, InvalidKind::TooLong { max: Self::MAX }));
@@ -67,10 +70,10 @@ impl ScopeSet {
         Self::from_scopes(text.split_ascii_whitespace().map(Scope::new).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// These scopes.
+    /// Creates a set of these scopes.
     ///
     /// # Errors
-    /// [`Invalid`] for more than 64 different ones.
+    /// Returns [`Invalid`] if there are more than 64 different scopes.
     pub fn from_scopes(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, Invalid> {
         let mut scopes: Vec<Scope> = scopes.into_iter().collect();
         scopes.sort();
@@ -82,27 +85,29 @@ impl ScopeSet {
         Ok(Self(scopes.join(" ").into()))
     }
 
-    /// As one text, separated by single spaces.
+    /// Returns the scopes as one text, separated by single spaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// One by one, in order.
+    /// Returns an iterator over the scopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split_ascii_whitespace()
     }
 
-    /// Whether it grants this scope, exactly or by `prefix:*`.
+    /// Returns whether the set grants this scope, by its name or by a wildcard.
     pub fn allows(&self, needed: &Scope) -> bool {
         self.grants(needed.as_str())
     }
 
-    /// Whether it grants all that `other` grants, so that `other` may be issued within it.
+    /// Returns whether the set grants every scope that `other` grants, so that a token with `other`
+    /// may be issued within this one.
     pub fn covers(&self, other: &Self) -> bool {
         other.iter().all(|scope| self.grants(scope))
     }
 
-    /// Returns what both grant: of each two scopes of which one grants the other, the narrower.
+    /// Returns the scopes that both sets grant. If a scope of one set grants a scope of the other,
+    /// the result has the narrower one.
     pub(crate) fn common(&self, other: &Self) -> Self {
         let own = self.iter().filter(|scope| other.grants(scope));
         let others = other.iter().filter(|scope| self.grants(scope));
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_characters_of_rfc_6749() {
+    fn a_scope_has_only_the_characters_of_rfc_6749() {
         for byte in 0..=127u8 {
             let allowed = matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             let text = char::from(byte).to_string();
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_and_wildcard_grants() {
+    fn scopes_are_granted_by_name_and_by_wildcard() {
         let allows = |granted, needed| set(granted).allows(&Scope::new(needed).unwrap());
         assert!(allows("repo:read", "repo:read"));
         assert!(!allows("repo:read", "repo:write"));
@@ -156,7 +161,7 @@ mod tests {
         assert!(!allows("repo:*", "repo"));
         assert!(!allows("repo:*", "repository:read"));
         assert!(!allows("repo*", "repository"), "only a colon makes a wildcard");
-        assert!(!allows("*", "repo"), "a lone star is a name like any other");
+        assert!(!allows("*", "repo"), "a single star is an ordinary name");
         assert!(!allows(":*", ":read"));
         assert!(!allows("", "repo"));
     }
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_stays_within_its_parent() {
+    fn a_set_covers_only_sets_within_it() {
         assert!(set("repo:* user").covers(&set("repo:read user")));
         assert!(set("repo:*").covers(&set("repo:issues:*")));
         assert!(set("repo:*").covers(&set("")));

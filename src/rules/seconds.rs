@@ -1,4 +1,4 @@
-//! Durations in whole seconds, as configuration files write them.
+//! Serialization of durations as whole seconds, for configuration files.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Duration::from_secs)
 }
 
-/// The same, where there may be none.
+/// Serialization of optional durations as whole seconds.
 pub(super) mod or_none {
     use core::time::Duration;
 

@@ -1,36 +1,42 @@
-//! What a record is at a given time.
+//! The status of a token at a given time.
 
 use super::notice_lead::NoticeLead;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// What a token is at a given time. The last four are ends: no verb of the service leads back
-/// from them; from the one before, only through the issuer. A store writes what it is told, so whoever calls one itself must not change a token that has ended.
+/// The status of a token at a given time. In the last four, the token has ended, and no operation
+/// of the service makes it work again. From `IssuerEnded`, only a change of the issuer does.
 ///
-/// The order of judgement is: revoked, rotated, lapsed, expired, disabled, pending, not yet valid. Ends come first,
-/// so that nobody asks for a token to be enabled that has expired meanwhile. A time is reached when it is equal: at
-/// `expires_at` a token is expired.
+/// The status is the first that applies of: revoked, rotated, lapsed, expired, disabled, pending,
+/// not yet valid. The ends come first, so that no one tries to enable a token that has expired in
+/// the meantime. A time is reached when it is equal: at `expires_at`, a token is expired.
+///
+/// A store does not check the status before a change. If you call a store yourself, do not change a
+/// token that has ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Status {
-    /// It works.
+    /// The token works.
     Active,
-    /// Its `not_before` lies ahead.
+    /// The token will work from `not_before` on.
     NotYetValid,
-    /// Issued, and not confirmed yet.
+    /// The token was issued but not confirmed yet.
     Pending,
-    /// Disabled until somebody enables it.
+    /// The token is disabled until it is enabled again.
     Disabled,
-    /// The token that it is bound to, or one further up, has ended, is disabled or is outside the policy. No record tells that by
-    /// itself: views have it, whose service looks at the issuers, and no filter of a list finds it. A token whose issuer is
-    /// enabled again works again.
+    /// A token that this one is bound to, directly or through others, does not work, or the chain
+    /// is longer than the policy allows. If the issuer works again, for example because it is
+    /// enabled, so does this token.
+    ///
+    /// A record does not show this status by itself. The service sets it in views, because it also
+    /// reads the issuers. No filter of a list finds it.
     IssuerEnded,
-    /// Past `expires_at`.
+    /// The token has reached `expires_at`.
     Expired,
-    /// Never confirmed before `confirm_by`.
+    /// The token was not confirmed before `confirm_by`.
     Lapsed,
-    /// Rotated, and `grace_until` is past.
+    /// The token was rotated, and `grace_until` has been reached.
     Rotated,
-    /// Revoked.
+    /// The token was revoked.
     Revoked,
 }
 
@@ -47,14 +53,15 @@ word_type!(Status {
 });
 
 impl Status {
-    /// Whether the token works or may work again: the first four.
+    /// Returns whether the token works or may work again: it is active, not yet valid, pending or
+    /// disabled.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::NotYetValid | Self::Pending | Self::Disabled)
     }
 }
 
 impl TokenRecord {
-    /// What the token is at `now`.
+    /// Returns the status of the token at `now`, by its own record. Issuers are not judged.
     pub fn status(&self, now: Timestamp) -> Status {
         let reached = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
         if self.revoked.is_some() {
@@ -76,14 +83,16 @@ impl TokenRecord {
         }
     }
 
-    /// When it ended or will end by itself: the first of revocation, grace, confirmation time and expiry.
+    /// Returns when the token ended or will end by itself: the earliest of its revocation, the end
+    /// of its grace period, `confirm_by` and its expiry. Returns `None` if it never ends.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
         [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()
     }
 
-    /// Returns which of these notices is due at `now`: the latest that has begun, if it is later than the one already sent, while
-    /// the token lives, is confirmed and has no successor.
+    /// Returns the lead time of the notice that is due at `now`, if one is. It is the shortest of
+    /// `leads` whose time has come, if it is shorter than that of the last notice sent. No notice
+    /// is due if the token has ended, is not confirmed, or has a successor.
     pub fn due_notice(&self, leads: &[NoticeLead], now: Timestamp) -> Option<NoticeLead> {
         let expected = self.status(now).is_live() && self.confirm_by.is_none() && self.rotated_to.is_none();
         let due = NoticeLead::begun(leads, self.expires_at, now).filter(|_| expected)?;
@@ -122,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_judged_before_states_that_may_be_left() {
+    fn ends_take_precedence_over_other_states() {
         let mut record = record();
         record.not_before = Some(at(1));
         assert_eq!(record.status(at(0)), Status::NotYetValid);
@@ -168,7 +177,7 @@ mod tests {
         record.revoked = revoked();
         assert_eq!(record.ends_at(), Some(at(-10)));
         record.expires_at = Some(at(-11));
-        assert_eq!(record.ends_at(), Some(at(-11)), "the earliest, whichever it is");
+        assert_eq!(record.ends_at(), Some(at(-11)), "the earliest one counts");
     }
 
     #[test]
@@ -179,7 +188,7 @@ mod tests {
             let mut record = TokenRecord { expires_at: Some(at(0)), notice_lead: earlier, ..record() };
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins.saturating_sub(MS)), None, "{lead}");
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins), Some(lead));
-            assert_eq!(record.due_notice(&[], begins), None, "nobody asks for one");
+            assert_eq!(record.due_notice(&[], begins), None, "no notice is asked for");
             record.notice_lead = Some(lead);
             assert_eq!(record.due_notice(&NoticeLead::ALL, begins), None, "{lead} was sent");
         }

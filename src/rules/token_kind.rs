@@ -1,14 +1,14 @@
-//! Who holds a token.
+//! The kind of holder that a token is for.
 
-/// Who holds the token.
+/// The kind of holder that a token is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum TokenKind {
-    /// A person, their scripts and editors.
+    /// A person, with their scripts and editors.
     #[default]
     Human,
-    /// A service that no person stands behind.
+    /// A service that works on its own, without a person.
     Service,
-    /// A program that acts for a person for a while: an AI agent, an editor, a CI job.
+    /// A program that acts for a person for a while: an AI agent, an editor or a CI job.
     Agent,
 }
 

@@ -1,4 +1,4 @@
-//! What lists and pages show of a token.
+//! The view of a token that lists and pages show.
 
 use super::address::AddressRanges;
 use super::issuer::Issuer;
@@ -11,17 +11,18 @@ use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// A record as people may see it: all but the digest and the store's book-keeping, with its status at the time it was made.
+/// A record as people may see it: without the digest and the internal fields of the store, and with
+/// its status at the time of the view.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are those of TokenRecord, where each is told")]
+#[expect(missing_docs, reason = "the fields are documented at TokenRecord")]
 pub struct TokenView {
     pub project: ProjectId,
     pub id: TokenId,
-    /// All left of the last `_` of the token's text.
+    /// The public part: the token's text before its last `_`.
     pub public_part: String,
-    /// What it is at the time of the view.
+    /// The status at the time of the view.
     pub status: Status,
     pub name: Name,
     pub owner: OwnerId,
@@ -43,19 +44,20 @@ pub struct TokenView {
     pub rotated_from: Option<TokenId>,
     pub rotated_to: Option<TokenId>,
     pub grace_until: Option<Timestamp>,
-    /// For the next change, as the version that it expects.
+    /// The version to name as the expected one in the next change.
     pub version: u64,
 }
 
 impl TokenView {
-    /// What store calls about it are keyed by.
+    /// Returns the key of the token for calls to the store.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.project, id: self.id }
     }
 }
 
 impl TokenRecord {
-    /// Returns what may be shown of the token at `now`.
+    /// Returns the view of the token at `now`. Its issuers are not judged: see
+    /// [`Chain::view`](crate::record::Chain::view).
     pub fn view(&self, now: Timestamp) -> TokenView {
         self.view_as(self.status(now))
     }

@@ -1,4 +1,4 @@
-//! What is within a token that issues others, and all that it is bound to.
+//! The limits of a delegation: what lies within the issuing token and all that it is bound to.
 
 use core::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::words::text::{Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 impl Delegation {
-    /// Whether a new token of these is within it.
+    /// Checks that a new token of this kind, with this metadata, may be issued.
     pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata, policy: &Policy) -> Result<(), Error> {
         let kind_is_allowed = match kind {
             TokenKind::Human => self.kinds.human,
@@ -36,7 +36,7 @@ impl Delegation {
         }
     }
 
-    /// Whether it may rotate this token.
+    /// Checks that this token may be rotated.
     pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
         let issued = old.issuer.is_some_and(|issuer| issuer.id == self.record().id);
         if old.key() != self.key() && !issued {
@@ -52,7 +52,8 @@ impl Delegation {
         (old.owner != self.record().owner).then_some(OutsideIssuer::Owner)
     }
 
-    /// Whether a token of these is within it and all that it is bound to.
+    /// Checks that a token with these properties is within the issuing token and all tokens that it
+    /// is bound to.
     pub(super) fn admit(
         &self,
         project: &ProjectId,
@@ -75,8 +76,9 @@ impl Delegation {
         }
     }
 
-    /// For the rotation of this token: the successor of itself may issue tokens as it does, and ends with its lifetime, not with
-    /// the grace that an earlier try of the same rotation has given it.
+    /// Returns the delegation for the rotation of this token. If a token rotates itself, its
+    /// successor may keep the scope for issuing tokens. The successor may also outlive a grace
+    /// period that an earlier try of the same rotation has set.
     pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
         Self { replaces_itself: old.key() == self.key(), ..self }
     }
@@ -86,7 +88,7 @@ impl Delegation {
         self.held.issuers.iter().filter_map(|issuer| issuer.ends_at()).chain(own).min()
     }
 
-    /// Whether a token that ends then does not outlive it.
+    /// Checks that a token with this expiry does not outlive the issuing token.
     pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), OutsideIssuer> {
         match self.ends_at() {
             Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(OutsideIssuer::Expiry),
@@ -94,12 +96,13 @@ impl Delegation {
         }
     }
 
-    /// The part of a lifetime from `now` on that ends with it.
+    /// Shortens a lifetime that starts at `now`, so that it ends with the issuing token.
     pub(super) fn shorten(&self, lifetime: Duration, now: Timestamp) -> Duration {
         self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
-    /// The addresses of a token that names none: those of the nearest that lie within all others'.
+    /// Returns the addresses for a token that names none: those of the nearest token in the chain
+    /// whose addresses all others cover.
     pub(super) fn addresses(&self) -> AddressRanges {
         let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);
@@ -116,7 +119,7 @@ mod tests {
     use crate::rules::sample::{DAY, MS, at, id};
 
     #[test]
-    fn a_new_token_is_an_agents_without_metadata_unless_more_is_allowed() {
+    fn a_new_token_is_for_an_agent_without_metadata_unless_more_is_allowed() {
         let (none, some) = (Metadata::default(), Metadata::new("{}").unwrap());
         let outside = |by: &Delegation, kind, metadata: &Metadata| {
             by.admit_new(kind, metadata, &Policy::default()).map_err(|error| error.kind())
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_issues_stays_within_it_and_all_that_it_is_bound_to() {
+    fn issued_tokens_stay_within_every_token_of_the_chain() {
         let admitted = |by: &Delegation, project: &str, owner: &str, scopes: &str, addresses: &str| {
             let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
             by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses)
@@ -160,9 +163,9 @@ mod tests {
         assert_eq!(admitted(&by, "146", "ada", "", "10.0.0.0/8"), Err(OutsideIssuer::Project));
         assert_eq!(admitted(&by, "145", "bob", "", "10.0.0.0/8"), Err(OutsideIssuer::Owner));
         assert_eq!(admitted(&by, "145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
-        assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "from anywhere");
+        assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "any address");
         assert_eq!(admitted(&by, "145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
-        // The one above was narrowed afterwards.
+        // The issuer was narrowed afterwards.
         let above = TokenRecord {
             scopes: ScopeSet::new("repo:read tokens:manage").unwrap(),
             addresses: AddressRanges::new("10.1.2.0/24").unwrap(),
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_issues_may_not_issue_unless_that_is_allowed_whichever_wildcard_grants_it() {
+    fn issued_tokens_cannot_issue_unless_allowed_even_by_a_wildcard() {
         for scopes in ["tokens:manage", "tokens:*"] {
             let by = delegation(TokenRecord { scopes: ScopeSet::new("tokens:*").unwrap(), ..issuer() });
             let admitted = |by: Delegation| {
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rotates_itself_and_what_it_issued() {
+    fn a_delegation_rotates_its_own_token_and_tokens_it_issued() {
         let by = delegation(issuer());
         let own = by.clone().for_rotation_of(&issuer());
         assert_eq!(own.admit_rotation(&issuer()), Ok(()));
@@ -206,7 +209,7 @@ mod tests {
             let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
             assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
         }
-        // The name of its maker is no proof: a host may let a token be its own maker's.
+        // `created_by` is no proof, because a host may name any actor as the creator.
         let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
         assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
         let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_makes_does_not_outlive_it_or_what_it_is_bound_to() {
+    fn issued_tokens_do_not_outlive_any_token_of_the_chain() {
         for by in [delegation(issuer()), delegation_of([bound(), issuer()])] {
             assert_eq!(by.admit_expiry(Some(at(-1))), Ok(()));
             assert_eq!(by.admit_expiry(Some(at(0))), Ok(()));

@@ -70,7 +70,7 @@ async fn what_a_token_may_not_issue_is_refused_in_words() {
             json!({"name": "n", "scopes": "notes:write"}),
             422,
             "outside_issuer",
-            "a token cannot give scopes that it has not",
+            "a token cannot grant scopes that it does not have",
         ),
         (json!({"name": "n", "scopes": "", "expires": null}), 422, "policy", "a token must expire"),
         (
@@ -118,7 +118,7 @@ async fn a_bound_token_issues_no_further_than_the_policy_allows() {
     let laptop = manager(&host.ada().await).await;
     let agent = host.delegate(text_of(&laptop), &named).await.is(200).json();
     let refused = host.delegate(text_of(&agent), &json!({"name": "n", "scopes": ""})).await;
-    assert_eq!(refused.json()["detail"], "a token that was issued by a token cannot issue tokens here");
+    assert_eq!(refused.json()["detail"], "the chain of issuing tokens would be longer than the policy allows");
     refused.is_problem(422, "policy");
 
     let policy = json!({"policy": {"human": {"never_expiring": true}, "max_depth": 2, "most_live_per_issuer": 2}});
@@ -149,7 +149,7 @@ async fn a_person_makes_an_agents_token_under_one_of_theirs() {
 
     // Within the token, even if the person could do more.
     for (body, status, words) in [
-        (json!({"name": "n", "scopes": "notes:read"}), 409, "a token cannot give scopes that it has not"),
+        (json!({"name": "n", "scopes": "notes:read"}), 409, "a token cannot grant scopes that it does not have"),
         (
             json!({"name": "n", "scopes": "", "expires": {"measure": "weeks", "value": 2}}),
             400,
@@ -162,7 +162,7 @@ async fn a_person_makes_an_agents_token_under_one_of_theirs() {
     }
     // No further than the policy allows, and under none that does not work.
     let refused = ada.post_to(&path_of(&agent, "/delegate"), &body).await.is(400).json();
-    assert_eq!(refused["error"], "a token that was issued by a token cannot issue tokens here");
+    assert_eq!(refused["error"], "the chain of issuing tokens would be longer than the policy allows");
     ada.post_to(&path_of(&ci, "/disable"), "").await.is(200);
     assert_eq!(ada.get(&path_of(&agent, "")).await.json()["status"], "issuer_ended");
     let refused = ada.post_to(&path_of(&ci, "/delegate"), &body).await.is(409).json();
@@ -249,7 +249,7 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     assert!(wrong.body.contains("A token may live for at most 7 days."), "{}", wrong.body);
     assert!(wrong.body.contains("value=\"Review agent\"") && wrong.body.contains("value=\"notes:read\" checked"));
     let more = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1&scope=notes%3Awrite")).await.is(400);
-    assert!(more.body.contains("A token cannot give scopes that it has not."));
+    assert!(more.body.contains("A token cannot grant scopes that it does not have."));
     ada.post_form(&format!("{page}/agent"), &fields.replace(&csrf, "no")).await.is(422);
     ada.post_form(&format!("{page}/agent"), &format!("{}&amount=1", fields.replace(&csrf, "no"))).await.is(403);
     let shown = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(200);

@@ -87,7 +87,7 @@ async fn the_policy_bounds_the_grace() {
     host.with_token(WHOAMI, text_of(&old)).await.is(200);
     // A chain has at most two working tokens.
     let refused = ada.post_to(&path_of(&new, "/rotate"), "").await.is(409).json();
-    let words = format!("the token that this one replaced works until {end}; end its grace first");
+    let words = format!("the token that this one replaced works until {end}; end its grace period first");
     assert_eq!(refused, json!({ "error": words }));
     host.clock.set(end);
     host.with_token(WHOAMI, text_of(&old)).await.is_problem(401, "rotated");
