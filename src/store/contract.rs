@@ -187,9 +187,9 @@ pub trait TokenStore: Send + Sync {
     /// Revokes the tokens of one owner in one project, and returns how many this call revoked.
     ///
     /// After the call is acknowledged, no token that the owner had before the call works any more,
-    /// and none of their successors, however many there are. The store therefore revokes every token
-    /// that [can still work](TokenRecord::can_still_work) at `revocation.at`. Tokens that ended
-    /// earlier may stay as they are.
+    /// nor does any of their successors, however many there are. The store therefore revokes every
+    /// token that [can still work](TokenRecord::can_still_work) at `revocation.at`. Tokens that
+    /// ended earlier may stay as they are.
     ///
     /// The store may work in steps of at most 1,000 records. Each step is one transaction that
     /// excludes rotations in the project and inserts with an issuer condition. The store keeps no
