@@ -1,4 +1,4 @@
-//! The laws of update.
+//! The cases of update.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, full, id, kept, name, project, record, revocation, some, stored,
@@ -12,7 +12,7 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::words::store_error::StoreErrorKind::Conflict;
 use crate::words::timestamp::Timestamp;
 
-/// Every kind of change, with what is set and what is cleared.
+/// Returns every kind of change, both setting and clearing values.
 fn changes() -> Result<Vec<Change>, Broken> {
     Ok(vec![
         Change::Rename(name("renamed: Ж \u{1f600}")?),
@@ -100,7 +100,8 @@ pub(super) async fn update_leaves_the_last_use<S: TokenStore>(store: &S) -> Verd
     let project = project()?;
     for change in changes()? {
         let before = kept(store, &record(project)?).await?;
-        // Used between the read and the change: the version does not tell, so the store must not write what was read.
+        // The token is used between the read and the change. The version does not show that, so a
+        // store that writes the whole record as it was read would undo the use.
         store.touch_many(&[LastUse { key: before.key(), used_at: at(3), from: None }]).await?;
         let touched = stored(store, &before.key()).await?.last_used_at;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;

@@ -1,4 +1,4 @@
-//! The laws of import.
+//! The cases of import.
 
 use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
@@ -11,13 +11,14 @@ use crate::store::import::{ImportKey, ImportRow, ImportStore};
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
 
-/// Imports a record that is new.
+/// Imports a new record, and returns its import key.
 pub(super) async fn put_imported<S: ImportStore>(store: &S, record: &TokenRecord) -> Result<ImportKey, Broken> {
     let key = import_key()?;
     ensure_eq!(import_one(store, record, key).await?, [Inserted], "the outcome of an import");
     Ok(key)
 }
 
+/// Imports one record under an import key.
 pub(super) async fn import_one<S: ImportStore>(
     store: &S,
     record: &TokenRecord,
@@ -97,7 +98,7 @@ pub(super) async fn find_imported_answers_none_for_the_absent<S: TokenStore + Im
 pub(super) async fn import_never_replaces_an_import_key<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     let first = record(project()?)?;
     let key = put_imported(store, &first).await?;
-    // An old hash is unique in the whole service, so its key is so over all projects.
+    // An old hash is unique in the whole service, so its import key is unique in all projects.
     for second in [record(first.project)?, record(project()?)?] {
         ensure_eq!(
             import_one(store, &second, key).await?,

@@ -1,4 +1,4 @@
-//! The laws of insert and find.
+//! The cases of insert and find.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, every_status, full, id, name, owner, project, put, put_all, record,
@@ -80,7 +80,7 @@ pub(super) async fn insert_keeps_every_column<S: TokenStore>(store: &S) -> Verdi
 
 pub(super) async fn ids_differ_by_case<S: TokenStore>(store: &S) -> Verdict {
     let upper = record(project()?)?;
-    // The same letters, upper case where the other has lower case, and an `x` so that there is one.
+    // The two ids differ in the case of every letter. The `x` ensures that there is a letter.
     let letters = format!("1x{}", &upper.id.as_str()[2..]);
     let lower = TokenRecord { id: TokenId::new(&letters)?, ..upper };
     let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
@@ -180,7 +180,7 @@ pub(super) async fn find_answers_none_for_the_absent<S: TokenStore>(store: &S) -
     Ok(())
 }
 
-/// Inserts on a condition that must not hold, and nothing is there then.
+/// Checks that an insert with this condition is refused, and inserts nothing.
 async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: IssuerCondition, what: &str) -> Verdict {
     let new = record(project)?;
     for limit in [None, Some(LiveLimit { most: 1000, now: at(0) })] {
@@ -216,7 +216,8 @@ pub(super) async fn insert_needs_the_issuers_version<S: TokenStore>(store: &S) -
 
 pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // Whether it works is not the store's to judge. A use changes nothing that was judged.
+    // A store does not judge whether the issuer works. A use is no change that the condition
+    // covers.
     for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
         put(store, &issuer).await?;
         store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3), from: None }]).await?;

@@ -1,4 +1,4 @@
-//! The laws of notices: claim and acknowledge.
+//! The cases of notices: claim and acknowledge.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::timestamp::Timestamp;
 
-/// Claims all that is due at noon, until a second later.
+/// Claims all notices that are due at `at(0)`, for one second.
 async fn claim<S: StoreMaintenance>(store: &S, project: ProjectId) -> Result<Vec<Arc<TokenRecord>>, Broken> {
     Ok(store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::MAX).await?)
 }
 
-/// A token that expires in an hour: a notice is due.
+/// Returns a token that expires in an hour, so that a notice of it is due.
 fn due(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { expires_at: Some(at(3_600_000)), ..record(project)? })
 }

@@ -1,4 +1,4 @@
-//! The laws of list: how it is cut into pages.
+//! The cases of pages of a list.
 
 use super::list::{all_of, ties};
 use super::sample::{at, id, ids, name, project, put, put_all, record, revocation, some};
@@ -11,7 +11,7 @@ use crate::store::query::{ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::Other;
 
-/// Follows the cursors to the end, and returns all ids on the way.
+/// Follows the cursors to the last page, and returns all ids in order.
 async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<TokenId>, Broken> {
     const FAR: usize = 1000;
     let mut seen = Vec::new();
@@ -26,7 +26,7 @@ async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<Toke
     Err(Broken::new(format!("list: no end after {FAR} pages")))
 }
 
-/// Rows of which some tie and some do not, under every order.
+/// Returns records of which some are equal and some differ under every order.
 fn mixed(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = ties(project)?;
     for (number, text) in ["alpha", "beta", "zeta"].into_iter().enumerate() {
@@ -82,7 +82,8 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
         let mut seen: Vec<TokenId> = page.items.iter().map(|record| record.id).collect();
         let after = some(page.next, "the cursor behind the first page of several")?;
 
-        // One row goes from each side of the cut, the one that the cursor was made of among them; one comes to each side.
+        // One record disappears and one appears on each side of the cursor. The record of the
+        // cursor itself disappears too.
         let last = staying.iter().find(|row| row.id == after.id).cloned();
         let last = some(last, "the row of the cursor")?;
         let ahead = some(staying.last().cloned(), "the last row")?;

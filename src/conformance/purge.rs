@@ -1,4 +1,4 @@
-//! The laws of purge.
+//! The cases of purge.
 
 use super::list::all_of;
 use super::sample::{at, disabled, ids, project, put_all, record, revocation, sibling};
@@ -10,7 +10,7 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
-/// The ids of the project's rows.
+/// Returns the ids of the records in a project.
 async fn left<S: TokenStore>(store: &S, project: ProjectId) -> Result<Vec<TokenId>, Broken> {
     Ok(ids(store.list(&all_of(project)).await?.items))
 }
@@ -73,7 +73,7 @@ pub(super) async fn purge_stays_in_its_project<S: TokenStore + StoreMaintenance>
     Ok(())
 }
 
-/// Tokens that have ended.
+/// Returns new tokens that have ended.
 fn ended(project: ProjectId, count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let ended = |_| Ok(TokenRecord { expires_at: Some(at(-1)), ..record(project)? });
     (0..count).map(ended).collect()

@@ -1,4 +1,4 @@
-//! The laws of calls at once: one of them comes first, and neither sees half of the other.
+//! The cases of calls that race: one comes first, and neither sees half of the other.
 
 use super::group::revoke_group;
 use super::imported::import_one;
@@ -19,7 +19,7 @@ use crate::store::query::{CountQuery, PageSize};
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 
-/// Just this many calls were done, and the others refused with this kind.
+/// Checks that exactly this many calls succeeded, and that the others failed with this kind.
 fn done<T>(
     answers: Vec<Result<T, StoreError>>,
     count: usize,
@@ -206,13 +206,15 @@ pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: Token
     Ok(())
 }
 
-/// Revokes an issuer, and says whether the token that it issues meanwhile is there once the revocation is acknowledged.
+/// Revokes an issuer, and returns whether the token it issues concurrently exists after the
+/// acknowledgement.
 async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &TokenRecord) -> Result<bool, Broken> {
     some(store.revoke(&issuer.key(), &revocation("root", 1)?).await?, "revoke")?;
     Ok(store.find(&new.key()).await?.is_some())
 }
 
-/// A token is there now only if it was so once the revocation of its issuer was acknowledged.
+/// Checks that a token exists now only if it existed when the revocation of its issuer was
+/// acknowledged.
 async fn no_token_after<S: TokenStore, T>(
     store: &S,
     new: &TokenRecord,
@@ -313,7 +315,7 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
 pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     let project = project()?;
     for _ in 0..ROUNDS {
-        // Two nodes of which each mints with another key: either knows the other's.
+        // Two nodes mint with different keys, and each knows the other's key.
         let keys = [import_key()?, import_key()?];
         let rows = [(record(project)?, keys[0], keys[1]), (record(project)?, keys[1], keys[0])];
         let import = |(record, import_key, other): &(TokenRecord, ImportKey, ImportKey)| {

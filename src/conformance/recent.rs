@@ -1,4 +1,4 @@
-//! The laws of what a verification is answered with.
+//! The cases of reads for a verification.
 
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
 use super::verdict::{Verdict, ensure_eq};
@@ -6,7 +6,8 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// What is shown of a key is what is there, of whichever age it says it is: nobody but this store has changed it.
+/// Checks that `find_recent` returns the current record, whatever age it states: only this store
+/// changes it.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
     ensure_eq!(recent, now, "find_recent behind {what}");

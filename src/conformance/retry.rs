@@ -1,4 +1,4 @@
-//! The laws of rotations that are repeated, because the answer of the first call was lost.
+//! The cases of rotations that are repeated because the result of the first call was lost.
 
 use super::sample::{at, disabled, kept, name, project, record, request, revocation, some, stored, successor};
 use super::verdict::{Broken, Verdict, ensure, refused, same, same_but_version};
@@ -7,12 +7,13 @@ use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::Conflict;
 
-/// Inserts a token and rotates it to a successor that waits to be confirmed. Both as they are then.
+/// Inserts a token and rotates it to a successor that waits to be confirmed. Returns both as they
+/// are stored.
 pub(super) async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) -> Result<[TokenRecord; 2], Broken> {
     rotated_from(store, record(project()?)?, request_id).await
 }
 
-/// The same of this token.
+/// Inserts this token and rotates it, as `rotated` does.
 async fn rotated_from<S: TokenStore>(
     store: &S,
     old: TokenRecord,
@@ -27,7 +28,7 @@ async fn rotated_from<S: TokenStore>(
     Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
 }
 
-/// Another successor, of this request.
+/// Returns another successor, for a repeat by this request.
 pub(super) fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
     let request_id = request_id.map_or(Ok(None), request)?;
     Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })
@@ -118,7 +119,7 @@ pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(
 }
 
 pub(super) async fn a_retry_is_done_after_the_grace<S: TokenStore>(store: &S) -> Verdict {
-    // The grace has ended, and the successor was not confirmed in time: the answer of the first call was lost.
+    // The grace period has ended and the successor has lapsed, because the first result was lost.
     let [old, _] = rotated(store, Some("one")).await?;
     let late = TokenRecord { created_at: at(2000), ..again(&old, Some("one"))? };
     let answer = store.rotate(&old.key(), old.version, late, at(20), None).await;

@@ -1,4 +1,4 @@
-//! The laws of revoke.
+//! The cases of revoke.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ pub(super) async fn revoke_raises_the_version<S: TokenStore>(store: &S) -> Verdi
     Ok(())
 }
 
-/// Revokes twice: the earlier time comes second, for the first call counts, not the first time.
+/// Revokes a token twice. The second revocation has the earlier time, because the first call
+/// counts, not the earliest time.
 async fn twice<S: TokenStore>(store: &S) -> Result<[Arc<TokenRecord>; 3], Broken> {
     let before = kept(store, &record(project()?)?).await?;
     let first = some(store.revoke(&before.key(), &revocation("ada", 0)?).await?, "revoke")?;

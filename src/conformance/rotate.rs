@@ -1,4 +1,4 @@
-//! The laws of rotate.
+//! The cases of rotate.
 
 use super::retry::{again, rotated};
 use super::sample::{
@@ -12,7 +12,7 @@ use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged};
 
 pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
-    // Without a successor yet, else filled.
+    // A complete record, but without a successor.
     let old = TokenRecord { rotated_to: None, grace_until: None, last_used_at: Some(at(-4)), ..full(project()?)? };
     let before = kept(store, &old).await?;
     let new = TokenRecord { confirm_by: Some(at(50)), request_id: request("r")?, ..successor(&old)? };
@@ -117,7 +117,7 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     let new = TokenRecord { id: there.id, ..successor(&fresh)? };
     unchanged(store, &[&fresh, &there], fresh.version, &new, "successor's key").await?;
 
-    // In a retry there is one more row to be left alone, which it would revoke.
+    // A repeat would revoke one more record, which must stay unchanged too.
     let [old, first] = rotated(store, Some("one")).await?;
     let there = kept(store, &record(old.project)?).await?;
     let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
@@ -127,8 +127,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// If the rotation of the first row is refused: these rows are as they were, and the successor is not there, unless it
-/// was one of them.
+/// Checks, if the rotation of the first record is refused, that all these records are unchanged and
+/// that the successor was not inserted.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],
@@ -137,7 +137,7 @@ async fn unchanged<S: TokenStore>(
     cause: &str,
 ) -> Verdict {
     if store.rotate(&rows[0].key(), version, new.clone(), at(40), None).await.is_ok() {
-        // The law of another case.
+        // Another case tests this.
         return Ok(());
     }
     for row in rows {
@@ -152,7 +152,8 @@ async fn unchanged<S: TokenStore>(
 
 pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // The successor comes at 10 ms: just before the end of the grace, at it, and after it.
+    // The successor is created at `at(10)`: before the end of the grace period, at it, and after
+    // it.
     let graces = [(11, true), (10, false), (9, false)];
     for (grace, waits) in graces {
         let first = TokenRecord { grace_until: Some(at(grace)), rotated_to: Some(id('1')?), ..record(project)? };
@@ -169,7 +170,7 @@ pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>
     tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
 }
 
-/// Rotates the successor of this token, which must be refused or done.
+/// Rotates the successor of this token, and checks whether that is refused.
 async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
     let mut second = successor(&first)?;
     second.created_at = at(0);
@@ -202,7 +203,7 @@ pub(super) async fn rotate_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict
         same(&*stored(store, &before.key()).await?, &before, &format!("a token after a rotation whose issuer {what}"))?;
         ensure_absent(store, &new.key(), &format!("the successor of a rotation whose issuer {what}")).await?;
     }
-    // By another token, and then by itself.
+    // First on the condition of another token, then on its own.
     let rotated =
         store.rotate(&before.key(), before.version, successor(&before)?, at(20), Some(condition(&good))).await;
     ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of another token: not done");

@@ -1,4 +1,4 @@
-//! The laws of touch_many.
+//! The cases of touch_many.
 
 use super::list::all_of;
 use super::sample::{
@@ -11,6 +11,7 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
+/// Returns a use of a token at `at(millis)`.
 fn touch(key: TokenKey, millis: i64) -> LastUse {
     LastUse { key, used_at: at(millis), from: None }
 }
@@ -58,7 +59,7 @@ pub(super) async fn touch_writes_where_a_use_came_from<S: TokenStore>(store: &S)
     };
     let sample = record(project)?;
     put(store, &sample).await?;
-    // Whole, in parts, and not at all; an earlier use moves nothing of it.
+    // Uses with both parts, with one and with none. An earlier use changes neither part.
     let uses = [
         (1, Some(from("2001:db8::1", "git/2.47 (名)")), 1),
         (2, Some(from("10.0.0.1", "")), 2),
@@ -122,7 +123,7 @@ pub(super) async fn touch_counts_the_rows_it_moved<S: TokenStore>(store: &S) -> 
     }
     put_all(store, &samples).await?;
     let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
-    // The unused one and the one used before move; the one used just then and the later one do not.
+    // The unused token and the earlier used one move. The two used at the time or later do not.
     ensure_eq!(store.touch_many(&batch).await?, 2, "rows moved");
     ensure_eq!(store.touch_many(&batch).await?, 0, "rows moved by the same batch again");
     ensure_eq!(store.touch_many(&[]).await?, 0, "rows moved by no touch");
