@@ -31,8 +31,11 @@ pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store:
             }
         }
         if let Some(there) = half {
-            let (is, is_not) = if there { ("its row is there", "link") } else { ("the link is there", "row") };
-            ensure!(false, "rotate dropped after {polls} polls: of the successor {is}, but no {is_not}");
+            let (is, is_not) = if there { ("record", "link") } else { ("link", "record") };
+            ensure!(
+                false,
+                "rotate dropped after {polls} polls: the {is} of the successor exists, but not the {is_not}"
+            );
         }
     }
     Ok(())

@@ -238,7 +238,7 @@ pub(super) async fn revoke_batch_is_done_when_none_is_left<S: TokenStore>(store:
             let two = PageSize::clamped(2);
             let answer = store.revoke_batch(&records[0].project, &revocation("root", 0)?, batch, two).await?;
             let left = records.len() - revoked(store, &records).await?.len();
-            ensure_eq!(answer.done, left == 0, "done, of {batch:?} with {left} left");
+            ensure_eq!(answer.done, left == 0, "`done` of {batch:?} with {left} left");
         }
     }
     Ok(())
@@ -251,7 +251,7 @@ pub(super) async fn a_group_writes_as_revoke_does<S: TokenStore>(store: &S) -> V
         let expected = TokenRecord { revoked: Some(revocation.clone()), ..TokenRecord::clone(&before) };
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation).await?;
-        same_but_version(&*stored(store, &before.key()).await?, &expected, &format!("a row revoked by {group:?}"))?;
+        same_but_version(&*stored(store, &before.key()).await?, &expected, &format!("a record revoked by {group:?}"))?;
     }
     Ok(())
 }
@@ -262,7 +262,7 @@ pub(super) async fn a_group_raises_the_version<S: TokenStore>(store: &S) -> Verd
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation("root", 0)?).await?;
         let version = stored(store, &before.key()).await?.version;
-        ensure_eq!(version, before.version + 1, "the version of a row revoked by {group:?}");
+        ensure_eq!(version, before.version + 1, "the version of a record revoked by {group:?}");
     }
     Ok(())
 }
@@ -273,7 +273,7 @@ pub(super) async fn a_group_leaves_the_revoked<S: TokenStore>(store: &S) -> Verd
         let before = kept(store, &TokenRecord { revoked: Some(first), ..record(project()?)? }).await?;
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation("root", 0)?).await?;
-        let what = format!("a row that was revoked already, after {group:?}");
+        let what = format!("a revoked record after {group:?}");
         same(&*stored(store, &before.key()).await?, &before, &what)?;
     }
     Ok(())

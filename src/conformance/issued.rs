@@ -46,7 +46,7 @@ pub(super) async fn limit_of_bound_tokens_is_of_one_issuer<S: TokenStore>(store:
     put_all(store, &others).await?;
     let limit = |most| Some(LiveLimit { most, now: at(0) });
     let insert = store.insert(bound(&issuer)?, limit(2), None).await;
-    refused(insert, Limit, "insert of a bound token beside 2 of its issuer's, at most 2")?;
+    refused(insert, Limit, "insert of a bound token beside 2 of its issuer, with a limit of 2")?;
     store.insert(bound(&issuer)?, limit(3), None).await?;
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) async fn limit_of_an_owner_leaves_out_what_is_bound<S: TokenStore>(st
     put_all(store, &[issuer.clone(), bound(&issuer)?, bound(&issuer)?, issued(&issuer, false)?]).await?;
     let limit = |most| Some(LiveLimit { most, now: at(0) });
     let insert = store.insert(record(issuer.project)?, limit(2), None).await;
-    refused(insert, Limit, "insert beside an independent token and its issuer, at most 2")?;
+    refused(insert, Limit, "insert beside an independent token and its issuer, with a limit of 2")?;
     store.insert(record(issuer.project)?, limit(3), None).await?;
     Ok(())
 }
@@ -112,7 +112,7 @@ pub(super) async fn a_chain_ends_at_an_independent_token<S: TokenStore>(store: &
     put_all(store, &[issuer, independent.clone(), below.clone()]).await?;
     ensure_eq!(chain(store, &independent.key()).await?, [independent.id], "the chain of an independent token");
     let expected = [below.id, independent.id];
-    ensure_eq!(chain(store, &below.key()).await?, expected, "the chain of what is bound to an independent token");
+    ensure_eq!(chain(store, &below.key()).await?, expected, "the chain of a token bound to an independent token");
     Ok(())
 }
 
@@ -121,8 +121,8 @@ pub(super) async fn a_chain_ends_at_what_is_missing<S: TokenStore>(store: &S) ->
     // The middle token is absent. A token with the same id in another project does not replace it.
     let namesake = TokenRecord { project: sibling(row[1].project, '6')?, ..row[1].clone() };
     put_all(store, &[row[0].clone(), row[2].clone(), namesake]).await?;
-    ensure_eq!(chain(store, &row[2].key()).await?, [row[2].id], "the chain of a token whose issuer is not there");
-    ensure_eq!(chain(store, &row[1].key()).await?, [], "the chain of no token");
+    ensure_eq!(chain(store, &row[2].key()).await?, [row[2].id], "the chain of a token whose issuer does not exist");
+    ensure_eq!(chain(store, &row[1].key()).await?, [], "the chain of an absent token");
     Ok(())
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn a_chain_shows_what_was_changed<S: TokenStore>(store: &S) -> 
     let shown = async |what: &str| {
         let found = store.find_recent_chain(&row[1].key()).await?.chain;
         let issuer = stored(store, &row[0].key()).await?;
-        ensure!(found.issuers().eq([&issuer]), "the issuer in a chain behind {what}: not as it is");
+        ensure!(found.issuers().eq([&issuer]), "the issuer in a chain after {what}: outdated");
         Ok::<_, Broken>(())
     };
     shown("an insert").await?;
@@ -240,7 +240,7 @@ pub(super) async fn ended_issuers_have_something_left<S: TokenStore + StoreMaint
     put_all(store, &others).await?;
     put(store, &with).await?;
     let found = store.ended_issuers(&here, at(0), PageSize::MAX).await?;
-    ensure_eq!(found, [with.id], "the issuers with something that can still work");
+    ensure_eq!(found, [with.id], "the issuers with tokens that can still work");
     Ok(())
 }
 
@@ -254,6 +254,6 @@ pub(super) async fn ended_issuers_are_no_more_than_asked<S: TokenStore + StoreMa
         put_all(store, &[bound(&issuer)?, issuer]).await?;
     }
     let found = store.ended_issuers(&here, at(0), PageSize::clamped(2)).await?.len();
-    ensure!((1..=2).contains(&found), "at most 2 issuers of 3: {found}");
+    ensure!((1..=2).contains(&found), "ended issuers, at most 2 of 3: {found}");
     Ok(())
 }

@@ -60,9 +60,9 @@ pub(super) async fn list_answers_whole_records<S: TokenStore>(store: &S) -> Verd
     let found = stored(store, &filled.key()).await?;
     let page = store.list(&all_of(project)).await?;
     let [listed] = &page.items[..] else {
-        return Err(Broken::new(format!("list of one row: {} rows", page.items.len())));
+        return Err(Broken::new(format!("list of one record: {} records", page.items.len())));
     };
-    same(listed, &found, "the record on the list, beside the one found")
+    same(listed, &found, "the listed record, compared with the found one")
 }
 
 pub(super) async fn list_filters_by_owner<S: TokenStore>(store: &S) -> Verdict {
@@ -87,7 +87,8 @@ pub(super) async fn list_filters_by_status<S: TokenStore>(store: &S) -> Verdict 
     put_all(store, &records).await?;
     for filter in status_filters() {
         let query = ListQuery { status: Some(filter), ..all_of(project) };
-        filtered(store, &query, &records, &format!("with {filter:?}, all times in the rows being {}", at(0))).await?;
+        filtered(store, &query, &records, &format!("with {filter:?}, all times in the records being {}", at(0)))
+            .await?;
     }
     Ok(())
 }
@@ -133,7 +134,7 @@ pub(super) async fn list_filters_by_expiry<S: TokenStore>(store: &S) -> Verdict 
     put_all(store, &records).await?;
     for time in [at(0), Timestamp::MIN, Timestamp::MAX] {
         let query = ListQuery { expires_before: Some(time), ..all_of(project) };
-        filtered(store, &query, &records, &format!("of what expires before {time}")).await?;
+        filtered(store, &query, &records, &format!("of tokens that expire before {time}")).await?;
     }
     Ok(())
 }
@@ -150,7 +151,7 @@ pub(super) async fn list_filters_by_last_use<S: TokenStore>(store: &S) -> Verdic
     }
     put_all(store, &records).await?;
     let query = ListQuery { last_used_before: Some(at(0)), ..all_of(project) };
-    filtered(store, &query, &records, &format!("of what was last used, or else created, before {}", at(0))).await
+    filtered(store, &query, &records, &format!("of tokens last used, or created if unused, before {}", at(0))).await
 }
 
 pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verdict {
@@ -181,7 +182,7 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
             last_used_before: on(16).then(|| at(0)),
             ..all_of(project)
         };
-        filtered(store, &query, &records, &format!("with several filters at once, {query:?}")).await?;
+        filtered(store, &query, &records, &format!("with several filters, {query:?}")).await?;
     }
     Ok(())
 }

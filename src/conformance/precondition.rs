@@ -147,7 +147,7 @@ const FIRST: [ChainCase; 27] = [
         c.predecessor().grace_until = Some(at(12));
     }),
     ("the successor has a request", true, |c, s| c.successor.request_id = s.one.clone()),
-    ("it was made by the same request", true, |c, s| {
+    ("it was created by the same request", true, |c, s| {
         c.old.request_id = s.one.clone();
         c.successor.request_id = s.one.clone();
     }),
@@ -166,7 +166,7 @@ const REPEATED: [ChainCase; 27] = [
     ("it expires just after", true, |c, _| c.old.expires_at = Some(at(11))),
     ("it has lapsed", true, |c, _| c.old.confirm_by = Some(at(9))),
     ("its predecessor is in grace", false, |c, _| c.predecessor().grace_until = Some(at(11))),
-    ("the request is another", false, |c, s| c.successor.request_id = s.two.clone()),
+    ("the request is a different one", false, |c, s| c.successor.request_id = s.two.clone()),
     ("the request differs in case", false, |c, s| c.successor.request_id = s.upper.clone()),
     ("it names no request", false, |c, _| c.successor.request_id = None),
     ("the first one named no request", false, |c, _| c.earlier().request_id = None),
@@ -197,13 +197,13 @@ pub(super) async fn rotations_follow_the_rule<S: TokenStore>(store: &S) -> Verdi
         let mut chain = Chain::first()?;
         let samples = Samples::new(chain.old.project)?;
         change(&mut chain, &samples);
-        rotates(store, &chain, may, &format!("a rotation of which {case}")).await?;
+        rotates(store, &chain, may, &format!("a rotation, if {case}")).await?;
     }
     for (case, may, change) in REPEATED {
         let mut chain = Chain::repeated()?;
         let samples = Samples::new(chain.old.project)?;
         change(&mut chain, &samples);
-        rotates(store, &chain, may, &format!("a repeated rotation of which {case}")).await?;
+        rotates(store, &chain, may, &format!("a repeated rotation, if {case}")).await?;
     }
     Ok(())
 }
@@ -217,7 +217,7 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     }
     let answer = store.rotate(&old.key(), *expected_version, successor.clone(), at(20), None).await;
     if may {
-        ensure!(matches!(answer, Ok(Some(_))), "{what}: not done");
+        ensure!(matches!(answer, Ok(Some(_))), "{what}: failed");
         return Ok(());
     }
     refused(answer, Conflict, what)?;
@@ -260,7 +260,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         // Of the limits 0, 1 and 2, only 1 depends on whether the other token counts.
         for (most, fits) in [(0, false), (1, !counts), (2, true)] {
             let (new, limit) = (record(other.project)?, LiveLimit { most, now: at(0) });
-            let what = format!("an insert, at most {most}, beside a token of which {case}");
+            let what = format!("an insert with a limit of {most} beside a token, if {case}");
             ensure_eq!(limit.has_room_for(&new, [&other]), fits, "{what}: has_room_for");
             let answer = store.insert(new.clone(), Some(limit), None).await;
             if fits {
@@ -314,7 +314,7 @@ pub(super) async fn groups_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         for (case, reached, change) in REACHED {
             let mut row = TokenRecord { family: first.id, ..record(first.project)? };
             change(&mut row, &samples);
-            ensure_eq!(row.can_still_work(at(0)), reached, "a token of which {case}: can_still_work");
+            ensure_eq!(row.can_still_work(at(0)), reached, "a token, if {case}: can_still_work");
             rows.push(row);
         }
         put_all(store, &rows).await?;
@@ -322,7 +322,7 @@ pub(super) async fn groups_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         let revocation = revocation("root", 0)?;
         revoke_group(store, first.project, &group, &revocation).await?;
         for ((case, reached, _), row) in REACHED.iter().zip(&rows) {
-            let what = format!("a token of which {case}, after the revocation of {group:?}");
+            let what = format!("a token, if {case}, after the revocation of {group:?}");
             let now = stored(store, &row.key()).await?;
             if *reached {
                 ensure_eq!(now.revoked.as_ref(), Some(&revocation), "{what}");

@@ -72,7 +72,7 @@ pub(super) async fn projects_ascend<S: TokenStore + StoreMaintenance>(store: &S)
     }
     let after = Some(sibling(projects[0], '6')?);
     let named = store.projects(&ProjectsQuery { owner: None, after, most: PageSize::MAX }).await?;
-    ensure!(named.is_sorted_by(|a, b| a < b), "projects behind one: not ascending, or one twice");
+    ensure!(named.is_sorted_by(|a, b| a < b), "projects after one: not ascending, or one twice");
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn projects_start_behind_the_one_named<S: TokenStore + StoreMai
         let named = store.projects(&query).await?;
         ensure!(
             named.iter().all(|named| *named > projects[1]),
-            "projects behind one: it is among them, or one before it"
+            "projects after one: it is among them, or one before it"
         );
     }
     Ok(())
@@ -94,7 +94,7 @@ pub(super) async fn projects_are_no_more_than_asked<S: TokenStore + StoreMainten
     for most in [1, 2] {
         let named =
             store.projects(&ProjectsQuery { most: PageSize::clamped(most), ..ProjectsQuery::default() }).await?;
-        ensure!(named.len() <= most, "projects: {} named, at most {most} asked for", named.len());
+        ensure!(named.len() <= most, "projects: {} returned, at most {most} requested", named.len());
     }
     Ok(())
 }

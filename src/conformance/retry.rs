@@ -39,7 +39,7 @@ pub(super) async fn rotate_refuses_a_second_successor<S: TokenStore>(store: &S) 
     let result = store.rotate(&old.key(), old.version, again(&old, Some("two"))?, at(30), None).await;
     refused(result, Conflict, "rotate again, by another request")?;
     let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30), None).await;
-    refused(result, Conflict, "rotate again, by no request")
+    refused(result, Conflict, "rotate again, without a request id")
 }
 
 pub(super) async fn two_rotations_without_a_request_are_no_retry<S: TokenStore>(store: &S) -> Verdict {
@@ -54,10 +54,10 @@ pub(super) async fn a_retry_takes_the_place_of_the_first<S: TokenStore>(store: &
     let mut expected = old.clone();
     expected.rotate_to(second.id, at(30));
     let answer = store.rotate(&old.key(), old.version, second.clone(), at(30), None).await;
-    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: not done");
-    same_but_version(&*some(answer?, "rotate")?, &expected, "the answer to a retry, the old token")?;
+    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: failed");
+    same_but_version(&*some(answer?, "rotate")?, &expected, "the old token that a retry returned")?;
     same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token after a retry")?;
-    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry is not there");
+    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry does not exist");
     Ok(())
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(
         if too_late {
             refused(result, Conflict, &what)?;
         } else {
-            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+            ensure!(matches!(result, Ok(Some(_))), "{what}: failed");
         }
     }
     Ok(())
@@ -123,7 +123,7 @@ pub(super) async fn a_retry_is_done_after_the_grace<S: TokenStore>(store: &S) ->
     let [old, _] = rotated(store, Some("one")).await?;
     let late = TokenRecord { created_at: at(2000), ..again(&old, Some("one"))? };
     let answer = store.rotate(&old.key(), old.version, late, at(20), None).await;
-    ensure!(matches!(answer, Ok(Some(_))), "a retry after the grace of the old token: not done");
+    ensure!(matches!(answer, Ok(Some(_))), "a retry after the grace period of the old token: failed");
     Ok(())
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn an_expired_token_ends_retries<S: TokenStore>(store: &S) -> V
         if ended {
             refused(result, Conflict, &what)?;
         } else {
-            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+            ensure!(matches!(result, Ok(Some(_))), "{what}: failed");
         }
     }
     Ok(())

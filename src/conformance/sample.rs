@@ -203,12 +203,12 @@ pub(super) async fn stored<S: TokenStore>(store: &S, key: &TokenKey) -> Result<A
 
 /// Returns the result of a call on an existing record, which must not be `None`.
 pub(super) fn some<T>(answer: Option<T>, call: &str) -> Result<T, Broken> {
-    answer.ok_or_else(|| Broken::new(format!("{call}: answered None for a row that is there")))
+    answer.ok_or_else(|| Broken::new(format!("{call}: returned None for an existing record")))
 }
 
 /// Checks that no record has this key.
 pub(super) async fn ensure_absent<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
-    ensure!(store.find(key).await?.is_none(), "{what}: a row is there that must not be");
+    ensure!(store.find(key).await?.is_none(), "{what}: a record exists that must not");
     Ok(())
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn touch_ignores_unknown_tokens<S: TokenStore>(store: &S) -> Ve
         ensure_eq!(last, Some(at(1)), "the last use of a known token, touched beside unknown ones");
     }
     for key in &unknown {
-        ensure_absent(store, key, "after a touch of no row").await?;
+        ensure_absent(store, key, "after a touch of an absent record").await?;
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ pub(super) async fn touch_changes_no_other_column<S: TokenStore>(store: &S) -> V
     store.touch_many(&[touch(before.key(), 5)]).await?;
     let found = stored(store, &before.key()).await?;
     let expected = TokenRecord { last_used_at: found.last_used_at, ..TokenRecord::clone(&before) };
-    same_but_version(&found, &expected, "a row after a touch")
+    same_but_version(&found, &expected, "a record after a touch")
 }
 
 pub(super) async fn touch_leaves_the_version<S: TokenStore>(store: &S) -> Verdict {
@@ -124,9 +124,9 @@ pub(super) async fn touch_counts_the_rows_it_moved<S: TokenStore>(store: &S) -> 
     put_all(store, &samples).await?;
     let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
     // The unused token and the earlier used one move. The two used at the time or later do not.
-    ensure_eq!(store.touch_many(&batch).await?, 2, "rows moved");
-    ensure_eq!(store.touch_many(&batch).await?, 0, "rows moved by the same batch again");
-    ensure_eq!(store.touch_many(&[]).await?, 0, "rows moved by no touch");
+    ensure_eq!(store.touch_many(&batch).await?, 2, "records touched");
+    ensure_eq!(store.touch_many(&batch).await?, 0, "records touched by the same batch again");
+    ensure_eq!(store.touch_many(&[]).await?, 0, "records touched by an empty batch");
     Ok(())
 }
 

@@ -90,13 +90,13 @@ impl From<StoreError> for Broken {
 
 impl From<Invalid> for Broken {
     fn from(error: Invalid) -> Self {
-        Self(format!("the kit's own sample is invalid: {error}"))
+        Self(format!("a sample record of the laws is invalid: {error}"))
     }
 }
 
 impl From<RngError> for Broken {
     fn from(_: RngError) -> Self {
-        Self("the kit has no random ids".to_owned())
+        Self("cannot generate random ids".to_owned())
     }
 }
 
@@ -123,9 +123,9 @@ pub(super) use {ensure, ensure_eq};
 /// Checks that a call failed with this kind of error.
 pub(super) fn refused<T>(result: Result<T, StoreError>, kind: StoreErrorKind, what: &str) -> Verdict {
     match result {
-        Ok(_) => Err(Broken(format!("{what}: done, not refused as {kind:?}"))),
+        Ok(_) => Err(Broken(format!("{what}: succeeded, but must fail with {kind:?}"))),
         Err(error) if error.kind() == kind => Ok(()),
-        Err(error) => Err(Broken(format!("{what}: refused as {:?}, not {kind:?}", error.kind()))),
+        Err(error) => Err(Broken(format!("{what}: failed with {:?}, but must fail with {kind:?}", error.kind()))),
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
             let TokenRecord { digest, $($column),+ } = is;
             let mut differing = Vec::new();
             if !digest.ct_eq(&should.digest) {
-                differing.push("digest is another".to_owned());
+                differing.push("digest differs".to_owned());
             }
             $(if *$column != should.$column {
                 differing.push(format!("{} is {:?}, not {:?}", stringify!($column), $column, should.$column));
