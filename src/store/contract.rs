@@ -28,16 +28,15 @@ use crate::words::used_from::UsedFrom;
 ///
 /// All methods share these laws:
 ///
-/// - **A store does not judge.** It returns records whether they are live or have ended. It
-///   compares only the values that a method names, and writes the values it receives. Every time
+/// - **A store does not judge.** It returns ended records like [live](crate::Status::is_live) ones.
+///   It compares only the values that a method names, and writes the values it receives. Every time
 ///   comes from the caller: a store never reads its own clock.
 /// - **Each call is one atomic operation.** It takes effect as a whole or not at all, also if its
-///   future is dropped midway. Once the call returns, its effect is durable. The exceptions are
-///   [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
+///   future is dropped midway. Once the call returns success, its effect is durable. The exceptions
+///   are [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
 ///   [`revoke_issued_by`](Self::revoke_issued_by) and [`touch_many`](Self::touch_many), which may
 ///   take effect in parts.
-/// - **Each key and each query names its project**, so that a store can use the project as its
-///   shard key.
+/// - **Each key and each query names its project**, so that a store can shard by project.
 /// - **Each change raises the version of its record by one**, except last uses and notices. A
 ///   method that changes one record returns the record with the change.
 /// - **An absent record is `None`, not an error.** A failure is an error, never `None`.
@@ -46,10 +45,9 @@ use crate::words::used_from::UsedFrom;
 /// [`TokenRecord::may_rotate`]. A store that reads whole records calls it. A store whose engine
 /// decides, in SQL or Lua, restates it, and `conformance::rules` compares the two.
 ///
-/// Any method can fail as the engine does, with
-/// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) or another
-/// [kind](crate::store::StoreErrorKind). "Errors" below lists only the errors that follow from a
-/// law.
+/// Every method returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) or another
+/// [kind](crate::store::StoreErrorKind) of error if its engine fails. The methods below list only
+/// the errors that follow from a law.
 pub trait TokenStore: Send + Sync {
     /// Inserts a new record. It never overwrites an existing one.
     ///
@@ -79,15 +77,15 @@ pub trait TokenStore: Send + Sync {
 
     /// Returns the record with this key, live or ended, or `None` if there is no such record.
     ///
-    /// The record includes every change that was acknowledged before the call, to any process.
+    /// The record includes every change that was acknowledged before the call, by any process.
     fn find(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
     /// Returns the record with this key for a verification, possibly from a cache or a replica. The
     /// result states how old it is at most.
     ///
-    /// Reads are read-your-writes: the result includes every change that this store value
-    /// acknowledged before the call. Two kinds of change may be missing: last uses, and the
-    /// revocations of [`revoke_issued_by`](Self::revoke_issued_by).
+    /// The read is read-your-writes: it includes every change that this store acknowledged to this
+    /// process before the call. Two kinds of change may be missing: last uses, and the revocations
+    /// of [`revoke_issued_by`](Self::revoke_issued_by).
     ///
     /// The default calls [`find`](Self::find), and the age is [zero](ReadResult::now). It suits
     /// stores without a cache and without replicas.
