@@ -1,4 +1,4 @@
-//! A store behind a cache.
+//! A store with a cache in front of it.
 
 use core::fmt;
 use core::time::Duration;
@@ -9,21 +9,25 @@ use super::counts::{CacheCounts, Counters};
 use super::feed::{Feed, FeedEvent};
 use super::held::Held;
 
-/// A store whose answers to [`find_recent`](crate::TokenStore::find_recent), which verifications ask for, are kept in memory and
-/// given again for a stated time at most.
+/// A store with a cache in front of it. The cache keeps the results of
+/// [`find_recent`](crate::TokenStore::find_recent), the call of a verification, for a limited time.
 ///
-/// No answer is older than the bound, and each says how old it is: what another process has changed
-/// is seen here after that time at the latest, and what this one has changed at once. An answer
-/// that took longer than the bound to come is none: [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
-/// Concurrent calls for one token are one call of the store; none waits for it longer than the
-/// [patience](Self::with_patience). Only records are kept, never tokens, so that each use still
-/// proves its secret. What is judged to be changed is always asked of the store.
+/// - **Staleness is bounded.** No result is older than the bound, and each states its age. A change
+///   by another process becomes visible here within the bound, and a change through this cache
+///   immediately. If a result from the store is older than the bound when it arrives, the call
+///   fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
+/// - **Calls are single-flight.** Concurrent calls for one token share one call of the store. No
+///   caller waits longer than the [patience](Self::with_patience).
+/// - **Secrets are still checked.** The cache keeps records, not tokens: each verification compares
+///   the digest.
+/// - **Changes go to the store.** All other methods call the store. After a change, the cache
+///   returns no record from before it. Only the revocations of
+///   [`revoke_issued_by`](crate::TokenStore::revoke_issued_by) may be missing, because verification
+///   rejects these tokens already. If such an issuer ended by time, and a clock is set back to before that end, a verification may
+///   accept the tokens below it until the bound.
 ///
-/// The revocation of tokens below an issuer that has ended
-/// ([`revoke_issued_by`](crate::TokenStore::revoke_issued_by)) empties no cache. If that issuer ended by
-/// time and the clock is set back afterwards, a verification may accept such a token until the bound.
-///
-/// A clone shares what is held. With a [feed](Self::follow) changes are seen within moments; the bound holds without it.
+/// Clones share one cache. A [feed](Self::follow) makes changes by other processes visible within
+/// moments. The bound holds without a feed too.
 pub struct Cached<S> {
     pub(super) store: S,
     pub(super) cache: Arc<Held>,
@@ -43,61 +47,69 @@ impl<S> fmt::Debug for Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// How many tokens are held unless [`with_entries`](Self::with_entries) says otherwise.
+    /// The number of tokens that the cache keeps, unless [`with_entries`](Self::with_entries) sets
+    /// another: 100,000.
     pub const ENTRIES: usize = 100_000;
 
-    /// How long a caller waits for the store unless [`with_patience`](Self::with_patience) says
-    /// otherwise: 10 seconds. The stores of this crate answer or fail within 5, and where a standby
-    /// is behind, the primary is asked after it.
+    /// The time that a caller waits for the store, unless [`with_patience`](Self::with_patience)
+    /// sets another: 10 seconds. Each store of this crate returns or fails within 5 seconds. If a
+    /// standby lags behind, the primary is called next.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// The store behind a cache whose answers are at most this old. Zero asks the store each time.
+    /// Creates a cache in front of a store. `max_staleness` is the bound: no result is older. With
+    /// zero, each call goes to the store.
     pub fn new(store: S, max_staleness: Duration) -> Self {
         Self { store, cache: Held::new(max_staleness, Self::ENTRIES), patience: Self::PATIENCE }
     }
 
-    /// The same, empty, holding about this many tokens at most. One takes about a kilobyte.
+    /// Returns the store with an empty cache that keeps at most about this many tokens. A token
+    /// takes about one kilobyte.
     #[must_use]
     pub fn with_entries(self, entries: usize) -> Self {
         Self { cache: Held::new(self.cache.bound, entries), ..self }
     }
 
-    /// Sets how long a caller of [`find_recent`](crate::TokenStore::find_recent) waits for the store.
-    /// After that time the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable) and the
-    /// store's call is given up, so that the next caller asks the store anew. Several callers may
-    /// wait for one call of the store, which therefore must not be able to keep them all.
+    /// Sets the longest time that a caller of [`find_recent`](crate::TokenStore::find_recent) waits
+    /// for the store.
+    ///
+    /// After this time the call fails with
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable). The cache gives up the call of
+    /// the store, and the next caller starts a new one. Several callers may share one call, so one
+    /// call that never returns must not block them all.
     ///
     /// The time is measured by tokio's timer, which the runtime must have enabled. Outside a tokio
-    /// runtime nothing measures it, and the wait is as long as the store's.
+    /// runtime there is no limit, and a caller waits until the store returns.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// The store behind it. What is changed there is not known here before the bound is over, or a feed tells.
+    /// Returns the store behind the cache. A change made through it becomes visible in the cache
+    /// after the bound, or when a feed reports it.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// The bound.
+    /// Returns the bound: the longest time for which a result may be outdated.
     pub fn max_staleness(&self) -> Duration {
         self.cache.bound
     }
 
-    /// What it did.
+    /// Returns the counts of what the cache did since it was created.
     pub fn counts(&self) -> CacheCounts {
         let told_at = *self.cache.told_at();
         let feed_age = told_at.map(|told_at| told_at.elapsed());
         CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
     }
 
-    /// How many calls are under way.
+    /// Returns how many calls of the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.cache.shards.under_way()
     }
 
-    /// Follows a feed, for ever: in a task of its own, which the host ends when it stops.
+    /// Follows a feed of changes and never returns. Run it in its own task, and abort the task when
+    /// the service stops.
     pub async fn follow(&self, mut feed: impl Feed) {
         loop {
             let told = feed.next().await;

@@ -1,31 +1,33 @@
-//! What a cache did, in numbers.
+//! The counts of what a cache did.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-/// What a cache did since it was made.
+/// The counts of what a cache did since it was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct CacheCounts {
-    /// Answers without the store.
+    /// Results from the cache.
     pub hits: u64,
-    /// Calls of the store, for what was not held or too old.
+    /// Calls of the store, because a record was absent from the cache or too old.
     pub misses: u64,
-    /// Answers that waited for a call that somebody else had begun.
+    /// Calls that waited for a store call that another caller had started.
     pub joined: u64,
-    /// Answers of the store that were not kept, as something had changed meanwhile.
+    /// Results of the store that the cache did not keep, because of a change during the call.
     pub fills_lost: u64,
-    /// Waits that were given up, because the store had not answered within the patience.
+    /// Calls that failed because the store did not return within the patience.
     pub given_up: u64,
-    /// How often the feed was lost, its start with it.
+    /// Losses of the feed. The start of a feed counts as one.
     pub feed_losses: u64,
-    /// How many tokens are held, too old ones too.
+    /// The tokens in the cache, including those that are too old to be returned.
     pub entries: u64,
-    /// How long ago the feed told anything; `None` without one, and while it is lost.
+    /// The time since the last event of the feed. `None` without a feed, and while the feed is
+    /// lost.
     pub feed_age: Option<Duration>,
 }
 
-/// Each on its own; read together they may be of slightly different moments.
+/// The counters of a cache. Each is atomic by itself, so a read of all may mix slightly different
+/// moments.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) hits: AtomicU64,
@@ -37,10 +39,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Adds one to a counter.
     pub(super) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns the current counts, without the entries and the age of the feed.
     pub(super) fn read(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CacheCounts {

@@ -1,14 +1,14 @@
-//! How long a caller waits for what others may keep from ending.
+//! A limit on the time that a caller waits for a shared call.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
-/// Awaits `wait`, but no longer than `patience`: then it is dropped, and there is no answer.
+/// Awaits `wait` for at most `patience`. Drops it and returns `None` if it takes longer.
 pub(super) async fn within<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     let mut wait = pin!(wait);
-    // What need not be waited for, as of a store in memory, needs no timer.
+    // A future that is ready immediately, such as one of a store in memory, needs no timer.
     let at_once = poll_fn(|context| {
         Poll::Ready(match wait.as_mut().poll(context) {
             Poll::Ready(answer) => Some(answer),
@@ -21,18 +21,19 @@ pub(super) async fn within<T>(patience: Duration, wait: impl Future<Output = T>)
     }
 }
 
+/// Awaits `wait` with the timer of tokio.
 #[cfg(not(test))]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
-    // Outside a runtime tokio's timer would panic. A host on another one measures the patience by
-    // none.
+    // Outside a tokio runtime its timer would panic. On another runtime the patience is not
+    // measured.
     if tokio::runtime::Handle::try_current().is_err() {
         return Some(wait.await);
     }
     tokio::time::timeout(patience, wait).await.ok()
 }
 
-/// In the crate's own tests chance ends a patience of zero, at any poll, and nothing ends another
-/// one.
+/// Awaits `wait` with a timer that chance controls, for the tests of this crate: a patience of zero
+/// ends at a random poll, and any other patience never ends.
 #[cfg(test)]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     use shuttle::rand::Rng;

@@ -1,26 +1,28 @@
-//! What other processes change, as an engine tells it.
+//! The feed of changes by other processes, from the engine of a store.
 
 use core::future::Future;
 
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// What a feed tells.
+/// An event of a feed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FeedEvent {
-    /// This token was changed, or made.
+    /// This token was changed or inserted.
     Token(TokenKey),
-    /// Any of this project's may have been changed.
+    /// Any token of this project may have been changed.
     Project(ProjectId),
-    /// The feed is well, and nothing was changed.
+    /// The feed is connected, and nothing was changed.
     Nothing,
-    /// Changes may have gone untold until now: at the start, once a loss is known, and when the feed is there again.
+    /// Changes may have been missed up to now. A feed sends this at its start, when it notices a
+    /// loss, and after it reconnects.
     Lost,
 }
 
 impl FeedEvent {
-    /// What a word on an engine's channel means: `PROJECT ID`, `PROJECT`, or nothing. What is none of these may be of a later
-    /// version, and mean anything.
+    /// Parses a message on an engine's channel: `PROJECT ID` is a token, `PROJECT` is a project,
+    /// and an empty message is nothing. Any other message may come from a later version and mean
+    /// any change, so it counts as a loss.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn heard(word: &str) -> Self {
         if word.is_empty() {
@@ -37,9 +39,9 @@ impl FeedEvent {
     }
 }
 
-/// The changes of a store, by whichever process. It only hastens: what it does not tell is found out within the bound.
+/// A feed of the changes that any process makes to a store. It only shortens the delay: without it,
+/// a change becomes visible within the bound of the cache.
 pub trait Feed: Send {
-    /// What it tells next. It waits for as long as there is nothing to tell, and finds its way back by itself where it
-    /// is lost.
+    /// Returns the next event. Waits until there is one, and reconnects by itself after a loss.
     fn next(&mut self) -> impl Future<Output = FeedEvent> + Send;
 }

@@ -1,4 +1,4 @@
-//! What a cache holds, and its times.
+//! The shared state of a cache, and its clock.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,17 +9,19 @@ use super::protocol::Since;
 use super::shards::Shards;
 use crate::words::ids::ProjectId;
 
-/// What the clones of a cache share.
+/// The state that the clones of a cache share.
 pub(super) struct Held {
     pub(super) shards: Shards,
     pub(super) counters: Counters,
     pub(super) bound: Duration,
-    /// The beginning of its times.
+    /// The start of this cache's clock.
     began: Instant,
+    /// The time of the last event of the feed. `None` without a feed, and while the feed is lost.
     told_at: Mutex<Option<Instant>>,
 }
 
 impl Held {
+    /// Creates the state of an empty cache.
     pub(super) fn new(bound: Duration, entries: usize) -> Arc<Self> {
         let shards = Shards::new(bound, entries);
         Arc::new(Self {
@@ -31,22 +33,26 @@ impl Held {
         })
     }
 
+    /// Returns the current time on this cache's monotonic clock.
     pub(super) fn now(&self) -> Duration {
-        // Far from zero, so that there are times from before the cache was made: a standby may answer with what is older.
+        // The clock starts far from zero, because a standby may return records from before the
+        // cache was created, and their times must not be negative.
         const BEFORE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         BEFORE + self.began.elapsed()
     }
 
-    /// How old what is from then is by now.
+    /// Returns the current age of a result.
     pub(super) fn age(&self, since: Since) -> Duration {
         self.now().saturating_sub(since.asked_at)
     }
 
     // No code panics while it holds the lock.
+    /// Locks the time of the last event of the feed.
     pub(super) fn told_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.told_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the current time and epoch, to be taken before a call of the store.
     pub(super) fn since(&self, project: &ProjectId) -> Since {
         Since { asked_at: self.now(), epoch: self.shards.epoch(project) }
     }

@@ -1,5 +1,5 @@
-//! Every order of two writers, a matching revocation, two fills, a loss of the feed and an eviction, on one key, step by
-//! step, with the functions that the shipped cache runs; and the same with each of its defences taken away.
+//! Every order of two writers, a group revocation, two fills, a feed loss and an eviction on one
+//! key, in single steps through the functions of the shipped cache, and again without each defence.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,32 +21,32 @@ impl Versioned for Row {
     }
 }
 
-/// Which defence is taken away.
+/// The defence that is taken away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// A fill lands whatever is held and whatever came since it began.
+    /// A fill always lands.
     FillsOverwrite,
-    /// A fill lands whatever is held.
+    /// A fill lands over a newer entry.
     VersionsIgnored,
-    /// A fill lands whatever was written or told since it began.
+    /// A fill lands after a change of its key.
     OvertakingIgnored,
-    /// A fill lands whatever epoch it began in.
+    /// A fill lands in a later epoch.
     EpochIgnored,
-    /// What is held is answered for ever.
+    /// An entry never becomes too old.
     NeverExpires,
-    /// A loss of the feed is not heeded.
+    /// A feed loss leaves the entries in the cache.
     LossIgnored,
 }
 
-/// By whom a change is made: by this process, or by another one that the feed tells of.
+/// The process that makes a change: this one, or another one whose changes the feed reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum By {
     Us,
     Others,
 }
 
-/// A walk: who writes and revokes, the bound in steps, and the fault.
+/// One test: who makes each change, the bound in steps, and the fault.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     writers: [By; 2],
@@ -55,7 +55,7 @@ struct Setting {
     fault: Fault,
 }
 
-/// What takes part, each with its steps.
+/// The participants. Each takes its steps in order.
 const WRITERS: [usize; 2] = [0, 1];
 const MATCHING: usize = 2;
 const FILLS: [usize; 2] = [3, 4];
@@ -66,20 +66,20 @@ const STAGES: usize = 7;
 #[derive(Clone, Debug)]
 struct World {
     done: [u8; STAGES],
-    /// The row in the store behind each step: the last is what it is now. The step is the time. Those that no law asks for
-    /// any more are `None`.
+    /// The row in the store after each step, so the index is the time and the last row the current
+    /// one. Rows that no law needs any more are `None`.
     rows: Vec<Option<Row>>,
     held: Option<Held<Row>>,
     epoch: Epoch,
-    /// Where each act of this process, and each fill, began.
+    /// The time and epoch at which each change by this process and each fill began.
     since: [Option<Since>; STAGES],
     read: [Option<Row>; STAGES],
     overtaken: [bool; STAGES],
     written: [Option<Row>; STAGES],
     lost_at: Option<usize>,
-    /// The least version that may be answered, and whether only a revoked one may.
+    /// The lowest version that a result may have, and whether it must be revoked.
     floor: Row,
-    /// The newest answer that could be had while the key stayed held.
+    /// The newest result that was available while the key stayed in the cache.
     shown: Option<Row>,
 }
 
@@ -88,15 +88,15 @@ fn at(step: usize) -> Duration {
 }
 
 impl Setting {
-    /// An act of this process begins, is committed, is acknowledged; another one's is committed and told. A group is
-    /// not held, so that it does not matter when its end began. A fill begins, reads, lands.
+    /// Returns the number of steps of each. Our changes begin, commit and are acknowledged; others
+    /// commit and are reported, as does the group. Fills begin, read and land.
     fn steps(&self) -> [u8; STAGES] {
         let [one, other] = self.writers.map(|by| if by == By::Us { 3 } else { 2 });
         let evictions = u8::from(self.bound == Self::FAR);
         [one, other, 2, 3, 3, 1, evictions]
     }
 
-    /// Too far away to be reached.
+    /// A bound that no test reaches.
     const FAR: usize = 1_000;
 }
 
@@ -126,7 +126,7 @@ impl World {
         self.rows[self.now()].unwrap()
     }
 
-    /// Nothing is kept that no law and no step asks for any more, so that fewer states differ.
+    /// Drops everything that no law and no step needs any more, so that fewer states differ.
     fn forget(&mut self, setting: &Setting) {
         let asked = if setting.bound == Setting::FAR { self.now() } else { self.now().saturating_sub(setting.bound) };
         let asked = self.lost_at.map_or(asked, |lost_at| asked.min(lost_at));
@@ -138,14 +138,14 @@ impl World {
         }
     }
 
-    /// Some act of the key is known: fills in flight come too late.
+    /// Marks the fills in progress as too late, because a change of the key became known.
     fn overtake(&mut self) {
         for fill in FILLS {
             self.overtaken[fill] |= self.since[fill].is_some();
         }
     }
 
-    /// All of it in few bytes: there are millions of states.
+    /// Returns the state in few bytes, because there are millions of states.
     fn packed(&self) -> Box<[u8]> {
         let row = |row: Option<Row>| row.map_or(0, |row| (row.version as u8) << 1 | u8::from(row.revoked));
         let since = |since: Option<Since>| {
@@ -175,14 +175,14 @@ impl World {
         self.floor.revoked |= row.revoked;
     }
 
-    /// One step of one of them.
+    /// Makes the next step of one participant.
     fn step(mut self, who: usize, setting: &Setting) -> Self {
-        // Of three stages, counted from the last: who has fewer steps has no first one.
+        // Stages are counted from the last: a participant with two steps skips stage 0.
         let stage = 3_u8.saturating_sub(setting.steps()[who]) + self.done[who];
         self.done[who] += 1;
         let row = self.row();
         self.rows.push(Some(row));
-        // Where the bound is out of reach, no time matters.
+        // If the bound is out of reach, time does not matter.
         let asked_at = if setting.bound == Setting::FAR { 0 } else { self.now() };
         let since = Since { asked_at: at(asked_at), epoch: self.epoch };
         let by = match who {
@@ -203,7 +203,7 @@ impl World {
             }
             (_, 0) => self.since[who] = Some(since),
             (MATCHING | 0 | 1, 1) => {
-                // The first writer renames, the second one revokes; so does the group's end, but only once.
+                // The first writer renames. The second one and the group revoke, but only once.
                 let now = self.now();
                 let ends = who != WRITERS[0];
                 if !(row.revoked && ends) {
@@ -226,7 +226,7 @@ impl World {
         self
     }
 
-    /// This process's act is acknowledged, or the feed tells of another one's, if it still can.
+    /// Applies an acknowledged change of this process, or one that a working feed reports.
     fn heard_of(&mut self, who: usize, by: By) {
         let row = self.written[who].unwrap();
         match by {
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// Which law what could be answered now breaks.
+    /// Returns the number of the law that the current result breaks, if any.
     fn broken(&mut self, setting: &Setting) -> Option<u8> {
         let (now, bound) = (self.now(), setting.bound);
         let trusted = if setting.fault == Fault::NeverExpires { usize::MAX / 2 } else { bound };
@@ -282,7 +282,7 @@ impl World {
     }
 }
 
-/// Goes through all orders from here. Gives how many there are; the first law that is broken ends it.
+/// Returns the number of orders from here on, or the first law that is broken.
 fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128>) -> Result<u128, u8> {
     if let Some(law) = world.broken(setting) {
         return Err(law);
@@ -304,8 +304,8 @@ fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128
     Ok(orders)
 }
 
-/// Each writer and the group's end by us and by others. Where time counts there are many more states: then nothing is
-/// evicted, and it is others who write.
+/// Returns the tests: each writer and the group by us and by others. If time counts there are many
+/// more states, so nothing is evicted and others write.
 fn settings(fault: Fault) -> [Setting; 5] {
     use By::{Others, Us};
     [
@@ -336,7 +336,7 @@ fn every_order_keeps_the_laws() {
 
 #[test]
 fn a_missing_defence_is_found() {
-    // Each where it is found soonest: to go through the other settings first takes most of a minute.
+    // Each fault is tested in the setting that finds it first: the others take most of a minute.
     for (fault, law, place) in [
         (Fault::FillsOverwrite, 2, 0),
         (Fault::VersionsIgnored, 4, 0),

@@ -1,4 +1,4 @@
-//! A cache over any store, which never answers with what is older than it says.
+//! A cache over any store. Each record it returns is at most as old as the stated bound.
 
 pub(crate) mod cached;
 pub(crate) mod counts;

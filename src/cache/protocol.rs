@@ -1,33 +1,37 @@
-//! The cache's protocol: what is held of one key, and what each event makes of it. Pure: no clock, no lock, no store.
+//! The protocol of the cache: what it holds for one key, and how each event changes that. It is
+//! pure: it has no clock, no lock and no store.
 //!
-//! Times run on one process's monotonic clock, from any beginning. The laws, which `interleavings` tries in every order:
+//! Times are on one process's monotonic clock, which may start anywhere. The protocol keeps four
+//! laws, which `interleavings` tests in every order of events:
 //!
-//! 1. What is answered was true at some time no longer ago than the bound.
-//! 2. Once an act of this process is acknowledged, nothing from before it is answered: not the old record behind a change,
-//!    not a live one behind a matching revocation. The same once another process's act was told of by the feed.
-//! 3. Once the feed is known to be lost, nothing from before that is answered.
-//! 4. As long as a key stays held, its answers never go back to an older one.
+//! 1. A result was true at some time within the bound.
+//! 2. After a change by this process is acknowledged, no result is from before it: neither the old
+//!    record after a change, nor a live record after a revocation that matches it. The same holds
+//!    for a change by another process after the feed reports it.
+//! 3. After the feed is known to be lost, no result is from before the loss.
+//! 4. While a key stays in the cache, its results never go back to an older record.
 
 use core::time::Duration;
 
-/// How often all that is held of a project was given up at once. It only grows.
+/// The number of times that all entries of a project were dropped. It only grows.
 pub(super) type Epoch = u64;
 
-/// What the protocol must know of a record.
+/// The properties of a record that the protocol needs.
 pub(super) trait Versioned {
+    /// Returns the version of the record.
     fn version(&self) -> u64;
-    /// Whether it can never be anything else any more.
+    /// Returns whether the record is revoked, which is final.
     fn is_revoked(&self) -> bool;
 }
 
-/// What is held of a key: the store's answer, which may be that there is no such row.
+/// The entry of one key: the result of the store, which may be that there is no such record.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Held<R> {
     pub(super) found: Option<R>,
     pub(super) since: Since,
 }
 
-/// From when an answer is: the time and the epoch from before the store was asked.
+/// The time and epoch of a result, both taken before the call of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Since {
     pub(super) asked_at: Duration,
@@ -35,19 +39,21 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// Whether an answer from then may be given now.
+    /// Returns whether a result from then may be returned at `now`.
     pub(super) fn is_fresh(&self, now: Duration, epoch: Epoch, bound: Duration) -> bool {
         self.epoch == epoch && now.checked_sub(self.asked_at).is_none_or(|age| age < bound)
     }
 }
 
-/// What is answered without the store.
+/// Returns the entry if it may be returned without calling the store.
 pub(super) fn look<R>(held: Option<&Held<R>>, now: Duration, epoch: Epoch, bound: Duration) -> Option<&Held<R>> {
     held.filter(|held| held.since.is_fresh(now, epoch, bound))
 }
 
-/// What is held once a fill lands: what the store answered to a miss. Write-if-absent: it loses to a newer version, to
-/// anything of this key that was written or told since it began (`overtaken`), and to an epoch that has moved.
+/// Returns the entry after a fill, which is the store's result after a miss.
+///
+/// A fill is write-if-absent. It loses to a newer version, to a change of its key since it began
+/// (`overtaken`), and to an epoch that moved since it began.
 pub(super) fn fill<R: Versioned>(
     held: Option<Held<R>>,
     fill: Held<R>,
@@ -56,7 +62,7 @@ pub(super) fn fill<R: Versioned>(
     bound: Duration,
 ) -> Landed<R> {
     let lost = overtaken || fill.since.epoch != epoch;
-    // What could not be answered when the fill began counts as absent: the store's answer is from after it.
+    // An entry that was too old when the fill began counts as absent, because the fill is newer.
     let standing = held.as_ref().filter(|held| held.since.is_fresh(fill.since.asked_at, epoch, bound));
     if lost || standing.is_some_and(|held| is_newer(held.found.as_ref(), fill.found.as_ref())) {
         return Landed { held, lost: true };
@@ -64,24 +70,25 @@ pub(super) fn fill<R: Versioned>(
     Landed { held: Some(fill), lost: false }
 }
 
-/// What is held, and whether the fill was in vain.
+/// An entry after a fill, and whether the fill was discarded.
 #[derive(Debug)]
 pub(super) struct Landed<R> {
     pub(super) held: Option<Held<R>>,
     pub(super) lost: bool,
 }
 
-/// What is held once an act of this process is acknowledged, with the record that it gave: it overwrites what is there.
-/// Where nothing is, it stays so: a later act may have been acknowledged before, and what it left evicted.
+/// Returns the entry after a change by this process is acknowledged. The record of the change
+/// replaces an older entry. An absent entry stays absent: a later change may have been acknowledged
+/// earlier, and its entry evicted.
 pub(super) fn wrote<R: Versioned>(held: Option<Held<R>>, written: Held<R>) -> Option<Held<R>> {
     held.map(|held| if is_newer(held.found.as_ref(), written.found.as_ref()) { held } else { written })
 }
 
-/// Whether one answer is from after the other. A revocation is the last there is.
+/// Returns whether `one` is newer than `other`. A revocation is newer than everything else.
 fn is_newer<R: Versioned>(one: Option<&R>, other: Option<&R>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.version() > other.version() || (one.is_revoked() && !other.is_revoked()),
-        // A row that is known is newer than its absence: rows begin absent, and a purge moves the epoch.
+        // A record is newer than its absence: absence comes first, and a purge moves the epoch.
         (one, other) => one.is_some() && other.is_none(),
     }
 }

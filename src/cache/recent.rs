@@ -1,4 +1,4 @@
-//! Answering from a cache, or by one call of the store for all who wait.
+//! Reads for a verification: from the cache, or by one shared call of the store.
 
 use core::fmt;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Cached<S> {
-    /// What a verification is answered.
+    /// Returns a record from the cache, or else from the store.
     pub(super) async fn recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         match self.look(key) {
             Ok(held) => Ok(held),
@@ -23,7 +23,8 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
-    /// What is held, or else the call of the store to wait for: none if nothing is ever held.
+    /// Returns the entry of the cache, or else the store call to wait for. With a bound of zero
+    /// there is no such call.
     #[inline]
     pub(super) fn look(&self, key: &TokenKey) -> Result<ReadResult, Option<Arc<Flight>>> {
         let cache = &*self.cache;
@@ -43,6 +44,7 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
+    /// Waits for a shared call of the store, or calls the store directly without one.
     pub(super) async fn wait_for(&self, key: &TokenKey, flight: Option<Arc<Flight>>) -> Result<ReadResult, StoreError> {
         let cache = &*self.cache;
         let Some(flight) = flight else { return self.store.find(key).await.map(ReadResult::now) };
@@ -62,6 +64,7 @@ impl<S: TokenStore> Cached<S> {
         Ok(ReadResult { record: found, age })
     }
 
+    /// Calls the store, and keeps the result unless a change overtook it.
     async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
         Counters::add(&self.cache.counters.misses);
         let (since, found) = self.ask_store(key).await;
@@ -76,7 +79,7 @@ impl<S: TokenStore> Cached<S> {
         Answer { since, found }
     }
 
-    /// Asks the store for a chain in one call. Nothing of the answer is held.
+    /// Reads a chain by one call of the store. The cache keeps nothing of it.
     pub(super) async fn ask_for_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         Counters::add(&cache.counters.misses);
@@ -93,13 +96,13 @@ impl<S: TokenStore> Cached<S> {
         Ok(ChainResult { chain, age })
     }
 
-    /// What the store has, and from when that is.
+    /// Returns the record in the store, with the time and epoch of the result.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
         match self.store.find_recent(key).await {
             Ok(ReadResult { record, age: Duration::ZERO }) => (since, Ok(record)),
             Ok(ReadResult { record, age }) => {
-                // A replica's: as old as it says when the question began, at most.
+                // This record is from a replica: at the start of the call it was at most this old.
                 since.asked_at = since.asked_at.saturating_sub(age);
                 if self.cache.age(since) <= self.cache.bound {
                     return (since, Ok(record));
@@ -111,7 +114,7 @@ impl<S: TokenStore> Cached<S> {
     }
 }
 
-/// A caller that waits for a call of the store. The last one to leave takes the call along.
+/// A caller that waits for a shared call of the store. The last one to leave ends the call.
 struct Waiting<'c> {
     cache: &'c Held,
     key: &'c TokenKey,
@@ -126,25 +129,25 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// An answer that took longer to come than answers may be old.
+/// The error of a result that was older than the bound when it arrived.
 #[derive(Debug)]
 struct TooOld;
 
 impl fmt::Display for TooOld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store took longer to answer than its answers may be old")
+        f.write_str("the result of the store was older than the maximum staleness of the cache when it arrived")
     }
 }
 
 impl core::error::Error for TooOld {}
 
-/// An answer that did not come in time.
+/// The error of a call that the store did not finish in time.
 #[derive(Debug)]
 struct NoAnswer;
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store did not answer within the patience of the cache")
+        f.write_str("the store did not respond within the patience of the cache")
     }
 }
 

@@ -1,5 +1,6 @@
-//! The shipped cache under many thousand schedules: at each lock, each atomic and each pause of the store, chance decides
-//! who goes on. What `interleavings` shows of the protocol, this shows of the code around it.
+//! The shipped cache under many thousand random schedules: at each lock, atomic and pause of the
+//! store, chance decides which task continues. `interleavings` tests the protocol, and this file
+//! tests the code around it.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -27,15 +28,16 @@ use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 pub(super) const SCHEDULES: usize = 10_000;
-/// Out of reach.
+/// A bound that no test reaches.
 const BOUND: Duration = Duration::from_secs(3600);
 
 type Found = Result<Option<Arc<TokenRecord>>, StoreError>;
 
-/// A store behind which others go on, before and behind each of its acts.
+/// A store that lets other tasks run before and after each operation.
 pub(super) struct Far(MemoryStore);
 
 impl Far {
+    /// Awaits an operation, with a pause before and after it.
     async fn exchange<T>(&self, act: impl Future<Output = T>) -> T {
         yield_now().await;
         let answer = act.await;
@@ -119,7 +121,7 @@ impl TokenStore for Far {
     }
 }
 
-/// What the test says, and when that was heeded: once the cache asks for more.
+/// A feed of the events that a test sends. After the last one is handled, it sets `revoked`.
 struct Said {
     words: UnboundedReceiver<FeedEvent>,
     revoked: Arc<AtomicBool>,
@@ -137,11 +139,12 @@ impl Feed for Said {
     }
 }
 
+/// A cache over a store with one token, and a feed.
 pub(super) struct World {
     pub(super) cached: Cached<Arc<Far>>,
     pub(super) record: TokenRecord,
     pub(super) revocation: Revocation,
-    /// From now on whoever begins to ask must be answered that the token is revoked.
+    /// Whether every call that begins from now on must return the token as revoked.
     pub(super) revoked: Arc<AtomicBool>,
     feed: Option<UnboundedSender<FeedEvent>>,
 }
@@ -161,12 +164,12 @@ impl World {
         let (feed, words) = unbounded_channel();
         let said = Said { words, revoked: Arc::clone(&revoked) };
         let following = cached.clone();
-        // It never ends, and need not.
+        // The task never ends, and is dropped with the test.
         drop(spawn(async move { following.follow(said).await }));
         Self { cached, record, revocation, revoked, feed: Some(feed) }
     }
 
-    /// Two ask again and again, while somebody makes the revocation known.
+    /// Runs two tasks that call the cache repeatedly, while `act` makes the revocation known.
     pub(super) fn run(self, act: impl AsyncFnOnce(&mut Self)) {
         let ask = || {
             let (cached, key, revoked) = (self.cached.clone(), self.record.key(), Arc::clone(&self.revoked));
@@ -176,9 +179,10 @@ impl World {
                     match cached.find_recent(&key).await {
                         Ok(recent) => {
                             let is_revoked = recent.record.unwrap().revoked.is_some();
-                            assert!(is_revoked || !must_be, "accepted behind its revocation");
+                            assert!(is_revoked || !must_be, "accepted after its revocation");
                         }
-                        // The store answers each call, so that only a lack of patience is an error.
+                        // The store returns from each call, so that only a lack of patience is an
+                        // error.
                         Err(error) => assert!(cached.counts().given_up > 0, "{error}"),
                     }
                 }
@@ -188,7 +192,7 @@ impl World {
         block_on(async {
             let mut world = self;
             act(&mut world).await;
-            // The feed's end says that all of it was heeded.
+            // The end of the feed shows that the cache handled all of its events.
             drop(world.feed.take());
             for asks in asking {
                 asks.await.unwrap();
@@ -229,14 +233,14 @@ fn what_this_process_revokes_in_a_group_is_not_accepted_again() {
 }
 
 #[test]
-fn a_change_and_a_revocation_at_once_leave_it_revoked() {
+fn a_change_concurrent_with_a_revocation_leaves_the_token_revoked() {
     shuttle::check_random(
         || {
             World::new().run(async |world| {
                 let (cached, key) = (world.cached.clone(), world.record.key());
                 let renames = spawn(async move {
                     let name = Change::Rename(Name::new("new").unwrap());
-                    // It may come too late.
+                    // The change may come too late.
                     drop(cached.update(&key, 1, name).await);
                 });
                 world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
@@ -249,7 +253,7 @@ fn a_change_and_a_revocation_at_once_leave_it_revoked() {
 }
 
 #[test]
-fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
+fn events_of_the_feed_hide_no_revocation_of_this_process() {
     shuttle::check_random(
         || {
             World::new().run(async |world| {
@@ -263,12 +267,12 @@ fn what_the_feed_tells_of_others_hides_no_revocation_of_this_process() {
 }
 
 #[test]
-fn what_the_feed_tells_is_not_accepted_again() {
+fn a_revocation_that_the_feed_reports_is_not_accepted_again() {
     for told in [FeedEvent::Token, |key: TokenKey| FeedEvent::Project(key.project), |_| FeedEvent::Lost] {
         shuttle::check_random(
             move || {
                 World::new().run(async |world| {
-                    // Another process does it: not through this cache.
+                    // Another process revokes it, not through this cache.
                     world.cached.store().revoke(&world.record.key(), &world.revocation).await.unwrap();
                     world.tell(told(world.record.key()));
                 });

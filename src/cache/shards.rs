@@ -1,11 +1,11 @@
-//! What is held and what is being asked, behind one lock for each shard of the keys; and the epochs.
+//! The entries and the store calls in progress, in shards with one lock each, and the epochs.
 
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::sync::{Arc, PoisonError};
-// In the crate's own tests, `schedules` chooses who goes on at each of them.
+// In the tests of this crate, `schedules` decides at each lock and atomic which thread continues.
 #[cfg(not(test))]
 use std::sync::{
     Mutex, MutexGuard,
@@ -26,11 +26,13 @@ use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 
-/// So many that the locks are seldom met by two.
+/// The number of shards: enough that two callers seldom need the same lock.
 const SHARDS: usize = 64;
-/// Projects share them: a project whose epoch moves takes a thousandth of the others with it.
+/// The number of epochs. Projects share them: when the epoch of a project moves, about a thousandth
+/// of all other projects lose their entries too.
 const EPOCHS: usize = 1024;
 
+/// The record that a find returned, if any.
 pub(super) type Found = Option<Arc<TokenRecord>>;
 
 impl Versioned for Arc<TokenRecord> {
@@ -43,37 +45,39 @@ impl Versioned for Arc<TokenRecord> {
     }
 }
 
-/// One call of the store, for all who ask meanwhile.
+/// One call of the store, shared by all callers that ask for its key while it runs.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// The project's, when it was begun. Who asks in a later one does not wait for it.
+    /// The epoch of the project when the call began. A caller in a later epoch does not join the
+    /// call.
     epoch: Epoch,
     pub(super) answer: OnceCell<Answer>,
-    /// Something of the key was written or told since it began.
+    /// Whether the key was changed, or the feed reported a change of it, since the call began.
     overtaken: AtomicBool,
 }
 
-/// What the store said, and from when that is.
+/// The result of a store call, with its time and epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) since: Since,
     pub(super) found: Result<Found, Arc<StoreError>>,
 }
 
+/// One shard of the cache: its entries and its calls in progress.
 struct Shard {
     held: Cache<Place, Kept, UnitWeighter, BuildHasherDefault<Hashed>>,
     under_way: HashMap<TokenKey, UnderWay>,
 }
 
-/// A call that is under way, and how many wait for it. The count is changed under the shard's lock
-/// only: the number of the flight's `Arc`s is not, and two that leave at the same time would each
-/// see the other one's.
+/// A call in progress, and how many callers wait for it. The count changes only under the lock of
+/// the shard. The number of `Arc`s of the flight cannot replace it: two callers that leave at the
+/// same time would each see the other's.
 struct UnderWay {
     flight: Arc<Flight>,
     waiting: usize,
 }
 
-/// A key with its hash, which is made once for all that is looked up by it.
+/// A key with its hash, which is computed once for all look-ups.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     hash: u64,
@@ -86,7 +90,7 @@ impl Hash for Place {
     }
 }
 
-/// The hasher of what is hashed.
+/// The hasher of keys that are hashed already.
 #[derive(Default)]
 struct Hashed(u64);
 
@@ -104,35 +108,35 @@ impl Hasher for Hashed {
     }
 }
 
-/// What is held, and the place of its project's epoch.
+/// An entry, and the index of its project's epoch.
 #[derive(Clone)]
 struct Kept {
     held: Held<Arc<TokenRecord>>,
     epoch_at: usize,
 }
 
+/// All entries, calls in progress and epochs of a cache.
 pub(super) struct Shards {
     shards: Box<[Mutex<Shard>]>,
     epochs: Box<[AtomicU64]>,
-    /// Added to each: how often all was given up.
+    /// The number of times that all entries of the cache were dropped. It is added to each epoch.
     all: AtomicU64,
     hasher: RandomState,
     bound: Duration,
 }
 
-/// What a look finds.
+/// The result of a look into the cache.
 pub(super) enum Looked {
-    Held {
-        found: Found,
-        age: Duration,
-    },
-    /// A call that is under way. The caller waits for it too, until it [leaves](Shards::leave).
+    /// An entry that is fresh enough.
+    Held { found: Found, age: Duration },
+    /// A call in progress. The caller waits for it, until it [leaves](Shards::leave).
     Join(Arc<Flight>),
-    /// A call that the caller is to begin, and waits for in the same way.
+    /// A call for the caller to start. The caller waits for it in the same way.
     Start(Arc<Flight>),
 }
 
 impl Shards {
+    /// Creates an empty cache for about this many entries.
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
         let held = || Cache::with(each, each as u64, UnitWeighter, Default::default(), Default::default());
@@ -146,42 +150,49 @@ impl Shards {
         }
     }
 
+    /// Returns the key with its hash.
     fn place(&self, key: &TokenKey) -> Place {
         Place { hash: self.hasher.hash_one(key), key: *key }
     }
 
-    // No code here panics while it holds a lock, so a poisoned one holds nothing half-done.
+    // No code here panics while it holds a lock, so a poisoned lock guards no half-made change.
     fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
-        // Not the lowest and not the highest bits, by which the maps tell their entries apart.
+        // The hash maps use the lowest and highest bits of the hash, so the shard uses others.
         let shard = (place.hash >> 32) as usize % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the index of a project's epoch.
     fn epoch_at(&self, project: &ProjectId) -> usize {
         self.hasher.hash_one(project) as usize % EPOCHS
     }
 
+    /// Returns the epoch at an index.
     fn epoch_there(&self, epoch_at: usize) -> Epoch {
-        // Both only grow: whichever moves, the sum does.
+        // Both numbers only grow, so the sum moves whenever one does.
         self.all.load(Ordering::SeqCst) + self.epochs[epoch_at].load(Ordering::SeqCst)
     }
 
+    /// Returns the epoch of a project.
     pub(super) fn epoch(&self, project: &ProjectId) -> Epoch {
         self.epoch_there(self.epoch_at(project))
     }
 
+    /// Moves the epoch of a project, which drops its entries.
     pub(super) fn move_epoch(&self, project: &ProjectId) {
         self.epochs[self.epoch_at(project)].fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Moves all epochs, which drops every entry.
     pub(super) fn move_all_epochs(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Looks up a key. Without a fresh entry, it joins the call in progress or registers a new one.
     pub(super) fn look(&self, key: &TokenKey, now: Duration) -> Looked {
         let place = self.place(key);
         let mut shard = self.shard(&place);
-        // Epochs are read with the lock held: one that moved before this look began is seen.
+        // The epoch is read under the lock, so that a move before this look is seen.
         if let Some(Kept { held, epoch_at }) = shard.held.get(&place)
             && let Some(held) = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)
         {
@@ -192,14 +203,16 @@ impl Shards {
             under_way.waiting += 1;
             return Looked::Join(Arc::clone(&under_way.flight));
         }
-        // A call of an earlier epoch goes on by itself, and no act of this key would find it any more.
+        // A call of an earlier epoch continues, but leaves the map. Later changes cannot reach it
+        // there, so its result must not be kept.
         shard.overtake(key);
         let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
         shard.under_way.insert(*key, UnderWay { flight: Arc::clone(&flight), waiting: 1 });
         Looked::Start(flight)
     }
 
-    /// A call has come back. Says whether its answer is kept.
+    /// Ends a call that returned, and keeps its result unless it lost. Returns whether the result
+    /// was kept.
     pub(super) fn land(&self, key: &TokenKey, flight: &Arc<Flight>, found: &Found, since: Since) -> bool {
         let (place, epoch_at) = (self.place(key), self.epoch_at(&key.project));
         let mut shard = self.shard(&place);
@@ -214,12 +227,12 @@ impl Shards {
         !landed.lost
     }
 
-    /// A call has failed.
+    /// Ends a call that failed.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
         self.shard(&self.place(key)).end(key, flight);
     }
 
-    /// One that waited for a call does not any more. The last to leave ends it.
+    /// Removes one waiting caller from a call. The last one to leave ends the call.
     pub(super) fn leave(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         let Some(under_way) = shard.of(key, flight) else { return };
@@ -229,8 +242,8 @@ impl Shards {
         }
     }
 
-    /// A call takes too long. The next one to ask begins another; what this one still answers is
-    /// not kept, as no act of the key finds it any more.
+    /// Gives up a call that takes too long, so that the next caller starts a new one. The result of
+    /// the old call is not kept, because later changes of the key cannot reach it.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         if shard.of(key, flight).is_some() {
@@ -238,7 +251,7 @@ impl Shards {
         }
     }
 
-    /// This process's act is acknowledged: it gave this record.
+    /// Replaces the entry of a key with the record of an acknowledged change by this process.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
         let place = self.place(key);
         let mut shard = self.shard(&place);
@@ -249,7 +262,7 @@ impl Shards {
         }
     }
 
-    /// Something of this key may have changed.
+    /// Drops the entry of a key that may have changed.
     pub(super) fn forget(&self, key: &TokenKey) {
         let place = self.place(key);
         let mut shard = self.shard(&place);
@@ -257,34 +270,37 @@ impl Shards {
         shard.held.remove(&place);
     }
 
-    /// How many calls are under way.
+    /// Returns how many calls are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().under_way.len()).sum()
     }
 
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> u64 {
-        // As in `shard`.
+        // See `shard` for poisoned locks.
         let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).held.len() as u64;
         self.shards.iter().map(len).sum()
     }
 }
 
 impl Shard {
-    /// A call that is under way comes too late: who asks from now on does not wait for it.
+    /// Overtakes the call in progress for a key: its result is not kept, and later callers do not
+    /// join it.
     fn overtake(&mut self, key: &TokenKey) {
         if let Some(UnderWay { flight, .. }) = self.under_way.remove(key) {
             flight.overtaken.store(true, Ordering::SeqCst);
         }
     }
 
+    /// Removes a call in progress, if it is still the one of this flight.
     fn end(&mut self, key: &TokenKey, flight: &Arc<Flight>) {
         if self.of(key, flight).is_some() {
             self.under_way.remove(key);
         }
     }
 
-    /// The call of this flight, unless it has ended or another one has taken its place.
+    /// Returns the call of this flight, unless it has ended or another call has taken its place.
     fn of(&mut self, key: &TokenKey, flight: &Arc<Flight>) -> Option<&mut UnderWay> {
         self.under_way.get_mut(key).filter(|under_way| Arc::ptr_eq(&under_way.flight, flight))
     }

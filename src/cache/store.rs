@@ -1,4 +1,5 @@
-//! A cache as a store: what it changes goes to the store behind it, and is not answered as it was before.
+//! The cache as a store: each change goes to the store, and the cache drops or replaces the old
+//! record.
 
 use std::sync::Arc;
 
@@ -107,7 +108,7 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         issuer: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        // What is held of these rows passes no verification: their issuer has ended before.
+        // The records in the cache pass no verification, because their issuer has ended already.
         self.store.revoke_issued_by(project, issuer, revocation).await
     }
 
@@ -130,7 +131,8 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         grace_until: Timestamp,
         issuer: Option<IssuerCondition>,
     ) -> Result<Found, StoreError> {
-        // The successor of an earlier try may be ended too, and only the store knows its id.
+        // The store may also revoke the successor of an earlier try, and only the store knows its
+        // id.
         let _writing = self.writing_in(&key.project);
         self.store.rotate(key, expected_version, successor, grace_until, issuer).await
     }
@@ -209,19 +211,22 @@ impl<S: ImportStore> ImportStore for Cached<S> {
 }
 
 impl<S> Cached<S> {
+    /// Begins a change of some tokens.
     fn writing<'c>(&'c self, keys: &'c [TokenKey]) -> Writing<'c> {
         let since = keys.first().map(|key| self.cache.since(&key.project));
         Writing { cache: &self.cache, keys, project: None, since }
     }
 
+    /// Begins a change of a project.
     fn writing_in<'c>(&'c self, project: &'c ProjectId) -> Writing<'c> {
         Writing { cache: &self.cache, keys: &[], project: Some(project), since: None }
     }
 }
 
 impl<S: TokenStore> Cached<S> {
-    /// Adds the issuers, each from its own entry. The chain is as old as its oldest record is once it is complete. If one grew too
-    /// old while another was waited for, the store is asked for all of them in one call.
+    /// Adds the issuers of a record, each from its own entry. The age of the chain is the age of
+    /// its oldest record. If a record became too old during the wait for another, the store is
+    /// called once for the whole chain.
     async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
@@ -233,7 +238,7 @@ impl<S: TokenStore> Cached<S> {
             let Some(issuer) = read.record else { break };
             chain.add(issuer);
         }
-        // Nothing is held where the bound is zero: each record is as it was at some time during the call.
+        // With a bound of zero nothing is cached: each record was read during this call.
         if cache.bound.is_zero() {
             return Ok(ChainResult::now(chain));
         }
@@ -244,7 +249,8 @@ impl<S: TokenStore> Cached<S> {
         self.ask_for_chain(key).await
     }
 
-    /// Whoever was told that an act is done already, and so needs not be, must not be answered as if it were not.
+    /// Reads a record from the store, and puts it in the place of an older entry. A caller that
+    /// sees a change as done already must not get an older record from the cache later.
     async fn as_told(
         &self,
         key: &TokenKey,

@@ -1,4 +1,4 @@
-//! What this process changes, which its cache must not answer as it was before.
+//! A change by this process, after which the cache must not return the old record.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::protocol::Since;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// An act of this process on some keys, or on a project's. However it ends, also where its future is dropped half-way,
-/// nothing from before it is answered afterwards.
+/// A change of some tokens, or of a project, that this process is making. However it ends, also if
+/// its future is dropped midway, the cache returns nothing from before it afterwards.
 pub(super) struct Writing<'c> {
     pub(super) cache: &'c Held,
     pub(super) keys: &'c [TokenKey],
@@ -17,7 +17,7 @@ pub(super) struct Writing<'c> {
 }
 
 impl Writing<'_> {
-    /// It is acknowledged, and gave this record of the first key.
+    /// Records that the store acknowledged the change, and returned this record for the first key.
     pub(super) fn gave(mut self, record: &Arc<TokenRecord>) {
         if let (Some((first, others)), Some(since)) = (self.keys.split_first(), self.since) {
             self.cache.shards.wrote(first, record, since);
@@ -25,7 +25,7 @@ impl Writing<'_> {
         }
     }
 
-    /// It is acknowledged, and there was nothing to do in the project.
+    /// Records that the store acknowledged the call, and changed nothing in the project.
     pub(super) fn changed_nothing(mut self) {
         self.project = None;
     }

@@ -1,4 +1,4 @@
-//! The laws of update.
+//! The cases of update.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, full, id, kept, name, project, record, revocation, some, stored,
@@ -12,7 +12,7 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::words::store_error::StoreErrorKind::Conflict;
 use crate::words::timestamp::Timestamp;
 
-/// Every kind of change, with what is set and what is cleared.
+/// Returns every kind of change, both setting and clearing values.
 fn changes() -> Result<Vec<Change>, Broken> {
     Ok(vec![
         Change::Rename(name("renamed: Ж \u{1f600}")?),
@@ -42,9 +42,9 @@ pub(super) async fn update_makes_each_change<S: TokenStore>(store: &S) -> Verdic
             let mut expected = TokenRecord::clone(&before);
             expected.apply(change.clone());
             let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
-            same_but_version(&answer, &expected, &format!("the answer to {change:?}"))?;
+            same_but_version(&answer, &expected, &format!("the record returned for {change:?}"))?;
             let found = stored(store, &before.key()).await?;
-            same_but_version(&found, &expected, &format!("the row after {change:?}"))?;
+            same_but_version(&found, &expected, &format!("the record stored after {change:?}"))?;
         }
     }
     Ok(())
@@ -56,8 +56,8 @@ pub(super) async fn update_raises_the_version<S: TokenStore>(store: &S) -> Verdi
         let before = kept(store, &full(project)?).await?;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
         let found = stored(store, &before.key()).await?;
-        ensure_eq!(answer.version, before.version + 1, "the version in the answer to {change:?}");
-        ensure_eq!(found.version, before.version + 1, "the version of the row after {change:?}");
+        ensure_eq!(answer.version, before.version + 1, "the version returned for {change:?}");
+        ensure_eq!(found.version, before.version + 1, "the version stored after {change:?}");
     }
     Ok(())
 }
@@ -70,16 +70,16 @@ pub(super) async fn update_needs_the_expected_version<S: TokenStore>(store: &S) 
             refused(result, Conflict, &format!("update of version {}, expecting {version}", before.version))?;
         }
     }
-    same(&*stored(store, &before.key()).await?, &before, "the row after updates that were refused")
+    same(&*stored(store, &before.key()).await?, &before, "the record after refused updates")
 }
 
 pub(super) async fn update_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
     let key = absent(project()?)?;
     let Ok(answer) = store.update(&key, 1, Change::Enable).await else {
-        return Err(Broken::new("update of no row: an error, not None"));
+        return Err(Broken::new("update of an absent record: an error, not None"));
     };
-    ensure!(answer.is_none(), "update of no row: a record, not None");
-    ensure_absent(store, &key, "after an update of no row").await
+    ensure!(answer.is_none(), "update of an absent record: a record, not None");
+    ensure_absent(store, &key, "after an update of an absent record").await
 }
 
 pub(super) async fn update_leaves_a_revoked_token_revoked<S: TokenStore>(store: &S) -> Verdict {
@@ -90,8 +90,8 @@ pub(super) async fn update_leaves_a_revoked_token_revoked<S: TokenStore>(store: 
         let before = kept(store, &sample).await?;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
         let found = stored(store, &before.key()).await?;
-        ensure_eq!(answer.revoked, sample.revoked, "the revocation in the answer to {change:?}");
-        ensure_eq!(found.revoked, sample.revoked, "the revocation of the row after {change:?}");
+        ensure_eq!(answer.revoked, sample.revoked, "the revocation returned for {change:?}");
+        ensure_eq!(found.revoked, sample.revoked, "the revocation stored after {change:?}");
     }
     Ok(())
 }
@@ -100,13 +100,14 @@ pub(super) async fn update_leaves_the_last_use<S: TokenStore>(store: &S) -> Verd
     let project = project()?;
     for change in changes()? {
         let before = kept(store, &record(project)?).await?;
-        // Used between the read and the change: the version does not tell, so the store must not write what was read.
+        // The token is used between the read and the change. The version does not show that, so a
+        // store that writes the whole record as it was read would undo the use.
         store.touch_many(&[LastUse { key: before.key(), used_at: at(3), from: None }]).await?;
         let touched = stored(store, &before.key()).await?.last_used_at;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;
         let found = stored(store, &before.key()).await?;
-        ensure_eq!(answer.last_used_at, touched, "the last use in the answer to {change:?}");
-        ensure_eq!(found.last_used_at, touched, "the last use of the row after {change:?}");
+        ensure_eq!(answer.last_used_at, touched, "the last use returned for {change:?}");
+        ensure_eq!(found.last_used_at, touched, "the last use stored after {change:?}");
     }
     Ok(())
 }

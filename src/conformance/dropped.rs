@@ -1,4 +1,4 @@
-//! The laws of calls whose future is dropped half-way: they happened whole or not at all.
+//! The cases of calls whose future is dropped midway. They take effect as a whole or not at all.
 
 use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
@@ -8,10 +8,11 @@ use crate::store::contract::TokenStore;
 use crate::store::import::{ImportRow, ImportStore};
 use crate::words::ids::TokenKey;
 
-/// After how many polls a call is dropped: no more than a store of a few round trips needs.
+/// The numbers of polls after which a call is dropped: enough for a store with a few round trips.
 const POLLS: core::ops::Range<usize> = 0..12;
 
-/// How often the rows are read before what is seen counts: the store may still be at work on what it was left with.
+/// How often the records are read before the result counts. The store may still be busy with the
+/// dropped call.
 const READS: usize = 100;
 
 pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {
@@ -30,8 +31,11 @@ pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store:
             }
         }
         if let Some(there) = half {
-            let (is, is_not) = if there { ("its row is there", "link") } else { ("the link is there", "row") };
-            ensure!(false, "rotate dropped after {polls} polls: of the successor {is}, but no {is_not}");
+            let (is, is_not) = if there { ("record", "link") } else { ("link", "record") };
+            ensure!(
+                false,
+                "rotate dropped after {polls} polls: the {is} of the successor exists, but not the {is_not}"
+            );
         }
     }
     Ok(())
@@ -55,6 +59,7 @@ pub(super) async fn a_dropped_revoke_owner_can_be_repeated<S: TokenStore>(store:
     Ok(())
 }
 
+/// Returns how many of these tokens are revoked.
 async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
     let mut count = 0;
     for key in keys {
@@ -83,6 +88,7 @@ pub(super) async fn a_dropped_import_is_whole_or_nothing<S: TokenStore + ImportS
     Ok(())
 }
 
+/// Returns how many of these tokens exist.
 async fn there<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
     let mut count = 0;
     for key in keys {

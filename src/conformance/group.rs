@@ -1,4 +1,4 @@
-//! The laws of revoking groups: revoke_owner, revoke_family and revoke_batch.
+//! The cases of revoking groups: `revoke_owner`, `revoke_family` and `revoke_batch`.
 
 use super::list::all_of;
 use super::sample::{
@@ -13,7 +13,8 @@ use crate::store::query::{CountQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::timestamp::Timestamp;
 
-/// Revokes a group as the service does: batches until they are done. How many rows the store says it revoked.
+/// Revokes a group as the service does, in batches until they are done. Returns the number of
+/// records that the store says it revoked.
 pub(super) async fn revoke_group<S: TokenStore>(
     store: &S,
     project: ProjectId,
@@ -27,7 +28,8 @@ pub(super) async fn revoke_group<S: TokenStore>(
         RevokeGroup::KeyNumber(number) => RevokeBatch::KeyNumber(*number),
     };
     let mut count = 0;
-    // As often as the largest group of a case needs; a store whose batches do not end is another case's.
+    // The limit suffices for the largest group of any case. Batches that never end fail another
+    // case.
     for _ in 0..ROWS {
         let BatchResult { count: revoked, done } =
             store.revoke_batch(&project, revocation, batch, PageSize::MAX).await?;
@@ -39,10 +41,10 @@ pub(super) async fn revoke_group<S: TokenStore>(
     Ok(count)
 }
 
-/// The most rows of one step of a store, and some more.
+/// More rows than one step of a store takes.
 const ROWS: usize = PageSize::MAX.get() + 24;
 
-/// The rows among these that are revoked now.
+/// Returns the records among these that are revoked now.
 async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Vec<TokenRecord>, Broken> {
     let mut revoked = Vec::new();
     for record in records {
@@ -54,7 +56,7 @@ async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Ve
     Ok(revoked)
 }
 
-/// Revokes the group, and just its members among the records are revoked then.
+/// Revokes the group, and checks that exactly its members among the records are revoked.
 async fn takes<S: TokenStore>(store: &S, project: ProjectId, group: RevokeGroup, records: &[TokenRecord]) -> Verdict {
     put_all(store, records).await?;
     revoke_group(store, project, &group, &revocation("root", 0)?).await?;
@@ -77,7 +79,7 @@ pub(super) async fn a_group_is_a_family<S: TokenStore>(store: &S) -> Verdict {
     let (first, other) = (record(project)?, record(project)?);
     let second = TokenRecord { family: first.id, ..record(project)? };
     let third = TokenRecord { family: first.id, rotated_from: Some(second.id), ..record(project)? };
-    // From one of the family, but not of it: what counts is `family` alone.
+    // This token names one of the family in `rotated_from`, but only `family` counts.
     let alike = TokenRecord { rotated_from: Some(first.id), ..record(project)? };
     let family = RevokeGroup::Family(first.id);
     takes(store, project, family, &[first, other, second, third, alike]).await
@@ -98,7 +100,7 @@ pub(super) async fn a_group_is_a_key_number<S: TokenStore>(store: &S) -> Verdict
     for first in ['0', '1', 'A', 'a', 'a', 'z'] {
         records.push(TokenRecord { id: id(first)?, ..record(project)? });
     }
-    // That of `a`, which a store that ignores case takes for that of `A`.
+    // The key number of `a`. A store that ignores case confuses it with the one of `A`.
     takes(store, project, RevokeGroup::KeyNumber(KeyNumber::new(36)?), &records).await
 }
 
@@ -113,7 +115,7 @@ pub(super) async fn a_group_stays_in_its_project<S: TokenStore>(store: &S) -> Ve
     Ok(())
 }
 
-/// A group of each kind, each with this record in it.
+/// Returns one group of each kind, which contains this record.
 fn groups(record: &TokenRecord) -> [RevokeGroup; 4] {
     [
         RevokeGroup::Owner(record.owner.clone()),
@@ -123,7 +125,7 @@ fn groups(record: &TokenRecord) -> [RevokeGroup; 4] {
     ]
 }
 
-/// Rows of one owner, family, time of creation and key number.
+/// Returns records with the same owner, family, time of creation and key number.
 fn alike(count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let first = record(project()?)?;
     let another = |_| Ok(TokenRecord { id: id('1')?, ..first.clone() });
@@ -148,7 +150,7 @@ pub(super) async fn owner_and_family_are_revoked_in_one_call<S: TokenStore>(stor
 }
 
 pub(super) async fn owner_and_family_take_all_that_can_still_work<S: TokenStore>(store: &S) -> Verdict {
-    // A clock that goes back by up to a day brings none of these to life.
+    // If the clock goes back by up to a day, none of these tokens must work again.
     let ended = Some(at(1).saturating_sub(TokenRecord::REVOCATION_MARGIN));
     for kind in 0..2 {
         let project = project()?;
@@ -172,7 +174,7 @@ pub(super) async fn owner_and_family_take_all_that_can_still_work<S: TokenStore>
     Ok(())
 }
 
-/// The two kinds of batch, each with this record in it.
+/// Returns one batch of each kind, which contains this record.
 fn batches(record: &TokenRecord) -> [RevokeBatch; 2] {
     [RevokeBatch::CreatedBefore(record.created_at.saturating_add(DAY)), RevokeBatch::KeyNumber(record.id.key_number())]
 }
@@ -227,7 +229,7 @@ pub(super) async fn revoke_batch_counts_its_rows<S: TokenStore>(store: &S) -> Ve
 }
 
 pub(super) async fn revoke_batch_is_done_when_none_is_left<S: TokenStore>(store: &S) -> Verdict {
-    // Four rows in batches of two: the second has as many rows as it may have, and leaves none.
+    // Four records in batches of two: the second batch is full and leaves none.
     for kind in 0..2 {
         let records = alike(4)?;
         put_all(store, &records).await?;
@@ -236,7 +238,7 @@ pub(super) async fn revoke_batch_is_done_when_none_is_left<S: TokenStore>(store:
             let two = PageSize::clamped(2);
             let answer = store.revoke_batch(&records[0].project, &revocation("root", 0)?, batch, two).await?;
             let left = records.len() - revoked(store, &records).await?.len();
-            ensure_eq!(answer.done, left == 0, "done, of {batch:?} with {left} left");
+            ensure_eq!(answer.done, left == 0, "`done` of {batch:?} with {left} left");
         }
     }
     Ok(())
@@ -249,7 +251,7 @@ pub(super) async fn a_group_writes_as_revoke_does<S: TokenStore>(store: &S) -> V
         let expected = TokenRecord { revoked: Some(revocation.clone()), ..TokenRecord::clone(&before) };
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation).await?;
-        same_but_version(&*stored(store, &before.key()).await?, &expected, &format!("a row revoked by {group:?}"))?;
+        same_but_version(&*stored(store, &before.key()).await?, &expected, &format!("a record revoked by {group:?}"))?;
     }
     Ok(())
 }
@@ -260,7 +262,7 @@ pub(super) async fn a_group_raises_the_version<S: TokenStore>(store: &S) -> Verd
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation("root", 0)?).await?;
         let version = stored(store, &before.key()).await?.version;
-        ensure_eq!(version, before.version + 1, "the version of a row revoked by {group:?}");
+        ensure_eq!(version, before.version + 1, "the version of a record revoked by {group:?}");
     }
     Ok(())
 }
@@ -271,7 +273,7 @@ pub(super) async fn a_group_leaves_the_revoked<S: TokenStore>(store: &S) -> Verd
         let before = kept(store, &TokenRecord { revoked: Some(first), ..record(project()?)? }).await?;
         let group = groups(&before)[kind].clone();
         revoke_group(store, before.project, &group, &revocation("root", 0)?).await?;
-        let what = format!("a row that was revoked already, after {group:?}");
+        let what = format!("a revoked record after {group:?}");
         same(&*stored(store, &before.key()).await?, &before, &what)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The laws of [`ImportStore`], each given by the file that tries it.
+//! The laws of [`ImportStore`], by the file with their cases.
 
 use super::law::laws;
 use super::{dropped, imported, races};
@@ -8,41 +8,49 @@ use crate::store::import::ImportStore;
 use crate::store::maintenance::StoreMaintenance;
 
 laws! {
-    /// Runs every law of [`ImportStore`]. The store must be a [`TokenStore`] and a [`StoreMaintenance`] as well, to change
-    /// and purge what was imported.
+    /// Runs all laws of [`ImportStore`]. The cases change the imported records through
+    /// [`TokenStore`] and purge them through [`StoreMaintenance`].
     import(TokenStore + StoreMaintenance + ImportStore) as ImportingObject {
         imported {
-            /// Every column comes back as it was given, by the import key and by the token's own.
+            /// Checks that every column is returned as it was imported, by the import key and by
+            /// the token key.
             import_keeps_every_column;
-            /// One outcome for each row, in their order; what exists keeps no other row of the batch out.
+            /// Checks that an import returns one outcome for each row, in order. A row that exists
+            /// keeps no other row out.
             import_answers_each_row_in_order;
-            /// A row whose import key or own key stands earlier in the batch exists.
+            /// Checks that a row exists already if its import key or token key occurs earlier in
+            /// the batch.
             import_knows_the_rows_before;
-            /// A batch with a record that is bound to another token fails, and none of it is there.
+            /// Checks that a batch with a record that is bound to another token fails, and that no
+            /// row of it is inserted.
             import_takes_no_bound_record;
-            /// Dead rows are found as live ones are.
+            /// Checks that `find_imported` returns ended records like live ones.
             find_imported_answers_dead_rows;
-            /// An import key that nobody imported is `None`, not an error.
+            /// Checks that `find_imported` returns `None` for an unknown import key, not an error.
             find_imported_answers_none_for_the_absent;
-            /// A row whose import key exists, in whichever project, exists, and is not inserted.
+            /// Checks that a row whose import key exists, in any project, is not inserted.
             import_never_replaces_an_import_key;
-            /// A row of which another look-up key exists, exists under the key of that row.
+            /// Checks that a row exists already, under the token key of that record, if another of
+            /// its look-up keys exists.
             import_knows_a_token_under_another_key;
-            /// A row whose own key exists does so too: what is there stays as it is, and the import key unknown.
+            /// Checks that a row whose token key exists leaves that record unchanged, and its
+            /// import key unknown.
             import_never_replaces_a_token;
-            /// What is found by its import key is the row as it is now.
+            /// Checks that `find_imported` returns the current record.
             imported_records_are_revoked_like_others;
-            /// A purged token is not found by its import key, which may be imported anew.
+            /// Checks that the import key of a purged token is unknown, and can be imported again.
             a_purged_import_key_is_free;
         }
         dropped {
-            /// An import whose future is dropped half-way happened whole or not at all.
+            /// Checks that an import whose future is dropped midway takes effect as a whole or not
+            /// at all.
             a_dropped_import_is_whole_or_nothing;
         }
         races {
-            /// Of several imports under one import key at once one is done, and only its row is there.
+            /// Checks that if imports under one import key race, one succeeds, and only its record
+            /// exists.
             one_import_of_a_key_wins;
-            /// Two nodes that mint with different keys do not both import one token.
+            /// Checks that two nodes that mint with different keys do not both import one token.
             one_import_under_two_keys_at_once_wins;
         }
     }

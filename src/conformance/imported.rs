@@ -1,4 +1,4 @@
-//! The laws of import.
+//! The cases of import.
 
 use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
@@ -12,13 +12,14 @@ use crate::store::import::{ImportKey, ImportRow, ImportStore};
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
 
-/// Imports a record that is new.
+/// Imports a new record, and returns its import key.
 pub(super) async fn put_imported<S: ImportStore>(store: &S, record: &TokenRecord) -> Result<ImportKey, Broken> {
     let key = import_key()?;
     ensure_eq!(import_one(store, record, key).await?, [Inserted], "the outcome of an import");
     Ok(key)
 }
 
+/// Imports one record under an import key.
 pub(super) async fn import_one<S: ImportStore>(
     store: &S,
     record: &TokenRecord,
@@ -38,7 +39,7 @@ pub(super) async fn import_keeps_every_column<S: TokenStore + ImportStore>(store
 }
 
 pub(super) async fn import_answers_each_row_in_order<S: TokenStore + ImportStore>(store: &S) -> Verdict {
-    ensure_eq!(store.import(Vec::new()).await?, [], "the outcomes of an import of no row");
+    ensure_eq!(store.import(Vec::new()).await?, [], "the outcomes of an empty import");
     let project = project()?;
     let there = record(project)?;
     let known = put_imported(store, &there).await?;
@@ -80,17 +81,17 @@ pub(super) async fn import_knows_the_rows_before<S: TokenStore + ImportStore>(st
     ensure_eq!(
         outcomes,
         [Inserted, Exists(first.key()), Exists(first.key())],
-        "the outcomes where the first row has the keys of the others"
+        "the outcomes if the first row has the keys of the others"
     );
     ensure_absent(store, &same_import_key.key(), "after an import of one import key twice").await?;
-    same(&*stored(store, &first.key()).await?, &first, "the first of two rows of one key")
+    same(&*stored(store, &first.key()).await?, &first, "the record of the first of two rows with one key")
 }
 
 pub(super) async fn find_imported_answers_dead_rows<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     for sample in every_status(project()?)? {
         let key = put_imported(store, &sample).await?;
         let found = store.find_imported(&key).await?;
-        let what = format!("a row that is {}", sample.status(at(1)));
+        let what = format!("a record that is {}", sample.status(at(1)));
         ensure_eq!(found.map(|found| found.id), Some(sample.id), "find_imported of {what}");
     }
     Ok(())
@@ -101,7 +102,7 @@ pub(super) async fn find_imported_answers_none_for_the_absent<S: TokenStore + Im
     let mut bytes = *key.as_bytes();
     bytes[31] ^= 1;
     let Ok(found) = store.find_imported(&bytes.as_slice().try_into()?).await else {
-        return Err(Broken::new("find_imported of no row: an error, not None"));
+        return Err(Broken::new("find_imported of an unknown import key: an error, not None"));
     };
     ensure!(found.is_none(), "find_imported of a key that differs in its last bit: a record, not None");
     Ok(())
@@ -110,7 +111,7 @@ pub(super) async fn find_imported_answers_none_for_the_absent<S: TokenStore + Im
 pub(super) async fn import_never_replaces_an_import_key<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     let first = record(project()?)?;
     let key = put_imported(store, &first).await?;
-    // An old hash is unique in the whole service, so its key is so over all projects.
+    // An old hash is unique in the whole service, so its import key is unique in all projects.
     for second in [record(first.project)?, record(project()?)?] {
         ensure_eq!(
             import_one(store, &second, key).await?,
@@ -120,7 +121,7 @@ pub(super) async fn import_never_replaces_an_import_key<S: TokenStore + ImportSt
         ensure_absent(store, &second.key(), "after an import under an import key that exists").await?;
     }
     let found = some(store.find_imported(&key).await?, "find_imported")?;
-    ensure_eq!(found.key(), first.key(), "what is found by the import key");
+    ensure_eq!(found.key(), first.key(), "the record found by the import key");
     Ok(())
 }
 
@@ -130,7 +131,7 @@ pub(super) async fn import_knows_a_token_under_another_key<S: TokenStore + Impor
     let second = record(first.project)?;
     let row = ImportRow { other_keys: vec![import_key()?, there], ..ImportRow::new(second.clone(), import_key()?) };
     let key = row.import_key;
-    ensure_eq!(store.import(vec![row]).await?, [Exists(first.key())], "the outcome where another look-up key exists");
+    ensure_eq!(store.import(vec![row]).await?, [Exists(first.key())], "the outcome if another look-up key exists");
     ensure_absent(store, &second.key(), "after an import of which another look-up key exists").await?;
     ensure!(
         store.find_imported(&key).await?.is_none(),
@@ -149,7 +150,7 @@ pub(super) async fn import_never_replaces_a_token<S: TokenStore + ImportStore>(s
         [Exists(first.key())],
         "the outcome of a record whose key exists"
     );
-    same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
+    same(&*stored(store, &first.key()).await?, &first, "the existing record")?;
     let found = store.find_imported(&key).await?;
     ensure!(found.is_none(), "the import key of a row that was not inserted finds a record");
     Ok(())
@@ -175,6 +176,6 @@ where
     let second = record(sample.project)?;
     ensure_eq!(import_one(store, &second, key).await?, [Inserted], "the outcome under a purged token's import key");
     let found = some(store.find_imported(&key).await?, "find_imported")?;
-    ensure_eq!(found.key(), second.key(), "what is found by the import key of a purged token, imported anew");
+    ensure_eq!(found.key(), second.key(), "the record found by the import key of a purged token, imported again");
     Ok(())
 }

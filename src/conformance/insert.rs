@@ -1,4 +1,4 @@
-//! The laws of insert and find.
+//! The cases of insert and find.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, every_status, full, id, name, owner, project, put, put_all, record,
@@ -19,8 +19,8 @@ pub(super) async fn insert_never_replaces<S: TokenStore>(store: &S) -> Verdict {
     put(store, &first).await?;
     for limit in [None, Some(LiveLimit { most: 100, now: at(0) })] {
         let second = TokenRecord { id: first.id, name: name("another")?, ..record(first.project)? };
-        refused(store.insert(second, limit, None).await, Conflict, "insert over a live row")?;
-        same(&*stored(store, &first.key()).await?, &first, "the row that was there first")?;
+        refused(store.insert(second, limit, None).await, Conflict, "insert over a live record")?;
+        same(&*stored(store, &first.key()).await?, &first, "the existing record")?;
     }
     Ok(())
 }
@@ -33,8 +33,8 @@ pub(super) async fn insert_never_replaces_a_dead_row<S: TokenStore>(store: &S) -
         put(store, &first).await?;
         for limit in [None, Some(LiveLimit { most: 100, now: at(0) })] {
             let second = TokenRecord { id: first.id, ..record(project)? };
-            refused(store.insert(second, limit, None).await, Conflict, "insert over a dead row")?;
-            same(&*stored(store, &first.key()).await?, &first, "the dead row")?;
+            refused(store.insert(second, limit, None).await, Conflict, "insert over an ended record")?;
+            same(&*stored(store, &first.key()).await?, &first, "the ended record")?;
         }
     }
     Ok(())
@@ -72,7 +72,7 @@ pub(super) async fn insert_keeps_every_column<S: TokenStore>(store: &S) -> Verdi
     for sample in [record(project)?, full, earliest, latest] {
         let sample = TokenRecord { id: id('1')?, ..sample };
         let inserted = store.insert(sample.clone(), None, None).await?;
-        same(&inserted, &sample, "the record that insert answered")?;
+        same(&inserted, &sample, "the record that insert returned")?;
         same(&*stored(store, &sample.key()).await?, &sample, "the record found")?;
     }
     Ok(())
@@ -80,7 +80,7 @@ pub(super) async fn insert_keeps_every_column<S: TokenStore>(store: &S) -> Verdi
 
 pub(super) async fn ids_differ_by_case<S: TokenStore>(store: &S) -> Verdict {
     let upper = record(project()?)?;
-    // The same letters, upper case where the other has lower case, and an `x` so that there is one.
+    // The two ids differ in the case of every letter. The `x` ensures that there is a letter.
     let letters = format!("1x{}", &upper.id.as_str()[2..]);
     let lower = TokenRecord { id: TokenId::new(&letters)?, ..upper };
     let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
@@ -122,7 +122,7 @@ pub(super) async fn limit_counts_live_tokens<S: TokenStore>(store: &S) -> Verdic
     ];
     for (count, sample) in live.iter().enumerate() {
         let refusing = LiveLimit { most: count as u64, now: at(0) };
-        let what = format!("insert with {count} live tokens, at most {count}");
+        let what = format!("insert beside {count} live tokens with a limit of {count}");
         refused(store.insert(sample.clone(), Some(refusing), None).await, Limit, &what)?;
         ensure_absent(store, &sample.key(), "after an insert that the limit refused").await?;
         let allowing = LiveLimit { most: count as u64 + 1, now: at(0) };
@@ -141,7 +141,11 @@ pub(super) async fn limit_ignores_dead_tokens<S: TokenStore>(store: &S) -> Verdi
         let count = present.iter().filter(|record| live.matches(record)).count() as u64;
         let new = record(project)?;
         if store.insert(new.clone(), Some(LiveLimit { most: count + 1, now }), None).await.is_err() {
-            ensure!(false, "insert with {count} live tokens, at most {}, refused for dead ones", count + 1);
+            ensure!(
+                false,
+                "insert beside {count} live tokens with a limit of {}: refused, so ended ones count",
+                count + 1
+            );
         }
         present.push(new);
     }
@@ -154,7 +158,7 @@ pub(super) async fn limit_is_of_one_owner_in_one_project<S: TokenStore>(store: &
     let elsewhere = TokenRecord { owner: mine.owner.clone(), ..record(sibling(mine.project, '6')?)? };
     put_all(store, &[theirs, elsewhere]).await?;
     let inserted = store.insert(mine, Some(LiveLimit { most: 1, now: at(0) }), None).await;
-    ensure!(inserted.is_ok(), "insert of an owner's first token, at most 1, refused for those of others or elsewhere");
+    ensure!(inserted.is_ok(), "insert of an owner's first token with a limit of 1: refused, so others count");
     Ok(())
 }
 
@@ -163,7 +167,7 @@ pub(super) async fn find_answers_dead_rows<S: TokenStore>(store: &S) -> Verdict 
     put_all(store, &samples).await?;
     for sample in &samples {
         let found = store.find(&sample.key()).await?;
-        ensure!(found.is_some(), "find of a row that is {} at {}: None", sample.status(at(1)), at(1));
+        ensure!(found.is_some(), "find of a record that is {} at {}: None", sample.status(at(1)), at(1));
     }
     Ok(())
 }
@@ -174,13 +178,13 @@ pub(super) async fn find_answers_none_for_the_absent<S: TokenStore>(store: &S) -
     let elsewhere = TokenRecord { project: sibling(present.project, '6')?, ..present.clone() };
     for key in [absent(present.project)?, elsewhere.key()] {
         let found = store.find(&key).await;
-        ensure!(found.is_ok(), "find of no row: an error, not None");
-        ensure_eq!(found?.map(|record| record.key()), None, "find of no row");
+        ensure!(found.is_ok(), "find of an absent record: an error, not None");
+        ensure_eq!(found?.map(|record| record.key()), None, "find of an absent record");
     }
     Ok(())
 }
 
-/// Inserts on a condition that must not hold, and nothing is there then.
+/// Checks that an insert with this condition is refused, and inserts nothing.
 async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: IssuerCondition, what: &str) -> Verdict {
     let new = record(project)?;
     for limit in [None, Some(LiveLimit { most: 1000, now: at(0) })] {
@@ -193,7 +197,7 @@ async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: Issuer
 pub(super) async fn insert_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict {
     let issuer = record(project()?)?;
     let condition = IssuerCondition { id: issuer.id, version: issuer.version };
-    refuses(store, issuer.project, condition, "is not there").await?;
+    refuses(store, issuer.project, condition, "does not exist").await?;
     let elsewhere = TokenRecord { project: sibling(issuer.project, '6')?, ..issuer.clone() };
     put(store, &elsewhere).await?;
     refuses(store, issuer.project, condition, "is in another project").await
@@ -216,7 +220,8 @@ pub(super) async fn insert_needs_the_issuers_version<S: TokenStore>(store: &S) -
 
 pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // Whether it works is not the store's to judge. A use changes nothing that was judged.
+    // A store does not judge whether the issuer works. A use is no change that the condition
+    // covers.
     for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
         put(store, &issuer).await?;
         store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3), from: None }]).await?;
@@ -232,5 +237,5 @@ pub(super) async fn insert_says_conflict_before_its_issuer<S: TokenStore>(store:
     put(store, &first).await?;
     let missing = IssuerCondition { id: id('1')?, version: 1 };
     let again = TokenRecord { name: name("another")?, ..first.clone() };
-    refused(store.insert(again, None, Some(missing)).await, Conflict, "insert over a row, without its issuer")
+    refused(store.insert(again, None, Some(missing)).await, Conflict, "insert over a record, with an absent issuer")
 }

@@ -1,4 +1,4 @@
-//! The laws of tokens that a token issued: their limits, lists, chains and ends.
+//! The cases of tokens that were issued by a token: their limits, lists, chains and ends.
 
 use super::list::all_of;
 use super::sample::{
@@ -17,16 +17,17 @@ use crate::store::query::{ListQuery, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreErrorKind::Limit;
 
-/// A token that this one has issued.
+/// Returns a new token that this one issued.
 fn issued(issuer: &TokenRecord, bound: bool) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { issuer: Some(Issuer { id: issuer.id, bound }), ..record(issuer.project)? })
 }
 
+/// Returns a new token that is bound to this one.
 fn bound(issuer: &TokenRecord) -> Result<TokenRecord, Broken> {
     issued(issuer, true)
 }
 
-/// A token, and tokens each bound to the one before.
+/// Returns a token and a row of new tokens, each bound to the one before it.
 fn bound_in_a_row(project: ProjectId, count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let mut row = vec![record(project)?];
     for below in 0..count {
@@ -39,13 +40,13 @@ pub(super) async fn limit_of_bound_tokens_is_of_one_issuer<S: TokenStore>(store:
     let project = project()?;
     let (issuer, other) = (record(project)?, record(project)?);
     let of_bob = TokenRecord { owner: owner(project, "bob")?, ..bound(&issuer)? };
-    // Two count: whose they are does not matter.
+    // Two tokens count, of different owners.
     let others = [bound(&other)?, issued(&issuer, false)?, record(project)?];
     put_all(store, &[issuer.clone(), other, bound(&issuer)?, of_bob]).await?;
     put_all(store, &others).await?;
     let limit = |most| Some(LiveLimit { most, now: at(0) });
     let insert = store.insert(bound(&issuer)?, limit(2), None).await;
-    refused(insert, Limit, "insert of a bound token beside 2 of its issuer's, at most 2")?;
+    refused(insert, Limit, "insert of a bound token beside 2 of its issuer, with a limit of 2")?;
     store.insert(bound(&issuer)?, limit(3), None).await?;
     Ok(())
 }
@@ -55,7 +56,7 @@ pub(super) async fn limit_of_an_owner_leaves_out_what_is_bound<S: TokenStore>(st
     put_all(store, &[issuer.clone(), bound(&issuer)?, bound(&issuer)?, issued(&issuer, false)?]).await?;
     let limit = |most| Some(LiveLimit { most, now: at(0) });
     let insert = store.insert(record(issuer.project)?, limit(2), None).await;
-    refused(insert, Limit, "insert beside an independent token and its issuer, at most 2")?;
+    refused(insert, Limit, "insert beside an independent token and its issuer, with a limit of 2")?;
     store.insert(record(issuer.project)?, limit(3), None).await?;
     Ok(())
 }
@@ -74,12 +75,13 @@ pub(super) async fn list_filters_by_issuer<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// The ids of a chain, the token's own first.
+/// Returns the ids of a chain, starting with the token itself.
 async fn chain<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Vec<TokenId>, Broken> {
     let chain = store.find_recent_chain(key).await?.chain;
     Ok(chain.record().into_iter().chain(chain.issuers()).map(|record| record.id).collect())
 }
 
+/// Returns the ids of a row of tokens, from the last to the first.
 fn upwards(row: &[TokenRecord]) -> Vec<TokenId> {
     row.iter().rev().map(|record| record.id).collect()
 }
@@ -91,7 +93,7 @@ pub(super) async fn a_chain_goes_up_to_what_is_bound_to_none<S: TokenStore>(stor
         let found = chain(store, &row[length - 1].key()).await?;
         ensure_eq!(found, upwards(&row[..length]), "the chain of a token with {} issuers", length - 1);
     }
-    // Whole, as find answers them.
+    // The records must be complete, as `find` returns them.
     let filled = TokenRecord { issuer: Some(Issuer { id: row[0].id, bound: true }), ..full(row[0].project)? };
     put(store, &filled).await?;
     let found = store.find_recent_chain(&filled.key()).await?.chain;
@@ -110,17 +112,17 @@ pub(super) async fn a_chain_ends_at_an_independent_token<S: TokenStore>(store: &
     put_all(store, &[issuer, independent.clone(), below.clone()]).await?;
     ensure_eq!(chain(store, &independent.key()).await?, [independent.id], "the chain of an independent token");
     let expected = [below.id, independent.id];
-    ensure_eq!(chain(store, &below.key()).await?, expected, "the chain of what is bound to an independent token");
+    ensure_eq!(chain(store, &below.key()).await?, expected, "the chain of a token bound to an independent token");
     Ok(())
 }
 
 pub(super) async fn a_chain_ends_at_what_is_missing<S: TokenStore>(store: &S) -> Verdict {
     let row = bound_in_a_row(project()?, 2)?;
-    // The one in the middle is not there; a token of its id in another project is none.
+    // The middle token is absent. A token with the same id in another project does not replace it.
     let namesake = TokenRecord { project: sibling(row[1].project, '6')?, ..row[1].clone() };
     put_all(store, &[row[0].clone(), row[2].clone(), namesake]).await?;
-    ensure_eq!(chain(store, &row[2].key()).await?, [row[2].id], "the chain of a token whose issuer is not there");
-    ensure_eq!(chain(store, &row[1].key()).await?, [], "the chain of no token");
+    ensure_eq!(chain(store, &row[2].key()).await?, [row[2].id], "the chain of a token whose issuer does not exist");
+    ensure_eq!(chain(store, &row[1].key()).await?, [], "the chain of an absent token");
     Ok(())
 }
 
@@ -129,7 +131,7 @@ pub(super) async fn a_chain_ends_at_the_fourth_issuer<S: TokenStore>(store: &S) 
     put_all(store, &row).await?;
     let found = chain(store, &row[6].key()).await?;
     ensure_eq!(found, upwards(&row[2..]), "the chain of a token with 6 issuers");
-    // What is bound to itself, which no verb makes, has an end too.
+    // The chain of a token that is bound to itself must end too, although no method creates one.
     let own = record(row[0].project)?;
     let own = TokenRecord { issuer: Some(Issuer { id: own.id, bound: true }), ..own };
     put(store, &own).await?;
@@ -143,7 +145,7 @@ pub(super) async fn a_chain_shows_what_was_changed<S: TokenStore>(store: &S) -> 
     let shown = async |what: &str| {
         let found = store.find_recent_chain(&row[1].key()).await?.chain;
         let issuer = stored(store, &row[0].key()).await?;
-        ensure!(found.issuers().eq([&issuer]), "the issuer in a chain behind {what}: not as it is");
+        ensure!(found.issuers().eq([&issuer]), "the issuer in a chain after {what}: outdated");
         Ok::<_, Broken>(())
     };
     shown("an insert").await?;
@@ -193,7 +195,7 @@ pub(super) async fn revoke_issued_by_takes_what_is_bound<S: TokenStore>(store: &
 
 pub(super) async fn revoke_issued_by_takes_more_than_one_step<S: TokenStore>(store: &S) -> Verdict {
     let issuer = kept(store, &record(project()?)?).await?;
-    // More than any step has.
+    // More tokens than one step takes.
     for _ in 0..PageSize::MAX.get() + 3 {
         put(store, &bound(&issuer)?).await?;
     }
@@ -211,7 +213,7 @@ pub(super) async fn ended_issuers_are_named<S: TokenStore + StoreMaintenance>(st
         put(store, &bound(issuer)?).await?;
         expected.extend((!issuer.status(at(0)).is_live()).then_some(issuer.id));
     }
-    // One that is not there.
+    // One issuer is absent.
     let missing = TokenRecord { id: id('1')?, ..issuers[0].clone() };
     put(store, &bound(&missing)?).await?;
     expected.push(missing.id);
@@ -238,11 +240,11 @@ pub(super) async fn ended_issuers_have_something_left<S: TokenStore + StoreMaint
     put_all(store, &others).await?;
     put(store, &with).await?;
     let found = store.ended_issuers(&here, at(0), PageSize::MAX).await?;
-    ensure_eq!(found, [with.id], "the issuers with something that can still work");
+    ensure_eq!(found, [with.id], "the issuers with tokens that can still work");
     Ok(())
 }
 
-/// A millisecond.
+/// One millisecond.
 const MS: core::time::Duration = core::time::Duration::from_millis(1);
 
 pub(super) async fn ended_issuers_are_no_more_than_asked<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
@@ -252,6 +254,6 @@ pub(super) async fn ended_issuers_are_no_more_than_asked<S: TokenStore + StoreMa
         put_all(store, &[bound(&issuer)?, issuer]).await?;
     }
     let found = store.ended_issuers(&here, at(0), PageSize::clamped(2)).await?.len();
-    ensure!((1..=2).contains(&found), "at most 2 issuers of 3: {found}");
+    ensure!((1..=2).contains(&found), "ended issuers, at most 2 of 3: {found}");
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! How a law becomes a public function.
+//! The macro that turns laws into public functions.
 
-/// For one trait: the function that runs its laws, and one function for each law. Each is given by the file that tries
-/// it, and by the sentence that it holds a store to. The cases are compiled once, here, for an object: not in the tests of each store.
+/// Defines the function that runs all laws of a trait, and one function for each law. Each law
+/// names the file with its case, and its sentence. The cases are compiled once, here, for a trait
+/// object, and not again in the tests of each store.
 macro_rules! laws {
     (
         $(#[$docs:meta])*
@@ -24,7 +25,7 @@ macro_rules! laws {
         $(#[$law])+
         ///
         /// # Errors
-        /// [`Violation`](crate::conformance::Violation) where the store breaks this law.
+        /// Returns a [`Violation`](crate::conformance::Violation) if the store breaks this law.
         pub async fn $case<S: $($store)+>(store: &S) -> Result<(), $crate::conformance::verdict::Violation> {
             fn tried<'s>(store: &'s dyn $object) -> core::pin::Pin<Box<dyn Future<Output = $crate::conformance::verdict::Verdict> + Send + 's>> {
                 Box::pin(async move { $file::$case(&store).await })

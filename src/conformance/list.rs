@@ -1,4 +1,4 @@
-//! The laws of list: what is on it, and in which order.
+//! The cases of the filters and orders of lists.
 
 use super::sample::{
     at, every_status, folded, full, id, ids, name, owner, project, put, put_all, record, revocation, sibling,
@@ -13,12 +13,12 @@ use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
-/// Everything in a project on one page, oldest first.
+/// Returns a query for all tokens of a project on one page, oldest first.
 pub(super) fn all_of(project: ProjectId) -> ListQuery {
     ListQuery { most: PageSize::MAX, descending: false, ..ListQuery::new(project) }
 }
 
-/// The list holds just those of the records that match, in whatever order.
+/// Checks that the list has exactly the records that match, in any order.
 async fn filtered<S: TokenStore>(store: &S, query: &ListQuery, records: &[TokenRecord], what: &str) -> Verdict {
     let listed = ids(store.list(query).await?.items);
     let expected = ids(records.iter().filter(|record| query.matches(record)));
@@ -26,7 +26,7 @@ async fn filtered<S: TokenStore>(store: &S, query: &ListQuery, records: &[TokenR
     Ok(())
 }
 
-/// The list holds all records in order, both ways.
+/// Checks that the list has all records in order, in both directions.
 async fn ordered<S: TokenStore>(store: &S, records: &[TokenRecord], order: ListOrder) -> Verdict {
     let Some(first) = records.first() else { return Err(Broken::new("no records to sort")) };
     for descending in [false, true] {
@@ -60,14 +60,14 @@ pub(super) async fn list_answers_whole_records<S: TokenStore>(store: &S) -> Verd
     let found = stored(store, &filled.key()).await?;
     let page = store.list(&all_of(project)).await?;
     let [listed] = &page.items[..] else {
-        return Err(Broken::new(format!("list of one row: {} rows", page.items.len())));
+        return Err(Broken::new(format!("list of one record: {} records", page.items.len())));
     };
-    same(listed, &found, "the record on the list, beside the one found")
+    same(listed, &found, "the listed record, compared with the found one")
 }
 
 pub(super) async fn list_filters_by_owner<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // Alike to a collation, not to a service.
+    // These owners are equal under some collations, but not for a service.
     let names = ["ada", "Ada", "ada2", "àda", "a\u{300}da", "a_a"];
     let mut records = Vec::new();
     for name in names {
@@ -87,12 +87,13 @@ pub(super) async fn list_filters_by_status<S: TokenStore>(store: &S) -> Verdict 
     put_all(store, &records).await?;
     for filter in status_filters() {
         let query = ListQuery { status: Some(filter), ..all_of(project) };
-        filtered(store, &query, &records, &format!("with {filter:?}, all times in the rows being {}", at(0))).await?;
+        filtered(store, &query, &records, &format!("with {filter:?}, all times in the records being {}", at(0)))
+            .await?;
     }
     Ok(())
 }
 
-/// Rows of these names, and one list for each search.
+/// Checks one list for each search, over records with these names.
 async fn searched<S: TokenStore>(store: &S, names: &[&str], searches: &[&str]) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();
@@ -133,7 +134,7 @@ pub(super) async fn list_filters_by_expiry<S: TokenStore>(store: &S) -> Verdict 
     put_all(store, &records).await?;
     for time in [at(0), Timestamp::MIN, Timestamp::MAX] {
         let query = ListQuery { expires_before: Some(time), ..all_of(project) };
-        filtered(store, &query, &records, &format!("of what expires before {time}")).await?;
+        filtered(store, &query, &records, &format!("of tokens that expire before {time}")).await?;
     }
     Ok(())
 }
@@ -150,14 +151,14 @@ pub(super) async fn list_filters_by_last_use<S: TokenStore>(store: &S) -> Verdic
     }
     put_all(store, &records).await?;
     let query = ListQuery { last_used_before: Some(at(0)), ..all_of(project) };
-    filtered(store, &query, &records, &format!("of what was last used, or else created, before {}", at(0))).await
+    filtered(store, &query, &records, &format!("of tokens last used, or created if unused, before {}", at(0))).await
 }
 
 pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     let ended = revocation("ada", 0)?;
     let mut records = Vec::new();
-    // Every combination of passing and failing each of the five filters.
+    // Every combination of passing and failing the five filters occurs.
     for bits in 0..32u8 {
         let fails = |bit: u8| bits & bit != 0;
         records.push(TokenRecord {
@@ -181,7 +182,7 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
             last_used_before: on(16).then(|| at(0)),
             ..all_of(project)
         };
-        filtered(store, &query, &records, &format!("with several filters at once, {query:?}")).await?;
+        filtered(store, &query, &records, &format!("with several filters, {query:?}")).await?;
     }
     Ok(())
 }
@@ -199,7 +200,8 @@ pub(super) async fn list_orders_by_creation<S: TokenStore>(store: &S) -> Verdict
 pub(super) async fn list_orders_by_name<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();
-    // The last two come the other way round by UTF-16 unit, those with accents by any country's alphabet.
+    // The last two are in the opposite order by UTF-16 unit. The accented ones move in some
+    // alphabets.
     for text in ["b", "A", "C", "a b", "a-b", "ab", "_", "10", "9", "zebra", "äpfel", "Éclair", "éa", "ａ", "\u{1d538}"]
     {
         records.push(TokenRecord { name: name(text)?, ..record(project)? });
@@ -218,7 +220,7 @@ pub(super) async fn list_orders_by_expiry<S: TokenStore>(store: &S) -> Verdict {
     ordered(store, &records, ListOrder::Expires).await
 }
 
-/// Rows that are equal under every order; their ids sort otherwise where case is ignored.
+/// Returns records that are equal under every order. Their ids sort differently if case is ignored.
 pub(super) fn ties(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = Vec::new();
     for first in ['b', 'A', '1', 'Z', 'a', 'B'] {

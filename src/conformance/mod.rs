@@ -1,34 +1,38 @@
-//! The laws of the store contract, as functions that the tests of a store call. Feature `conformance`.
+//! The laws of the store contract as functions, for the tests of a store. Feature `conformance`.
 //!
-//! One function per law, named after it, and three that run all of a trait's: [`token_store`], [`maintenance`] and
-//! [`import`]. A fourth, [`rules`], runs tables of cases through the rules that a store may restate in the language of its
-//! engine. A host that writes a store for its own database adds one test:
+//! Each law is a function with a name that states it. Three functions run all laws of a trait:
+//! [`token_store`], [`maintenance`] and [`import`]. A fourth, [`rules`], compares a store with the
+//! rule functions that it may restate in the language of its engine. If you write a store, add one
+//! test:
 //!
 //! ```
 //! use keyfob::{MemoryStore, conformance};
 //!
 //! # async fn example() {
-//! let store = MemoryStore::new(); // the store to be tried
+//! let store = MemoryStore::new(); // your store
 //! conformance::token_store(&store).await.assert();
 //! conformance::maintenance(&store).await.assert();
-//! conformance::import(&store).await.assert(); // where it imports
+//! conformance::import(&store).await.assert(); // if it supports imports
 //! conformance::rules(&store).await.assert();
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 //! ```
 //!
-//! - **A shared database is safe.** Cases work in projects with random ids and for owners of random names; they leave
-//!   their rows behind and touch no others.
-//! - **Cases stand alone.** Each tries one law, and uses other calls just as far as it cannot do without: a store that
-//!   breaks one law fails the case of that name. The order does not matter.
-//! - **Any executor will do.** The races are futures of one task, polled together; over a pool of connections they run
-//!   at once. Run the kit with a pool of several, and with one of one.
-//! - Rows are compared with what [`TokenRecord::apply`](crate::TokenRecord::apply) and its kin make of them, lists
-//!   with [`ListQuery::matches`](crate::store::ListQuery::matches).
+//! - **A shared database is safe.** Each case uses projects with random ids and owners named after
+//!   them. It leaves its records behind and touches no others.
+//! - **Each case tests one law.** It makes no other calls than it needs, so a store that breaks one
+//!   law fails the case of that name. The order of the cases does not matter.
+//! - **Any executor works.** The calls of a race are futures of one task, which are polled
+//!   together. Over a pool of connections they run concurrently. Run the laws with a pool of
+//!   several connections, and with a pool of one.
+//! - **The expected results come from keyfob.** Records are compared with the results of
+//!   [`TokenRecord::apply`](crate::TokenRecord::apply) and its sibling methods, and lists with
+//!   [`ListQuery::matches`](crate::store::ListQuery::matches).
 //!
-//! A call that fails where it must not is a violation, also where the error is
-//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable): a store that loses a race inside its engine tries again by itself.
-//! What the kit cannot see is whether what was acknowledged survives a crash.
+//! A call that fails although it must succeed is a violation, even with
+//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable): a store must repeat an operation
+//! that loses a race inside its engine. The laws cannot test whether acknowledged changes survive a
+//! crash.
 
 mod change;
 mod count;

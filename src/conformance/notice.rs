@@ -1,4 +1,4 @@
-//! The laws of notices: claim and acknowledge.
+//! The cases of notices: claim and acknowledge.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::timestamp::Timestamp;
 
-/// Claims all that is due at noon, until a second later.
+/// Claims all notices that are due at `at(0)`, for one second.
 async fn claim<S: StoreMaintenance>(store: &S, project: ProjectId) -> Result<Vec<Arc<TokenRecord>>, Broken> {
     Ok(store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::MAX).await?)
 }
 
-/// A token that expires in an hour: a notice is due.
+/// Returns a token that expires in an hour, so that a notice of it is due.
 fn due(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { expires_at: Some(at(3_600_000)), ..record(project)? })
 }
@@ -68,7 +68,7 @@ pub(super) async fn claim_respects_a_lease<S: TokenStore + StoreMaintenance>(sto
     let project = project()?;
     let sample = TokenRecord { notice_lease_until: Some(at(1)), ..due(project)? };
     put(store, &sample).await?;
-    ensure_eq!(ids(claim(store, project).await?), [], "claimed under another's lease");
+    ensure_eq!(ids(claim(store, project).await?), [], "claimed under another sender's lease");
     Ok(())
 }
 
@@ -99,8 +99,8 @@ pub(super) async fn claim_writes_the_lease<S: TokenStore + StoreMaintenance>(sto
     let expected = TokenRecord { notice_lease_until: Some(at(1000)), notice_leases, ..TokenRecord::clone(&before) };
     let claimed = claim(store, before.project).await?;
     let claimed = some(claimed.iter().find(|claimed| claimed.id == before.id), "claim_notices")?;
-    same_but_version(claimed, &expected, "the record claimed")?;
-    same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after a claim")
+    same_but_version(claimed, &expected, "the claimed record")?;
+    same_but_version(&*stored(store, &before.key()).await?, &expected, "the record stored after a claim")
 }
 
 pub(super) async fn claim_leaves_the_version<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
@@ -108,7 +108,7 @@ pub(super) async fn claim_leaves_the_version<S: TokenStore + StoreMaintenance>(s
     let claimed = claim(store, before.project).await?;
     ensure_eq!(stored(store, &before.key()).await?.version, before.version, "the version after a claim");
     for claimed in claimed {
-        ensure_eq!(claimed.version, before.version, "the version of the record claimed");
+        ensure_eq!(claimed.version, before.version, "the version of the claimed record");
     }
     Ok(())
 }
@@ -127,7 +127,7 @@ pub(super) async fn claim_takes_the_soonest_first<S: TokenStore + StoreMaintenan
         claimed.extend(batch.iter().map(|record| record.expires_at));
     }
     let expected: Vec<_> = samples.iter().map(|sample| sample.expires_at).collect();
-    ensure_eq!(claimed, expected, "the expiries of what was claimed, 2 at a time");
+    ensure_eq!(claimed, expected, "the expiries of the claimed tokens, 2 at a time");
     Ok(())
 }
 
@@ -136,12 +136,12 @@ pub(super) async fn claim_takes_no_more_than_asked<S: TokenStore + StoreMaintena
     let samples = [due(project)?, due(project)?, due(project)?];
     put_all(store, &samples).await?;
     let claimed = store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::clamped(2)).await?;
-    ensure_eq!(claimed.len(), 2, "rows claimed, of 3");
+    ensure_eq!(claimed.len(), 2, "notices claimed of 3, at most 2");
     let mut leased = 0;
     for sample in &samples {
         leased += usize::from(stored(store, &sample.key()).await?.notice_lease_until.is_some());
     }
-    ensure_eq!(leased, 2, "rows leased, of 3");
+    ensure_eq!(leased, 2, "notices leased of 3, at most 2");
     Ok(())
 }
 
@@ -155,8 +155,12 @@ where
         let before = kept(store, &sample).await?;
         let expected = TokenRecord { notice_lead: Some(lead), notice_lease_until: None, ..TokenRecord::clone(&before) };
         let answer = some(store.acknowledge_notice(&before.key(), lead).await?, "acknowledge_notice")?;
-        same_but_version(&answer, &expected, "the answer to acknowledge_notice")?;
-        same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after acknowledge_notice")?;
+        same_but_version(&answer, &expected, "the record that acknowledge_notice returned")?;
+        same_but_version(
+            &*stored(store, &before.key()).await?,
+            &expected,
+            "the record stored after acknowledge_notice",
+        )?;
     }
     Ok(())
 }
@@ -177,7 +181,7 @@ pub(super) async fn acknowledge_leaves_the_version<S: TokenStore + StoreMaintena
     let before = kept(store, &due(project()?)?).await?;
     let answer = store.acknowledge_notice(&before.key(), NoticeLead::DAY).await?;
     let answer = some(answer, "acknowledge_notice")?;
-    ensure_eq!(answer.version, before.version, "the version in the answer to acknowledge_notice");
+    ensure_eq!(answer.version, before.version, "the version that acknowledge_notice returned");
     let found = stored(store, &before.key()).await?.version;
     ensure_eq!(found, before.version, "the version after acknowledge_notice");
     Ok(())
@@ -186,8 +190,8 @@ pub(super) async fn acknowledge_leaves_the_version<S: TokenStore + StoreMaintena
 pub(super) async fn acknowledge_answers_none_for_the_absent<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let key = absent(project()?)?;
     let Ok(answer) = store.acknowledge_notice(&key, NoticeLead::DAY).await else {
-        return Err(Broken::new("acknowledge_notice of no row: an error, not None"));
+        return Err(Broken::new("acknowledge_notice of an absent record: an error, not None"));
     };
-    ensure!(answer.is_none(), "acknowledge_notice of no row: a record, not None");
-    ensure_absent(store, &key, "after acknowledge_notice of no row").await
+    ensure!(answer.is_none(), "acknowledge_notice of an absent record: a record, not None");
+    ensure_absent(store, &key, "after acknowledge_notice of an absent record").await
 }

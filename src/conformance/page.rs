@@ -1,4 +1,4 @@
-//! The laws of list: how it is cut into pages.
+//! The cases of pages of a list.
 
 use super::list::{all_of, ties};
 use super::sample::{at, id, ids, name, project, put, put_all, record, revocation, some};
@@ -11,7 +11,7 @@ use crate::store::query::{ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::Other;
 
-/// Follows the cursors to the end, and returns all ids on the way.
+/// Follows the cursors to the last page, and returns all ids in order.
 async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<TokenId>, Broken> {
     const FAR: usize = 1000;
     let mut seen = Vec::new();
@@ -26,7 +26,7 @@ async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<Toke
     Err(Broken::new(format!("list: no end after {FAR} pages")))
 }
 
-/// Rows of which some tie and some do not, under every order.
+/// Returns records of which some are equal and some differ under every order.
 fn mixed(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = ties(project)?;
     for (number, text) in ["alpha", "beta", "zeta"].into_iter().enumerate() {
@@ -80,12 +80,13 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
         let first = ListQuery { order, status: Some(live), most: PageSize::clamped(2), ..all_of(project) };
         let page = store.list(&first).await?;
         let mut seen: Vec<TokenId> = page.items.iter().map(|record| record.id).collect();
-        let after = some(page.next, "the cursor behind the first page of several")?;
+        let after = some(page.next, "the cursor after the first of several pages")?;
 
-        // One row goes from each side of the cut, the one that the cursor was made of among them; one comes to each side.
+        // One record disappears and one appears on each side of the cursor. The record of the
+        // cursor itself disappears too.
         let last = staying.iter().find(|row| row.id == after.id).cloned();
-        let last = some(last, "the row of the cursor")?;
-        let ahead = some(staying.last().cloned(), "the last row")?;
+        let last = some(last, "the record of the cursor")?;
+        let ahead = some(staying.last().cloned(), "the last record")?;
         for gone in [&last, &ahead] {
             some(store.revoke(&gone.key(), &revocation("ada", -1)?).await?, "revoke")?;
         }
@@ -95,9 +96,9 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
         seen.extend(walk(store, ListQuery { after: Some(after), ..first }).await?);
         for row in staying.iter().chain([&behind]).filter(|row| row.id != ahead.id) {
             let times = seen.iter().filter(|seen| **seen == row.id).count();
-            ensure_eq!(times, 1, "by {order}, a row that stayed, over all pages");
+            ensure_eq!(times, 1, "by {order}, how often a record that stayed is on the pages");
         }
-        ensure!(!seen.contains(&before.id), "by {order}, a row that came before the cut is on a page behind it");
+        ensure!(!seen.contains(&before.id), "by {order}, a record inserted before the cursor is on a page after it");
     }
     Ok(())
 }
@@ -117,7 +118,7 @@ pub(super) async fn a_cursor_is_a_place_without_its_row<S: TokenStore>(store: &S
             let query = ListQuery { order, descending, after: Some(place.clone()), ..all_of(project) };
             let listed = ids(store.list(&query).await?.items);
             let expected = ids(records.iter().filter(behind));
-            ensure_eq!(listed, expected, "by {order}, descending {descending}, behind a place where no row is");
+            ensure_eq!(listed, expected, "list by {order}, descending {descending}, after a position without a record");
         }
     }
     Ok(())
@@ -129,7 +130,7 @@ pub(super) async fn next_is_there_just_where_more_follow<S: TokenStore>(store: &
         for most in 1..=5 {
             let query = ListQuery { most: PageSize::clamped(most), ..all_of(project) };
             let next = store.list(&query).await?.next;
-            ensure_eq!(next.is_some(), count > most, "a cursor behind the first {most} of {count} rows");
+            ensure_eq!(next.is_some(), count > most, "a cursor after the first {most} of {count} records");
         }
         put(store, &record(project)?).await?;
     }
@@ -142,7 +143,7 @@ pub(super) async fn a_page_holds_no_more_than_asked<S: TokenStore>(store: &S) ->
     for most in 1..=4 {
         let query = ListQuery { most: PageSize::clamped(most), ..all_of(project) };
         let rows = store.list(&query).await?.items.len();
-        ensure_eq!(rows, most, "rows of a page");
+        ensure_eq!(rows, most, "records on a page");
     }
     Ok(())
 }
@@ -153,7 +154,7 @@ pub(super) async fn a_cursor_of_another_order_is_refused<S: TokenStore>(store: &
     for order in ListOrder::ALL.iter().copied() {
         for other in ListOrder::ALL.iter().copied().filter(|other| *other != order) {
             let query = ListQuery { order, after: Some(Cursor::of(&sample, other)), ..all_of(sample.project) };
-            refused(store.list(&query).await, Other, &format!("list by {order} behind a cursor by {other}"))?;
+            refused(store.list(&query).await, Other, &format!("list by {order} after a cursor by {other}"))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The rules that a store decides in the same operation as it writes, as tables of cases.
+//! The rules that a store decides in the same operation as its write, as tables of cases.
 
 use super::group::revoke_group;
 use super::sample::{
@@ -16,19 +16,19 @@ use crate::words::store_error::StoreErrorKind::{Conflict, Limit};
 use crate::words::text::{Actor, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// What the cases put into rows.
+/// The values that the cases put into records.
 struct Samples {
     root: Actor,
     disabled: Disabled,
     one: Option<RequestId>,
     two: Option<RequestId>,
-    /// As `one`, in another case.
+    /// Like `one`, in another case.
     upper: Option<RequestId>,
     bob: OwnerId,
-    /// As the owner of each row, in another case.
+    /// Like the owner of each record, in another case.
     upper_ada: OwnerId,
     elsewhere: ProjectId,
-    /// The id of no row.
+    /// An id that no record has.
     nobody: TokenId,
 }
 
@@ -52,18 +52,18 @@ impl Samples {
     }
 }
 
-/// A token that is rotated at `at(10)`, and the rows beside it.
+/// A token that is rotated at `at(10)`, and the records next to it.
 struct Chain {
     old: TokenRecord,
     predecessor: Option<TokenRecord>,
-    /// The successor that it has already.
+    /// The successor that the token has already.
     earlier: Option<TokenRecord>,
     successor: TokenRecord,
     expected_version: u64,
 }
 
 impl Chain {
-    /// A token that may be rotated. Its predecessor no longer works.
+    /// Returns a token that may be rotated. Its predecessor no longer works.
     fn first() -> Result<Self, Broken> {
         let mut predecessor = TokenRecord { grace_until: Some(at(-50)), ..record(project()?)? };
         let old = TokenRecord { created_at: at(-100), version: 5, ..successor(&predecessor)? };
@@ -72,7 +72,8 @@ impl Chain {
         Ok(Self { old, predecessor: Some(predecessor), earlier: None, successor, expected_version: 5 })
     }
 
-    /// A token whose rotation may be repeated: its successor waits to be confirmed. Its own grace is over.
+    /// Returns a token whose rotation may be repeated: its successor waits to be confirmed, and its
+    /// own grace period is over.
     fn repeated() -> Result<Self, Broken> {
         let mut chain = Self::first()?;
         let (created_at, confirm_by, request_id) = (at(0), Some(at(1000)), request("one")?);
@@ -93,7 +94,7 @@ impl Chain {
     }
 }
 
-/// What differs from a chain that may be rotated, and whether it still may.
+/// A case: what differs from a chain that may be rotated, and whether it still may.
 type ChainCase = (&'static str, bool, fn(&mut Chain, &Samples));
 
 const FIRST: [ChainCase; 27] = [
@@ -146,7 +147,7 @@ const FIRST: [ChainCase; 27] = [
         c.predecessor().grace_until = Some(at(12));
     }),
     ("the successor has a request", true, |c, s| c.successor.request_id = s.one.clone()),
-    ("it was made by the same request", true, |c, s| {
+    ("it was created by the same request", true, |c, s| {
         c.old.request_id = s.one.clone();
         c.successor.request_id = s.one.clone();
     }),
@@ -165,7 +166,7 @@ const REPEATED: [ChainCase; 27] = [
     ("it expires just after", true, |c, _| c.old.expires_at = Some(at(11))),
     ("it has lapsed", true, |c, _| c.old.confirm_by = Some(at(9))),
     ("its predecessor is in grace", false, |c, _| c.predecessor().grace_until = Some(at(11))),
-    ("the request is another", false, |c, s| c.successor.request_id = s.two.clone()),
+    ("the request is a different one", false, |c, s| c.successor.request_id = s.two.clone()),
     ("the request differs in case", false, |c, s| c.successor.request_id = s.upper.clone()),
     ("it names no request", false, |c, _| c.successor.request_id = None),
     ("the first one named no request", false, |c, _| c.earlier().request_id = None),
@@ -186,7 +187,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// The first time from which on an ended successor may be replaced at `at(10)`, and some milliseconds.
+/// Returns the earliest end of a successor that may still be replaced at `at(10)`, plus `millis`.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }
@@ -196,13 +197,13 @@ pub(super) async fn rotations_follow_the_rule<S: TokenStore>(store: &S) -> Verdi
         let mut chain = Chain::first()?;
         let samples = Samples::new(chain.old.project)?;
         change(&mut chain, &samples);
-        rotates(store, &chain, may, &format!("a rotation of which {case}")).await?;
+        rotates(store, &chain, may, &format!("a rotation, if {case}")).await?;
     }
     for (case, may, change) in REPEATED {
         let mut chain = Chain::repeated()?;
         let samples = Samples::new(chain.old.project)?;
         change(&mut chain, &samples);
-        rotates(store, &chain, may, &format!("a repeated rotation of which {case}")).await?;
+        rotates(store, &chain, may, &format!("a repeated rotation, if {case}")).await?;
     }
     Ok(())
 }
@@ -216,14 +217,14 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     }
     let answer = store.rotate(&old.key(), *expected_version, successor.clone(), at(20), None).await;
     if may {
-        ensure!(matches!(answer, Ok(Some(_))), "{what}: not done");
+        ensure!(matches!(answer, Ok(Some(_))), "{what}: failed");
         return Ok(());
     }
     refused(answer, Conflict, what)?;
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// What differs from a live token of the owner, and whether it takes one of the owner's places at `at(0)`.
+/// A case: what differs from a live token of the owner, and whether it counts at `at(0)`.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [
@@ -256,15 +257,15 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         let samples = Samples::new(other.project)?;
         change(&mut other, &samples);
         put(store, &other).await?;
-        // With one place and two: the new token fits if the other one leaves it a place.
+        // Of the limits 0, 1 and 2, only 1 depends on whether the other token counts.
         for (most, fits) in [(0, false), (1, !counts), (2, true)] {
             let (new, limit) = (record(other.project)?, LiveLimit { most, now: at(0) });
-            let what = format!("an insert, at most {most}, beside a token of which {case}");
+            let what = format!("an insert with a limit of {most} beside a token, if {case}");
             ensure_eq!(limit.has_room_for(&new, [&other]), fits, "{what}: has_room_for");
             let answer = store.insert(new.clone(), Some(limit), None).await;
             if fits {
                 ensure!(answer.is_ok(), "{what}: refused");
-                // It does not count for the next one.
+                // The new token must not count in the next round.
                 store.revoke(&new.key(), &revocation("ada", -1)?).await?;
             } else {
                 refused(answer, Limit, &what)?;
@@ -275,7 +276,8 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// What differs from a token that works, and whether the revocation of its group at `at(0)` has to reach it.
+/// A case: what differs from an active token, and whether revoking its group at `at(0)` must reach
+/// it.
 type ReachCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const REACHED: [ReachCase; 15] = [
@@ -299,7 +301,7 @@ const REACHED: [ReachCase; 15] = [
     }),
 ];
 
-/// The first time from which on a token that ended is reached at `at(0)`, and some milliseconds.
+/// Returns the earliest end of a token that must be reached at `at(0)`, plus `millis`.
 fn reachable(millis: i64) -> Timestamp {
     at(millis).saturating_sub(TokenRecord::REVOCATION_MARGIN)
 }
@@ -312,7 +314,7 @@ pub(super) async fn groups_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         for (case, reached, change) in REACHED {
             let mut row = TokenRecord { family: first.id, ..record(first.project)? };
             change(&mut row, &samples);
-            ensure_eq!(row.can_still_work(at(0)), reached, "a token of which {case}: can_still_work");
+            ensure_eq!(row.can_still_work(at(0)), reached, "a token, if {case}: can_still_work");
             rows.push(row);
         }
         put_all(store, &rows).await?;
@@ -320,7 +322,7 @@ pub(super) async fn groups_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         let revocation = revocation("root", 0)?;
         revoke_group(store, first.project, &group, &revocation).await?;
         for ((case, reached, _), row) in REACHED.iter().zip(&rows) {
-            let what = format!("a token of which {case}, after the revocation of {group:?}");
+            let what = format!("a token, if {case}, after the revocation of {group:?}");
             let now = stored(store, &row.key()).await?;
             if *reached {
                 ensure_eq!(now.revoked.as_ref(), Some(&revocation), "{what}");

@@ -1,4 +1,4 @@
-//! The laws of projects.
+//! The cases of projects.
 
 use super::sample::{owner, project, put, record, sibling};
 use super::verdict::{Broken, Verdict, ensure};
@@ -9,19 +9,19 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 
-/// Three projects that differ in their last character, each with a token of the owner.
+/// Inserts three projects that differ in their last character, each with a token of the owner.
 async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Broken> {
     let first = project()?;
     let owner = owner(first, "ada")?;
     let projects = ['7', 'b', 'z'].into_iter().map(|last| sibling(first, last)).collect::<Result<Vec<_>, _>>()?;
-    // Not in their order, and one of them twice.
+    // The projects are not in order, and one occurs twice.
     for at in [1, 2, 0, 1] {
         put(store, &TokenRecord { owner: owner.clone(), ..record(projects[at])? }).await?;
     }
     Ok((projects, owner))
 }
 
-/// All that is named behind a project up to `last`, in calls of at most `most`.
+/// Returns all projects up to `last` that the store returns, in calls of at most `most`.
 async fn walk<S: StoreMaintenance>(
     store: &S,
     mut query: ProjectsQuery,
@@ -43,7 +43,7 @@ async fn walk<S: StoreMaintenance>(
 
 pub(super) async fn projects_names_all_that_have_tokens<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let (projects, _) = three(store).await?;
-    // In a shared database others may lie between.
+    // A shared database may have other projects in between.
     let after = Some(sibling(projects[0], '6')?);
     for most in [1, 2, 100] {
         let query = ProjectsQuery { owner: None, after, most: PageSize::clamped(most) };
@@ -72,7 +72,7 @@ pub(super) async fn projects_ascend<S: TokenStore + StoreMaintenance>(store: &S)
     }
     let after = Some(sibling(projects[0], '6')?);
     let named = store.projects(&ProjectsQuery { owner: None, after, most: PageSize::MAX }).await?;
-    ensure!(named.is_sorted_by(|a, b| a < b), "projects behind one: not ascending, or one twice");
+    ensure!(named.is_sorted_by(|a, b| a < b), "projects after one: not ascending, or one twice");
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn projects_start_behind_the_one_named<S: TokenStore + StoreMai
         let named = store.projects(&query).await?;
         ensure!(
             named.iter().all(|named| *named > projects[1]),
-            "projects behind one: it is among them, or one before it"
+            "projects after one: it is among them, or one before it"
         );
     }
     Ok(())
@@ -94,7 +94,7 @@ pub(super) async fn projects_are_no_more_than_asked<S: TokenStore + StoreMainten
     for most in [1, 2] {
         let named =
             store.projects(&ProjectsQuery { most: PageSize::clamped(most), ..ProjectsQuery::default() }).await?;
-        ensure!(named.len() <= most, "projects: {} named, at most {most} asked for", named.len());
+        ensure!(named.len() <= most, "projects: {} returned, at most {most} requested", named.len());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The laws of purge.
+//! The cases of purge.
 
 use super::list::all_of;
 use super::sample::{at, disabled, ids, project, put_all, record, revocation, sibling};
@@ -10,7 +10,7 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
-/// The ids of the project's rows.
+/// Returns the ids of the records in a project.
 async fn left<S: TokenStore>(store: &S, project: ProjectId) -> Result<Vec<TokenId>, Broken> {
     Ok(ids(store.list(&all_of(project)).await?.items))
 }
@@ -47,7 +47,11 @@ pub(super) async fn purge_leaves_what_ended_at_the_time<S: TokenStore + StoreMai
     }
     put_all(store, &samples).await?;
     store.purge(&project, at(0), PageSize::MAX).await?;
-    ensure_eq!(left(store, project).await?, ids(&samples), "left of what ended at the time of a purge, or after it");
+    ensure_eq!(
+        left(store, project).await?,
+        ids(&samples),
+        "records left of those that ended at the time of the purge or later"
+    );
     Ok(())
 }
 
@@ -60,7 +64,7 @@ pub(super) async fn purge_leaves_what_has_no_end<S: TokenStore + StoreMaintenanc
     ];
     put_all(store, &samples).await?;
     store.purge(&project, Timestamp::MAX, PageSize::MAX).await?;
-    ensure_eq!(left(store, project).await?, ids(&samples), "left of what has no end");
+    ensure_eq!(left(store, project).await?, ids(&samples), "records left of those without an end");
     Ok(())
 }
 
@@ -69,11 +73,11 @@ pub(super) async fn purge_stays_in_its_project<S: TokenStore + StoreMaintenance>
     let there = TokenRecord { expires_at: Some(at(-1)), ..record(sibling(here, '6')?)? };
     put_all(store, std::slice::from_ref(&there)).await?;
     store.purge(&here, at(0), PageSize::MAX).await?;
-    ensure!(store.find(&there.key()).await?.is_some(), "purge of one project deleted a row of another");
+    ensure!(store.find(&there.key()).await?.is_some(), "purge of one project deleted a record of another");
     Ok(())
 }
 
-/// Tokens that have ended.
+/// Returns new tokens that have ended.
 fn ended(project: ProjectId, count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let ended = |_| Ok(TokenRecord { expires_at: Some(at(-1)), ..record(project)? });
     (0..count).map(ended).collect()
@@ -115,7 +119,7 @@ pub(super) async fn purge_is_done_when_none_is_left<S: TokenStore + StoreMainten
     for _ in 0..4 {
         let batch = store.purge(&project, at(0), PageSize::clamped(2)).await?;
         let rows = left(store, project).await?.len();
-        ensure_eq!(batch.done, rows == 0, "done, of a purge with {rows} left");
+        ensure_eq!(batch.done, rows == 0, "`done` of a purge with {rows} left");
     }
     Ok(())
 }

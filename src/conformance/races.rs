@@ -1,4 +1,4 @@
-//! The laws of calls at once: one of them comes first, and neither sees half of the other.
+//! The cases of calls that race: one comes first, and neither sees half of the other.
 
 use super::group::revoke_group;
 use super::imported::import_one;
@@ -19,7 +19,7 @@ use crate::store::query::{CountQuery, PageSize};
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 
-/// Just this many calls were done, and the others refused with this kind.
+/// Checks that exactly this many calls succeeded, and that the others failed with this kind.
 fn done<T>(
     answers: Vec<Result<T, StoreError>>,
     count: usize,
@@ -34,7 +34,7 @@ fn done<T>(
             refusal => refused(refusal, kind, what)?,
         }
     }
-    ensure!(done.len() == count, "{what}, {calls} at once: {} done, not {count}", done.len());
+    ensure!(done.len() == count, "{calls} concurrent {what}: {} succeeded, not {count}", done.len());
     Ok(done)
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn one_insert_of_a_key_wins<S: TokenStore>(store: &S) -> Verdic
         let found = stored(store, &first.key()).await?;
         ensure!(
             winner.iter().all(|winner| winner.name == found.name),
-            "the row is not that of the insert that was done"
+            "the stored record is not the one of the insert that succeeded"
         );
     }
     Ok(())
@@ -87,7 +87,11 @@ pub(super) async fn one_update_of_a_version_wins<S: TokenStore>(store: &S) -> Ve
         let winner = done(answers, 1, Conflict, "updates of one version")?;
         let found = stored(store, &key).await?;
         for winner in winner {
-            ensure_eq!(Some(&found.name), winner.as_ref().map(|winner| &winner.name), "the name after updates at once");
+            ensure_eq!(
+                Some(&found.name),
+                winner.as_ref().map(|winner| &winner.name),
+                "the name after concurrent updates"
+            );
         }
     }
     Ok(())
@@ -103,9 +107,9 @@ pub(super) async fn one_revoke_at_once_wins<S: TokenStore>(store: &S) -> Verdict
         let found = stored(store, &key).await?;
         for answer in answers {
             let answer = some(answer?, "revoke")?;
-            ensure_eq!(answer.revoked, found.revoked, "the revocation that a caller of several at once is answered");
+            ensure_eq!(answer.revoked, found.revoked, "the revocation that one of several concurrent calls returned");
         }
-        ensure!(found.revoked.is_some(), "revokes at once left the token alive");
+        ensure!(found.revoked.is_some(), "concurrent revocations left the token live");
     }
     Ok(())
 }
@@ -122,7 +126,11 @@ pub(super) async fn one_rotation_at_once_wins<S: TokenStore>(store: &S) -> Verdi
         let found = stored(store, &key).await?;
         for new in &new {
             let there = store.find(&new.key()).await?.is_some();
-            ensure_eq!(there, found.rotated_to == Some(new.id), "a successor's row, beside the link to it");
+            ensure_eq!(
+                there,
+                found.rotated_to == Some(new.id),
+                "whether a successor exists, compared with the link to it"
+            );
         }
     }
     Ok(())
@@ -139,17 +147,20 @@ pub(super) async fn revoke_and_rotate_come_one_by_one<S: TokenStore>(store: &S) 
         let (revoked, rotated) = both(round, revoke, rotate).await;
         some(revoked?, "revoke")?;
         let found = stored(store, &key).await?;
-        ensure_eq!(found.revoked, Some(revocation.clone()), "the revocation after a rotation at once");
+        ensure_eq!(found.revoked, Some(revocation.clone()), "the revocation after a concurrent rotation");
         match rotated {
             Ok(answer) => {
                 some(answer, "rotate")?;
-                ensure_eq!(found.rotated_to, Some(new.id), "the link to the successor after a revoke at once");
-                ensure!(store.find(&new.key()).await?.is_some(), "the successor is not there after a revoke at once");
+                ensure_eq!(found.rotated_to, Some(new.id), "the link to the successor after a concurrent revocation");
+                ensure!(
+                    store.find(&new.key()).await?.is_some(),
+                    "the successor does not exist after a concurrent revocation"
+                );
             }
             refusal => {
-                refused(refusal, Conflict, "a rotation behind a revoke")?;
-                ensure_eq!(found.rotated_to, None, "the link of a rotation that was refused");
-                ensure_absent(store, &new.key(), "the successor of a rotation that a revoke came before").await?;
+                refused(refusal, Conflict, "a rotation after a revocation")?;
+                ensure_eq!(found.rotated_to, None, "the link of a refused rotation");
+                ensure_absent(store, &new.key(), "the successor of a rotation after a revocation").await?;
             }
         }
     }
@@ -172,9 +183,9 @@ pub(super) async fn no_rotation_slips_past_a_group<S: TokenStore>(store: &S) -> 
         if rotated.is_err() {
             refused(rotated, Conflict, "a rotation after the revocation of its group")?;
         }
-        ensure!(stored(store, &key).await?.revoked.is_some(), "{group:?} left the old token alive");
+        ensure!(stored(store, &key).await?.revoked.is_some(), "{group:?} left the old token live");
         if let Some(new) = store.find(&new.key()).await? {
-            ensure!(new.revoked.is_some(), "{group:?} left the successor of a concurrent rotation alive");
+            ensure!(new.revoked.is_some(), "{group:?} left the successor of a concurrent rotation live");
         }
     }
     Ok(())
@@ -206,13 +217,15 @@ pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: Token
     Ok(())
 }
 
-/// Revokes an issuer, and says whether the token that it issues meanwhile is there once the revocation is acknowledged.
+/// Revokes an issuer, and returns whether the token it issues concurrently exists after the
+/// acknowledgement.
 async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &TokenRecord) -> Result<bool, Broken> {
     some(store.revoke(&issuer.key(), &revocation("root", 1)?).await?, "revoke")?;
     Ok(store.find(&new.key()).await?.is_some())
 }
 
-/// A token is there now only if it was so once the revocation of its issuer was acknowledged.
+/// Checks that a token exists now only if it existed when the revocation of its issuer was
+/// acknowledged.
 async fn no_token_after<S: TokenStore, T>(
     store: &S,
     new: &TokenRecord,
@@ -220,10 +233,10 @@ async fn no_token_after<S: TokenStore, T>(
     issued: Result<T, StoreError>,
 ) -> Verdict {
     if issued.is_err() {
-        refused(issued, IssuerChanged, "a token issued beside the revocation of its issuer")?;
+        refused(issued, IssuerChanged, "a token issued during the revocation of its issuer")?;
     }
     let after = store.find(&new.key()).await?.is_some();
-    ensure!(before || !after, "a token came to be after the revocation of its issuer was acknowledged");
+    ensure!(before || !after, "a token was created after the revocation of its issuer was acknowledged");
     Ok(())
 }
 
@@ -236,8 +249,8 @@ pub(super) async fn touch_and_revoke_at_once_both_hold<S: TokenStore>(store: &S)
         some(revoked?, "revoke")?;
         touched?;
         let found = stored(store, &key).await?;
-        ensure_eq!(found.revoked, Some(revocation), "the revocation after a touch at once");
-        ensure_eq!(found.last_used_at, Some(at(2)), "the last use after a revoke at once");
+        ensure_eq!(found.revoked, Some(revocation), "the revocation after a concurrent touch");
+        ensure_eq!(found.last_used_at, Some(at(2)), "the last use after a concurrent revocation");
     }
     Ok(())
 }
@@ -253,8 +266,8 @@ pub(super) async fn touch_and_rename_at_once_both_hold<S: TokenStore>(store: &S)
         some(changed?, "update")?;
         touched?;
         let found = stored(store, &key).await?;
-        ensure_eq!(found.name, renamed, "the name after a touch at once");
-        ensure_eq!(found.last_used_at, Some(at(2)), "the last use after a rename at once");
+        ensure_eq!(found.name, renamed, "the name after a concurrent touch");
+        ensure_eq!(found.last_used_at, Some(at(2)), "the last use after a concurrent renaming");
     }
     Ok(())
 }
@@ -267,7 +280,7 @@ pub(super) async fn the_latest_touch_at_once_stays<S: TokenStore>(store: &S) -> 
         for moved in all(touches.iter().map(|touches| store.touch_many(touches))).await {
             moved?;
         }
-        ensure_eq!(stored(store, &key).await?.last_used_at, Some(at(3)), "the last use after touches at once");
+        ensure_eq!(stored(store, &key).await?.last_used_at, Some(at(3)), "the last use after concurrent touches");
     }
     Ok(())
 }
@@ -287,7 +300,7 @@ pub(super) async fn one_claim_of_a_notice_wins<S: TokenStore + StoreMaintenance>
         }
         for sample in &samples {
             let times = claimed.iter().filter(|claimed| claimed.id == sample.id).count();
-            ensure_eq!(times, 1, "senders at once that claimed one notice");
+            ensure_eq!(times, 1, "concurrent senders that claimed one notice");
         }
     }
     Ok(())
@@ -302,9 +315,9 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
         for (sample, answer) in samples.iter().zip(answers) {
             let won = found.id == sample.id;
             let outcome = if won { ImportRowOutcome::Inserted } else { ImportRowOutcome::Exists(found.key()) };
-            ensure_eq!(answer?, [outcome], "the outcome, of imports under one import key at once");
+            ensure_eq!(answer?, [outcome], "the outcome of one of several concurrent imports under one import key");
             let there = store.find(&sample.key()).await?.is_some();
-            ensure_eq!(there, won, "a row, of imports under one import key at once");
+            ensure_eq!(there, won, "whether the record of one of several concurrent imports exists");
         }
     }
     Ok(())
@@ -313,7 +326,7 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
 pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     let project = project()?;
     for _ in 0..ROUNDS {
-        // Two nodes of which each mints with another key: either knows the other's.
+        // Two nodes mint with different keys, and each knows the other's key.
         let keys = [import_key()?, import_key()?];
         let rows = [(record(project)?, keys[0], keys[1]), (record(project)?, keys[1], keys[0])];
         let import = |(record, import_key, other): &(TokenRecord, ImportKey, ImportKey)| {
@@ -324,7 +337,7 @@ pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + Impor
         for answer in all(rows.iter().map(import)).await {
             inserted += answer?.iter().filter(|outcome| **outcome == ImportRowOutcome::Inserted).count();
         }
-        ensure_eq!(inserted, 1, "imports of one token under two keys at once that inserted it");
+        ensure_eq!(inserted, 1, "concurrent imports of one token under two keys that inserted it");
     }
     Ok(())
 }

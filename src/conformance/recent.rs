@@ -1,4 +1,4 @@
-//! The laws of what a verification is answered with.
+//! The cases of reads for a verification.
 
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
 use super::verdict::{Verdict, ensure_eq};
@@ -6,10 +6,11 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// What is shown of a key is what is there, of whichever age it says it is: nobody but this store has changed it.
+/// Checks that `find_recent` returns the current record, whatever age it states: only this store
+/// changes it.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
-    ensure_eq!(recent, now, "find_recent behind {what}");
+    ensure_eq!(recent, now, "find_recent after {what}");
     Ok(())
 }
 
@@ -19,7 +20,7 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
     let new = successor(&old)?;
     put(store, &old).await?;
     for key in [absent(project)?, sample.key(), new.key()] {
-        ensure_eq!(store.find_recent(&key).await?.record, None, "find_recent of no row");
+        ensure_eq!(store.find_recent(&key).await?.record, None, "find_recent of an absent record");
     }
     put(store, &sample).await?;
     shows_what_is_there(store, &sample.key(), "an insert").await?;
@@ -30,13 +31,13 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
 pub(super) async fn find_durable_shows_what_find_does<S: TokenStore>(store: &S) -> Verdict {
     let sample = full(project()?)?;
     let key = sample.key();
-    ensure_eq!(store.find_durable(&key).await?, None, "find_durable of no row");
+    ensure_eq!(store.find_durable(&key).await?, None, "find_durable of an absent record");
     put(store, &sample).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an insert");
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after an insert");
     store.update(&key, sample.version, Change::Rename(name("new")?)).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind an update");
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after an update");
     store.revoke(&key, &revocation("root", 1)?).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable behind a revocation");
+    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after a revocation");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The laws of rotations that are repeated, because the answer of the first call was lost.
+//! The cases of rotations that are repeated because the result of the first call was lost.
 
 use super::sample::{at, disabled, kept, name, project, record, request, revocation, some, stored, successor};
 use super::verdict::{Broken, Verdict, ensure, refused, same, same_but_version};
@@ -7,12 +7,13 @@ use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::Conflict;
 
-/// Inserts a token and rotates it to a successor that waits to be confirmed. Both as they are then.
+/// Inserts a token and rotates it to a successor that waits to be confirmed. Returns both as they
+/// are stored.
 pub(super) async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) -> Result<[TokenRecord; 2], Broken> {
     rotated_from(store, record(project()?)?, request_id).await
 }
 
-/// The same of this token.
+/// Inserts this token and rotates it, as `rotated` does.
 async fn rotated_from<S: TokenStore>(
     store: &S,
     old: TokenRecord,
@@ -27,7 +28,7 @@ async fn rotated_from<S: TokenStore>(
     Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
 }
 
-/// Another successor, of this request.
+/// Returns another successor, for a repeat by this request.
 pub(super) fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
     let request_id = request_id.map_or(Ok(None), request)?;
     Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })
@@ -38,7 +39,7 @@ pub(super) async fn rotate_refuses_a_second_successor<S: TokenStore>(store: &S) 
     let result = store.rotate(&old.key(), old.version, again(&old, Some("two"))?, at(30), None).await;
     refused(result, Conflict, "rotate again, by another request")?;
     let result = store.rotate(&old.key(), old.version, again(&old, None)?, at(30), None).await;
-    refused(result, Conflict, "rotate again, by no request")
+    refused(result, Conflict, "rotate again, without a request id")
 }
 
 pub(super) async fn two_rotations_without_a_request_are_no_retry<S: TokenStore>(store: &S) -> Verdict {
@@ -53,10 +54,10 @@ pub(super) async fn a_retry_takes_the_place_of_the_first<S: TokenStore>(store: &
     let mut expected = old.clone();
     expected.rotate_to(second.id, at(30));
     let answer = store.rotate(&old.key(), old.version, second.clone(), at(30), None).await;
-    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: not done");
-    same_but_version(&*some(answer?, "rotate")?, &expected, "the answer to a retry, the old token")?;
+    ensure!(matches!(answer, Ok(Some(_))), "a retry while the successor waits: failed");
+    same_but_version(&*some(answer?, "rotate")?, &expected, "the old token that a retry returned")?;
     same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token after a retry")?;
-    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry is not there");
+    ensure!(store.find(&second.key()).await?.is_some(), "the successor of a retry does not exist");
     Ok(())
 }
 
@@ -111,18 +112,18 @@ pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(
         if too_late {
             refused(result, Conflict, &what)?;
         } else {
-            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+            ensure!(matches!(result, Ok(Some(_))), "{what}: failed");
         }
     }
     Ok(())
 }
 
 pub(super) async fn a_retry_is_done_after_the_grace<S: TokenStore>(store: &S) -> Verdict {
-    // The grace has ended, and the successor was not confirmed in time: the answer of the first call was lost.
+    // The grace period has ended and the successor has lapsed, because the first result was lost.
     let [old, _] = rotated(store, Some("one")).await?;
     let late = TokenRecord { created_at: at(2000), ..again(&old, Some("one"))? };
     let answer = store.rotate(&old.key(), old.version, late, at(20), None).await;
-    ensure!(matches!(answer, Ok(Some(_))), "a retry after the grace of the old token: not done");
+    ensure!(matches!(answer, Ok(Some(_))), "a retry after the grace period of the old token: failed");
     Ok(())
 }
 
@@ -135,7 +136,7 @@ pub(super) async fn an_expired_token_ends_retries<S: TokenStore>(store: &S) -> V
         if ended {
             refused(result, Conflict, &what)?;
         } else {
-            ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+            ensure!(matches!(result, Ok(Some(_))), "{what}: failed");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The laws of revoke.
+//! The cases of revoke.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub(super) async fn revoke_writes_time_actor_and_reason<S: TokenStore>(store: &S
         let revocation = Revocation { reason, ..revocation("root \u{1f600}", -12_345)? };
         let expected = TokenRecord { revoked: Some(revocation.clone()), ..TokenRecord::clone(&before) };
         let answer = some(store.revoke(&before.key(), &revocation).await?, "revoke")?;
-        same_but_version(&answer, &expected, "the answer to revoke")?;
-        same_but_version(&*stored(store, &before.key()).await?, &expected, "the row after revoke")?;
+        same_but_version(&answer, &expected, "the record that revoke returned")?;
+        same_but_version(&*stored(store, &before.key()).await?, &expected, "the record stored after revoke")?;
     }
     Ok(())
 }
@@ -25,12 +25,13 @@ pub(super) async fn revoke_writes_time_actor_and_reason<S: TokenStore>(store: &S
 pub(super) async fn revoke_raises_the_version<S: TokenStore>(store: &S) -> Verdict {
     let before = kept(store, &record(project()?)?).await?;
     let answer = some(store.revoke(&before.key(), &revocation("ada", 0)?).await?, "revoke")?;
-    ensure_eq!(answer.version, before.version + 1, "the version in the answer to revoke");
+    ensure_eq!(answer.version, before.version + 1, "the version that revoke returned");
     ensure_eq!(stored(store, &before.key()).await?.version, before.version + 1, "the version after revoke");
     Ok(())
 }
 
-/// Revokes twice: the earlier time comes second, for the first call counts, not the first time.
+/// Revokes a token twice. The second revocation has the earlier time, because the first call
+/// counts, not the earliest time.
 async fn twice<S: TokenStore>(store: &S) -> Result<[Arc<TokenRecord>; 3], Broken> {
     let before = kept(store, &record(project()?)?).await?;
     let first = some(store.revoke(&before.key(), &revocation("ada", 0)?).await?, "revoke")?;
@@ -41,25 +42,25 @@ async fn twice<S: TokenStore>(store: &S) -> Result<[Arc<TokenRecord>; 3], Broken
 
 pub(super) async fn the_first_revocation_stays<S: TokenStore>(store: &S) -> Verdict {
     let [first, second, found] = twice(store).await?;
-    ensure_eq!(second.revoked, first.revoked, "the revocation that the second caller is answered");
-    ensure_eq!(found.revoked, first.revoked, "the revocation of the row after a second");
+    ensure_eq!(second.revoked, first.revoked, "the revocation that the second call returned");
+    ensure_eq!(found.revoked, first.revoked, "the revocation stored after a second call");
     Ok(())
 }
 
 pub(super) async fn a_second_revoke_leaves_the_version<S: TokenStore>(store: &S) -> Verdict {
     let [first, second, found] = twice(store).await?;
-    ensure_eq!(second.version, first.version, "the version that the second caller is answered");
-    ensure_eq!(found.version, first.version, "the version of the row after a second revoke");
+    ensure_eq!(second.version, first.version, "the version that the second call returned");
+    ensure_eq!(found.version, first.version, "the version stored after a second call");
     Ok(())
 }
 
 pub(super) async fn revoke_answers_none_for_the_absent<S: TokenStore>(store: &S) -> Verdict {
     let key = absent(project()?)?;
     let Ok(answer) = store.revoke(&key, &revocation("ada", 0)?).await else {
-        return Err(Broken::new("revoke of no row: an error, not None"));
+        return Err(Broken::new("revoke of an absent record: an error, not None"));
     };
-    ensure!(answer.is_none(), "revoke of no row: a record, not None");
-    ensure_absent(store, &key, "after a revoke of no row").await
+    ensure!(answer.is_none(), "revoke of an absent record: a record, not None");
+    ensure_absent(store, &key, "after a revoke of an absent record").await
 }
 
 pub(super) async fn revoke_takes_dead_tokens<S: TokenStore>(store: &S) -> Verdict {

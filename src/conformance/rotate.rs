@@ -1,4 +1,4 @@
-//! The laws of rotate.
+//! The cases of rotate.
 
 use super::retry::{again, rotated};
 use super::sample::{
@@ -12,16 +12,16 @@ use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged};
 
 pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
-    // Without a successor yet, else filled.
+    // A complete record, but without a successor.
     let old = TokenRecord { rotated_to: None, grace_until: None, last_used_at: Some(at(-4)), ..full(project()?)? };
     let before = kept(store, &old).await?;
     let new = TokenRecord { confirm_by: Some(at(50)), request_id: request("r")?, ..successor(&old)? };
     let mut expected = TokenRecord::clone(&before);
     expected.rotate_to(new.id, at(20));
     let answer = some(store.rotate(&before.key(), before.version, new.clone(), at(20), None).await?, "rotate")?;
-    same_but_version(&answer, &expected, "the answer to rotate, the old token")?;
+    same_but_version(&answer, &expected, "the old token that rotate returned")?;
     same_but_version(&*stored(store, &old.key()).await?, &expected, "the old token")?;
-    ensure!(store.find(&new.key()).await?.is_some(), "the successor is not there");
+    ensure!(store.find(&new.key()).await?.is_some(), "the successor does not exist");
     Ok(())
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn rotate_raises_the_version<S: TokenStore>(store: &S) -> Verdi
     let before = kept(store, &record(project()?)?).await?;
     let new = successor(&before)?;
     let answer = some(store.rotate(&before.key(), before.version, new, at(20), None).await?, "rotate")?;
-    ensure_eq!(answer.version, before.version + 1, "the version in the answer to rotate");
+    ensure_eq!(answer.version, before.version + 1, "the version that rotate returned");
     ensure_eq!(stored(store, &before.key()).await?.version, before.version + 1, "the version after rotate");
     Ok(())
 }
@@ -71,7 +71,7 @@ pub(super) async fn rotate_takes_tokens_that_do_not_work<S: TokenStore>(store: &
     for sample in samples {
         put(store, &sample).await?;
         let result = store.rotate(&sample.key(), sample.version, successor(&sample)?, at(20), None).await;
-        ensure!(matches!(result, Ok(Some(_))), "rotate of a token that is {}: not done", sample.status(at(10)));
+        ensure!(matches!(result, Ok(Some(_))), "rotate of a token that is {}: failed", sample.status(at(10)));
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ pub(super) async fn rotate_refuses_a_successor_that_is_there<S: TokenStore>(stor
     let new = TokenRecord { id: there.id, ..successor(&before)? };
     let result = store.rotate(&before.key(), before.version, new, at(20), None).await;
     refused(result, Conflict, "rotate to a key that exists")?;
-    same(&*stored(store, &there.key()).await?, &there, "the token that was there first")
+    same(&*stored(store, &there.key()).await?, &there, "the existing token")
 }
 
 pub(super) async fn rotate_stays_in_its_project<S: TokenStore>(store: &S) -> Verdict {
@@ -98,10 +98,10 @@ pub(super) async fn rotate_answers_none_for_the_absent<S: TokenStore>(store: &S)
     let never = record(project()?)?;
     let new = successor(&never)?;
     let Ok(answer) = store.rotate(&absent(never.project)?, 1, new.clone(), at(20), None).await else {
-        return Err(Broken::new("rotate of no row: an error, not None"));
+        return Err(Broken::new("rotate of an absent record: an error, not None"));
     };
-    ensure!(answer.is_none(), "rotate of no row: a record, not None");
-    ensure_absent(store, &new.key(), "the successor of no row").await
+    ensure!(answer.is_none(), "rotate of an absent record: a record, not None");
+    ensure_absent(store, &new.key(), "the successor of an absent record").await
 }
 
 pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S) -> Verdict {
@@ -117,7 +117,7 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     let new = TokenRecord { id: there.id, ..successor(&fresh)? };
     unchanged(store, &[&fresh, &there], fresh.version, &new, "successor's key").await?;
 
-    // In a retry there is one more row to be left alone, which it would revoke.
+    // A repeat would revoke one more record, which must stay unchanged too.
     let [old, first] = rotated(store, Some("one")).await?;
     let there = kept(store, &record(old.project)?).await?;
     let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
@@ -127,8 +127,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// If the rotation of the first row is refused: these rows are as they were, and the successor is not there, unless it
-/// was one of them.
+/// Checks, if the rotation of the first record is refused, that all these records are unchanged and
+/// that the successor was not inserted.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],
@@ -137,11 +137,11 @@ async fn unchanged<S: TokenStore>(
     cause: &str,
 ) -> Verdict {
     if store.rotate(&rows[0].key(), version, new.clone(), at(40), None).await.is_ok() {
-        // The law of another case.
+        // Another case tests this.
         return Ok(());
     }
     for row in rows {
-        let what = format!("the row of {:?} after a rotation refused for its {cause}", row.name);
+        let what = format!("the record {:?} after a rotation refused for its {cause}", row.name);
         same(&*stored(store, &row.key()).await?, row, &what)?;
     }
     if rows.iter().any(|row| row.id == new.id) {
@@ -152,7 +152,8 @@ async fn unchanged<S: TokenStore>(
 
 pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // The successor comes at 10 ms: just before the end of the grace, at it, and after it.
+    // The successor is created at `at(10)`: before the end of the grace period, at it, and after
+    // it.
     let graces = [(11, true), (10, false), (9, false)];
     for (grace, waits) in graces {
         let first = TokenRecord { grace_until: Some(at(grace)), rotated_to: Some(id('1')?), ..record(project)? };
@@ -169,7 +170,7 @@ pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>
     tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
 }
 
-/// Rotates the successor of this token, which must be refused or done.
+/// Rotates the successor of this token, and checks whether that is refused.
 async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
     let mut second = successor(&first)?;
     second.created_at = at(0);
@@ -179,7 +180,7 @@ async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: 
     if waits {
         return refused(result, Conflict, what);
     }
-    ensure!(matches!(result, Ok(Some(_))), "{what}: not done");
+    ensure!(matches!(result, Ok(Some(_))), "{what}: failed");
     Ok(())
 }
 
@@ -191,7 +192,7 @@ pub(super) async fn rotate_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict
     let before = kept(store, &old).await?;
     let condition = |record: &TokenRecord| IssuerCondition { id: record.id, version: record.version };
     let refusing = [
-        (IssuerCondition { id: id('1')?, version: 1 }, "is not there"),
+        (IssuerCondition { id: id('1')?, version: 1 }, "does not exist"),
         (condition(&revoked), "is revoked"),
         (IssuerCondition { version: good.version + 1, ..condition(&good) }, "is of another version"),
     ];
@@ -202,11 +203,11 @@ pub(super) async fn rotate_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict
         same(&*stored(store, &before.key()).await?, &before, &format!("a token after a rotation whose issuer {what}"))?;
         ensure_absent(store, &new.key(), &format!("the successor of a rotation whose issuer {what}")).await?;
     }
-    // By another token, and then by itself.
+    // First on the condition of another token, then on its own.
     let rotated =
         store.rotate(&before.key(), before.version, successor(&before)?, at(20), Some(condition(&good))).await;
-    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of another token: not done");
+    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of another token: failed");
     let rotated = store.rotate(&good.key(), good.version, successor(&good)?, at(20), Some(condition(&good))).await;
-    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of the token itself: not done");
+    ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of the token itself: failed");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The rules that a store may restate in the language of its engine. Each has one table of cases, which runs through the pure
-//! function and through the store.
+//! The rules that a store may restate in the language of its engine. Each rule has one table of
+//! cases, which runs through the pure function and through the store.
 
 use super::law::laws;
 use super::precondition;
@@ -7,16 +7,17 @@ use crate::store::contract::TokenStore;
 use crate::store::erased::StoreObject;
 
 laws! {
-    /// Runs the tables of all rules that a store may restate in the language of its engine. Each case builds rows, asks the
-    /// pure function what must happen, and asks the store.
+    /// Runs all rules that a store may restate in the language of its engine. Each case inserts
+    /// records and compares the store with the pure function.
     rules(TokenStore) as StoreObject {
         precondition {
-            /// A rotation is done just if [`TokenRecord::may_rotate`](crate::TokenRecord::may_rotate) says so.
+            /// Checks that a rotation succeeds exactly if
+            /// [`TokenRecord::may_rotate`](crate::TokenRecord::may_rotate) returns true.
             rotations_follow_the_rule;
-            /// An insert under a limit is done just if [`LiveLimit::has_room_for`](crate::store::LiveLimit::has_room_for)
-            /// says so.
+            /// Checks that an insert under a limit succeeds exactly if
+            /// [`LiveLimit::has_room_for`](crate::store::LiveLimit::has_room_for) returns true.
             limits_follow_the_rule;
-            /// Revoking an owner or a family reaches each token that
+            /// Checks that revoking an owner or a family reaches each token that
             /// [`can_still_work`](crate::TokenRecord::can_still_work).
             groups_follow_the_rule;
         }

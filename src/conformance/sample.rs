@@ -1,4 +1,5 @@
-//! Records to try a store with. Ids are random, owners are named after their project: a shared database is safe.
+//! The records of the cases. Ids are random and owners are named after their project, so that a
+//! shared database is safe.
 
 use core::borrow::Borrow;
 use core::time::Duration;
@@ -23,73 +24,83 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// A time, in milliseconds from the noon at which all cases play. What has an end in a record ends at `at(0)`.
+/// Returns a time in milliseconds from the noon around which all cases run. By convention, tokens
+/// end at `at(0)`.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
     Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
 }
 
-/// A day, for times around notices.
+/// One day, for times of notices.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Returns random base62 digits.
 fn random<const N: usize>() -> Result<[u8; N], Broken> {
     let mut digits = [0; N];
     alphabet::random(&mut getrandom::SysRng, &mut digits)?;
     Ok(digits)
 }
 
-/// A new project, with an id as long as they get: a store that cuts it confuses it with its [`sibling`]s.
+/// Returns a new project with an id of the greatest length. A store that cuts ids confuses it with
+/// its [`sibling`].
 pub(super) fn project() -> Result<ProjectId, Broken> {
     let stem = random::<31>()?.map(|digit| digit.to_ascii_lowercase());
     Ok(ProjectId::new(&format!("{}5", String::from_utf8_lossy(&stem)))?)
 }
 
-/// The project whose id differs in the last character.
+/// Returns the project whose id differs in the last character.
 pub(super) fn sibling(project: ProjectId, last: char) -> Result<ProjectId, Broken> {
     let stem = &project.as_str()[..ProjectId::MAX_LEN - 1];
     Ok(ProjectId::new(&format!("{stem}{last}"))?)
 }
 
-/// A new token id under this key number's character.
+/// Returns a new token id with this first character, which is the key number.
 pub(super) fn id(first: char) -> Result<TokenId, Broken> {
     let digits = random::<15>()?;
     Ok(TokenId::new(&format!("{first}{}", String::from_utf8_lossy(&digits)))?)
 }
 
-/// The key of no token.
+/// Returns the key of no token.
 pub(super) fn absent(project: ProjectId) -> Result<TokenKey, Broken> {
     Ok(TokenKey { project, id: id('1')? })
 }
 
+/// Returns a folded part of a name.
 pub(super) fn folded(part: &str) -> Result<FoldedName, Broken> {
     Ok(FoldedName::new(part)?)
 }
 
+/// Returns an owner that is unique to the project.
 pub(super) fn owner(project: ProjectId, name: &str) -> Result<OwnerId, Broken> {
     Ok(OwnerId::new(&format!("{name}@{project}"))?)
 }
 
+/// Returns a token name.
 pub(super) fn name(text: &str) -> Result<Name, Broken> {
     Ok(Name::new(text)?)
 }
 
+/// Returns a request id.
 pub(super) fn request(text: &str) -> Result<Option<RequestId>, Broken> {
     Ok(Some(RequestId::new(text)?))
 }
 
+/// Returns a new random import key.
 pub(super) fn import_key() -> Result<ImportKey, Broken> {
     Ok(ImportKey::from_bytes(random()?))
 }
 
+/// Returns a revocation by this actor at `at(millis)`.
 pub(super) fn revocation(by: &str, millis: i64) -> Result<Revocation, Broken> {
     Ok(Revocation { at: at(millis), by: Actor::new(by)?, reason: RevocationReason::KeyCompromise })
 }
 
+/// Returns the mark of a token disabled by this actor at `at(millis)`.
 pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
     Ok(Disabled { at: at(millis), by: Actor::new(by)? })
 }
 
-/// A record as small as they get: it works, for ever. Owned by `ada`.
+/// Returns a minimal record: an active token of `ada` that never expires.
 pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
     let key = TokenKey { project, id: id('1')? };
     let digest = Digest::from_bytes(random()?);
@@ -98,7 +109,8 @@ pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { created_by: Actor::new("ada")?, ..record })
 }
 
-/// A record with every column filled but `last_used_at` and `revoked`, which some calls must leave alone.
+/// Returns a record with every column set, except `last_used_at` and `revoked`, which some calls
+/// must not change.
 pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord {
         name: name("Ünï \u{301}code 名 \u{1f511} 'quoted' \"%_\\")?,
@@ -126,7 +138,7 @@ pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
     })
 }
 
-/// The token that takes over from `old`.
+/// Returns a new token that takes over from `old`.
 pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord {
         created_at: at(10),
@@ -137,7 +149,8 @@ pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
     })
 }
 
-/// Records in every combination of what a status depends on; each time in them is `at(0)`.
+/// Returns a record for every combination of the columns that a status depends on. Each time in
+/// them is `at(0)`.
 pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let end = |bits: u8, bit: u8| (bits & bit != 0).then(|| at(0));
     let revoked = revocation("ada", 0)?;
@@ -156,7 +169,7 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
     (0..64).map(record).collect()
 }
 
-/// Every filter by status, just before, at and just after the times in [`every_status`].
+/// Returns every status filter, just before, at and just after the times in [`every_status`].
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
     let each = Status::ALL.iter().flat_map(|status| [StatusGroup::Only(*status), StatusGroup::Except(*status)]);
     let lives = each.chain([StatusGroup::Live, StatusGroup::Ended]);
@@ -177,29 +190,29 @@ pub(super) async fn put_all<S: TokenStore>(store: &S, records: &[TokenRecord]) -
     Ok(())
 }
 
-/// Inserts a record and finds it: what the store holds before the act of the case.
+/// Inserts a record and finds it again, for the state before the call under test.
 pub(super) async fn kept<S: TokenStore>(store: &S, record: &TokenRecord) -> Result<Arc<TokenRecord>, Broken> {
     put(store, record).await?;
     stored(store, &record.key()).await
 }
 
-/// The record that must be there.
+/// Returns the stored record, which must exist.
 pub(super) async fn stored<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Arc<TokenRecord>, Broken> {
     some(store.find(key).await?, "find")
 }
 
-/// What a call on a row that is there must answer.
+/// Returns the result of a call on an existing record, which must not be `None`.
 pub(super) fn some<T>(answer: Option<T>, call: &str) -> Result<T, Broken> {
-    answer.ok_or_else(|| Broken::new(format!("{call}: answered None for a row that is there")))
+    answer.ok_or_else(|| Broken::new(format!("{call}: returned None for an existing record")))
 }
 
-/// No record has this key.
+/// Checks that no record has this key.
 pub(super) async fn ensure_absent<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
-    ensure!(store.find(key).await?.is_none(), "{what}: a row is there that must not be");
+    ensure!(store.find(key).await?.is_none(), "{what}: a record exists that must not");
     Ok(())
 }
 
-/// The ids of records, sorted, to be compared as a set that may hold one twice.
+/// Returns the ids of records, sorted. Duplicates stay, so that a comparison finds them.
 pub(super) fn ids<R: Borrow<TokenRecord>>(records: impl IntoIterator<Item = R>) -> Vec<TokenId> {
     let mut ids: Vec<TokenId> = records.into_iter().map(|record| record.borrow().id).collect();
     ids.sort();

@@ -1,13 +1,14 @@
-//! Several calls at once in one task, and a call that is dropped half-way. Nothing here knows an executor.
+//! Concurrent calls in one task, and calls that are dropped midway, for any executor.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
-/// How often a race is run: a store that loses one time in ten is found out 9 times in 10.
+/// The number of rounds of a race. A store that fails one round in ten is found in 92 % of all
+/// runs.
 pub(super) const ROUNDS: usize = 24;
 
-/// Runs all calls at once; their answers, in order.
+/// Runs all calls concurrently, and returns their results in order.
 pub(super) async fn all<F: Future>(calls: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut calls: Vec<_> = calls.into_iter().map(|call| (Box::pin(call), None)).collect();
     poll_fn(|context| {
@@ -26,7 +27,7 @@ pub(super) async fn all<F: Future>(calls: impl IntoIterator<Item = F>) -> Vec<F:
     calls.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Runs both calls at once. In odd rounds the second one starts first.
+/// Runs two calls concurrently. In odd rounds the second one starts first.
 pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut from_a, mut from_b) = (None, None);
@@ -55,8 +56,8 @@ pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::
     .await
 }
 
-/// Polls a call at most so often, then drops it: what a client that hangs up does to a server's future.
-/// Says whether it had ended before.
+/// Polls a call at most `polls` times and drops it, as a server does when its client hangs up.
+/// Returns whether the call had ended.
 pub(super) async fn cut<F: Future>(polls: usize, call: F) -> bool {
     let mut call = Box::pin(call);
     let mut left = polls;
@@ -67,7 +68,7 @@ pub(super) async fn cut<F: Future>(polls: usize, call: F) -> bool {
         left -= 1;
         match call.as_mut().poll(context) {
             Poll::Ready(_) => Poll::Ready(true),
-            // Its waker brings us back here, and then it is dropped.
+            // The waker of the call polls it once more, before it is dropped.
             Poll::Pending if left > 0 => Poll::Pending,
             Poll::Pending => Poll::Ready(false),
         }

@@ -1,4 +1,4 @@
-//! The laws of [`TokenStore`], each given by the file that tries it.
+//! The laws of [`TokenStore`], by the file with their cases.
 
 use super::law::laws;
 use super::{change, count, dropped, group, insert, issued, list, page, races, recent, retry, revoke, rotate, touch};
@@ -6,289 +6,344 @@ use crate::store::contract::TokenStore;
 use crate::store::erased::StoreObject;
 
 laws! {
-    /// Runs every law of [`TokenStore`].
+    /// Runs all laws of [`TokenStore`].
     token_store(TokenStore) as StoreObject {
         insert {
-            /// Insert over a live row is a conflict, and leaves the row as it is.
+            /// Checks that an insert over a live record is a conflict and leaves it unchanged.
             insert_never_replaces;
-            /// Insert over a revoked or expired row is a conflict too, and leaves the row as it is.
+            /// Checks that an insert over a revoked or expired record is a conflict and leaves it
+            /// unchanged.
             insert_never_replaces_a_dead_row;
-            /// Every column comes back as it was given: full or empty, odd Unicode, the first and the last time.
+            /// Checks that every column is returned as it was inserted: full or empty, with unusual
+            /// Unicode, with the first and the last time.
             insert_keeps_every_column;
-            /// Ids that differ in case are of two tokens.
+            /// Checks that ids that differ only in case belong to different tokens.
             ids_differ_by_case;
-            /// The same id under two projects is two tokens; no call on one changes the other.
+            /// Checks that one id in two projects means two tokens, and no call on one changes the
+            /// other.
             one_id_in_two_projects_is_two_tokens;
-            /// An owner who has as many live tokens as allowed gets no more: disabled, pending and not yet valid ones
-            /// count, and those in their grace period. What was refused is not there.
+            /// Checks that an owner's limit counts all live tokens: also disabled, pending and not
+            /// yet valid ones, and those in their grace period. A refused record is not inserted.
             limit_counts_live_tokens;
-            /// Tokens that are dead at the given time do not count towards the limit.
+            /// Checks that tokens that have ended at the given time do not count towards the limit.
             limit_ignores_dead_tokens;
-            /// Tokens of other owners, or in other projects, do not count towards the limit.
+            /// Checks that tokens of other owners or in other projects do not count towards the
+            /// limit.
             limit_is_of_one_owner_in_one_project;
-            /// The issuing token must be there, in the same project. What was refused is not there.
+            /// Checks that an insert is refused if the issuer does not exist in the same project.
+            /// The refused record is not inserted.
             insert_needs_its_issuer;
-            /// A revoked issuer is refused.
+            /// Checks that an insert is refused if the issuer is revoked.
             insert_refuses_a_revoked_issuer;
-            /// An issuer of another version than the one that was judged is refused.
+            /// Checks that an insert is refused if the version of the issuer is not the one that
+            /// was judged.
             insert_needs_the_issuers_version;
-            /// Whether the issuer works is not the store's to judge, and its last use does not count.
+            /// Checks that an insert succeeds even if the issuer does not work, or was used since:
+            /// a store does not judge.
             insert_takes_its_issuer_as_it_is;
-            /// A key that exists is a conflict, whatever the issuer.
+            /// Checks that an existing key is a conflict, even if the issuer condition does not
+            /// hold.
             insert_says_conflict_before_its_issuer;
-            /// Find answers dead rows as it does live ones.
+            /// Checks that `find` returns ended records like live ones.
             find_answers_dead_rows;
-            /// Find of no row is `None`, not an error.
+            /// Checks that `find` returns `None` for an absent record, not an error.
             find_answers_none_for_the_absent;
         }
         issued {
-            /// Under a limit, a bound token counts with the live ones that are bound to the same issuer, whoever owns them, and
-            /// with no others.
+            /// Checks that under a limit, a bound token counts only with the live tokens bound to
+            /// its issuer, of any owner.
             limit_of_bound_tokens_is_of_one_issuer;
-            /// A token that is bound to none counts with those of its owner that are bound to none.
+            /// Checks that under a limit, a token that is bound to no issuer counts only with those
+            /// of its owner that are bound to no issuer either.
             limit_of_an_owner_leaves_out_what_is_bound;
-            /// Only what the token issued, bound or not, dead or alive, under every order.
+            /// Checks that a list by issuer has all tokens it issued, bound or independent, live or
+            /// ended, under every order.
             list_filters_by_issuer;
-            /// The chain of a token has the tokens that it is bound to, nearest first, each whole.
+            /// Checks that a chain has all tokens that its token is bound to, nearest first, each
+            /// complete.
             a_chain_goes_up_to_what_is_bound_to_none;
-            /// An independent token ends a chain: what issued it is not in it.
+            /// Checks that an independent token ends a chain, which excludes its issuer.
             a_chain_ends_at_an_independent_token;
-            /// An issuer that is not there ends a chain.
+            /// Checks that an absent issuer ends a chain.
             a_chain_ends_at_what_is_missing;
-            /// No chain has more than four issuers.
+            /// Checks that a chain has at most four issuers.
             a_chain_ends_at_the_fourth_issuer;
-            /// A chain has every change that this store was told to make of an issuer.
+            /// Checks that a chain has every change that this store made to an issuer.
             a_chain_shows_what_was_changed;
-            /// What is bound to a token is revoked, dead tokens and successors too, and nothing else: not what it issued
-            /// independently, and nothing further down.
+            /// Checks that all tokens that are bound to the issuer are revoked, also successors and
+            /// ended ones. Independent tokens and those further down the chain are not.
             revoke_issued_by_takes_what_is_bound;
-            /// However many rows there are.
+            /// Checks that one call revokes all bound tokens, even if there are more than one step
+            /// takes.
             revoke_issued_by_takes_more_than_one_step;
         }
         recent {
-            /// What a verification is answered with has every row that this store was told to insert, also where the key
-            /// was asked for before.
+            /// Checks that `find_recent` returns every record that this store inserted, even if the
+            /// key was read before the insert.
             find_recent_shows_what_was_inserted;
-            /// It has every change that this store was told to make, of one token and of a group.
+            /// Checks that `find_recent` returns every change that this store made to a token or a
+            /// group.
             find_recent_shows_what_was_changed;
-            /// Of a store that keeps what it has done, the durable record is the one that find answers.
+            /// Checks that `find_durable` returns the same record as `find`.
             find_durable_shows_what_find_does;
         }
         list {
-            /// A list holds rows of its project only.
+            /// Checks that a list has records of its project only.
             list_stays_in_its_project;
-            /// The records on a list are whole, as find answers them.
+            /// Checks that a list has complete records, as `find` returns them.
             list_answers_whole_records;
-            /// Only the owner's, exactly: neither case nor accents are ignored.
+            /// Checks that a list filters by the exact owner: neither case nor accents are ignored.
             list_filters_by_owner;
-            /// Each status and life, just before, at and just after each time that it depends on.
+            /// Checks that a list filters by each status and set of statuses, just before, at and
+            /// just after each time that they depend on.
             list_filters_by_status;
-            /// Names are searched in any case, of any alphabet.
+            /// Checks that a list searches names in any case, in any alphabet.
             list_filters_by_name;
-            /// What is a wildcard in SQL, in a shell or in an expression is itself in a searched name.
+            /// Checks that wildcards of SQL, shells and regular expressions match only themselves
+            /// in a search.
             list_takes_wildcards_as_they_are;
-            /// Expiring strictly before a time; never-expiring ones do not.
+            /// Checks that a list by expiry has the tokens that expire strictly before a time, and
+            /// none that never expire.
             list_filters_by_expiry;
-            /// Last used strictly before a time, or never used and created strictly before it.
+            /// Checks that a list by last use has the tokens last used strictly before a time, and
+            /// unused ones created strictly before it.
             list_filters_by_last_use;
-            /// All filters that are given must hold.
+            /// Checks that a listed record passes all filters of the query.
             list_wants_all_its_filters;
-            /// By time of creation, both ways.
+            /// Checks that a list is sorted by time of creation, in both directions.
             list_orders_by_creation;
-            /// By folded name, code point by code point, both ways.
+            /// Checks that a list is sorted by folded name, compared by code point, in both
+            /// directions.
             list_orders_by_name;
-            /// By expiry, both ways; never is last, ascending.
+            /// Checks that a list is sorted by expiry, in both directions. Tokens that never expire
+            /// sort after every time.
             list_orders_by_expiry;
-            /// Rows that are equal under the order come by id, in the same direction.
+            /// Checks that records that are equal under the order are sorted by id, in the same
+            /// direction.
             list_breaks_ties_by_id;
         }
         page {
-            /// Following the cursors meets each row once, under every order, also where rows tie.
+            /// Checks that the pages of a list have each record once, under every order, also with
+            /// equal sort values.
             pages_hold_each_row_once;
-            /// Rows that come or go between two pages make no other row appear twice or not at all.
+            /// Checks that records that appear or disappear between two pages neither repeat nor
+            /// hide another record.
             pages_stay_stable_while_rows_come_and_go;
-            /// A cursor is a place in the order; no row need be there.
+            /// Checks that a cursor is a position in the order, and works without a record there.
             a_cursor_is_a_place_without_its_row;
-            /// `next` is there just where more rows follow.
+            /// Checks that `next` is `Some` exactly if more records follow.
             next_is_there_just_where_more_follow;
-            /// A page holds at most as many rows as asked for.
+            /// Checks that a page has at most as many records as requested.
             a_page_holds_no_more_than_asked;
-            /// A cursor of another order is an error of kind [`Other`](crate::store::StoreErrorKind::Other).
+            /// Checks that a cursor of another order fails with
+            /// [`Other`](crate::store::StoreErrorKind::Other).
             a_cursor_of_another_order_is_refused;
         }
         count {
-            /// A count is of rows of its project only.
+            /// Checks that a count includes records of its project only.
             count_stays_in_its_project;
-            /// Only the owner's.
+            /// Checks that a count filters by owner.
             count_filters_by_owner;
-            /// Only those made with the key, whose character stands first in the id.
+            /// Checks that a count filters by key number, the first character of the id.
             count_filters_by_key_number;
-            /// Each status and life, just before, at and just after each time that it depends on.
+            /// Checks that a count filters by each status and set of statuses, just before, at and
+            /// just after each time that they depend on.
             count_filters_by_status;
         }
         change {
-            /// Each change sets what it names and nothing else, in the answer and in the row.
+            /// Checks that each change sets its own columns only, in the returned and in the stored
+            /// record.
             update_makes_each_change;
-            /// Each change raises the version by one.
+            /// Checks that each change raises the version by one.
             update_raises_the_version;
-            /// Another version than the expected one is a conflict, and the row stays as it is.
+            /// Checks that an update of another version is a conflict and leaves the record
+            /// unchanged.
             update_needs_the_expected_version;
-            /// Update of no row is `None`, and makes none.
+            /// Checks that an update of an absent record returns `None` and creates no record.
             update_answers_none_for_the_absent;
-            /// A revoked row takes changes as any other, and stays revoked.
+            /// Checks that a revoked token takes changes like any other and stays revoked.
             update_leaves_a_revoked_token_revoked;
-            /// No change moves the last use, though it was written after the caller read the row.
+            /// Checks that no change moves the last use, even if it was recorded after the caller
+            /// read the record.
             update_leaves_the_last_use;
         }
         revoke {
-            /// Revoke writes time, actor and reason, and nothing else but the version.
+            /// Checks that a revocation sets time, actor and reason, and apart from the version
+            /// nothing else.
             revoke_writes_time_actor_and_reason;
-            /// Revoke raises the version by one.
+            /// Checks that a revocation raises the version by one.
             revoke_raises_the_version;
-            /// The first caller wins; a second is answered the first one's time, actor and reason.
+            /// Checks that the first revocation wins: a second call returns the time, actor and
+            /// reason of the first.
             the_first_revocation_stays;
-            /// A second revoke does not raise the version.
+            /// Checks that a second revocation does not raise the version.
             a_second_revoke_leaves_the_version;
-            /// Revoke of no row is `None`, and makes none.
+            /// Checks that a revocation of an absent record returns `None` and creates no record.
             revoke_answers_none_for_the_absent;
-            /// Tokens that ended otherwise are revoked too.
+            /// Checks that tokens that ended in another way are revoked too.
             revoke_takes_dead_tokens;
         }
         group {
-            /// All tokens of an owner are revoked, and no others.
+            /// Checks that all tokens of an owner are revoked, and no others.
             a_group_is_an_owner;
-            /// All tokens of a family are revoked, and no others.
+            /// Checks that all tokens of a chain of rotations are revoked, and no others.
             a_group_is_a_family;
-            /// All tokens created strictly before a time are revoked, and no others.
+            /// Checks that all tokens created strictly before a time are revoked, and no others.
             a_group_is_what_was_created_before;
-            /// All tokens of a key number are revoked, and no others.
+            /// Checks that all tokens of a key number are revoked, and no others.
             a_group_is_a_key_number;
-            /// Revoking a group leaves other projects alone.
+            /// Checks that the revocation of a group leaves other projects unchanged.
             a_group_stays_in_its_project;
-            /// For an owner or a family one call revokes all, also if there are more rows than one step takes.
+            /// Checks that one call revokes all tokens of an owner or family, even if there are
+            /// more than one step takes.
             owner_and_family_are_revoked_in_one_call;
-            /// For an owner or a family every token is revoked that can still work: also a disabled, pending or not yet valid
-            /// one, one in its grace period, and one that ended less than a day before.
+            /// Checks that the revocation of an owner or family reaches every token that can still
+            /// work: live ones, those in their grace period, and those that ended within a day.
             owner_and_family_take_all_that_can_still_work;
-            /// The count of a group is that of the rows that the call revoked.
+            /// Checks that the count of a group is the number of records that the call revoked.
             a_group_counts_its_rows;
-            /// A batch revokes at most `most` rows and at least one, until none is left.
+            /// Checks that a batch revokes at most `most` records, and at least one if any is left.
             revoke_batch_revokes_no_more_than_asked;
-            /// The count of a batch is that of the rows it revoked.
+            /// Checks that the count of a batch is the number of records that it revoked.
             revoke_batch_counts_its_rows;
-            /// A batch is done just when it leaves none: also when it was full.
+            /// Checks that a batch is done exactly if no record is left, also if it was full.
             revoke_batch_is_done_when_none_is_left;
-            /// A batch takes tokens that ended otherwise too.
+            /// Checks that a batch also revokes tokens that ended in another way.
             revoke_batch_takes_dead_tokens;
-            /// Each row takes the revocation, and nothing else but the version.
+            /// Checks that each record of a group takes the revocation and a new version, and no
+            /// other change.
             a_group_writes_as_revoke_does;
-            /// Each row's version is raised by one.
+            /// Checks that each record of a group gets a version one higher.
             a_group_raises_the_version;
-            /// Rows that are revoked already keep their revocation and version.
+            /// Checks that revoked records of a group keep their revocation and version.
             a_group_leaves_the_revoked;
         }
         rotate {
-            /// The successor is there, the old token is linked to it and has its grace, and is the answer.
+            /// Checks that a rotation inserts the successor, links the old token to it, sets the
+            /// grace period and returns the old token.
             rotate_links_both;
-            /// Every column of the successor comes back as it was given.
+            /// Checks that every column of the successor is stored as it was given.
             rotate_keeps_every_column_of_the_successor;
-            /// Rotate raises the old token's version by one.
+            /// Checks that a rotation raises the version of the old token by one.
             rotate_raises_the_version;
-            /// Another version than the expected one is a conflict.
+            /// Checks that a rotation of another version is a conflict.
             rotate_needs_the_expected_version;
-            /// A revoked token is a conflict.
+            /// Checks that a rotation of a revoked token is a conflict.
             rotate_refuses_a_revoked_token;
-            /// Whether a token works is not the store's to judge: expired, disabled and pending ones rotate.
+            /// Checks that tokens that do not work, such as expired or disabled ones, rotate: a
+            /// store does not judge.
             rotate_takes_tokens_that_do_not_work;
-            /// A successor whose key exists is a conflict, and what is there stays.
+            /// Checks that a rotation is a conflict if the successor's key exists, and leaves that
+            /// record unchanged.
             rotate_refuses_a_successor_that_is_there;
-            /// A successor in another project is a conflict, and is not inserted.
+            /// Checks that a successor in another project is a conflict and is not inserted.
             rotate_stays_in_its_project;
-            /// Rotate of no row is `None`, and inserts no successor.
+            /// Checks that a rotation of an absent record returns `None` and inserts no successor.
             rotate_answers_none_for_the_absent;
-            /// A token is not rotated while its predecessor is in grace: until the end of it, also if that one is disabled.
+            /// Checks that a token rotates only after the grace period of its predecessor, even if
+            /// that is disabled.
             rotate_waits_for_the_grace_of_its_predecessor;
-            /// The issuing token must be there, of the version that was judged, and not revoked; it may be the old token itself.
+            /// Checks that a rotation needs the issuer of its condition: existing, of the judged
+            /// version and not revoked. It may be the old token itself.
             rotate_needs_its_issuer;
-            /// A rotation that is refused, for whichever reason, changes no row and leaves none.
+            /// Checks that a refused rotation changes no record and inserts none.
             a_refused_rotation_changes_nothing;
         }
         retry {
-            /// A token that has a successor is a conflict for another request, and for none.
+            /// Checks that a token with a successor does not rotate for another request, or without
+            /// a request id.
             rotate_refuses_a_second_successor;
-            /// Two rotations without a request id are not one and its retry.
+            /// Checks that a rotation without a request id is not taken for a repeat of another one
+            /// without.
             two_rotations_without_a_request_are_no_retry;
-            /// While the successor waits to be confirmed, the same request puts a new one in its place.
+            /// Checks that a repeat replaces the earlier successor while that waits to be
+            /// confirmed.
             a_retry_takes_the_place_of_the_first;
-            /// The successor that lost its place is revoked as superseded, at the time and by the actor of the new one.
+            /// Checks that a repeat revokes the earlier successor as superseded, with the time and
+            /// actor of the new one.
             a_retry_revokes_the_first_successor;
-            /// A retry behind the confirmation is a conflict.
+            /// Checks that a repeat after the successor was confirmed is a conflict.
             a_confirmed_successor_ends_retries;
-            /// A retry behind the revocation of the successor is a conflict.
+            /// Checks that a repeat after the successor was revoked is a conflict.
             a_revoked_successor_ends_retries;
-            /// A retry after the successor was changed by others is a conflict: it would undo the change.
+            /// Checks that a repeat after the successor was changed is a conflict, because it would
+            /// undo the change.
             a_changed_successor_ends_retries;
-            /// A retry more than 12 hours after the successor ended is a conflict: a group may have been revoked without it.
+            /// Checks that a repeat more than 12 hours after the successor ended is a conflict,
+            /// because its group may have been revoked without it.
             a_successor_that_ended_long_ago_ends_retries;
-            /// A retry after the grace of the old token is done: with a grace of zero it always comes after it.
+            /// Checks that a repeat succeeds after the grace period of the old token, which may be
+            /// zero.
             a_retry_is_done_after_the_grace;
-            /// A retry after the old token has expired is a conflict.
+            /// Checks that a repeat after the old token has expired is a conflict.
             an_expired_token_ends_retries;
-            /// A retry after the old token was disabled is a conflict.
+            /// Checks that a repeat after the old token was disabled is a conflict.
             a_disabled_token_ends_retries;
         }
         touch {
-            /// A later touch moves the last use.
+            /// Checks that a later touch moves the last use.
             touch_moves_forwards;
-            /// An earlier touch does not.
+            /// Checks that an earlier touch does not move the last use.
             touch_never_moves_backwards;
-            /// Of several touches of one token in a batch the latest stays, in whatever order they come.
+            /// Checks that the latest of several touches of one token in a batch counts, in any
+            /// order.
             touch_takes_the_latest_of_a_batch;
-            /// Where a use came from is written with it, as far as it is told, and moves with it only.
+            /// Checks that the address and client of a use are recorded with its time, and change
+            /// only with it.
             touch_writes_where_a_use_came_from;
-            /// Tokens that are not there are no error, are not made, and keep no others from being touched.
+            /// Checks that unknown keys are ignored: they are no error, create no record, and the
+            /// others are touched.
             touch_ignores_unknown_tokens;
-            /// A touch changes no column but the last use.
+            /// Checks that a touch changes only the columns of the last use.
             touch_changes_no_other_column;
-            /// A touch does not raise the version.
+            /// Checks that a touch does not raise the version.
             touch_leaves_the_version;
-            /// The answer is the number of rows whose last use moved.
+            /// Checks that a touch returns the number of records whose last use moved.
             touch_counts_the_rows_it_moved;
-            /// Dead tokens are touched as live ones are.
+            /// Checks that ended tokens are touched like live ones.
             touch_takes_dead_tokens;
-            /// A touch of a revoked token leaves it revoked.
+            /// Checks that a touch of a revoked token leaves it revoked.
             touch_leaves_a_revoked_token_revoked;
         }
         races {
-            /// Of several inserts of one key at once one is done, and the row is its own.
+            /// Checks that if inserts of one key race, one succeeds, and the stored record is its
+            /// own.
             one_insert_of_a_key_wins;
-            /// Inserts at once do not pass the owner's limit.
+            /// Checks that racing inserts do not exceed the owner's limit.
             inserts_at_once_keep_the_limit;
-            /// Of several updates of one version at once one is done.
+            /// Checks that if updates of one version race, one succeeds.
             one_update_of_a_version_wins;
-            /// Of several revokes at once one counts, and all callers are answered that one.
+            /// Checks that if revocations of one token race, one counts, and every call returns
+            /// that one.
             one_revoke_at_once_wins;
-            /// Of several rotations at once one is done, and only its successor is there.
+            /// Checks that if rotations of one token race, one succeeds, and only its successor
+            /// exists.
             one_rotation_at_once_wins;
-            /// A revoke and a rotation at once: either both are done, or the rotation is refused and left no successor.
+            /// Checks that if a revocation and a rotation race, both succeed, or the rotation is
+            /// refused and leaves no successor.
             revoke_and_rotate_come_one_by_one;
-            /// A rotation at once with revoking its owner or family leaves nothing alive.
+            /// Checks that a rotation that races the revocation of its owner or family leaves no
+            /// live token.
             no_rotation_slips_past_a_group;
-            /// Once the revocation of an issuer is acknowledged, no insert on its condition takes effect.
+            /// Checks that no insert takes effect after the revocation of its issuer is
+            /// acknowledged.
             no_insert_slips_past_the_revocation_of_its_issuer;
-            /// Once the revocation of an issuer is acknowledged, no rotation on its condition takes effect.
+            /// Checks that no rotation takes effect after the revocation of its issuer is
+            /// acknowledged.
             no_rotation_slips_past_the_revocation_of_its_issuer;
-            /// A touch and a revoke at once are both kept.
+            /// Checks that a touch and a revocation that race both take effect.
             touch_and_revoke_at_once_both_hold;
-            /// A touch and a rename at once are both kept.
+            /// Checks that a touch and a renaming that race both take effect.
             touch_and_rename_at_once_both_hold;
-            /// Of several touches at once the latest stays.
+            /// Checks that the latest of several racing touches counts.
             the_latest_touch_at_once_stays;
         }
         dropped {
-            /// A rotation whose future is dropped half-way happened whole or not at all.
+            /// Checks that a rotation whose future is dropped midway takes effect as a whole or not
+            /// at all.
             a_dropped_rotation_is_whole_or_nothing;
-            /// Revoking an owner, dropped half-way, can be repeated and then reaches all.
+            /// Checks that revoking an owner can be repeated after its future is dropped midway,
+            /// and then reaches all.
             a_dropped_revoke_owner_can_be_repeated;
         }
     }

@@ -1,4 +1,4 @@
-//! The laws of touch_many.
+//! The cases of touch_many.
 
 use super::list::all_of;
 use super::sample::{
@@ -11,6 +11,7 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
+/// Returns a use of a token at `at(millis)`.
 fn touch(key: TokenKey, millis: i64) -> LastUse {
     LastUse { key, used_at: at(millis), from: None }
 }
@@ -58,7 +59,7 @@ pub(super) async fn touch_writes_where_a_use_came_from<S: TokenStore>(store: &S)
     };
     let sample = record(project)?;
     put(store, &sample).await?;
-    // Whole, in parts, and not at all; an earlier use moves nothing of it.
+    // Uses with both parts, with one and with none. An earlier use changes neither part.
     let uses = [
         (1, Some(from("2001:db8::1", "git/2.47 (名)")), 1),
         (2, Some(from("10.0.0.1", "")), 2),
@@ -91,7 +92,7 @@ pub(super) async fn touch_ignores_unknown_tokens<S: TokenStore>(store: &S) -> Ve
         ensure_eq!(last, Some(at(1)), "the last use of a known token, touched beside unknown ones");
     }
     for key in &unknown {
-        ensure_absent(store, key, "after a touch of no row").await?;
+        ensure_absent(store, key, "after a touch of an absent record").await?;
     }
     Ok(())
 }
@@ -101,7 +102,7 @@ pub(super) async fn touch_changes_no_other_column<S: TokenStore>(store: &S) -> V
     store.touch_many(&[touch(before.key(), 5)]).await?;
     let found = stored(store, &before.key()).await?;
     let expected = TokenRecord { last_used_at: found.last_used_at, ..TokenRecord::clone(&before) };
-    same_but_version(&found, &expected, "a row after a touch")
+    same_but_version(&found, &expected, "a record after a touch")
 }
 
 pub(super) async fn touch_leaves_the_version<S: TokenStore>(store: &S) -> Verdict {
@@ -122,10 +123,10 @@ pub(super) async fn touch_counts_the_rows_it_moved<S: TokenStore>(store: &S) -> 
     }
     put_all(store, &samples).await?;
     let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
-    // The unused one and the one used before move; the one used just then and the later one do not.
-    ensure_eq!(store.touch_many(&batch).await?, 2, "rows moved");
-    ensure_eq!(store.touch_many(&batch).await?, 0, "rows moved by the same batch again");
-    ensure_eq!(store.touch_many(&[]).await?, 0, "rows moved by no touch");
+    // The unused token and the earlier used one move. The two used at the time or later do not.
+    ensure_eq!(store.touch_many(&batch).await?, 2, "records touched");
+    ensure_eq!(store.touch_many(&batch).await?, 0, "records touched by the same batch again");
+    ensure_eq!(store.touch_many(&[]).await?, 0, "records touched by an empty batch");
     Ok(())
 }
 

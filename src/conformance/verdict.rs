@@ -1,4 +1,4 @@
-//! What the kit found: violations, and the report of a run.
+//! The violations that the cases find, and the report of a run.
 
 use core::error::Error;
 use core::fmt;
@@ -8,13 +8,13 @@ use crate::words::invalid::Invalid;
 use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// A law that a store broke.
+/// A law that a store breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The case, which is named after the law: a function of this module.
+    /// The case that failed: the function of this module with the name of the law.
     pub case: &'static str,
-    /// What the store did.
+    /// What the store did, and what the law requires.
     pub what: String,
 }
 
@@ -24,24 +24,25 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Which cases a store passed, and which it did not.
+/// The result of a run: the cases that passed and the violations.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[must_use = "a report holds violations; `assert` panics with them"]
 #[non_exhaustive]
 pub struct Report {
-    /// The names of the cases passed.
+    /// The names of the cases that passed.
     pub passed: Vec<&'static str>,
     /// The violations, one for each case that failed.
     pub failed: Vec<Violation>,
 }
 
 impl Report {
-    /// Panics, naming every violation, unless all cases passed.
+    /// Panics with all violations if any case failed.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.failed.is_empty(), "{self}");
     }
 
+    /// Adds the result of a case.
     pub(super) fn add(&mut self, case: &'static str, result: Result<(), Violation>) {
         match result {
             Ok(()) => self.passed.push(case),
@@ -51,32 +52,34 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// How many passed, and each violation on a line of its own.
+    /// Writes the counts of laws kept and broken, and each violation on its own line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} laws kept, {} broken", self.passed.len(), self.failed.len())?;
         self.failed.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
     }
 }
 
-/// What the store did, not yet under the name of a case.
+/// A violation that does not name its case yet.
 #[derive(Debug)]
 pub(super) struct Broken(String);
 
-/// What a case ends with.
+/// The result of a case.
 pub(super) type Verdict = Result<(), Broken>;
 
 impl Broken {
+    /// Creates a violation with this text.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 
+    /// Returns the violation with the name of its case.
     pub(super) fn of(self, case: &'static str) -> Violation {
         Violation { case, what: self.0 }
     }
 }
 
 impl From<StoreError> for Broken {
-    /// A call that had to succeed failed.
+    /// Converts the error of a call that had to succeed.
     fn from(error: StoreError) -> Self {
         match error.source() {
             Some(source) => Self(format!("a call failed: {error}: {source}")),
@@ -87,17 +90,17 @@ impl From<StoreError> for Broken {
 
 impl From<Invalid> for Broken {
     fn from(error: Invalid) -> Self {
-        Self(format!("the kit's own sample is invalid: {error}"))
+        Self(format!("a sample record of the laws is invalid: {error}"))
     }
 }
 
 impl From<RngError> for Broken {
     fn from(_: RngError) -> Self {
-        Self("the kit has no random ids".to_owned())
+        Self("cannot generate random ids".to_owned())
     }
 }
 
-/// Ends the case with what is wrong, unless the condition holds.
+/// Ends the case with this violation unless the condition is true.
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
@@ -106,7 +109,7 @@ macro_rules! ensure {
     };
 }
 
-/// Ends the case, showing both values, unless they are equal.
+/// Ends the case with a violation that shows both values unless they are equal.
 macro_rules! ensure_eq {
     ($is:expr, $should:expr, $($what:tt)+) => {
         match (&$is, &$should) {
@@ -117,24 +120,24 @@ macro_rules! ensure_eq {
 
 pub(super) use {ensure, ensure_eq};
 
-/// The call was refused, with an error of this kind.
+/// Checks that a call failed with this kind of error.
 pub(super) fn refused<T>(result: Result<T, StoreError>, kind: StoreErrorKind, what: &str) -> Verdict {
     match result {
-        Ok(_) => Err(Broken(format!("{what}: done, not refused as {kind:?}"))),
+        Ok(_) => Err(Broken(format!("{what}: succeeded, but must fail with {kind:?}"))),
         Err(error) if error.kind() == kind => Ok(()),
-        Err(error) => Err(Broken(format!("{what}: refused as {:?}, not {kind:?}", error.kind()))),
+        Err(error) => Err(Broken(format!("{what}: failed with {:?}, but must fail with {kind:?}", error.kind()))),
     }
 }
 
-/// The records are the same in every column; names those that are not.
+/// Checks that two records are equal in every column. The violation names the columns that differ.
 pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdict {
-    // Taken apart without `..`, so that a new column is one here as well.
+    // The pattern has no `..`, so that a new column does not compile until it is compared.
     macro_rules! differing {
         ($($column:ident),+ $(,)?) => {{
             let TokenRecord { digest, $($column),+ } = is;
             let mut differing = Vec::new();
             if !digest.ct_eq(&should.digest) {
-                differing.push("digest is another".to_owned());
+                differing.push("digest differs".to_owned());
             }
             $(if *$column != should.$column {
                 differing.push(format!("{} is {:?}, not {:?}", stringify!($column), $column, should.$column));
@@ -177,7 +180,7 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
     Ok(())
 }
 
-/// As [`same`], but of any version: for cases whose law is not that of the version.
+/// Checks that two records are equal, except in their version: other cases check the version.
 pub(super) fn same_but_version(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdict {
     same(is, &TokenRecord { version: is.version, ..should.clone() }, what)
 }

@@ -1,4 +1,4 @@
-//! A record as columns, for stores of whichever engine.
+//! The columns of a record, for stores on any engine.
 
 use std::borrow::Cow;
 
@@ -8,43 +8,46 @@ use crate::rules::record::TokenRecord;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Column {
-    /// Its name, as the shipped stores call it.
+    /// The name of the column in the stores of this crate.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: ColumnKind,
-    /// Whether there may be no value.
+    /// Whether the column may be null.
     pub optional: bool,
 }
 
-/// What a column holds.
+/// The kind of values that a column holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ColumnKind {
-    /// Text, which may be empty.
+    /// Text, possibly empty.
     Text,
-    /// A signed number of 64 bits. Times are in milliseconds since 1970-01-01T00:00:00Z; yes and no are 1 and 0.
+    /// A signed 64-bit integer. Times are in milliseconds since 1970-01-01T00:00:00Z, booleans are
+    /// 1 and 0.
     Number,
-    /// Bytes.
+    /// A byte string.
     Bytes,
 }
 
-/// The value of a column.
+/// The value of one column.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ColumnValue<'v> {
-    /// There is none.
+    /// No value.
     Null,
-    /// Text.
+    /// A text.
     Text(Cow<'v, str>),
-    /// A number.
+    /// A signed 64-bit integer.
     Number(i64),
-    /// Bytes.
+    /// A byte string.
     Bytes(Cow<'v, [u8]>),
 }
 
 macro_rules! columns {
     ($($name:literal $kind:ident $optional:literal;)+) => {
-        /// The columns of a record, in the order of [`TokenRecord::to_columns`] and [`TokenRecord::from_columns`].
+        /// The columns of a record, in the order of [`TokenRecord::to_columns`] and
+        /// [`TokenRecord::from_columns`].
         ///
-        /// A store that searches or sorts by name keeps [`Name::folded`](crate::Name::folded) beside them, because engines fold differently.
+        /// A store that searches or sorts by name also keeps [`Name::folded`](crate::Name::folded),
+        /// because engines fold names differently.
         pub const COLUMNS: [Column; TokenRecord::COLUMNS] =
             [$(Column { name: $name, kind: ColumnKind::$kind, optional: $optional }),+];
     };

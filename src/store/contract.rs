@@ -1,4 +1,4 @@
-//! The contract between keyfob and whoever keeps its records.
+//! The contract between keyfob and the store that keeps its records.
 
 use core::future::Future;
 use core::time::Duration;
@@ -19,34 +19,55 @@ use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// Where tokens are kept. A host implements it for its own database, or takes a ready one.
+/// A store of token records. Implement it for your database, or use one of the stores in
+/// [`store`](crate::store).
 ///
-/// Write the methods as plain `async fn`. What holds for all of them:
+/// Write each method as a plain `async fn`. [`MemoryStore`](crate::MemoryStore) is a short
+/// implementation to start from. Every sentence in the docs of a method is a law. The functions of
+/// the `conformance` feature test a store against these laws, one function for each law.
 ///
-/// - **A store never judges.** It returns dead rows as they are, compares what it is told to compare, and writes what
-///   it is given. Every time comes from the caller, never from the database.
-/// - **Each call is one atomic operation**: it happens whole or not at all, also when its future is dropped half-way, and it
-///   is durable once it is acknowledged. The exceptions say so: [`revoke_owner`](Self::revoke_owner),
-///   [`revoke_family`](Self::revoke_family) and [`touch_many`](Self::touch_many).
-/// - **Every call is routable** by the project in its key or query.
-/// - Every change raises the row's version by one, except last uses and notices, and the new record is returned.
-/// - A row that is not there is `None`, never an error; a failure is an error, never `None`.
+/// All methods share these laws:
 ///
-/// The sentences of each method are laws. The functions of the `conformance` feature hold a store to them, each case
-/// named after its law.
+/// - **A store does not judge.** It returns ended records like [live](crate::Status::is_live) ones.
+///   It compares only the values that a method names, and writes the values it receives. Every time
+///   comes from the caller: a store never reads its own clock.
+/// - **Each call is one atomic operation.** It takes effect as a whole or not at all, also if its
+///   future is dropped midway. Once the call returns success, its effect is durable. The exceptions
+///   are [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
+///   [`revoke_issued_by`](Self::revoke_issued_by) and [`touch_many`](Self::touch_many), which may
+///   take effect in parts.
+/// - **Each key and each query names its project**, so that a store can shard by project.
+/// - **Each change raises the version of its record by one**, except last uses and notices. A
+///   method that changes one record returns the record with the change.
+/// - **An absent record is `None`, not an error.** A failure is an error, never `None`.
+///
+/// The docs of a method name the function that decides its outcome, such as
+/// [`TokenRecord::may_rotate`]. A store that reads whole records calls it. A store whose engine
+/// decides, in SQL or Lua, restates it, and `conformance::rules` compares the two.
+///
+/// Every method returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) or another
+/// [kind](crate::store::StoreErrorKind) of error if its engine fails. The methods below list only
+/// the errors that follow from a law.
 pub trait TokenStore: Send + Sync {
-    /// Inserts a new record. It is never an upsert.
+    /// Inserts a new record. It never overwrites an existing one.
     ///
-    /// All conditions are decided in the same operation: two concurrent inserts cannot both take an owner's last place, and
-    /// once a revocation of the issuer is acknowledged, no insert on its condition takes effect any more. A store with several
-    /// connections holds the issuer's row until the commit; a plain `INSERT … WHERE EXISTS` races with the revocation.
+    /// The store decides all conditions in the same operation as the insert. If two inserts race
+    /// for the last place under a limit, one succeeds. After a revocation of the issuer is
+    /// acknowledged, no insert that names this issuer in its condition takes effect. A store with
+    /// several connections must therefore lock the issuer's row until the commit: a plain
+    /// `INSERT … WHERE EXISTS` races with the revocation.
     ///
     /// # Errors
-    /// Returns [`Conflict`](crate::store::StoreErrorKind::Conflict) if the key exists, dead or alive, whatever the conditions. Else
-    /// returns [`Limit`](crate::store::StoreErrorKind::Limit) if there are as many live tokens as the limit allows, those in their
-    /// grace period counted: [of the same issuer](LiveLimit::has_room_for) for a token that is bound to one, else of the owner
-    /// and bound to none. Else returns [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the
-    /// issuer condition does not [hold](IssuerCondition::holds).
+    /// Returns the first of these that applies:
+    ///
+    /// - [`Conflict`](crate::store::StoreErrorKind::Conflict) if a record with this key exists,
+    ///   live or ended.
+    /// - [`Limit`](crate::store::StoreErrorKind::Limit) if the limit has no
+    ///   [room](LiveLimit::has_room_for) for the record. A bound token counts with the live tokens
+    ///   that are bound to the same issuer. Any other token counts with its owner's live tokens
+    ///   that are bound to no issuer. A token in its grace period is live.
+    /// - [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition
+    ///   does not [hold](IssuerCondition::holds).
     fn insert(
         &self,
         record: TokenRecord,
@@ -54,24 +75,35 @@ pub trait TokenStore: Send + Sync {
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
 
-    /// Finds a record by its key, dead or alive, as it is now: whatever anybody was told to be done before this call is in it.
+    /// Returns the record with this key, live or ended, or `None` if there is no such record.
+    ///
+    /// The record includes every change that was acknowledged before the call, by any process.
     fn find(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Finds a record as [`find`](Self::find) does, for a verification, which may get a slightly old answer: from a cache or a
-    /// replica. The answer says how old it is at most.
+    /// Returns the record with this key for a verification, possibly from a cache or a replica. The
+    /// result states how old it is at most.
     ///
-    /// What this very store has acknowledged before the call is in it all the same, except last uses. The default is for stores
-    /// that have neither cache nor replica: it calls `find`, and the answer is [as of now](ReadResult::now).
+    /// The read is read-your-writes: it includes every change that this store acknowledged to this
+    /// process before the call. Two kinds of change may be missing: last uses, and the revocations
+    /// of [`revoke_issued_by`](Self::revoke_issued_by).
+    ///
+    /// The default calls [`find`](Self::find), and the age is [zero](ReadResult::now). It suits
+    /// stores without a cache and without replicas.
     fn find_recent(&self, key: &TokenKey) -> impl Future<Output = Result<ReadResult, StoreError>> + Send {
         async { Ok(ReadResult::now(self.find(key).await?)) }
     }
 
-    /// Finds a record and those of the tokens that it is [bound to](TokenRecord::bound_to), for a verification, each as
-    /// [`find_recent`](Self::find_recent) does: until one is bound to none, is not there, or is the
-    /// [fourth](Chain::MOST). The age is that of the oldest answer.
+    /// Returns the record with this key and the records of the tokens that it is [bound
+    /// to](TokenRecord::bound_to), for a verification.
     ///
-    /// The default asks for one after the other. A store that can answer them all at once saves the round trips of bound tokens;
-    /// for a token that is bound to none it must cost no more than `find_recent`.
+    /// The chain ends at the first token that is bound to no issuer, at an issuer that does not
+    /// exist, or at the [fourth](Chain::MOST) issuer. Each record may be as old as one that
+    /// [`find_recent`](Self::find_recent) returns. The age of the result is the age of the oldest
+    /// record in it.
+    ///
+    /// The default reads one record after the other. A store that reads the whole chain in one
+    /// round trip makes bound tokens faster to verify. For a token that is bound to no issuer, this
+    /// call must cost no more than `find_recent`.
     fn find_recent_chain(&self, key: &TokenKey) -> impl Future<Output = Result<ChainResult, StoreError>> + Send {
         async {
             let ReadResult { record, mut age } = self.find_recent(key).await?;
@@ -79,7 +111,8 @@ pub trait TokenStore: Send + Sync {
             while let Some(issuer) = chain.next_issuer() {
                 let asked_at = Instant::now();
                 let read = self.find_recent(&issuer).await?;
-                // What was old before grew older meanwhile; what was asked of the store is from within the call.
+                // A record that was already old has aged since. A record of age zero was read
+                // during this call.
                 if !age.is_zero() {
                     age += asked_at.elapsed();
                 }
@@ -91,14 +124,15 @@ pub trait TokenStore: Send + Sync {
         }
     }
 
-    /// Finds a record as [`find`](Self::find) does, and answers only once what it shows is durable.
+    /// Returns the record as [`find`](Self::find) does, but only after everything in it is durable.
     ///
-    /// A change that is wanted may be there already, made by a call that was answered
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) because it might be lost. Whoever repeats it is told that it is done
-    /// after this call. The default is for stores that show only what is durable: it calls `find`.
+    /// A call that failed may still have made its change, and a fail-over may then lose it. If the
+    /// caller repeats the call, keyfob calls this method before it reports the change as done. The
+    /// default calls `find`. It suits stores that return only durable records.
     ///
     /// # Errors
-    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if what it would show may be lost.
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if any of the record may
+    /// still be lost.
     fn find_durable(
         &self,
         key: &TokenKey,
@@ -106,21 +140,30 @@ pub trait TokenStore: Send + Sync {
         self.find(key)
     }
 
-    /// Lists one page of a project's records: those that [match](ListQuery::matches), in order, behind the cursor.
+    /// Returns one page of a project's records: those that [match](ListQuery::matches) the query,
+    /// in its order, starting after its cursor.
     ///
-    /// Pages are cut by value, not by count: rows that come or go between two pages make no other row appear twice or not at
-    /// all. `next` is there just where more rows follow. A cursor of another order is an
-    /// [`Other`](crate::store::StoreErrorKind::Other) error.
+    /// A cursor is a position in the order, not a number of records. Records that appear or
+    /// disappear between two pages neither repeat nor hide another record. [`Page::next`] is `Some`
+    /// exactly if more records follow.
+    ///
+    /// # Errors
+    /// Returns [`Other`](crate::store::StoreErrorKind::Other) if the cursor was created under
+    /// another order.
     fn list(&self, query: &ListQuery) -> impl Future<Output = Result<Page<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Counts a project's records that [match](CountQuery::matches).
+    /// Returns how many records of a project [match](CountQuery::matches) the query.
     fn count(&self, query: &CountQuery) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Makes one typed change, as [`TokenRecord::apply`] does.
+    /// Makes one change, as [`TokenRecord::apply`] does. Returns the changed record, or `None` if
+    /// there is no such record.
     ///
-    /// [`Conflict`](crate::store::StoreErrorKind::Conflict) where the version is not the expected one. `None` where there is no
-    /// such row. A revoked row takes changes like any other and stays revoked. The last use stays as it is, also where it was
-    /// written after the caller read the row.
+    /// A revoked token takes changes like any other, and stays revoked. The change does not touch
+    /// the last use, even if a use was recorded after the caller read the record.
+    ///
+    /// # Errors
+    /// Returns [`Conflict`](crate::store::StoreErrorKind::Conflict) if the version of the record is
+    /// not `expected_version`.
     fn update(
         &self,
         key: &TokenKey,
@@ -128,8 +171,11 @@ pub trait TokenStore: Send + Sync {
         change: Change,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Revokes one token, as [`TokenRecord::revoke`] does: the first caller wins, and a second changes nothing, not even
-    /// the version, and gets the record with the first one's time, actor and reason. `None` where there is no such row.
+    /// Revokes one token, as [`TokenRecord::revoke`] does. Returns the record, or `None` if there
+    /// is no such record.
+    ///
+    /// Revocation is idempotent, and the first call wins. A later call changes nothing, not even
+    /// the version, and returns the record with the time, actor and reason of the first.
     fn revoke(
         &self,
         key: &TokenKey,
@@ -138,14 +184,19 @@ pub trait TokenStore: Send + Sync {
 
     /// Revokes the tokens of one owner in one project, and returns how many this call revoked.
     ///
-    /// Once it is acknowledged, no token of the owner that existed before the call works, and none of their successors,
-    /// however many rows there are: it reaches every token that [can still work](TokenRecord::can_still_work) at
-    /// `revocation.at`. Rows that ended earlier may stay as they are.
+    /// After the call is acknowledged, no token that the owner had before the call works any more,
+    /// nor does any of their successors, however many there are. The store therefore revokes every
+    /// token that [can still work](TokenRecord::can_still_work) at `revocation.at`. Tokens that
+    /// ended earlier may stay as they are.
     ///
-    /// It may work in steps of at most 1,000 rows, each a transaction of its own that excludes rotations and inserts with an
-    /// issuer condition. It keeps no cursor: it chooses anew until a step finds no such token, and only then acknowledges.
-    /// Each step ends within the store's deadline; a step that fails leaves what was done before, and the caller repeats the
-    /// call.
+    /// The store may work in steps of at most 1,000 records. Each step is one transaction that
+    /// excludes rotations in the project and inserts with an issuer condition. The store keeps no
+    /// cursor between steps. It selects again until a step finds no token that can still work, and
+    /// acknowledges only then.
+    ///
+    /// # Errors
+    /// Returns the error of the first step that fails. The earlier steps keep their effect, and the
+    /// caller repeats the call. Each step has the time limit of one call.
     fn revoke_owner(
         &self,
         project: &ProjectId,
@@ -153,8 +204,9 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes the tokens of one chain of rotations, by the id of its first, as [`revoke_owner`](Self::revoke_owner) revokes
-    /// those of an owner.
+    /// Revokes the tokens of one chain of rotations in one project, and returns how many this call
+    /// revoked. `family` is the id of the first token of the chain. The laws of
+    /// [`revoke_owner`](Self::revoke_owner) apply.
     fn revoke_family(
         &self,
         project: &ProjectId,
@@ -162,15 +214,20 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes the tokens that are [bound](crate::record::Issuer::bound) to one, as [`revoke_owner`](Self::revoke_owner) revokes those
-    /// of an owner: their successors too, but not what is bound to them in turn.
+    /// Revokes the tokens that are [bound](crate::record::Issuer::bound) to one issuer, with their
+    /// successors, and returns how many this call revoked. It does not revoke tokens that are bound
+    /// to these in turn.
     ///
-    /// It is called after the issuer has ended, so that no verification passes these tokens any more, and writes that down. So
-    /// no cache and no standby needs to be told of it, and none is: the end of a token with thousands below it must not empty
-    /// the caches of its project. It need not exclude anything either; a token that is issued meanwhile may be left.
+    /// The laws of [`revoke_owner`](Self::revoke_owner) apply, with two exceptions. keyfob calls
+    /// this method after the issuer has ended: verification already rejects the tokens, and the
+    /// call only records their end. The store therefore notifies no cache and no standby, because
+    /// the end of an issuer with thousands of bound tokens must not empty the caches of its
+    /// project. The store need not exclude concurrent inserts and rotations either, so a token that
+    /// is issued during the call may be left out.
     ///
-    /// If the issuer ended by time and a clock is set back to before that, a cache may return these tokens as they were
-    /// before, for as long as its bound. A revoked issuer has no such exception.
+    /// If the issuer ended by time and a clock is set back to before that end, a cache may return
+    /// the earlier records of these tokens until its bound. This cannot happen if the issuer was
+    /// revoked.
     fn revoke_issued_by(
         &self,
         project: &ProjectId,
@@ -178,8 +235,12 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes tokens of one project that are of a kind and not revoked, dead ones too: at most `most` rows, and at least one
-    /// if any is left. The caller repeats it until the batch is done.
+    /// Revokes one batch of a project's tokens: those that the batch
+    /// [contains](RevokeBatch::contains) and that are not revoked yet, including tokens that ended
+    /// in another way.
+    ///
+    /// One call revokes at most `most` tokens, and at least one if any is left. The caller repeats
+    /// the call until [`BatchResult::done`] is true.
     fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -188,18 +249,27 @@ pub trait TokenStore: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
 
-    /// Rotates one token: inserts its successor, and links the old one to it and sets its grace, as
-    /// [`TokenRecord::rotate_to`] does. Returns the old one, `None` if there is no such row. The successor comes with its own
-    /// links, `family` and `rotated_from`, and is stored as it is. No owner's limit is asked.
+    /// Rotates one token. Returns the record of the old token, or `None` if there is no such
+    /// record.
     ///
-    /// An earlier successor that the new one [repeats](TokenRecord::is_repeated_by) is revoked as superseded, at the time and
-    /// by the actor that made the new one: a retry after a lost answer.
+    /// The store inserts `successor` unchanged: its `family` and `rotated_from` are set already. It
+    /// then links the old token to the successor and sets its grace period, as
+    /// [`TokenRecord::rotate_to`] does. It checks no limit of live tokens.
+    ///
+    /// A caller that did not receive the result may repeat a rotation. If the new successor
+    /// [repeats](TokenRecord::is_repeated_by) the request of an earlier one, the store revokes the
+    /// earlier one [as superseded](Revocation::superseded_by), with the time and actor that created
+    /// the new one.
     ///
     /// # Errors
-    /// Returns [`Conflict`](crate::store::StoreErrorKind::Conflict) if the successor's key exists, or if the token
-    /// [may not be rotated](TokenRecord::may_rotate) so; both are decided on the rows as they are in the same operation. Else
-    /// returns [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition does not hold, as of
-    /// [`insert`](Self::insert).
+    /// Returns the first of these that applies. The store decides in the same operation, on the
+    /// current records.
+    ///
+    /// - [`Conflict`](crate::store::StoreErrorKind::Conflict) if [`TokenRecord::may_rotate`]
+    ///   refuses the rotation, or if a record with the successor's key exists.
+    /// - [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition
+    ///   does not [hold](IssuerCondition::holds). [`insert`](Self::insert) says how a revocation of
+    ///   the issuer must exclude the rotation.
     fn rotate(
         &self,
         key: &TokenKey,
@@ -209,58 +279,64 @@ pub trait TokenStore: Send + Sync {
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Writes last uses in a batch, as [`TokenRecord::touch`] does: only forwards, rows that are
-    /// not there ignored, no column changed but the last use's own, not even the version. Of several for one
-    /// token the latest counts, and where it came from. Returns how many rows moved. Atomic for each row, not for the batch: if
-    /// it fails, some rows may have moved, and the caller repeats it for each project alone.
+    /// Records last uses in a batch, as [`TokenRecord::touch`] does, and returns how many records
+    /// changed.
+    ///
+    /// It never moves a time backwards, ignores unknown keys, and changes only the columns of the
+    /// last use: not even the version. If a batch has several uses of one token, the latest counts,
+    /// with the address and client it came from.
+    ///
+    /// Each record is atomic, the batch is not. If the call fails, some records may have changed,
+    /// and the caller repeats it for each project separately.
     fn touch_many(&self, touches: &[LastUse]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// A record that was so a moment ago, or its absence.
+/// A record as it was a moment ago, or its absence.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReadResult {
-    /// The record; `None` where there was none.
+    /// The record, or `None` if there was no such record.
     pub record: Option<Arc<TokenRecord>>,
-    /// How long ago that was at most, by a monotonic clock.
+    /// The longest time that may have passed since then, on a monotonic clock.
     pub age: Duration,
 }
 
 impl ReadResult {
-    /// What was so at some time during the call.
+    /// Returns the result for a record that was read during the call: its age is zero.
     pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
         Self { record, age: Duration::ZERO }
     }
 }
 
-/// A record that was so a moment ago, and those of the tokens that it is bound to.
+/// A record as it was a moment ago, and the records of the tokens that it is bound to.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChainResult {
-    /// The records.
+    /// The record and those of its issuers, nearest first.
     pub chain: Chain,
-    /// How long ago that was at most, of each, by a monotonic clock.
+    /// The age of the oldest of these records: the longest time that may have passed since it was
+    /// read, on a monotonic clock.
     pub age: Duration,
 }
 
 impl ChainResult {
-    /// What was so at some time during the call.
+    /// Returns the result for a chain that was read during the call: its age is zero.
     pub fn now(chain: impl Into<Chain>) -> Self {
         Self { chain: chain.into(), age: Duration::ZERO }
     }
 }
 
-/// One last use to be written.
+/// One use of a token, to be recorded as its last use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastUse {
-    /// Of this token.
+    /// The token that was used.
     pub key: TokenKey,
-    /// At this time.
+    /// The time of the use.
     pub used_at: Timestamp,
-    /// From there, if that is to be recorded.
+    /// The address and client of the use, if the service records them.
     pub from: Option<UsedFrom>,
 }
 
 impl LastUse {
-    /// Returns the latest of each token, by project.
+    /// Returns the latest use of each token, grouped by project.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn latest(touches: &[Self]) -> BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> {
         let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! A place in a sorted list, and its text.
+//! A position in a sorted list, and its text form.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -14,39 +14,40 @@ use crate::words::ids::TokenId;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::timestamp::Timestamp;
 
-/// A place in a sorted list: the last row's sort value and id, so that it stays a place when that row goes.
+/// A position in a sorted list: the sort value and id of the last record before it. The position
+/// stays valid after this record is gone.
 ///
-/// As text it is opaque and fits a URL.
+/// Its text form is opaque and safe in a URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cursor {
-    /// The sort value of the last row.
+    /// The sort value of the last record.
     pub key: SortKey,
-    /// Its id.
+    /// The id of the last record.
     pub id: TokenId,
 }
 
-/// What a row is sorted by.
+/// The value by which a record is sorted.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SortKey {
-    /// When it was created.
+    /// The time of creation.
     Created(Timestamp),
-    /// Its folded name.
+    /// The folded name.
     Name(FoldedName),
-    /// When it expires; never is the end of time plus one.
+    /// The expiry. A token that never expires sorts after every time.
     Expires(Expiry),
 }
 
-/// An expiry as it sorts: never is last.
+/// An expiry as a sort value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Expiry {
-    /// At this time.
+    /// The token expires at this time.
     At(Timestamp),
-    /// Never.
+    /// The token never expires. This sorts after every time.
     Never,
 }
 
 impl SortKey {
-    /// That of a record under an order.
+    /// Returns the sort value of a record under an order.
     pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
         match order {
             ListOrder::Created => Self::Created(record.created_at),
@@ -55,7 +56,7 @@ impl SortKey {
         }
     }
 
-    /// The order that it belongs to.
+    /// Returns the order that the value belongs to.
     pub fn order(&self) -> ListOrder {
         match self {
             Self::Created(_) => ListOrder::Created,
@@ -66,12 +67,12 @@ impl SortKey {
 }
 
 impl Cursor {
-    /// The place of a record under an order.
+    /// Returns the position of a record under an order.
     pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
         Self { key: SortKey::of(record, order), id: record.id }
     }
 
-    /// How two places under one order stand to each other, ascending.
+    /// Compares two positions under the same order, ascending.
     pub fn compare(&self, other: &Self) -> Ordering {
         self.key.cmp(&other.key).then(self.id.cmp(&other.id))
     }
@@ -92,8 +93,10 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = Invalid;
 
+    /// Parses the text form of a cursor.
+    ///
     /// # Errors
-    /// [`Invalid`] for what no cursor's Display wrote, or more than 8 KiB.
+    /// Returns [`Invalid`] if the text is not the text form of a cursor, or is longer than 8 KiB.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::parse(text).ok_or(Invalid::new(InvalidField::Cursor, InvalidKind::Shape))
     }
@@ -131,7 +134,7 @@ mod tests {
         for key in [
             SortKey::Created(Timestamp::MIN),
             SortKey::Name(FoldedName::new("ein Änd\"erung & 名").unwrap()),
-            // Of a row that is older than today's rule for names.
+            // A name that the current rule for names refuses, from an older record.
             SortKey::Name(FoldedName::read("\u{1f469}\u{200d}\u{1f4bb}").unwrap()),
             SortKey::Expires(Expiry::At(Timestamp::MAX)),
             SortKey::Expires(Expiry::Never),
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor() {
+    fn invalid_cursors_are_refused() {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
         for text in [
             String::new(),
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn never_sorts_behind_the_end_of_time() {
+    fn never_sorts_after_every_time() {
         assert!(SortKey::Expires(Expiry::Never) > SortKey::Expires(Expiry::At(Timestamp::MAX)));
     }
 }

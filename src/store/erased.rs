@@ -1,5 +1,5 @@
-//! A reference, an `Arc` and a `Box` of a store are stores; so is one of an erased type. The calls of each trait are listed once, at
-//! the end.
+//! Stores behind references, `Arc` and `Box`, and stores of an erased type. The methods of each
+//! trait are listed once, at the end of this file.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -19,27 +19,28 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The future of an erased call.
+/// The future of a call through an erased type.
 type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
 
-/// A store that can be maintained, as one object.
+/// A store with maintenance, as a trait object.
 pub(crate) trait MaintainedObject: StoreObject + MaintenanceObject {}
 
 impl<S: TokenStore + StoreMaintenance> MaintainedObject for S {}
 
-/// A store that can be maintained and imports, as one object.
+/// A store with maintenance and imports, as a trait object.
 pub(crate) trait ImportingObject: MaintainedObject + ImportObject {}
 
 impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
 
-/// A store of a type that is chosen at run time, with every trait of a store. Each call costs one box.
+/// A store whose type is chosen at run time. It implements every trait of a store. Each call costs
+/// one heap allocation.
 ///
 /// ```
 /// use keyfob::{MemoryStore, Tokens, store::DynStore};
 /// # use keyfob::{Keyring, Pepper, Prefix};
 ///
 /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
-/// // Or the store of another engine, as the configuration says.
+/// // Create the store of the engine that the configuration names.
 /// let store = DynStore::new(MemoryStore::new());
 /// let tokens: Tokens<DynStore> = Tokens::new(keyring, store);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,22 +52,23 @@ pub struct DynStore {
 }
 
 impl DynStore {
-    /// Erases the type of a store. To keep the store too, erase an `Arc` of it.
+    /// Creates a store with an erased type from one that does not support imports. To keep access
+    /// to the store, pass an `Arc` of it.
     ///
-    /// The calls of [`ImportStore`] fail with [`Other`](crate::store::StoreErrorKind::Other), because not every store takes
-    /// imports: see [`with_imports`](Self::with_imports).
+    /// The methods of [`ImportStore`] return [`Other`](crate::store::StoreErrorKind::Other). For a
+    /// store that supports imports, call [`with_imports`](Self::with_imports).
     pub fn new(store: impl TokenStore + StoreMaintenance + 'static) -> Self {
         Self { store: Arc::new(store), imports: None }
     }
 
-    /// Erases the type of a store that takes imports.
+    /// Creates a store with an erased type from one that supports imports.
     pub fn with_imports(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) -> Self {
         let store = Arc::new(store);
         Self { store: Arc::clone(&store) as _, imports: Some(store) }
     }
 
     fn imports(&self) -> Result<&dyn ImportObject, StoreError> {
-        let missing = || StoreError::with_source(StoreErrorKind::Other, "the store takes no imports");
+        let missing = || StoreError::with_source(StoreErrorKind::Other, "the store does not support imports");
         self.imports.as_deref().ok_or_else(missing)
     }
 }
@@ -77,8 +79,11 @@ impl core::fmt::Debug for DynStore {
     }
 }
 
-/// For one trait: an object-safe twin with boxed futures, and the forwards of it, of pointers and of objects. A call lists its
-/// arguments by reference before the `;`, those by value after it.
+/// Implements one trait of a store for pointers, [`DynStore`] and trait objects.
+///
+/// The macro defines an object-safe trait with boxed futures, which every store implements, and
+/// forwards each method. A method lists its arguments by reference before the `;`, and its
+/// arguments by value after it.
 macro_rules! forward {
     (
         $object:ident $(, $whole:ident)* for $trait:ident by $dyn:ident => $inner:expr; {

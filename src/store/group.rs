@@ -5,21 +5,21 @@ use crate::words::ids::{KeyNumber, TokenId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A group of tokens, for [`Tokens::revoke_group`](crate::Tokens::revoke_group).
+/// A group of tokens in one project, for [`Tokens::revoke_group`](crate::Tokens::revoke_group).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RevokeGroup {
-    /// All of an owner.
+    /// All tokens of an owner.
     Owner(OwnerId),
-    /// All of a chain of rotations, by the id of its first.
+    /// All tokens of a chain of rotations, named by the id of the first.
     Family(TokenId),
-    /// All created strictly before a time.
+    /// All tokens created strictly before a time.
     CreatedBefore(Timestamp),
-    /// All made with a key.
+    /// All tokens whose digest uses the key of this number.
     KeyNumber(KeyNumber),
 }
 
 impl RevokeGroup {
-    /// Whether the record is of the group.
+    /// Returns whether the group contains the token.
     pub fn contains(&self, record: &TokenRecord) -> bool {
         match self {
             Self::Owner(owner) => record.owner == *owner,
@@ -30,12 +30,12 @@ impl RevokeGroup {
     }
 }
 
-/// Which tokens of a project a store revokes in batches.
+/// A group of tokens in one project that a store revokes in batches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RevokeBatch {
-    /// All created strictly before a time.
+    /// All tokens created strictly before a time.
     CreatedBefore(Timestamp),
-    /// All made with a key.
+    /// All tokens whose digest uses the key of this number.
     KeyNumber(KeyNumber),
 }
 
@@ -49,7 +49,7 @@ impl From<RevokeBatch> for RevokeGroup {
 }
 
 impl RevokeBatch {
-    /// Returns whether the record is of the kind.
+    /// Returns whether the group contains the token. Whether it is revoked already does not matter.
     pub fn contains(&self, record: &TokenRecord) -> bool {
         match self {
             Self::CreatedBefore(time) => record.created_at < *time,
@@ -58,11 +58,11 @@ impl RevokeBatch {
     }
 }
 
-/// What one call of a batch did.
+/// The result of one call that works on a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BatchResult {
-    /// How many rows it changed.
+    /// The number of records that the call changed or deleted.
     pub count: u64,
-    /// Whether none is left. A full batch that leaves none is done.
+    /// Whether no records are left to change. It is also true for a full batch that leaves none.
     pub done: bool,
 }

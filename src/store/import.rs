@@ -1,4 +1,4 @@
-//! Tokens of an earlier system in a store.
+//! The part of a store that takes over the tokens of an earlier system.
 
 use core::future::Future;
 use std::sync::Arc;
@@ -9,47 +9,57 @@ use crate::words::ids::TokenKey;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// For services that had tokens before: records found by a key computed from the old token's stored hash. Opt-in.
+/// A store that can import the tokens of an earlier system.
+///
+/// It finds an imported record by a key that is computed from the hash of the old token. A store
+/// implements this trait only if its service needs imports. The laws that
+/// [`TokenStore`](crate::TokenStore) states for all its methods apply here too.
 pub trait ImportStore: Send + Sync {
-    /// Inserts records with their look-up keys. The batch is one act, as a sync for each of a million rows would take
-    /// hours: where it fails, none of it is there.
+    /// Inserts records with their look-up keys, and returns one outcome for each row, in the order
+    /// of the batch.
     ///
-    /// Returns one outcome for each row, in their order: inserted, or exists if one of its [look-up keys](ImportRow::keys) does,
-    /// in whichever project, or its own key does, before the call or earlier in the batch. A look-up key decides before the
-    /// own one, and the first before the others. What exists is left as it is, and keeps no other row out. All look-up keys
-    /// are decided in the same operation, so that two nodes that mint with different keys do not import one token twice.
+    /// A row exists already if a record was imported under one of its [look-up
+    /// keys](ImportRow::keys), in any project, or if a record has its token key. Rows that come
+    /// earlier in the batch count too. The store checks the look-up keys first, in their order, and
+    /// then the token key. It leaves an existing record unchanged, and continues with the next row.
+    ///
+    /// The batch is one atomic operation: if it fails, no row is inserted. A disk sync for each of
+    /// a million rows would take hours. All look-up keys of a row are checked in the same
+    /// operation, so that two nodes that mint with different keys never import one token twice.
     ///
     /// # Errors
-    /// Returns [`StoreErrorKind::Other`], and imports nothing, if a record is bound to another token
-    /// ([`ImportRow::ensure_unbound`]).
+    /// Returns [`StoreErrorKind::Other`], and imports nothing, if a record is bound to another
+    /// token ([`ImportRow::ensure_unbound`]).
     fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportRowOutcome>, StoreError>> + Send;
 
-    /// Finds an imported record, dead or alive. Once it is purged, its look-up key is free.
+    /// Returns the record that was imported under this key, live or ended, or `None` if there is no
+    /// such record. After a purge deletes the record, the key can be imported again.
     fn find_imported(
         &self,
         import_key: &ImportKey,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 }
 
-/// A record to be imported.
+/// A record to import, with its look-up keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportRow {
-    /// The record, to be stored as it is.
+    /// The record. The store inserts it unchanged.
     pub record: TokenRecord,
-    /// The key to find it by.
+    /// The key by which the record is found.
     pub import_key: ImportKey,
-    /// Other keys under which the same token may have been imported, while another key of the keyring was the minting one.
+    /// The keys under which another node may have imported this token already, while another key of
+    /// the keyring minted.
     pub other_keys: Vec<ImportKey>,
 }
 
 impl ImportRow {
-    /// Returns a row of this look-up key and no others.
+    /// Creates a row with this look-up key and no other keys.
     pub const fn new(record: TokenRecord, import_key: ImportKey) -> Self {
         Self { record, import_key, other_keys: Vec::new() }
     }
 
-    /// Refuses a batch that has a record which is bound to another token: such a token is issued and never imported. A
-    /// store calls it before it writes.
+    /// Checks that no record of a batch is bound to another token. Such tokens are issued and never
+    /// imported. A store calls this before it writes.
     ///
     /// # Errors
     /// Returns [`StoreErrorKind::Other`] if a record of the batch is bound.
@@ -60,7 +70,7 @@ impl ImportRow {
         Ok(())
     }
 
-    /// Returns its look-up key and the others, in the order in which a store looks for them.
+    /// Returns the look-up key and then the other keys, in the order in which a store checks them.
     pub fn keys(&self) -> impl Iterator<Item = &ImportKey> {
         core::iter::once(&self.import_key).chain(&self.other_keys)
     }
@@ -77,31 +87,32 @@ impl core::fmt::Display for BoundRecord {
 
 impl core::error::Error for BoundRecord {}
 
-/// What an import did with a row.
+/// The outcome of the import of one row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ImportRowOutcome {
-    /// It is there now.
+    /// The record was inserted.
     Inserted,
-    /// One of its look-up keys or its own was there before, and what is there stays: the token of this key.
+    /// One of its keys exists already. The record with this token key stays unchanged.
     Exists(TokenKey),
 }
 
-/// The look-up key of an imported token: a MAC of its old hash, so that the old hash is not kept.
+/// The look-up key of an imported token: a MAC of its old hash, so that the old hash need not be
+/// stored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImportKey([u8; 32]);
 
 impl ImportKey {
-    /// A key of these bytes.
+    /// Creates a key from its bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a store to keep.
+    /// Returns the bytes of the key, for a store to keep.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The key of a token with this digest.
+    /// Returns the look-up key of a token with this digest.
     pub(crate) const fn of(digest: &Digest) -> Self {
         Self(*digest.as_bytes())
     }

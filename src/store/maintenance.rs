@@ -1,4 +1,4 @@
-//! What a service runs on a store from time to time.
+//! The store methods for maintenance jobs.
 
 use core::future::Future;
 use std::sync::Arc;
@@ -12,14 +12,23 @@ use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// What a service runs on a store from time to time, not in requests. Its laws are those of [`TokenStore`](crate::TokenStore).
+/// The part of a store that maintenance jobs use: purges, notices of expiry and walks over
+/// projects. No request calls it.
+///
+/// The laws that [`TokenStore`](crate::TokenStore) states for all its methods apply here too.
 pub trait StoreMaintenance: Send + Sync {
-    /// The projects that have tokens, or have tokens of an owner, ascending. A store may name more than those, but not
-    /// fewer; an answer without any is the end.
+    /// Returns the projects that have tokens, in ascending order, or only those in which a given
+    /// owner has tokens.
+    ///
+    /// A store may include other projects, but must not omit any. The caller repeats the query with
+    /// [`after`](ProjectsQuery::after) until the result is empty.
     fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
 
-    /// Deletes, in one project, records that [ended](TokenRecord::ends_at) strictly before a time, at most `most` of them.
-    /// The caller repeats it until the batch is done.
+    /// Deletes one batch of a project's records: those that [ended](TokenRecord::ends_at) strictly
+    /// before `ended_before`.
+    ///
+    /// One call deletes at most `most` records, and at least one if any is left. The caller repeats
+    /// the call until [`BatchResult::done`] is true.
     fn purge(
         &self,
         project: &ProjectId,
@@ -27,9 +36,13 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
 
-    /// Names tokens of one project that have ended by `now`, or are not there, and to which tokens are bound that are not revoked and
-    /// [can still work](TokenRecord::can_still_work) by themselves: at most `most`, and at least one if there is any. A token
-    /// has ended if it is not [live](crate::Status::is_live).
+    /// Returns the ids of ended issuers in one project that still have tokens to revoke.
+    ///
+    /// An issuer has ended if its status at `now` is not [live](crate::Status::is_live), or if its
+    /// record does not exist. It has tokens to revoke if any token that is bound to it [can still
+    /// work](TokenRecord::can_still_work) at `now`, apart from its issuer.
+    ///
+    /// One call returns at most `most` ids, and at least one if there is any.
     fn ended_issuers(
         &self,
         project: &ProjectId,
@@ -37,10 +50,14 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<Vec<TokenId>, StoreError>> + Send;
 
-    /// Claims those of these notices that are due, for one sender: of the records of the project for which
-    /// [`due_notice`](TokenRecord::due_notice) is one at `now` and whose lease is over (`<= now`) or was never taken. Sets
-    /// their lease to `lease_until` and counts it, as [`TokenRecord::claim_notice`] does, and returns them, at most `most`,
-    /// those that expire first first.
+    /// Claims due notices of expiry in one project for one sender, and returns their records.
+    ///
+    /// A notice is due if [`due_notice`](TokenRecord::due_notice) returns one of `leads` at `now`.
+    /// It can be claimed if no sender holds a lease on it: its lease was never taken, or ended at
+    /// or before `now`. The store sets the lease to `lease_until` and counts it, as
+    /// [`TokenRecord::claim_notice`] does.
+    ///
+    /// One call claims at most `most` notices. Tokens that expire sooner come first.
     fn claim_notices(
         &self,
         project: &ProjectId,
@@ -50,9 +67,12 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<Vec<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Marks a notice as sent: sets its lead, if it is shorter than the one there, and clears the lease. `None` where there
-    /// is no such row. A sender that stopped between claim and acknowledgement sends it again: at least once, each known
-    /// by key and lead.
+    /// Marks a notice as sent and ends its lease, as [`TokenRecord::acknowledge_notice`] does.
+    /// Returns the record, or `None` if there is no such record.
+    ///
+    /// The recorded lead only becomes shorter. Delivery is at least once: if a sender stops between
+    /// claim and acknowledgement, the notice is sent again after its lease. Its key and lead
+    /// identify it.
     fn acknowledge_notice(
         &self,
         key: &TokenKey,
@@ -60,13 +80,13 @@ pub trait StoreMaintenance: Send + Sync {
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 }
 
-/// Which projects to name.
+/// A query for the projects of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ProjectsQuery {
-    /// Only those in which this owner has tokens.
+    /// If set, only projects in which this owner has tokens.
     pub owner: Option<OwnerId>,
-    /// Only those behind this one.
+    /// If set, only projects after this one, in ascending order.
     pub after: Option<ProjectId>,
-    /// At most this many.
+    /// The most projects that one call returns.
     pub most: PageSize,
 }

@@ -1,8 +1,8 @@
-//! A store in memory: the model for a store of your own.
+//! A store in memory, and a model for other stores.
 //!
-//! Each call is one atomic operation, because it holds the lock from its first look to its last write. Over a database, that is a
-//! transaction. No rule is written here: what a store decides, it asks the functions of [`TokenRecord`], [`LiveLimit`] and
-//! [`IssuerCondition`].
+//! Each call is one atomic operation, because it holds the lock from its first read to its last
+//! write. In a database, this is a transaction. This file contains no rules: every decision is a
+//! call of a function of [`TokenRecord`], [`LiveLimit`] or [`IssuerCondition`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,21 +25,23 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A store that forgets everything when it is dropped, for tests and for services whose tokens may end with the process.
+/// A store in memory, whose records end with it. Use it in tests, and in services whose tokens may
+/// end with the process.
 ///
-/// Finding is one look-up and one count of an `Arc`; lists and group calls walk through their project.
+/// Finding a record takes one hash look-up. Lists and operations on groups scan all records of
+/// their project.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<Rows>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    // No code here panics while it holds the lock, so a poisoned lock guards no half-made change.
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +53,8 @@ impl MemoryStore {
 
 #[cfg(test)]
 impl MemoryStore {
-    /// Puts a row in the place of the one of its key, as nobody but a forger does.
+    /// Replaces the row with the same key, in a way that no method of a store can: for tests of
+    /// forged rows.
     pub(crate) fn replace(&self, record: TokenRecord) {
         self.write().change(&record.key(), |row| *row = record.clone());
     }
@@ -71,16 +74,17 @@ impl TokenStore for MemoryStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.write();
-        // Never an upsert: a dead row keeps its key too. This is decided before the conditions.
+        // An ended record keeps its key too. This is checked before the other conditions.
         if rows.get(&record.key()).is_some() {
             return Err(StoreErrorKind::Conflict.into());
         }
-        // Decided under the lock that inserts, so that two calls cannot both take the last place.
+        // The lock for the insert is held already, so that two calls cannot both take the last
+        // place.
         let others = rows.of_project(record.project).map(Arc::as_ref);
         if limit.is_some_and(|limit| !limit.has_room_for(&record, others)) {
             return Err(StoreErrorKind::Limit.into());
         }
-        // Once the revocation of the issuer is acknowledged, this fails.
+        // After a revocation of the issuer is acknowledged, this check fails.
         if !holds(&rows, record.project, issuer) {
             return Err(StoreErrorKind::IssuerChanged.into());
         }
@@ -88,11 +92,12 @@ impl TokenStore for MemoryStore {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // Dead or alive: a store does not judge.
+        // Ended records are returned like live ones, because a store does not judge.
         Ok(self.read().get(key).cloned())
     }
 
-    // `find_recent` and `find_durable` are the defaults: there is no cache, no replica and no disk.
+    // `find_recent` and `find_durable` keep their defaults: there is no cache, no replica and no
+    // disk.
 
     async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
         let rows = self.read();
@@ -112,10 +117,10 @@ impl TokenStore for MemoryStore {
             let matching = rows.of_project(query.project).filter(|record| query.matches(record));
             matching.map(|record| (Cursor::of(record, query.order), Arc::clone(record))).collect()
         };
-        // The page starts behind a place in the order, not behind a row, which may be gone.
+        // The cursor is a position, not a record: the record that it came from may be gone.
         found.retain(|(place, _)| after.is_none_or(|after| compare(after, place).is_lt()));
         found.sort_by(|(a, _), (b, _)| compare(a, b));
-        // `next` is there just where more rows follow.
+        // `next` is set exactly if more records follow.
         let more = found.len() > query.most.get();
         found.truncate(query.most.get());
         let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
@@ -134,7 +139,7 @@ impl TokenStore for MemoryStore {
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
-        // Compared under the lock that writes, so that of two updates of one version one wins.
+        // The lock for the write is held already: if two updates of one version race, one succeeds.
         if rows.get(key).is_some_and(|record| record.version != expected_version) {
             return Err(StoreErrorKind::Conflict.into());
         }
@@ -142,7 +147,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // The first revocation stays: a second changes nothing, and is answered the first one.
+        // The first revocation stays. A later call changes nothing and returns the first.
         Ok(self.write().change(key, |record| record.revoke(revocation)))
     }
 
@@ -153,7 +158,8 @@ impl TokenStore for MemoryStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         let mut rows = self.write();
-        // Everything that can still work at that time, in one step. A store with more rows may need several.
+        // One step takes every token that can still work. A store with many records may need
+        // several steps.
         let keys = rows.keys(*project, |record| record.owner == *owner && record.can_still_work(revocation.at));
         Ok(revoke_all(&mut rows, &keys, revocation))
     }
@@ -188,7 +194,7 @@ impl TokenStore for MemoryStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
-        // Tokens that ended otherwise too. A batch that is full and leaves none is done.
+        // Tokens that ended in another way are revoked too. A full batch that leaves none is done.
         let keys = rows.keys(*project, |record| record.revoked.is_none() && batch.contains(record));
         let most = most.get().min(keys.len());
         let count = revoke_all(&mut rows, &keys[..most], revocation);
@@ -205,8 +211,8 @@ impl TokenStore for MemoryStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
         let Some(old) = rows.get(key) else { return Ok(None) };
-        // The rule compares the version, and looks at the tokens before and after this one. All are read under the lock that
-        // writes.
+        // The rule compares the version and considers the predecessor and an earlier successor. All
+        // records are read under the lock for the write.
         let neighbour = |id: Option<TokenId>| rows.get(&TokenKey { project: key.project, id: id? }).map(Arc::as_ref);
         let (predecessor, earlier) = (neighbour(old.rotated_from), neighbour(old.rotated_to));
         let may_rotate = old.may_rotate(expected_version, &successor, predecessor, earlier);
@@ -216,7 +222,7 @@ impl TokenStore for MemoryStore {
         if !holds(&rows, key.project, issuer) {
             return Err(StoreErrorKind::IssuerChanged.into());
         }
-        // From here on nothing fails: the three writes are all done, or none is.
+        // Nothing below can fail, so that either all three writes take effect or none.
         if let Some(earlier) = earlier.map(TokenRecord::key) {
             rows.change(&earlier, |earlier| earlier.revoke(&Revocation::superseded_by(&successor)));
         }
@@ -228,19 +234,20 @@ impl TokenStore for MemoryStore {
         let mut rows = self.write();
         let mut moved = 0;
         for touch in touches {
-            // Only forwards, without a new version. A row that is not there is no error.
+            // A touch never moves a time backwards and keeps the version. An unknown key is not an
+            // error.
             rows.change(&touch.key, |record| moved += u64::from(record.touch(touch.used_at, touch.from.as_ref())));
         }
         Ok(moved)
     }
 }
 
-/// Whether the issuer is as it was when the caller judged it.
+/// Returns whether the issuer is still as the caller judged it, or there is no condition.
 fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }
 
-/// Revokes these rows, of which none is revoked. Returns how many they are.
+/// Revokes these rows, none of which is revoked yet, and returns their number.
 fn revoke_all(rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) -> u64 {
     for key in keys {
         rows.change(key, |record| record.revoke(revocation));
@@ -265,7 +272,7 @@ impl StoreMaintenance for MemoryStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
-        // Strictly before: a row that ended just then stays.
+        // A row that ended exactly at the given time stays.
         let keys = rows.keys(*project, |record| record.ends_at().is_some_and(|end| end < ended_before));
         let most = most.get().min(keys.len());
         for key in &keys[..most] {
@@ -296,7 +303,7 @@ impl StoreMaintenance for MemoryStore {
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
-        // A lease that ends now is over. Those that expire first come first.
+        // A lease that ends at `now` is over. The records that expire first come first.
         let is_free = |record: &TokenRecord| record.notice_lease_until.is_none_or(|lease| lease <= now);
         let due = rows.of_project(*project).filter(|record| record.due_notice(leads, now).is_some() && is_free(record));
         let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
@@ -317,7 +324,7 @@ impl StoreMaintenance for MemoryStore {
 impl ImportStore for MemoryStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         ImportRow::ensure_unbound(&batch)?;
-        // One lock for the whole batch: all of it is there, or none.
+        // One lock covers the whole batch: all rows take effect, or none.
         let mut rows = self.write();
         Ok(batch.into_iter().map(|row| import(&mut rows, row)).collect())
     }
@@ -327,9 +334,9 @@ impl ImportStore for MemoryStore {
     }
 }
 
-/// Imports one row, after the rows before it in the batch. What exists stays as it is.
+/// Imports one row after the earlier rows of its batch. An existing record stays unchanged.
 fn import(rows: &mut Rows, row: ImportRow) -> ImportRowOutcome {
-    // A look-up key decides before the token's own, whichever project it is in.
+    // The look-up keys are checked before the token key, and in every project.
     if let Some(existing) = row.keys().find_map(|import_key| rows.imported(import_key)) {
         return ImportRowOutcome::Exists(existing.key());
     }

@@ -1,14 +1,14 @@
-//! The orders of a list.
+//! The orders in which a list can be sorted.
 
-/// By what a list is sorted.
+/// The value by which a list is sorted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ListOrder {
-    /// When the token was created.
+    /// The time at which the token was created.
     #[default]
     Created,
-    /// Its folded name, by code point.
+    /// The folded name of the token, compared by code point.
     Name,
-    /// When it expires; never is last.
+    /// The time at which the token expires. Tokens that never expire come last.
     Expires,
 }
 

@@ -1,4 +1,4 @@
-//! What lists and counts are asked.
+//! The queries of lists and counts, and the pages of a list.
 
 use super::cursor::Cursor;
 use super::order::ListOrder;
@@ -10,37 +10,42 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// One page of one project's tokens.
+/// A query for one page of one project's tokens. A record must pass every filter.
 ///
-/// All filters must hold. Fields are public for stores to read; [`ListQuery::new`] gives the widest.
+/// [`ListQuery::new`] creates a query without filters. The fields are public so that stores can
+/// read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListQuery {
-    /// The project.
+    /// The project to list.
     pub project: ProjectId,
-    /// Only this owner's.
+    /// If set, only tokens of this owner.
     pub owner: Option<OwnerId>,
-    /// Only those that this token issued, bound to it or not.
+    /// If set, only tokens that this token issued: bound and independent ones.
     pub issuer: Option<TokenId>,
-    /// Only those that are so at a time.
+    /// If set, only tokens that have one of these statuses at a given time.
     pub status: Option<StatusFilter>,
-    /// Only those whose name contains this, in any case ([`Name::folded`](crate::Name::folded)).
+    /// If set, only tokens whose name contains this text, ignoring case
+    /// ([`Name::folded`](crate::Name::folded)).
     pub name_contains: Option<FoldedName>,
-    /// Only those that expire strictly before this time; never-expiring ones do not.
+    /// If set, only tokens that expire strictly before this time. Tokens that never expire are
+    /// excluded.
     pub expires_before: Option<Timestamp>,
-    /// Only those last used strictly before this time, or never used and created strictly before it.
+    /// If set, only tokens last used strictly before this time. For a token that was never used,
+    /// its time of creation counts.
     pub last_used_before: Option<Timestamp>,
-    /// By what to sort. Ties go by id, in the same direction.
+    /// The value to sort by. Records with equal values are sorted by id, in the same direction.
     pub order: ListOrder,
-    /// Largest first.
+    /// Whether the largest value comes first.
     pub descending: bool,
-    /// Start behind this row: [`Page::next`] of the page before, under the same order.
+    /// If set, the page starts after this position: [`Page::next`] of the page before, under the
+    /// same order.
     pub after: Option<Cursor>,
-    /// The most rows of the page, 1 to 1,000.
+    /// The most records on the page: 1 to 1,000.
     pub most: PageSize,
 }
 
 impl ListQuery {
-    /// All tokens of a project, as they were created, newest first, 100 a page.
+    /// Creates a query for all tokens of a project, newest first, 100 per page.
     pub fn new(project: ProjectId) -> Self {
         Self {
             project,
@@ -57,7 +62,8 @@ impl ListQuery {
         }
     }
 
-    /// Whether the record passes every filter, for stores that filter in memory. The cursor is not looked at.
+    /// Returns whether the record passes every filter, for stores that filter in memory. The cursor
+    /// is not considered.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         let last_used = record.last_used_at.unwrap_or(record.created_at);
         record.project == self.project
@@ -69,10 +75,10 @@ impl ListQuery {
             && self.last_used_before.is_none_or(|time| last_used < time)
     }
 
-    /// Whether the cursor, where there is one, was made under the query's order.
+    /// Returns the cursor, if the query has one.
     ///
     /// # Errors
-    /// [`Invalid`] where it was not.
+    /// Returns [`Invalid`] if the cursor was created under another order.
     pub fn checked_after(&self) -> Result<Option<&Cursor>, Invalid> {
         match &self.after {
             Some(cursor) if cursor.key.order() != self.order => {
@@ -83,30 +89,31 @@ impl ListQuery {
     }
 }
 
-/// Those that are so at a time, which the caller gives.
+/// A filter by the status that a token has at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
-    /// The statuses.
+    /// The statuses that pass.
     pub group: StatusGroup,
-    /// The time at which a token has one of them.
+    /// The time at which the token must have one of them.
     pub at: Timestamp,
 }
 
-/// One status, or a group of them.
+/// A set of statuses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StatusGroup {
-    /// Those for which [`Status::is_live`] holds.
+    /// The statuses that are [live](Status::is_live).
     Live,
-    /// Those that have ended: all others.
+    /// The statuses that are not live: the token has ended.
     Ended,
-    /// Just these.
+    /// This status only.
     Only(Status),
-    /// All but these: [`Status::Revoked`] for a page where what its owner deleted is gone and what ended by itself is not.
+    /// All statuses except this one. To hide the tokens that their owner revoked, but show those
+    /// that expired, exclude [`Status::Revoked`].
     Except(Status),
 }
 
 impl StatusGroup {
-    /// Whether a status is one of the group.
+    /// Returns whether the set contains the status.
     pub fn contains(self, status: Status) -> bool {
         match self {
             Self::Live => status.is_live(),
@@ -118,32 +125,32 @@ impl StatusGroup {
 }
 
 impl StatusFilter {
-    /// Whether the record is so at that time.
+    /// Returns whether the record has one of the statuses at the time of the filter.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         self.group.contains(record.status(self.at))
     }
 }
 
-/// How many tokens of one project, of which kind.
+/// A query that counts tokens of one project. A record must pass every filter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CountQuery {
-    /// The project.
+    /// The project to count in.
     pub project: ProjectId,
-    /// Only this owner's.
+    /// If set, only tokens of this owner.
     pub owner: Option<OwnerId>,
-    /// Only those made with this key.
+    /// If set, only tokens whose digest uses the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// Only those that are so at a time.
+    /// If set, only tokens that have one of these statuses at a given time.
     pub status: Option<StatusFilter>,
 }
 
 impl CountQuery {
-    /// All tokens of a project.
+    /// Creates a query that counts all tokens of a project.
     pub fn new(project: ProjectId) -> Self {
         Self { project, owner: None, key_number: None, status: None }
     }
 
-    /// Whether the record passes every filter.
+    /// Returns whether the record passes every filter.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         record.project == self.project
             && self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
@@ -152,15 +159,16 @@ impl CountQuery {
     }
 }
 
-/// How many rows one call touches or returns: 1 to 1,000. The default is 100.
+/// The most records that one call changes or returns: 1 to 1,000. The default is 100.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PageSize(u16);
 
 impl PageSize {
-    /// 1,000.
+    /// The largest size: 1,000.
     pub const MAX: Self = Self(1000);
 
-    /// This many, at least 1 and at most 1,000.
+    /// Creates a size from a number of records. A number outside 1 to 1,000 becomes the nearest
+    /// bound.
     pub const fn clamped(rows: usize) -> Self {
         match rows {
             0 => Self(1),
@@ -169,7 +177,7 @@ impl PageSize {
         }
     }
 
-    /// As a number.
+    /// Returns the size as a number of records.
     pub const fn get(self) -> usize {
         self.0 as usize
     }
@@ -181,17 +189,17 @@ impl Default for PageSize {
     }
 }
 
-/// Rows of a list, and where the next page starts.
+/// One page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T> {
-    /// The rows, in order.
+    /// The items, in the order of the query.
     pub items: Vec<T>,
-    /// Where to go on; `None` at the end.
+    /// The position at which the next page starts, or `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// The page with each row turned into something else.
+    /// Returns the page with `turn` applied to each item.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }

@@ -1,4 +1,4 @@
-//! A record made of its columns, and the other way round.
+//! The conversion between a record and its columns.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,11 @@ use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
 impl TokenRecord {
-    /// Returns the values of its [`COLUMNS`](crate::store::COLUMNS), in their order.
+    /// Returns the values of the record's [`COLUMNS`](crate::store::COLUMNS), in their order.
     ///
     /// # Errors
-    /// Returns [`Other`](StoreErrorKind::Other) if its version or its number of leases is beyond a signed number of 64 bits.
+    /// Returns [`Other`](StoreErrorKind::Other) if the version or the number of leases does not fit
+    /// a signed 64-bit integer.
     pub fn to_columns(&self) -> Result<[ColumnValue<'_>; Self::COLUMNS], StoreError> {
         use ColumnValue::{Bytes, Null, Number, Text};
         fn text(text: &str) -> ColumnValue<'_> {
@@ -82,11 +83,12 @@ impl TokenRecord {
         ])
     }
 
-    /// Makes a record of the values of its [`COLUMNS`](crate::store::COLUMNS). `read` is asked for each of them once, by its
-    /// place and in their order.
+    /// Creates a record from the values of its [`COLUMNS`](crate::store::COLUMNS). It calls `read`
+    /// once for each column, with the position of the column and in their order.
     ///
     /// # Errors
-    /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type, and whatever `read` returns.
+    /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type, and any error
+    /// that `read` returns.
     pub fn from_columns<'v>(
         mut read: impl FnMut(usize) -> Result<ColumnValue<'v>, StoreError>,
     ) -> Result<Self, StoreError> {
@@ -97,7 +99,7 @@ impl TokenRecord {
                 read(next - 1)
             },
         };
-        // In the order of the columns.
+        // Rust evaluates the fields in this order, which must be the order of the columns.
         let prefix = row.text(Prefix::new)?;
         let key = TokenKey { project: row.text(ProjectId::new)?, id: row.text(TokenId::new)? };
         let digest = Digest::try_from(&*row.bytes()?.ok_or_else(missing)?).map_err(corrupt)?;
@@ -142,10 +144,7 @@ impl TokenRecord {
             version: match row.count()? {
                 Some(version @ 1..) => version,
                 _ => {
-                    return Err(StoreError::with_source(
-                        StoreErrorKind::Corrupt,
-                        "a version is not a number from 1 on",
-                    ));
+                    return Err(StoreError::with_source(StoreErrorKind::Corrupt, "a version is not a positive number"));
                 }
             },
             ..Self::new(key, prefix, digest, owner, name, Timestamp::UNIX_EPOCH)
@@ -153,7 +152,7 @@ impl TokenRecord {
     }
 }
 
-/// The values of a row, one after the other.
+/// The values of a row, read one after the other.
 struct Values<'r, 'v> {
     next: &'r mut dyn FnMut() -> Result<ColumnValue<'v>, StoreError>,
 }
@@ -187,7 +186,7 @@ impl<'v> Values<'_, 'v> {
         }
     }
 
-    /// A number that is not negative.
+    /// Reads a number that must not be negative.
     fn count(&mut self) -> Result<Option<u64>, StoreError> {
         self.number()?.map(u64::try_from).transpose().map_err(corrupt)
     }
@@ -210,19 +209,22 @@ impl<'v> Values<'_, 'v> {
         let owned = |text: &str| Ok(text.to_owned());
         let (algorithm, parameters, salt) = (self.text_if_any(owned)?, self.text_if_any(owned)?, self.bytes()?);
         let Some(algorithm) = algorithm else { return Ok(None) };
-        // An engine without empty values has none for these two.
+        // An engine without empty values stores null for an empty parameter text or salt.
         let scheme = ImportScheme::new(&algorithm, &parameters.unwrap_or_default(), &salt.unwrap_or_default());
         scheme.map(Some).map_err(corrupt)
     }
 }
 
-/// A value does not fit its type. No cause echoes it.
+/// Returns the error for a value that does not fit its type. Its cause never contains the value.
 pub(crate) fn corrupt(error: impl core::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }
 
 fn missing() -> StoreError {
-    StoreError::with_source(StoreErrorKind::Corrupt, "a column is NULL that must not be, or whose companion is not")
+    StoreError::with_source(
+        StoreErrorKind::Corrupt,
+        "a required column is null, or columns that belong together are not all set",
+    )
 }
 
 fn of_another_kind() -> StoreError {
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_record_is_corrupt() {
+    fn columns_that_fit_no_record_are_corrupt() {
         let full = full();
         let values = full.to_columns().unwrap();
         let place = |name: &str| COLUMNS.iter().position(|column| column.name == name).unwrap();
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_column_can_hold_is_an_error() {
+    fn numbers_that_fit_no_column_are_an_error() {
         let beyond = |record: TokenRecord| record.to_columns().map(drop).map_err(|error| error.kind());
         assert_eq!(beyond(TokenRecord { version: u64::MAX, ..record() }), Err(StoreErrorKind::Other));
         assert_eq!(beyond(TokenRecord { notice_leases: u64::MAX, ..record() }), Err(StoreErrorKind::Other));

@@ -1,4 +1,4 @@
-//! The rows of the store in memory, and the ways to find them. Nothing is judged here.
+//! The rows of the store in memory, and their indexes. No rule is decided here.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -10,18 +10,18 @@ use super::import::ImportKey;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 
-/// Records by their key, by project in the order of their ids, and by import key.
+/// The records by token key, by project in the order of their ids, and by import key.
 #[derive(Default)]
 pub(super) struct Rows {
     by_key: HashSet<Row>,
     by_project: BTreeMap<ProjectId, BTreeSet<TokenId>>,
     by_import_key: HashMap<ImportKey, TokenKey>,
-    /// The other way round, for a purge.
+    /// The import key of each imported record, for its purge.
     import_keys: HashMap<TokenKey, ImportKey>,
 }
 
 impl Rows {
-    /// Returns how many rows there are.
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
@@ -37,12 +37,12 @@ impl Rows {
         ids.filter_map(move |id| self.get(&TokenKey { project, id: *id }))
     }
 
-    /// Returns the keys of a project's rows for which `wanted` holds.
+    /// Returns the keys of the rows of a project for which `wanted` is true.
     pub(super) fn keys(&self, project: ProjectId, wanted: impl Fn(&TokenRecord) -> bool) -> Vec<TokenKey> {
         self.of_project(project).filter(|record| wanted(record)).map(|record| record.key()).collect()
     }
 
-    /// Returns the projects that have rows, in order, those after `after` only.
+    /// Returns the projects that have rows, in ascending order, starting after `after`.
     pub(super) fn projects(&self, after: Option<&ProjectId>) -> impl Iterator<Item = ProjectId> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_project.range::<ProjectId, _>((start, Bound::Unbounded)).map(|(project, _)| *project)
@@ -53,7 +53,7 @@ impl Rows {
         self.by_import_key.get(import_key).and_then(|key| self.get(key))
     }
 
-    /// Adds a row. The caller has looked that there is none of its key.
+    /// Adds a row. The caller must have checked that no row has its key.
     pub(super) fn insert(&mut self, record: TokenRecord) -> Arc<TokenRecord> {
         let (key, record) = (record.key(), Arc::new(record));
         self.by_key.insert(Row(Arc::clone(&record)));
@@ -61,13 +61,14 @@ impl Rows {
         record
     }
 
-    /// Lets the row of a key be found by an import key too.
+    /// Makes the row of a key available under an import key too.
     pub(super) fn link(&mut self, import_key: ImportKey, key: TokenKey) {
         self.by_import_key.insert(import_key, key);
         self.import_keys.insert(key, import_key);
     }
 
-    /// Changes the row of a key, but not its key. A caller that was given the record before keeps it as it was.
+    /// Changes the row of a key. The change must not touch the key. A record that was returned
+    /// earlier stays as it was.
     pub(super) fn change<T>(
         &mut self,
         key: &TokenKey,
@@ -94,11 +95,11 @@ impl Rows {
     }
 }
 
-/// A record that is found by the key it holds. A map with keys beside the records takes eight times the room, and a
-/// look-up among a million twice the time.
+/// A record that is found by the key inside it. A map with separate keys takes eight times the
+/// memory, and a look-up among a million records takes twice as long.
 struct Row(Arc<TokenRecord>);
 
-/// What a row and a key have in common.
+/// The parts of a key, which a row and a key share for hashing and comparison.
 trait Keyed {
     fn id(&self) -> &TokenId;
     fn project(&self) -> &ProjectId;
@@ -132,7 +133,7 @@ impl<'k> Borrow<dyn Keyed + 'k> for Row {
 
 impl Hash for dyn Keyed + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The id alone: it is random, and in practice unlike in all projects.
+        // The id alone is hashed: it is random, so the same id rarely occurs in two projects.
         state.write(self.id().as_bytes());
     }
 }

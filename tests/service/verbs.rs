@@ -378,7 +378,7 @@ async fn an_erased_store_takes_imports_only_if_it_was_told() {
     let without = DynStore::new(Arc::clone(&store));
     let error = without.find_imported(&key).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Other);
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the store takes no imports");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the store does not support imports");
     assert_eq!(without.import(Vec::new()).await.unwrap_err().kind(), StoreErrorKind::Other);
     let with = DynStore::with_imports(store);
     assert_eq!(with.find_imported(&key).await.unwrap(), None);

@@ -49,7 +49,7 @@ async fn each_case_is_failed_by_a_fault() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "1 broken\n  a_second_revoke_leaves_the_version: the version that the second caller is")]
+#[should_panic(expected = "1 broken\n  a_second_revoke_leaves_the_version: the version that the second call returned")]
 async fn a_report_panics_with_its_violations() {
     conformance::token_store(&BrokenStore::new(Fault::RevokeAgainRaisesTheVersion)).await.assert();
 }
