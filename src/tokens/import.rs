@@ -64,7 +64,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// # }
     /// # let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example(tokens)).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example(tokens)).unwrap();
     /// ```
     pub async fn import(
         &self,

@@ -40,7 +40,8 @@ impl<S: TokenStore> Tokens<S> {
     /// of_ada.revoke(&issued.record.id).await?;
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example()).unwrap();
     /// ```
     pub fn of(&self, owner: &OwnerId, project: &ProjectId) -> OwnerTokens<'_, S> {
         OwnerTokens { tokens: self, owner: owner.clone(), actor: owner.into(), project: *project }
@@ -175,7 +176,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// assert_eq!(agent.record.bound_to(), Some(laptop.record.key()));
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example()).unwrap();
     /// ```
     ///
     /// # Errors

@@ -105,8 +105,8 @@ impl<S: TokenStore> Tokens<S> {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Sets the hook that reports whether the owner of a token is still active. The service calls it
-    /// at each verification, and when a token issues or rotates tokens.
+    /// Sets the hook that reports whether the owner of a token is still active. The service calls
+    /// it at each verification, and when a token issues or rotates tokens.
     #[must_use]
     pub fn with_owners(self, owners: impl Owners + 'static) -> Self {
         Self { owners: Some(Arc::new(owners)), ..self }
@@ -129,9 +129,10 @@ impl<S: TokenStore> Tokens<S> {
 
     /// Verifies [imported](Self::import) tokens too. `shapes` describe the texts of the old tokens.
     ///
-    /// The service looks for an old token only if the presented text has one of the shapes, and is not
-    /// a keyfob token with a correct checksum. An old text has no keyed tag, which would filter
-    /// forgeries. So an unknown text of such a shape costs one store call for each key of the keyring.
+    /// The service looks for an old token only if the presented text has one of the shapes, and is
+    /// not a keyfob token with a correct checksum. An old text has no keyed tag, which would filter
+    /// forgeries. So an unknown text of such a shape costs one store call for each key of the
+    /// keyring.
     #[must_use]
     pub fn with_imports(self, shapes: impl IntoIterator<Item = ImportShape>) -> Self
     where
