@@ -1,5 +1,4 @@
-//! Deciding which events are emitted. The number of events and the memory are bounded, whatever
-//! callers send.
+//! Deciding which events are emitted, within fixed bounds on events and memory.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -70,8 +69,8 @@ impl Sampler {
 ///
 /// The first event of a token in a second is emitted, within two bounds for all tokens together.
 /// After [`Event::REPEATS`] events in a second, only tokens that are not remembered get one. After
-/// [`Event::TOKENS`] events, no token gets one. To hide the first event of a token, an attacker
-/// must hold and use [`Event::TOKENS`] other tokens in that same second.
+/// [`Event::TOKENS`] events, no token gets one. To hide the first event of a token that is not
+/// remembered, an attacker needs more tokens than are remembered, and must use them in that second.
 ///
 /// At most [`Event::TOKENS`] tokens are remembered, each for at least a minute after its latest
 /// event. A token for which there is no room is not remembered: its events are all emitted within
@@ -131,15 +130,15 @@ impl ByToken {
         Some(left_out)
     }
 
-    // No code panics while it holds the lock, so the data behind a poisoned lock is consistent.
+    // No code panics while it holds the lock, so a poisoned lock guards consistent data.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Seen {
-    /// Returns whether there is room to remember another token. If there is none, it first forgets
-    /// old tokens, at most once in a second.
+    /// Returns whether there is room to remember another token. If not, it first forgets old
+    /// tokens, at most once in a second.
     fn has_room(&mut self, second: u64) -> bool {
         if self.tokens.len() >= Event::TOKENS && self.swept != second {
             self.swept = second;
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_a_second_are_told_and_the_others_counted() {
+    fn ten_events_a_second_are_emitted_and_the_others_counted() {
         let (sampler, start) = (Sampler::default(), START);
         let told = (0..1_000_000).filter_map(|_| sampler.count(start)).collect::<Vec<_>>();
         assert_eq!(told, [0; Event::SAMPLES as usize]);
@@ -205,7 +204,7 @@ mod tests {
             assert_eq!(
                 picked.pick(key(1_000_000 + seconds as usize), after(seconds)),
                 Some(0),
-                "one that was not seen before"
+                "a token that was not seen before"
             );
         }
     }
@@ -237,7 +236,7 @@ mod tests {
         }
         assert_eq!(picked.pick(key(5), after(59)), Some(7));
         assert_eq!(picked.pick(another, after(60)), Some(0));
-        assert_eq!(picked.pick(another, after(60)), None, "those of a minute ago are forgotten for it");
+        assert_eq!(picked.pick(another, after(60)), None, "the tokens of a minute ago were forgotten to make room");
         assert_eq!(picked.seen().tokens.len(), 2);
     }
 }
