@@ -153,7 +153,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
     }
 
-    /// Returns a delegation for issuing tokens [within](NewToken::within) one of the owner's tokens.
+    /// Creates a delegation for issuing tokens [within](NewToken::within) a token of the owner.
     ///
     /// The issuing token is read afresh and must work now. It need not have `manage`, the scope for
     /// issuing tokens, because its owner asks. A token issued within it has no more rights than it,
@@ -181,7 +181,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     ///
     /// # Errors
     /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if it does not
-    /// work, and [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or owners hook fails.
+    /// work, and [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or the hook fails.
     pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
         let now = self.tokens.now();
         let chain = self.tokens.chain(&self.key(id)).await?;
