@@ -256,8 +256,6 @@ mod tests {
         let root = issuer(&old);
         issued(&old, &root, true);
         let world = World::over(old.store, ring(&[1, 2]));
-        // A notice of the last day becomes due for the bound token after this, but not for its
-        // issuer.
         now(world.tokens.disable(&ada(), &root.1)).unwrap();
         assert_eq!(now(world.tokens.key_use(number)).unwrap().live, 2);
         now(world.tokens.revoke(&ada(), &root.1, RevocationReason::default())).unwrap();
