@@ -15,8 +15,8 @@ use crate::words::text::Actor;
 impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project, and returns how many this call revoked.
     ///
-    /// After it returns `Ok`, no token of the group that existed before the call works, no matter how many they
-    /// are. What holds for their successors depends on the group:
+    /// After it returns `Ok`, no token of the group that existed before the call works, no matter how
+    /// many there are. The effect on their successors depends on the group:
     ///
     /// - For an owner or a family, no successor works either.
     /// - For a creation time or a key, the successors that were created during the call are revoked
