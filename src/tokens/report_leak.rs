@@ -57,7 +57,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// **Tokens that it issued.** All tokens bound to it stop working, and are revoked too.
     /// [Independent](crate::Delegation::independent) tokens that it issued still work, and the
-    /// outcome counts them. The finder of the token may have created them. So list them with
+    /// outcome counts them. An attacker may have created them. So list them with
     /// [`ListQuery::issuer`] and revoke those that the owner does not know.
     ///
     /// **Its successor** still works: see [`rotated_to`](TokenView::rotated_to). If the owner did
