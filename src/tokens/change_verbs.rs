@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_verb_makes_its_change_and_emits_it() {
+    fn each_change_is_written_and_emitted() {
         let world = World::new();
         let (tokens, by) = (&world.tokens, ada());
         let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_neither_written_nor_emitted() {
+    fn a_change_without_effect_is_neither_written_nor_emitted() {
         let world = World::new();
         let key = world.issued("145").record.key();
         assert_eq!(now(world.tokens.enable(&ada(), &key)).unwrap().version, 1);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_meets_another_is_judged_again_a_number_of_times() {
+    fn a_change_is_retried_after_conflicts_up_to_the_limit() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Conflict, TRIES - 1);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_the_store_failed_may_have_been_made() {
+    fn a_change_during_which_the_store_fails_emits_change_failed() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Unavailable, 1);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_confirmed_by_who_presents_it_in_time() {
+    fn a_pending_token_is_confirmed_by_its_text_in_time() {
         let world = World::new();
         let new = || {
             let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_disabled_as_it_was_elsewhere() {
+    fn a_token_is_disabled_with_the_time_and_actor_of_the_earlier_system() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let disabled = |millis| Disabled { at: at(millis), by: "root".parse().unwrap() };

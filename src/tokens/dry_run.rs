@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_blocked_later_is_told_by_its_day() {
+    fn tokens_that_a_policy_would_block_later_are_reported_by_day() {
         let world = World::new();
         issue(&world, "145", "ada", 30);
         let on = |unused| hits(&world, &Policy::default().with_max_unused(unused))[0].0;

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_before_the_proof_is_sampled_whatever_the_token() {
+    fn rejections_before_the_proof_are_sampled_by_kind() {
         let (events, log) = events();
         for number in 0..Event::SAMPLES + 5 {
             let key = TokenKey { id: format!("1{number:015}").parse().unwrap(), ..record().key() };
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_after_the_proof_is_sampled_of_its_token() {
+    fn rejections_after_the_proof_are_sampled_by_token() {
         let (events, log) = events();
         let (first, second) = (record().key(), TokenKey { id: id('2'), ..record().key() });
         for key in [first, first, second, first] {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_secret_that_is_presented_is_a_reuse_and_one_that_is_checked_again_is_not() {
+    fn a_presented_old_secret_is_a_reuse_and_a_recheck_is_not() {
         let (events, log) = events();
         let key = Some(record().key());
         events.failed(Rejection::Rotated, key, Some(id('2')), Shown::Before, at(0));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_reports_are_sampled_of_their_token() {
+    fn repeated_reports_are_sampled_by_token() {
         let (events, log) = events();
         for time in [0, 0, 0, 1000] {
             events.reported_again(record().key(), &ada(), at(time));

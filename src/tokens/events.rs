@@ -309,7 +309,7 @@ mod tests {
     use crate::rules::sample::{ada, at, id, record};
 
     #[test]
-    fn each_event_has_a_name_of_its_own() {
+    fn each_event_has_its_own_name() {
         let (key, actor, reason) = (record().key(), &ada(), RevocationReason::default());
         let (project, group) = (key.project, &RevokeGroup::Family(key.id));
         let how = ChangeKind::Renamed;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn rejections_are_counted_each_by_itself() {
+    fn each_rejection_has_its_own_count() {
         let mut counts =
             VerificationCounts { verified: 1, unavailable: 2, sink_panics: 3, rejected: Default::default() };
         assert_eq!(counts.all_rejected(), 0);

@@ -73,7 +73,7 @@ mod tests {
     use crate::words::rejection::Rejection;
 
     #[test]
-    fn an_explanation_of_a_wrong_text_tells_of_the_text_alone() {
+    fn an_explanation_of_a_wrong_text_holds_one_reason() {
         let world = World::new();
         let issued = world.issued("145");
         let access = Access::to(&project("146"), &[]);

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_for_in_another_shape_or_without_a_pepper() {
+    fn the_store_is_not_called_for_another_shape_or_without_a_pepper() {
         let store = MemoryStore::new();
         let imports = Imports::new(vec![shape(ImportHash::Sha256)]);
         assert!(now(imports.find(&store, &ring(&[1]), &OLD[1..])).unwrap().is_none());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_overlap_are_all_tried() {
+    fn all_overlapping_shapes_are_tried() {
         let store = Arc::new(MemoryStore::new());
         import(&store, &[1], token(OLD));
         let shapes = vec![shape(ImportHash::Sha512), shape(ImportHash::Sha256)];

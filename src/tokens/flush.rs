@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn uses_in_a_project_that_fails_wait_and_the_others_are_written() {
+    fn uses_of_a_failing_project_are_kept_and_the_others_written() {
         let world = world();
         let keys = ["145", "146", "147"].map(|name| used(&world, name));
         world.take_down("146");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn uses_are_written_in_batches_of_a_page() {
+    fn uses_are_written_in_batches_of_at_most_1000() {
         let world = world();
         let usage = world.tokens.usage.as_ref().unwrap();
         let note = |name: &str, number: usize| {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_a_failed_call_are_of_one_project_each() {
+    fn a_failed_batch_is_retried_by_project() {
         let usage = Usage::default();
         let touch = |name: &str, last: char| {
             let key = TokenKey { project: project(name), id: id(last) };

@@ -126,7 +126,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn a_token_is_held_by_who_has_its_text_dead_or_alive() {
+    fn the_right_text_finds_its_record_dead_or_alive() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();

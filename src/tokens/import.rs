@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_has_its_outcome_in_order_and_a_repeat_finds_what_is_there() {
+    fn outcomes_are_in_order_and_a_repeat_reports_existing_tokens() {
         let world = World::new();
         let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
         let batch = || vec![Ok(old("one")), Err(invalid), Ok(old("two")), Ok(old("one"))];
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_again_under_another_key_of_the_ring() {
+    fn a_token_that_was_imported_under_another_key_of_the_ring_exists() {
         let world = World::new();
         let key = inserted(import(&world, vec![Ok(old("one"))]).unwrap()[0]);
         let promoted = World::over(world.store, ring(&[1, 2]));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_or_disabled_since_is_so_after_a_repeat() {
+    fn a_repeat_revokes_and_disables_tokens_that_were_so_since() {
         let world = World::new();
         let outcomes = import(&world, vec![Ok(old("one")), Ok(old("two"))]).unwrap();
         let (one, two) = (inserted(outcomes[0]), inserted(outcomes[1]));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_of_at_most_a_page() {
+    fn a_batch_has_at_most_1000_tokens() {
         let world = World::new();
         let batch = |count: usize| (0..count).map(|number| Ok(old(&number.to_string()))).collect();
         let most = PageSize::MAX.get();

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_has_as_many_live_tokens_as_the_policy_says() {
+    fn an_owner_has_at_most_as_many_live_tokens_as_the_policy_allows() {
         let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(2)));
         let issue = |owner: &str| now(world.tokens.issue(&ada(), new(owner))).map_err(|error| error.kind());
         let first = issue("ada").unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_works_issues_within_itself() {
+    fn a_live_token_issues_within_itself() {
         let world = World::new();
         let by = delegation(&world);
         let issued = now(world.tokens.issue(&ada(), new("ada").within(&by))).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_revoked_since_issues_none() {
+    fn a_token_that_was_revoked_meanwhile_cannot_issue() {
         let world = World::new();
         let by = delegation(&world);
         now(world.tokens.revoke(&ada(), &by.key(), RevocationReason::default())).unwrap();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_issuing_token_is_judged_again_a_number_of_times() {
+    fn an_issue_is_retried_if_the_issuing_token_changes_up_to_the_limit() {
         let world = World::new();
         world.fail(StoreErrorKind::IssuerChanged, TRIES - 1);
         assert!(now(world.tokens.issue(&ada(), new("ada"))).is_ok());
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_suspended_owner_issues_none() {
+    fn a_token_of_a_suspended_owner_cannot_issue() {
         let world = World::new();
         let by = delegation(&world);
         let world = world.with(|tokens| tokens.with_owners(Suspended));

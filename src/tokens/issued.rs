@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_ends_the_whole_tree_and_counts_what_works_on() {
+    fn a_report_revokes_the_whole_tree_and_counts_independent_tokens() {
         let world = deep();
         let root = issuer(&world);
         let (child, _) = (issued(&world, &root, true), issued(&world, &root, true));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_somebody_has_forged_has_an_end() {
+    fn a_forged_cycle_of_issuers_ends_the_walk() {
         let world = deep();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lost_its_issuer_is_revoked_level_by_level() {
+    fn orphans_are_revoked_level_by_level() {
         let world = deep();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_by_time_names_the_issuer() {
+    fn orphans_of_an_issuer_that_ended_by_time_name_it_as_the_actor() {
         let world = World::new();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_with_its_issuer_keeps_no_key_and_gets_no_notice() {
+    fn tokens_that_ended_with_their_issuer_do_not_keep_a_key_in_use() {
         let number = KeyNumber::new(1).unwrap();
         let old = World::over(std::sync::Arc::default(), ring(&[1]));
         let root = issuer(&old);

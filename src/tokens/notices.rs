@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_that_fails_is_told_once_the_others_have_no_notice_left() {
+    fn a_failing_project_is_reported_after_all_notices_are_claimed() {
         let world = world(&["145", "146"]);
         world.take_down("145");
         assert_eq!(claim(&world, 10).unwrap().len(), 1);

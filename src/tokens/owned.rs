@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_has_every_verb_for_their_own_tokens() {
+    fn an_owner_can_do_every_operation_on_their_tokens() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let record = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_the_owners_tokens_whatever_the_query_says() {
+    fn a_list_ignores_the_owner_and_project_of_the_query() {
         let world = World::new();
         let id = world.issued("145").record.id;
         world.issued("146");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_issues_under_a_token_of_theirs_without_its_scope_and_within_it() {
+    fn an_owner_issues_within_a_token_that_lacks_the_manage_scope() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let (manage, name) = (scope("tokens:manage"), || "CI".parse().unwrap());
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_issues_under_no_token_that_does_not_work_or_is_not_theirs() {
+    fn an_owner_cannot_issue_within_a_dead_token_or_one_of_another_owner() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let manage = scope("tokens:manage");

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arc_and_an_erased_directory_answer_as_the_directory_does() {
+    fn an_arc_and_an_erased_hook_return_the_same_states() {
         let (ada, bob): (OwnerId, OwnerId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let (here, there): (ProjectId, ProjectId) = ("145".parse().unwrap(), "146".parse().unwrap());
         let shared = Arc::new(Directory);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_knows_nothing_at_once_unless_it_says_so() {
+    fn the_default_of_known_is_none() {
         assert_eq!(Owners::known(&Plain, &"ada".parse().unwrap(), &"145".parse().unwrap()), None);
     }
 }

@@ -103,7 +103,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn projects_are_named_over_as_many_pages_as_it_takes() {
+    fn projects_are_listed_over_several_pages() {
         let world = World::new();
         let names: Vec<ProjectId> = (100..=PageSize::default().get() + 101).map(|n| project(&n.to_string())).collect();
         for name in &names {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_sums_up_and_names_where_it_failed() {
+    fn a_walk_returns_the_sum_and_the_projects_that_failed() {
         let world = World::new();
         for name in ["145", "146", "147"] {
             world.issued(name);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_without_a_failure_gives_the_sum() {
+    fn a_walk_without_a_failure_returns_the_sum() {
         let world = World::new();
         let mut walk = world.tokens.walk(ProjectsQuery::default());
         walk.note(project("145"), Ok(2));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_ends_where_the_projects_cannot_be_listed() {
+    fn a_walk_ends_if_the_projects_cannot_be_listed() {
         let world = World::new();
         world.issued("145");
         world.store.unlisted.store(true, Ordering::SeqCst);

@@ -64,7 +64,7 @@ mod tests {
     use crate::tokens::sample::{World, project};
 
     #[test]
-    fn a_record_is_kept_for_the_time_after_its_end() {
+    fn a_record_is_kept_for_the_given_time_after_its_end() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let live = world.issued("145").record.key();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_goes_on_behind_a_project_that_fails() {
+    fn a_purge_continues_after_a_project_that_fails() {
         let world = World::new();
         for name in ["145", "146"] {
             world.issued(name);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_takes_more_rows_than_one_batch() {
+    fn a_purge_deletes_more_rows_than_one_batch() {
         let world = World::new();
         for _ in 0..=PageSize::MAX.get() {
             world.issued("145");

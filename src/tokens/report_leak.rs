@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reported_token_is_revoked_once_and_known_again() {
+    fn a_reported_token_is_revoked_once_and_a_repeat_finds_it() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_has_expired_is_revoked_too() {
+    fn an_expired_token_is_revoked_too() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(31 * DAY);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_text_ends_nobodys_token() {
+    fn a_mistyped_text_revokes_no_token() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_the_store_failed_is_to_be_repeated() {
+    fn a_report_can_be_repeated_after_the_store_failed() {
         let world = World::new();
         let issued = world.issued("145");
         world.fail(StoreErrorKind::Unavailable, 1);

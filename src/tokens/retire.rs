@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_retired_once_no_live_token_needs_it() {
+    fn a_key_is_retired_only_if_no_live_token_uses_it() {
         let world = world();
         assert_eq!(retire(&world, 2), Err(ErrorKind::KeyMints));
         assert_eq!(retire(&world, 1), Err(ErrorKind::KeyInUse { live: 1 }));

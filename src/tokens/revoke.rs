@@ -20,9 +20,10 @@ impl<S: TokenStore> Tokens<S> {
     /// `actor` and `reason` are recorded. Your service decides whether the actor may revoke the
     /// token. For users who manage their own tokens, use [`of`](Self::of).
     ///
-    /// Tokens that are [bound](crate::record::Issuer::bound) to it stop working with it. Its successor
-    /// does not: to end a whole chain of rotations, use [`revoke_group`](Self::revoke_group). A
-    /// verifier with a cache rejects the token at the latest after the cache's staleness bound.
+    /// Tokens that are [bound](crate::record::Issuer::bound) to it stop working with it. Its
+    /// successor does not: to end a whole chain of rotations, use
+    /// [`revoke_group`](Self::revoke_group). A verifier with a cache rejects the token at the
+    /// latest after the cache's staleness bound.
     ///
     /// The call is idempotent: for a revoked token it changes nothing and returns the first
     /// revocation. It emits [`Event::Revoked`] only for the call that revoked the token. After an
@@ -128,7 +129,7 @@ mod tests {
     const REASON: RevocationReason = RevocationReason::CessationOfOperation;
 
     #[test]
-    fn the_first_revocation_is_emitted_and_answers_the_second() {
+    fn the_first_revocation_is_emitted_and_returned_to_the_second_caller() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let first = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap();
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_that_the_store_failed_may_have_been_done() {
+    fn a_revocation_during_which_the_store_fails_emits_revoke_failed() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Unavailable, 1);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn presented_tokens_are_revoked_and_other_texts_are_none() {
+    fn presented_tokens_are_revoked_and_other_texts_are_ignored() {
         let world = World::new();
         let issued = [world.issued("145"), world.issued("145"), world.issued("145")];
         let text = |at: usize| issued[at].token.expose_secret().to_owned();
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn presented_tokens_after_a_failed_one_are_revoked_too() {
+    fn tokens_after_a_failed_one_are_revoked_too() {
         let world = World::new();
         let (first, second) = (world.issued("145"), world.issued("145"));
         world.fail(StoreErrorKind::Unavailable, 1);

@@ -15,8 +15,8 @@ use crate::words::text::Actor;
 impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project, and returns how many this call revoked.
     ///
-    /// After it returns `Ok`, no token of the group that existed before the call works, no matter how
-    /// many there are. The effect on their successors depends on the group:
+    /// After it returns `Ok`, no token of the group that existed before the call works, no matter
+    /// how many there are. The effect on their successors depends on the group:
     ///
     /// - For an owner or a family, no successor works either.
     /// - For a creation time or a key, the successors that were created during the call are revoked
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_takes_along_the_successors_that_are_made_meanwhile() {
+    fn a_batch_revokes_successors_that_are_created_meanwhile() {
         for (later, count) in [(MS, 1), (core::time::Duration::ZERO, 2)] {
             let world = World::new();
             let old = world.issued("145").record;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_takes_along_no_successor_of_a_token_that_was_revoked_before() {
+    fn a_batch_keeps_the_successor_of_a_token_that_was_revoked_before() {
         let world = World::new();
         let old = world.issued("145").record;
         world.advance(DAY);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_revoked_in_every_project_but_those_that_fail() {
+    fn a_group_is_revoked_in_all_projects_except_failing_ones() {
         let world = World::new();
         for name in ["145", "146", "147"] {
             world.issued(name);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_rotated_once() {
+    fn a_token_can_be_rotated_once() {
         let world = World::new();
         let key = world.issued("145").record.key();
         rotate(&world, &key).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_rotated_once_its_predecessor_has_stopped_working() {
+    fn a_successor_can_be_rotated_after_its_predecessor_has_stopped_working() {
         let world = World::new();
         let first = rotate(&world, &world.issued("145").record.key()).unwrap();
         let second = first.issued.record.key();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_of_the_same_request_takes_the_place_of_the_first() {
+    fn a_repeat_of_the_same_request_replaces_the_first_successor() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let repeatable = |request: &str| {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_meets_a_change_is_judged_again_a_number_of_times() {
+    fn a_rotation_is_retried_after_conflicts_up_to_the_limit() {
         let world = World::new();
         for fault in [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged] {
             let key = world.issued("145").record.key();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_predecessor_that_is_used_after_the_rotation_is_still_held_by_somebody() {
+    fn a_predecessor_that_is_used_after_the_rotation_is_still_used() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let view = rotate(&world, &key).unwrap().issued.record.view(world.tokens.now());

@@ -1,5 +1,4 @@
-//! A service for unit tests, over an in-memory store that can be made to fail, with a clock that
-//! stands still.
+//! A service for unit tests: an in-memory store that can be made to fail, and a fixed clock.
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_tokens_is_bounded_and_hides_no_new_one() {
+    fn a_flood_of_tokens_is_bounded_and_does_not_hide_a_new_token() {
         let picked = ByToken::default();
         let flood = |count: usize, seconds| {
             (0..count).filter(|token| picked.pick(key(*token), after(seconds)).is_some()).count()
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_emitted_or_remembered_than_stated() {
+    fn events_and_remembered_tokens_stay_within_their_bounds() {
         let picked = ByToken::default();
         for seconds in 0..5 {
             let first = seconds as usize * 3 * Event::TOKENS;
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_a_token_is_emitted_each_time_and_the_counts_of_others_stay() {
+    fn a_token_without_room_is_always_emitted_and_other_counts_are_kept() {
         let picked = ByToken::default();
         for token in 0..Event::TOKENS {
             assert_eq!(picked.pick(key(token), START), Some(0));

@@ -247,7 +247,7 @@ mod tests {
     use crate::tokens::sample::{World, project, ring};
 
     #[test]
-    fn a_service_has_what_it_was_given() {
+    fn a_service_returns_what_it_was_created_with() {
         let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(3)));
         assert_eq!(world.tokens.policy().most_live_per_owner(), Some(3));
         assert_eq!(world.tokens.now(), at(0));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_on_disuse_is_applied_only_where_last_uses_are_written() {
+    fn the_rule_on_disuse_is_applied_only_with_usage() {
         let policy = || Policy::default().with_max_unused(DAY);
         let without = World::new().with(|tokens| tokens.with_policy(policy())).tokens;
         assert_eq!((without.applied.max_unused(), without.policy().max_unused()), (None, Some(DAY)));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_shown_as_they_are_now() {
+    fn views_show_the_current_status() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let get = |key: &TokenKey| now(world.tokens.get(key)).unwrap();

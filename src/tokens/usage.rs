@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_noted_unless_one_was_written_less_than_a_resolution_ago() {
+    fn a_use_is_noted_if_the_last_write_is_a_resolution_ago() {
         let key = record().key();
         for (stored, noted) in
             [(None, true), (Some(-1000), true), (Some(-999), false), (Some(0), false), (Some(5), false)]
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_moves_forwards_with_each_use() {
+    fn an_unwritten_use_moves_forward_with_each_use() {
         let (usage, key) = (usage(), record().key());
         for time in [5, 7, 6] {
             usage.note(key, None, at(time), UsedFrom::default);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_that_was_taken_is_noted_again_after_a_resolution() {
+    fn a_token_is_noted_again_a_resolution_after_its_write() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         assert_eq!(times(&usage), [at(0)]);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_written_waits_again() {
+    fn a_use_that_could_not_be_written_is_kept() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         let taken = usage.take();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_tokens_are_remembered_than_there_is_room_for() {
+    fn tokens_beyond_the_capacity_are_not_remembered() {
         let usage = usage().with_capacity(1);
         let (first, second) = (record().key(), TokenKey { id: crate::rules::sample::id('2'), ..record().key() });
         usage.note(first, None, at(0), UsedFrom::default);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_a_resolution_ago_is_forgotten() {
+    fn a_use_that_was_written_a_resolution_ago_is_forgotten() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         usage.forget_old(at(5000));

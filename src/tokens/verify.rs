@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_until_its_end_and_is_told_what_ended_it() {
+    fn a_token_works_until_it_expires_and_only_in_its_project() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(30 * DAY - MS);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_neither_passes_nor_rejects() {
+    fn a_store_failure_neither_accepts_nor_rejects_a_token() {
         let world = World::new();
         let issued = world.issued("145");
         let verified = verify(&world, issued.token.expose_secret()).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_once_more_finds_what_has_changed_since() {
+    fn a_recheck_sees_changes_since_the_verification() {
         let world = World::new();
         let issued = world.issued("145");
         let verified = verify(&world, issued.token.expose_secret()).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_for_an_owner_who_is_active() {
+    fn a_token_works_only_if_its_owner_is_active() {
         for (state, rejection) in [
             (OwnerState::Active, None),
             (OwnerState::Suspended, Some(Rejection::OwnerSuspended)),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_ends_while_its_owner_is_looked_up_has_ended() {
+    fn a_token_that_expires_during_the_owner_lookup_is_rejected() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(30 * DAY - MS);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_noted_and_keeps_a_token_from_being_unused() {
+    fn a_noted_use_protects_a_token_from_the_rule_on_disuse() {
         let policy = Policy::default().with_max_unused(DAY);
         let usage = Usage::default().with_resolution(MS).with_flush_interval(Duration::ZERO);
         let world = World::new().with(|tokens| tokens.with_policy(policy).with_usage(usage));

@@ -51,7 +51,8 @@ impl VerifyError {
         self.key
     }
 
-    /// Returns the challenge for the response: its status, `WWW-Authenticate` value and description.
+    /// Returns the challenge for the response: its status, `WWW-Authenticate` value and
+    /// description.
     pub fn challenge(&self) -> Challenge {
         match self.why {
             Why::Rejected(rejection) => rejection.into(),
@@ -101,7 +102,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn a_rejection_is_told_as_its_challenge() {
+    fn a_rejection_displays_its_challenge() {
         let error = VerifyError { key: Some(record().key()), ..VerifyError::from(Rejection::Expired) };
         assert_eq!((error.rejection(), error.key()), (Some(Rejection::Expired), Some(record().key())));
         assert!(error.store_error().is_none() && error.source().is_none());
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_store_is_no_rejection() {
+    fn a_store_failure_is_not_a_rejection() {
         let why = StoreError::new(StoreErrorKind::Unavailable).into();
         let error = VerifyError { why, key: None, successor: None };
         assert_eq!((error.rejection(), error.challenge()), (None, Challenge::UNAVAILABLE));
