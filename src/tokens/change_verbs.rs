@@ -1,4 +1,4 @@
-//! Renaming, disabling and enabling, confirming, narrowing, ending a grace.
+//! Changing a token: rename, disable, enable, confirm, narrow, and end its grace period.
 
 use super::events::{ChangeKind, Event};
 use super::service::Tokens;
@@ -15,55 +15,68 @@ use crate::words::presented::PresentedToken;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::{Actor, Name};
 
-/// How often a change is judged anew because somebody else changed the token meanwhile.
+/// The number of tries of a change that meets concurrent changes.
 pub(super) const TRIES: usize = 16;
 
-/// All of these record or emit `actor`; whether the actor may change the token is up to the host: see
-/// [`of`](Tokens::of) for the tokens of one owner. If the token is as wished already, nothing is written. A change that meets a
-/// concurrent one is judged again.
+/// Changes of a token. They have these rules in common:
+///
+/// - `actor` is the user or service that asks for the change, as your own session knows it. The
+///   event names it. Your service decides whether the actor may change the token. For users who
+///   manage their own tokens, use [`of`](Tokens::of).
+/// - If the token is already as requested, the call succeeds and writes nothing.
+/// - If another change is written at the same time, this one is judged again, up to 16 times. After
+///   that the call returns [`ErrorKind::Conflict`].
+/// - If the store fails, the call returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`]. The
+///   change may have taken effect, and the call can be repeated.
 impl<S: TokenStore> Tokens<S> {
-    /// Gives a token another name.
+    /// Renames a token.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if it has ended.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the
+    /// token has ended.
     pub async fn rename(&self, actor: &Actor, key: &TokenKey, name: Name) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Rename(name)).await
     }
 
-    /// Stops a token until it is enabled. To stop it for ever, revoke it.
+    /// Disables a token: it does not work until it is [enabled](Self::enable). To end it
+    /// permanently, [revoke](Self::revoke) it.
     ///
-    /// A holder who may change the token, such as by renaming it, and does so all the time, can
-    /// make this call fail with a [`Conflict`](StoreErrorKind::Conflict): beside 32 concurrent
-    /// renames, 14 of 20 calls did on PostgreSQL. The same holds for [`narrow`](Self::narrow) and
-    /// [`end_grace`](Self::end_grace). [`revoke`](Self::revoke) is not affected.
+    /// A holder that may change the token, for instance rename it, and does so all the time, can
+    /// make this call fail with [`ErrorKind::Conflict`]: with 32 concurrent renames, 14 of 20 calls
+    /// failed on PostgreSQL. The same holds for [`narrow`](Self::narrow) and
+    /// [`end_grace`](Self::end_grace), but not for [`revoke`](Self::revoke).
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if it has ended.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the
+    /// token has ended.
     pub async fn disable(&self, actor: &Actor, key: &TokenKey) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Disable).await
     }
 
-    /// Lets a disabled token work again.
+    /// Enables a disabled token.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if it has ended.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the
+    /// token has ended.
     pub async fn enable(&self, actor: &Actor, key: &TokenKey) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Enable).await
     }
 
-    /// Lets a token that was issued as [pending](crate::NewToken::with_confirm_within) work.
+    /// Confirms a token that was issued as [pending](crate::NewToken::with_confirm_within): it
+    /// works from now on.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if it has ended, for instance because it
-    /// was not confirmed in time.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token. Returns [`ErrorKind::Ended`] if
+    /// the token has ended, for instance because it was not confirmed in time.
     pub async fn confirm(&self, actor: &Actor, key: &TokenKey) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Confirm).await
     }
 
-    /// The same by the token itself: whoever presents it has received it.
+    /// Confirms a pending token by its text, which proves that the caller has received it.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Rejected`] if a check up to the digest fails, and what [`confirm`](Self::confirm) returns.
+    /// Returns [`ErrorKind::Rejected`] if the text is not that of a token of this service, or any
+    /// error of [`confirm`](Self::confirm).
     pub async fn confirm_presented<T>(&self, actor: &Actor, token: &T) -> Result<TokenView, Error>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
@@ -76,25 +89,30 @@ impl<S: TokenStore> Tokens<S> {
         self.confirm(actor, &key).await
     }
 
-    /// Ends the grace of a rotated token now; its successor is the only one left.
+    /// Ends the grace period of a rotated token now. After that only its successor works.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::NotRotated`] if it has no successor, and
-    /// [`ErrorKind::Ended`] if it has ended otherwise.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::NotRotated`] if it
+    /// was not rotated, and [`ErrorKind::Ended`] if it has ended in another way than by its grace
+    /// period.
     pub async fn end_grace(&self, actor: &Actor, key: &TokenKey) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::EndGrace).await
     }
 
-    /// Takes from what a token may do. Nothing can be given: for that, issue another.
+    /// Narrows a token: takes scopes or addresses from it, or lets it expire sooner. A token never
+    /// gets more rights. To give more, issue another token.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::Wider`] if it would be allowed more,
-    /// [`ErrorKind::Policy`] if it would be outside the policy, and [`ErrorKind::Ended`] if it has ended or would by this.
+    /// - Returns [`ErrorKind::NotFound`] if there is no such token.
+    /// - Returns [`ErrorKind::Wider`] if the token would get more rights, or a later expiry.
+    /// - Returns [`ErrorKind::Policy`] if the change would put the token outside the policy.
+    /// - Returns [`ErrorKind::Ended`] if the token has ended, or would expire by this change.
     pub async fn narrow(&self, actor: &Actor, key: &TokenKey, narrowing: Narrowing) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Narrow(narrowing)).await
     }
 
-    /// Disables a token as it was disabled elsewhere, unless it is disabled or has ended.
+    /// Disables a token with the time and actor of an earlier system, unless it is disabled already
+    /// or has ended.
     pub(super) async fn disable_as(&self, key: &TokenKey, disabled: Disabled) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let Some(record) = self.store.find(key).await? else { return Ok(()) };
@@ -119,7 +137,8 @@ impl<S: TokenStore> Tokens<S> {
             let record = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
             let Some(change) = record.judge(wish.clone(), self.policy(), actor, now)? else {
-                // An earlier call may have made the change and been told that it may be lost.
+                // An earlier call may have made the change and returned `Unavailable` because it
+                // could be lost. Report success only if the change is durable.
                 match self.store.find_durable(key).await? {
                     Some(durable) if durable.version == record.version => return self.view_of(durable, now).await,
                     _ => continue,
@@ -173,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_verb_makes_its_change_and_emits_it() {
+    fn each_change_is_written_and_emitted() {
         let world = World::new();
         let (tokens, by) = (&world.tokens, ada());
         let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
@@ -192,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_neither_written_nor_emitted() {
+    fn a_change_without_effect_is_neither_written_nor_emitted() {
         let world = World::new();
         let key = world.issued("145").record.key();
         assert_eq!(now(world.tokens.enable(&ada(), &key)).unwrap().version, 1);
@@ -209,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_meets_another_is_judged_again_a_number_of_times() {
+    fn a_change_is_retried_after_conflicts_up_to_the_limit() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Conflict, TRIES - 1);
@@ -221,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_the_store_failed_may_have_been_made() {
+    fn a_change_during_which_the_store_fails_emits_change_failed() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Unavailable, 1);
@@ -230,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_confirmed_by_who_presents_it_in_time() {
+    fn a_pending_token_is_confirmed_by_its_text_in_time() {
         let world = World::new();
         let new = || {
             let new = NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
@@ -249,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_disabled_as_it_was_elsewhere() {
+    fn a_token_is_disabled_with_the_time_and_actor_of_the_earlier_system() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let disabled = |millis| Disabled { at: at(millis), by: "root".parse().unwrap() };

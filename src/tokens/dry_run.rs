@@ -1,4 +1,4 @@
-//! What a policy would do, before it does.
+//! A dry run of a policy: which tokens it would block, before it is applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,29 +15,37 @@ use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// Live tokens of one owner in one project that a policy would block.
+/// The live tokens of one owner in one project that a policy would block for one reason from one
+/// day on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub struct PolicyHit {
-    /// From when on: now, or the start of the day (UTC) on which the first of them is.
+    /// The time from which they are blocked: now, or the start of the day (UTC) on which they
+    /// become blocked.
     pub from: Timestamp,
-    /// In which project.
+    /// The project of the tokens.
     pub project: ProjectId,
-    /// Whose.
+    /// The owner of the tokens.
     pub owner: OwnerId,
-    /// By what.
+    /// The rule that blocks them.
     pub breach: PolicyBreach,
-    /// How many.
+    /// The number of tokens.
     pub tokens: u64,
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// How many live tokens, of whom, another policy would block, and on which day, if nothing else happens: sorted by
-    /// time. Tokens that end before it would hit them are left out; a bound token is hit where one of its issuers is, or where
-    /// its chain is longer than the policy allows. Nothing is changed.
+    /// Returns which live tokens another policy would block, and from which day on, if nothing else
+    /// changes. It changes nothing.
+    ///
+    /// The result is sorted by time. A token that ends before the policy would block it is not
+    /// counted. A bound token is counted if the policy would block one of its issuers, or if its
+    /// chain is longer than the policy allows.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
+    ///
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     pub async fn dry_run(&self, policy: &Policy) -> Result<Vec<PolicyHit>, Error> {
         let now = self.clock.now();
         let mut hits = BTreeMap::new();
@@ -51,7 +59,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
                     let chain = issuers.chain_of(&self.store, Arc::clone(&record)).await?;
-                    // What works no more already is blocked by no policy.
+                    // The token does not work today already, because of its issuers.
                     if chain.issuers_end(self.policy(), now) {
                         continue;
                     }
@@ -114,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_blocked_later_is_told_by_its_day() {
+    fn tokens_that_a_policy_would_block_later_are_reported_by_day() {
         let world = World::new();
         issue(&world, "145", "ada", 30);
         let on = |unused| hits(&world, &Policy::default().with_max_unused(unused))[0].0;

@@ -1,4 +1,4 @@
-//! Emitting events: what is counted, sampled and handed to the sink.
+//! Emitting events: counting them, sampling them and handing them to the sink.
 
 use core::fmt;
 use std::mem;
@@ -13,25 +13,26 @@ use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// When somebody has shown that they hold the token.
+/// When the caller showed that it holds the token.
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
     /// At this verification.
     Presented,
-    /// At an earlier one, which is checked again.
+    /// At an earlier verification, which is now repeated.
     Before,
 }
 
-/// The sink, and what is counted and sampled before it.
+/// The sink, with the counters and samplers in front of it.
 pub(super) struct Events {
     sink: Arc<dyn EventSink>,
     sink_panics: AtomicU64,
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
-    /// Rejections after the proof.
+    /// Rejections after the proof that the caller holds the token, sampled by token.
     failed: [ByToken; Rejection::ALL.len()],
-    /// Apart from rotated tokens that are checked again: those must not hide that one is presented.
+    /// Reuses of rotated tokens. Rechecks of rotated tokens are sampled in `failed`, so that they
+    /// cannot hide a reuse.
     reused: ByToken,
     reported_again: ByToken,
 }
@@ -50,12 +51,14 @@ impl Events {
         }
     }
 
-    /// Hands an event to the sink. What it tells has happened, and its caller must learn so: a sink that panics is counted.
+    /// Hands an event to the sink. If the sink panics, it counts the panic and returns: the
+    /// operation has taken effect, and its caller must learn so.
     #[inline(never)]
     pub(super) fn tell(&self, event: &Event<'_>) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.sink.record(event))) {
             self.sink_panics.fetch_add(1, Ordering::Relaxed);
-            // What was panicked with may panic as it is dropped. Then nothing of it is left to handle.
+            // Dropping the payload of a panic may panic again. The second payload is leaked,
+            // because dropping it could panic once more.
             if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
                 mem::forget(again);
             }
@@ -79,7 +82,8 @@ impl Events {
         }
     }
 
-    /// Whoever has the text of a revoked token may report it as often as they like.
+    /// Emits a repeated report of a leak, sampled by token. The holder of a revoked token's text
+    /// can report it any number of times.
     pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
         if let Some(left_out) = self.reported_again.pick(key, now) {
             self.tell(&Event::Leaked { key, actor, is_first: false, left_out });
@@ -95,7 +99,8 @@ impl Events {
         now: Timestamp,
     ) {
         let sampler = &self.rejected[rejection as usize];
-        // Before the proof anybody may name any token: to sample each by itself would be to remember what they make up.
+        // Before the proof, a caller can name any token. Sampling by token would fill the memory
+        // with ids that callers make up.
         let Some(proven) = key.filter(|_| rejection.is_after_proof()) else {
             if let Some(left_out) = sampler.count(now) {
                 self.tell(&Event::Failed { key, rejection, left_out });
@@ -136,7 +141,7 @@ mod tests {
     use super::*;
     use crate::rules::sample::{ada, at, id, record};
 
-    /// Keeps what it is told, as text.
+    /// Records the events that it receives, as text.
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
 
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_before_the_proof_is_sampled_whatever_the_token() {
+    fn rejections_before_the_proof_are_sampled_by_kind() {
         let (events, log) = events();
         for number in 0..Event::SAMPLES + 5 {
             let key = TokenKey { id: format!("1{number:015}").parse().unwrap(), ..record().key() };
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_after_the_proof_is_sampled_of_its_token() {
+    fn rejections_after_the_proof_are_sampled_by_token() {
         let (events, log) = events();
         let (first, second) = (record().key(), TokenKey { id: id('2'), ..record().key() });
         for key in [first, first, second, first] {
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_secret_that_is_presented_is_a_reuse_and_one_that_is_checked_again_is_not() {
+    fn a_presented_old_secret_is_a_reuse_and_a_recheck_is_not() {
         let (events, log) = events();
         let key = Some(record().key());
         events.failed(Rejection::Rotated, key, Some(id('2')), Shown::Before, at(0));
@@ -222,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_reports_are_sampled_of_their_token() {
+    fn repeated_reports_are_sampled_by_token() {
         let (events, log) = events();
         for time in [0, 0, 0, 1000] {
             events.reported_again(record().key(), &ada(), at(time));

@@ -1,4 +1,4 @@
-//! What happened, told to a sink of the host's: for logs, metrics and an audit trail.
+//! Events: what the service reports to a sink, for logs, metrics and an audit trail.
 
 use std::sync::Arc;
 
@@ -11,14 +11,17 @@ use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// Where events go. It is called in the midst of requests: it must be quick, and not wait. A sink that writes to a
-/// database puts them into a bounded queue.
+/// A receiver of events, which your service implements.
 ///
-/// What an event tells has happened when the sink is called; the three whose names end in `Failed` after a verb tell what may have
-/// happened. A sink that panics loses the event and nothing else: the panic
-/// is caught if the program unwinds, counted in [`VerificationCounts::sink_panics`], and the operation goes on.
+/// The service calls it while it handles requests, so it must return quickly and must not block. To
+/// write events to a database, put them into a bounded queue.
+///
+/// When the sink is called, the operation has taken effect. The exceptions are `RevokeFailed`,
+/// `ChangeFailed` and `GroupRevokeFailed`: those operations may or may not have taken effect. If a
+/// sink panics and the program unwinds, only that event is lost: the panic is caught,
+/// [counted](VerificationCounts::sink_panics), and the operation goes on.
 pub trait EventSink: Send + Sync {
-    /// Takes an event.
+    /// Receives an event.
     fn record(&self, event: &Event<'_>);
 }
 
@@ -28,22 +31,21 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
     }
 }
 
-/// Something that happened. It holds ids, and no part of a secret or of a rejected text.
+/// An event of the service. It holds ids, and no part of a secret or of a rejected text.
 ///
-/// What requests cause is sampled, so that no attacker floods the sink. Everything else is emitted each time.
+/// Events that requests cause are sampled, so that an attacker cannot flood the sink. All other
+/// events are always emitted. [`VerificationCounts`] counts every verification, sampled or not.
 ///
-/// - **Of one token.** If the presenter holds the token, its events are sampled for this token and kind alone: the first
-///   in each second is emitted, and `left_out` counts the events of this very token and kind since its last one. So nobody
-///   hides another's token behind events of their own. This is so for `Reused`, `PolicyBlocked`, repeated reports of a leak,
-///   and `Failed` with a [`Rejection`] that [is after the proof](Rejection::is_after_proof). In a second and of a kind, at most
-///   [`Event::TOKENS`] tokens have an event, and at most the first [`Event::REPEATS`] events are of tokens that had one
-///   before. Counts of at most [`Event::TOKENS`] tokens of a kind are kept; events of further ones are all emitted within
-///   these bounds, without a count.
-/// - **Of a kind.** `Verified`, `Unavailable` and `Failed` before the proof, whose text anybody may make up: at most
-///   [`Event::SAMPLES`] of a kind are emitted in a second, and `left_out` counts the events of this kind since its last one,
-///   whatever tokens they were of.
-///
-/// [`VerificationCounts`] has all, sampled or not.
+/// - **Sampled by token**: `Reused`, `PolicyBlocked`, repeated reports of a leak, and `Failed`
+///   [after the proof](Rejection::is_after_proof) that the caller holds the token. The first event
+///   of a token and kind in each second is emitted, so events of one token do not hide those of
+///   another. `left_out` counts the events of this token and kind since the last one.
+///   [`Event::TOKENS`] and [`Event::REPEATS`] bound the events of all tokens together. If more
+///   tokens have events than can be counted, those without a count have all their events emitted
+///   within these bounds, with a `left_out` of 0.
+/// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. Each
+///   [`Rejection`] of a `Failed` is a kind. In a second, at most [`Event::SAMPLES`] events of a
+///   kind are emitted. `left_out` counts the events of the kind since the last one, of any token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -51,89 +53,90 @@ pub enum Event<'a> {
     Issued {
         /// The token.
         key: TokenKey,
-        /// The token that issued it, if one did, and whether it is bound to that.
+        /// The token that issued it, if one did, and whether it is bound to that token.
         issuer: Option<Issuer>,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
     },
-    /// A token was verified. Sampled.
+    /// A token was verified. Sampled by kind.
     Verified {
         /// The token.
         key: TokenKey,
-        /// The tokens that it is bound to, of the same project, nearest first. Most tokens are bound to none.
+        /// The tokens that it is bound to, in the same project, nearest first. Usually empty.
         issuers: &'a [TokenId],
-        /// Verifications, of any token, since the last event of this kind.
+        /// Verifications of any token since the last event of this kind.
         left_out: u64,
     },
-    /// A token was refused. Sampled, each [`Rejection`] by itself: of one token after the proof, of the kind before it.
+    /// A token was rejected. Sampled by token after the proof, by kind before it.
     Failed {
-        /// The token, where its text was right.
+        /// The token, if its text and tag are right.
         key: Option<TokenKey>,
-        /// Why.
+        /// The reason.
         rejection: Rejection,
-        /// Refusals for this reason since the last event: of this token after the proof, of any before it.
+        /// Such rejections since the last event: of this token after the proof, of any before it.
         left_out: u64,
     },
-    /// A token was used after it was rotated and its grace was over: somebody holds an old secret. Sampled of one token.
+    /// A rotated token was presented after its grace period: the old secret may be in wrong hands.
+    /// Sampled by token.
     Reused {
         /// The token.
         key: TokenKey,
-        /// What took over from it.
+        /// The successor of the token.
         successor: Option<TokenId>,
         /// Such uses of this token since its last event.
         left_out: u64,
     },
-    /// A token that is otherwise alive was refused for today's policy. Sampled of one token.
+    /// A live token was rejected because it is outside the current policy. Sampled by token.
     PolicyBlocked {
         /// The token.
         key: TokenKey,
-        /// Such refusals of this token since its last event.
+        /// Such rejections of this token since its last event.
         left_out: u64,
     },
-    /// A token could not be checked, since the store or the question for its owner failed. Sampled.
+    /// A token could not be checked because the store or the owners hook failed. Sampled by kind.
     Unavailable {
-        /// The token, where its text tells.
+        /// The token, if its text and tag are right.
         key: Option<TokenKey>,
-        /// Such failures, of any token, since the last event of this kind.
+        /// Such failures of any token since the last event of this kind.
         left_out: u64,
     },
     /// A token was rotated.
     Rotated {
         /// The old token.
         key: TokenKey,
-        /// The new one, of the same project.
+        /// The successor, in the same project.
         successor: TokenId,
-        /// When the old one stops working.
+        /// When the old token stops working.
         grace_until: Timestamp,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
     },
     /// A token was changed.
     Changed {
         /// The token.
         key: TokenKey,
-        /// How.
+        /// The kind of change.
         how: ChangeKind,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
     },
-    /// A token was revoked. A second revocation, which changes nothing, is not told.
+    /// A token was revoked. A repeated revocation changes nothing and emits no event.
     Revoked {
         /// The token.
         key: TokenKey,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// A token was reported as leaked by somebody who has its text. If it was revoked before, the reports are sampled of one
+    /// A caller that has the text of a token reported it as leaked. Repeated reports are sampled by
     /// token.
     Leaked {
         /// The token.
         key: TokenKey,
-        /// Who reported it.
+        /// The actor that reported it.
         actor: &'a Actor,
-        /// Whether it was revoked for this report.
+        /// Whether this report revoked the token. If not, the report is a repeated one.
         is_first: bool,
         /// Repeated reports of this token since its last event.
         left_out: u64,
@@ -144,83 +147,85 @@ pub enum Event<'a> {
         project: ProjectId,
         /// The group.
         group: &'a RevokeGroup,
-        /// How many were not revoked before.
+        /// The number of tokens that this call revoked.
         count: u64,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// What was bound to a token that has ended was revoked. It was refused before already.
+    /// The tokens bound to an ended token were revoked. They were already rejected before.
     IssuedRevoked {
         /// The project.
         project: ProjectId,
         /// The token that has ended.
         issuer: TokenId,
-        /// How many were not revoked before.
+        /// The number of tokens that were revoked.
         count: u64,
-        /// Who ended the issuer.
+        /// The actor that ended the issuer.
         actor: &'a Actor,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// The store failed while a token was being revoked: it may be revoked. If so, the repeat that is acknowledged changes
-    /// nothing and is not told.
+    /// The store failed while it revoked a token. The token may be revoked; then a repeat changes
+    /// nothing and emits no event.
     RevokeFailed {
         /// The token.
         key: TokenKey,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// The store failed while a token was being changed: it may be changed. If so, the repeat is not told.
+    /// The store failed while it changed a token. The change may have taken effect; then a repeat
+    /// emits no event.
     ChangeFailed {
         /// The token.
         key: TokenKey,
-        /// How it was to be changed.
+        /// The kind of change.
         how: ChangeKind,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
     },
-    /// The store failed while a group was being revoked: all of it may be revoked, or some, or none. A repeat tells only what
-    /// it revokes itself.
+    /// The store failed while it revoked a group. All, some or none of the tokens may be revoked. A
+    /// repeat counts only the tokens that it revokes itself.
     GroupRevokeFailed {
         /// The project.
         project: ProjectId,
         /// The group.
         group: &'a RevokeGroup,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// A notice of a token's coming end was claimed.
+    /// A notice of a token's coming expiry was claimed.
     Expiring {
         /// The token.
         key: TokenKey,
-        /// How long before its expiry the notice is due.
+        /// How long before the expiry the notice is due.
         lead: NoticeLead,
     },
     /// A token of an earlier system was imported.
     Imported {
         /// The token.
         key: TokenKey,
-        /// Who asked for it.
+        /// The actor that asked for it.
         actor: &'a Actor,
     },
 }
 
 impl Event<'_> {
-    /// The most events of one kind in a second, if they are sampled by kind.
+    /// The most events of a kind in one second, if they are sampled by kind.
     pub const SAMPLES: u64 = 10;
-    /// The most tokens of one kind that have an event in a second, and of which the counts are kept, if they are sampled by
-    /// token: some 400 KiB for each kind that is seen.
+    /// The most events of a kind in one second, and the most tokens whose counts are kept, if they
+    /// are sampled by token. The counts take about 400 KiB for each kind that occurs.
     pub const TOKENS: usize = 4096;
-    /// After so many events of one kind in a second, only tokens without an earlier event have one.
+    /// The number of events of a kind in one second after which only tokens without an earlier
+    /// event get one, if they are sampled by token.
     pub const REPEATS: usize = 1000;
 
-    /// Its name in snake case, for log fields and metrics.
+    /// Returns the name of the event in snake case, for log fields and metrics.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Issued { .. } => "issued",
@@ -244,21 +249,21 @@ impl Event<'_> {
     }
 }
 
-/// How a token was changed.
+/// A kind of change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// It has another name.
+    /// The token got another name.
     Renamed,
-    /// It does not work until it is enabled.
+    /// The token was disabled: it does not work until it is enabled.
     Disabled,
-    /// It works again.
+    /// The token was enabled.
     Enabled,
-    /// It works for the first time.
+    /// The pending token was confirmed.
     Confirmed,
-    /// Its grace was ended.
+    /// The grace period of the rotated token was ended.
     GraceEnded,
-    /// It may do less, or ends sooner.
+    /// The token lost scopes or addresses, or expires sooner.
     Narrowed,
 }
 
@@ -271,26 +276,26 @@ word_type!(ChangeKind {
     Narrowed = "narrowed",
 });
 
-/// How many verifications had which outcome since the service was made.
+/// The number of verifications by outcome, since the sink was set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerificationCounts {
-    /// Passed.
+    /// Verifications that passed.
     pub verified: u64,
-    /// Not checked, since the store or the question for the owner failed.
+    /// Verifications that failed because the store or the owners hook failed.
     pub unavailable: u64,
-    /// Events, of any kind, that were lost because the sink panicked.
+    /// Events of any kind that were lost because the sink panicked.
     pub sink_panics: u64,
     pub(super) rejected: [u64; Rejection::ALL.len()],
 }
 
 impl VerificationCounts {
-    /// Refused for this reason.
+    /// Returns the number of verifications that were rejected for this reason.
     pub fn rejected(&self, rejection: Rejection) -> u64 {
         self.rejected[rejection as usize]
     }
 
-    /// Refused for any reason.
+    /// Returns the number of verifications that were rejected.
     pub fn all_rejected(&self) -> u64 {
         self.rejected.iter().sum()
     }
@@ -304,7 +309,7 @@ mod tests {
     use crate::rules::sample::{ada, at, id, record};
 
     #[test]
-    fn each_event_has_a_name_of_its_own() {
+    fn each_event_has_its_own_name() {
         let (key, actor, reason) = (record().key(), &ada(), RevocationReason::default());
         let (project, group) = (key.project, &RevokeGroup::Family(key.id));
         let how = ChangeKind::Renamed;
@@ -333,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn rejections_are_counted_each_by_itself() {
+    fn each_rejection_has_its_own_count() {
         let mut counts =
             VerificationCounts { verified: 1, unavailable: 2, sink_panics: 3, rejected: Default::default() };
         assert_eq!(counts.all_rejected(), 0);

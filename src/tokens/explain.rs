@@ -1,4 +1,4 @@
-//! Explaining a token to support staff.
+//! Explaining to support staff why a token works or fails.
 
 use core::time::Duration;
 
@@ -12,18 +12,27 @@ use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Explains a presented token to support staff: which checks it fails, and what its record says. Counts as no use.
+    /// Explains a presented token to support staff: every check that it fails for this access, and
+    /// what its record says.
+    ///
+    /// It reads the store afresh and does not count as a use. If the text is wrong or no record
+    /// matches it, the explanation holds only that one reason, and no record.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store, or the question for the owner, fails.
+    /// Returns [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) or
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store fails, and `Unavailable` if the
+    /// [owners hook](Self::with_owners) fails.
     ///
     /// ```
-    /// # use keyfob::{Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId, Prefix, ProjectId, Rejection, SystemClock, Tokens, clock::FixedClock, record::RevocationReason};
+    /// # use keyfob::{Access, Actor, Clock, Keyring, MemoryStore, Name, NewToken, OwnerId};
+    /// # use keyfob::{Prefix, ProjectId, Rejection, SystemClock, Tokens, clock::FixedClock};
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = FixedClock::new(SystemClock.now());
-    /// # let tokens = Tokens::new(Keyring::unkeyed(Prefix::new("acme_pat")?), MemoryStore::new()).with_clock(clock.clone());
+    /// # let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new()).with_clock(clock.clone());
     /// # let (project, other) = (ProjectId::new("145")?, ProjectId::new("146")?);
-    /// # let issued = tokens.issue(&Actor::new("ada")?, NewToken::new(project, OwnerId::new("ada")?, Name::new("CI")?)).await?;
+    /// # let new = NewToken::new(project, OwnerId::new("ada")?, Name::new("CI")?);
+    /// # let issued = tokens.issue(&Actor::new("ada")?, new).await?;
     /// # let text = issued.token.expose_secret();
     /// clock.advance(core::time::Duration::from_secs(31 * 24 * 60 * 60));
     /// let explanation = tokens.explain(text, &Access::to(&other, &[])).await?;
@@ -31,7 +40,8 @@ impl<S: TokenStore> Tokens<S> {
     /// assert!(explanation.to_string().ends_with("\"CI\" of ada: fails expired, project"));
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example()).unwrap();
     /// ```
     pub async fn explain<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Explanation, Error>
     where
@@ -63,7 +73,7 @@ mod tests {
     use crate::words::rejection::Rejection;
 
     #[test]
-    fn an_explanation_of_a_wrong_text_tells_of_the_text_alone() {
+    fn an_explanation_of_a_wrong_text_holds_one_reason() {
         let world = World::new();
         let issued = world.issued("145");
         let access = Access::to(&project("146"), &[]);

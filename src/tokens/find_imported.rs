@@ -11,12 +11,14 @@ use crate::words::import_shape::ImportShape;
 use crate::words::keyring::Keyring;
 use crate::words::store_error::StoreError;
 
-/// Finds a record in a store of this type by its import key.
+/// A function that finds a record in a store of this type by its import key.
 type Find<S> = for<'f> fn(&'f S, &'f ImportKey) -> Found<'f>;
 type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send + 'f>>;
 
-/// How imported tokens are looked for: by the shapes that their texts have. The function stands for the store's
-/// [`ImportStore`], which the verbs of other stores must not ask for.
+/// The lookup of imported tokens by the shapes of their texts.
+///
+/// It holds a function instead of an [`ImportStore`] bound, because the methods of
+/// [`Tokens`](super::service::Tokens) must also work over stores without imports.
 pub(crate) struct Imports<S> {
     find: Find<S>,
     shapes: Vec<ImportShape>,
@@ -29,8 +31,11 @@ impl<S: ImportStore> Imports<S> {
 }
 
 impl<S> Imports<S> {
-    /// The record of an old text, with the digest that it must have. `None` where no shape fits or the ring has no pepper: then
-    /// the store is not asked. Where one fits it is asked once for each key of the ring, the minting one first.
+    /// Returns the record of an old text, with the digest that the record must have. Returns `None`
+    /// without a store call if no shape fits or the keyring has no pepper.
+    ///
+    /// Otherwise it calls the store once for each key of the keyring, the minting key first, until
+    /// a record is found.
     pub(crate) async fn find(
         &self,
         store: &S,
@@ -38,7 +43,8 @@ impl<S> Imports<S> {
         text: &[u8],
     ) -> Result<Option<(Digest, Option<Arc<TokenRecord>>)>, StoreError> {
         let mut unknown = None;
-        // Shapes may overlap: a service that once changed its hash declares one text twice.
+        // Shapes may overlap. For instance, a service that once changed its hash declares two
+        // hashes for the same texts.
         for foreign in self.shapes.iter().filter_map(|shape| shape.digest_of(text)) {
             for (_, digest) in keyring.import_digests(&foreign) {
                 let record = (self.find)(store, &ImportKey::of(&digest)).await?;
@@ -73,7 +79,7 @@ mod tests {
         Pepper::new((0..32).map(|at| seed.wrapping_add(at)).collect()).unwrap()
     }
 
-    /// The last seed mints.
+    /// Returns a keyring with a key for each seed. The last one mints.
     fn ring(seeds: &[u8]) -> Keyring {
         let builder = Keyring::builder(Prefix::new("acme_pat").unwrap());
         let add = |builder: crate::keys::KeyringBuilder, seed: &u8| {
@@ -113,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_for_in_another_shape_or_without_a_pepper() {
+    fn the_store_is_not_called_for_another_shape_or_without_a_pepper() {
         let store = MemoryStore::new();
         let imports = Imports::new(vec![shape(ImportHash::Sha256)]);
         assert!(now(imports.find(&store, &ring(&[1]), &OLD[1..])).unwrap().is_none());
@@ -122,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_overlap_are_all_tried() {
+    fn all_overlapping_shapes_are_tried() {
         let store = Arc::new(MemoryStore::new());
         import(&store, &[1], token(OLD));
         let shapes = vec![shape(ImportHash::Sha512), shape(ImportHash::Sha256)];

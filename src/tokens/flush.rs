@@ -7,9 +7,12 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::store::query::PageSize;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Writes the last uses that wait, in batches of at most 1,000, and gives how many rows moved. To be called by a task of
-    /// the host's, each minute or so, and once more before the process stops. Verifications do not wait for it, and it does not
-    /// wait for them: uses that come while it writes are for the next call.
+    /// Writes the last uses that are not written yet, and returns how many records it updated.
+    ///
+    /// Call it from a background task about once a minute, and once more before the process stops.
+    /// Verifications and flushes do not wait for each other. A use that is noted during a flush is
+    /// written by the next one. Without [`with_usage`](Self::with_usage), it does nothing and
+    /// returns 0.
     ///
     /// ```no_run
     /// # async fn example(tokens: std::sync::Arc<keyfob::Tokens<keyfob::MemoryStore>>) {
@@ -17,25 +20,31 @@ impl<S: TokenStore> Tokens<S> {
     /// loop {
     ///     every_minute.tick().await;
     ///     if let Err(error) = tokens.flush_usage().await {
-    ///         eprintln!("last uses are not written, and wait: {error}");
+    ///         eprintln!("cannot write last uses, will retry in a minute: {error}");
     ///     }
     /// }
     /// # }
     /// ```
     ///
-    /// If the store fails for a batch, each of its projects is tried alone. While the engine is
-    /// away, that takes up to the store's deadline for each: give the call a deadline of yours
-    /// before the process stops. A call that is dropped loses nothing.
+    /// It writes batches of at most 1,000 uses. If the store fails for a batch, it tries each
+    /// project of the batch alone. If the database is down, each try can take as long as the
+    /// store's deadline. So set a deadline of your own for the flush before the process stops. If
+    /// the call is cancelled, no use is lost: the next call writes them.
     ///
     /// # Errors
-    /// Returns the first [`Error`] if the store fails for any project; its uses wait for the
-    /// next call, and those of all others are written. No request fails by it.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails for any
+    /// project. With several failures, it returns the first error. The uses of the failed projects
+    /// are kept for the next call, and the uses of all other projects are written. No request fails
+    /// because of this error.
+    ///
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     pub async fn flush_usage(&self) -> Result<u64, Error> {
         let Some(usage) = &self.usage else { return Ok(0) };
         let mut waiting = Waiting { usage, touches: usage.take(), failed: Vec::new() };
         waiting.touches.sort_by_key(|touch| touch.key.project);
         let (mut moved, mut outcome) = (0, Ok(()));
-        // Touches from this place on are of a batch that failed.
+        // The touches from this index on belong to a batch that failed, and are tried by project.
         let mut alone_from = usize::MAX;
         while let Some(rest) = waiting.next_batch(alone_from) {
             let batch = &waiting.touches[rest..];
@@ -51,15 +60,15 @@ impl<S: TokenStore> Tokens<S> {
                 }
             }
         }
-        // What failed waits again first, so that it is not forgotten.
+        // Put the failed uses back before old uses are forgotten.
         drop(waiting);
         usage.forget_old(self.clock.now());
         outcome.map(|()| moved).map_err(Error::from)
     }
 }
 
-/// Uses on their way to the store, by project. What is dropped before it is written, also with the
-/// future that writes it, waits again.
+/// Uses on their way to the store, sorted by project. On drop, also if the flush is cancelled, the
+/// uses that are not written yet are put back.
 struct Waiting<'u> {
     usage: &'u Usage,
     touches: Vec<LastUse>,
@@ -67,8 +76,8 @@ struct Waiting<'u> {
 }
 
 impl Waiting<'_> {
-    /// Returns where the last batch begins, which is of one project from `alone_from` on; `None` if
-    /// none is left.
+    /// Returns the index at which the next batch begins, or `None` if no touches are left. Batches
+    /// are taken from the end. From `alone_from` on, each batch holds the touches of one project.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());
@@ -80,7 +89,7 @@ impl Waiting<'_> {
     }
 }
 
-/// Whether all touches, which are sorted by project, are of one.
+/// Returns whether all touches, which are sorted by project, are of one project.
 fn is_of_one_project(touches: &[LastUse]) -> bool {
     touches.first().map(|touch| touch.key.project) == touches.last().map(|touch| touch.key.project)
 }
@@ -124,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn uses_in_a_project_that_fails_wait_and_the_others_are_written() {
+    fn uses_of_a_failing_project_are_kept_and_the_others_written() {
         let world = world();
         let keys = ["145", "146", "147"].map(|name| used(&world, name));
         world.take_down("146");
@@ -137,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn uses_are_written_in_batches_of_a_page() {
+    fn uses_are_written_in_batches_of_at_most_1000() {
         let world = world();
         let usage = world.tokens.usage.as_ref().unwrap();
         let note = |name: &str, number: usize| {
@@ -150,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_a_failed_call_are_of_one_project_each() {
+    fn a_failed_batch_is_retried_by_project() {
         let usage = Usage::default();
         let touch = |name: &str, last: char| {
             let key = TokenKey { project: project(name), id: id(last) };

@@ -18,29 +18,30 @@ use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
-/// What the store has for a presented token.
+/// A presented token, and the records that the store has for it.
 pub(super) struct Found<'a> {
-    /// Its parts, unless it is of an earlier system.
+    /// The parsed token, or `None` if it is an imported token.
     token: Option<PresentedToken<'a>>,
-    /// What it was found by, or has, if it was imported.
+    /// The key that a keyfob token names, or the key of the imported record.
     pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
     pub(super) age: Duration,
 }
 
-/// How a record is asked for.
+/// How fresh a record must be.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
-    /// As a verification may.
+    /// As fresh as the store's recent reads, for a verification.
     Recent,
+    /// As it is now.
     Now,
 }
 
 impl Found<'_> {
     pub(super) fn prove(self) -> Result<Proven, Rejection> {
         let Self { token, key: _, digest, chain, age: _ } = self;
-        // An imported one is found by its secret, and its text names nothing.
+        // An imported token is found by its secret. Its text names no prefix, project or id.
         let names = |record: &TokenRecord| {
             token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
         };
@@ -49,10 +50,11 @@ impl Found<'_> {
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// What the store has for a presented token.
+    /// Returns the records that the store has for a presented token. It does not compare the
+    /// secret.
     ///
     /// # Errors
-    /// [`VerifyError`] if the text is that of no token, or if the store fails.
+    /// Returns a [`VerifyError`] if the text is not a token of this service, or if the store fails.
     pub(super) async fn found<'t>(&self, text: &'t [u8], ask: Ask) -> Result<Found<'t>, VerifyError> {
         let token = match PresentedToken::parse(text, &self.keyring) {
             Ok(token) => token,
@@ -68,9 +70,10 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
     }
 
-    /// A text that is none of ours may be one of an earlier system.
+    /// Looks a text that is not a keyfob token up as a token of an earlier system.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
-        // Whose checksum is right, is ours: forged ones reach no store.
+        // These rejections mean that the checksum is correct, so it is a keyfob token. A forged one
+        // must not reach the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
@@ -83,18 +86,19 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    /// A record as it is now, and those of the tokens that it is bound to.
+    /// Returns the current record of a token, and those of the tokens that it is bound to.
     pub(super) async fn chain(&self, key: &TokenKey) -> Result<Chain, StoreError> {
         self.chain_of(self.store.find(key).await?).await
     }
 
-    /// A record with those of the tokens that it is bound to, as they are now.
-    /// What may be shown of a token, its issuers counted in.
+    /// Returns the view of a token, with a status that takes its issuers into account.
     pub(super) async fn view_of(&self, record: Arc<TokenRecord>, now: Timestamp) -> Result<TokenView, Error> {
         let chain = self.chain_of(Some(record)).await?;
         Ok(chain.view(self.policy(), now).expect("the chain begins with the record"))
     }
 
+    /// Returns the chain of a record: the record, and the current records of the tokens that it is
+    /// bound to.
     pub(super) async fn chain_of(&self, record: Option<Arc<TokenRecord>>) -> Result<Chain, StoreError> {
         let mut chain = Chain::from(record);
         while let Some(issuer) = chain.next_issuer() {
@@ -104,7 +108,7 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain)
     }
 
-    /// The record of a presented token whose secret is right, dead or alive.
+    /// Returns the record of a presented token, dead or alive, if its secret is right.
     pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         match self.found(text, Ask::Now).await {
             Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),
@@ -122,7 +126,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn a_token_is_held_by_who_has_its_text_dead_or_alive() {
+    fn the_right_text_finds_its_record_dead_or_alive() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();

@@ -1,4 +1,5 @@
-//! Moving over from tokens that a service already has, without asking anybody to make a new one.
+//! Importing the tokens that a service issued before it used keyfob, so that their users need no
+//! new ones.
 
 use super::events::Event;
 use super::service::Tokens;
@@ -14,57 +15,76 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
 
 impl<S: TokenStore + ImportStore> Tokens<S> {
-    /// Imports up to 1,000 tokens ([`PageSize::MAX`]) in one act, by the hashes that the service stored of them: one outcome for
-    /// each, in their order. A token that could not be read from the old table is given as its error, and counts as
-    /// rejected; it keeps no other out. `actor` is who imports, and is written down as their maker.
+    /// Imports up to 1,000 tokens ([`PageSize::MAX`]) of an earlier system by the hashes that your
+    /// service stored of them.
     ///
-    /// No policy is asked now, but today's is when a token is presented: one that never expires, as old ones often do, is refused
-    /// unless it [may](crate::Policy::with_never_expiring), and a rule on disuse counts from their creation where no last use is given.
+    /// Afterwards, their old texts verify as before, if [`with_imports`](Tokens::with_imports)
+    /// declares their shape. Each token gets a new id, by which it is listed, revoked and purged
+    /// like any other token. The store keeps a MAC of the old hash under the minting key, not the
+    /// hash itself.
     ///
-    /// The hash itself is not stored, but a MAC of it under the minting key. Each token gets an id of its own, by which it is
-    /// listed, revoked and purged like any other; its old text, in a shape that is declared, verifies as before.
+    /// **Input and result.** The result holds one outcome for each entry of `tokens`, in the same
+    /// order. Pass an `Err` for a row of the old table that cannot be read: it is reported as
+    /// [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. `actor` is recorded
+    /// as the creator of the imported tokens. Database indexes work best if you import project by
+    /// project.
     ///
-    /// Give them project by project, which a database's indices like better than no order.
+    /// **Policy.** The import itself checks no policy. The current policy applies when an imported
+    /// token is presented. A token that never expires, as old ones often do, is then rejected
+    /// unless the policy [allows it](crate::Policy::with_never_expiring). A rule on disuse counts
+    /// from the creation of a token if no last use is given.
     ///
-    /// An import may be run again, from its start, after any interruption, and ends in the same state as one that was not
-    /// interrupted: what is there already [`Exists`](ImportOutcome::Exists), also if another key of the keyring minted then, and is
-    /// revoked or disabled if it comes so now. Other columns of what exists stay as they are.
+    /// **Repeats.** After an interruption, run the whole import again from its start: the final
+    /// state is the same. A token that was imported before is reported as
+    /// [`Exists`](ImportOutcome::Exists), also if another key of the keyring minted at that time.
+    /// If the old table now has it as revoked or disabled, it is revoked or disabled here too. Its
+    /// other columns stay as they are.
     ///
-    /// **Do not import again what has been forgotten since: it would work again, although it was revoked here.** Forgotten is
-    /// what was purged, and what was imported under a key that has been [retired](Tokens::retire_key), because a token is
-    /// known again by the keys of the ring alone. So every node that imports must have every key under which tokens were
-    /// imported; during the promotion of a key, both the old and the new one.
+    /// **Do not import a token again after it was forgotten: it would work again, even if it was
+    /// revoked here.** A token is forgotten if it was purged, or if it was imported under a key
+    /// that is now [retired](Tokens::retire_key), because it is found only by the keys of the
+    /// keyring. So each node that imports needs every key under which tokens were imported. While a
+    /// key is being promoted, it needs both the old and the new one.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper, [`ErrorKind::Invalid`] for more than 1,000 tokens, and
-    /// [`ErrorKind::Rng`] if there is no randomness; then none of them was imported. If the store fails, it may hold all of
-    /// them: run it again.
+    /// If the call fails with one of these errors, no token was imported:
+    ///
+    /// - Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper.
+    /// - Returns [`ErrorKind::Invalid`] for more than 1,000 tokens.
+    /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
+    ///
+    /// Returns [`ErrorKind::Unavailable`], [`ErrorKind::Conflict`] or [`ErrorKind::Store`] if the
+    /// store fails. Then all, some or none of the tokens may be imported: run the import again.
     ///
     /// ```
     /// # use keyfob::{Keyring, MemoryStore, Pepper, Prefix};
     /// use keyfob::{Actor, Invalid, Name, OwnerId, ProjectId, Tokens};
     /// use keyfob::import::{ImportDigest, ImportHash, ImportProgress, ImportToken};
     ///
-    /// // What the old table holds: SHA-256 in hex, the user, the name, and since when.
+    /// // A row of the old table: the SHA-256 in hex, user, name and creation time.
     /// fn read([hash, user, name, since]: [&str; 4]) -> Result<ImportToken, Invalid> {
     ///     let digest = ImportDigest::from_text(ImportHash::Sha256, hash)?;
-    ///     Ok(ImportToken::new(digest, ProjectId::new("145")?, OwnerId::new(user)?, Name::new(name)?, since.parse()?))
+    ///     let (project, owner) = (ProjectId::new("145")?, OwnerId::new(user)?);
+    ///     Ok(ImportToken::new(digest, project, owner, Name::new(name)?, since.parse()?))
     /// }
     ///
-    /// # async fn example(tokens: Tokens<MemoryStore>) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// # let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-    /// # let table = [[hash, "ada", "CI", "2020-02-29T00:00:00Z"], ["", "ada", "CI", "2020-02-29T00:00:00Z"]];
+    /// # let since = "2020-02-29T00:00:00Z";
+    /// # let table = [[hash, "ada", "CI", since], ["", "ada", "CI", since]];
+    /// let actor = Actor::new("migration")?;
     /// let mut progress = ImportProgress::default();
     /// for rows in table.chunks(1000) {
-    ///     let outcomes = tokens.import(&Actor::new("migration")?, rows.iter().copied().map(read).collect()).await?;
-    ///     progress.add(&outcomes);
+    ///     let batch = rows.iter().copied().map(read).collect();
+    ///     progress.add(&tokens.import(&actor, batch).await?);
     /// }
     /// assert_eq!((progress.inserted, progress.rejected), (1, 1));
     /// # Ok(())
     /// # }
-    /// # let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
-    /// # let tokens = Tokens::new(keyring, MemoryStore::new());
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example(tokens)).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example()).unwrap();
     /// ```
     pub async fn import(
         &self,
@@ -95,7 +115,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
                     let key = record.key();
                     ended.push((record.revoked.clone(), record.disabled.clone()));
                     rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
-                    // Until the store says otherwise.
+                    // This outcome is replaced below if the store returns `Exists`.
                     ImportOutcome::Inserted(key)
                 }
             });
@@ -109,7 +129,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
         for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
             if let ImportRowOutcome::Exists(key) = answer {
                 *outcome = ImportOutcome::Exists(key);
-                // It was imported while it still worked, and has been revoked or disabled where it came from.
+                // The token was imported while it still worked, and was revoked or disabled in the
+                // earlier system since then.
                 if let Some(revocation) = revocation {
                     if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
                         self.revoke_as(&key, &revocation).await?;
@@ -125,25 +146,25 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     }
 }
 
-/// What became of one token of an import.
+/// The outcome of one token of an import.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportOutcome {
-    /// It is there now, under this key.
+    /// The token was imported under this key.
     Inserted(TokenKey),
-    /// It was there before, under this key, and stays as it is, but for a revocation.
+    /// The token existed already under this key. Only its revocation or disabling was updated.
     Exists(TokenKey),
-    /// It does not fit.
+    /// The token could not be imported.
     Rejected(Invalid),
 }
 
-/// How far an import is: the sums of all its outcomes.
+/// The progress of an import: the sums of the outcomes of all calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ImportProgress {
-    /// How many were new.
+    /// The number of tokens that were imported.
     pub inserted: u64,
-    /// How many were there before.
+    /// The number of tokens that existed already.
     pub exists: u64,
-    /// How many did not fit.
+    /// The number of tokens that could not be imported.
     pub rejected: u64,
 }
 
@@ -159,7 +180,7 @@ impl ImportProgress {
         }
     }
 
-    /// How many there were in all.
+    /// Returns the number of all tokens.
     pub fn total(&self) -> u64 {
         self.inserted + self.exists + self.rejected
     }
@@ -191,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_has_its_outcome_in_order_and_a_repeat_finds_what_is_there() {
+    fn outcomes_are_in_order_and_a_repeat_reports_existing_tokens() {
         let world = World::new();
         let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
         let batch = || vec![Ok(old("one")), Err(invalid), Ok(old("two")), Ok(old("one"))];
@@ -206,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_again_under_another_key_of_the_ring() {
+    fn a_token_that_was_imported_under_another_key_of_the_ring_exists() {
         let world = World::new();
         let key = inserted(import(&world, vec![Ok(old("one"))]).unwrap()[0]);
         let promoted = World::over(world.store, ring(&[1, 2]));
@@ -214,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_or_disabled_since_is_so_after_a_repeat() {
+    fn a_repeat_revokes_and_disables_tokens_that_were_so_since() {
         let world = World::new();
         let outcomes = import(&world, vec![Ok(old("one")), Ok(old("two"))]).unwrap();
         let (one, two) = (inserted(outcomes[0]), inserted(outcomes[1]));
@@ -234,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_of_at_most_a_page() {
+    fn a_batch_has_at_most_1000_tokens() {
         let world = World::new();
         let batch = |count: usize| (0..count).map(|number| Ok(old(&number.to_string()))).collect();
         let most = PageSize::MAX.get();

@@ -20,17 +20,34 @@ use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Issues a token and stores its record. `actor` asks for it, and comes from the host's own session; the token's owner is in
-    /// `new`. Whether the actor may issue tokens for the owner is up to the host. If the actor is a token, give
-    /// [`NewToken::within`] what it presented: the issuing token is then read again and judged as it is now, and the store
-    /// refuses if it is revoked before the new token is there.
+    /// Issues a token and stores its record. Show the returned token to the caller once: the store
+    /// holds only its digest.
+    ///
+    /// `new` names the owner of the token. `actor` is the user or service that asks for it, as your
+    /// own session knows it. The record names the actor as its creator, or the issuing token if a
+    /// token asked. Your service decides whether the actor may issue tokens for this owner. For
+    /// users who manage their own tokens, use [`of`](Self::of).
+    ///
+    /// If a token asks for the new token, pass its [`Delegation`] to [`NewToken::within`]. The
+    /// service then reads the issuing token again, with its issuers, and judges it as it is now. If
+    /// the issuing token is revoked before the new record is stored, the store refuses the new
+    /// record.
+    ///
+    /// If this call fails, no token was issued to the caller. If the store failed without an
+    /// answer, it may hold a record whose token no one has. To let such a record lapse by itself,
+    /// issue the token as [pending](NewToken::with_confirm_within).
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the token,
-    /// [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) or [`ErrorKind::IssuerEnded`] if the issuing token does not,
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if the owner has as many tokens as allowed, and a kind of its own if the
-    /// generator or the store fails. No token has been handed out then. A store that failed without an answer may hold a record
-    /// that nobody has the token of; a token that has to be confirmed ([`NewToken::with_confirm_within`]) lapses in that case.
+    /// - Returns [`ErrorKind::Policy`] if the policy does not allow the token.
+    /// - Returns [`ErrorKind::OutsideIssuer`] if the token would go beyond the issuing token.
+    /// - Returns [`ErrorKind::IssuerEnded`] if the issuing token does not work, or may no longer
+    ///   issue tokens.
+    /// - Returns [`ErrorKind::Limit`] if the owner, or the issuing token, has as many live tokens
+    ///   as the policy allows.
+    /// - Returns [`ErrorKind::Conflict`] if the issuing token changed during each of 16 tries.
+    /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
+    /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails, and
+    ///   `Unavailable` if the [owners hook](Self::with_owners) fails.
     pub async fn issue(&self, actor: &Actor, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, Error> {
         for _ in 0..TRIES {
             let now = self.clock.now();
@@ -47,7 +64,7 @@ impl<S: TokenStore> Tokens<S> {
             };
             let limit = most.map(|most| LiveLimit { most, now });
             match self.store.insert(record, limit, issuer).await {
-                // Somebody changed the issuing token since it was read: judge it anew.
+                // The issuing token changed after it was read: judge it again.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) => {
                     return Err(match (error.kind(), limit) {
@@ -64,19 +81,23 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::IssuerChanged).into())
     }
 
-    /// Returns the issuing token as it is now, with its owner.
+    /// Returns a delegation that was judged again by the current records of the issuing token and
+    /// the current state of its owner.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::IssuerEnded`] if it may not issue any more.
+    /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
+    /// a store error if the store or the owners hook fails.
     pub(super) async fn renewed(&self, issuer: &Delegation, now: Timestamp) -> Result<Delegation, Error> {
         let chain = self.chain(&issuer.key()).await?;
         self.renewed_by(issuer, chain, now).await
     }
 
-    /// Returns the issuing token as these records, which were read just now, have it, with its owner.
+    /// Returns a delegation that was judged again by `chain`, which was read just now, and by the
+    /// current state of the owner.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::IssuerEnded`] if it may not issue any more.
+    /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
+    /// a store error if the owners hook fails.
     pub(super) async fn renewed_by(
         &self,
         issuer: &Delegation,
@@ -115,7 +136,7 @@ mod tests {
         NewToken::new(project("145"), owner.parse().unwrap(), "CI".parse().unwrap())
     }
 
-    /// A token of ada that may issue others.
+    /// Returns a delegation of a token of ada that may issue tokens.
     fn delegation(world: &World) -> Delegation {
         let issued = world.issued_as(new("ada").with_scopes(ScopeSet::new("tokens:manage").unwrap()));
         let verified = now(world.tokens.verify(issued.token.expose_secret(), &Access::to(&project("145"), &[])));
@@ -133,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_has_as_many_live_tokens_as_the_policy_says() {
+    fn an_owner_has_at_most_as_many_live_tokens_as_the_policy_allows() {
         let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(2)));
         let issue = |owner: &str| now(world.tokens.issue(&ada(), new(owner))).map_err(|error| error.kind());
         let first = issue("ada").unwrap();
@@ -145,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_works_issues_within_itself() {
+    fn a_live_token_issues_within_itself() {
         let world = World::new();
         let by = delegation(&world);
         let issued = now(world.tokens.issue(&ada(), new("ada").within(&by))).unwrap();
@@ -153,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_revoked_since_issues_none() {
+    fn a_token_that_was_revoked_meanwhile_cannot_issue() {
         let world = World::new();
         let by = delegation(&world);
         now(world.tokens.revoke(&ada(), &by.key(), RevocationReason::default())).unwrap();
@@ -162,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_issuing_token_is_judged_again_a_number_of_times() {
+    fn an_issue_is_retried_if_the_issuing_token_changes_up_to_the_limit() {
         let world = World::new();
         world.fail(StoreErrorKind::IssuerChanged, TRIES - 1);
         assert!(now(world.tokens.issue(&ada(), new("ada"))).is_ok());
@@ -182,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_suspended_owner_issues_none() {
+    fn a_token_of_a_suspended_owner_cannot_issue() {
         let world = World::new();
         let by = delegation(&world);
         let world = world.with(|tokens| tokens.with_owners(Suspended));

@@ -1,4 +1,4 @@
-//! What a token has issued: revoked once it has ended.
+//! Revoking the tokens that an ended token has issued.
 
 use std::collections::BTreeSet;
 
@@ -13,19 +13,21 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-/// What a token that has ended had issued.
+/// The tokens that an ended token has issued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {
-    /// How many live tokens were bound to it, or to one of these. They are revoked.
+    /// The number of live tokens that were bound to it, directly or through other tokens. They are
+    /// revoked now.
     pub bound_ended: u64,
-    /// How many [independent](crate::Delegation::independent) ones it has issued itself that are live. Nothing was done to them,
-    /// nor to what they have issued.
+    /// The number of live [independent](crate::Delegation::independent) tokens that it issued
+    /// itself. They still work, and so do the tokens that they have issued.
     pub independent_still_working: u64,
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes what is bound to a token that has ended, and counts what it has issued beside that.
+    /// Revokes the tokens that are bound to an ended token, directly or through others, and counts
+    /// the tokens that it has issued.
     pub(super) async fn end_issued(
         &self,
         actor: &Actor,
@@ -35,17 +37,19 @@ impl<S: TokenStore> Tokens<S> {
         let mut issued = IssuedTokens::default();
         let (mut left, mut seen) = (vec![(key.id, 0)], BTreeSet::from([key.id]));
         while let Some((id, depth)) = left.pop() {
-            // What has ended by itself needs no look at what is below it: that is refused, and maintenance revokes it.
+            // Only live tokens are followed. The tokens below an ended one are rejected already,
+            // and maintenance revokes them.
             let status = Some(StatusFilter { group: StatusGroup::Live, at: revocation.at });
             let mut query = ListQuery { issuer: Some(id), status, most: PageSize::MAX, ..ListQuery::new(key.project) };
             loop {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
                     if record.is_bound_to(&id) {
-                        // Each once: in rows that somebody has forged, a token may stand below itself.
+                        // Count each token once: in forged rows, a token may be below itself.
                         if seen.insert(record.id) {
                             issued.bound_ended += 1;
-                            // What is deeper is refused by the policy already, and maintenance revokes it.
+                            // Deeper tokens are rejected by the policy already, and maintenance
+                            // revokes them.
                             if depth + 1 < self.policy().max_depth() {
                                 left.push((record.id, depth + 1));
                             }
@@ -64,6 +68,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(issued)
     }
 
+    /// Revokes the tokens that are bound directly to an issuer, and emits an event if there were
+    /// any.
     async fn revoke_issued(
         &self,
         actor: &Actor,
@@ -81,13 +87,20 @@ impl<S: TokenStore> Tokens<S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes what is bound to tokens that have ended, in all projects, and returns how many that were. It is book-keeping: these
-    /// tokens are refused from the moment on at which their issuer ends. [`purge`](Self::purge) does it first. No cache is told.
+    /// Revokes the tokens that are bound to an ended token, in all projects, and returns how many
+    /// it revoked.
     ///
-    /// The actor of each revocation is the one of its issuer's; where the issuer ended by time or is purged, the issuer.
+    /// This is bookkeeping: a bound token is rejected from the moment its issuer ends. So caches
+    /// are not notified. [`purge`](Self::purge) calls it first.
+    ///
+    /// Each revocation names the actor and reason of the issuer's revocation. If the issuer ended
+    /// by time, or was purged, it names the issuer as the actor and
+    /// [`CessationOfOperation`](RevocationReason::CessationOfOperation) as the reason.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project; it may be called again.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
+    /// or cannot list the projects. The other projects are done all the same. Call it again to
+    /// finish.
     pub async fn revoke_orphans(&self) -> Result<u64, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {
@@ -97,13 +110,15 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 
-    /// What is bound to a token that is revoked here is found by the next look.
+    /// Revokes the orphans of one project, level by level: a token that is revoked here is itself
+    /// an ended issuer for the next round.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
         let (mut count, mut before) = (0, Vec::new());
         loop {
             let at = self.clock.now();
             let ended = self.store.ended_issuers(project, at, PageSize::MAX).await?;
-            // None is left, or the store names again what it has revoked.
+            // Stop if no ended issuer is left, or if the store returns the same issuers again
+            // although their tokens are revoked.
             if ended.is_empty() || ended == before {
                 return Ok(count);
             }
@@ -139,14 +154,14 @@ mod tests {
     use crate::words::ids::KeyNumber;
     use crate::words::leaked::LeakedToken;
 
-    /// A token that may issue tokens: its text and key.
+    /// Issues a token that may issue others, and returns its text and key.
     fn issuer(world: &World) -> (String, TokenKey) {
         let new = crate::NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
         let issued = world.issued_as(new.with_scopes(ScopeSet::new("user tokens:manage").unwrap()));
         (issued.token.expose_secret().to_owned(), issued.record.key())
     }
 
-    /// A token that another issues.
+    /// Issues a token within another one, bound to it or independent.
     fn issued(world: &World, (text, _): &(String, TokenKey), bound: bool) -> (String, TokenKey) {
         let project = project("145");
         let verified = now(world.tokens.verify(text, &Access::to(&project, &[]))).unwrap();
@@ -167,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_ends_the_whole_tree_and_counts_what_works_on() {
+    fn a_report_revokes_the_whole_tree_and_counts_independent_tokens() {
         let world = deep();
         let root = issuer(&world);
         let (child, _) = (issued(&world, &root, true), issued(&world, &root, true));
@@ -183,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_somebody_has_forged_has_an_end() {
+    fn a_forged_cycle_of_issuers_ends_the_walk() {
         let world = deep();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
@@ -193,13 +208,13 @@ mod tests {
             world.store.rows.replace(record);
         };
         below(root.1, child.1.id);
-        assert_eq!(report(&world, &root).issued().bound_ended, 1, "the other one is the token itself");
+        assert_eq!(report(&world, &root).issued().bound_ended, 1, "the token itself is not counted");
         below(child.1, child.1.id);
         assert_eq!(now(world.tokens.revoke_orphans()).unwrap(), 0);
     }
 
     #[test]
-    fn what_lost_its_issuer_is_revoked_level_by_level() {
+    fn orphans_are_revoked_level_by_level() {
         let world = deep();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
@@ -221,27 +236,26 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_by_time_names_the_issuer() {
+    fn orphans_of_an_issuer_that_ended_by_time_name_it_as_the_actor() {
         let world = World::new();
         let root = issuer(&world);
         let child = issued(&world, &root, true);
         let grace = crate::rotation::Rotation::with_grace(core::time::Duration::from_secs(60));
         now(world.tokens.rotate(&ada(), &root.1, grace)).unwrap();
         world.advance(core::time::Duration::from_secs(60));
-        assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 0, "it is no purge of a row");
+        assert_eq!(now(world.tokens.purge(DAY)).unwrap(), 0, "no record is deleted yet");
         let revoked = world.stored(&child.1).revoked.clone().unwrap();
         assert_eq!(revoked.by.as_str(), format!("token acme_pat_145_{}", root.1.id));
         assert_eq!(revoked.reason, RevocationReason::CessationOfOperation);
     }
 
     #[test]
-    fn what_ended_with_its_issuer_keeps_no_key_and_gets_no_notice() {
+    fn tokens_that_ended_with_their_issuer_do_not_keep_a_key_in_use() {
         let number = KeyNumber::new(1).unwrap();
         let old = World::over(std::sync::Arc::default(), ring(&[1]));
         let root = issuer(&old);
         issued(&old, &root, true);
         let world = World::over(old.store, ring(&[1, 2]));
-        // Its own notice of the last day is due after this, and its issuer's not.
         now(world.tokens.disable(&ada(), &root.1)).unwrap();
         assert_eq!(now(world.tokens.key_use(number)).unwrap().live, 2);
         now(world.tokens.revoke(&ada(), &root.1, RevocationReason::default())).unwrap();

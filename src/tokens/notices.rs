@@ -1,4 +1,4 @@
-//! Notices of a coming end: who is to be told, once.
+//! Notices that a token will expire, each sent once.
 
 use core::fmt;
 use core::time::Duration;
@@ -13,43 +13,52 @@ use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::TokenKey;
 
-/// A notice to send: that this token ends in 30, 7 or 1 days.
+/// A notice to send: the token expires within 30 days, 7 days or 1 day.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Notice {
-    /// Which one it is, for the acknowledgement, and for a mailer that knows a repeat.
+    /// The id of the notice. Use it to acknowledge the notice, and as the idempotency key of the
+    /// mail.
     pub id: NoticeId,
     /// The token.
     pub view: TokenView,
 }
 
-/// Which notice of which token. The same one is sent more than once only where a sender stopped between sending and acknowledging.
+/// The id of a notice: a token and a lead time. A notice is sent twice only if the sender stops
+/// between sending and acknowledging it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NoticeId {
     /// The token.
     pub key: TokenKey,
-    /// How long before its expiry it is due.
+    /// How long before the expiry of the token the notice is due.
     pub lead: NoticeLead,
 }
 
 impl fmt::Display for NoticeId {
-    /// `project/id/lead`, as in `145/1CkYr7JQzzpHpo1P/7d`.
+    /// Writes `project/id/lead`, for instance `145/1CkYr7JQzzpHpo1P/7d`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.key.project, self.key.id, self.lead)
     }
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Claims notices that are due, in all projects, at most `most`. Send each, then [acknowledge](Self::acknowledge_notice) it; one
-    /// that is not acknowledged comes again once the `lease` is over. None comes for a token that was rotated, has
-    /// ended, also with its issuer, or waits to be confirmed. After a time without any sender, a token gets its latest notice only.
+    /// Claims up to `most` notices that are due, in all projects.
     ///
-    /// Call it until it gives none. If the store fails in a project, the notices of the others are
-    /// claimed all the same.
+    /// Send each notice, then [acknowledge](Self::acknowledge_notice) it. A notice that is not
+    /// acknowledged can be claimed again after its `lease` has ended. Call this regularly, for
+    /// instance each hour, and repeat it until it returns no notices. Several senders may call it
+    /// concurrently: each notice is leased to one of them.
+    ///
+    /// No notice is due for a token that was rotated, has ended, or is pending. A token that is
+    /// bound to an ended issuer has ended too. If no sender ran for a while, a token gets only its
+    /// latest notice.
+    ///
+    /// If the store fails in a project, the notices of the other projects are claimed all the same.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project and no other has a notice
-    /// that is due; so the call that would give none fails instead.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if no notice was claimed and the
+    /// store failed in any project or could not list the projects. So the last call of a loop
+    /// reports a failure.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();
@@ -58,7 +67,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let room = most.get() - notices.len();
             let (leads, until) = (&NoticeLead::ALL, now.saturating_add(lease));
             let claimed = async {
-                // What ended with its issuer has no end to announce.
+                // A token that ended with its issuer must get no notice.
                 self.revoke_orphans_in(&project).await?;
                 self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room)).await
             };
@@ -80,16 +89,21 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             }
         }
         match walk.end() {
-            // What was claimed is returned, or it would not be sent before its lease is over.
+            // Return the claimed notices even after a failure: otherwise they would stay unsent
+            // until their leases end.
             Err(error) if notices.is_empty() => Err(error),
             _ => Ok(notices),
         }
     }
 
-    /// Marks a notice as sent. Whether there was such a token.
+    /// Marks a notice as sent. Returns `false` if the token does not exist, for instance because it
+    /// was purged.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
+    ///
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     pub async fn acknowledge_notice(&self, notice: &NoticeId) -> Result<bool, Error> {
         Ok(self.store.acknowledge_notice(&notice.key, notice.lead).await?.is_some())
     }
@@ -107,7 +121,8 @@ mod tests {
         now(world.tokens.claim_notices(DAY, PageSize::clamped(most))).map_err(|error| error.kind())
     }
 
-    /// A token in each of these projects, of which the notice of a week is due.
+    /// Returns a world with one token in each of these projects, for which the notice of a week is
+    /// due.
     fn world(names: &[&str]) -> World {
         let world = World::new();
         for name in names {
@@ -143,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_that_fails_is_told_once_the_others_have_no_notice_left() {
+    fn a_failing_project_is_reported_after_all_notices_are_claimed() {
         let world = world(&["145", "146"]);
         world.take_down("145");
         assert_eq!(claim(&world, 10).unwrap().len(), 1);

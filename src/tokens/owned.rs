@@ -19,14 +19,15 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Name, OwnerId};
 
 impl<S: TokenStore> Tokens<S> {
-    /// Returns a handle that reaches the tokens of one owner in one project, and no others. Use it for whatever people do with
-    /// their own tokens: no comparison of owners is left to forget.
+    /// Returns a handle that reaches only the tokens of one owner in one project.
+    ///
+    /// Use it when users manage their own tokens. Your handlers then need not compare owners.
     ///
     /// ```
     /// use keyfob::{ErrorKind, MemoryStore, Name, OwnerId, ProjectId, Tokens};
-    /// # use keyfob::{Keyring, Pepper, Prefix};
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = keyfob::Keyring::unkeyed("acme_pat".parse()?);
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// let project = ProjectId::new("145")?;
     /// let (ada, bob) = (OwnerId::new("ada")?, OwnerId::new("bob")?);
@@ -34,13 +35,12 @@ impl<S: TokenStore> Tokens<S> {
     /// let of_ada = tokens.of(&ada, &project);
     /// let issued = of_ada.issue(of_ada.new_token(Name::new("CI")?)).await?;
     ///
-    /// // Ada's token is none of Bob's.
+    /// // Bob cannot reach ada's token.
     /// let error = tokens.of(&bob, &project).revoke(&issued.record.id).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::NotFound);
     /// of_ada.revoke(&issued.record.id).await?;
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn of(&self, owner: &OwnerId, project: &ProjectId) -> OwnerTokens<'_, S> {
         OwnerTokens { tokens: self, owner: owner.clone(), actor: owner.into(), project: *project }
@@ -49,12 +49,13 @@ impl<S: TokenStore> Tokens<S> {
 
 /// The tokens of one owner in one project, from [`Tokens::of`].
 ///
-/// The owner is the actor of each verb, unless [`by`](Self::by) names another. A token of another owner or project is not found,
-/// as if it did not exist. The owner must come from the host's own session, never from the request. The project may be the
-/// request's, if the host has checked that the owner is in it.
+/// The owner is the actor of each operation, unless [`by`](Self::by) sets another actor. For a
+/// token of another owner or project, each method returns [`ErrorKind::NotFound`], as if the token
+/// did not exist.
 ///
-/// A text from a request's path that is no [`TokenId`] names no token either: read it by
-/// `TokenId::new(text).map_err(|_| ErrorKind::NotFound)?`.
+/// The owner must come from your own session, never from the request. The project may come from the
+/// request if your service has checked that the owner is a member of it. Report a text that is not
+/// a [`TokenId`] as not found too: `TokenId::new(text).map_err(|_| ErrorKind::NotFound)?`.
 #[derive(Debug)]
 pub struct OwnerTokens<'t, S> {
     tokens: &'t Tokens<S>,
@@ -64,13 +65,13 @@ pub struct OwnerTokens<'t, S> {
 }
 
 impl<S: TokenStore> OwnerTokens<'_, S> {
-    /// Records another actor than the owner, for instance an administrator.
+    /// Sets another actor than the owner, for instance an administrator.
     #[must_use]
     pub fn by(self, actor: Actor) -> Self {
         Self { actor, ..self }
     }
 
-    /// Returns a token to be issued, of this owner in this project.
+    /// Creates a new token of this owner in this project, to be [issued](Self::issue).
     pub fn new_token(&self, name: Name) -> NewToken {
         NewToken::new(self.project, self.owner.clone(), name)
     }
@@ -78,7 +79,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// Issues a token, as [`Tokens::issue`] does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the token is for another owner or project, and what [`Tokens::issue`] returns.
+    /// Returns `NotFound` for a token of another owner or project, or any error of `Tokens::issue`.
     pub async fn issue(&self, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, Error> {
         if !new.is_for(&self.owner, &self.project) {
             return Err(ErrorKind::NotFound.into());
@@ -86,29 +87,28 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.issue(&self.actor, new).await
     }
 
-    /// Lists one page of the tokens. The query's project and owner are replaced by those of the handle; everything else of it,
-    /// such as order and cursor, holds.
+    /// Returns one page of the owner's tokens. It ignores the owner and project of the query.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns any error of [`Tokens::list`].
     pub async fn list(&self, query: &ListQuery) -> Result<Page<TokenView>, Error> {
         let query = ListQuery { project: self.project, owner: Some(self.owner.clone()), ..query.clone() };
         self.tokens.list(&query).await
     }
 
-    /// Returns one token, dead or alive; `None` if the owner has no such token in the project.
+    /// Returns one token, dead or alive, or `None` if the owner has no such token in the project.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns any error of [`Tokens::get`].
     pub async fn get(&self, id: &TokenId) -> Result<Option<TokenView>, Error> {
         let found = self.tokens.get(&self.key(id)).await?;
         Ok(found.filter(|view| view.owner == self.owner))
     }
 
-    /// Gives a token another name, as [`Tokens::rename`] does.
+    /// Renames a token, as [`Tokens::rename`] does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::rename`] returns.
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::rename`].
     pub async fn rename(&self, id: &TokenId, name: Name) -> Result<TokenView, Error> {
         self.tokens.rename(&self.actor, &self.owned(id).await?, name).await
     }
@@ -116,71 +116,72 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// Rotates a token, as [`Tokens::rotate`] does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::rotate`] returns.
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::rotate`].
     pub async fn rotate(&self, id: &TokenId, rotation: Rotation) -> Result<Rotated, Error> {
         self.tokens.rotate(&self.actor, &self.owned(id).await?, rotation).await
     }
 
-    /// Stops a token until it is enabled, as [`Tokens::disable`] does.
+    /// Disables a token until it is enabled again, as [`Tokens::disable`] does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::disable`] returns.
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::disable`].
     pub async fn disable(&self, id: &TokenId) -> Result<TokenView, Error> {
         self.tokens.disable(&self.actor, &self.owned(id).await?).await
     }
 
-    /// Lets a disabled token work again, as [`Tokens::enable`] does.
+    /// Enables a disabled token, as [`Tokens::enable`] does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::enable`] returns.
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::enable`].
     pub async fn enable(&self, id: &TokenId) -> Result<TokenView, Error> {
         self.tokens.enable(&self.actor, &self.owned(id).await?).await
     }
 
-    /// Revokes a token for ever at its owner's request, as [`Tokens::revoke`] does.
+    /// Revokes a token permanently, as [`Tokens::revoke`] does, with the default reason.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, and what [`Tokens::revoke`] returns.
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::revoke`].
     pub async fn revoke(&self, id: &TokenId) -> Result<TokenView, Error> {
         self.revoke_because(id, RevocationReason::default()).await
     }
 
-    /// Revokes a token for ever for a reason of the caller's.
+    /// Revokes a token permanently for a given reason, as [`Tokens::revoke`] does.
     ///
     /// # Errors
-    /// As of [`revoke`](Self::revoke).
+    /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::revoke`].
     pub async fn revoke_because(&self, id: &TokenId, reason: RevocationReason) -> Result<TokenView, Error> {
         self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
     }
 
-    /// Returns proof that the owner may issue tokens under one of their own, which [`NewToken::within`] takes. The token must
-    /// work now; it is read afresh, and so are those that it is bound to. It need not carry `manage`, the scope for issuing
-    /// tokens, because its owner asks and not the token. What is issued is within the token all the same, is
-    /// bound to it, and carries `manage` only if [`Delegation::allow_manage`] is called.
+    /// Creates a delegation for issuing tokens [within](NewToken::within) a token of the owner.
+    ///
+    /// The issuing token is read afresh and must work now. It need not have `manage`, the scope for
+    /// issuing tokens, because its owner asks. A token issued within it has no more rights than it,
+    /// is bound to it, and has `manage` only if [`Delegation::allow_manage`] was called.
     ///
     /// ```
     /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};
-    /// # use keyfob::{Keyring, Pepper, Prefix};
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let keyring = keyfob::Keyring::unkeyed("acme_pat".parse()?);
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// let of_ada = tokens.of(&OwnerId::new("ada")?, &ProjectId::new("145")?);
-    /// let scopes = ScopeSet::new("repo:read repo:write")?;
-    /// let laptop = of_ada.issue(of_ada.new_token(Name::new("Laptop")?).with_scopes(scopes)).await?;
+    /// let scopes = ScopeSet::new("repo:read")?;
+    /// let laptop = of_ada.new_token(Name::new("Laptop")?).with_scopes(scopes.clone());
+    /// let laptop = of_ada.issue(laptop).await?;
     ///
     /// let manage = Scope::new("tokens:manage")?;
     /// let delegation = of_ada.delegation(&laptop.record.id, &manage).await?;
-    /// let agent = of_ada.new_token(Name::new("Agent")?).with_scopes(ScopeSet::new("repo:read")?).within(&delegation);
-    /// let agent = of_ada.issue(agent).await?;
+    /// let agent = of_ada.new_token(Name::new("Agent")?).with_scopes(scopes);
+    /// let agent = of_ada.issue(agent.within(&delegation)).await?;
     /// assert_eq!(agent.record.bound_to(), Some(laptop.record.key()));
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
     /// ```
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if the owner has no such token in the project, [`ErrorKind::IssuerEnded`] if it does not
-    /// work, and [`ErrorKind::Unavailable`] if the store fails.
+    /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if it does not
+    /// work, and [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or the hook fails.
     pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
         let now = self.tokens.now();
         let chain = self.tokens.chain(&self.key(id)).await?;
@@ -195,7 +196,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         TokenKey { project: self.project, id: *id }
     }
 
-    /// The key of a token that is the owner's. No verb gives a token another owner, so it stays so.
+    /// Returns the key of a token of the owner. No operation changes a token's owner afterwards.
     async fn owned(&self, id: &TokenId) -> Result<TokenKey, Error> {
         let found = self.tokens.store().find(&self.key(id)).await?;
         match found {
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_has_every_verb_for_their_own_tokens() {
+    fn an_owner_can_do_every_operation_on_their_tokens() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let record = now(of.issue(of.new_token("CI".parse().unwrap()))).unwrap().record;
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_the_owners_tokens_whatever_the_query_says() {
+    fn a_list_ignores_the_owner_and_project_of_the_query() {
         let world = World::new();
         let id = world.issued("145").record.id;
         world.issued("146");
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_issues_under_a_token_of_theirs_without_its_scope_and_within_it() {
+    fn an_owner_issues_within_a_token_that_lacks_the_manage_scope() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let (manage, name) = (scope("tokens:manage"), || "CI".parse().unwrap());
@@ -295,7 +296,7 @@ mod tests {
             assert_eq!(kind(issue(text)), Some(ErrorKind::OutsideIssuer(outside)), "{text}");
         }
 
-        // A token without the scope, too; and what is kept is judged anew.
+        // An issuer without the scope works too, and a kept delegation is judged again.
         let plain = now(of.issue(of.new_token(name()).with_scopes(scopes("repo:read")))).unwrap().record;
         let by = now(of.delegation(&plain.id, &manage)).unwrap();
         assert!(now(of.issue(of.new_token(name()).within(&by))).is_ok());
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_issues_under_no_token_that_does_not_work_or_is_not_theirs() {
+    fn an_owner_cannot_issue_within_a_dead_token_or_one_of_another_owner() {
         let world = World::new();
         let of = world.tokens.of(&"ada".parse().unwrap(), &project("145"));
         let manage = scope("tokens:manage");
@@ -315,7 +316,6 @@ mod tests {
         let agent = now(of.issue(of.new_token("agent".parse().unwrap()).within(&by))).unwrap().record;
         let kind_under = |id| kind(now(of.delegation(id, &manage)));
         assert_eq!(kind_under(&agent.id), None);
-        // Further down than the policy allows.
         let below = now(of.delegation(&agent.id, &manage)).unwrap();
         let too_long = kind(now(of.issue(of.new_token("agent".parse().unwrap()).within(&below))));
         assert_eq!(too_long, Some(ErrorKind::Policy(PolicyBreach::ChainTooLong)));

@@ -1,4 +1,4 @@
-//! The host's word on whether a token's owner is still active.
+//! The hook that reports whether the owner of a token is still active.
 
 use core::error::Error;
 use core::future::Future;
@@ -9,28 +9,32 @@ use crate::rules::owner::OwnerState;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 
-/// What a host answers when it cannot tell: the request gets a 503, and is neither passed nor refused.
+/// The error of an owners hook that cannot find out the state of an owner. The request gets a 503:
+/// the token is neither accepted nor rejected.
 pub type OwnersError = Box<dyn Error + Send + Sync>;
 
-/// Whether the owner of a token is still active, as the host knows it. It is asked at each
-/// verification, after the token has proved right and before its limits are compared, so a suspended
-/// person's tokens stop at the next request.
+/// A hook of your service that reports whether the owner of a token is still active.
 ///
-/// It is asked on every request: answer by key, or from a cache of the host's own with a bound on its
-/// age. An answer of [`known`](Self::known) costs neither an allocation nor an `await`; write
-/// [`state`](Self::state) as a plain `async fn` for what has to be looked up.
+/// [`Tokens`](crate::Tokens) calls it at each verification, after the token has passed all checks
+/// of its record, issuers and policy, and before project, address and scopes are compared. So the
+/// tokens of a suspended user stop working at the next request.
+///
+/// The hook runs on every request. Look the owner up by key, or keep a cache with a bound on the
+/// age of its entries. A state that [`known`](Self::known) returns costs no allocation and no
+/// `await`. Write [`state`](Self::state) as a plain `async fn` for owners that must be looked up.
 pub trait Owners: Send + Sync {
-    /// Returns what the owner is now in this project, if the host knows it without waiting. The
-    /// default knows nothing, and [`state`](Self::state) is asked.
-    #[expect(unused_variables, reason = "the names are for those who implement it")]
+    /// Returns the current state of the owner in this project if it is available without waiting.
+    ///
+    /// The default returns `None`. Then the service calls [`state`](Self::state).
+    #[expect(unused_variables, reason = "the names document the parameters for implementers")]
     fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState> {
         None
     }
 
-    /// Looks up what the owner is now in this project.
+    /// Looks up the current state of the owner in this project.
     ///
     /// # Errors
-    /// Returns an error if the host cannot tell. The verification fails with a 503.
+    /// Returns an error if the state cannot be found out. The verification then fails with a 503.
     fn state(
         &self,
         owner: &OwnerId,
@@ -50,7 +54,7 @@ impl<O: Owners + ?Sized> Owners for Arc<O> {
 
 type Answer<'f> = Pin<Box<dyn Future<Output = Result<OwnerState, OwnersError>> + Send + 'f>>;
 
-/// Object-safe twin of [`Owners`].
+/// The object-safe twin of [`Owners`].
 pub(super) trait ErasedOwners: Send + Sync {
     fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState>;
     fn state<'f>(&'f self, owner: &'f OwnerId, project: &'f ProjectId) -> Answer<'f>;
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
     use crate::store::ready::now;
 
-    /// Knows ada at once, and looks up the others.
+    /// Knows ada without waiting, and looks up other owners.
     struct Directory;
 
     impl Owners for Directory {
@@ -93,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arc_and_an_erased_directory_answer_as_the_directory_does() {
+    fn an_arc_and_an_erased_hook_return_the_same_states() {
         let (ada, bob): (OwnerId, OwnerId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let (here, there): (ProjectId, ProjectId) = ("145".parse().unwrap(), "146".parse().unwrap());
         let shared = Arc::new(Directory);
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_knows_nothing_at_once_unless_it_says_so() {
+    fn the_default_of_known_is_none() {
         assert_eq!(Owners::known(&Plain, &"ada".parse().unwrap(), &"145".parse().unwrap()), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The projects of a store, a page at a time.
+/// The projects of a store, read one page at a time.
 pub(super) struct Projects<'t, S> {
     store: &'t S,
     query: ProjectsQuery,
@@ -17,7 +17,7 @@ pub(super) struct Projects<'t, S> {
 }
 
 impl<S: StoreMaintenance> Projects<'_, S> {
-    /// The next one; `None` behind the last.
+    /// Returns the next project, or `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<ProjectId>, StoreError> {
         if self.page.len() == 0 {
             self.page = self.store.projects(&self.query).await?.into_iter();
@@ -28,8 +28,10 @@ impl<S: StoreMaintenance> Projects<'_, S> {
     }
 }
 
-/// An operation in one project after the other. Those after a failed one are tried too: one project
-/// that is flooded, held or corrupt must not keep an operation from all that come after it.
+/// A walk that does an operation in one project after another.
+///
+/// If a project fails, the walk continues: a flooded, blocked or corrupt project must not keep an
+/// operation from the projects after it.
 pub(super) struct Walk<'t, S> {
     projects: Projects<'t, S>,
     failed: Vec<ProjectId>,
@@ -38,7 +40,7 @@ pub(super) struct Walk<'t, S> {
 }
 
 impl<S: StoreMaintenance> Walk<'_, S> {
-    /// Returns the next project, and `None` after the last or if the store cannot list more.
+    /// Returns the next project, or `None` after the last one or if the store cannot list more.
     pub(super) async fn next(&mut self) -> Option<ProjectId> {
         match self.projects.next().await {
             Ok(next) => next,
@@ -49,7 +51,8 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
-    /// Takes down how the operation went in a project: on how many tokens.
+    /// Records the outcome of the operation in a project: the number of tokens that it changed, or
+    /// an error.
     pub(super) fn note(&mut self, project: ProjectId, outcome: Result<u64, StoreError>) {
         match outcome {
             Ok(count) => self.count += count,
@@ -60,10 +63,11 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
-    /// Returns how many tokens the operation changed.
+    /// Returns the number of tokens that the operation changed in all projects.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store failed in any project, or could not list them all.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store failed in any project
+    /// or could not list them all.
     pub(super) fn end(self) -> Result<u64, Error> {
         match self.error {
             None => Ok(self.count),
@@ -76,13 +80,13 @@ impl<S: StoreMaintenance> Walk<'_, S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// The projects that a query names.
+    /// Returns the projects that match a query.
     pub(super) fn projects(&self, query: ProjectsQuery) -> Projects<'_, S> {
         let query = ProjectsQuery { most: PageSize::default(), ..query };
         Projects { store: &self.store, query, page: Vec::new().into_iter() }
     }
 
-    /// A walk through the projects that a query names.
+    /// Starts a walk through the projects that match a query.
     pub(super) fn walk(&self, query: ProjectsQuery) -> Walk<'_, S> {
         Walk { projects: self.projects(query), failed: Vec::new(), count: 0, error: None }
     }
@@ -99,7 +103,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn projects_are_named_over_as_many_pages_as_it_takes() {
+    fn projects_are_listed_over_several_pages() {
         let world = World::new();
         let names: Vec<ProjectId> = (100..=PageSize::default().get() + 101).map(|n| project(&n.to_string())).collect();
         for name in &names {
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_sums_up_and_names_where_it_failed() {
+    fn a_walk_returns_the_sum_and_the_projects_that_failed() {
         let world = World::new();
         for name in ["145", "146", "147"] {
             world.issued(name);
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_without_a_failure_gives_the_sum() {
+    fn a_walk_without_a_failure_returns_the_sum() {
         let world = World::new();
         let mut walk = world.tokens.walk(ProjectsQuery::default());
         walk.note(project("145"), Ok(2));
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_ends_where_the_projects_cannot_be_listed() {
+    fn a_walk_ends_if_the_projects_cannot_be_listed() {
         let world = World::new();
         world.issued("145");
         world.store.unlisted.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Deleting what ended long ago.
+//! Deleting the records of tokens that ended long ago.
 
 use core::time::Duration;
 
@@ -12,21 +12,27 @@ use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Deletes the records of tokens that ended more than `kept` ago, in all projects and in
-    /// batches, and gives how many. Until then "expired" and "revoked" can be told from "unknown";
-    /// some months are a good time. What is bound to a token that has ended is revoked first, as by
-    /// [`revoke_orphans`](Self::revoke_orphans). If the store fails in a project, the others are purged all the
-    /// same.
+    /// Deletes the records of tokens that ended more than `kept` ago, in all projects, and returns
+    /// how many it deleted.
+    ///
+    /// While the record of an ended token is kept, a verification reports that the token is revoked
+    /// or expired. After the purge it reports an unknown token. Keep records for some months, and
+    /// call this regularly, for instance once a day.
+    ///
+    /// It deletes in batches. If the store fails in a project, the other projects are purged all
+    /// the same. Before it deletes an issuer, it revokes the tokens that are bound to it, as
+    /// [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project or cannot list them all; it may be
-    /// called again.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
+    /// or cannot list the projects. Call it again to finish.
     pub async fn purge(&self, kept: Duration) -> Result<u64, Error> {
         let ended_before = self.clock.now().saturating_sub(kept);
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {
             let purged = async {
-                // A row whose issuer is deleted would be a live one that nobody can trace.
+                // If its issuer were deleted first, a bound token would look live, and its issuer
+                // could not be traced.
                 self.revoke_orphans_in(&project).await?;
                 self.purge_project(&project, ended_before).await
             };
@@ -58,7 +64,7 @@ mod tests {
     use crate::tokens::sample::{World, project};
 
     #[test]
-    fn a_record_is_kept_for_the_time_after_its_end() {
+    fn a_record_is_kept_for_the_given_time_after_its_end() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let live = world.issued("145").record.key();
@@ -72,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_goes_on_behind_a_project_that_fails() {
+    fn a_purge_continues_after_a_project_that_fails() {
         let world = World::new();
         for name in ["145", "146"] {
             world.issued(name);
@@ -85,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_takes_more_rows_than_one_batch() {
+    fn a_purge_deletes_more_rows_than_one_batch() {
         let world = World::new();
         for _ in 0..=PageSize::MAX.get() {
             world.issued("145");

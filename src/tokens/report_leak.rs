@@ -1,4 +1,4 @@
-//! A token that was found where it should not be.
+//! Reporting a token that was found in public.
 
 use super::events::Event;
 use super::issued::IssuedTokens;
@@ -11,19 +11,21 @@ use crate::words::credential::Credential;
 use crate::words::leaked::LeakedToken;
 use crate::words::text::Actor;
 
-/// What a reported token was.
+/// The outcome of a report: what the reported text was.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LeakOutcome {
-    /// None of this service's: unknown, purged, of a key that was retired, mistyped, or no token at all. Nothing was done.
+    /// The text is not a token of this service: it is unknown, purged, of a retired key, mistyped,
+    /// or not a token at all. Nothing was changed.
     NotOurs,
-    /// A token that is revoked now, for this report.
+    /// The token was live or had ended by itself, and this report revoked it.
     Revoked(Box<TokenView>, IssuedTokens),
-    /// A token that was revoked before.
+    /// The token was revoked before this report.
     RevokedBefore(Box<TokenView>, IssuedTokens),
 }
 
 impl LeakOutcome {
-    /// The token, where it was one of the service's: whose it is, and what it is called.
+    /// Returns the reported token, with its owner and name, or `None` if it is not a token of this
+    /// service.
     pub fn token(&self) -> Option<&TokenView> {
         match self {
             Self::NotOurs => None,
@@ -31,7 +33,7 @@ impl LeakOutcome {
         }
     }
 
-    /// What the token had issued, where it was one of the service's.
+    /// Returns the tokens that the reported token has issued.
     pub fn issued(&self) -> IssuedTokens {
         match self {
             Self::NotOurs => IssuedTokens::default(),
@@ -41,59 +43,79 @@ impl LeakOutcome {
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes a token that was found, if it is one of this service's, and says what it was. The reason is
-    /// [`KeyCompromise`](RevocationReason::KeyCompromise), and the event [`Event::Leaked`] tells your sink of it.
+    /// Revokes a token that was found in public, if it is a token of this service, and returns what
+    /// it was.
     ///
-    /// What a paste leaves around the token is dropped, and so is the scheme of a header, as [`Credential`] reads it. A text
-    /// that holds more than the token is searched with a `Finder`, as below, or read by `LeakReport::read_all`: this verb does not
-    /// look for tokens within a text.
+    /// The reason is [`KeyCompromise`](RevocationReason::KeyCompromise). It emits
+    /// [`Event::Leaked`], besides the event of the revocation. The secret of the token is checked,
+    /// so an id alone cannot end a token. An expired token is revoked too, because its owner should
+    /// know of the leak.
     ///
-    /// The token's secret is checked, so that nobody can end another's token by an id alone. It is revoked whatever its state,
-    /// also where it had expired: its owner should know. Tell the owner, who is in the outcome, where it was found; tell the
-    /// one who reports no more than that you thank them, unless they may know, as scanners with feedback do.
+    /// **What to do with the outcome.** Notify the owner of the token, and say where it was found.
+    /// Do not return the outcome to the reporter, unless the reporter may have it, like a secret
+    /// scanner with a feedback API.
     ///
-    /// Whatever is bound to the token ends with it, and is revoked too. The outcome says how much that was, and how many
-    /// [independent](crate::Delegation::independent) tokens it has issued that work on: whoever found it may have made them, so
-    /// list them by [`ListQuery::issuer`](crate::store::ListQuery::issuer) and revoke what its owner does not know. Its
-    /// successor works on too, as its [`rotated_to`](TokenView::rotated_to): if its owner did not make that, revoke the
-    /// [`family`](TokenView::family) by [`revoke_group`](Self::revoke_group). To be sure, revoke all of its owner.
+    /// **Tokens that it issued.** All tokens bound to it stop working, and are revoked too.
+    /// [Independent](crate::Delegation::independent) tokens that it issued still work, and the
+    /// outcome counts them. An attacker may have created them. So list them with
+    /// [`ListQuery::issuer`] and revoke those that the owner does not know.
     ///
-    /// It may be called again with the same token. Where the answer to a first call was lost, only the repeat tells whose it was,
-    /// as [`RevokedBefore`](LeakOutcome::RevokedBefore): so tell the owner of both, once for each token.
+    /// **Its successor** still works: see [`rotated_to`](TokenView::rotated_to). If the owner did
+    /// not rotate the token, revoke its [`family`](TokenView::family) with
+    /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
+    ///
+    /// **Text around the token.** Whitespace and quotes are ignored, and so is the scheme of an
+    /// `Authorization` header, as [`Credential`] reads it. This method does not search for a token
+    /// within a text. Use a `Finder` for that, as in the example, or `LeakReport::read_all` for a
+    /// list of reports.
+    ///
+    /// The call can be repeated with the same token. If the response to the first call was lost,
+    /// only the repeat returns the owner, as [`RevokedBefore`](LeakOutcome::RevokedBefore). So
+    /// notify the owner for both outcomes, but once for each token.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails: it is not known what the token is, or it may live on. Report it again.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. The token may
+    /// still work, so report it again.
+    ///
+    /// [`ListQuery::issuer`]: crate::store::ListQuery::issuer
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     ///
     /// ```
     /// use keyfob::{Access, leak::Finder};
-    /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens};
+    /// # use keyfob::{Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix};
+    /// # use keyfob::{ProjectId, Tokens};
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
-    /// # let finder = Finder::new(keyring.prefixes().to_vec());
     /// # let tokens = Tokens::new(keyring, MemoryStore::new());
     /// # let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
-    /// # let issued = tokens.issue(&Actor::from(&ada), NewToken::new(project, ada, Name::new("CI")?)).await?;
+    /// # let new = NewToken::new(project, ada.clone(), Name::new("CI")?);
+    /// # let issued = tokens.issue(&Actor::from(&ada), new).await?;
     /// # let paste = format!("export TOKEN={}", issued.token.expose_secret());
     ///
+    /// let finder = Finder::new(tokens.keyring().prefixes().to_vec());
+    /// let scan = Actor::new("scan of pastes")?;
     /// for found in finder.find_in(paste.as_bytes()) {
-    ///     let outcome = tokens.report_leak(&Actor::new("scan of pastes")?, &found.token).await?;
+    ///     let outcome = tokens.report_leak(&scan, &found.token).await?;
     ///     if let Some(token) = outcome.token() {
-    ///         // Once for each token: what was told is yours to note.
-    ///         println!("{}: your token {} was found, and is revoked", token.owner, token.name);
+    ///         // Notify the owner once for each token: your service remembers which.
+    ///         println!("{}: your token {} was found and revoked", token.owner, token.name);
     ///     }
     /// }
-    /// let refused = tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await;
-    /// assert!(refused.is_err());
+    /// let access = Access::to(&project, &[]);
+    /// assert!(tokens.verify(issued.token.expose_secret(), &access).await.is_err());
     /// # Ok(())
     /// # }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(example()).unwrap();
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, Error> {
         let credential = Credential::pasted(leaked.as_bytes());
         let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
         let revoked = if record.revoked.is_some() {
-            // Whoever revoked it may have been told that it may be lost.
+            // The call that revoked it may have returned an error because the revocation could be
+            // lost. Report it as revoked only if the revocation is durable.
             self.store.find_durable(&key).await?.map(|record| (record.view(now), false))
         } else {
             self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?
@@ -125,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reported_token_is_revoked_once_and_known_again() {
+    fn a_reported_token_is_revoked_once_and_a_repeat_finds_it() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
@@ -141,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_has_expired_is_revoked_too() {
+    fn an_expired_token_is_revoked_too() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(31 * DAY);
@@ -149,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_text_ends_nobodys_token() {
+    fn a_mistyped_text_revokes_no_token() {
         let world = World::new();
         let issued = world.issued("145");
         let text = issued.token.expose_secret();
@@ -162,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_the_store_failed_is_to_be_repeated() {
+    fn a_report_can_be_repeated_after_the_store_failed() {
         let world = World::new();
         let issued = world.issued("145");
         world.fail(StoreErrorKind::Unavailable, 1);

@@ -1,4 +1,4 @@
-//! Retiring a key of the ring.
+//! Retiring a key of the keyring.
 
 use super::service::Tokens;
 use crate::rules::error::Error;
@@ -12,22 +12,24 @@ use crate::words::ids::KeyNumber;
 use crate::words::retired_key::RetiredKey;
 use crate::words::text::Actor;
 
-/// How many tokens stand on a key.
+/// The number of tokens that use a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct KeyUse {
-    /// Those that work or may work again.
+    /// Live tokens: they work, or may work again.
     pub live: u64,
-    /// Those that have ended and are not purged.
+    /// Tokens that have ended and are not purged yet.
     pub ended: u64,
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Counts the tokens on a key, in all projects, after it has revoked what ended with its issuer, as
+    /// Returns how many tokens use a key, in all projects.
+    ///
+    /// Before it counts, it revokes the tokens that ended with their issuer, as
     /// [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn key_use(&self, number: KeyNumber) -> Result<KeyUse, Error> {
         let mut projects = self.projects(ProjectsQuery::default());
         let mut found = KeyUse::default();
@@ -45,12 +47,17 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(found)
     }
 
-    /// Retires a key on which no live token stands: then no token needs it any more, and each node may go
-    /// on [without](crate::Keyring::without) it. First make every node mint with another, or tokens are made on it meanwhile.
-    /// Tokens that were imported under it are not known again afterwards: do not repeat their [import](Tokens::import).
+    /// Retires a key that no live token uses. Each node can then remove the key from its keyring by
+    /// [`Keyring::without`](crate::Keyring::without).
+    ///
+    /// Before that, let every node mint with another key. Otherwise a node may still issue tokens
+    /// under this key. Tokens that were [imported](Tokens::import) under the key are forgotten with
+    /// it: do not import them again, because that would revive revoked ones.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::KeyInUse`] if live tokens still use it, and [`ErrorKind::KeyMints`] if this ring mints with it.
+    /// - Returns [`ErrorKind::KeyInUse`] if live tokens use the key.
+    /// - Returns [`ErrorKind::KeyMints`] if this keyring mints with it.
+    /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn retire_key(&self, number: KeyNumber) -> Result<RetiredKey, Error> {
         if self.keyring.minting_key() == number {
             return Err(ErrorKind::KeyMints.into());
@@ -61,12 +68,15 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         }
     }
 
-    /// Retires a key by force: revokes every token on it first, as after a leak of the pepper. If
-    /// the store fails in a project, the tokens of the others are revoked all the same.
+    /// Revokes all tokens under a key, then retires the key. Use it after a leak of the key's
+    /// pepper.
+    ///
+    /// If the store fails in a project, the tokens of the other projects are revoked all the same.
+    /// The call can be repeated.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`] if the store fails in any project, and otherwise what
-    /// [`retire_key`](Self::retire_key) returns. It may be called again.
+    /// Returns [`ErrorKind::Partial`] if the store fails in any project while it revokes, or any
+    /// error of [`retire_key`](Self::retire_key).
     pub async fn retire_key_by_force(
         &self,
         actor: &Actor,
@@ -95,7 +105,8 @@ mod tests {
         KeyNumber::new(number).unwrap()
     }
 
-    /// Two tokens on key 1, of which one has ended, and one on key 2, which mints.
+    /// Returns a world with two tokens on key 1, of which one has ended, and one token on key 2,
+    /// which mints.
     fn world() -> World {
         let old = World::over(Arc::default(), ring(&[1]));
         old.issued("145");
@@ -122,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_retired_once_no_live_token_needs_it() {
+    fn a_key_is_retired_only_if_no_live_token_uses_it() {
         let world = world();
         assert_eq!(retire(&world, 2), Err(ErrorKind::KeyMints));
         assert_eq!(retire(&world, 1), Err(ErrorKind::KeyInUse { live: 1 }));

@@ -1,4 +1,4 @@
-//! Ending tokens for ever: one, and those that are known by their text.
+//! Revoking tokens: by key, and by their text.
 
 use std::sync::Arc;
 
@@ -15,20 +15,30 @@ use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes a token for ever. `actor` is recorded; whether the actor may revoke the token is up to the host: see
-    /// [`of`](Self::of) for the tokens of one owner.
+    /// Revokes a token permanently.
     ///
-    /// A second call changes nothing and returns what the first one did.
+    /// `actor` and `reason` are recorded. Your service decides whether the actor may revoke the
+    /// token. For users who manage their own tokens, use [`of`](Self::of).
+    ///
+    /// Tokens that are [bound](crate::record::Issuer::bound) to it stop working with it. Its
+    /// successor does not: to end a whole chain of rotations, use
+    /// [`revoke_group`](Self::revoke_group). A verifier with a cache rejects the token at the
+    /// latest after the cache's staleness bound.
+    ///
+    /// The call is idempotent: for a revoked token it changes nothing and returns the first
+    /// revocation. It emits [`Event::Revoked`] only for the call that revoked the token. After an
+    /// error the token may or may not be revoked, so repeat the call.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Unavailable`] if the store fails; the call may
-    /// be repeated.
+    /// Returns [`ErrorKind::NotFound`] if there is no such token. Returns
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn revoke(&self, actor: &Actor, key: &TokenKey, reason: RevocationReason) -> Result<TokenView, Error> {
         let revoked = self.revoke_first(actor, key, reason).await?;
         Ok(revoked.map(|(view, _)| view).ok_or(ErrorKind::NotFound)?)
     }
 
-    /// The same, which also says whether this call did it.
+    /// Revokes a token now. Returns its view and whether this call revoked it, or `None` if there
+    /// is no such token.
     pub(super) async fn revoke_first(
         &self,
         actor: &Actor,
@@ -41,7 +51,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(revoked.map(|(record, is_first)| (record.view(now), is_first)))
     }
 
-    /// The same, at a time that is given.
+    /// Revokes a token with a given time, actor and reason. Returns its record and whether this
+    /// call revoked it, or `None` if there is no such token.
     pub(super) async fn revoke_as(
         &self,
         key: &TokenKey,
@@ -52,7 +63,8 @@ impl<S: TokenStore> Tokens<S> {
             self.tell(Event::RevokeFailed { key: *key, actor: &revocation.by, reason: revocation.reason });
         }
         let Some(record) = revoked? else { return Ok(None) };
-        // Another's at the same moment, by the same actor and for the same reason, may be told twice.
+        // A concurrent call with the same time, actor and reason looks the same. Then both emit the
+        // event.
         let is_first = record.revoked.as_ref() == Some(revocation);
         if is_first {
             self.tell(Event::Revoked { key: *key, actor: &revocation.by, reason: revocation.reason });
@@ -60,18 +72,25 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Some((record, is_first)))
     }
 
-    /// Revokes tokens by their text, for clients that end their own (RFC 7009). The answer is the same for a known token, an unknown
-    /// one, one that was revoked before and a text that is none (section 2.2 there), so it tells nobody what is a token; your
-    /// sink hears which were revoked. It may be called again with the same texts.
+    /// Revokes tokens by their texts, for a token revocation endpoint ([RFC 7009]).
     ///
-    /// What a paste leaves around a text is dropped, and so is the scheme of a header, as [`Credential`] reads it.
+    /// Following section 2.2 of the RFC, it returns `Ok` for every text: a live token, a revoked
+    /// one, an unknown one, or a text that is not a token. So a caller cannot find out which texts
+    /// are tokens. Each token that it revokes emits [`Event::Revoked`]. The call can be repeated
+    /// with the same texts.
     ///
-    /// Where a token was found, [`report_leak`](Self::report_leak) also tells whose it was, and the sink of the leak.
+    /// Whitespace and quotes around a text are ignored, and so is the scheme of an `Authorization`
+    /// header, as [`Credential`] reads it. It tries all tokens, even if the store fails for one of
+    /// them.
     ///
-    /// All are tried, also behind one for which the store failed.
+    /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). It
+    /// returns the token's owner, and emits an event of the leak.
     ///
     /// # Errors
-    /// Returns the last [`Error`] if the store failed for any of them.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails for any token.
+    /// With several failures, it returns the last error.
+    ///
+    /// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009
     pub async fn revoke_presented<T>(
         &self,
         actor: &Actor,
@@ -110,7 +129,7 @@ mod tests {
     const REASON: RevocationReason = RevocationReason::CessationOfOperation;
 
     #[test]
-    fn the_first_revocation_is_emitted_and_answers_the_second() {
+    fn the_first_revocation_is_emitted_and_returned_to_the_second_caller() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let first = now(world.tokens.revoke(&ada(), &key, REASON)).unwrap();
@@ -121,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_that_the_store_failed_may_have_been_done() {
+    fn a_revocation_during_which_the_store_fails_emits_revoke_failed() {
         let world = World::new();
         let key = world.issued("145").record.key();
         world.fail(StoreErrorKind::Unavailable, 1);
@@ -133,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn presented_tokens_are_revoked_and_other_texts_are_none() {
+    fn presented_tokens_are_revoked_and_other_texts_are_ignored() {
         let world = World::new();
         let issued = [world.issued("145"), world.issued("145"), world.issued("145")];
         let text = |at: usize| issued[at].token.expose_secret().to_owned();
@@ -146,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn presented_tokens_after_a_failed_one_are_revoked_too() {
+    fn tokens_after_a_failed_one_are_revoked_too() {
         let world = World::new();
         let (first, second) = (world.issued("145"), world.issued("145"));
         world.fail(StoreErrorKind::Unavailable, 1);

@@ -1,4 +1,4 @@
-//! Ending the tokens of a group for ever, in one project or in all.
+//! Revoking all tokens of a group, in one project or in all.
 
 use super::events::Event;
 use super::service::Tokens;
@@ -15,14 +15,22 @@ use crate::words::text::Actor;
 impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project, and returns how many this call revoked.
     ///
-    /// Once it returns `Ok`, no token of the group that existed before the call works, however many there are. Nor does any of
-    /// their successors, of an owner's or a family's tokens. If the group is all created before a time or all of a key, only
-    /// the successors that are made during the call are revoked too: one that was made before it, and is not of the group
-    /// itself, lives on. Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay expired
-    /// instead of revoked.
+    /// After it returns `Ok`, no token of the group that existed before the call works, no matter
+    /// how many there are. The effect on their successors depends on the group:
+    ///
+    /// - For an owner or a family, no successor works either.
+    /// - For a creation time or a key, the successors that were created during the call are revoked
+    ///   too. A successor from before the call stays live, unless it is in the group itself.
+    ///
+    /// Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay
+    /// expired instead of revoked.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails. What was revoked before stays revoked; call it again until it returns `Ok`.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Tokens that
+    /// were revoked before stay revoked. Repeat the call until it returns `Ok`.
+    ///
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     pub async fn revoke_group(
         &self,
         actor: &Actor,
@@ -61,6 +69,7 @@ impl<S: TokenStore> Tokens<S> {
         Ok(count)
     }
 
+    /// Revokes a batch group in batches, then the successors that its tokens got meanwhile.
     async fn revoke_batches(
         &self,
         project: &ProjectId,
@@ -72,15 +81,16 @@ impl<S: TokenStore> Tokens<S> {
             let BatchResult { count: revoked, done } =
                 self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
             count += revoked;
-            // A batch that says it is the last, or that did nothing, ends it.
+            // Stop after a batch that reports it is the last one, or that revoked nothing.
             if done || revoked == 0 {
                 return Ok(count + self.revoke_new_successors(project, revocation).await?);
             }
         }
     }
 
-    /// Revokes the successors that tokens of a batch got between two steps, and that are not of the batch themselves. The tokens
-    /// before them are revoked by now, so that no other comes.
+    /// Revokes the successors that tokens of a batch group got between two batches, if they are not
+    /// in the group themselves. Their predecessors are revoked now, so no more successors can be
+    /// created.
     async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
@@ -105,17 +115,17 @@ impl<S: TokenStore> Tokens<S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes all tokens of a group in all projects: all of an owner, created before a time, or on a key. Gives how many
-    /// were not revoked before.
+    /// Revokes all tokens of a group in all projects, and returns how many this call revoked.
     ///
-    /// It goes through the projects in order, each as [`revoke_group`](Self::revoke_group) does,
-    /// from behind `after` on if it is given. If the store fails in a project, the others are tried
-    /// all the same. A token that is issued meanwhile may stay: suspend an owner first, see
-    /// [`Owners`](crate::owners::Owners).
+    /// It visits the projects in order, and calls [`revoke_group`](Self::revoke_group) for each.
+    /// With `after`, it begins with the project after that one. If the store fails in a project, it
+    /// continues with the next. A token that is issued during the call may stay live. So before you
+    /// revoke the tokens of an owner, suspend the owner: see [`Owners`](crate::owners::Owners).
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project or cannot list them all:
-    /// [`Error::partial`] names the projects. What was revoked stays revoked; call it again until it returns `Ok`.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
+    /// or cannot list the projects. [`Error::partial`] names the projects that failed. Tokens that
+    /// were revoked stay revoked. Repeat the call until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,
         actor: &Actor,
@@ -174,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_takes_along_the_successors_that_are_made_meanwhile() {
+    fn a_batch_revokes_successors_that_are_created_meanwhile() {
         for (later, count) in [(MS, 1), (core::time::Duration::ZERO, 2)] {
             let world = World::new();
             let old = world.issued("145").record;
             world.advance(DAY);
             let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
-            // The call begins after the rotation, or in its very millisecond.
+            // The call begins after the rotation, or in the same millisecond.
             world.advance(later);
             let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
             assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), count);
@@ -190,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_takes_along_no_successor_of_a_token_that_was_revoked_before() {
+    fn a_batch_keeps_the_successor_of_a_token_that_was_revoked_before() {
         let world = World::new();
         let old = world.issued("145").record;
         world.advance(DAY);
@@ -202,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_revoked_in_every_project_but_those_that_fail() {
+    fn a_group_is_revoked_in_all_projects_except_failing_ones() {
         let world = World::new();
         for name in ["145", "146", "147"] {
             world.issued(name);
@@ -211,7 +221,7 @@ mod tests {
         let group = RevokeGroup::Owner("ada".parse().unwrap());
         let everywhere =
             |after: Option<&str>| now(world.tokens.revoke_everywhere(&ada(), &group, REASON, after.map(project)));
-        assert_eq!(everywhere(Some("146")).unwrap(), 1, "those behind it only");
+        assert_eq!(everywhere(Some("146")).unwrap(), 1, "only the projects after it");
         world.take_down("145");
         let failed = everywhere(None).unwrap_err();
         let partial = failed.partial().unwrap();

@@ -19,45 +19,60 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// What came of a rotation.
+/// The result of a rotation.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rotated {
-    /// The new token, to be shown once.
+    /// The new token. Show it once.
     pub issued: Issued<Arc<TokenRecord>>,
-    /// The old one, with its grace.
+    /// The old token, with its grace period.
     pub old: TokenView,
 }
 
-/// The token that another took over from.
+/// The token that another token replaced.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Predecessor {
     /// The old token.
     pub view: TokenView,
-    /// Whether a use of it was written after the successor was made: somebody holds it still.
+    /// Whether a use of the old token was recorded after its successor was created: a holder has
+    /// not switched to the new token yet.
     pub still_used: bool,
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Makes another token that takes over from this one, in one transaction. The old one works until its grace is over;
-    /// whoever uses it later is told so, and your sink hears of a [reuse](Event::Reused).
+    /// Rotates a token: creates a successor that replaces it, in one transaction. The old token
+    /// works until its grace period ends.
     ///
-    /// Of two concurrent rotations of one token one wins, and the other gets [`ErrorKind::AlreadyRotated`].
-    /// Neither the limit on an owner's live tokens nor the one on an issuer's is asked, so that rotation works for who has
-    /// reached it. But a chain of
-    /// rotations has at most two working tokens: a token is not rotated while the one that it replaced is in its grace period.
+    /// A later use of the old token is rejected and emits [`Event::Reused`]. If two rotations of
+    /// one token race, one succeeds and the other gets [`ErrorKind::AlreadyRotated`]. To make a
+    /// rotation safe to repeat after a lost response, use [`Rotation::with_retry`].
+    ///
+    /// A rotation ignores the limits on live tokens of an owner and of an issuer, so a user who has
+    /// reached the limit can still rotate. In return, a chain of rotations has at most two working
+    /// tokens: a token cannot be rotated while its own predecessor is in its grace period.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if it is not
-    /// active, [`ErrorKind::AlreadyRotated`] or [`ErrorKind::PredecessorInGrace`] if its chain has two working tokens, and
-    /// [`ErrorKind::Policy`], [`ErrorKind::OutsideIssuer`] or [`ErrorKind::IssuerEnded`] if the policy or the issuing token does
-    /// not allow it. Nothing is changed then. If the store fails, it may be changed: see [`Rotation::with_retry`].
+    /// - Returns [`ErrorKind::NotFound`] if there is no such token.
+    /// - Returns [`ErrorKind::Ended`] if the token, or a token that it is bound to, has ended.
+    /// - Returns [`ErrorKind::Inactive`] if the token is disabled, pending or not yet valid.
+    /// - Returns [`ErrorKind::AlreadyRotated`] if the token has a successor and this call is not a
+    ///   repeat of that rotation.
+    /// - Returns [`ErrorKind::PredecessorInGrace`] if its predecessor is in its grace period.
+    /// - Returns [`ErrorKind::Policy`] if the policy does not allow the successor or the grace
+    ///   period.
+    /// - Returns [`ErrorKind::OutsideIssuer`] if the rotation goes beyond the token that asks for
+    ///   it, and [`ErrorKind::IssuerEnded`] if that token may no longer issue tokens.
+    /// - Returns [`ErrorKind::Conflict`] if concurrent changes interfered with each of 16 tries.
+    /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
+    /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails: then the
+    ///   token may or may not be rotated. After all other errors it is unchanged.
     pub async fn rotate(&self, actor: &Actor, key: &TokenKey, rotation: Rotation) -> Result<Rotated, Error> {
         for _ in 0..TRIES {
             let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
-            // A repeat finds the old token with its grace over. Its successor would be as dead as it is.
+            // A repeat may find the old token after its grace period. If an issuer of the old token
+            // has ended, the successor could not work either.
             let rotates = matches!(old.status(now), Status::Rotated) || old.status(now).is_live();
             if rotates && self.chain_of(Some(Arc::clone(&old))).await?.issuers_end(self.policy(), now) {
                 return Err(ErrorKind::Ended(Status::IssuerEnded).into());
@@ -71,17 +86,17 @@ impl<S: TokenStore> Tokens<S> {
             let succession = rotate(&self.keyring, self.policy(), &old, rotation, actor, now)?;
             let PreparedRotation { successor: Issued { token, record }, grace_until } = succession;
             match self.store.rotate(key, old.version, record.clone(), grace_until, issuer).await {
-                // Somebody changed the issuing token since it was read: judge it anew.
+                // The issuing token changed after it was read: judge it again.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {
-                    // Unless somebody changed it meanwhile, the store refused for another row.
+                    // If the token's version is unchanged, the conflict comes from another row.
                     let unchanged = self.store.find(key).await?.is_some_and(|now| now.version == old.version);
                     if let Some(id) = old.rotated_from.filter(|_| unchanged)
                         && let Some(until) = self.grace_of(&TokenKey { project: key.project, id }, now).await?
                     {
                         return Err(ErrorKind::PredecessorInGrace(until).into());
                     }
-                    // It was no repeat of the request that made its successor.
+                    // The store accepts only a repeat of the request that created the successor.
                     if unchanged && old.rotated_to.is_some() {
                         return Err(ErrorKind::AlreadyRotated.into());
                     }
@@ -102,17 +117,17 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::Conflict).into())
     }
 
-    /// Until when a token works after its rotation, if it still does.
+    /// Returns the end of a token's grace period if it has not ended yet.
     async fn grace_of(&self, key: &TokenKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let found = self.store.find(key).await?.filter(|record| record.is_in_grace(now));
         Ok(found.and_then(|record| record.grace_until))
     }
 
-    /// The token that this one took over from, and whether anybody uses it still. `None` where this one took over
-    /// from none, or that one was purged.
+    /// Returns the token that this one replaced, and whether a holder still uses it. Returns `None`
+    /// if this token did not come from a rotation, or if the old token was purged.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn predecessor(&self, view: &TokenView) -> Result<Option<Predecessor>, Error> {
         let Some(id) = view.rotated_from else { return Ok(None) };
         let old = self.get(&TokenKey { project: view.project, id }).await?;
@@ -150,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_rotated_once() {
+    fn a_token_can_be_rotated_once() {
         let world = World::new();
         let key = world.issued("145").record.key();
         rotate(&world, &key).unwrap();
@@ -160,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_rotated_once_its_predecessor_has_stopped_working() {
+    fn a_successor_can_be_rotated_after_its_predecessor_has_stopped_working() {
         let world = World::new();
         let first = rotate(&world, &world.issued("145").record.key()).unwrap();
         let second = first.issued.record.key();
@@ -172,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_of_the_same_request_takes_the_place_of_the_first() {
+    fn a_repeat_of_the_same_request_replaces_the_first_successor() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let repeatable = |request: &str| {
@@ -190,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_meets_a_change_is_judged_again_a_number_of_times() {
+    fn a_rotation_is_retried_after_conflicts_up_to_the_limit() {
         let world = World::new();
         for fault in [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged] {
             let key = world.issued("145").record.key();
@@ -206,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_predecessor_that_is_used_after_the_rotation_is_still_held_by_somebody() {
+    fn a_predecessor_that_is_used_after_the_rotation_is_still_used() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let view = rotate(&world, &key).unwrap().issued.record.view(world.tokens.now());

@@ -1,4 +1,4 @@
-//! A service for unit tests: over a store in memory that can be told to fail, at a time that stands still.
+//! A service for unit tests: an in-memory store that can be made to fail, and a fixed clock.
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -29,17 +29,17 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A store in memory that can be told to fail.
+/// An in-memory store that can be made to fail.
 #[derive(Default)]
 pub(super) struct Flaky {
     pub(super) rows: MemoryStore,
-    /// Every call in one of these projects fails.
+    /// The projects in which every call fails.
     pub(super) down: Mutex<BTreeSet<ProjectId>>,
-    /// The next calls that write one token fail so, one after the other.
+    /// The errors with which the next calls that write one token fail, in order.
     pub(super) faults: Mutex<VecDeque<StoreErrorKind>>,
-    /// Whether the list of projects fails.
+    /// Whether listing the projects fails.
     pub(super) unlisted: AtomicBool,
-    /// How many touches each call of `touch_many` had.
+    /// The number of touches of each call of `touch_many`.
     pub(super) touched: Mutex<Vec<usize>>,
 }
 
@@ -215,7 +215,7 @@ impl ImportStore for Flaky {
     }
 }
 
-/// The names of the events since it was asked last.
+/// A sink that records the names of events.
 #[derive(Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Vec<&'static str>>>);
 
@@ -225,7 +225,7 @@ impl EventSink for Heard {
     }
 }
 
-/// A service, and what it stands on.
+/// A service with its store, clock and sink.
 pub(super) struct World {
     pub(super) tokens: Tokens<Arc<Flaky>>,
     pub(super) store: Arc<Flaky>,
@@ -233,7 +233,7 @@ pub(super) struct World {
     heard: Heard,
 }
 
-/// A keyring with these keys, of which the last mints.
+/// Returns a keyring with these keys. The last one mints.
 pub(super) fn ring(keys: &[u8]) -> Keyring {
     let pepper = |key: u8| Pepper::new((0..32).map(|byte| key.wrapping_add(byte)).collect()).unwrap();
     let builder = Keyring::builder("acme_pat".parse().unwrap());
@@ -242,7 +242,7 @@ pub(super) fn ring(keys: &[u8]) -> Keyring {
     builder.build().unwrap()
 }
 
-/// The text of a token with another last character, so that its checksum is wrong.
+/// Returns the text of a token with another last character, so that its checksum is wrong.
 pub(super) fn mistyped(text: &str) -> String {
     let (rest, last) = text.split_at(text.len() - 1);
     format!("{rest}{}", if last == "x" { "y" } else { "x" })
@@ -253,7 +253,7 @@ pub(super) fn project(name: &str) -> ProjectId {
 }
 
 impl World {
-    /// At noon, with an empty store.
+    /// Creates a world at noon, with an empty store.
     pub(super) fn new() -> Self {
         Self::over(Arc::default(), ring(&[1]))
     }
@@ -264,17 +264,17 @@ impl World {
         Self { tokens, store, clock, heard }
     }
 
-    /// Changes how the service is set up.
+    /// Changes the configuration of the service.
     pub(super) fn with(self, change: impl FnOnce(Tokens<Arc<Flaky>>) -> Tokens<Arc<Flaky>>) -> Self {
         Self { tokens: change(self.tokens), ..self }
     }
 
-    /// The names of the events since it was asked last.
+    /// Returns the names of the events since the last call.
     pub(super) fn heard(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.heard.0.lock().unwrap())
     }
 
-    /// Issues a token of ada, about which nothing is heard.
+    /// Issues a token of ada, and drops its event.
     pub(super) fn issued(&self, in_project: &str) -> Issued<Arc<TokenRecord>> {
         let new = NewToken::new(project(in_project), "ada".parse().unwrap(), "CI".parse().unwrap());
         self.issued_as(new)
@@ -286,7 +286,7 @@ impl World {
         issued
     }
 
-    /// The record as it is stored.
+    /// Returns the record as it is stored.
     pub(super) fn stored(&self, key: &TokenKey) -> Arc<TokenRecord> {
         now(self.store.rows.find(key)).unwrap().unwrap()
     }
@@ -295,7 +295,7 @@ impl World {
         self.store.down.lock().unwrap().insert(project(name));
     }
 
-    /// Lets the next writes of one token fail.
+    /// Makes the next writes of one token fail.
     pub(super) fn fail(&self, fault: StoreErrorKind, times: usize) {
         self.store.faults.lock().unwrap().extend([fault].repeat(times));
     }

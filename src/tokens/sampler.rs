@@ -1,4 +1,4 @@
-//! Which events are emitted, and how many like them were left out: bounded in number and in memory, whatever is sent.
+//! Deciding which events are emitted, within fixed bounds on events and memory.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -10,28 +10,31 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-/// For how many seconds a token is remembered if there is no room.
+/// The number of seconds after its last event for which a token is remembered if there is no room.
 const REMEMBERED: u64 = 60;
 
-/// The second that a time is in.
+/// Returns the number of the second that a time is in.
 fn second_of(now: Timestamp) -> u64 {
     (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
 }
 
-/// Counts all events of one kind, and picks the first few of each second, whatever tokens they are of. Three words,
-/// however much is counted.
+/// Counts all events of one kind, and picks the first [`Event::SAMPLES`] of each second, of any
+/// token. It takes three words of memory.
 #[derive(Default)]
 pub(super) struct Sampler {
+    /// All events that were counted.
     total: AtomicU64,
+    /// The events since the last one that was picked.
     left_out: AtomicU64,
-    /// The second, and how many were picked in it.
+    /// The current second, and the number of events that were picked in it, in the lowest bits.
     window: AtomicU64,
 }
 
 impl Sampler {
     const PICKED_BITS: u32 = 8;
 
-    /// Counts one. If it is to be emitted: how many were left out since the last one that was.
+    /// Counts an event. If the event is to be emitted, returns how many were left out since the
+    /// last one that was emitted.
     pub(super) fn count(&self, now: Timestamp) -> Option<u64> {
         self.count_only();
         let second = second_of(now) << Self::PICKED_BITS;
@@ -51,7 +54,7 @@ impl Sampler {
         }
     }
 
-    /// Counts one that is picked elsewhere.
+    /// Counts an event that another sampler picks.
     pub(super) fn count_only(&self) {
         self.total.fetch_add(1, Ordering::Relaxed);
     }
@@ -61,23 +64,27 @@ impl Sampler {
     }
 }
 
-/// Picks events of one kind for each token by itself, so that nobody hides another's token behind events of their own.
+/// Picks events of one kind for each token separately, so that events of one token do not hide
+/// those of another.
 ///
-/// The first event of a token in a second is emitted. All are limited together: once [`Event::REPEATS`] were emitted in a
-/// second, only tokens that are not remembered from before are, and once [`Event::TOKENS`] were, none. So to hide the first
-/// event of another's token takes more tokens than are remembered, used in that very second.
+/// The first event of a token in a second is emitted, within two bounds for all tokens together.
+/// After [`Event::REPEATS`] events in a second, only tokens that are not remembered get one. After
+/// [`Event::TOKENS`] events, no token gets one. To hide the first event of a token that is not
+/// remembered, an attacker needs more tokens than are remembered, and must use them in that second.
 ///
-/// At most [`Event::TOKENS`] are remembered, for a minute after their latest event at least. If there is no room for another,
-/// it is not remembered: all of its events are emitted within the bound of the second, and none has a count.
+/// At most [`Event::TOKENS`] tokens are remembered, each for at least a minute after its latest
+/// event. A token for which there is no room is not remembered: its events are all emitted within
+/// the bounds of the second, without a count.
 #[derive(Default)]
 pub(super) struct ByToken(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
+    /// The current second.
     second: u64,
-    /// How many were emitted in it.
+    /// The number of events that were emitted in the current second.
     emitted: usize,
-    /// The second in which tokens were forgotten last.
+    /// The second in which old tokens were last forgotten.
     swept: u64,
     tokens: HashMap<TokenKey, Told>,
 }
@@ -85,14 +92,15 @@ struct Seen {
 struct Told {
     /// The second of the last event that was emitted.
     second: u64,
-    /// The second of the last event.
+    /// The second of the last event, emitted or not.
     seen: u64,
-    /// How many were left out since the last one that was emitted.
+    /// The number of events that were left out since the last one that was emitted.
     left_out: u64,
 }
 
 impl ByToken {
-    /// If the event is to be emitted: how many of this token were left out since the last one that was.
+    /// Counts an event. If it is to be emitted, returns how many of this token were left out since
+    /// the last one that was emitted.
     pub(super) fn pick(&self, key: TokenKey, now: Timestamp) -> Option<u64> {
         let second = second_of(now);
         let mut seen = self.seen();
@@ -122,14 +130,15 @@ impl ByToken {
         Some(left_out)
     }
 
-    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    // No code panics while it holds the lock, so a poisoned lock guards consistent data.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Seen {
-    /// Tells whether another token may be remembered. At most once in a second, it forgets those of long ago for it.
+    /// Returns whether there is room to remember another token. If not, it first forgets old
+    /// tokens, at most once in a second.
     fn has_room(&mut self, second: u64) -> bool {
         if self.tokens.len() >= Event::TOKENS && self.swept != second {
             self.swept = second;
@@ -155,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_a_second_are_told_and_the_others_counted() {
+    fn ten_events_a_second_are_emitted_and_the_others_counted() {
         let (sampler, start) = (Sampler::default(), START);
         let told = (0..1_000_000).filter_map(|_| sampler.count(start)).collect::<Vec<_>>();
         assert_eq!(told, [0; Event::SAMPLES as usize]);
@@ -176,31 +185,32 @@ mod tests {
             }
         }
         assert_eq!(picked.pick(key(1), after(2).saturating_add(Duration::from_millis(999))), None);
-        // A clock that was set back silences nobody.
+        // The clock was set back: events are still emitted.
         assert_eq!(picked.pick(key(1), START), Some(100));
     }
 
     #[test]
-    fn a_flood_of_tokens_is_bounded_and_hides_no_new_one() {
+    fn a_flood_of_tokens_is_bounded_and_does_not_hide_a_new_token() {
         let picked = ByToken::default();
         let flood = |count: usize, seconds| {
             (0..count).filter(|token| picked.pick(key(*token), after(seconds)).is_some()).count()
         };
         let own = Event::TOKENS;
         assert_eq!(flood(own, 0), own);
-        // From the next second on they are known, and only so many of them are emitted.
+        // From the next second on, the tokens are remembered, and only `REPEATS` of them are
+        // emitted.
         for seconds in 1..4 {
             assert_eq!(flood(own, seconds), Event::REPEATS);
             assert_eq!(
                 picked.pick(key(1_000_000 + seconds as usize), after(seconds)),
                 Some(0),
-                "one that was not seen before"
+                "a token that was not seen before"
             );
         }
     }
 
     #[test]
-    fn no_more_are_emitted_or_remembered_than_stated() {
+    fn events_and_remembered_tokens_stay_within_their_bounds() {
         let picked = ByToken::default();
         for seconds in 0..5 {
             let first = seconds as usize * 3 * Event::TOKENS;
@@ -212,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_a_token_is_emitted_each_time_and_the_counts_of_others_stay() {
+    fn a_token_without_room_is_always_emitted_and_other_counts_are_kept() {
         let picked = ByToken::default();
         for token in 0..Event::TOKENS {
             assert_eq!(picked.pick(key(token), START), Some(0));
@@ -226,7 +236,7 @@ mod tests {
         }
         assert_eq!(picked.pick(key(5), after(59)), Some(7));
         assert_eq!(picked.pick(another, after(60)), Some(0));
-        assert_eq!(picked.pick(another, after(60)), None, "those of a minute ago are forgotten for it");
+        assert_eq!(picked.pick(another, after(60)), None, "the tokens of a minute ago were forgotten to make room");
         assert_eq!(picked.seen().tokens.len(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! The service over a store: glue between the rules, the store and the clock. Its verbs stand in files of their own.
+//! The service over a store: it connects the rules, the store and the clock. Most methods of
+//! [`Tokens`] are in files of their own, one per verb.
 
 use core::fmt;
 use std::sync::Arc;
@@ -22,12 +23,27 @@ use crate::words::keyring::Keyring;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// The tokens of one store, from issue to purge.
+/// The token service: issues, verifies, changes and ends the tokens of one store.
 ///
-/// It is glue: what is decided is decided by [`mint`](crate::mint), [`check`](crate::check()), [`rotate`](crate::rotation::rotate()) and
-/// [`judge`](crate::TokenRecord::judge), which a host may also call by itself. Any number of them may share a store; put it
-/// into an `Arc` to share it between tasks. The verbs, and what each does to a token, are told in
-/// [`lifecycle`](crate::guide::lifecycle).
+/// A `Tokens` has a [`Keyring`], a [store](TokenStore), a [`Policy`] and a clock. The rules are
+/// pure functions, which your service can also call without a store: [`mint`](crate::mint),
+/// [`check`](crate::check()), [`rotate`](crate::rotation::rotate()) and
+/// [`judge`](crate::TokenRecord::judge). Several `Tokens`, in one process or in many, may share a
+/// store. Put a `Tokens` into an `Arc` to share it between tasks.
+///
+/// | task | methods |
+/// | --- | --- |
+/// | set up | [`new`](Self::new), [`with_policy`](Self::with_policy), [`with_owners`](Self::with_owners), [`with_usage`](Self::with_usage), [`with_events`](Self::with_events), [`with_imports`](Self::with_imports) |
+/// | on every request | [`verify`](Self::verify); [`recheck`](Self::recheck) for open connections |
+/// | for the owner of tokens | [`of`](Self::of), a handle that reaches only the tokens of one owner |
+/// | issue and change | [`issue`](Self::issue), [`confirm`](Self::confirm), [`rename`](Self::rename), [`narrow`](Self::narrow), [`disable`](Self::disable), [`enable`](Self::enable), [`rotate`](Self::rotate), [`end_grace`](Self::end_grace) |
+/// | end | [`revoke`](Self::revoke), [`revoke_presented`](Self::revoke_presented), [`revoke_group`](Self::revoke_group), [`revoke_everywhere`](Self::revoke_everywhere), [`report_leak`](Self::report_leak) |
+/// | look up | [`get`](Self::get), [`list`](Self::list), [`predecessor`](Self::predecessor), [`explain`](Self::explain), [`counts`](Self::counts) |
+/// | run regularly | [`flush_usage`](Self::flush_usage), [`claim_notices`](Self::claim_notices), [`purge`](Self::purge) |
+/// | operate | [`dry_run`](Self::dry_run), [`key_use`](Self::key_use), [`retire_key`](Self::retire_key), [`import`](Self::import) |
+///
+/// [`lifecycle`](crate::guide::lifecycle) shows the states of a token and an example of each
+/// method.
 ///
 /// ```
 /// use keyfob::{Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper};
@@ -40,19 +56,22 @@ use crate::words::timestamp::Timestamp;
 /// let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
 /// let new = NewToken::new(project, ada.clone(), Name::new("VS Code integration")?);
 /// let issued = tokens.issue(&Actor::from(&ada), new).await?;
-/// println!("{}", issued.token.expose_secret()); // once, to ada
+/// println!("{}", issued.token.expose_secret()); // show it once, to ada
 ///
-/// let verified = tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await?;
+/// let access = Access::to(&project, &[]);
+/// let verified = tokens.verify(issued.token.expose_secret(), &access).await?;
 /// assert_eq!(verified.owner(), &ada);
 /// # Ok(())
 /// # }
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(example()).unwrap();
 /// ```
 pub struct Tokens<S> {
     pub(super) keyring: Keyring,
     pub(super) store: S,
     policy: Policy,
-    /// The policy as it is applied to tokens that exist: without the rule on disuse if last uses are not written.
+    /// The policy for existing tokens: `policy`, without the rule on disuse if last uses are not
+    /// written.
     pub(super) applied: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) owners: Option<Arc<dyn ErasedOwners>>,
@@ -62,48 +81,58 @@ pub struct Tokens<S> {
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Makes a service with the default [`Policy`] and the system's clock. It asks for no owners, writes no last uses and emits
-    /// no events.
+    /// Creates a service with the default [`Policy`] and the clock of the system.
+    ///
+    /// Without further calls, it does not check owners, does not record last uses, emits no events
+    /// and finds no imported tokens.
     pub fn new(keyring: Keyring, store: S) -> Self {
         let (policy, applied, clock) = (Policy::default(), Policy::default(), Arc::new(SystemClock));
         Self { keyring, store, policy, applied, clock, owners: None, usage: None, events: None, imports: None }
     }
 
-    /// Replaces the policy.
+    /// Sets the policy. It applies to new tokens, and to existing ones at their next verification.
+    ///
+    /// The rule on disuse ([`Policy::with_max_unused`]) applies to existing tokens only if the
+    /// service [records last uses](Self::with_usage).
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }.with_applied()
     }
 
-    /// Replaces the clock, for instance by a [`FixedClock`](crate::clock::FixedClock) in tests.
+    /// Sets the clock, for instance to a [`FixedClock`](crate::clock::FixedClock) in tests.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Asks the host at each verification whether the token's owner is still active.
+    /// Sets the hook that reports whether the owner of a token is still active. The service calls
+    /// it at each verification, and when a token issues or rotates tokens.
     #[must_use]
     pub fn with_owners(self, owners: impl Owners + 'static) -> Self {
         Self { owners: Some(Arc::new(owners)), ..self }
     }
 
-    /// Records when each token was last used. Uses are gathered in memory and **written by
-    /// [`flush_usage`](Self::flush_usage) only**, which the host calls from time to time and before it stops.
+    /// Records when each token was last used. Uses are collected in memory. **Only
+    /// [`flush_usage`](Self::flush_usage) writes them to the store**: call it regularly, and once
+    /// more before the process stops.
     #[must_use]
     pub fn with_usage(self, usage: Usage) -> Self {
         Self { usage: Some(usage), ..self }.with_applied()
     }
 
-    /// Emits an event to a sink for whatever happens, and counts verifications.
+    /// Sets the sink that receives an [`Event`] for each operation, and counts verifications for
+    /// [`counts`](Self::counts). Events of verifications are sampled.
     #[must_use]
     pub fn with_events(self, sink: impl EventSink + 'static) -> Self {
         Self { events: Some(Events::new(Arc::new(sink))), ..self }
     }
 
-    /// Verifies, beside its own tokens, those that were [imported](Self::import), by the shapes of their old texts.
+    /// Verifies [imported](Self::import) tokens too. `shapes` describe the texts of the old tokens.
     ///
-    /// An old text is looked for only if it is none of keyfob's own and has one of the shapes. It has no keyed tag,
-    /// so any text of such a shape reaches the store: once for each key of the ring.
+    /// The service looks for an old token only if the presented text has one of the shapes, and is
+    /// not a keyfob token with a correct checksum. An old text has no keyed tag, which would filter
+    /// forgeries. So an unknown text of such a shape costs one store call for each key of the
+    /// keyring.
     #[must_use]
     pub fn with_imports(self, shapes: impl IntoIterator<Item = ImportShape>) -> Self
     where
@@ -117,37 +146,45 @@ impl<S: TokenStore> Tokens<S> {
         Self { applied, ..self }
     }
 
-    /// Returns the keyring.
+    /// Returns the keyring that the service was created with.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring
     }
 
-    /// Returns the store.
+    /// Returns the store that the service was created with.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// Returns the policy.
+    /// Returns the policy as it was set, including a rule on disuse that is not applied.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Returns the present time of its clock.
+    /// Returns the current time of the service's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Lists one page of a project's tokens.
+    /// Returns one page of a project's tokens, dead or alive, as the query selects and orders them.
+    ///
+    /// If a live token is bound to an issuer that has ended, is disabled or is outside the policy,
+    /// its view shows [`Status::IssuerEnded`]. The query's status filter ignores issuers.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Returns
+    /// [`ErrorKind::Store`] if the query's cursor was made under another order.
+    ///
+    /// [`Status::IssuerEnded`]: crate::Status::IssuerEnded
+    /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
+    /// [`ErrorKind::Store`]: crate::ErrorKind::Store
     pub async fn list(&self, query: &ListQuery) -> Result<Page<TokenView>, Error> {
         let Page { items, next } = self.store.list(query).await?;
         let now = self.now();
         let mut issuers = Issuers::default();
         let mut views = Vec::with_capacity(items.len());
         for record in items {
-            // What has ended by itself has ended, whatever became of its issuer.
+            // A token that has ended by itself keeps its own status. Its issuers do not matter.
             if record.bound_to().is_none() || !record.status(now).is_live() {
                 views.push(record.view(now));
                 continue;
@@ -158,16 +195,18 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Page { items: views, next })
     }
 
-    /// Returns one token, dead or alive; `None` if there is no such token.
+    /// Returns one token, dead or alive, or `None` if there is no such token.
     ///
     /// # Errors
-    /// Returns [`Error`] if the store fails.
+    /// Returns [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) or
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store fails.
     pub async fn get(&self, key: &TokenKey) -> Result<Option<TokenView>, Error> {
         let chain = self.chain(key).await?;
         Ok(chain.view(&self.policy, self.clock.now()))
     }
 
-    /// How many verifications had which outcome; `None` without [events](Self::with_events).
+    /// Returns how many verifications had which outcome since the sink was set, or `None` without
+    /// [events](Self::with_events).
     pub fn counts(&self) -> Option<VerificationCounts> {
         self.events.as_ref().map(Events::counts)
     }
@@ -178,7 +217,7 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    /// Tells the sink, where there is one.
+    /// Emits an event if there is a sink.
     pub(super) fn tell(&self, event: Event<'_>) {
         if let Some(events) = &self.events {
             events.tell(&event);
@@ -208,7 +247,7 @@ mod tests {
     use crate::tokens::sample::{World, project, ring};
 
     #[test]
-    fn a_service_has_what_it_was_given() {
+    fn a_service_returns_what_it_was_created_with() {
         let world = World::new().with(|tokens| tokens.with_policy(Policy::default().with_most_live_per_owner(3)));
         assert_eq!(world.tokens.policy().most_live_per_owner(), Some(3));
         assert_eq!(world.tokens.now(), at(0));
@@ -219,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_on_disuse_is_applied_only_where_last_uses_are_written() {
+    fn the_rule_on_disuse_is_applied_only_with_usage() {
         let policy = || Policy::default().with_max_unused(DAY);
         let without = World::new().with(|tokens| tokens.with_policy(policy())).tokens;
         assert_eq!((without.applied.max_unused(), without.policy().max_unused()), (None, Some(DAY)));
@@ -229,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_shown_as_they_are_now() {
+    fn views_show_the_current_status() {
         let world = World::new();
         let key = world.issued("145").record.key();
         let get = |key: &TokenKey| now(world.tokens.get(key)).unwrap();

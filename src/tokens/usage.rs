@@ -1,4 +1,4 @@
-//! Last uses, gathered in memory and written in batches.
+//! Last uses, collected in memory and written in batches.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -9,38 +9,46 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// Gathers the last uses of tokens, so that a verified request writes nothing.
+/// Collects the last uses of tokens in memory, so that a verification writes nothing.
 ///
-/// A token that is used all the time is written once in each resolution, and many tokens in one call. What is written may lie
-/// behind the truth by the resolution and the time between two flushes, together the [`lag`](Self::lag); a process that dies
-/// loses no more than that. At most `capacity` tokens are remembered: beyond it, uses are not noted until a flush makes room.
+/// Each token is written at most once per resolution, and many tokens in one store call. A stored
+/// last use can be older than the real one by the resolution plus the time between two flushes: the
+/// [`lag`](Self::lag). A process that crashes loses no more than that. At most `capacity` tokens
+/// are remembered. If more are used, their uses are not noted until a flush makes room.
 ///
-/// The rule on disuse ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) stands on this. A token whose use this process
-/// has noted counts as used, whether or not the use is written. Of the uses in other processes only what they have written is
-/// known, so a token is refused the lag later than the policy says. If no process flushes for longer than the stated
-/// interval, or more tokens are used between two flushes than the capacity holds, a token in use may be refused.
+/// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on
+/// these uses:
+///
+/// - A use that this process has noted counts, even if it is not written yet.
+/// - Uses in other processes count only after they are written. So a token is rejected later than
+///   the policy says, by the lag.
+/// - A token in use may be rejected if no process flushes for longer than the [flush
+///   interval](Self::with_flush_interval), or if more tokens than the capacity are used between two
+///   flushes.
 #[derive(Debug)]
 pub struct Usage {
     resolution: Duration,
     flush_interval: Duration,
     capacity: usize,
-    /// Whether it is recorded where uses come from.
+    /// Whether the origin of each use is recorded.
     origins: bool,
     noted: Mutex<HashMap<TokenKey, Noted>>,
 }
 
+/// The latest use of a token that this process knows.
 #[derive(Clone, Debug)]
 struct Noted {
-    /// The last use that was noted.
+    /// The time of the use.
     at: Timestamp,
-    /// Where that came from, if that is recorded.
+    /// The origin of the use, if origins are recorded.
     from: Option<Box<UsedFrom>>,
-    /// Whether it waits to be written.
+    /// Whether the use is not written yet.
     waits: bool,
 }
 
 impl Default for Usage {
-    /// A resolution of 60 seconds, a flush each 60 seconds, at most 100,000 tokens (some 10 MiB).
+    /// Creates a `Usage` with a resolution of 60 seconds, a flush interval of 60 seconds and a
+    /// capacity of 100,000 tokens, about 10 MiB.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, origins: false, noted: Mutex::default() }
@@ -48,38 +56,40 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// The same with another resolution: the least time between two writes for one token.
+    /// Sets the resolution: the least time between two writes for one token.
     #[must_use]
     pub fn with_resolution(self, resolution: Duration) -> Self {
         Self { resolution, ..self }
     }
 
-    /// States the longest time between two calls of [`flush_usage`](crate::Tokens::flush_usage) in any process on the store. It
-    /// makes no process flush.
+    /// Sets the longest time between two calls of [`flush_usage`](crate::Tokens::flush_usage) in
+    /// any process that uses the store. Your processes must keep to it: the value itself starts no
+    /// flushes.
     #[must_use]
     pub fn with_flush_interval(self, flush_interval: Duration) -> Self {
         Self { flush_interval, ..self }
     }
 
-    /// Returns how far a written last use may lie behind the truth: the resolution and the time between two flushes.
+    /// Returns how old a stored last use can be at most: the resolution plus the flush interval.
     pub fn lag(&self) -> Duration {
         self.resolution.saturating_add(self.flush_interval)
     }
 
-    /// The same with room for so many tokens.
+    /// Sets the number of tokens that are remembered at most.
     #[must_use]
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
-    /// Records with each last use where it came from: the address and the client that the [`Access`](crate::Access) names. They
-    /// are personal data of whoever uses the token.
+    /// Records the origin of each last use: the address and client that the
+    /// [`Access`](crate::Access) names. They are personal data of the user of the token.
     #[must_use]
     pub fn with_origins(self) -> Self {
         Self { origins: true, ..self }
     }
 
-    /// Notes a use at `now` of a token whose stored last use is `stored`. Where it came from is asked only if it is recorded.
+    /// Notes a use at `now` of a token whose stored last use is `stored`. Calls `from` only if
+    /// origins are recorded.
     pub(super) fn note(
         &self,
         key: TokenKey,
@@ -94,14 +104,15 @@ impl Usage {
         let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
         let mut noted = self.noted();
         match noted.get_mut(&key) {
-            // What waits moves along, at no cost: the latest use is written.
+            // An unwritten use moves forward at no cost: only the latest use is written.
             Some(noted) if noted.waits => {
                 if self.origins && noted.at < now {
                     noted.from = from();
                 }
                 noted.at = noted.at.max(now);
             }
-            // Written a short while ago, and read from a cache since.
+            // The use was written recently, but `stored` comes from a cache that does not have it
+            // yet.
             Some(noted) if recent(noted.at) => {}
             Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
@@ -112,12 +123,12 @@ impl Usage {
         }
     }
 
-    /// The last use of a token that this process remembers.
+    /// Returns the latest use of a token that this process remembers.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
         self.noted().get(key).map(|noted| noted.at)
     }
 
-    /// All uses that wait, which count as written from now on.
+    /// Returns all unwritten uses, and marks them as written.
     pub(super) fn take(&self) -> Vec<LastUse> {
         let mut noted = self.noted();
         let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);
@@ -128,7 +139,7 @@ impl Usage {
         waiting.map(touch).collect()
     }
 
-    /// Lets uses that could not be written wait again.
+    /// Marks uses as unwritten again after a failed write.
     pub(super) fn put_back(&self, touches: &[LastUse]) {
         let mut noted = self.noted();
         for touch in touches {
@@ -137,12 +148,12 @@ impl Usage {
         }
     }
 
-    /// Makes room: forgets what was written a resolution ago.
+    /// Makes room: forgets written uses that are at least a resolution old.
     pub(super) fn forget_old(&self, now: Timestamp) {
         self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
     }
 
-    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    // No code panics while it holds the lock, so a poisoned lock guards consistent data.
     fn noted(&self) -> MutexGuard<'_, HashMap<TokenKey, Noted>> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_noted_unless_one_was_written_less_than_a_resolution_ago() {
+    fn a_use_is_noted_if_the_last_write_is_a_resolution_ago() {
         let key = record().key();
         for (stored, noted) in
             [(None, true), (Some(-1000), true), (Some(-999), false), (Some(0), false), (Some(5), false)]
@@ -176,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_moves_forwards_with_each_use() {
+    fn an_unwritten_use_moves_forward_with_each_use() {
         let (usage, key) = (usage(), record().key());
         for time in [5, 7, 6] {
             usage.note(key, None, at(time), UsedFrom::default);
@@ -186,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_that_was_taken_is_noted_again_after_a_resolution() {
+    fn a_token_is_noted_again_a_resolution_after_its_write() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         assert_eq!(times(&usage), [at(0)]);
@@ -197,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_written_waits_again() {
+    fn a_use_that_could_not_be_written_is_kept() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         let taken = usage.take();
@@ -210,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_tokens_are_remembered_than_there_is_room_for() {
+    fn tokens_beyond_the_capacity_are_not_remembered() {
         let usage = usage().with_capacity(1);
         let (first, second) = (record().key(), TokenKey { id: crate::rules::sample::id('2'), ..record().key() });
         usage.note(first, None, at(0), UsedFrom::default);
@@ -220,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_a_resolution_ago_is_forgotten() {
+    fn a_use_that_was_written_a_resolution_ago_is_forgotten() {
         let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(0), UsedFrom::default);
         usage.forget_old(at(5000));

@@ -1,4 +1,4 @@
-//! Verifying a presented token, and checking again one that was verified.
+//! Verifying a presented token, and verifying it again later without its text.
 
 use core::time::Duration;
 
@@ -19,11 +19,21 @@ use crate::words::rejection::Rejection;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Tokens<S> {
-    /// Verifies a presented token for an access: at most one store call, and none for a malformed one or, with a pepper, a
-    /// forged one. A cache makes one for each token of the chain that it does not hold. It writes nothing. [Imported](Self::with_imports) tokens take a call for each key of the ring at most.
+    /// Verifies a presented token and checks that it may do what `access` asks for.
+    ///
+    /// The checks run in the order of the variants of [`Rejection`]: text, checksum and keyed tag,
+    /// then stored secret, status, policy, issuers, owner, project, address, scopes. The first
+    /// check that fails decides.
+    ///
+    /// **Cost.** It makes at most one store call and writes nothing. A malformed token costs no
+    /// store call, and neither does a forged one if the keyring has a pepper. With a cache, it
+    /// makes one call for each token of the chain that the cache does not hold. An
+    /// [imported](Self::with_imports) token costs up to one call for each key of the keyring.
     ///
     /// # Errors
-    /// [`VerifyError`], which tells the outside no more than it may know, and holds the reason for your logs.
+    /// Returns a [`VerifyError`] if a check fails, or if the store or the [owners
+    /// hook](Self::with_owners) fails. Its Display is safe to show to the client. Its
+    /// [`rejection`](VerifyError::rejection) is the exact reason, for your logs.
     pub async fn verify<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Verified<P>, VerifyError>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
@@ -40,25 +50,31 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Verifies once more what was verified before, for what outlives a request: a WebSocket, a stream of events, a long
-    /// download. One store call; it needs no token, so that nothing secret is kept for as long as the connection is.
+    /// Verifies a token again without its text, for work that outlives a request: a WebSocket, an
+    /// event stream, a long download. So the connection need not keep the secret.
     ///
-    /// Everything that may have changed is judged anew, as [`verify`](Self::verify) does: status, policy, issuers, owner, project,
-    /// address, scopes. What does not hold any more ends the connection; what was widened is in the new proof. How often
-    /// it is asked bounds how long a revoked token's connection lives.
+    /// It makes one store call and repeats the checks of [`verify`](Self::verify) that can have a
+    /// new result: status, policy, issuers, owner, project, address, scopes. If one of them fails,
+    /// end the connection. If it succeeds, use the new [`Verified`], which holds the current scopes
+    /// and limits. The interval between two calls bounds how long a connection outlives the
+    /// revocation of its token.
     ///
-    /// It counts as a use: the connection works by the token, which is therefore neither unused nor ready to be ended
-    /// behind a rotation. It is told as a verification is, except that a rotated token whose grace is over is
-    /// [`Event::Failed`](crate::events::Event::Failed) and not `Reused`: nobody has presented it.
+    /// A recheck counts as a use of the token. So a connection keeps its token from being rejected
+    /// for disuse, and the owner can see that a rotated token is [still
+    /// used](crate::rotation::Predecessor::still_used). It emits the same events as `verify`, with
+    /// one exception: a rotated token whose grace period has ended emits
+    /// [`Event::Failed`](crate::events::Event::Failed), not `Reused`, because no caller has
+    /// presented the token.
     ///
     /// # Errors
-    /// [`VerifyError`], as of `verify`. Where the store has no record any more, or one of another secret:
-    /// [`Rejection::Unknown`].
+    /// Returns a [`VerifyError`] under the same conditions as `verify`. The rejection is
+    /// [`Rejection::Unknown`] if the store no longer has the record, or has a record with another
+    /// secret under its id.
     ///
     /// ```
     /// use keyfob::{Access, Clock, TokenStore, Tokens, Verified, VerifyError};
     ///
-    /// /// Once a minute, for as long as the connection is open.
+    /// /// Called once a minute while the connection is open.
     /// async fn may_stay<S: TokenStore>(
     ///     tokens: &Tokens<S>,
     ///     caller: &mut Verified,
@@ -76,7 +92,7 @@ impl<S: TokenStore> Tokens<S> {
         let (key, digest) = (verified.key(), &verified.record().digest);
         let outcome = match self.store.find_recent_chain(&key).await {
             Ok(ChainResult { chain, age }) => {
-                // An id that was purged and given again is not the token that was verified.
+                // The id may have been purged and issued again: that record is another token.
                 let same = chain.filter(|record| record.digest.ct_eq(digest));
                 self.judged(Some(key), prove(digest, same, |_| true), age, access).await
             }
@@ -86,7 +102,7 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Judges what the store has, now.
+    /// Judges the record at the current time, and asks the owners hook in between.
     async fn judged<P: ProjectRequirement>(
         &self,
         key: Option<TokenKey>,
@@ -98,7 +114,8 @@ impl<S: TokenStore> Tokens<S> {
         let proven = proven.map_err(|rejection| failed(rejection.into()))?;
         let successor = proven.record().rotated_to;
         let ended = |rejection: Rejection| VerifyError { successor, ..failed(rejection.into()) };
-        // The clock is read behind whatever may take its time: that must not make an ended token live.
+        // Read the clock only after the store and the owners hook have returned. A slow call must
+        // not let a token pass that ended meanwhile.
         let later = |record: &TokenRecord| self.later_uses(record, age);
         let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
         let mut owner = OwnerState::Active;
@@ -115,13 +132,14 @@ impl<S: TokenStore> Tokens<S> {
         live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
     }
 
-    /// What is known of a token's uses beyond its record, which was so old when it was answered.
+    /// Returns the uses of a token that may not be in its record yet. `age` is the age of the
+    /// record.
     pub(super) fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
         let Some(usage) = &self.usage else { return LaterUses::default() };
         LaterUses { noted: usage.last_noted(&record.key()), lag: usage.lag().saturating_add(age) }
     }
 
-    /// Notes the use, and tells of the outcome.
+    /// Notes the use of the token and emits the event of the outcome.
     fn note<P: ProjectRequirement>(
         &self,
         outcome: &Result<Verified<P>, VerifyError>,
@@ -157,7 +175,7 @@ impl<S: TokenStore> Tokens<S> {
     }
 }
 
-/// Asks the host for what it does not know without waiting.
+/// Calls the owners hook for an owner that it does not know without waiting.
 async fn look_up(owners: &dyn ErasedOwners, record: &TokenRecord) -> Result<OwnerState, StoreError> {
     let state = owners.state(&record.owner, &record.project).await;
     state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
@@ -196,7 +214,7 @@ mod tests {
         let verified = verify(&world, text).unwrap();
         assert_eq!((verified.key(), verified.age()), (issued.record.key(), Duration::ZERO));
         assert_eq!(verify(&world, &mistyped(text)).err(), Some(Some(Rejection::Checksum)));
-        // Of a service with another pepper.
+        // Issued by a service with another pepper.
         let forged =
             World::over(Arc::default(), Keyring::new("acme_pat".parse().unwrap(), Pepper::generate().unwrap()));
         let forged = forged.issued("145");
@@ -209,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_until_its_end_and_is_told_what_ended_it() {
+    fn a_token_works_until_it_expires_and_only_in_its_project() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(30 * DAY - MS);
@@ -221,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_neither_passes_nor_rejects() {
+    fn a_store_failure_neither_accepts_nor_rejects_a_token() {
         let world = World::new();
         let issued = world.issued("145");
         let verified = verify(&world, issued.token.expose_secret()).unwrap();
@@ -237,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_once_more_finds_what_has_changed_since() {
+    fn a_recheck_sees_changes_since_the_verification() {
         let world = World::new();
         let issued = world.issued("145");
         let verified = verify(&world, issued.token.expose_secret()).unwrap();
@@ -256,7 +274,7 @@ mod tests {
         assert_eq!(again().err(), Some(Some(Rejection::Unknown)), "another secret under its id");
     }
 
-    /// Answers for ada at once and for the others after an hour.
+    /// Knows ada without waiting, and looks up other owners, which takes an hour.
     struct Directory(FixedClock, OwnerState);
 
     impl Owners for Directory {
@@ -271,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_for_an_owner_who_is_active() {
+    fn a_token_works_only_if_its_owner_is_active() {
         for (state, rejection) in [
             (OwnerState::Active, None),
             (OwnerState::Suspended, Some(Rejection::OwnerSuspended)),
@@ -289,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_ends_while_its_owner_is_looked_up_has_ended() {
+    fn a_token_that_expires_during_the_owner_lookup_is_rejected() {
         let world = World::new();
         let issued = world.issued("145");
         world.advance(30 * DAY - MS);
@@ -300,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_noted_and_keeps_a_token_from_being_unused() {
+    fn a_noted_use_protects_a_token_from_the_rule_on_disuse() {
         let policy = Policy::default().with_max_unused(DAY);
         let usage = Usage::default().with_resolution(MS).with_flush_interval(Duration::ZERO);
         let world = World::new().with(|tokens| tokens.with_policy(policy).with_usage(usage));

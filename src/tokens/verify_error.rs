@@ -1,4 +1,4 @@
-//! Why a token was not verified.
+//! The error of a verification.
 
 use core::error::Error;
 use core::fmt;
@@ -8,7 +8,10 @@ use crate::words::ids::{TokenId, TokenKey};
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 
-/// Why a token was not verified. Display says what the outside may know; [`rejection`](Self::rejection) is for logs.
+/// The error of a verification: the token was rejected, or it could not be checked.
+///
+/// Display says only what the client may know, so it is safe to send.
+/// [`rejection`](Self::rejection) is the exact reason, for logs.
 #[derive(Debug)]
 pub struct VerifyError {
     pub(super) why: Why,
@@ -23,7 +26,8 @@ pub(super) enum Why {
 }
 
 impl VerifyError {
-    /// Returns why the token was rejected; `None` if the store failed, which is neither a rejection nor a pass.
+    /// Returns why the token was rejected. Returns `None` if the store or the owners hook failed:
+    /// then the token is neither rejected nor accepted.
     pub fn rejection(&self) -> Option<Rejection> {
         match self.why {
             Why::Rejected(rejection) => Some(rejection),
@@ -31,7 +35,9 @@ impl VerifyError {
         }
     }
 
-    /// Returns the error of the store, or of the question for the owner, if one of them failed.
+    /// Returns the error of the store if the store failed. If the owners hook failed, it is an
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) error with the hook's error as
+    /// its source.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.why {
             Why::Rejected(_) => None,
@@ -39,12 +45,14 @@ impl VerifyError {
         }
     }
 
-    /// Returns the presented token's project and public id, for logs, if its text and tag are right.
+    /// Returns the project and the id of the presented token, for logs. Returns `None`
+    /// if the text, key number or tag of the token is wrong, or if an imported token was not found.
     pub fn key(&self) -> Option<TokenKey> {
         self.key
     }
 
-    /// Returns what to answer.
+    /// Returns the challenge for the response: its status, `WWW-Authenticate` value and
+    /// description.
     pub fn challenge(&self) -> Challenge {
         match self.why {
             Why::Rejected(rejection) => rejection.into(),
@@ -65,7 +73,7 @@ impl From<StoreError> for Why {
     }
 }
 
-/// A refusal by a rule, for hosts that call [`check`](crate::check()) themselves.
+/// Converts the rejection of a rule, for a service that calls [`check`](crate::check()) itself.
 impl From<Rejection> for VerifyError {
     fn from(rejection: Rejection) -> Self {
         Self { why: rejection.into(), key: None, successor: None }
@@ -94,7 +102,7 @@ mod tests {
     use crate::words::store_error::StoreErrorKind;
 
     #[test]
-    fn a_rejection_is_told_as_its_challenge() {
+    fn a_rejection_displays_its_challenge() {
         let error = VerifyError { key: Some(record().key()), ..VerifyError::from(Rejection::Expired) };
         assert_eq!((error.rejection(), error.key()), (Some(Rejection::Expired), Some(record().key())));
         assert!(error.store_error().is_none() && error.source().is_none());
@@ -105,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_store_is_no_rejection() {
+    fn a_store_failure_is_not_a_rejection() {
         let why = StoreError::new(StoreErrorKind::Unavailable).into();
         let error = VerifyError { why, key: None, successor: None };
         assert_eq!((error.rejection(), error.challenge()), (None, Challenge::UNAVAILABLE));
