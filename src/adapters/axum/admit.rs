@@ -92,7 +92,7 @@ async fn in_path(parameter: &str, parts: &mut Parts) -> Result<ProjectId, Refusa
     const NO_PARAMETER: Refusal = Refusal::fixed(
         StatusCode::INTERNAL_SERVER_ERROR,
         "misplaced_guard",
-        "the guarded route's path names no project",
+        "the path of the guarded route needs exactly one parameter for the project",
     );
     let parameters = RawPathParams::from_request_parts(parts, &()).await.map_err(|error| match error {
         RawPathParamsRejection::InvalidUtf8InPathParam(_) => NO_PROJECT,

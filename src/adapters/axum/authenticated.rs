@@ -202,7 +202,7 @@ where
         parts.extensions.get::<Self>().cloned().ok_or(Refusal::fixed(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unguarded",
-            "no guard of this kind stands before the route",
+            "no guard of this kind protects the route",
         ))
     }
 }

@@ -75,8 +75,8 @@ impl Guard {
         Self { config: GuardConfig { realm: realm.into(), ..self.config } }
     }
 
-    /// Returns the guard with `X-API-Key` as a second header for tokens. A request may have only one
-    /// of the two headers, and only once.
+    /// Returns the guard with `X-API-Key` as a second header for tokens. A request may have only
+    /// one of the two headers, and only once.
     #[must_use]
     pub fn with_api_key_header(self) -> Self {
         Self { config: GuardConfig { api_key: true, ..self.config } }
@@ -110,8 +110,8 @@ impl Guard {
     }
 
     /// Sets the function that returns the URL of the protected resource's metadata (RFC 9728) for a
-    /// request. Every challenge of status 401 or 403 names this URL, as clients of the Model Context
-    /// Protocol expect. Most services have one URL for all requests:
+    /// request. Every challenge of status 401 or 403 names this URL, as clients of the Model
+    /// Context Protocol expect. Most services have one URL for all requests:
     ///
     /// ```
     /// use keyfob::axum::Guard;

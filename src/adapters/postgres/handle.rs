@@ -67,7 +67,8 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
 /// store.migrate().await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
+/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// let tokens = Tokens::new(keyring, store);
 /// # Ok(())
 /// # }
 /// ```

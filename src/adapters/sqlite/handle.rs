@@ -38,7 +38,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::sqlite::SqliteStore};
 ///
 /// let store = SqliteStore::open("/var/lib/acme/tokens.db").await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
+/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// let tokens = Tokens::new(keyring, store);
 /// # Ok(())
 /// # }
 /// ```
