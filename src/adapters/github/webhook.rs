@@ -233,7 +233,7 @@ impl GitHubWebhook {
         Ok(feedback)
     }
 
-    // No code panics while it holds this lock, so the data behind a poisoned lock is complete.
+    // No code panics while it holds this lock, so a poisoned lock holds complete data.
     fn answered(&self) -> MutexGuard<'_, Answered> {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }

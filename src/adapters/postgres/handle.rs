@@ -25,6 +25,18 @@ const IDLE: Duration = Duration::from_secs(1);
 /// [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
 /// [`ImportStore`](crate::import::ImportStore).
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::postgres::PostgresStore};
+///
+/// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
+/// store.migrate().await?;
+/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// let tokens = Tokens::new(keyring, store);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Finding a token is one prepared look-up in the primary key (project, id). An operation on
 /// several tokens of a project, or one that counts them first, takes the project's turn: it locks
 /// the project's row in `keyfob_turns`. Every call names its project, except imports and the list
@@ -83,18 +95,6 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// The store uses prepared statements. A pooler that assigns connections per transaction must
 /// support them, as PgBouncer does from 1.21.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::postgres::PostgresStore};
-///
-/// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
-/// store.migrate().await?;
-/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
-/// let tokens = Tokens::new(keyring, store);
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(super) pool: PgPool,
