@@ -57,7 +57,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` has made this instance ready, not the clone, so this instance must be
+        // `poll_ready` was called on this instance, not on the clone, so this instance must be
         // called.
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);

@@ -12,8 +12,8 @@ use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 
-/// Lets a handler use `?` on the operations of the service in a function that returns `Result<_,
-/// Refusal>`. The detail is the text of the error, which never contains a token, an input value or
+/// Lets a handler use `?` on the operations of the service if it returns a `Result` with the error
+/// `Refusal`. The detail is the text of the error, which never contains a token, an input value or
 /// a message of the engine.
 ///
 /// | [`ErrorKind`] | status | reason |
@@ -59,7 +59,8 @@ impl From<Error> for Refusal {
 }
 
 impl From<StoreError> for Refusal {
-    /// Converts the store error into an [`Error`] first, as the operations of the service do.
+    /// Converts the store error into an [`Error`], as the operations of the service do, and returns
+    /// its refusal.
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
     }

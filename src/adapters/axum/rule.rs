@@ -41,7 +41,7 @@ impl Rule {
         self.challenge_for(&self.scopes, challenge, origin)
     }
 
-    /// Returns the refusal with this challenge, for other scopes than those of the route.
+    /// Returns the refusal with this challenge, for the given scopes instead of those of the route.
     pub(super) fn challenge_for(&self, scopes: &[Scope], challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         Refusal::of_challenge(challenge.into(), &self.guard.realm, scopes, origin.resource_metadata.as_deref())
     }

@@ -163,14 +163,14 @@ impl GitHubWebhook {
     /// [`report_leak`](Tokens::report_leak) does, and returns an outcome for each token.
     ///
     /// If the store fails for a token, the other tokens are still handled. The failed ones are
-    /// repeated after pauses of 0.1, 0.4 and 1.6 seconds. The time of the store calls comes on top
-    /// of that.
+    /// repeated after pauses of 0.1, 0.4 and 1.6 seconds. The store calls take additional time.
     ///
     /// `newer_keys` is called at most once, if the delivery names a key that is unknown or not in
-    /// use. It returns the keys that GitHub publishes now, or `None` if they cannot be fetched, and
-    /// then the delivery is refused. Any client can name a key, so limit how often it calls GitHub,
-    /// which allows 60 of these requests an hour, and how long each call takes. To stop accepting a
-    /// key soon after GitHub withdraws it, also [set](Self::set_keys) the keys once a day.
+    /// use. It returns the keys that GitHub publishes now. If they cannot be fetched, it returns
+    /// `None`, and the delivery is refused. Any client can name a key, so limit how often and for
+    /// how long `newer_keys` calls GitHub, which allows 60 of these requests an hour. To stop
+    /// accepting a key soon after GitHub withdraws it, also [set](Self::set_keys) the keys once a
+    /// day.
     ///
     /// # Errors
     /// Returns a [`DeliveryRefusal`] if the delivery is not signed by a current key of GitHub, is

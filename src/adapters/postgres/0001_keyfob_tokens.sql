@@ -9,8 +9,8 @@
 -- database. No column holds a secret: `digest` is a MAC from which no token can be recovered. Text
 -- sorts by code point (COLLATE "C") in every database, regardless of its default collation.
 --
--- The crate's types check the bounds of each text when they write it and when they read it. A CHECK
--- is here only for a fault that would be costly to miss. The words of `kind` and `revoked_reason`
+-- The crate's types check the bounds of each text when they write it and when they read it. Only
+-- faults that would be costly to miss also have a CHECK. The words of `kind` and `revoked_reason`
 -- have no CHECK, so that a new word does not need a new table.
 
 CREATE TABLE IF NOT EXISTS keyfob_tokens (
@@ -44,9 +44,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     created_at BIGINT NOT NULL,
     -- The actor that issued the token.
     created_by TEXT COLLATE "C" NOT NULL,
-    -- The id of the token that issued this one, in the same project. NULL if no token did.
+    -- The id of the token that issued this one, in the same project. NULL if it has no issuer.
     issuer TEXT COLLATE "C",
-    -- NULL if no token issued this one. 1 if this token works only while its issuer works, else 0.
+    -- 1 if the token works only while its issuer works, 0 if it does not depend on its issuer, NULL
+    -- if it has no issuer.
     bound BIGINT CHECK (bound IN (0, 1)),
     -- Set while the token waits for its confirmation. It ends at this time unless it is confirmed.
     confirm_by BIGINT,
@@ -114,9 +115,9 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name ON keyfob_tokens (owner, pro
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
     ON keyfob_tokens (owner, project, (coalesce(expires_at, 253402300800000)), id);
 -- The tokens of an owner that are not revoked, by the time at which each ends without any further
--- change. A token that never ends sorts last. It serves the limit and revoking all tokens of an
--- owner. Both read only tokens that have not ended, so their cost does not depend on how many have
--- ended.
+-- change. A token that never ends sorts last. This index serves the check of the owner's limit and
+-- revoking all tokens of an owner. Both read only tokens that have not ended, so their cost does
+-- not depend on how many have ended.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_ends
     ON keyfob_tokens (owner, project, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
     WHERE revoked_at IS NULL;
@@ -148,8 +149,8 @@ CREATE TABLE IF NOT EXISTS keyfob_turns (
 -- The tokens that a token issued, in the order of their creation.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
 -- The tokens that are bound to an issuer and not revoked, by issuer and by the time at which each
--- ends. A token that never ends sorts last. It serves the issuer's limit, revoking tokens after
--- their issuer ended, and finding issuers that have ended.
+-- ends. A token that never ends sorts last. This index serves the check of the issuer's limit,
+-- revoking tokens after their issuer ended, and finding issuers that have ended.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (project, issuer,
     (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
     WHERE bound = 1 AND revoked_at IS NULL;

@@ -9,7 +9,7 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 pub(super) fn failed(error: Error) -> StoreError {
     let kind = match &error {
         Error::Database(error) => of_database(&**error),
-        // // sqlx reports a connection that is cut within a message as a protocol error.
+        // sqlx reports a connection that is cut within a message as a protocol error.
         Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::PoolClosed | Error::BeginFailed => {
             StoreErrorKind::Unavailable
         }

@@ -102,9 +102,9 @@ impl PostgresFeed {
     }
 }
 
-/// Connects a listener through a pool of its own. A listener that is dropped first closes its
-/// connection properly. If the server is silent, it would keep its place in a shared pool until
-/// then.
+/// Connects a listener through a pool of its own. When a listener is dropped, sqlx first says
+/// goodbye to the server. If the server is silent, this takes long, and in a shared pool the
+/// connection would keep its place for that time.
 async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;

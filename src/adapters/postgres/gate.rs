@@ -14,8 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The maximum number of calls in one line, including the call at its head. With 2 ms for each
-/// call, the last call of a longer line would wait longer than its time limit.
+/// The maximum number of calls in one line, including the call at its head. At 2 ms for each call,
+/// the last one waits 2 s, which is within the time limit of a call (5 s).
 const IN_LINE: usize = 1_000;
 
 /// The number of calls of a project that may count at the same time. Each of them keeps one core of
@@ -34,7 +34,8 @@ pub(super) struct Gate {
     /// The lines of the other calls that write. These may also have to wait, for a row that another
     /// call has locked.
     writes: Lines,
-    /// The connections for the calls of each kind. `of_writers` also bounds the other two.
+    /// The shares of the pool's connections: for turns, for counts, and for all calls that write.
+    /// The last one also bounds the other two.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
@@ -125,14 +126,14 @@ impl Pass {
         self.place = None;
     }
 
-    /// Takes the place in line out of the pass, so that the call keeps it while it has no
-    /// connection. The call does so if it cannot have the turn now.
+    /// Takes the place in line out of the pass. A call does this if another process has the turn:
+    /// it returns its connection, but stays in line.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 }
 
-/// A line for each project in which a call waits or proceeds. Other projects have no line.
+/// The lines of one kind of call. There is one line for each project that has a call of this kind.
 #[derive(Clone)]
 struct Lines {
     lines: Arc<Mutex<HashMap<Box<str>, Line>>>,

@@ -22,8 +22,8 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The time that a revocation stays at the head of its project's line of revocations. Then the next
-/// calls in line proceed, which can wait longer than that.
+/// The time that a revocation stays at the head of its project's line of revocations. After that,
+/// the next call in line proceeds. The time limit of the waiting calls is longer.
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {

@@ -39,7 +39,7 @@ macro_rules! begin {
 /// - A commit waits for the disk. A pool of the host may have connections that do not wait, and
 ///   `from_pool` checks only one of them.
 /// - The server waits for a lock for 5 seconds, which is the time limit of a call.
-///   `statement_timeout` would not do, because it also ends a statement that waits for no lock.
+///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
 /// - If the process freezes or loses its connection in the middle, its locks end after 10 seconds,
 ///   which is the time limit of two calls.
 pub(super) const BEGIN: &str = begin!();

@@ -57,13 +57,14 @@ pub(super) struct Replica {
     next: AtomicI64,
     /// The number of each beat, and the time at which the store began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// The time at which the last beat that a standby showed began, in nanoseconds. Zero if the
-    /// standby did not reply.
+    /// The time at which the last beat that a standby showed began, in nanoseconds after `began`.
+    /// Zero if the standby did not reply.
     shown: AtomicU64,
-    /// The last change in the projects that share a mark. A result must not be older than that.
+    /// The times of the last changes, in nanoseconds after `began`, each for the projects that
+    /// share it. A result on these projects must not be older.
     marks: Box<[AtomicU64]>,
-    /// The time since which changes in any project may be unknown. A result must not be older than
-    /// that.
+    /// The time of the last loss of the feed, after which changes in any project may be unknown. No
+    /// result may be older.
     mark_of_all: AtomicU64,
     hasher: RandomState,
     faults: Arc<Faults>,
@@ -107,7 +108,7 @@ impl Replica {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns the oldest time that a result for this project may be from.
+    /// Returns the earliest time that a result for this project may be from.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));
@@ -146,7 +147,7 @@ impl Replica {
         }
         let query = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
         let Some(rows) = self.ask(query).await else {
-            // Other calls do not wait for this standby before a beat shows that it replies again.
+            // Other calls skip the standby until a beat shows that it replies again.
             self.shown.store(0, Ordering::SeqCst);
             return None;
         };

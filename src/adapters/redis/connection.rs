@@ -34,8 +34,7 @@ pub(super) enum Address {
 
 /// Creates a client for one of the given addresses.
 pub(super) fn client(url: &str) -> RedisResult<Client> {
-    // With Nagle's algorithm, each command would wait for more data. Commands are small, and each
-    // waits for its reply.
+    // Nagle's algorithm is off, because commands are small and each waits for its reply.
     let tcp = TcpSettings::default().set_nodelay(true);
     Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
 }
@@ -158,9 +157,9 @@ impl Connection {
     }
 }
 
-/// Sends a command over the shared connection to the cluster, which reconnects on its own. If there
-/// is no reply in time, the connection is replaced, because after every node was unreachable it may
-/// wait for itself indefinitely.
+/// Sends a command over the shared connection to the cluster, which normally reconnects on its own.
+/// If there is no reply within [`SILENCE`], the connection is replaced, because it may hang
+/// indefinitely after all nodes were unreachable.
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,

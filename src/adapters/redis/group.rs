@@ -92,8 +92,9 @@ impl RedisStore {
         }
     }
 
-    /// Runs an operation that some fences block. It finishes those fences first; usually there are
-    /// none. If the time limit ends that work, a repeat of the operation continues it.
+    /// Runs an operation that fences may block. If there are such fences, which is rare, it
+    /// finishes them first. If the time limit ends that work, a repeat of the operation continues
+    /// it.
     pub(super) async fn write_behind_fences(&self, project: &ProjectId, act: &Act) -> Result<Answer, StoreError> {
         in_time(async {
             loop {

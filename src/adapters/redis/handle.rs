@@ -63,8 +63,8 @@ use crate::words::store_error::StoreError;
 ///
 /// Revoking an owner or a family takes effect in a single operation, however many tokens there are.
 /// It puts a fence over the tokens: from then on, every call treats them as revoked. The same call
-/// then writes the revocation into the tokens for up to 2 seconds. The next call that the fence
-/// blocks writes the rest, at the latest the next purge of the project.
+/// then writes the revocation into the tokens for up to 2 seconds. If tokens are left, the next
+/// call that the fence blocks writes them. A purge of the project is always such a call.
 ///
 /// # Time limits
 ///
@@ -87,7 +87,7 @@ impl RedisStore {
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
     /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, if several addresses are given but the server is not part of a cluster, if the
+    ///   malformed, or if several addresses are given for a single server. Also returns it if the
     ///   settings of a node are too weak to keep what it acknowledges, or if a node refuses `CONFIG
     ///   GET`. The source of the error says which.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
@@ -105,7 +105,7 @@ impl RedisStore {
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
     /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given but the server is not part of a cluster.
+    ///   malformed, or if several addresses are given for a single server.
     pub async fn connect_unchecked<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Unchecked).await
     }

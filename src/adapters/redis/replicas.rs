@@ -47,8 +47,8 @@ pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
 }
 
 impl Master {
-    /// Returns the commands whose replies [`of`](Self::of) reads. The list of the nodes comes last.
-    /// A replica that is listed only after it has taken its copy from a master that had the
+    /// Returns the commands whose replies [`of`](Self::of) reads. `CLUSTER NODES` comes last. A
+    /// replica that joins only after it takes its first copy from a master that already has the
     /// operation.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");

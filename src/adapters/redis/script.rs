@@ -11,8 +11,8 @@ use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
 /// The maximum number of rows that one script changes, so that it runs for at most some tens of
-/// milliseconds. The server does nothing else while a script runs, and its cluster considers a
-/// server failed that does not reply for too long.
+/// milliseconds. The server does nothing else while a script runs, and a cluster treats a server
+/// that does not reply for too long as failed.
 pub(super) const ROWS: usize = 250;
 
 /// A script as one text: the parts that it shares with other scripts, followed by its own part.

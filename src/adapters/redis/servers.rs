@@ -79,7 +79,8 @@ impl Servers {
         &self.clients
     }
 
-    /// Sends a command that changes nothing.
+    /// Sends a command that changes nothing. Repeats it once if the connection was lost, and until
+    /// the time limit if the wrong server received it.
     pub(super) async fn ask(&self, act: &Act) -> Result<Value, StoreError> {
         in_time(async {
             let (mut by_hash, mut lost) = (true, false);

@@ -141,8 +141,9 @@ pub(in crate::adapters) fn ended_issuers(
     sql
 }
 
-/// Returns the time after which a row must end so that it can still work at `now`. A row that ended
-/// exactly [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) ago still counts, hence the extra
+/// Returns the time after which a row must end to count as one that [can still
+/// work](TokenRecord::can_still_work) at `now`. A row that ended exactly
+/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) ago still counts, hence the extra
 /// millisecond.
 pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))

@@ -132,8 +132,8 @@ pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, gr
     sql.push(" AND revoked_at IS NULL");
 }
 
-/// The rows that are revoked in steps, if they [can still
-/// work](crate::TokenRecord::can_still_work).
+/// The rows that are revoked in steps. Only rows that [can still
+/// work](crate::TokenRecord::can_still_work) are revoked.
 pub(in crate::adapters) enum InSteps<'g> {
     /// The rows of an owner or a family.
     Group(RevokeGroup),

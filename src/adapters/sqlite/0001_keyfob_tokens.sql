@@ -7,8 +7,8 @@
 -- Every time is in milliseconds since 1970-01-01T00:00:00Z. The service supplies it, never the
 -- database. No column holds a secret: `digest` is a MAC from which no token can be recovered.
 --
--- The crate's types check the bounds of each text when they write it and when they read it. A CHECK
--- is here only for a fault that would be costly to miss. The words of `kind` and `revoked_reason`
+-- The crate's types check the bounds of each text when they write it and when they read it. Only
+-- faults that would be costly to miss also have a CHECK. The words of `kind` and `revoked_reason`
 -- have no CHECK, so that a new word does not need a new table.
 
 CREATE TABLE IF NOT EXISTS keyfob_tokens (
@@ -42,9 +42,10 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     created_at INTEGER NOT NULL,
     -- The actor that issued the token.
     created_by TEXT NOT NULL,
-    -- The id of the token that issued this one, in the same project. NULL if no token did.
+    -- The id of the token that issued this one, in the same project. NULL if it has no issuer.
     issuer TEXT,
-    -- NULL if no token issued this one. 1 if this token works only while its issuer works, else 0.
+    -- 1 if the token works only while its issuer works, 0 if it does not depend on its issuer, NULL
+    -- if it has no issuer.
     bound INTEGER CHECK (bound IN (0, 1)),
     -- Set while the token waits for its confirmation. It ends at this time unless it is confirmed.
     confirm_by INTEGER,
@@ -110,11 +111,11 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NULL) = (revoked_reason IS NULL))
 ) STRICT;
 
--- The tokens of one owner in one project. There is one index for each order of a list, so a page is
--- read from its cursor on and its cost does not depend on the number of tokens. Each index includes
--- the revocation and the name. A search, or a page without revoked tokens, therefore skips other
--- rows in the index and reads only the rows that it returns. The first index also serves revoking
--- all tokens of an owner, counts, and the projects of an owner.
+-- The tokens of one owner in one project. There is one index for each order of a list. A page
+-- starts at its cursor in the index, so its cost does not depend on the number of tokens. Each
+-- index includes the revocation and the name. A search, or a page without revoked tokens, therefore
+-- skips other rows in the index and reads only the rows that it returns. The first index also
+-- serves revoking all tokens of an owner, counts, and the projects of an owner.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_created
     ON keyfob_tokens (owner, project, created_at, id, revoked_at, name_folded);
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name
@@ -122,13 +123,13 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_name
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_expires
     ON keyfob_tokens (owner, project, expires_order, id, revoked_at, name_folded);
 -- The tokens of an owner that are not revoked, by the time at which each ends without any further
--- change. A token that never ends sorts last. It serves the limit and revoking all tokens of an
--- owner. Both read only tokens that have not ended, so their cost does not depend on how many have
--- ended.
+-- change. A token that never ends sorts last. This index serves the check of the owner's limit and
+-- revoking all tokens of an owner. Both read only tokens that have not ended, so their cost does
+-- not depend on how many have ended.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_owner_ends ON keyfob_tokens (owner, project,
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE revoked_at IS NULL;
--- The index above replaces this one, which only exists in files made before the first release.
+-- The indices above replace this one, which exists only in files made before the first release.
 DROP INDEX IF EXISTS keyfob_tokens_owner;
 
 -- Lists by creation, and revoking tokens that were created before a time.
@@ -145,14 +146,14 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_expires ON keyfob_tokens (project, expi
 CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (family, project,
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE revoked_at IS NULL;
--- The index above replaces this one, which only exists in files made before the first release.
+-- The index above replaces this one, which exists only in files made before the first release.
 DROP INDEX IF EXISTS keyfob_tokens_family;
 
 -- The tokens that a token issued, in the order of their creation.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
 -- The tokens that are bound to an issuer and not revoked, by issuer and by the time at which each
--- ends. A token that never ends sorts last. It serves the issuer's limit, revoking tokens after
--- their issuer ended, and finding issuers that have ended.
+-- ends. A token that never ends sorts last. This index serves the check of the issuer's limit,
+-- revoking tokens after their issuer ended, and finding issuers that have ended.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_bound_ends ON keyfob_tokens (project, issuer,
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE bound = 1 AND revoked_at IS NULL;

@@ -33,8 +33,8 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
     }
-    // 1811 is SQLITE_CONSTRAINT_TRIGGER. The schema has no trigger, so an operator has added one to
-    // block writes.
+    // 1811 is SQLITE_CONSTRAINT_TRIGGER. The schema has no trigger, so an operator has added this
+    // one to block writes.
     if error.code().as_deref() == Some("1811") {
         return StoreErrorKind::Unavailable;
     }

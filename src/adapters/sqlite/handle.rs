@@ -44,9 +44,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// # }
 /// ```
 ///
-/// A service that already has a SQLite file can keep its tokens in the same file. It builds its
-/// pool with [`connect_options`](Self::connect_options), runs [`MIGRATION`](Self::MIGRATION) with
-/// its own migration tool, and passes the pool to [`from_pool`](Self::from_pool).
+/// If your service already has a SQLite file, it can keep its tokens in that file. Build the pool
+/// with [`connect_options`](Self::connect_options), run [`MIGRATION`](Self::MIGRATION) with your
+/// own migration tool, and pass the pool to [`from_pool`](Self::from_pool).
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pub(super) pool: SqlitePool,
@@ -77,8 +77,8 @@ impl SqliteStore {
         let pool = loop {
             let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE);
             match pool.connect_with(Self::connect_options(path)).await {
-                // SQLite needs a new file alone to put it into WAL mode, and does not wait for that
-                // lock.
+                // Putting a new file into WAL mode needs an exclusive lock, for which SQLite does
+                // not wait.
                 Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
                 connected => break connected.map_err(failed)?,
             }
@@ -114,8 +114,8 @@ impl SqliteStore {
     /// - Returns [`Other`](StoreErrorKind::Other) if the connection is not in WAL mode, or if its
     ///   `synchronous` setting is below `FULL`, so that it could acknowledge a commit that is not
     ///   on disk. The source of the error names both settings.
-    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the pool has no connection in
-    ///   time.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if no connection becomes free within
+    ///   the time limit of the pool.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
         check_settings(&mut *pool.acquire().await.map_err(failed)?).await?;
         Ok(Self { pool, writers: Arc::default() })
@@ -169,8 +169,8 @@ impl SqliteStore {
     }
 }
 
-/// A connection or transaction to write in, together with the turn to write. The fields are dropped
-/// in this order, so the turn ends last.
+/// A connection or a transaction to write in, together with the turn to write. The turn is dropped
+/// last.
 pub(super) struct Writing<T> {
     pub(super) within: T,
     _turn: OwnedMutexGuard<()>,

@@ -41,7 +41,7 @@ async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<Im
         }
     }
     let mut sql = row::insert(&row.record, Some(&row.import_key))?;
-    // The keys of imports were looked up above, so only the primary key can conflict. Without the
+    // The import keys were looked up above, so only the primary key can conflict. Without the
     // WHERE, SQLite parses ON as part of a join (https://www.sqlite.org/lang_upsert.html).
     sql.push(" WHERE true ON CONFLICT DO NOTHING");
     Ok(match execute(sql, connection).await? {
