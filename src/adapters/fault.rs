@@ -1,15 +1,17 @@
-//! Failures of work in the background, for which no caller waits.
+//! Failures of background work, which has no caller to return an error to.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::words::store_error::StoreError;
 
-/// Counts what failed outside any call of the caller, and logs it if the feature `tracing` is on.
+/// A counter of the failures of background work. Each failure is also logged if the feature
+/// `tracing` is on.
 #[derive(Debug, Default)]
 pub(super) struct Faults(AtomicU64);
 
 impl Faults {
-    /// Counts one failure. `what` says what failed, as in "cannot write a beat".
+    /// Counts one failure. `what` is a phrase that names the failed operation, such as "cannot
+    /// write a beat".
     #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "only the log names them"))]
     pub(super) fn note(&self, what: &'static str, error: &StoreError) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -17,7 +19,7 @@ impl Faults {
         tracing::warn!(target: "keyfob", error = %causes::Causes(error), "{what}");
     }
 
-    /// Returns how many failures were noted.
+    /// Returns the number of failures counted so far.
     pub(super) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -28,7 +30,8 @@ mod causes {
     use core::error::Error;
     use core::fmt;
 
-    /// An error with all its causes, because the text of a `StoreError` names its kind only.
+    /// An error whose text includes all its causes. The text of a `StoreError` alone names only its
+    /// kind.
     pub(super) struct Causes<'e>(pub(super) &'e dyn Error);
 
     impl fmt::Display for Causes<'_> {

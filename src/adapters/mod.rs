@@ -1,4 +1,4 @@
-//! Adapters to engines and frameworks, each behind a feature of its own.
+//! Adapters to engines and frameworks. Each adapter has a feature of its own.
 
 #[cfg(feature = "axum")]
 pub(crate) mod axum;

@@ -1,12 +1,16 @@
-//! Events as `tracing` events.
+//! An event sink that writes `tracing` events.
 
 use tracing::{info, warn};
 
 use crate::tokens::events::{Event, EventSink};
 use crate::words::ids::{TokenId, TokenKey};
 
-/// A sink that writes each event with `tracing`, under the target `keyfob`: what somebody should look at (refused, reused,
-/// blocked and unavailable tokens) as a warning, the rest as information. Fields are ids, words and times.
+/// An event sink that writes each event with `tracing`, under the target `keyfob`.
+///
+/// It writes a warning for each event that needs attention: a rejected, reused, policy-blocked or
+/// leaked token, an unavailable store, and a change or revocation that failed. It writes all other
+/// events at the level `INFO`. The fields are ids, actors, reasons, numbers and times, and never a
+/// part of a secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingSink;
 
@@ -78,7 +82,7 @@ impl EventSink for TracingSink {
     }
 }
 
-/// Project and id, where they are known.
+/// Returns the project and the id of a key, if there is a key.
 fn parts(key: Option<&TokenKey>) -> (Option<&str>, Option<&str>) {
     (key.map(|key| key.project.as_str()), key.map(|key| key.id.as_str()))
 }
@@ -92,7 +96,7 @@ mod tests {
     use crate::rules::issuer::Issuer;
     use crate::rules::sample::{ada, id, record};
 
-    /// Collects the bytes of all lines.
+    /// A writer that collects the bytes of all log lines.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Whether a request has what its route needs.
+//! The check of a request against the rule of its route.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::words::ids::ProjectId;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 impl Rule {
-    /// Puts the proof into the request's extensions. The order is that of a check, cheapest first: the project's text, the
-    /// credential, the token.
+    /// Checks a request and puts the verified caller into its extensions. The cheapest check comes
+    /// first: the text of the project id, then the credential, then the token.
     pub(super) async fn admit(self: Arc<Self>, parts: &mut Parts) -> Result<(), Refusal> {
         hide(&mut parts.headers);
         let project = match &self.project {
@@ -77,7 +77,8 @@ impl Rule {
     }
 }
 
-/// Keeps what may be a credential out of every Debug of the headers.
+/// Marks the headers that may hold a credential as sensitive, so that Debug output does not show
+/// them.
 fn hide(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, API_KEY] {
         if let Entry::Occupied(mut values) = headers.entry(name) {
@@ -91,14 +92,14 @@ async fn in_path(parameter: &str, parts: &mut Parts) -> Result<ProjectId, Refusa
     const NO_PARAMETER: Refusal = Refusal::fixed(
         StatusCode::INTERNAL_SERVER_ERROR,
         "misplaced_guard",
-        "the guarded route's path names no project",
+        "the path of the guarded route needs exactly one parameter for the project",
     );
     let parameters = RawPathParams::from_request_parts(parts, &()).await.map_err(|error| match error {
         RawPathParamsRejection::InvalidUtf8InPathParam(_) => NO_PROJECT,
         _ => NO_PARAMETER,
     })?;
     let mut values = parameters.iter().filter(|(name, _)| *name == parameter);
-    // Of two, the handler might take the other one.
+    // If the path had two such parameters, the handler might read the other one.
     match (values.next(), values.next()) {
         (Some((_, value)), None) => ProjectId::new(value).map_err(|_| NO_PROJECT),
         _ => Err(NO_PARAMETER),

@@ -1,4 +1,4 @@
-//! Who passed a guard, as an extractor.
+//! The extractor for the caller of a guarded route.
 
 use core::fmt;
 use core::ops::Deref;
@@ -19,8 +19,9 @@ use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
 use crate::words::rejection::Rejection;
 
-/// The caller of a guarded route: what its guard has [`Verified`]. An extractor for handlers and middleware behind a
-/// [`Guard`](crate::axum::Guard), with any state.
+/// The verified caller of a guarded route. It is an extractor for the handlers and the middleware
+/// of routes that a [`Guard`](crate::axum::Guard) protects, with any state, and dereferences to
+/// [`Verified`].
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -33,14 +34,19 @@ use crate::words::rejection::Rejection;
 /// async fn delete_branch(caller: Authenticated) -> Result<String, Refusal> {
 ///     match delete(&caller, "old") {
 ///         true => Ok(format!("deleted by {}", caller.owner())),
-///         false => Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such branch")),
+///         false => {
+///             let detail = "there is no such branch";
+///             Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", detail))
+///         }
 ///     }
 /// }
 /// ```
 ///
-/// A route without a guard before it has no caller: each request is answered 500, and none passes. So is a handler that
-/// takes `Authenticated` behind [`Guard::own_project`](crate::axum::Guard::own_project): no project was compared there, and what it has
-/// is an `Authenticated<OwnProject>`, which is no proof for code that guards a project:
+/// If no guard protects the route, every request gets a response of status 500 and the handler
+/// never runs. The same happens if the handler takes `Authenticated` but the guard is
+/// [`Guard::own_project`](crate::axum::Guard::own_project). That guard compares no project, so its
+/// handlers take `Authenticated<OwnProject>`. Code that guards a project does not accept it as a
+/// proof:
 /// ```compile_fail,E0308
 /// use keyfob::{Verified, access::OwnProject, axum::Authenticated};
 ///
@@ -51,7 +57,7 @@ use crate::words::rejection::Rejection;
 /// }
 /// ```
 ///
-/// There is no optional form: a route that anybody may call takes no token.
+/// `Option<Authenticated>` is not an extractor. A handler of a public route takes no caller:
 /// ```compile_fail,E0277
 /// async fn anybody(caller: Option<keyfob::axum::Authenticated>) {}
 ///
@@ -65,11 +71,11 @@ pub struct Authenticated<P = InProject> {
     outer: Option<Passed>,
 }
 
-/// What passed the guards that a request has met so far, the last one first.
+/// The checks that the request has passed so far, from the innermost guard outwards.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 
-/// The caller of a guard, whatever it demands of the project.
+/// A caller that can be checked again, with either kind of project requirement.
 trait Recheck: Send + Sync {
     fn again(&self) -> Rechecked<'_>;
 }
@@ -83,7 +89,8 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 }
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Puts a caller into the extensions of its request. What the guards before this one demand stays demanded.
+    /// Puts a caller into the extensions of its request. The caller keeps the requirements of the
+    /// outer guards, so that `recheck` checks those too.
     pub(super) fn admit(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
@@ -99,29 +106,37 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
 }
 
 impl<P: ProjectRequirement> Authenticated<P> {
-    /// The proof.
+    /// Returns the proof of the check.
     pub fn verified(&self) -> &Verified<P> {
         &self.verified
     }
 
-    /// Checks again, by [`Tokens::recheck`](crate::Tokens::recheck), for what the route needs and from the address that the
-    /// request came from. For what outlives its request (a WebSocket, a stream of events, a long download): a caller is
-    /// `'static`, holds nothing secret, and may be kept for as long as the connection is. Each call asks the store once for each
-    /// guard that stands before the route: what one of them demands must hold still.
+    /// Checks the caller again with [`Tokens::recheck`](crate::Tokens::recheck): for the project
+    /// and scopes of the route, and from the address of the original request.
+    ///
+    /// Use it for work that outlives its request, such as a WebSocket, a stream of events or a long
+    /// download. A caller is `'static` and holds no secret, so a handler may keep it as long as the
+    /// connection. If several guards protect the route, all of them are checked again. Each makes
+    /// one call to the store.
     ///
     /// # Errors
-    /// The [`Refusal`] that a new request would meet, of status 503 where the store failed: whether to close then, or to ask
-    /// once more, is the host's to say.
+    /// Returns the [`Refusal`] that a new request would get. If the store fails, its status is 503,
+    /// and your service decides whether to close the connection or to try again.
     ///
     /// ```
     /// use std::{future::Future, pin::pin, time::Duration};
     /// use keyfob::axum::{Authenticated, Refusal};
+    /// use tokio::time::timeout;
     ///
-    /// /// Serves a connection for as long as its token lives, and 30 seconds more at most.
-    /// async fn while_it_lives(mut caller: Authenticated, connection: impl Future<Output = ()>) -> Result<(), Refusal> {
+    /// /// Serves a connection until at most 30 seconds after its token has ended.
+    /// async fn serve_while_live(
+    ///     mut caller: Authenticated,
+    ///     connection: impl Future<Output = ()>,
+    /// ) -> Result<(), Refusal> {
     ///     let mut connection = pin!(connection);
-    ///     while tokio::time::timeout(Duration::from_secs(30), &mut connection).await.is_err() {
-    ///         caller = caller.recheck().await?; // the token has ended: `connection` is dropped, and with it closed
+    ///     while timeout(Duration::from_secs(30), &mut connection).await.is_err() {
+    ///         // An error drops `connection`, which closes it.
+    ///         caller = caller.recheck().await?;
     ///     }
     ///     Ok(())
     /// }
@@ -137,24 +152,29 @@ impl<P: ProjectRequirement> Authenticated<P> {
         Ok(Self { verified, outer, ..self.clone() })
     }
 
-    /// A refusal in the realm of the guard, for what a handler finds out by itself.
+    /// Returns a refusal in the realm of the guard, for a check that the handler makes itself.
     ///
     /// ```
     /// use keyfob::{Rejection, Scope, axum::{Authenticated, Refusal}};
     ///
     /// fn may_overwrite(caller: &Authenticated, overwrite: &Scope) -> Result<(), Refusal> {
-    ///     caller.allows(overwrite).then_some(()).ok_or_else(|| caller.refuse(Rejection::Scope))
+    ///     match caller.allows(overwrite) {
+    ///         true => Ok(()),
+    ///         false => Err(caller.refuse(Rejection::Scope)),
+    ///     }
     /// }
     /// ```
     pub fn refuse(&self, challenge: impl Into<Challenge>) -> Refusal {
         let challenge = challenge.into();
-        // A scope that the handler misses is none of the guard's.
+        // A 403 here is about a scope that the handler checks, so the guard's scopes would mislead
+        // the client.
         let scopes = if challenge.status() == 401 { &*self.rule.scopes } else { &[] };
         self.rule.challenge_for(scopes, challenge, &self.origin)
     }
 
-    /// Returns the refusal of a request that needs these scopes beside those of the guard: 403, with all of them in the
-    /// challenge, so that its client can ask for a token that has them.
+    /// Returns the refusal of a request that needs further scopes in addition to those of the
+    /// guard. Its status is 403. The challenge names all of the scopes, so that the client can
+    /// obtain a token that has them.
     pub fn refuse_without(&self, scopes: &[Scope]) -> Refusal {
         let scopes: Vec<Scope> = self.rule.scopes.iter().chain(scopes).cloned().collect();
         self.rule.challenge_for(&scopes, Rejection::Scope, &self.origin)
@@ -177,11 +197,12 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        // It stays there: the middleware and the handler of one request may both take it.
+        // The caller stays in the extensions, because both the middleware and the handler may take
+        // it.
         parts.extensions.get::<Self>().cloned().ok_or(Refusal::fixed(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unguarded",
-            "no guard of this kind stands before the route",
+            "no guard of this kind protects the route",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens that a guard asks, whatever their store is.
+//! Verification with the type of the store erased.
 
 use core::pin::Pin;
 
@@ -10,16 +10,16 @@ use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
 use crate::tokens::verify_error::VerifyError;
 
-/// Tokens of any store, clock and owners, for both kinds of demand.
+/// A service that checks both kinds of project requirement, with the type of its store erased.
 pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
 
 impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
 
-/// Tokens of any store, clock and owners.
+/// A service that checks tokens with the project requirement `P`.
 pub(super) trait Check<P>: Send + Sync {
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 
-    /// For what was demanded when it was verified.
+    /// Checks a verified token again, for the project requirement that it was verified for.
     fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P>;
 }
 
@@ -35,7 +35,7 @@ impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
     }
 }
 
-/// A demand that can be made again of what was verified for it.
+/// A project requirement that can be checked again from the result of the first check.
 trait Demand: ProjectRequirement + 'static {
     fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
 }

@@ -1,4 +1,4 @@
-//! What all routes of one guard have in common.
+//! The settings that all routes of one guard share.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::checks::Checks;
 
-/// The settings of a [`Guard`](crate::axum::Guard), which each of its layers has a copy of.
+/// The settings of a [`Guard`](crate::axum::Guard). Each of its layers has a copy.
 #[derive(Clone)]
 pub(super) struct GuardConfig {
     pub(super) tokens: Arc<dyn Checks>,
@@ -18,10 +18,11 @@ pub(super) struct GuardConfig {
     pub(super) resource_metadata: Option<Arc<ResourceMetadata>>,
 }
 
-/// How a host knows the address of a client.
+/// A function of the host that returns the address of a request's client.
 pub(super) type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// How a host knows the address of the metadata of what a request asks for.
+/// A function of the host that returns the URL of the metadata of the resource that a request is
+/// for.
 pub(super) type ResourceMetadata = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for GuardConfig {

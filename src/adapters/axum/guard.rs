@@ -1,4 +1,4 @@
-//! What routes are guarded with: the tokens of a service, and how it is asked for them.
+//! The guard of a service's routes, and its settings.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -16,8 +16,9 @@ use crate::tokens::service::Tokens;
 use crate::words::ids::ProjectId;
 use crate::words::invalid::Invalid;
 
-/// Guards routes with the tokens of a service. Cheap to clone: make one, and from it a layer for each route, naming the
-/// project and the scopes that the route needs.
+/// A guard that verifies the tokens of the requests to your routes. It is cheap to clone. Create
+/// one guard, and create a layer from it for each route, with the project and the scopes that the
+/// route needs.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -33,28 +34,31 @@ use crate::words::invalid::Invalid;
 ///
 /// fn app(tokens: Tokens<MemoryStore>) -> Result<Router, keyfob::Invalid> {
 ///     let guard = Guard::new(tokens).with_realm("acme");
+///     let in_project = guard.project_in_path("project", "notes:read")?;
 ///     Ok(Router::new()
-///         .route("/projects/{project}/notes", get(notes).layer(guard.project_in_path("project", "notes:read")?))
+///         .route("/projects/{project}/notes", get(notes).layer(in_project))
 ///         .route("/whoami", get(whoami).layer(guard.own_project("")?)))
 /// }
 /// ```
 ///
-/// Each layer verifies, by [`Tokens::verify`], every request that comes to it, of whatever method: `OPTIONS` too, so that a
-/// layer which answers CORS preflights stands outside of it. Who passes is taken out by [`Authenticated`](crate::axum::Authenticated),
-/// who does not is answered by a [`Refusal`](crate::axum::Refusal). On a whole `Router`, use `route_layer`: with `layer` the
-/// guard also stands before the paths that do not exist.
+/// Each layer verifies every request with [`Tokens::verify`], of any method. This includes
+/// `OPTIONS`, so put a layer that answers CORS preflight requests outside the guard. A handler
+/// takes the verified caller with the extractor [`Authenticated`](crate::axum::Authenticated). A
+/// request that is not verified gets a [`Refusal`](crate::axum::Refusal) as its response. On a
+/// whole `Router`, use `route_layer`: with `layer`, the guard would also check requests to paths
+/// that do not exist.
 ///
-/// The token is read as [`Credential`](crate::Credential) has it. The values of `Authorization` and `X-API-Key` are marked
-/// sensitive before anything else is done, so that no Debug of the request shows them further in. A layer that logs
-/// headers outside of the guard sees them unmarked.
+/// The token is read from the headers as [`Credential`](crate::Credential) describes. The guard
+/// first marks the values of `Authorization` and `X-API-Key` as sensitive, so that inner layers and
+/// handlers do not print them with Debug. A layer outside the guard sees them unmarked.
 #[derive(Clone)]
 pub struct Guard {
     config: GuardConfig,
 }
 
 impl Guard {
-    /// A guard by these tokens, or by an `Arc` of them where the service needs them elsewhere too. Its realm is the prefix of
-    /// the tokens, such as `acme_pat`.
+    /// Creates a guard for these tokens. Pass an `Arc` of them if your service also uses them
+    /// elsewhere. The realm of the guard is the prefix of the tokens, such as `acme_pat`.
     pub fn new<S>(tokens: impl Into<Arc<Tokens<S>>>) -> Self
     where
         S: TokenStore + 'static,
@@ -64,33 +68,40 @@ impl Guard {
         Self { config: GuardConfig { tokens, realm, api_key: false, address: None, resource_metadata: None } }
     }
 
-    /// The same with another realm in `WWW-Authenticate` (RFC 9110 section 11.5). Of it, only printable ASCII is used.
+    /// Sets the realm in `WWW-Authenticate` (RFC 9110 section 11.5). Only its printable ASCII
+    /// characters are used.
     #[must_use]
     pub fn with_realm(self, realm: &str) -> Self {
         Self { config: GuardConfig { realm: realm.into(), ..self.config } }
     }
 
-    /// The same, which takes a token from `X-API-Key` too; one of the two headers, once.
+    /// Returns the guard with `X-API-Key` as a second header for tokens. A request may have only
+    /// one of the two headers, and only once.
     #[must_use]
     pub fn with_api_key_header(self) -> Self {
         Self { config: GuardConfig { api_key: true, ..self.config } }
     }
 
-    /// The same with the host's own word on where a request comes from, for tokens that are bound to addresses.
+    /// Sets the function that returns the client address of a request. A token that is restricted
+    /// to addresses is checked against it.
     ///
-    /// Without it, that is the address of the connection, where axum knows it
-    /// (`Router::into_make_service_with_connect_info::<SocketAddr>`). Behind a proxy that is the proxy's: read there the header
-    /// that your proxy sets, and only what it set itself. No header is read otherwise, `X-Forwarded-For` neither, since
-    /// anybody can send it. Where there is no address, a token that is bound to some is refused.
+    /// Without this setting, the address is the peer address of the connection, if axum knows it
+    /// (see `Router::into_make_service_with_connect_info::<SocketAddr>`). Behind a proxy, this is
+    /// the address of the proxy. In that case, read the header that your proxy sets, and only if
+    /// the proxy overwrites it. The guard itself reads no header for the address, not even
+    /// `X-Forwarded-For`, because any client can send it. If a request has no address, a token that
+    /// is restricted to addresses is rejected.
     ///
-    /// The address and the `User-Agent` header are recorded with the last use, if
-    /// [`Usage::with_origins`](crate::tokens::Usage::with_origins) asks for that.
+    /// If [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set, the address and the
+    /// `User-Agent` header are recorded with the last use.
     ///
     /// ```
     /// # use keyfob::{MemoryStore, Tokens, axum::Guard};
     /// # fn guard(tokens: Tokens<MemoryStore>) -> Guard {
-    /// // The proxy in front overwrites this header, and nothing else reaches the service.
-    /// Guard::new(tokens).with_client_address(|request| request.headers.get("x-real-ip")?.to_str().ok()?.parse().ok())
+    /// // The proxy overwrites this header. Clients reach the service only through it.
+    /// Guard::new(tokens).with_client_address(|request| {
+    ///     request.headers.get("x-real-ip")?.to_str().ok()?.parse().ok()
+    /// })
     /// # }
     /// ```
     #[must_use]
@@ -98,8 +109,9 @@ impl Guard {
         Self { config: GuardConfig { address: Some(Arc::new(address)), ..self.config } }
     }
 
-    /// Names the metadata of the protected resource (RFC 9728) in every challenge of status 401 or 403, as clients of the Model
-    /// Context Protocol expect it. `address` returns the URL for a request; most hosts have one for all:
+    /// Sets the function that returns the URL of the protected resource's metadata (RFC 9728) for a
+    /// request. Every challenge of status 401 or 403 names this URL, as clients of the Model
+    /// Context Protocol expect. Most services have one URL for all requests:
     ///
     /// ```
     /// use keyfob::axum::Guard;
@@ -110,47 +122,50 @@ impl Guard {
     /// }
     /// ```
     ///
-    /// It is called for each request, passed or refused.
+    /// The function is called for each request, whether it passes or not.
     #[must_use]
     pub fn with_resource_metadata(self, address: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { config: GuardConfig { resource_metadata: Some(Arc::new(address)), ..self.config } }
     }
 
-    /// For routes whose path names the project, by the parameter of this name: `guard.project_in_path("project", "repo:read")`
-    /// on `/projects/{project}/repo`. Nested routers have the parameters of the outer path too.
+    /// Returns a layer for routes whose path names the project in the given parameter: for example,
+    /// `guard.project_in_path("project", "repo:read")` on `/projects/{project}/repo`. A nested
+    /// router also has the parameters of its outer path.
     ///
-    /// A text that is no [`ProjectId`] names no project that exists: 404, before a token is looked at. Where the route has no
-    /// such parameter, or two, or is a plain tower service, no project can be compared: 500, for every request.
+    /// If the parameter is not a valid [`ProjectId`], the response is 404, before a token is read.
+    /// If the route has no such parameter, has it twice, or is a plain tower service, no project
+    /// can be compared and every request gets a 500.
     ///
-    /// The scopes are separated by white space; an empty text needs none.
+    /// The scopes are separated by white space. An empty text requires no scope.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad scope.
+    /// Returns [`Invalid`] if a scope is not valid.
     pub fn project_in_path(&self, parameter: &str, scopes: &str) -> Result<GuardLayer, Invalid> {
         self.layer(Project::Path(parameter.into()), scopes)
     }
 
-    /// For routes whose requests name the project in a header. Where it is missing, repeated or no [`ProjectId`]: 400, before a
-    /// token is looked at.
+    /// Returns a layer for routes whose requests name the project in a header. If the header is
+    /// missing, repeated or not a valid [`ProjectId`], the response is 400, before a token is read.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad scope.
+    /// Returns [`Invalid`] if a scope is not valid.
     pub fn project_in_header(&self, header: HeaderName, scopes: &str) -> Result<GuardLayer, Invalid> {
         self.layer(Project::Header(header), scopes)
     }
 
-    /// For routes that belong to one project.
+    /// Returns a layer for routes that belong to one fixed project.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad scope.
+    /// Returns [`Invalid`] if a scope is not valid.
     pub fn project(&self, project: ProjectId, scopes: &str) -> Result<GuardLayer, Invalid> {
         self.layer(Project::Fixed(project), scopes)
     }
 
-    /// For routes that name no project, so that the token's own will do: its handlers take `Authenticated<OwnProject>`.
+    /// Returns a layer for routes that name no project. A token of any project passes, and handlers
+    /// take `Authenticated<OwnProject>`.
     ///
     /// # Errors
-    /// [`Invalid`] for a bad scope.
+    /// Returns [`Invalid`] if a scope is not valid.
     pub fn own_project(&self, scopes: &str) -> Result<GuardLayer, Invalid> {
         self.layer(Project::Own, scopes)
     }

@@ -11,10 +11,11 @@ use tower_service::Service;
 
 use super::rule::Rule;
 
-/// A layer that lets those requests pass which present a token for what it names. Made by a [`Guard`](crate::axum::Guard); for axum's
-/// `MethodRouter::layer` and `Router::route_layer`, and for any tower service of `http::Request`s.
+/// A layer that passes on only requests with a valid token for its project and scopes. A
+/// [`Guard`](crate::axum::Guard) creates it. Use it with axum's `MethodRouter::layer` and
+/// `Router::route_layer`, or with any tower service of `http::Request`s.
 ///
-/// The service within is called for verified requests only.
+/// The inner service is called only for verified requests.
 #[derive(Clone, Debug)]
 pub struct GuardLayer(Arc<Rule>);
 
@@ -32,8 +33,8 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
-/// A service behind a [`GuardLayer`]. Its answers are axum's responses: those of the service within, or a
-/// [`Refusal`](crate::axum::Refusal).
+/// A service that a [`GuardLayer`] protects. It returns the responses of the inner service or a
+/// [`Refusal`](crate::axum::Refusal), as axum responses.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
@@ -56,7 +57,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that was polled ready is the one to call.
+        // `poll_ready` was called on this instance, not on the clone, so this instance must be
+        // called.
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
         let rule = Arc::clone(&self.rule);

@@ -1,4 +1,4 @@
-//! Guarding the routes of axum and tower services.
+//! Guards for the routes of axum and tower services.
 
 mod admit;
 pub(crate) mod authenticated;

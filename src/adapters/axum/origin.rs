@@ -1,4 +1,4 @@
-//! What a guard knows of a request beside its token.
+//! The facts about a request that a guard uses, apart from its token.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use axum::http::HeaderValue;
 
 use crate::rules::access::{Access, ProjectRequirement};
 
-/// Where a request comes from, and the metadata of what it asks for. A clone copies no text.
+/// The origin of a request and the metadata of its resource. Cloning copies no text.
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) address: Option<IpAddr>,
-    /// The value of `User-Agent`.
+    /// The value of the `User-Agent` header.
     pub(super) client: Option<HeaderValue>,
-    /// Where the metadata of the resource is.
+    /// The URL of the metadata of the resource.
     pub(super) resource_metadata: Option<Arc<str>>,
 }
 
 impl Origin {
-    /// Adds it to what the request needs.
+    /// Adds the address and the client to the access that the request needs.
     pub(super) fn locate<'a, P: ProjectRequirement>(&'a self, access: Access<'a, P>) -> Access<'a, P> {
         let access = match self.address {
             Some(address) => access.from_address(address),

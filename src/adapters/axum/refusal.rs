@@ -1,4 +1,4 @@
-//! Refusals as JSON problems (RFC 9457).
+//! Refusals as problem documents in JSON (RFC 9457).
 
 use core::error::Error;
 use core::fmt;
@@ -13,32 +13,36 @@ use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
 use crate::tokens::verify_error::VerifyError;
 
-/// What is answered to a request that does not pass: a problem document (RFC 9457, `application/problem+json`) with, for those of a
-/// token, the challenge of RFC 6750 in `WWW-Authenticate`, and `Cache-Control: no-store`.
+/// The response to a request that is refused: a problem document (RFC 9457,
+/// `application/problem+json`) with `Cache-Control: no-store`. A refusal for a missing or rejected
+/// token also has the challenge of RFC 6750 in `WWW-Authenticate`.
 ///
 /// ```json
-/// {"type":"about:blank","title":"Unauthorized","status":401,"detail":"the token has expired","reason":"expired"}
+/// {"type":"about:blank","title":"Unauthorized","status":401,
+///  "detail":"the token has expired","reason":"expired"}
 /// ```
 ///
-/// `reason` is a stable word for programs, `detail` a sentence for people. Beside the words of [`Challenge`], a
-/// [`Guard`](crate::axum::Guard) answers:
+/// `reason` is a stable word for programs, and `detail` is a sentence for people. A
+/// [`Guard`](crate::axum::Guard) uses the words of [`Challenge`] and these:
 ///
 /// | reason | status | |
 /// |---|---|---|
-/// | `not_found` | 404 | the path names no project that could exist |
-/// | `invalid_project` | 400 | the header that names the project is missing, repeated or no project id |
-/// | `misplaced_guard` | 500 | the guard takes the project from a path that has no such parameter |
-/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::axum::Authenticated) that no guard before it has made |
+/// | `not_found` | 404 | the project in the path is not a valid project id |
+/// | `invalid_project` | 400 | the header that names the project is missing, repeated or not a valid project id |
+/// | `misplaced_guard` | 500 | the guard reads the project from the path, but the path does not have exactly one such parameter |
+/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::axum::Authenticated), but no guard of that kind protects the route |
 ///
-/// A host answers in the same shape with [`Refusal::new`]. The response has the refusal in its extensions, so that a layer outside of
-/// the guard may log why, above all what made the store fail:
+/// Your service can send its own refusals in the same shape with [`Refusal::new`]. The response
+/// holds the refusal in its extensions. A layer outside the guard can read the cause from there and
+/// log it, such as the error of a failed store:
 /// ```
 /// use axum::{extract::Request, middleware::Next, response::Response};
 /// use keyfob::axum::Refusal;
 ///
 /// async fn log(request: Request, next: Next) -> Response {
 ///     let response = next.run(request).await;
-///     if let Some(cause) = response.extensions().get::<Refusal>().and_then(Refusal::cause) {
+///     let refusal = response.extensions().get::<Refusal>();
+///     if let Some(cause) = refusal.and_then(Refusal::cause) {
 ///         eprintln!("{:?} refused: {:?}", cause.key(), cause);
 ///     }
 ///     response
@@ -54,8 +58,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of the host's own, with a stable word and a sentence. For a 401, which needs a challenge:
-    /// [`challenge`](Self::challenge).
+    /// Creates a refusal of your service with a stable reason and a sentence. A 401 needs a
+    /// challenge: use [`challenge`](Self::challenge) for it.
     pub fn new(status: StatusCode, reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: detail.into(), ..Self::fixed(status, reason, "") }
     }
@@ -64,18 +68,20 @@ impl Refusal {
         Self { status, reason, detail: Cow::Borrowed(detail), www_authenticate: None, cause: None }
     }
 
-    /// What the outside is told of a token, in this realm: of a [`Challenge`], or of what is one, such as a
-    /// [`HeaderError`](crate::error::HeaderError) or a [`Rejection`](crate::Rejection).
+    /// Creates the refusal for a rejected credential, in this realm. It takes a [`Challenge`] or an
+    /// error that converts into one, such as a [`HeaderError`](crate::error::HeaderError) or a
+    /// [`Rejection`](crate::Rejection).
     pub fn challenge(challenge: impl Into<Challenge>, realm: &str) -> Self {
         Self::of_challenge(challenge.into(), realm, &[], None)
     }
 
-    /// The same, of a check that failed so.
+    /// Returns this refusal with the error of the verification as its cause.
     pub(super) fn caused_by(self, error: VerifyError) -> Self {
         Self { cause: Some(Arc::new(error)), ..self }
     }
 
-    /// The same, for a request that needs these scopes, of a resource whose metadata is there.
+    /// Creates a refusal with a challenge that names the needed scopes and the URL of the resource
+    /// metadata.
     pub(super) fn of_challenge(
         challenge: Challenge,
         realm: &str,
@@ -87,34 +93,36 @@ impl Refusal {
             status: StatusCode::from_u16(challenge.status()).expect("a challenge has a status of HTTP"),
             reason: challenge.reason(),
             detail: challenge.description().into(),
-            // Without it a client would not learn that it has to present a token.
+            // A client needs this header to know that it has to present a token.
             www_authenticate: www_authenticate
                 .map(|value| HeaderValue::try_from(value).expect("a challenge is printable ASCII")),
             cause: None,
         }
     }
 
-    /// The status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The stable word for programs.
+    /// Returns the stable word for programs.
     pub fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// The sentence for people.
+    /// Returns the sentence for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Why a token was not verified, for logs; the outside is told less. `None` where none was checked.
+    /// Returns the error of the verification, for logs. It says more than the response does.
+    /// Returns `None` if no token was verified.
     pub fn cause(&self) -> Option<&VerifyError> {
         self.cause.as_deref()
     }
 
-    // "about:blank" says that the title is the status's own phrase (RFC 9457 section 4.2.1); the reason tells more.
+    // With "about:blank", the title is the phrase of the status (RFC 9457 section 4.2.1). The
+    // reason is more precise.
     fn body(&self) -> String {
         let title = self.status.canonical_reason().map_or("null".into(), json_text);
         let (status, detail, reason) = (self.status.as_u16(), json_text(&self.detail), json_text(self.reason));
@@ -122,7 +130,7 @@ impl Refusal {
     }
 }
 
-/// A text as JSON has it (RFC 8259 section 7).
+/// Returns the text as a JSON string (RFC 8259 section 7).
 fn json_text(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
@@ -174,7 +182,7 @@ mod tests {
         }
     }
 
-    /// What is written into a header fits into one, whatever the realm is.
+    /// A challenge is a valid header value for any realm.
     #[test]
     fn every_challenge_of_401_and_403_is_in_the_header() {
         use crate::words::rejection::Rejection;

@@ -1,4 +1,4 @@
-//! Refusals of what the verbs of the service return.
+//! Conversions from the crate's errors into refusals.
 
 use axum::http::StatusCode;
 
@@ -12,8 +12,9 @@ use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 
-/// For a handler whose verb fails: `?` in a function that returns `Result<_, Refusal>`. The detail is the error's own text, which
-/// shows nothing of a token, a value or the engine.
+/// Lets a handler use `?` on the operations of the service if it returns a `Result` with the error
+/// `Refusal`. The detail is the text of the error, which never contains a token, an input value or
+/// a message of the engine.
 ///
 /// | [`ErrorKind`] | status | reason |
 /// |---|---|---|
@@ -58,35 +59,37 @@ impl From<Error> for Refusal {
 }
 
 impl From<StoreError> for Refusal {
-    /// As of the [`Error`] that a verb makes of it.
+    /// Converts the store error into an [`Error`], as the operations of the service do, and returns
+    /// its refusal.
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
     }
 }
 
 impl From<Invalid> for Refusal {
-    /// 400 with the reason `invalid`.
+    /// Returns a refusal of status 400 with the reason `invalid`.
     fn from(invalid: Invalid) -> Self {
         Error::from(invalid).into()
     }
 }
 
 impl From<Rejection> for Refusal {
-    /// The [`Challenge`] of the rejection, in a realm without a name.
+    /// Returns the [`Challenge`] of the rejection, in a realm with an empty name.
     fn from(rejection: Rejection) -> Self {
         Self::challenge(Challenge::from(rejection), "")
     }
 }
 
 impl From<HeaderError> for Refusal {
-    /// The [`Challenge`] of the error, in a realm without a name.
+    /// Returns the [`Challenge`] of the error, in a realm with an empty name.
     fn from(error: HeaderError) -> Self {
         Self::challenge(Challenge::from(error), "")
     }
 }
 
 impl From<VerifyError> for Refusal {
-    /// The [`Challenge`] of the error, in a realm without a name, with the error as its [cause](Self::cause).
+    /// Returns the [`Challenge`] of the error, in a realm with an empty name, and with the error as
+    /// its [cause](Self::cause).
     fn from(error: VerifyError) -> Self {
         Self::challenge(error.challenge(), "").caused_by(error)
     }

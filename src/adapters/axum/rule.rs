@@ -1,4 +1,4 @@
-//! What one route needs of a request.
+//! The requirements of one route.
 
 use core::fmt;
 
@@ -12,36 +12,36 @@ use crate::rules::scope::Scope;
 use crate::tokens::verify_error::VerifyError;
 use crate::words::ids::ProjectId;
 
-/// The demand of one route.
+/// The project and the scopes that one route requires, with the settings of its guard.
 pub(super) struct Rule {
     pub(super) guard: GuardConfig,
     pub(super) project: Project,
     pub(super) scopes: Box<[Scope]>,
 }
 
-/// Where a request says which project it is about.
+/// The place where a request names its project.
 #[derive(Debug)]
 pub(super) enum Project {
     Path(Box<str>),
     Header(HeaderName),
     Fixed(ProjectId),
-    /// Nowhere: the token's own will do.
+    /// The request names no project. The project of the token is used.
     Own,
 }
 
 impl Rule {
-    /// What to answer where a check fails.
+    /// Returns the refusal for a failed verification.
     pub(super) fn refusal(&self, error: VerifyError, origin: &Origin) -> Refusal {
         let refusal = self.challenge(error.challenge(), origin);
         refusal.caused_by(error)
     }
 
-    /// What to answer to a request that does not have what the route needs.
+    /// Returns the refusal with this challenge, for the scopes of the route.
     pub(super) fn challenge(&self, challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         self.challenge_for(&self.scopes, challenge, origin)
     }
 
-    /// The same, if it needs these scopes instead.
+    /// Returns the refusal with this challenge, for the given scopes instead of those of the route.
     pub(super) fn challenge_for(&self, scopes: &[Scope], challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         Refusal::of_challenge(challenge.into(), &self.guard.realm, scopes, origin.resource_metadata.as_deref())
     }

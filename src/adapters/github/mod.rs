@@ -1,4 +1,4 @@
-//! The reports of GitHub's secret scanning: who may send them, what they say, and what is answered.
+//! Deliveries of GitHub's secret scanning: checking their signature, reading them, and replying.
 //!
 //! The protocol is GitHub's "Secret scanning partner program".
 

@@ -1,4 +1,4 @@
-//! The keys that GitHub signs with.
+//! The public keys of GitHub's secret scanning.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +10,14 @@ use serde::Deserialize;
 use super::refusal::DeliveryRefusal;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The public keys by which GitHub's secret scanning signs, as it publishes them. Fetch them at [`ADDRESS`](Self::ADDRESS), at the start,
-/// each day, and when a report names one that is not known or not in use ([`DeliveryRefusal::UnknownKey`]), but then not more than once in some
-/// minutes: anybody can name one, and GitHub answers 60 such questions in an hour. Until then one that GitHub has withdrawn is believed.
+/// The public keys with which GitHub's secret scanning signs its deliveries, as GitHub publishes
+/// them at [`ADDRESS`](Self::ADDRESS).
+///
+/// Fetch them when your service starts, then once a day, and when a delivery names an unknown key
+/// or one that is not in use ([`DeliveryRefusal::UnknownKey`], [`DeliveryRefusal::OldKey`]). A key
+/// that GitHub has withdrawn is accepted until the keys are fetched again. Any client can name an
+/// unknown key, and GitHub allows 60 of these requests an hour, so fetch at most once in a few
+/// minutes.
 #[derive(Clone, Debug, Default)]
 pub struct GitHubKeys {
     keys: Vec<Key>,
@@ -42,13 +47,15 @@ const fn not_keys() -> Invalid {
 }
 
 impl GitHubKeys {
-    /// Where GitHub publishes them.
+    /// The URL at which GitHub publishes the keys.
     pub const ADDRESS: &str = "https://api.github.com/meta/public_keys/secret_scanning";
 
-    /// Reads what is answered there. Keys of other kinds than those of the curve P-256 are left out.
+    /// Reads the keys from the response body of [`ADDRESS`](Self::ADDRESS). Ignores keys that are
+    /// not on the curve P-256.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if it is not such an answer, or no key is left.
+    /// Returns [`Invalid`] if the body is not a list of keys in GitHub's format, or if it has no
+    /// key on the curve P-256.
     pub fn from_json(answer: &[u8]) -> Result<Self, Invalid> {
         let published: Published = serde_json::from_slice(answer).map_err(|_| not_keys())?;
         let key = |PublishedKey { key_identifier: id, key, is_current }| {
@@ -58,13 +65,13 @@ impl GitHubKeys {
         if keys.is_empty() { Err(not_keys()) } else { Ok(Self { keys }) }
     }
 
-    /// Returns the ids of the keys that GitHub signs with. Deliveries signed by any other key are
-    /// refused, so their digests need not be stored.
+    /// Returns the ids of the keys that GitHub currently signs with. Deliveries signed with any
+    /// other key are refused, so their digests need not be stored.
     pub fn current_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter(|key| key.is_current).map(|key| key.id.as_str())
     }
 
-    /// Whether a body was signed by the current key of this id.
+    /// Checks that the current key with this id has signed the body.
     pub(super) fn check(&self, key_id: &str, signature: &str, body: &[u8]) -> Result<(), DeliveryRefusal> {
         let key = self.keys.iter().find(|key| key.id == key_id).ok_or(DeliveryRefusal::UnknownKey)?;
         if !key.is_current {

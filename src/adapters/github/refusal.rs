@@ -1,32 +1,34 @@
-//! Why a delivery of GitHub's is refused.
+//! The reasons for which a delivery of GitHub is refused.
 
 use core::fmt;
 
 use crate::words::invalid::{Invalid, InvalidKind};
 
-/// Why a delivery is refused, as an answer: a [status](Self::status), and a text that says nothing of what was sent.
+/// The reason why a delivery is refused. It has an HTTP [status](Self::status), and a text that
+/// repeats no part of the delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DeliveryRefusal {
-    /// The body is no report: see [`LeakReport::read_all`](crate::leak::LeakReport::read_all).
+    /// The body is not a valid report: see
+    /// [`LeakReport::read_all`](crate::leak::LeakReport::read_all).
     Invalid(Invalid),
-    /// It is signed by a key that GitHub does not publish.
+    /// The delivery names a key that GitHub does not publish.
     UnknownKey,
-    /// It is signed by a key that GitHub publishes and does not use.
+    /// The delivery names a key that GitHub publishes but no longer signs with.
     OldKey,
-    /// The signature does not fit.
+    /// The signature does not match the body.
     Signature,
-    /// The same body was answered before.
+    /// A delivery with the same body was answered before.
     Replayed,
 }
 
 impl DeliveryRefusal {
-    /// Returns whether newer keys of GitHub might decide otherwise.
+    /// Returns whether the decision could be different with newer keys of GitHub.
     pub(super) fn is_about_keys(self) -> bool {
         matches!(self, Self::UnknownKey | Self::OldKey)
     }
 
-    /// Returns the HTTP status to answer with.
+    /// Returns the HTTP status of the response.
     pub fn status(self) -> u16 {
         match self {
             Self::Invalid(invalid) => match invalid.kind() {
@@ -51,7 +53,7 @@ impl fmt::Display for DeliveryRefusal {
             Self::Invalid(invalid) => return invalid.fmt(f),
             Self::UnknownKey => "the report is signed by an unknown key",
             Self::OldKey => "the report is signed by a key that is not in use",
-            Self::Signature => "the signature of the report does not fit",
+            Self::Signature => "the signature of the report does not match",
             Self::Replayed => "the report was handled before",
         })
     }

@@ -1,4 +1,4 @@
-//! One delivery of GitHub's, from its headers to the answer.
+//! The handling of one delivery, from its headers to the response.
 
 use core::fmt;
 use core::future::Future;
@@ -21,22 +21,22 @@ use crate::words::ids::Prefix;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::Actor;
 
-/// The end point for the reports of GitHub's secret scanning, apart from HTTP itself: pass it what was sent, and answer what it
-/// returns.
+/// The endpoint for the deliveries of GitHub's secret scanning, without the HTTP part. Pass it the
+/// headers and the body of a request, and send the status and the text that it returns.
 ///
 /// ```no_run
 /// use keyfob::{Actor, MemoryStore, Tokens};
 /// use keyfob::leak::github::{GitHubDelivery, GitHubKeys, GitHubWebhook};
 /// # async fn fetch(_: &str) -> Option<Vec<u8>> { None }
 ///
-/// /// For each POST: the headers Github-Public-Key-Identifier and
-/// /// Github-Public-Key-Signature, and the body as it came.
+/// /// Handles a POST with the headers Github-Public-Key-Identifier and
+/// /// Github-Public-Key-Signature, and the unchanged body.
 /// async fn leaks(
 ///     tokens: &Tokens<MemoryStore>,
 ///     webhook: &GitHubWebhook,
 ///     delivery: GitHubDelivery<'_>,
 /// ) -> Result<(u16, String), Box<dyn std::error::Error>> {
-///     // Asked if the delivery names a key that is not known: once in some minutes at most.
+///     // Called if the key is unknown. Call GitHub at most once in a few minutes.
 ///     let keys = || async {
 ///         let answer = fetch(GitHubKeys::ADDRESS).await?;
 ///         GitHubKeys::from_json(&answer).ok()
@@ -47,7 +47,8 @@ use crate::words::text::Actor;
 ///         Err(refusal) => return Ok((refusal.status(), refusal.to_string())),
 ///     };
 ///     for (leak, outcome) in &report.leaks {
-///         if let Some(token) = outcome.as_ref().ok().and_then(|outcome| outcome.token()) {
+///         let token = outcome.as_ref().ok().and_then(|outcome| outcome.token());
+///         if let Some(token) = token {
 ///             println!("{}: {} was found at {}", token.owner, token.name, leak.url);
 ///         }
 ///     }
@@ -63,77 +64,81 @@ pub struct GitHubWebhook {
     answered: Mutex<Answered>,
 }
 
-/// Between one try and the next if the store fails.
+/// The pauses before the repeats if the store fails.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
-/// What was answered last, by the digests of the bodies: of a signature there are several for one body.
+/// The deliveries that were answered last, by the digests of their bodies. Signatures would not
+/// identify them, because one body has several valid signatures.
 #[derive(Debug, Default)]
 struct Answered {
     known: HashSet<[u8; 32]>,
     in_order: VecDeque<[u8; 32]>,
 }
 
-/// What GitHub sent.
+/// A request of GitHub's secret scanning.
 #[derive(Clone, Copy)]
 pub struct GitHubDelivery<'d> {
-    /// The header `Github-Public-Key-Identifier`.
+    /// The value of the header `Github-Public-Key-Identifier`.
     pub key_id: &'d str,
-    /// The header `Github-Public-Key-Signature`.
+    /// The value of the header `Github-Public-Key-Signature`.
     pub signature: &'d str,
-    /// The body, byte by byte as it came.
+    /// The unchanged bytes of the body.
     pub body: &'d [u8],
 }
 
 impl GitHubDelivery<'_> {
-    /// Returns the SHA-256 of the body, which identifies a delivery: one body has several valid
-    /// signatures. Store it when you answer the delivery, and pass it to
+    /// Returns the SHA-256 of the body. It identifies a delivery, because one body has several
+    /// valid signatures. Store it when you answer the delivery, and pass it to
     /// [`GitHubWebhook::remember`] in other processes and after a restart.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.body).into()
     }
 }
 
-/// The body holds tokens.
+/// Shows only the length of the body, because the body contains tokens.
 impl fmt::Debug for GitHubDelivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHubDelivery").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
-/// A report that was handled: what it named is revoked, but where the store failed.
+/// A report that was handled: every reported token is revoked, except those for which the store
+/// failed.
 #[derive(Debug)]
 #[must_use = "GitHub waits for what `GitHubWebhook::answer` says"]
 #[non_exhaustive]
 pub struct ProcessedReport {
-    /// Each token that was found in a reported text, and what it was.
+    /// Each token that was found in a reported text, with the outcome of its revocation.
     pub leaks: Vec<(LeakReport, Result<LeakOutcome, Error>)>,
     digest: [u8; 32],
 }
 
 impl GitHubWebhook {
-    /// The most answered reports that are remembered, so that a replay is refused. Another process,
-    /// and this one after a restart, handles a repeat once more, which changes nothing, unless you
-    /// call [`remember`](Self::remember).
+    /// The maximum number of answered deliveries that are remembered, so that a replay is refused.
+    /// Without a call of [`remember`](Self::remember), another process, or this one after a
+    /// restart, handles a repeat of a delivery again. That changes nothing.
     pub const REMEMBERED: usize = 10_000;
 
-    /// For reports that these keys sign.
+    /// Creates an endpoint for deliveries that are signed with these keys.
     pub fn new(keys: GitHubKeys) -> Self {
         Self { keys: RwLock::new(keys), answered: Mutex::default() }
     }
 
-    /// Goes on with these keys.
+    /// Replaces the keys.
     pub fn set_keys(&self, keys: GitHubKeys) {
         // No code panics while it holds this lock to write.
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    /// Records that another process, or this one before a restart, answered the delivery with this
-    /// [`digest`](GitHubDelivery::digest). It is refused as a replay from then on.
+    /// Records that this delivery was answered by another process, or by this one before a restart.
+    /// From then on it is refused as a replay. `digest` is the delivery's
+    /// [`digest`](GitHubDelivery::digest).
     pub fn remember(&self, digest: [u8; 32]) {
         self.answered().add(digest);
     }
 
-    /// What a delivery reports, where it is GitHub's and was not handled before.
+    /// Returns the reported texts of a delivery and its digest, if GitHub has signed it and it was
+    /// not answered before.
     fn open(
         &self,
         delivery: &GitHubDelivery<'_>,
@@ -144,7 +149,7 @@ impl GitHubWebhook {
             let kind = InvalidKind::TooLong { max: LeakReport::MAX_BYTES };
             return Err(Invalid::new(InvalidField::LeakReport, kind).into());
         }
-        // As in `set_keys`.
+        // No code panics while it holds the lock to write.
         self.keys.read().unwrap_or_else(PoisonError::into_inner).check(key_id, signature, body)?;
         let digest = delivery.digest();
         if self.answered().known.contains(&digest) {
@@ -154,17 +159,22 @@ impl GitHubWebhook {
         Ok((LeakReport::read_all(body, &finder)?, digest))
     }
 
-    /// Revokes each token in the texts that GitHub reports, as [`report_leak`](Tokens::report_leak) does, and returns what each
-    /// was. All are tried, also after one for which the store failed; such a one is tried again, after pauses of 0.1, 0.4
-    /// and 1.6 seconds. The calls of the store take their own time besides.
+    /// Revokes each of your tokens in the texts that GitHub reports, as
+    /// [`report_leak`](Tokens::report_leak) does, and returns an outcome for each token.
     ///
-    /// `newer_keys` is called once at most, if the delivery names a key that is not known or not in use. It returns the keys
-    /// that GitHub publishes now, or `None` if they are not to be had; then the delivery is refused. Anybody can name a key, so
-    /// bound how often and how long it asks: GitHub answers 60 such questions in an hour. To believe no key for long that
-    /// GitHub has withdrawn, also [set](Self::set_keys) the keys each day.
+    /// If the store fails for a token, the other tokens are still handled. The failed ones are
+    /// repeated after pauses of 0.1, 0.4 and 1.6 seconds. The store calls take additional time.
+    ///
+    /// `newer_keys` is called at most once, if the delivery names a key that is unknown or not in
+    /// use. It returns the keys that GitHub publishes now. If they cannot be fetched, it returns
+    /// `None`, and the delivery is refused. Any client can name a key, so limit how often and for
+    /// how long `newer_keys` calls GitHub, which allows 60 of these requests an hour. To stop
+    /// accepting a key soon after GitHub withdraws it, also [set](Self::set_keys) the keys once a
+    /// day.
     ///
     /// # Errors
-    /// Returns [`DeliveryRefusal`] if the delivery is not GitHub's, is no report, or was answered before. Nothing was revoked.
+    /// Returns a [`DeliveryRefusal`] if the delivery is not signed by a current key of GitHub, is
+    /// not a valid report, or was answered before. No token was revoked.
     pub async fn handle<S, F>(
         &self,
         tokens: &Tokens<S>,
@@ -203,23 +213,27 @@ impl GitHubWebhook {
         Ok(ProcessedReport { leaks, digest })
     }
 
-    /// What to answer, with status 200 and as `application/json`: for each reported text whether it was a true positive, that is,
-    /// whether any token in it was one of the service's. Texts are named by their SHA-256 in hexadecimal digits, which GitHub's
-    /// programme takes in their place.
+    /// Returns the body of the response. Send it with status 200 and the type `application/json`.
+    /// For each reported text it says whether it was a true positive, which means that your service
+    /// issued at least one of the tokens in the text. It names a text by its SHA-256 in hexadecimal
+    /// digits, as GitHub's program allows.
     ///
-    /// From then on the same report is refused as a replay. So call it once all that you do about the leaks is done, and where its
-    /// answer is sent: not in a task that goes on when the connection is gone.
+    /// From this call on, the same delivery is refused as a replay. So call it after you have
+    /// finished all of your work on the leaks, in the task that sends the response. If the task
+    /// continued after its connection was closed, GitHub's repeat would be refused although GitHub
+    /// has received no response.
     ///
     /// # Errors
-    /// Returns the error of one of the tokens if the store failed for any: answer 503. A report that was not answered is handled
-    /// like a new one when it is sent again; but GitHub does not say that it sends one again.
+    /// Returns the error of one of the tokens if the store failed for any of them. Respond with 503
+    /// then. If GitHub sends the delivery again, it is handled like a new one, but GitHub does not
+    /// promise to repeat it.
     pub fn answer<'h>(&self, handled: &'h ProcessedReport) -> Result<String, &'h Error> {
         let feedback = feedback(&handled.leaks)?;
         self.answered().add(handled.digest);
         Ok(feedback)
     }
 
-    // No code here panics while it holds the lock, so a poisoned one holds nothing half-done.
+    // No code panics while it holds this lock, so a poisoned lock holds complete data.
     fn answered(&self) -> MutexGuard<'_, Answered> {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,14 @@
-//! What a commit has changed, as it is told to caches and standbys.
+//! The changes of a commit, as caches and standbys receive them.
 
 use core::fmt;
 
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// The channel on which changes are told.
+/// The channel on which changes are sent with `NOTIFY`.
 pub(super) const CHANNEL: &str = "keyfob";
 
-/// What caches elsewhere, and standbys, must not answer with any more.
+/// A token or a project that a commit has changed. Caches of other processes, and standbys, must no
+/// longer serve its older state. Its text is the payload of the notification.
 pub(super) enum Changed<'c> {
     Token(&'c TokenKey),
     Project(&'c ProjectId),

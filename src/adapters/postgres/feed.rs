@@ -1,4 +1,4 @@
-//! What other processes change, by LISTEN.
+//! The changes that other processes make, received with `LISTEN`.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,26 +14,32 @@ use crate::adapters::fault::Faults;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::ids::TokenKey;
 
-/// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
+/// The time without a notification after which the feed checks its connection, and the pause before
+/// it connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that [telling](PostgresStore::telling_changes) stores make, for [`Cached::follow`](crate::store::cache::Cached::follow).
+/// The changes that stores [with notifications](PostgresStore::telling_changes) make, for
+/// [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// It has a connection of its own beside the pool, and tells itself something each second that is silent, so that a feed that
-/// has broken anywhere is known to be lost. On a standby, and behind a pooler that hands on connections by the transaction,
-/// PostgreSQL does not notify: there the feed stays lost, and the cache goes by its bound.
+/// The feed has a connection of its own outside the pool. After a second without a notification, it
+/// sends one to itself. If that one does not arrive, the feed reports that it is lost, wherever the
+/// connection is broken.
+///
+/// PostgreSQL does not deliver notifications on a standby, or through a pooler that assigns
+/// connections per transaction. There the feed stays lost, and the cache relies on its staleness
+/// bound.
 pub struct PostgresFeed {
     options: PgConnectOptions,
-    /// What is told of, its standbys may not know yet.
+    /// The standbys of the store. They may not have a change yet when the feed reports it.
     replica: Option<Arc<Replica>>,
     faults: Arc<Faults>,
     listener: Option<PgListener>,
-    /// Whether it waits for its own word.
+    /// Whether the feed waits for the notification that it sent to itself.
     asked: bool,
 }
 
 impl PostgresStore {
-    /// The changes that any process makes in this database from now on.
+    /// Returns a feed of the changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
         let options = self.pool.connect_options().as_ref().clone();
         let (replica, faults) = (self.replica.clone(), Arc::clone(&self.faults));
@@ -96,8 +102,9 @@ impl PostgresFeed {
     }
 }
 
-/// Each listener has a pool of its own: one that was dropped says good-bye on its connection first, and where that is silent keeps
-/// its place in the pool for as long.
+/// Connects a listener through a pool of its own. When a listener is dropped, sqlx first says
+/// goodbye to the server. If the server is silent, this takes long, and in a shared pool the
+/// connection would keep its place for that time.
 async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;

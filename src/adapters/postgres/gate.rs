@@ -1,8 +1,11 @@
-//! Which calls of this process may hold a connection, and which wait without one.
+//! The gate that decides which calls of this process may hold a connection, and which wait without
+//! one.
 //!
-//! A call that waits for a project's turn waits for other calls, perhaps of other processes. If each held a connection
-//! meanwhile, one busy project would take them all, and no project could verify. So calls wait here, in a line for each
-//! project, and all lines together have a share of the pool. The database orders processes, this gate the calls of one.
+//! A call that waits for a project's turn waits for other calls, perhaps of other processes. If
+//! each waiting call held a connection, one busy project would take them all, and no project could
+//! verify tokens. So the calls wait here, in a line for each project, and all lines together have a
+//! share of the pool. The database orders the calls of different processes. This gate orders the
+//! calls of one process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,34 +14,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The most calls in one line, the first with them. At 2 ms each, the last of more would wait longer than its patience.
+/// The maximum number of calls in one line, including the call at its head. At 2 ms for each call,
+/// the last one waits 2 s, which is within the time limit of a call (5 s).
 const IN_LINE: usize = 1_000;
 
-/// How many calls of a project count at the same time. Each of them keeps a core of the server busy for as long as refused
-/// inserts come in. On a machine with 2 cores, a verification beside them took 1.6 times as long as alone with 2 of them, and
-/// 1.3 times with one.
+/// The number of calls of a project that may count at the same time. Each of them keeps one core of
+/// the server busy while refused inserts keep coming in. On a machine with 2 cores, a verification
+/// took 1.6 times as long beside 2 counting calls, and 1.3 times as long beside one.
 const COUNTING: usize = 1;
 
 pub(super) struct Gate {
-    /// Calls that want a project's turn.
+    /// The lines of the calls that need a project's turn.
     turns: Lines,
-    /// Limited inserts that count before they want the turn.
+    /// The lines of the limited inserts that count before they take the turn.
     counts: Lines,
-    /// Revocations, of one token and of groups. Apart from the others: a flood of renames or rotations fills the lines that it
-    /// stands in, and must not keep anybody from ending a token.
+    /// The lines of the revocations of tokens and groups. They are apart from the other lines, so
+    /// that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// Other calls that write. They may wait too: for a row that another call has locked.
+    /// The lines of the other calls that write. These may also have to wait, for a row that another
+    /// call has locked.
     writes: Lines,
-    /// Connections for calls of each kind. The last bounds the other two as well.
+    /// The shares of the pool's connections: for turns, for counts, and for all calls that write.
+    /// The last one also bounds the other two.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// For a pool of this many connections. A fifth is kept for reads, less than half of the others is the most that one
-    /// project's plain writes hold, and half of all may serve turns. From 6 connections on, one project cannot take all
-    /// that may write.
+    /// Creates a gate for a pool of this many connections. It keeps a fifth of them for reads. The
+    /// plain writes of one project hold less than half of the others, and turns hold at most half
+    /// of all. From 6 connections on, one project cannot take all connections for writes.
     pub(super) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
@@ -70,18 +76,20 @@ impl Gate {
         self.pass(&self.revocations, None, project).await
     }
 
-    /// Waits until this call is the only one of this process that revokes a group of the project, with its turn.
+    /// Waits until this call is the only one of this process that revokes a group of the project,
+    /// for which it takes the project's turn.
     pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
 
-    /// Waits until this call is one of the few of this process that count in the project before an insert.
+    /// Waits until this call is one of the [`COUNTING`] calls of this process that count in the
+    /// project before an insert.
     pub(super) async fn count(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until this call, which has kept its place in line, may have a connection again to take
-    /// a turn.
+    /// Waits until this call may have a connection again to take a turn. The call has kept its
+    /// place in line.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
@@ -104,7 +112,7 @@ async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(of).acquire_owned().await.expect("no semaphore of a gate is ever closed")
 }
 
-/// What entitles a call to a connection, to be held until the connection is back in its pool.
+/// The right of a call to a connection. The call holds it until the connection is back in its pool.
 #[derive(Default)]
 pub(super) struct Pass {
     place: Option<Place>,
@@ -112,22 +120,24 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Lets the next in line proceed, because the turn is over in the database, or the count is known.
+    /// Lets the next call in line proceed, because the turn is over in the database or the count is
+    /// known.
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
 
-    /// Keeps the place in line for another connection, because the turn is not to be had now.
+    /// Takes the place in line out of the pass. A call does this if another process has the turn:
+    /// it returns its connection, but stays in line.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 }
 
-/// A line for each project in which a call waits or proceeds, and none for the others.
+/// The lines of one kind of call. There is one line for each project that has a call of this kind.
 #[derive(Clone)]
 struct Lines {
     lines: Arc<Mutex<HashMap<Box<str>, Line>>>,
-    /// How many calls in a line proceed at a time.
+    /// The number of calls in a line that may proceed at the same time.
     proceed: usize,
 }
 
@@ -136,13 +146,14 @@ struct Line {
     calls: usize,
 }
 
-/// A place at the head of a line. It is left first, and then no longer counted, so that a line ends after its calls.
+/// A place at the head of a line. The fields are dropped in this order, so a line is removed only
+/// after its last call has left it.
 pub(super) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
-/// A call that is counted in its line, wherever it stands.
+/// A call that is counted in its line, whether it waits or proceeds.
 struct Counted {
     lines: Lines,
     project: Box<str>,
@@ -179,7 +190,7 @@ impl Lines {
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut lines = self.lines.lock();
-        let line = lines.get_mut(&self.project).expect("a line stays as long as a call is counted in it");
+        let line = lines.get_mut(&self.project).expect("a line exists while a call is counted in it");
         line.calls -= 1;
         if line.calls == 0 {
             lines.remove(&self.project);
@@ -195,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    /// What the future gives without waiting.
+    /// Returns the value of a future that is ready, or `None` if the future would wait.
     fn now<T>(future: impl Future<Output = T>) -> Option<T> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => Some(value),

@@ -1,4 +1,4 @@
-//! Revoking groups.
+//! The revocation of groups.
 
 use core::time::Duration;
 
@@ -22,15 +22,16 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// How long a revocation stays at the head of its project's line of revocations. Then those behind it proceed, whose patience
-/// is longer.
+/// The time that a revocation stays at the head of its project's line of revocations. After that,
+/// the next call in line proceeds. The time limit of the waiting calls is longer.
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
-    /// Revokes an owner's or a family's tokens, or what is bound to one, step by step, until a step finds none that can still work.
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
+    /// left that can still work.
     ///
-    /// Each step takes the turn anew, so that other calls proceed between two: at most one of each process. Other revocations of
-    /// this process wait meanwhile.
+    /// Each step takes the project's turn anew, so other calls can proceed between two steps, at
+    /// most one of each process. Other revocations of this process wait meanwhile.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -38,7 +39,7 @@ impl PostgresStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         let left = |sql: &mut Statement| group.and_left(&POSTGRES, sql, project, revocation.at);
-        // What is bound to a token that has ended is refused already, so nobody needs to be told.
+        // Tokens bound to an ended issuer are refused already, so no cache needs a notification.
         let told = [Changed::Project(project)];
         let told = if matches!(group, InSteps::BoundTo(_)) { &[][..] } else { &told };
         let mut count = 0;
@@ -70,7 +71,7 @@ impl PostgresStore {
         }
     }
 
-    /// Revokes some of the rows that meet the conditions, with the project's turn.
+    /// Revokes up to `most` of the rows that meet the conditions, with the project's turn.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -88,7 +89,8 @@ impl PostgresStore {
     }
 }
 
-/// Revokes some of the rows that meet the conditions, in a transaction that has the project's turn.
+/// Revokes up to `most` of the rows that meet the conditions. The transaction must have the
+/// project's turn.
 async fn revoke_rows(
     project: &ProjectId,
     revocation: &Revocation,
@@ -96,10 +98,11 @@ async fn revoke_rows(
     left: impl Fn(&mut Statement),
     connection: &mut PgConnection,
 ) -> Result<BatchResult, StoreError> {
-    // Some are chosen as an index gives them, then locked by ascending id. Each is locked by the primary key and written by its
-    // place. PostgreSQL may take a project that its statistics do not know for one row, and each index that begins with the
-    // project for as good as any other: joins by project and id of 1,000 rows of 200,000 then took 8 s to lock them, and 10 to
-    // 17 s to write them.
+    // The rows are chosen through any index and then locked in ascending order of id. Each row is
+    // locked through the primary key and written by its `ctid`. Without statistics on a project,
+    // PostgreSQL may assume that it has one row, and that all indices which begin with the project
+    // are equally good. Joins by project and id of 1,000 of 200,000 rows then took 8 s to lock and
+    // 10 to 17 s to write.
     let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
     left(&mut sql);
     sql.push(" LIMIT ").bind(most.get() as i64);
@@ -118,7 +121,8 @@ async fn revoke_rows(
     loop {
         let count = execute(sql.clone(), &mut *connection).await?;
         let done = none_left(&left, &mut *connection).await?;
-        // A row that was changed while its lock was waited for is at another place, and is written by the next statement.
+        // A row that another call changed while this one waited for its lock has a new `ctid`. The
+        // next statement writes it.
         if count > 0 || done {
             return Ok(BatchResult { count, done });
         }

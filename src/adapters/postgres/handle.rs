@@ -1,4 +1,4 @@
-//! The store as its host has it: how it is made, and how its transactions begin and end.
+//! The public type of the PostgreSQL store, and the begin and end of its transactions.
 
 use core::fmt;
 use core::num::NonZeroU16;
@@ -18,48 +18,12 @@ use crate::adapters::fault::Faults;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// How long a connection may lie idle and still be trusted.
+/// The longest time that an idle connection is used again without a check.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A store in a PostgreSQL database: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
-/// [`ImportStore`](crate::import::ImportStore), for any number of processes.
-///
-/// Finding is one prepared look-up in the primary key (project, id). An act on several tokens of a project, or one that
-/// counts them first, takes the project's turn: a locked row in `keyfob_turns`. The SQL is plain, `READ COMMITTED` is
-/// enough, and every call but an import and the list of projects names its project. It is tested on PostgreSQL 15, plain and
-/// [partitioned](Self::partitioned_migration), and **not tested** on databases that speak its protocol: revoking groups finds
-/// rows by `ctid`, which some of them lack.
-///
-/// A call that takes longer than 5 seconds is [`Unavailable`](StoreErrorKind::Unavailable), and
-/// whether it was carried out is not known, as after any lost answer. Three calls have 5 seconds
-/// for each of their parts instead: revoking an owner or a family for each step of 1,000 tokens,
-/// writing last uses for each project, and an import for each row. On a machine with 2 cores, one
-/// call that revoked 200,000 live tokens took 24 to 30 seconds: give these calls no shorter time of
-/// your own. While an import runs, others wait for it for at most 5 seconds.
-///
-/// Statements are prepared: behind a pooler that hands on connections by the transaction, it must
-/// carry prepared statements (PgBouncer from 1.21).
-///
-/// A project that is flooded, or whose turn is held, does not stop the others. Of this process's
-/// calls, one at a time takes a project's turn; the others wait without a connection, at most 1,000
-/// for a project, and are [`Unavailable`](StoreErrorKind::Unavailable) beyond that. If another
-/// process has the turn, the first one waits with a connection for 200 ms at a time, and gives it
-/// back in between. (With 25 turns held, a call in another project took 0.8 s.) Revocations stand
-/// in a line of their own, so that a flood of other calls in a project refuses none of them; bound
-/// how many calls one caller may have open, or a flood of revocations may. All turns together hold
-/// at most half of the pool's connections, other writes in one project less than half of those that
-/// write, and all that write leave a fifth to reads. A pool of fewer than 6 connections is too
-/// small for that, and two stores on one pool do not know of each other: clone one. An insert that
-/// has no place left under its owner's limit is refused by a count, and takes no turn.
-///
-/// A process that stops in the middle of a call holds what it has locked for 10 seconds at most.
-/// Meanwhile, calls that need a turn which it holds are unavailable, and those in other projects go
-/// on. The tokens that it has locked are another matter: a call that waits for one keeps its
-/// connection for up to 5 seconds. If they are of several projects, such calls may take every
-/// connection that writes; verifications go on.
-///
-/// A clone shares the pool. It needs a Tokio runtime with its time driver that keeps running between calls: what a call had
-/// locked that was dropped half-way is released behind it, or its connection is closed within 2 seconds.
+/// A store in a PostgreSQL database, for any number of processes. It implements
+/// [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
+/// [`ImportStore`](crate::import::ImportStore).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,10 +31,70 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// let store = PostgresStore::connect("postgres://acme@db.internal/acme").await?;
 /// store.migrate().await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
+/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// let tokens = Tokens::new(keyring, store);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Finding a token is one prepared look-up in the primary key (project, id). An operation on
+/// several tokens of a project, or one that counts them first, takes the project's turn: it locks
+/// the project's row in `keyfob_turns`. Every call names its project, except imports and the list
+/// of projects.
+///
+/// The SQL is plain and needs only the isolation level `READ COMMITTED`. The store is tested on
+/// PostgreSQL 15, plain and [partitioned](Self::partitioned_migration). It is **not tested** on
+/// other databases that speak PostgreSQL's protocol. Revoking groups finds rows by `ctid`, which
+/// some of them lack.
+///
+/// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled. The
+/// runtime must keep running between calls: if a call is dropped half-way, a background task
+/// releases its locks, or closes its connection within 2 seconds.
+///
+/// # Time limits
+///
+/// A call that takes longer than 5 seconds fails with [`Unavailable`](StoreErrorKind::Unavailable).
+/// It is then unknown whether the operation took effect. Some calls have 5 seconds for each of
+/// their parts instead:
+///
+/// - revoking an owner, a family or the tokens bound to an issuer: for each step of up to 1,000
+///   tokens;
+/// - writing last uses: for each project;
+/// - an import: for each row.
+///
+/// On a machine with 2 cores, one call that revoked 200,000 live tokens took 24 to 30 seconds, so
+/// do not put a shorter limit of your own on these calls. While an import runs, other imports wait
+/// for it for at most 5 seconds.
+///
+/// If a process freezes or loses its connection in the middle of a call, its locks end after at
+/// most 10 seconds. Until then, calls that need a turn which it holds fail with `Unavailable`, and
+/// calls in other projects continue. A call that waits for a token which it has locked keeps its
+/// connection for up to 5 seconds. If the locked tokens are of several projects, such calls may
+/// occupy all connections for writes. Verification continues.
+///
+/// # Busy projects
+///
+/// A project with a flood of calls, or whose turn is held, does not stop other projects:
+///
+/// - One call of this process at a time takes a project's turn. The other calls wait in line
+///   without a connection. A line holds at most 1,000 calls of a project, and further calls fail
+///   with `Unavailable`.
+/// - If another process holds the turn, the first call in line waits with a connection for 200 ms
+///   at a time, and returns the connection to the pool between two attempts. With 25 turns held, a
+///   call in another project took 0.8 s.
+/// - Revocations wait in a line of their own, which a flood of other calls cannot fill. A flood of
+///   revocations can, so limit how many calls one client of your service may have open.
+/// - All turns together hold at most half of the pool's connections. The other writes of one
+///   project hold less than half of the connections for writes. All writes together leave a fifth
+///   of the pool to reads. This needs a pool of at least 6 connections.
+/// - A limited insert that has no room is refused by a count and takes no turn.
+///
+/// Two stores on one pool do not share these limits, so clone one store instead.
+///
+/// # Poolers
+///
+/// The store uses prepared statements. A pooler that assigns connections per transaction must
+/// support them, as PgBouncer does from 1.21.
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(super) pool: PgPool,
@@ -88,12 +112,14 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The schema: four tables and their indices, each column explained, for [`migrate`](Self::migrate) or for the host's own
-    /// migration tool. It may be run again, and holds no transaction of its own.
+    /// The schema: four tables and their indices, with a comment on each column.
+    /// [`migrate`](Self::migrate) runs it, or your own migration tool does. It may run more than
+    /// once, and it neither begins nor commits a transaction.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
-    /// The schema with the tokens in this many partitions by project. No query differs: each names its project, and so
-    /// goes to one partition. For a database that has no `keyfob_tokens` yet.
+    /// Returns the schema with the tokens in this many partitions by project. The queries are the
+    /// same: each names its project, so it reads one partition. Use it only for a database that has
+    /// no table `keyfob_tokens` yet.
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
         for part in 0..partitions.get() {
@@ -105,17 +131,22 @@ impl PostgresStore {
         Self::MIGRATION.replace("-- PARTITION BY HASH (project)\n;\n", &parts)
     }
 
-    /// Connects a pool of at most 10 connections to `postgres://user:password@host:port/database`. It does not migrate.
+    /// Connects a pool of at most 10 connections to `postgres://user:password@host:port/database`.
+    /// It does not run the migration.
     ///
     /// # Errors
-    /// [`Unavailable`](StoreErrorKind::Unavailable) where the server cannot be reached, [`Other`](StoreErrorKind::Other) where
-    /// the address is none, or as of [`from_pool`](Self::from_pool).
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached
+    ///   within 5 seconds.
+    /// - Returns [`Other`](StoreErrorKind::Other) if the URL is malformed, if the server refuses
+    ///   the connection's user, password or database, or if the settings are too weak, as in
+    ///   [`from_pool`](Self::from_pool).
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        // The error of a URL may quote it, password and all.
+        // The error of a URL parser may quote the URL, including its password.
         let options: PgConnectOptions = url.parse().map_err(|_| {
-            StoreError::with_source(StoreErrorKind::Other, "the database's address is no postgres:// URL")
+            StoreError::with_source(StoreErrorKind::Other, "the address of the database is not a valid postgres:// URL")
         })?;
-        // Asking a connection whether it lives would double the way of each look-up: only one that lay idle is asked.
+        // A check of each connection before its use would double the round trips of a look-up, so
+        // only an idle connection is checked.
         let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false);
         let pool = pool.before_acquire(|connection, known| {
             Box::pin(async move {
@@ -128,15 +159,21 @@ impl PostgresStore {
         Self::from_pool(within(pool.connect_with(options)).await?).await
     }
 
-    /// A store on the host's own pool. It does not migrate. sqlx asks a connection whether it lives before each use, unless
-    /// the pool is made with `test_before_acquire(false)`: a look-up then takes one round trip instead of two.
+    /// Creates a store on a pool of your service. It does not run the migration.
     ///
-    /// The pool's connections may differ, or come to: each transaction that writes sets `synchronous_commit` to `on` for
-    /// itself if it is off on its connection.
+    /// By default, sqlx checks each connection before its use. Build the pool with
+    /// `test_before_acquire(false)` to save that round trip: a look-up then takes one instead of
+    /// two.
+    ///
+    /// The settings of the pool's connections may differ or change. Each transaction that writes
+    /// sets `synchronous_commit` to `on` for itself if it is off on its connection.
     ///
     /// # Errors
-    /// [`Other`](StoreErrorKind::Other) where the connection that is asked now would acknowledge what is not on disk
-    /// (`synchronous_commit = off`, `fsync = off`); the source says which.
+    /// - Returns [`Other`](StoreErrorKind::Other) if `synchronous_commit` or `fsync` is off on the
+    ///   connection that is checked now, so that it would acknowledge writes that are not on disk.
+    ///   The source of the error names both settings.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if no connection can be had, or the
+    ///   server does not reply, within 5 seconds.
     pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
         let setting = async |name: &str| {
             let value = sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&pool);
@@ -150,31 +187,43 @@ impl PostgresStore {
         Ok(Self { pool, gate, faults: Arc::default(), tells: false, replica: None })
     }
 
-    /// The same, telling every change on the channel `keyfob` (`NOTIFY`, in the same transaction), for caches of other
-    /// processes to follow. It costs each writing call a transaction of its own.
+    /// Returns the store with notifications: it sends each change on the channel `keyfob` with
+    /// `NOTIFY`, in the transaction of the change, so that caches of other processes can follow.
+    /// This costs one more round trip for each changed token or project.
     #[must_use]
     pub fn telling_changes(self) -> Self {
         Self { tells: true, ..self }
     }
 
-    /// The same, verifying from standbys of its database: the pool leads to one, or to a balancer before several. An answer
-    /// counts where it is proven to be at most this old, and otherwise the primary is asked. Everything but
-    /// [`find_recent`](crate::TokenStore::find_recent) goes to the primary.
+    /// Sets the standbys from which verifications may read. `replica` is a pool of connections to
+    /// one standby, or to a load balancer in front of several. With a `most_lag` of zero, no
+    /// standby is used.
     ///
-    /// What this store has changed, and what its feed has told, is never answered as it was before: until a standby has it
-    /// too, the primary is asked; so it is for a token that the standby does not have. The proof comes of
-    /// [`beat`](Self::beat), without which no standby is asked. Under a cache the age of an answer counts into its bound, which
-    /// should be several times as long. Call it before [`feed`](Self::feed), which is of the store that it is called on.
+    /// Only [`find_recent`](crate::TokenStore::find_recent) and
+    /// [`find_recent_chain`](crate::TokenStore::find_recent_chain) read from standbys. They accept
+    /// a standby's records only if these are proven to be at most `most_lag` old, and read from the
+    /// primary otherwise. The proof comes from [`beat`](Self::beat). Unless `beat` runs, no standby
+    /// is used.
+    ///
+    /// Reads see this store's own writes: after it has acknowledged a change, or its feed has
+    /// reported one, it never serves older data. Until a standby has the change, the primary serves
+    /// the project. The primary also serves a token that a standby does not have.
+    ///
+    /// Under a cache, the age of a standby's records counts towards the staleness bound of the
+    /// cache. Make that bound several times as long as `most_lag`. Call this method before
+    /// [`feed`](Self::feed), because a feed belongs to the store that it was created from.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
-        // Nothing that a standby answers is of now.
+        // A standby's records always have an age above zero.
         let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag, &self.faults)));
         Self { replica, ..self }
     }
 
-    /// Writes a row in the table `keyfob_beats` of the primary again and again, four times in the lag that is allowed and once a second
-    /// at least, for ever: in a task of its own, which the host ends when it stops. Without a [replica](Self::with_replica) it
-    /// does nothing. A beat that fails is counted in [`background_faults`](Self::background_faults), and the next one is tried.
+    /// Writes a row in the table `keyfob_beats` of the primary four times in each `most_lag`, and
+    /// at least once a second. It never returns, so run it in a task of its own and end the task
+    /// when your service stops. Without a [replica](Self::with_replica) it does nothing. It counts
+    /// a beat that fails in [`background_faults`](Self::background_faults) and goes on with the
+    /// next one.
     pub async fn beat(&self) {
         match &self.replica {
             Some(replica) => replica.beat(&self.pool).await,
@@ -182,12 +231,17 @@ impl PostgresStore {
         }
     }
 
-    /// Makes the tables and their indices where they are not there, and brings a table of before 0.1.0 to today's columns.
+    /// Creates the tables and their indices if they do not exist. Upgrades a table that a version
+    /// before 0.1.0 created. Several processes may call it at the same time.
     ///
     /// # Errors
-    /// [`StoreError`] where PostgreSQL fails.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached, or
+    ///   if the migration takes longer than 5 seconds.
+    /// - Returns [`Other`](StoreErrorKind::Other) if PostgreSQL reports another failure, such as a
+    ///   missing privilege.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // IF NOT EXISTS is not proof against two at once: they take turns by a lock of this number, which is nobody else's.
+        // IF NOT EXISTS does not protect against two concurrent migrations. They take turns by an
+        // advisory lock of this number, which is "keyfob" in ASCII.
         const TURN: i64 = 0x6b65_7966_6f62;
         const IS_OLD: &str = "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('keyfob_tokens') \
              AND attname = 'notice_stage' AND NOT attisdropped)";
@@ -203,20 +257,26 @@ impl PostgresStore {
         .await
     }
 
-    /// The pool, for the host's own use of the database.
+    /// Returns the pool, so that the service can use the same database for its own tables.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Returns how often something failed outside any call of this store and its clones: a beat was not written, a standby
-    /// did not answer or a feed could not listen, so that the primary or the cache's bound served instead, or a connection
-    /// could not be given back and was closed. Each one is counted, also if the next try succeeds, and with the feature
-    /// `tracing` logged as a warning. A number that grows steadily says that a standby or a feed is never used.
+    /// Returns the number of failures outside any call of this store and its clones:
+    ///
+    /// - a beat could not be written;
+    /// - a standby could not be read, so the primary was read instead;
+    /// - a feed could not listen, so a cache relied on its staleness bound;
+    /// - a connection could not be returned to the pool and was closed.
+    ///
+    /// A failure counts even if the next attempt succeeds. With the feature `tracing`, each one is
+    /// logged as a warning. A number that grows steadily means that a standby or a feed is not used
+    /// at all.
     pub fn background_faults(&self) -> u64 {
         self.faults.count()
     }
 
-    /// Begins a transaction in the project, without its turn.
+    /// Begins a transaction in the project without its turn.
     pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
         self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
@@ -229,7 +289,7 @@ impl PostgresStore {
             };
             let mut lease = Lease::new(connection, pass, &self.faults);
             match lease.begin(begin).await {
-                // Nothing was done, and the next connection may live.
+                // The transaction has done nothing yet, and the next connection may still be open.
                 Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
                 begun => return begun.map(|()| lease).map_err(failed),
             }
@@ -237,14 +297,16 @@ impl PostgresStore {
         unreachable!("the last try returns")
     }
 
-    /// Commits, emits notifications of what changed if they are wanted, and lets the project's next call proceed.
+    /// Commits, sends notifications of the changes if they are enabled, and lets the project's next
+    /// call proceed.
     pub(super) async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         self.commit_step(&mut transaction, changed).await?;
         transaction.leave_line();
         Ok(())
     }
 
-    /// Commits as [`commit`](Self::commit) does, but stays in line for another transaction.
+    /// Commits as [`commit`](Self::commit) does, but keeps the place in line for another
+    /// transaction.
     pub(super) async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
             for changed in changed {
@@ -260,7 +322,7 @@ impl PostgresStore {
     }
 }
 
-/// A database that may lose what it has acknowledged.
+/// The settings of a database that may lose a write that it has acknowledged.
 #[derive(Debug)]
 struct WeakSettings {
     synchronous_commit: String,
@@ -271,7 +333,7 @@ impl fmt::Display for WeakSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { synchronous_commit, fsync } = self;
         write!(f, "the PostgreSQL connection has synchronous_commit={synchronous_commit} and fsync={fsync}, ")?;
-        write!(f, "but neither may be off: what is acknowledged must be on disk")
+        write!(f, "but neither may be off, because an acknowledged write must be on disk")
     }
 }
 

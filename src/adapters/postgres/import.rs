@@ -1,4 +1,4 @@
-//! Imported tokens.
+//! The import of foreign tokens.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::rules::record::TokenRecord;
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::words::store_error::StoreError;
 
-/// No project has this name: it is the turn of imports.
+/// The name of the turn of imports. No project has this name.
 const IMPORTS: &str = "";
 
 impl ImportStore for PostgresStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         ImportRow::ensure_unbound(&batch)?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        // With the turn, so that two batches with the same rows do not wait for each other.
+        // The turn keeps two batches with the same rows from waiting for each other's locks.
         let mut transaction = in_time(self.begin_turn(IMPORTS)).await?;
         for row in &batch {
             outcomes.push(in_time(import(row, &mut transaction)).await?);
@@ -45,7 +45,7 @@ impl ImportStore for PostgresStore {
     }
 }
 
-/// Imports one row, in a transaction that has the turn of imports.
+/// Imports one row. The transaction must have the turn of imports.
 async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
     for key in row.keys() {

@@ -1,7 +1,9 @@
-//! A connection of the pool for one call, which always comes back or is closed within a second.
+//! A connection of the pool for one call, which is returned or closed within 2 seconds after the
+//! call.
 //!
-//! sqlx asks a connection whether it lives when it is given back, for as long as that takes: a server that is silent, or
-//! waits for a lock for a call that was given up, would keep the connection's place in the pool until TCP gives up.
+//! When a connection is returned, sqlx checks it without a time limit. If the server is silent, or
+//! still waits for a lock on behalf of a dropped call, the connection would keep its place in the
+//! pool until TCP gives up.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -17,7 +19,8 @@ use super::gate::{Pass, Place};
 use crate::adapters::fault::Faults;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// How long the end of a transaction that was given up, and then the question whether the connection lives, may take.
+/// The time limit for the rollback of an abandoned transaction, and then again for sqlx's check of
+/// the connection.
 const RELEASE: Duration = Duration::from_secs(1);
 
 macro_rules! begin {
@@ -30,16 +33,19 @@ macro_rules! begin {
     };
 }
 
-/// A transaction in which each statement sees what was committed before it, in one round trip with what holds in it:
+/// Begins a transaction in which each statement sees everything that was committed before the
+/// statement. The same round trip makes these settings for the transaction:
 ///
-/// - It waits for the disk. A host's pool may have connections that do not, which `from_pool` cannot see.
-/// - The server waits for a lock hardly longer than the call that wants it. This is not `statement_timeout`, which would also
-///   end a statement that waits for no other.
-/// - A process that is frozen or cut off in the middle holds its locks for no longer than two calls may take.
+/// - A commit waits for the disk. A pool of the host may have connections that do not wait, and
+///   `from_pool` checks only one of them.
+/// - The server waits for a lock for 5 seconds, which is the time limit of a call.
+///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
+/// - If the process freezes or loses its connection in the middle, its locks end after 10 seconds,
+///   which is the time limit of two calls.
 pub(super) const BEGIN: &str = begin!();
 
-/// The same for a transaction that wants a turn first: the server waits for that for a short time
-/// only, and later for other locks as in any other transaction. Turns in ordinary use take
+/// Begins a transaction that first takes a turn. The server waits only 200 ms for the turn, and
+/// afterwards as long for other locks as in any other transaction. A turn in ordinary use takes
 /// milliseconds.
 pub(super) const BEGIN_FOR_TURN: &str = concat!(
     begin!(),
@@ -49,39 +55,38 @@ pub(super) const BEGIN_FOR_TURN: &str = concat!(
 
 pub(super) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
-    /// Whether a transaction may be open on it.
+    /// Whether a transaction may be open on the connection.
     is_open: bool,
     pass: Pass,
     faults: Arc<Faults>,
 }
 
 impl Lease {
-    /// Holds the connection, which is given back with the pass.
+    /// Creates a lease. Its end returns the connection to the pool and gives up the pass.
     pub(super) fn new(connection: PoolConnection<Postgres>, pass: Pass, faults: &Arc<Faults>) -> Self {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }
 
-    /// Begins a transaction by [`BEGIN`] or [`BEGIN_FOR_TURN`]. If the lease is dropped, it is
-    /// rolled back.
+    /// Begins a transaction with [`BEGIN`] or [`BEGIN_FOR_TURN`]. Dropping the lease rolls it back.
     pub(super) async fn begin(&mut self, begin: &'static str) -> sqlx::Result<()> {
         self.is_open = true;
         self.execute(begin).await?;
         Ok(())
     }
 
-    /// Commits the transaction, and stays in line.
+    /// Commits the transaction and keeps the place in line.
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
         self.end("COMMIT").await
     }
 
-    /// Rolls the transaction back, and lets the project's next call proceed.
+    /// Rolls the transaction back and lets the project's next call proceed.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
         self.end("ROLLBACK").await?;
         self.leave_line();
         Ok(())
     }
 
-    /// Rolls the transaction back and gives the connection back, but keeps the place in line.
+    /// Rolls the transaction back and returns the connection, but keeps the place in line.
     pub(super) async fn give_up(mut self) -> sqlx::Result<Option<Place>> {
         self.end("ROLLBACK").await?;
         Ok(self.pass.keep_place())
@@ -93,12 +98,12 @@ impl Lease {
         Ok(())
     }
 
-    /// Lets the project's next call proceed, before the connection is given back.
+    /// Lets the project's next call proceed before the connection is returned.
     pub(super) fn leave_line(&mut self) {
         self.pass.leave_line();
     }
 
-    /// Closes the connection, and hands on the pass to another.
+    /// Closes the connection and returns the pass for another connection.
     pub(super) fn into_pass(mut self) -> Pass {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
@@ -125,14 +130,14 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let Ok(runtime) = Handle::try_current() else {
-            // There is nothing to talk to the server with.
+            // Without a runtime, the server cannot be reached, so the connection is closed.
             drop(connection.detach());
             return;
         };
         let (is_open, pass, faults) = (self.is_open, core::mem::take(&mut self.pass), Arc::clone(&self.faults));
         runtime.spawn(async move {
             if let Err(error) = give_back(connection, is_open).await {
-                faults.note("cannot give a connection back, and closed it", &error);
+                faults.note("cannot return a connection to the pool, so it was closed", &error);
             }
             drop(pass);
         });
@@ -148,8 +153,9 @@ async fn give_back(mut connection: PoolConnection<Postgres>, is_open: bool) -> R
             return Err(error);
         }
     }
-    // It is hidden in sqlx's documentation, but its own tests call it: what a drop does, in a future that can be dropped,
-    // which closes the connection and frees its place.
+    // `return_to_pool` is hidden in sqlx's documentation, but sqlx's own tests call it. It does
+    // what a drop does, but as a future that the time-out can drop, which closes the connection and
+    // frees its place.
     timeout(RELEASE, connection.return_to_pool()).await.map_err(silent)
 }
 

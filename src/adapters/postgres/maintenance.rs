@@ -1,4 +1,4 @@
-//! Maintenance: projects, purge, notices.
+//! Maintenance of the PostgreSQL store: projects, purge, ended issuers and notices.
 
 use std::sync::Arc;
 
@@ -76,7 +76,8 @@ impl StoreMaintenance for PostgresStore {
             and_due(&POSTGRES, sql, leads, now);
         };
         in_time(async {
-            // Those that expire first are chosen, then locked by ascending id, if they are still due by then.
+            // The rows that expire first are chosen, and then locked in ascending order of id if
+            // they are still due.
             let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
             due(&mut sql);
             sql.push(" ORDER BY coalesce(expires_at, 253402300800000), id LIMIT ").bind(most.get() as i64);
@@ -93,7 +94,7 @@ impl StoreMaintenance for PostgresStore {
             let keys: Vec<_> = claimed.iter().map(|record| record.key()).collect();
             let changes: Vec<_> = keys.iter().map(Changed::Token).collect();
             self.commit(transaction, &changes).await?;
-            // RETURNING has no order.
+            // PostgreSQL does not define the order of the rows that RETURNING returns.
             claimed.sort_by_key(|record| (record.expires_at, record.id));
             Ok(claimed)
         })

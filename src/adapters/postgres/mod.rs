@@ -1,4 +1,4 @@
-//! A store on PostgreSQL.
+//! A store in a PostgreSQL database.
 
 mod changed;
 mod failure;

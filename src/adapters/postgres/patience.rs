@@ -1,4 +1,4 @@
-//! The time that a call has.
+//! The time limit of calls.
 
 use core::future::Future;
 use core::time::Duration;
@@ -6,10 +6,12 @@ use core::time::Duration;
 use super::failure::failed;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// How long a call, or each part of a long one, may take, the wait for a connection with it.
+/// The longest time that a call, or each part of a long call, may take, including the wait for a
+/// connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Gives up on what takes too long: a server that answers no more holds nobody.
+/// Runs a query and fails if it takes longer than [`PATIENCE`], so that a silent server does not
+/// block a caller.
 pub(super) async fn within<T>(act: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     in_time(async { act.await.map_err(failed) }).await
 }

@@ -1,4 +1,4 @@
-//! Which plan a statement runs by: one that is kept, or one for its values.
+//! The choice of query plans: a plan that PostgreSQL keeps, or a new one for the given values.
 
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
@@ -8,15 +8,16 @@ use crate::adapters::sql::row::columns;
 use crate::adapters::sql::statement::Statement;
 use crate::words::ids::TokenKey;
 
-/// A statement that is planned for its values each time, by what the table is like now. A plan that is kept, until PostgreSQL
-/// counts the table's rows anew, may be of a time when it was empty and each index as good as any other.
+/// Returns a query that PostgreSQL plans anew each time, for its values and the current statistics
+/// of the table. A kept plan may be from a time when the table was empty and all indices seemed
+/// equally good, until PostgreSQL updates its statistics.
 pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
     sql.query::<Postgres>().persistent(false)
 }
 
-/// The row of a key, with its place for the conditions of a statement whose plan is kept. The order costs nothing where a
-/// row is found by the primary key, and would cost a sorting by any other index that begins with the project: so none
-/// of these is taken, however empty the table was when the plan was made.
+/// Selects the row of a key, for a statement whose plan PostgreSQL keeps. The `ORDER BY id` is free
+/// in the primary key, but needs a sort in every other index that begins with the project. So
+/// PostgreSQL chooses the primary key, even if the table was empty when it made the plan.
 macro_rules! by_primary_key {
     () => {
         " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
@@ -24,8 +25,8 @@ macro_rules! by_primary_key {
 }
 pub(super) use by_primary_key;
 
-/// A row and those of the tokens it is bound to, each with what else is to be read beside it. Each is found by the primary key, as
-/// by [`by_primary_key`].
+/// Selects a row and the rows of the tokens that it is bound to, with an additional column if one
+/// is given. Each row is found through the primary key, as in [`by_primary_key`].
 macro_rules! chain {
     ($($beside:literal)?) => {
         concat!(
@@ -38,12 +39,13 @@ macro_rules! chain {
 }
 pub(super) use chain;
 
-/// A row, and those of the tokens it is bound to.
+/// Returns the query for a row and the rows of the tokens that it is bound to.
 pub(super) fn find_chain(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     sqlx::query(chain!()).bind(key.project.as_str()).bind(key.id.as_str())
 }
 
-/// The hot path of every verification: static text, prepared once for each connection.
+/// Returns the query for a row. Every verification runs it, so its text is constant and PostgreSQL
+/// prepares it once for each connection.
 pub(super) fn find(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
     sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str())

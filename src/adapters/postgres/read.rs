@@ -1,4 +1,5 @@
-//! Reads, each tried again on another connection if the server has ended the one that it was given.
+//! Reads from the primary. If the server has closed a connection, the read is repeated on another
+//! one.
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl PostgresStore {
-    /// Returns the rows of a query, which is made anew for each try.
+    /// Returns the rows of a query. `query` is called again for each attempt.
     pub(super) async fn rows<'q>(
         &self,
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
@@ -43,7 +44,7 @@ impl PostgresStore {
             };
             let mut lease = Lease::new(connection, pass, &self.faults);
             match query().fetch_all(&mut *lease).await {
-                // The next connection may live.
+                // The next connection may still be open.
                 Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
                 rows => {
                     lease.leave_line();
@@ -59,7 +60,7 @@ impl PostgresStore {
         Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
     }
 
-    /// Refuses a limited insert that has no place left already, without the project's turn.
+    /// Refuses a limited insert that has no room, without taking the project's turn.
     pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());
@@ -76,7 +77,7 @@ impl PostgresStore {
     }
 }
 
-/// Whether the key has a row, within a transaction.
+/// Returns whether the key has a row, within a transaction.
 pub(super) async fn is_there(key: &TokenKey, connection: &mut PgConnection) -> Result<bool, StoreError> {
     find(key).fetch_optional(connection).await.map(|row| row.is_some()).map_err(failed)
 }

@@ -1,8 +1,9 @@
-//! Reading from a standby that is no further behind than it may be.
+//! Reads from a standby whose data is proven to be recent enough.
 //!
-//! No clock of a server is asked, and no position in its log: the store writes numbered beats of its own on the primary, and
-//! each answer of a standby brings along the last of them that it has, from the same snapshot. So the answer has all
-//! that was committed before that beat was begun, whichever standby gave it, and however it came to be one.
+//! The proof uses neither the clock of a server nor a position in its log. The store writes
+//! numbered beats on the primary. Each result of a standby includes the last beat that the standby
+//! has, from the same snapshot. So the result includes everything that was committed before this
+//! beat began, whichever standby returned it and however that server became a standby.
 
 use core::hash::BuildHasher;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -30,35 +31,40 @@ use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// Between two beats, at most: what this store has changed is asked of the primary until the next one.
+/// The longest pause between two beats. After a change, this store reads from the primary until the
+/// next beat.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a standby is waited for, so that there is time left to ask the primary.
+/// The longest time that a read waits for a standby. It leaves time to read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// Beats in the time that a standby may be behind.
+/// The number of beats in each `most_lag`.
 const BEATS: u32 = 4;
-/// How many of its beats a store remembers. A standby that shows an earlier one is not believed.
+/// The number of its own beats that a store remembers. A result with an older beat is not used.
 const REMEMBERED: usize = 1024;
-/// Projects share them: after a change in one, a thousandth of the others asks the primary too until the next beat.
+/// The number of marks that all projects share. After a change in one project, about a thousandth
+/// of the other projects also reads from the primary until the next beat.
 const MARKS: usize = 1024;
-/// How long the beats of a store that has ended stay.
+/// The time after which the beats of a store that has ended are deleted.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {
     pool: PgPool,
     most_lag: Duration,
-    /// Names this store's row of beats.
+    /// The id of this store's row of beats.
     store: i64,
-    /// The beginning of its times.
+    /// The origin of all times in this struct.
     began: Instant,
-    /// Of the next beat. No number is given twice.
+    /// The number of the next beat. No number is used twice.
     next: AtomicI64,
-    /// The number of each beat, and from when on it was written.
+    /// The number of each beat, and the time at which the store began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// From when what a standby showed last is, in nanoseconds; zero where it did not answer.
+    /// The time at which the last beat that a standby showed began, in nanoseconds after `began`.
+    /// Zero if the standby did not reply.
     shown: AtomicU64,
-    /// From when an answer on a project must be at least.
+    /// The times of the last changes, in nanoseconds after `began`, each for the projects that
+    /// share it. A result on these projects must not be older.
     marks: Box<[AtomicU64]>,
-    /// The same, on any.
+    /// The time of the last loss of the feed, after which changes in any project may be unknown. No
+    /// result may be older.
     mark_of_all: AtomicU64,
     hasher: RandomState,
     faults: Arc<Faults>,
@@ -82,7 +88,7 @@ impl Replica {
         }
     }
 
-    /// Never zero: that is no time.
+    /// Returns the time since `began`. It is never zero, because zero means "no time".
     fn now(&self) -> Duration {
         self.began.elapsed() + Duration::from_nanos(1)
     }
@@ -91,27 +97,27 @@ impl Replica {
         &self.marks[self.hasher.hash_one(project) as usize % MARKS]
     }
 
-    /// What is answered from now on has what was changed in this project by now.
+    /// Requires later results for this project to include all of its changes up to now.
     pub(super) fn mark(&self, project: &ProjectId) {
         self.mark_of(project).fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// The same, in any.
+    /// Requires later results for every project to include all changes up to now.
     #[cfg(feature = "cache")]
     pub(super) fn mark_all(&self) {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// From when an answer must be at least.
+    /// Returns the earliest time that a result for this project may be from.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));
         marked.max(self.now().saturating_sub(self.most_lag))
     }
 
-    /// What a standby has, if it is known to be recent enough.
+    /// Returns a standby's record, if it is known to be recent enough.
     pub(super) async fn find(&self, key: &TokenKey) -> Option<ReadResult> {
-        /// The row, and the beat of the same snapshot.
+        /// Selects the row, and the beat in the same snapshot.
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),
@@ -122,7 +128,8 @@ impl Replica {
         Some(ReadResult { record: Some(records.swap_remove(0)), age })
     }
 
-    /// What it has of a token and of all that it is bound to. If one of these is not there, the primary knows.
+    /// Returns a standby's records of a token and of all tokens that it is bound to. Returns `None`
+    /// if one of them is absent, because the primary may have it.
     pub(super) async fn find_chain(&self, key: &TokenKey) -> Option<ChainResult> {
         const CHAIN: &str = chain!(", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat");
         let (records, age) = self.recent(key, CHAIN).await?;
@@ -131,7 +138,8 @@ impl Replica {
         is_whole.then_some(ChainResult { chain, age })
     }
 
-    /// The rows that a standby has for a key, at least one, each read with the beat of the same snapshot; and how old they are.
+    /// Returns a standby's rows for a key, at least one, and their age. They are read in the same
+    /// snapshot as the beat.
     async fn recent(&self, key: &TokenKey, sql: &'static str) -> Option<(Vec<Arc<TokenRecord>>, Duration)> {
         let (asked_for, shown) = (self.asked_for(&key.project), self.shown.load(Ordering::SeqCst));
         if shown == 0 || shown < nanos(asked_for) {
@@ -139,11 +147,12 @@ impl Replica {
         }
         let query = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(self.store);
         let Some(rows) = self.ask(query).await else {
-            // Nobody else waits for it before the next beat says that it is well.
+            // Other calls skip the standby until a beat shows that it replies again.
             self.shown.store(0, Ordering::SeqCst);
             return None;
         };
-        // One that was just made, perhaps by another process, is not to be refused as unknown: the primary knows.
+        // The standby may lack a token that was just issued, perhaps by another process. The
+        // primary has it.
         let first = rows.first()?;
         let as_of = self.begun(self.noted(first.try_get("beat").map_err(failed))?)?;
         let age = self.now().saturating_sub(as_of);
@@ -153,7 +162,7 @@ impl Replica {
         Some((self.noted(records(rows.iter()))?, age))
     }
 
-    /// Asks a standby. One that fails or does not answer in time is noted, because the primary answers in its place.
+    /// Queries a standby. Counts a failure or a missing reply, because the primary is read instead.
     async fn ask(&self, query: Query<'_, Postgres, PgArguments>) -> Option<Vec<PgRow>> {
         let answer = tokio::time::timeout(self.most_lag.min(REACH), async {
             let mut standby = Lease::new(self.pool.acquire().await?, Pass::default(), &self.faults);
@@ -178,17 +187,18 @@ impl Replica {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From when on a beat was written.
+    /// Returns the time at which the store began to write a beat.
     fn begun(&self, beat: Option<i64>) -> Option<Duration> {
         self.beats().iter().rev().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
     }
 
-    /// Writes beats on the primary for ever, and looks which of them a standby has.
+    /// Writes beats on the primary indefinitely, and reads which of them a standby has.
     pub(super) async fn beat(&self, primary: &PgPool) {
         let pause = (self.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
             let begun = self.now();
-            // Where either does not answer, no standby is believed for as long as that lasts: the primary is asked.
+            // While the primary or the standby does not reply, the standby is not used and the
+            // primary is read.
             if let Err(error) = self.write_beat(begun, primary).await {
                 self.faults.note("cannot write a beat", &error);
             }
@@ -210,7 +220,8 @@ impl Replica {
                 clear.execute(&mut *primary).await.map_err(failed)?;
             }
             {
-                // Before it is written: one whose answer is lost may be seen too.
+                // The beat is remembered before it is written, because a standby may show it even
+                // if the primary's reply is lost.
                 let mut beats = self.beats();
                 beats.push_back((number, begun));
                 let old = beats.len().saturating_sub(REMEMBERED);
@@ -222,7 +233,7 @@ impl Replica {
         .await
     }
 
-    /// Looks which beat a standby has.
+    /// Reads which beat a standby has.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();
@@ -232,7 +243,7 @@ impl Replica {
     }
 }
 
-/// Until 584 years have passed.
+/// Returns a time in nanoseconds. A `u64` is enough for 584 years.
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

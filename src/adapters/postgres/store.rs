@@ -1,7 +1,8 @@
-//! The token store.
+//! The token store on PostgreSQL.
 //!
-//! Two laws keep acts on one project in an order, and free of deadlocks: an act that takes the rows of a group, or
-//! that must see none come meanwhile, has the project's turn; and whoever locks several rows locks them by ascending id.
+//! Two rules order the operations on one project and prevent deadlocks. An operation that changes
+//! the rows of a group, or that relies on no row being added, takes the project's turn. An
+//! operation that locks several rows locks them in ascending order of id.
 
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ impl TokenStore for PostgresStore {
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
-            // Locked from before the insert until the commit: no revocation of the issuer is acknowledged meanwhile.
+            // The issuer's row stays locked from here to the commit, so no revocation of the issuer
+            // is acknowledged in between.
             let holds = match issuer {
                 Some(condition) => holds(&record.project, condition, &mut transaction).await?,
                 None => true,
@@ -70,7 +72,8 @@ impl TokenStore for PostgresStore {
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let found = self.find_on_primary(key).await;
-        // Whoever was told that an act is done already must not be answered by a standby as if it were not.
+        // Read-your-writes: the caller has seen this state, so no standby may serve older data from
+        // now on.
         if let Some(replica) = &self.replica {
             replica.mark(&key.project);
         }
@@ -192,7 +195,8 @@ impl TokenStore for PostgresStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            // With the turn, no group is revoked between the look at the old token and the new one's insert.
+            // With the turn, no group is revoked between reading the old token and inserting the
+            // new one.
             let mut transaction = self.begin_turn(key.project.as_str()).await?;
             match rotate(key, expected_version, &successor, grace_until, issuer, &mut transaction).await {
                 Ok(Some((record, changed))) => {
@@ -234,7 +238,8 @@ impl TokenStore for PostgresStore {
     }
 }
 
-/// The start of a statement that locks rows by ascending id before it writes them. Their conditions follow.
+/// The start of a statement that locks rows in ascending order of id before it writes them. The
+/// caller appends the conditions.
 pub(super) const CHOOSE: &str = "WITH chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens WHERE ";
 
 pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
@@ -242,7 +247,8 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// Rotates within a transaction that has the project's turn: the old token, and the keys of all that changed.
+/// Rotates within a transaction that has the project's turn. Returns the old token and the keys of
+/// all tokens that changed.
 async fn rotate(
     key: &TokenKey,
     expected_version: u64,
@@ -266,7 +272,8 @@ async fn rotate(
         execute(sql, connection).await?;
         keys.push(earlier.key());
     }
-    // A key that exists is a conflict, whatever the issuer.
+    // The insert comes before the check of the issuer, because an existing key is a conflict in any
+    // case.
     execute(row::insert(successor, None)?, connection).await?;
     if !judged {
         return Err(StoreErrorKind::IssuerChanged.into());
@@ -275,14 +282,15 @@ async fn rotate(
     Ok(record.map(|record| (record, keys)))
 }
 
-/// Rolls back before it is told: by then nobody waits for what the transaction had locked. Where only a drop rolled back, the
-/// locks would last until the runtime comes to it.
+/// Rolls back before it returns the outcome, so that no locks remain. A dropped transaction would
+/// keep its locks until the runtime rolls it back in the background.
 async fn refused<T>(transaction: Lease, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
     transaction.rollback().await.map_err(failed)?;
     outcome
 }
 
-/// Whether the issuer is as the caller judged it. Its row stays locked until the transaction ends.
+/// Returns whether the issuer condition holds. The issuer's row stays locked until the transaction
+/// ends.
 async fn holds(
     project: &ProjectId,
     condition: IssuerCondition,
@@ -294,7 +302,7 @@ async fn holds(
     Ok(condition.holds(row.as_ref().map(row::record).transpose()?.as_ref()))
 }
 
-/// A token, its predecessor, its successor and the issuer, all locked.
+/// Returns a token, its predecessor, its successor and the issuer, and locks their rows.
 async fn chain(
     key: &TokenKey,
     issuer: Option<IssuerCondition>,
@@ -313,12 +321,12 @@ async fn chain(
     rows.iter().map(row::record).collect()
 }
 
-/// Runs a statement; how many rows it changed.
+/// Runs a statement and returns the number of rows that it changed.
 pub(super) async fn execute(sql: Statement, connection: &mut PgConnection) -> Result<u64, StoreError> {
     planned(sql).execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
-/// Runs an `UPDATE … RETURNING` of one row.
+/// Runs an `UPDATE … RETURNING` of at most one row and returns the new record.
 pub(super) async fn changed(
     sql: Statement,
     connection: &mut PgConnection,
@@ -327,7 +335,7 @@ pub(super) async fn changed(
     Ok(records(rows.iter())?.pop())
 }
 
-/// Whether no row meets the conditions any more.
+/// Returns whether no row is left that meets the conditions.
 pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut PgConnection,

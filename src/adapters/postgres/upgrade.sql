@@ -1,4 +1,5 @@
--- Brings a table of before 0.1.0 to today's columns, once. Run by PostgresStore::migrate if the table has the column notice_stage.
+-- Upgrades a table that a version before 0.1.0 created, once. PostgresStore::migrate runs it if the
+-- table has the column notice_stage.
 
 ALTER TABLE keyfob_tokens
     ADD COLUMN issuer TEXT COLLATE "C",

@@ -1,4 +1,4 @@
-//! One connection to what the host has: a cluster, or a single server.
+//! A connection to a cluster or to a single server.
 
 use core::time::Duration;
 
@@ -14,32 +14,33 @@ use tokio::sync::Mutex;
 
 use super::patience::PATIENCE;
 
-/// How long one try to reach a node may take.
+/// The time limit of one attempt to reach a node.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
-/// How long to wait before a command is sent again.
+/// The pause before a command is sent again.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// After how long a connection to a cluster that gives no answer is made anew: before the exchange as a whole is over.
+/// The time without a reply after which a connection to a cluster is replaced. It is shorter than
+/// the limit of the whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// What the host's addresses lead to.
+/// The server or the cluster that the given addresses belong to.
 pub(super) enum Address {
-    /// Any nodes of a cluster.
+    /// A cluster, of which the addresses name any nodes.
     Cluster(Box<ClusterClient>),
-    /// One server.
+    /// A single server.
     Single(Client),
 }
 
-/// To one of the host's addresses.
+/// Creates a client for one of the given addresses.
 pub(super) fn client(url: &str) -> RedisResult<Client> {
-    // What is written goes out at once: acts are small, and each waits for its answer.
+    // Nagle's algorithm is off, because commands are small and each waits for its reply.
     let tcp = TcpSettings::default().set_nodelay(true);
     Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
 }
 
 impl Address {
-    /// Asks the first that answers whether it is of a cluster.
+    /// Asks the first server that replies whether it is part of a cluster.
     pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
         for url in urls {
@@ -56,7 +57,8 @@ impl Address {
     fn of_told(info: &Value, urls: &[String], client: Client) -> RedisResult<Self> {
         let info: String = redis::from_redis_value_ref(info)?;
         if info.contains("cluster_enabled:1") {
-            // The client repeats nothing by itself: of an act whose answer was lost, it does not know whether it was done.
+            // With `retries(0)`, the client repeats nothing on its own: it cannot know whether a
+            // command took effect whose reply was lost.
             let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
             let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
             let builder = builder.tcp_settings(TcpSettings::default().set_nodelay(true));
@@ -64,7 +66,7 @@ impl Address {
         }
         match urls {
             [_] => Ok(Self::Single(client)),
-            _ => Err((ErrorKind::InvalidClientConfig, "several addresses, but they are not of a cluster").into()),
+            _ => Err((ErrorKind::InvalidClientConfig, "several addresses were given for a single server").into()),
         }
     }
 
@@ -84,20 +86,21 @@ async fn open(client: &Client) -> RedisResult<MultiplexedConnection> {
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// A connection to what the host has.
+/// A connection to a cluster or to a single server.
 pub(super) enum Connection {
-    /// To each node of a cluster. The client follows the cluster's shape.
+    /// A connection to each node of a cluster. The client follows changes of the cluster's
+    /// topology.
     Cluster { client: Box<ClusterClient>, shared: Shared<ClusterConnection> },
-    /// To one server.
+    /// A connection to one server.
     Single { client: Box<Client>, shared: Shared<MultiplexedConnection> },
 }
 
 impl Connection {
-    /// Sends commands together to the master of a slot: nothing of the same connection comes between them. An answer may be
-    /// that the server refused the command.
+    /// Sends commands together to the master of a slot, with no other command of this connection
+    /// between them. A reply may be an error that the server returned for its command.
     ///
     /// # Errors
-    /// [`RedisError`] if there is no answer, or if one command was sent to the wrong server.
+    /// Returns [`RedisError`] if there is no reply, or if a command was sent to the wrong server.
     pub(super) async fn send(&self, slot: Slot, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
@@ -118,16 +121,16 @@ impl Connection {
     /// Sends one command to the master of a slot.
     ///
     /// # Errors
-    /// [`RedisError`] if there is no answer, or if the server refused the command.
+    /// Returns [`RedisError`] if there is no reply, or if the server refused the command.
     pub(super) async fn send_one(&self, slot: Slot, command: Cmd) -> RedisResult<Value> {
         let mut answers = self.send(slot, &[command]).await?;
         answers
             .pop()
-            .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer to a command")))?
+            .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no reply to a command")))?
             .extract_error()
     }
 
-    /// Sends a command to each node, replicas too; their answers, each with the node's address.
+    /// Sends a command to each node, including replicas. Returns each node's address and reply.
     pub(super) async fn send_to_all(&self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
         match self {
             Self::Cluster { client, shared } => {
@@ -137,7 +140,7 @@ impl Connection {
                     Value::Map(answers) => {
                         answers.into_iter().map(|(node, answer)| Ok((redis::from_redis_value(node)?, answer))).collect()
                     }
-                    _ => Err((ErrorKind::UnexpectedReturnType, "no answer of each node").into()),
+                    _ => Err((ErrorKind::UnexpectedReturnType, "not every node replied").into()),
                 }
             }
             Self::Single { client, .. } => {
@@ -148,14 +151,15 @@ impl Connection {
         }
     }
 
-    /// Whether it is to a cluster.
+    /// Returns whether the connection is to a cluster.
     pub(super) fn is_clustered(&self) -> bool {
         matches!(self, Self::Cluster { .. })
     }
 }
 
-/// Gives what is sent the connection to the cluster, which heals itself. Where it answers nothing at all in good time, it is given up
-/// for a new one: once every node was away, it may wait for itself for ever.
+/// Sends a command over the shared connection to the cluster, which normally reconnects on its own.
+/// If there is no reply within [`SILENCE`], the connection is replaced, because it may hang
+/// indefinitely after all nodes were unreachable.
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,
@@ -166,12 +170,13 @@ async fn send_to_cluster<T>(
         Ok(answer) => answer,
         Err(_) => {
             shared.give_up(number).await;
-            Err((ErrorKind::Io, "the connection to the cluster gave no answer").into())
+            Err((ErrorKind::Io, "the cluster did not reply in time").into())
         }
     }
 }
 
-/// Sends over the connection to the one server, which is given up once it is lost.
+/// Sends commands over the shared connection to the single server. A lost connection is replaced by
+/// the next call.
 async fn send_to_one(
     client: &Client,
     shared: &Shared<MultiplexedConnection>,
@@ -186,8 +191,8 @@ async fn send_to_one(
     answers
 }
 
-/// A connection that many calls share, made anew after one of them gave it up. Each has a number, so that a call gives up only the one
-/// that it used.
+/// A connection that many calls share. After one of them has given it up, the next call opens a new
+/// one. Each connection has a number, so that a call gives up only the connection that it used.
 pub(super) struct Shared<C>(Mutex<(u64, Option<C>)>);
 
 impl<C: Clone> Shared<C> {
@@ -195,7 +200,8 @@ impl<C: Clone> Shared<C> {
         Self(Mutex::new((0, connection)))
     }
 
-    /// The connection and its number; where there is none, the one that `opening` makes.
+    /// Returns the connection and its number. If there is no connection, the one that `opening`
+    /// returns is stored and used.
     async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<(u64, C)> {
         let (number, held) = &mut *self.0.lock().await;
         if let Some(connection) = held {
@@ -207,7 +213,8 @@ impl<C: Clone> Shared<C> {
         Ok((*number, opened))
     }
 
-    /// The next call opens a new one, unless one was opened since.
+    /// Gives up the connection of this number, so that the next call opens a new one. Does nothing
+    /// if a newer connection is open.
     async fn give_up(&self, number: u64) {
         let (current, held) = &mut *self.0.lock().await;
         if *current == number {

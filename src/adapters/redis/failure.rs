@@ -1,4 +1,4 @@
-//! What Redis's errors mean.
+//! The mapping of Redis's errors to [`StoreErrorKind`].
 
 use core::error::Error;
 use core::fmt;
@@ -8,10 +8,10 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::replicas::Master;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// What a script raises where a row is not as it must be.
+/// The error that a script raises if a row is corrupt.
 const CORRUPT_ROW: &str = "keyfob: corrupt row";
 
-/// The error by meaning, with its cause.
+/// Returns a store error with the kind that the error means, and with the error as its source.
 pub(super) fn failed(error: RedisError) -> StoreError {
     let kind = match error.kind() {
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => StoreErrorKind::Unavailable,
@@ -30,10 +30,10 @@ pub(super) fn failed(error: RedisError) -> StoreError {
             StoreErrorKind::Corrupt
         }
         _ => match error.code() {
-            // Out of memory, a disk that does not write, too few replicas, another script that takes too long, a link to a
-            // master that is down.
+            // Out of memory; a disk that cannot be written; too few replicas; a script that runs
+            // for too long; a blocked client whose server has become a replica.
             Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" | "UNBLOCKED") => StoreErrorKind::Unavailable,
-            // A key of another type than ours.
+            // The key has another type than the store gives it.
             Some("WRONGTYPE") => StoreErrorKind::Corrupt,
             _ => StoreErrorKind::Other,
         },
@@ -41,8 +41,8 @@ pub(super) fn failed(error: RedisError) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
-/// Whether the server refused a command unseen, for a reason that passes as soon as the client knows the cluster's new shape, or
-/// a slot has arrived where it moves to.
+/// Returns whether the server refused a command without running it, for a temporary reason: the
+/// client does not know the cluster's new topology yet, or the slot is moving to another node.
 pub(super) fn is_misrouted(error: &RedisError) -> bool {
     matches!(
         error.kind(),
@@ -52,31 +52,33 @@ pub(super) fn is_misrouted(error: &RedisError) -> bool {
     )
 }
 
-/// Whether the server does not know a script by its hash.
+/// Returns whether the server does not know a script by its hash.
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// A value does not fit its type. No cause echoes it.
+/// Returns the error for a value that does not fit its type. The error must not contain the value.
 pub(super) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }
 
-/// An operation that is applied on its master, and that a fail-over may undo.
+/// The reason why an operation that is applied on its master may be undone by a fail-over.
 #[derive(Clone, Debug)]
 pub(super) enum NotReplicated {
     /// The replica at this address is not connected to its master.
     Disconnected(String),
-    /// The replica at this address is connected, but has not acknowledged the operation. It may be taking its first copy.
+    /// The replica at this address is connected, but has not acknowledged the operation. It may
+    /// still be taking its first copy.
     Silent(String),
-    /// The server that did the operation is no longer the master, or no longer has the history with the operation.
+    /// The server that ran the operation is no longer the master, or no longer has the history with
+    /// the operation.
     Succeeded,
-    /// The master did not say which replicas there are, or how far they have come.
+    /// The master did not report which replicas it has, or how far they have come.
     Unasked(RedisError),
 }
 
 impl NotReplicated {
-    /// This replica of a master lacks the operation.
+    /// Returns the reason for a replica of a master that lacks the operation.
     pub(super) fn of(replica: &str, master: &Master) -> Self {
         if master.is_connected(replica) {
             Self::Silent(replica.to_owned())
@@ -99,7 +101,7 @@ impl fmt::Display for NotReplicated {
             Self::Disconnected(replica) => write!(f, "the replica {replica} is not connected to its master"),
             Self::Silent(replica) => write!(f, "the replica {replica} has not acknowledged it"),
             Self::Succeeded => f.write_str("another server became the master meanwhile"),
-            Self::Unasked(_) => f.write_str("the master did not say what its replicas have"),
+            Self::Unasked(_) => f.write_str("the master did not report what its replicas have"),
         }
     }
 }

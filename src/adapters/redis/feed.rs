@@ -1,4 +1,4 @@
-//! What other processes change, by pub/sub.
+//! The changes that other processes make, received with pub/sub.
 
 use core::fmt;
 use core::time::Duration;
@@ -17,33 +17,35 @@ use super::servers::Servers;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::store_error::StoreError;
 
-/// The channel on which changes are published; change.lua names it too.
+/// The channel on which changes are published. change.lua repeats the name.
 const CHANNEL: &str = "keyfob";
 
-/// How long it may be silent before it is asked whether it is well, and how long until the next try where it is not.
+/// The time without a message after which the feed checks its connection, and the pause before it
+/// connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that stores [with a feed](RedisStore::with_feed) make, for [`Cached::follow`](crate::store::cache::Cached::follow).
+/// The changes that stores [with a feed](RedisStore::with_feed) make, for
+/// [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// It listens to one of the nodes that the store was given, and publishes a word itself in each second that is silent, so that a feed
-/// that has broken is known to be lost.
+/// The feed listens to one of the nodes that the store was given. After a second without a message,
+/// it publishes one itself. If that one does not arrive, the feed reports that it is lost.
 pub struct RedisFeed {
     servers: Arc<Servers>,
     listening: Option<Listening>,
-    /// Whether it waits for its own word.
+    /// Whether the feed waits for the message that it published itself.
     asked: bool,
-    /// How often it began to listen: the next address is another.
+    /// The number of attempts to listen so far. It selects the address of the next attempt.
     begun: usize,
 }
 
 struct Listening {
     pushed: UnboundedReceiver<PushInfo>,
-    /// It ends when it is dropped.
+    /// The connection of the subscription, which ends when this is dropped.
     _connection: MultiplexedConnection,
 }
 
 impl RedisStore {
-    /// The changes that any process makes from now on.
+    /// Returns a feed of the changes that any process makes from now on.
     pub fn feed(&self) -> RedisFeed {
         RedisFeed { servers: Arc::clone(&self.servers), listening: None, asked: false, begun: 0 }
     }
@@ -95,7 +97,7 @@ impl Feed for RedisFeed {
 }
 
 impl RedisFeed {
-    /// Listens to the next of the host's addresses.
+    /// Listens to the next of the given addresses.
     async fn listen(&mut self) -> Result<Listening, StoreError> {
         let clients = self.servers.clients();
         let client = &clients[self.begun % clients.len()];

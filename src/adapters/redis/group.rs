@@ -1,4 +1,4 @@
-//! Revoking groups, and finishing what one call left to others.
+//! The revocation of groups, including work that earlier calls have left unfinished.
 
 use core::time::Duration;
 
@@ -16,11 +16,12 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreError;
 
-/// How long a revocation goes on writing its fence into rows.
+/// The longest time that a revocation writes its fence into rows.
 const FINISHING: Duration = Duration::from_secs(2);
 
 impl RedisStore {
-    /// Revokes an owner or a family: a fence over the rows is the revocation, which is then written into them.
+    /// Revokes the tokens of an owner or a family. A large group is revoked immediately by a fence
+    /// over its rows, which is then written into the rows.
     pub(super) async fn revoke_group(
         &self,
         project: &ProjectId,
@@ -39,8 +40,9 @@ impl RedisStore {
         Ok(count)
     }
 
-    /// Writes a fence into the rows under it, as many as there is time for. The fence itself is acknowledged, and every call
-    /// honours it. What is left is finished by the next call that the fence is in the way of: a purge of the project, for one.
+    /// Writes a fence into the rows under it for up to [`FINISHING`]. The fence itself is
+    /// acknowledged, and every call respects it. The next call that the fence blocks, such as a
+    /// purge of the project, writes the rest.
     async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
         let end = end.min(Instant::now() + FINISHING);
         if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {
@@ -70,7 +72,7 @@ impl RedisStore {
         counted(self.write_behind_fences(project, &act).await?)
     }
 
-    /// Revokes what is bound to a token, some at a time.
+    /// Revokes the tokens that are bound to an issuer, in steps of up to [`ROWS`] rows.
     pub(super) async fn revoke_bound(
         &self,
         project: &ProjectId,
@@ -90,8 +92,9 @@ impl RedisStore {
         }
     }
 
-    /// Does an operation before which some fences have to be gone. There are seldom any. If there is not time enough to finish
-    /// them, a repeat goes on where this one ended.
+    /// Runs an operation that fences may block. If there are such fences, which is rare, it
+    /// finishes them first. If the time limit ends that work, a repeat of the operation continues
+    /// it.
     pub(super) async fn write_behind_fences(&self, project: &ProjectId, act: &Act) -> Result<Answer, StoreError> {
         in_time(async {
             loop {
@@ -108,9 +111,9 @@ impl RedisStore {
         .await
     }
 
-    /// Writes a fence into all rows under it, and takes it away.
+    /// Writes a fence into all rows under it and removes it.
     ///
-    /// It waits for no replica: on one that lacks the last of these writes, the fence is still there.
+    /// It waits for no replica. A replica that lacks the last of these writes still has the fence.
     async fn finish(&self, project: &ProjectId, group: &str) -> Result<(), StoreError> {
         let act = self.act(&FINISH, project).arg(group).number(ROWS);
         while self.servers.write_to_master(&act).await?.answer.word == Word::More {}
@@ -118,7 +121,7 @@ impl RedisStore {
     }
 }
 
-/// How many rows were changed, and whether any is left.
+/// Returns how many rows were changed, and whether none is left.
 pub(super) fn counted(mut answer: Answer) -> Result<BatchResult, StoreError> {
     match answer.word {
         Word::Done => Ok(BatchResult { count: answer.number()?, done: answer.number()? == 0 }),

@@ -1,4 +1,4 @@
-//! Lists and counts: the rows along an index, judged here.
+//! Lists and counts: the rows along an index, filtered in this process.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl RedisStore {
         if let Some(after) = after {
             walk.behind(&place(after));
         }
-        // One more than the page, to know whether there is one.
+        // One more than the page has, which shows whether another page follows.
         let most = query.most.get() + 1;
         let mut items = self.matching(walk, most, |record| query.matches(record)).await?;
         let more = items.len() == most;
@@ -54,7 +54,7 @@ impl RedisStore {
         }
     }
 
-    /// The first rows along the way that match.
+    /// Returns the first `most` rows along the walk that match.
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -62,7 +62,7 @@ impl RedisStore {
         matches: impl Fn(&TokenRecord) -> bool + Send,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let mut found = Vec::new();
-        // A page, if all match, and larger steps where few do.
+        // The first step is one page, which is enough if all rows match. Later steps are larger.
         let mut step = most.min(ROWS);
         loop {
             let rows = self.rows(&mut walk, step).await?;
@@ -75,7 +75,7 @@ impl RedisStore {
         }
     }
 
-    /// The next rows along the way, which goes on behind them.
+    /// Returns the next rows along the walk, and moves the walk past them.
     async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
         let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
         let act = act.arg(if walk.descending { "1" } else { "" }).number(most);
@@ -90,16 +90,17 @@ impl RedisStore {
     }
 }
 
-/// A row that is answered with its place, at whose end is its id.
+/// Returns the position and the record of a row that a script returned with its position. The
+/// position ends with the id.
 pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
     let parts = match row {
         Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),
         _ => None,
     };
     let Some([Value::BulkString(place), row]) = parts else {
-        return Err(corrupt("a script answered a row without its place"));
+        return Err(corrupt("a script returned a row without its position"));
     };
-    let id = place.last_chunk::<{ TokenId::LEN }>().ok_or_else(|| corrupt("a place has no id"))?;
+    let id = place.last_chunk::<{ TokenId::LEN }>().ok_or_else(|| corrupt("a position does not end with an id"))?;
     let id = TokenId::new(str::from_utf8(id).map_err(corrupt)?).map_err(corrupt)?;
     let record = row::record(&TokenKey { project, id }, row)?;
     Ok((place, record))

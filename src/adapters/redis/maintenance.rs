@@ -1,4 +1,4 @@
-//! Maintenance: projects, purge, notices.
+//! Maintenance of the Redis store: projects, purge, ended issuers and notices.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl StoreMaintenance for RedisStore {
                 return Err(refused(answer.word));
             }
             let mut ids = answer.values().map(|id| redis::from_redis_value::<String>(id).map_err(corrupt));
-            let last = ids.next().unwrap_or_else(|| Err(corrupt("a script answered too few values")))?;
+            let last = ids.next().unwrap_or_else(|| Err(corrupt("a script returned too few values")))?;
             for id in ids {
                 found.push(TokenId::new(&id?).map_err(corrupt)?);
             }
@@ -85,7 +85,8 @@ impl StoreMaintenance for RedisStore {
             if due.is_empty() {
                 return Ok(claimed);
             }
-            // Judged here, and claimed as they were judged: what another has claimed or changed meanwhile is left out.
+            // The rows were judged here. The script claims only those that have not been changed or
+            // claimed since then.
             let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
             let act =
                 due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version).number(due.notice_leases));
@@ -112,7 +113,8 @@ impl StoreMaintenance for RedisStore {
     }
 }
 
-/// Those that expire soon enough for a notice, the soonest first.
+/// Returns the walk along the tokens that expire soon enough for a notice, the earliest expiry
+/// first.
 fn expiring(project: ProjectId, leads: &[NoticeLead], now: Timestamp) -> Walk {
     let until = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now).as_unix_millis();
     let mut walk = Walk::along(project, None, ListOrder::Expires);

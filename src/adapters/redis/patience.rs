@@ -1,13 +1,14 @@
-//! The time that an exchange with the servers has.
+//! The time limit of an exchange with the servers.
 
 use core::time::Duration;
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// How long an exchange with the servers may take, with all that it takes to find the right one.
+/// The longest time that an exchange with the servers may take, including the search for the right
+/// server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Ends an exchange that takes too long.
+/// Runs an exchange and fails if it takes longer than [`PATIENCE`].
 pub(super) async fn in_time<T>(exchange: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, exchange).await {
         Ok(answer) => answer,

@@ -1,52 +1,55 @@
-//! What a master says of its replicas: which there are, and how far each has come.
+//! A master's report on its replicas: which ones there are, and how far each has come.
 //!
-//! A cluster's master lists in `CLUSTER NODES` who may be elected in its place, replicas that cannot be reached with the others.
-//! `INFO replication` says how far each connected replica has come. The two name a replica by the same address, unless only one
-//! of `cluster-announce-ip` and `replica-announce-ip` is set: such a replica counts as not connected.
+//! In a cluster, a master lists in `CLUSTER NODES` the replicas that may be elected in its place,
+//! including unreachable ones. `INFO replication` says how far each connected replica has come. The
+//! two name a replica by the same address, unless only one of `cluster-announce-ip` and
+//! `replica-announce-ip` is set. Such a replica counts as not connected.
 //!
-//! A history is the stream of writes that a master gives its replicas, named by `master_replid`. A server that is demoted or
-//! promoted goes on with another one, and never returns to one that it left. So if a server names the same history before an
-//! operation and after it, it did not lose the operation in between.
+//! A history is the stream of writes that a master sends to its replicas. `master_replid` names it.
+//! A server that is demoted or promoted continues with another history and never returns to an
+//! earlier one. So if a server names the same history before and after an operation, it did not
+//! lose the operation in between.
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use super::durability::Durability;
 
-/// What a master says of itself, at one time.
+/// A master's report on itself at one time.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Master {
-    /// The history that it writes.
+    /// The name of the history that the master writes.
     pub(super) history: String,
-    /// How far that has come, in bytes.
+    /// The length of that history in bytes.
     pub(super) offset: u64,
-    /// The addresses of the replicas that count.
+    /// The addresses of the replicas that count for durability.
     pub(super) replicas: Vec<String>,
     connected: Vec<Connected>,
 }
 
-/// A replica that is connected.
+/// A replica that is connected to its master.
 #[derive(PartialEq, Eq, Debug)]
 struct Connected {
     address: String,
-    /// What it has acknowledged. `None` if it still takes its first copy.
+    /// The offset that the replica has acknowledged. `None` while it takes its first copy.
     offset: Option<u64>,
 }
 
-/// The question of which history a server writes.
+/// Returns the command that asks a server for its history.
 pub(super) fn history_question() -> Cmd {
     let mut info = cmd("INFO");
     info.arg("replication");
     info
 }
 
-/// Returns the history that a server writes. `None` if the server is not a master.
+/// Returns the name of the history that a server writes, or `None` if the server is not a master.
 pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
     Ok(Replication::of(&redis::from_redis_value::<String>(info)?)?.map(|replication| replication.history))
 }
 
 impl Master {
-    /// The questions that [`of`](Self::of) reads the answers of. The list of the nodes comes last: a replica that is listed
-    /// only after this has taken its copy from a master that had the operation.
+    /// Returns the commands whose replies [`of`](Self::of) reads. `CLUSTER NODES` comes last. A
+    /// replica that joins only after it takes its first copy from a master that already has the
+    /// operation.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");
         nodes.arg("NODES");
@@ -55,10 +58,10 @@ impl Master {
         questions
     }
 
-    /// Reads what a server answered. `None` if the server is not a master.
+    /// Reads the replies of a server. Returns `None` if the server is not a master.
     pub(super) fn of(answers: Vec<Value>) -> RedisResult<Option<Self>> {
         let mut answers = answers.into_iter().map(redis::from_redis_value::<String>);
-        let info = answers.next().ok_or_else(|| unexpected("no answer to INFO"))??;
+        let info = answers.next().ok_or_else(|| unexpected("the server did not reply to INFO"))??;
         let Some(Replication { history, offset, promoted, connected }) = Replication::of(&info)? else {
             return Ok(None);
         };
@@ -67,7 +70,8 @@ impl Master {
                 Some(replicas) => replicas,
                 None => return Ok(None),
             },
-            // Nobody but an operator promotes a replica of a single server.
+            // Only an operator promotes a replica of a single server, so unconnected replicas do
+            // not count.
             None => connected
                 .iter()
                 .filter(|replica| replica.offset.is_some())
@@ -77,18 +81,19 @@ impl Master {
         Ok(Some(Self { history, offset, replicas, connected }))
     }
 
-    /// Whether a replica is connected, be it that it still takes its first copy.
+    /// Returns whether a replica is connected, even if it is still taking its first copy.
     pub(super) fn is_connected(&self, replica: &str) -> bool {
         self.connected.iter().any(|connected| connected.address == replica)
     }
 
-    /// Whether a replica has all up to an offset.
+    /// Returns whether a replica has everything up to an offset.
     pub(super) fn has(&self, replica: &str, offset: u64) -> bool {
         let is_it = |connected: &&Connected| connected.address == replica;
         self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
     }
 
-    /// Returns a replica that does not do what this durability asks of it, or of one of them.
+    /// Returns a replica that does not meet the condition, or `None` if enough replicas for this
+    /// durability meet it.
     pub(super) fn lacking(&self, durability: Durability, does: impl Fn(&str) -> bool) -> Option<&str> {
         let has_it = |replica: &&String| does(replica);
         let lacking = self.replicas.iter().find(|replica| !has_it(replica));
@@ -98,7 +103,8 @@ impl Master {
         }
     }
 
-    /// How many replicas `WAIT` must wait for. It counts any that are connected, also such that do not count here.
+    /// Returns the number of replicas that `WAIT` must wait for. `WAIT` counts every connected
+    /// replica, even one that does not count for durability.
     pub(super) fn most_to_wait_for(&self, durability: Durability) -> usize {
         let strange = self.connected.iter().filter(|connected| !self.replicas.contains(&connected.address)).count();
         match durability {
@@ -108,11 +114,11 @@ impl Master {
     }
 }
 
-/// The answer to `INFO replication` of a master.
+/// The reply of a master to `INFO replication`.
 struct Replication {
     history: String,
     offset: u64,
-    /// Whether it was a replica before.
+    /// Whether the master was a replica before.
     promoted: bool,
     connected: Vec<Connected>,
 }
@@ -140,7 +146,7 @@ impl Replication {
 }
 
 impl Connected {
-    /// `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`.
+    /// Parses a line such as `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0`.
     fn of(replica: &str) -> RedisResult<Self> {
         let field = |name| {
             let found = replica.split(',').filter_map(|part| part.split_once('=')).find(|(field, _)| *field == name);
@@ -152,12 +158,14 @@ impl Connected {
     }
 }
 
-/// The addresses of the replicas that may be elected in place of the server that gave this list, failed ones too:
-/// <https://redis.io/commands/cluster-nodes>. `None` if that server is not a master.
+/// Returns the addresses of the replicas that may be elected in place of the server that sent this
+/// list, including failed ones (<https://redis.io/commands/cluster-nodes>). Returns `None` if that
+/// server is not a master.
 ///
-/// After a fail-over, the other replicas of the failed master follow the new one as soon as they hear of it. Until then they are
-/// listed under the failed one, which has no slots left. The list does not say whose slots these were: a promoted master counts
-/// the replicas of every such one that it may have succeeded.
+/// After a fail-over, the other replicas of the failed master follow the new one as soon as they
+/// learn of it. Until then they are listed under the failed master, which has no slots any more.
+/// The list does not say which server took over those slots. So a promoted master counts the
+/// replicas of every failed master that it may have replaced.
 fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
     let nodes = nodes.lines().map(Node::of).collect::<RedisResult<Vec<_>>>()?;
     let is_asked = |node: &&Node<'_>| node.has_flag("myself") && node.has_flag("master");
@@ -178,14 +186,14 @@ struct Node<'l> {
     id: &'l str,
     address: &'l str,
     flags: &'l str,
-    /// The id of its master, `-` of a master.
+    /// The id of the node's master, or `-` for a master.
     master: &'l str,
     epoch: u64,
     has_slots: bool,
 }
 
 impl<'l> Node<'l> {
-    /// An id, an address, flags, the master, two times, an epoch, the state of the link, and the slots.
+    /// Parses a line: id, address, flags, master, two times, epoch, state of the link, and slots.
     fn of(line: &'l str) -> RedisResult<Self> {
         let parts: Vec<&str> = line.split(' ').collect();
         let [id, address, flags, master, _, _, epoch, _, slots @ ..] = &parts[..] else {
@@ -202,7 +210,7 @@ impl<'l> Node<'l> {
 }
 
 fn number(text: &str) -> RedisResult<u64> {
-    text.parse().map_err(|_| unexpected("the server answered something else for a number"))
+    text.parse().map_err(|_| unexpected("the server returned text that is not a number"))
 }
 
 fn unexpected(what: &'static str) -> RedisError {
@@ -219,7 +227,7 @@ mod tests {
         slave2:ip=10.0.0.6,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
         master_failover_state:no-failover\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\nmaster_repl_offset:100\r\n";
 
-    /// The first has the second and the third for replicas.
+    /// The first node is the master of the third and the fourth.
     const NODES: &str = "aa 10.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-8191\n\
         bb 10.0.0.2:6379@16379,host.b master - 0 0 2 connected 8192-16383\n\
         cc 10.0.0.4:6379@16379,host.c slave aa 0 0 3 connected\n\
@@ -252,11 +260,11 @@ mod tests {
             master(info, &nodes).unwrap().replicas.contains(&"10.0.0.10:6379".to_owned())
         };
         assert!(counted(&promoted, failed));
-        assert!(!counted(INFO, failed), "a server that never was a replica has succeeded nobody");
+        assert!(!counted(INFO, failed), "a server that never was a replica has replaced no master");
         let with_slots = failed.replacen("connected\n", "connected 5\n", 1);
-        assert!(!counted(&promoted, &with_slots), "a master that has slots was not succeeded");
+        assert!(!counted(&promoted, &with_slots), "a master that has slots was not replaced");
         let later = failed.replacen("0 0 1 connected", "0 0 4 connected", 1);
-        assert!(!counted(&promoted, &later), "a master of a later epoch was not succeeded by one of an earlier epoch");
+        assert!(!counted(&promoted, &later), "a master of a later epoch was not replaced by one of an earlier epoch");
         let healthy = failed.replace("master,fail", "master");
         assert!(!counted(&promoted, &healthy), "a new master waits for slots");
     }

@@ -1,7 +1,8 @@
-//! Waiting until replicas have an operation.
+//! The wait until replicas have an operation.
 //!
-//! It happens over connections of its own, because `WAIT` holds up all later commands of its connection. The operations that
-//! one master has answered meanwhile wait together: one round of questions serves all of them.
+//! It uses connections of its own, because `WAIT` blocks all later commands of its connection.
+//! Operations that one master has replied to in the meantime wait together, and one round of
+//! commands serves all of them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -16,10 +17,11 @@ use super::durability::Durability;
 use super::failure::{NotReplicated, is_misrouted};
 use super::replicas::Master;
 
-/// How long one round waits for replicas. An operation may meet a round that has just begun, and waits for one more.
+/// The time that one round waits for replicas. An operation that arrives during a round also waits
+/// for the next one.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// How many masters are remembered: one that is forgotten is only asked again.
+/// The number of masters that are remembered. A forgotten master only costs an additional round.
 const MASTERS: usize = 1_000;
 
 /// The rounds of all masters.
@@ -31,18 +33,19 @@ pub(super) struct Rounds {
 /// The rounds of one master, one after the other.
 #[derive(Default)]
 struct Turn {
-    /// How many operations have asked for a round.
+    /// The number of operations that have asked for a round.
     asked: AtomicU64,
     state: tokio::sync::Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many operations had asked when the last round began.
+    /// The number of operations that had asked when the last round began.
     covered: u64,
-    /// How that went. `None` if every replica that counts has what was written before it.
+    /// The failure of the last round. `None` if every replica that counts has all earlier writes.
     failure: Option<NotReplicated>,
-    /// The connected replicas that did not acknowledge an offset in time. Nothing waits for one of them before it has that.
+    /// The connected replicas that did not acknowledge an offset in time. No round waits for such a
+    /// replica before it has that offset.
     missed: HashMap<String, u64>,
 }
 
@@ -51,10 +54,11 @@ impl Rounds {
         Self { connection, turns: Mutex::default() }
     }
 
-    /// Returns after the replicas have what a master has answered in this history. `near` is a key in the slot.
+    /// Waits until the replicas have everything that a master has replied to in this history.
+    /// `near` is a key in the slot.
     ///
     /// # Errors
-    /// [`NotReplicated`] if a fail-over may undo it.
+    /// Returns [`NotReplicated`] if a fail-over may undo the operation.
     pub(super) async fn wait(
         &self,
         slot: Slot,
@@ -91,7 +95,8 @@ impl Rounds {
         durability: Durability,
         missed: &mut HashMap<String, u64>,
     ) -> Result<(), NotReplicated> {
-        // All that is waited for was answered before this, so the master's offset lies behind it.
+        // The master replied to all awaited operations before this command, so its offset here
+        // includes them.
         let before = self.look_patiently(slot, near, history).await?;
         missed.retain(|replica, offset| before.is_connected(replica) && !before.has(replica, *offset));
         let is_awaited = |replica: &str| before.is_connected(replica) && !missed.contains_key(replica);
@@ -101,7 +106,7 @@ impl Rounds {
         if before.replicas.is_empty() {
             return Ok(());
         }
-        // WAIT waits for the last write of its own connection. This one is there to be waited for.
+        // WAIT waits for the last write of its own connection, so this connection makes a write.
         let mut write = cmd("SET");
         write.arg(near).arg("").arg("PX").arg(1_000);
         let mut wait = cmd("WAIT");
@@ -109,7 +114,8 @@ impl Rounds {
         let after = self.look(slot, vec![write, wait]).await.map_err(NotReplicated::Unasked)?;
         let mut after = in_history(after, history)?;
         if !self.connection.is_clustered() {
-            // A single server lists only those that are connected, and so not one that was lost meanwhile.
+            // A single server lists only connected replicas, so a replica that was lost meanwhile
+            // is added again.
             let lost = before.replicas.into_iter().filter(|replica| !after.replicas.contains(replica));
             let lost: Vec<String> = lost.collect();
             after.replicas.extend(lost);
@@ -120,12 +126,13 @@ impl Rounds {
         lacking.map_or(Ok(()), |replica| Err(NotReplicated::of(replica, &after)))
     }
 
-    /// Asks the master of a slot. It changes nothing, and so is asked again if its connection is lost or another node has
-    /// become the master of the slot.
+    /// Asks the master of a slot about its replicas. The commands change nothing, so they are
+    /// repeated if the connection is lost or another node has become the master of the slot.
     async fn look_patiently(&self, slot: Slot, near: &str, history: &str) -> Result<Master, NotReplicated> {
         let mut lost = false;
         loop {
-            // Any server answers the questions. Only one that has the slot answers this, and another one says who has it.
+            // Any server would reply to the other commands. Only the owner of the slot replies to
+            // EXISTS; another server redirects to the owner.
             let mut is_there = cmd("EXISTS");
             is_there.arg(near);
             match self.look(slot, vec![is_there]).await {
@@ -139,7 +146,7 @@ impl Rounds {
         }
     }
 
-    /// Sends commands to the master of a slot, and behind them the questions of its replicas.
+    /// Sends commands to the master of a slot, followed by the commands about its replicas.
     async fn look(&self, slot: Slot, mut commands: Vec<Cmd>) -> RedisResult<Option<Master>> {
         let first = commands.len();
         commands.extend(Master::questions(self.connection.is_clustered()));
@@ -149,7 +156,7 @@ impl Rounds {
     }
 }
 
-/// The master, if it is still one and has lost nothing since.
+/// Returns the master if it is still a master and has lost no write since the operation.
 fn in_history(master: Option<Master>, history: &str) -> Result<Master, NotReplicated> {
     master.filter(|master| master.history == history).ok_or(NotReplicated::Succeeded)
 }

@@ -1,4 +1,4 @@
-//! A record as the fields of a hash, and back.
+//! The conversion of a record into the fields of a hash and back.
 
 use redis::Value;
 
@@ -11,7 +11,7 @@ use crate::words::text::{Actor, Name, StoredText as _};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// A field's name and its value. An empty value is no field.
+/// The name and the value of a field. An empty value means that the field is absent.
 pub(super) type Field = (&'static str, Vec<u8>);
 
 pub(super) fn text(name: &'static str, value: &str) -> Field {
@@ -22,19 +22,21 @@ pub(super) fn time(name: &'static str, value: Option<Timestamp>) -> Field {
     (name, value.map(|time| time.as_unix_millis().to_string()).unwrap_or_default().into())
 }
 
-/// A name, and what it is searched and sorted by: made here, for engines fold differently.
+/// Returns the fields of a name: the name itself, and its folded form for search and order. The
+/// crate folds it, because engines fold case differently.
 pub(super) fn name(name: &Name) -> [Field; 2] {
     [text("na", name.as_str()), ("nf", name.folded().into())]
 }
 
-/// Where a use came from.
+/// Returns the fields of a use's origin: the address and the client.
 pub(super) fn used_from(from: Option<&UsedFrom>) -> [Field; 2] {
     let address = from.and_then(|from| from.address).map(|address| address.to_string());
     let client = from.and_then(|from| from.client.as_ref()).map_or("", ClientText::as_str);
     [text("ua", address.as_deref().unwrap_or_default()), text("uc", client)]
 }
 
-/// The fields of the [`COLUMNS`], in their order, as in rows.lua. The key has the project and the id.
+/// The fields of the [`COLUMNS`], in their order, as in rows.lua. The key holds the project and the
+/// id.
 const FIELDS: [&str; TokenRecord::COLUMNS] = [
     "px", PROJECT, ID, "dg", "na", "ow", "ki", "sc", "me", "ad", "ca", "cb", "is", "bo", "co", "nb", "ex", "lu", "ua",
     "uc", "da", "db", "ra", "rb", "rr", "fa", "rf", "rt", "gr", "rq", "no", "nl", "nc", "ia", "ip", "im", "ve",
@@ -42,7 +44,7 @@ const FIELDS: [&str; TokenRecord::COLUMNS] = [
 const PROJECT: &str = "project";
 const ID: &str = "id";
 
-/// The fields of a record, the empty ones left out.
+/// Returns the fields of a record, except empty ones.
 pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     if record.version == 0 {
         return Err(StoreError::with_source(StoreErrorKind::Other, "a version must be at least 1"));
@@ -60,13 +62,13 @@ pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     Ok(fields)
 }
 
-/// The record of a row as the scripts answer it: the values of `FIELDS` in rows.lua, in that order, and a fence where one
-/// lies over it.
+/// Returns the record of a row as the scripts return it: the values of `FIELDS` in rows.lua, in
+/// that order, followed by a fence if one covers the row.
 ///
 /// # Errors
-/// [`Corrupt`](StoreErrorKind::Corrupt) where a value does not fit its type.
+/// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type.
 pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreError> {
-    let Value::Array(values) = row else { return Err(corrupt("an index names a row that is not there")) };
+    let Value::Array(values) = row else { return Err(corrupt("an index names a row that does not exist")) };
     let mut row = Values(values.into_iter());
     let record = TokenRecord::from_columns(|at| match FIELDS[at] {
         PROJECT => Ok(ColumnValue::Text(key.project.as_str().into())),
@@ -76,7 +78,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
     row.under_its_fence(record)
 }
 
-/// The values of a row, one after the other.
+/// The values of a row, in order.
 struct Values(std::vec::IntoIter<Value>);
 
 impl Values {
@@ -90,7 +92,7 @@ impl Values {
 
     fn column<'v>(&mut self, column: &Column) -> Result<ColumnValue<'v>, StoreError> {
         let Some(bytes) = self.next()? else {
-            // An empty text is no field.
+            // An empty text is stored as an absent field.
             let is_text = column.kind == ColumnKind::Text && !column.optional;
             return Ok(if is_text { ColumnValue::Text("".into()) } else { ColumnValue::Null });
         };
@@ -102,7 +104,8 @@ impl Values {
         })
     }
 
-    /// Revoked, where a fence says so that is not written into the row yet: `time reason actor`.
+    /// Returns the record as revoked if a fence covers it that is not written into the row yet. A
+    /// fence has the form `time reason actor`.
     fn under_its_fence(mut self, mut record: TokenRecord) -> Result<TokenRecord, StoreError> {
         let Some(fence) = self.next()? else { return Ok(record) };
         let fence = str::from_utf8(&fence).map_err(corrupt)?;
@@ -116,16 +119,17 @@ impl Values {
     }
 }
 
-/// What must be there is not.
+/// Returns the error for a required field that is absent.
 fn missing() -> StoreError {
-    corrupt("a field is missing that the row must have")
+    corrupt("a row lacks a required field")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What is read by position stands in the order in which the scripts answer it.
+    /// The rows are read by position, so the fields must have the order in which the scripts return
+    /// them.
     #[test]
     fn rows_are_read_in_the_order_of_the_scripts() {
         let fields = FIELDS.iter().filter(|name| ![PROJECT, ID].contains(name));

@@ -1,4 +1,5 @@
-//! The scripts, and what calls them. Each act on tokens is one script on the server, in the one slot of its project.
+//! The scripts and their calls. Each operation on tokens is one script on the server, in the slot
+//! of its project.
 
 use std::sync::OnceLock;
 
@@ -9,11 +10,12 @@ use super::failure::corrupt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The most rows that one script changes, so that none runs for more than a few ten milliseconds: a server does nothing else
-/// meanwhile, and one that is silent for too long is taken for dead by its cluster.
+/// The maximum number of rows that one script changes, so that it runs for at most some tens of
+/// milliseconds. The server does nothing else while a script runs, and a cluster treats a server
+/// that does not reply for too long as failed.
 pub(super) const ROWS: usize = 250;
 
-/// A script, as one text: what it shares with others, then what it does.
+/// A script as one text: the parts that it shares with other scripts, followed by its own part.
 #[derive(Debug)]
 pub(super) struct Script {
     text: &'static str,
@@ -48,10 +50,10 @@ scripts! {
 }
 
 impl Script {
-    /// A call of it on one project.
+    /// Returns a call of this script on one project.
     pub(super) fn on(&'static self, project: &ProjectId) -> Act {
         let prefix = format!("keyfob:{{{project}}}:");
-        // Two keys, of which the first is never there: see rows.lua.
+        // Two keys. The first one never exists: see rows.lua.
         let keys = vec![b"2".to_vec(), prefix.clone().into_bytes(), format!("{prefix}fences").into_bytes()];
         Act { slot: Slot::for_key(&prefix), script: Some(self), args: keys }
     }
@@ -61,7 +63,7 @@ impl Script {
     }
 }
 
-/// One command to be sent to the master of a slot.
+/// One command for the master of a slot.
 #[derive(Debug)]
 pub(super) struct Act {
     pub(super) slot: Slot,
@@ -70,7 +72,7 @@ pub(super) struct Act {
 }
 
 impl Act {
-    /// A command on one key, without a script.
+    /// Creates a command on one key, without a script.
     pub(super) fn plain(command: &str, key: &str) -> Self {
         Self { slot: Slot::for_key(key), script: None, args: vec![command.into(), key.into()] }
     }
@@ -88,20 +90,23 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// A key that is in the same slot, and of no other use.
+    /// Returns a key in the same slot that serves no other purpose.
     pub(super) fn near(&self) -> String {
-        // Of a script, it stands behind the number of keys; of a command, behind its name.
+        // `args[1]` is the first key: it follows the number of keys of a script, or the name of a
+        // plain command.
         let key = String::from_utf8_lossy(&self.args[1]);
-        // A key of an odd name may have a hash tag of its own, or none that can be repeated.
+        // A plain key may have a hash tag of its own, or no hash tag that can be reused.
         let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
         let tag = tag.filter(|tag| !tag.is_empty()).unwrap_or(&key);
-        // No other key begins so: whatever an owner is called, nothing is written over.
+        // No other key begins with `keyfob:waited:`, so nothing is overwritten for any name of an
+        // owner.
         let near = core::iter::once(format!("keyfob:waited:{{{tag}}}"));
         let mut any = near.chain((0_u64..).map(|number| format!("keyfob:waited:{number}")));
         any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
     }
 
-    /// As it is sent. A server that does not know the script by its hash is sent the text.
+    /// Returns the command to send. If the server does not know the script by its hash, the caller
+    /// sends its text instead.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = Cmd::new();
         match self.script {
@@ -116,39 +121,42 @@ impl Act {
     }
 }
 
-/// What a script answered: a word, and what belongs to it.
+/// The reply of a script: a word and the values that follow it.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) word: Word,
     rest: std::vec::IntoIter<Value>,
 }
 
-/// How an act went.
+/// The outcome of a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Word {
-    /// It is done.
+    /// The operation succeeded.
     Done,
-    /// There is no such row.
+    /// The row does not exist.
     None,
-    /// The row is not as expected.
+    /// The row is not as the caller expected.
     Conflict,
-    /// The owner has too many.
+    /// The owner or the issuer has too many live tokens.
     Limit,
-    /// The issuing token is not as expected.
+    /// The issuing token is not as the caller expected.
     Issuer,
-    /// The fences of these groups are to be finished first.
+    /// The fences of the named groups must be finished first.
     Fenced,
-    /// A fence was laid over the group.
+    /// A fence was put over the group.
     Laid,
-    /// More is left to do.
+    /// There is more to do.
     More,
 }
 
 impl Answer {
+    /// Parses the reply of a script.
+    ///
     /// # Errors
-    /// [`Corrupt`](crate::store::StoreErrorKind::Corrupt) where it is none: what stands under the name of the script is another one.
+    /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the value is not a reply of
+    /// the store's scripts.
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(values) = value else { return Err(corrupt("a script answered no list")) };
+        let Value::Array(values) = value else { return Err(corrupt("a script did not return a list")) };
         let mut rest = values.into_iter();
         let word = match rest.next() {
             Some(Value::BulkString(word)) => match word.as_slice() {
@@ -160,30 +168,31 @@ impl Answer {
                 b"fenced" => Word::Fenced,
                 b"laid" => Word::Laid,
                 b"more" => Word::More,
-                _ => return Err(corrupt("a script answered an unknown word")),
+                _ => return Err(corrupt("a script returned an unknown word")),
             },
-            _ => return Err(corrupt("a script answered no word")),
+            _ => return Err(corrupt("a script returned no word")),
         };
         Ok(Self { word, rest })
     }
 
-    /// The next value, a number.
+    /// Returns the next value, which must be a number.
     pub(super) fn number(&mut self) -> Result<u64, StoreError> {
         match self.rest.next() {
             Some(Value::Int(number)) => number.try_into().map_err(corrupt),
-            _ => Err(corrupt("a script answered no number")),
+            _ => Err(corrupt("a script did not return a number")),
         }
     }
 
-    /// Returns the next value, whatever it is.
+    /// Returns the next value, of any type.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the script answered no more values.
+    /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the script returned no further
+    /// value.
     pub(super) fn value(&mut self) -> Result<Value, StoreError> {
-        self.rest.next().ok_or_else(|| corrupt("a script answered too few values"))
+        self.rest.next().ok_or_else(|| corrupt("a script returned too few values"))
     }
 
-    /// All values that are left.
+    /// Returns all remaining values.
     pub(super) fn values(self) -> impl Iterator<Item = Value> {
         self.rest
     }
@@ -211,7 +220,7 @@ mod tests {
         }
     }
 
-    /// It is written, and would take the place of that key.
+    /// The key is written, so it must not be the key of another owner's projects.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {

@@ -1,4 +1,5 @@
-//! How operations are sent: reading ones and writing ones, each until it is answered or the time is over.
+//! The exchanges that send reads and writes, and repeat them until there is a reply or the time
+//! limit is over.
 
 use redis::{ErrorKind, RedisError, Value};
 
@@ -13,30 +14,31 @@ use crate::adapters::redis::replicas;
 use crate::adapters::redis::settings;
 use crate::words::store_error::StoreError;
 
-/// The servers, over three connections: those who read wait neither for those who write nor for replicas, and those who write
-/// do not wait for another's replicas.
+/// The servers, with three connections. Reads wait neither for writes nor for replicas, and writes
+/// do not wait for the replicas of other writes.
 pub(super) struct Servers {
     reading: Connection,
     writing: Connection,
     rounds: Rounds,
     pub(super) faults: Faults,
-    /// To each of the host's addresses.
+    /// The clients for the given addresses.
     #[cfg(feature = "cache")]
     clients: Vec<redis::Client>,
 }
 
-/// Whether the servers' settings are looked at.
+/// Whether the settings of the servers are checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settings {
     Checked,
-    /// The caller vouches for them.
+    /// The settings are not checked. The caller is responsible for them.
     Unchecked,
 }
 
-/// What a master has done, and replicas may not have.
+/// The reply to an operation that its master has applied. Its replicas may not have the operation
+/// yet.
 pub(super) struct Applied<T> {
     pub(super) answer: T,
-    /// The history that it is part of.
+    /// The name of the history that contains the operation.
     history: Result<String, NotReplicated>,
 }
 
@@ -71,13 +73,14 @@ impl Servers {
         .await
     }
 
-    /// Of the host's addresses.
+    /// Returns the clients for the given addresses.
     #[cfg(feature = "cache")]
     pub(super) fn clients(&self) -> &[redis::Client] {
         &self.clients
     }
 
-    /// Sends an operation that changes nothing.
+    /// Sends a command that changes nothing. Repeats it once if the connection was lost, and until
+    /// the time limit if the wrong server received it.
     pub(super) async fn ask(&self, act: &Act) -> Result<Value, StoreError> {
         in_time(async {
             let (mut by_hash, mut lost) = (true, false);
@@ -89,7 +92,7 @@ impl Servers {
                 if by_hash && is_unknown_script(&error) {
                     by_hash = false;
                 } else if is_misrouted(&error) || (error.is_io_error() && !lost) {
-                    // A connection may be long gone; the next is a new one.
+                    // The connection may have been lost long ago. The next attempt opens a new one.
                     lost |= error.is_io_error();
                     tokio::time::sleep(PAUSE).await;
                 } else {
@@ -100,8 +103,9 @@ impl Servers {
         .await
     }
 
-    /// Sends an operation that changes something, and answers after the master has done it. It is sent again only if a server
-    /// refused it unseen: if its answer was lost, it may have been done.
+    /// Sends a command that changes something, and returns after the master has run it. The command
+    /// is repeated only if a server refused it without running it. If its reply was lost, it may
+    /// have been run.
     async fn apply(&self, act: &Act) -> Result<Applied<Value>, StoreError> {
         in_time(async {
             let mut by_hash = true;
@@ -122,14 +126,15 @@ impl Servers {
         .await
     }
 
-    /// The history is asked for before the operation: if the server names the same one afterwards, it was a master all the time
-    /// and still has the operation.
+    /// Makes one attempt to send a command. It asks for the history before the command: if the
+    /// server names the same history later, it was a master all the time and still has the
+    /// operation.
     async fn attempt(&self, act: &Act, by_hash: bool) -> Result<Applied<Value>, RedisError> {
         let commands = [replicas::history_question(), act.command(by_hash)];
         let answers = self.writing.send(act.slot, &commands).await?;
         let [info, answer] = <[Value; 2]>::try_from(answers)
-            .map_err(|_| RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer for each command")))?;
-        // Once it is done, nothing that fails may send it again.
+            .map_err(|_| RedisError::from((ErrorKind::UnexpectedReturnType, "a command has no reply")))?;
+        // From here on, the operation has been applied, and no failure may repeat it.
         let answer = answer.extract_error()?;
         let history = match info.extract_error().and_then(replicas::history) {
             Ok(Some(history)) => Ok(history),
@@ -139,10 +144,11 @@ impl Servers {
         Ok(Applied { answer, history })
     }
 
-    /// Answers after the replicas have an operation.
+    /// Returns after the replicas have an operation.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if a fail-over may undo it.
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if a fail-over may undo
+    /// the operation.
     pub(super) async fn confirm<T>(
         &self,
         act: &Act,
@@ -154,22 +160,23 @@ impl Servers {
         Ok(applied.answer)
     }
 
-    /// Sends an operation that changes something, and answers after that is durable.
+    /// Sends a command that changes something, and returns after it is durable.
     pub(super) async fn change(&self, act: &Act, durability: Durability) -> Result<Value, StoreError> {
         in_time(async { self.confirm(act, self.apply(act).await?, durability).await }).await
     }
 
-    /// As [`ask`](Self::ask), of a script.
+    /// Runs a script that changes nothing.
     pub(super) async fn read(&self, act: &Act) -> Result<Answer, StoreError> {
         Answer::of(self.ask(act).await?)
     }
 
-    /// As [`change`](Self::change), of a script.
+    /// Runs a script that changes something, and returns after the change is durable.
     pub(super) async fn write(&self, act: &Act, durability: Durability) -> Result<Answer, StoreError> {
         Answer::of(self.change(act, durability).await?)
     }
 
-    /// Runs a script that changes something, and answers after the master has done it: a fail-over may undo it.
+    /// Runs a script that changes something, and returns after the master has run it. A fail-over
+    /// may undo the change.
     pub(super) async fn write_to_master(&self, act: &Act) -> Result<Applied<Answer>, StoreError> {
         self.apply(act).await?.map(Answer::of)
     }

@@ -1,4 +1,4 @@
-//! The servers' settings that durability hangs on.
+//! The check of the servers' settings that durability depends on.
 
 use core::error::Error;
 use core::fmt;
@@ -9,27 +9,29 @@ use super::connection::Connection;
 use super::failure::failed;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// A setting, and whether a value of it will do.
+/// The name of a setting, the required value as a text for people, and a function that checks a
+/// value.
 type Demand = (&'static str, &'static str, fn(&str) -> bool);
 
-/// What each node must have, in its own words.
+/// The settings that each node must have.
 const DEMANDS: [Demand; 3] = [
     ("appendonly", "yes", |value| value == "yes"),
     ("appendfsync", "always", |value| value == "always"),
-    // What has no time to live is never evicted under `noeviction` and `volatile-…`.
+    // Tokens have no time to live, so `noeviction` and the `volatile-…` policies never evict them.
     ("maxmemory-policy", "noeviction", |value| !value.starts_with("allkeys")),
 ];
 
-/// What each node of a cluster must have besides.
+/// The settings that each node of a cluster must have in addition.
 const DEMANDS_OF_A_CLUSTER: [Demand; 1] = [
-    // With 0, a replica may be elected that never had a copy, or only an old one.
+    // With 0, a replica may be elected that has no copy, or only an old one.
     ("cluster-replica-validity-factor", "a positive number", |value| value != "0"),
 ];
 
-/// Looks at every node, because a replica may be the master of tomorrow.
+/// Checks the settings of every node, because a replica may become the master.
 ///
 /// # Errors
-/// [`Other`](StoreErrorKind::Other) if a node may lose what it has acknowledged, or does not let its settings be read.
+/// Returns [`Other`](StoreErrorKind::Other) if a node may lose what it has acknowledged, or if it
+/// refuses `CONFIG GET`.
 pub(super) async fn check(connection: &Connection) -> Result<(), StoreError> {
     let of_a_cluster = DEMANDS_OF_A_CLUSTER.into_iter().filter(|_| connection.is_clustered());
     for (setting, wanted, will_do) in DEMANDS.into_iter().chain(of_a_cluster) {
@@ -52,7 +54,7 @@ pub(super) async fn check(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A server that may lose what it has acknowledged.
+/// A setting with which a server may lose what it has acknowledged.
 #[derive(Debug)]
 struct WeakSettings {
     node: String,
@@ -67,7 +69,7 @@ impl fmt::Display for WeakSettings {
         let value = value.as_deref().unwrap_or("unknown");
         write!(
             f,
-            "the Redis server {node} has {setting} {value}, but must have {wanted}, or it may lose what it acknowledged"
+            "the Redis server {node} has {setting} {value}, but must have {wanted}, or it may lose acknowledged changes"
         )
     }
 }

@@ -1,4 +1,5 @@
-//! The token store. What is to be revoked in a group is in group.rs, lists and counts in list.rs.
+//! The token store on Redis. The revocation of groups is in group.rs, and lists and counts are in
+//! list.rs.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// How many last uses one script writes.
+/// The number of last uses that one script writes.
 const TOUCHES: usize = 500;
 
 impl TokenStore for RedisStore {
@@ -139,7 +140,7 @@ impl TokenStore for RedisStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         if successor.project != key.project {
-            // A script sees one project only.
+            // A script can read only one project.
             return match self.find(key).await? {
                 Some(_) => Err(StoreErrorKind::Conflict.into()),
                 None => Ok(None),
@@ -148,7 +149,7 @@ impl TokenStore for RedisStore {
         let act = self.act(&ROTATE, &key.project).arg(key.id.as_str()).number(expected_version);
         let act = act.number(grace_until.as_unix_millis()).arg(successor.id.as_str());
         let act = with_fields(with_issuer(act, issuer), row::fields(&successor)?);
-        // It may have another owner than the one it takes over from.
+        // The successor may have another owner than the token that it replaces.
         let rotate = async {
             self.name_project(&successor).await?;
             self.servers.write(&act, self.durability).await
@@ -174,7 +175,9 @@ impl TokenStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Writes down that the owner has tokens in the project, before it has one: a fall in between names a project too many.
+    /// Records that the owner has tokens in the project, before the token is inserted. If the
+    /// insert then fails, the list names a project without tokens, which the contract of `projects`
+    /// allows.
     async fn name_project(&self, record: &TokenRecord) -> Result<(), StoreError> {
         for key in [projects_key(None), projects_key(Some(record.owner.as_str()))] {
             let act = Act::plain("ZADD", &key).arg("0").arg(record.project.as_str());
@@ -184,7 +187,7 @@ impl RedisStore {
     }
 }
 
-/// The key of the set of all projects, or of an owner's.
+/// Returns the key of the set of all projects, or of the projects of an owner.
 pub(super) fn projects_key(owner: Option<&str>) -> String {
     match owner {
         Some(owner) => format!("keyfob:projects:{owner}"),
@@ -203,7 +206,7 @@ fn with_issuer(act: Act, issuer: Option<IssuerCondition>) -> Act {
     }
 }
 
-/// What a change sets, and what it clears: that has no value.
+/// Returns the fields that a change sets. A field with an empty value is cleared.
 fn changed_fields(change: &Change) -> Vec<Field> {
     match change {
         Change::Rename(name) => row::name(name).into(),
@@ -224,7 +227,7 @@ pub(super) fn with_revocation(act: Act, revocation: &Revocation) -> Act {
     act.number(at.as_unix_millis()).arg(reason.as_str()).arg(by.as_str())
 }
 
-/// The record of an answer that has one.
+/// Returns the record of a reply, if the reply has one.
 pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     match answer.word {
         Word::Done => Ok(Some(Arc::new(row::record(key, answer.value()?)?))),
@@ -233,12 +236,12 @@ pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option
     }
 }
 
-/// What an act was refused for.
+/// Returns the error for a script that refused the operation.
 pub(super) fn refused(word: Word) -> StoreError {
     match word {
         Word::Conflict => StoreErrorKind::Conflict.into(),
         Word::Limit => StoreErrorKind::Limit.into(),
         Word::Issuer => StoreErrorKind::IssuerChanged.into(),
-        _ => corrupt("a script answered another word than it should"),
+        _ => corrupt("a script returned an unexpected word"),
     }
 }

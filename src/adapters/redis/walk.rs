@@ -1,4 +1,4 @@
-//! The way along an index, on which each row has a place.
+//! The walk along an index, in which each row has a position.
 
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::order::ListOrder;
@@ -6,10 +6,10 @@ use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// Never, as an expiry sorts: one millisecond behind the last time there is.
+/// The expiry as a sort key of a token that never expires: one millisecond after the latest time.
 const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 
-/// A part of an index, in one direction. Bounds are those of `ZRANGEBYLEX`.
+/// A range of an index with a direction. The bounds have the format of `ZRANGEBYLEX`.
 pub(super) struct Walk {
     pub(super) project: ProjectId,
     pub(super) index: String,
@@ -19,7 +19,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// All of a project's index of this order, or of an owner's.
+    /// Creates a walk along the whole index of this order: of a project, or of an owner in the
+    /// project.
     pub(super) fn along(project: ProjectId, owner: Option<&OwnerId>, order: ListOrder) -> Self {
         let index = match owner {
             Some(owner) => format!("{order}:{owner}"),
@@ -28,13 +29,13 @@ impl Walk {
         Self { project, index, from: b"-".to_vec(), to: b"+".to_vec(), descending: false }
     }
 
-    /// Goes on behind this place.
+    /// Moves the walk past this position.
     pub(super) fn behind(&mut self, place: &[u8]) {
         *(if self.descending { &mut self.to } else { &mut self.from }) = [b"(", place].concat();
     }
 }
 
-/// A row's place in the index of an order, as change.lua makes it.
+/// Returns a row's position in the index of an order. change.lua computes the same.
 pub(super) fn place(cursor: &Cursor) -> Vec<u8> {
     let key = match &cursor.key {
         SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sortable(time.as_unix_millis()),
@@ -44,7 +45,7 @@ pub(super) fn place(cursor: &Cursor) -> Vec<u8> {
     [key.as_bytes(), cursor.id.as_str().as_bytes()].concat()
 }
 
-/// A time as text that sorts as times do: milliseconds from year 1 on, 15 digits.
+/// Returns a time as text that sorts as times do: milliseconds since year 1, 15 digits.
 pub(super) fn sortable(millis: i64) -> String {
     format!("{:015}", millis - Timestamp::MIN.as_unix_millis())
 }

@@ -1,17 +1,20 @@
-//! What the SQL engines have in common: the statements, and a record as a row.
+//! The parts that the SQL engines share: the statements, and the mapping between records and rows.
 
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod statement;
 pub(super) mod write;
 
-/// Where the engines part.
+/// The differences between the SQL engines.
 pub(super) struct Dialect {
-    /// The function that gives the place of one text in another, 0 where it is not there.
+    /// The function that returns the position of one text in another, or 0 if it is absent.
     place_of: &'static str,
-    /// The expiry as it sorts, never last: as the schema says it.
+    /// The expiry as a sort key, in which a token that never expires sorts last. The schema indexes
+    /// the same expression.
     expires_order: &'static str,
-    /// When a row that is not revoked ends by itself, never last: as the schema says it. Word for word as in the index.
+    /// The time at which a row that is not revoked ends without any further change. A row that
+    /// never ends sorts last. It is the same expression, character by character, as in the schema's
+    /// indices.
     pub(super) ends: &'static str,
 }
 
@@ -19,7 +22,7 @@ pub(super) struct Dialect {
 pub(super) const SQLITE: Dialect = Dialect {
     place_of: "instr",
     expires_order: "expires_order",
-    // NULL if one of them is NULL, where PostgreSQL's LEAST ignores it.
+    // SQLite's MIN returns NULL if one argument is NULL, whereas PostgreSQL's LEAST ignores NULL.
     ends: "min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), \
            coalesce(expires_at, 253402300800000))",
 };
@@ -33,7 +36,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
 
 #[cfg(test)]
 mod tests {
-    /// An engine takes an index of an expression for the same words only.
+    /// An engine uses an index on an expression only for exactly the same expression.
     #[test]
     fn each_schema_has_the_ends_of_its_dialect() {
         #[cfg(feature = "sqlite")]

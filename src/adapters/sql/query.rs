@@ -1,5 +1,6 @@
-//! The SQL of lists, counts and groups: what [`ListQuery::matches`], [`CountQuery::matches`] and
-//! [`RevokeGroup::contains`] say, and the order of [`Cursor::compare`](crate::store::Cursor::compare).
+//! The SQL of lists, counts and groups. It implements [`ListQuery::matches`],
+//! [`CountQuery::matches`] and [`RevokeGroup::contains`], and the order of
+//! [`Cursor::compare`](crate::store::Cursor::compare).
 
 use core::time::Duration;
 
@@ -18,10 +19,12 @@ use crate::words::ids::{KeyNumber, ProjectId, TokenId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// Never, as it sorts in `expires_order`: one millisecond behind the last time there is.
+/// The value of `expires_order` of a token that never expires: one millisecond after the latest
+/// time.
 pub(in crate::adapters) const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 
-/// One row more than the page, to know whether there is one.
+/// Returns the query for a page. It fetches one row more than the page has, which shows whether
+/// another page follows.
 pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Option<&Cursor>) -> Statement {
     let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
     and_project(&mut sql, &query.project);
@@ -73,7 +76,8 @@ pub(in crate::adapters) fn count(query: &CountQuery) -> Statement {
     sql
 }
 
-/// From one project straight to the next by an index: a DISTINCT would walk through every token. No id is empty.
+/// Returns the query for the projects. It jumps from one project to the next in an index, because a
+/// `DISTINCT` would read every token. It starts at the empty text, because no project id is empty.
 pub(in crate::adapters) fn projects(query: &ProjectsQuery) -> Statement {
     let ProjectsQuery { owner, after, most } = query;
     let mut sql = Statement::new("WITH RECURSIVE next (project) AS (SELECT min(project) FROM keyfob_tokens WHERE ");
@@ -86,7 +90,7 @@ pub(in crate::adapters) fn projects(query: &ProjectsQuery) -> Statement {
     sql
 }
 
-/// The first of the conditions.
+/// Appends the condition on the project, which is always the first condition.
 pub(in crate::adapters) fn and_project(sql: &mut Statement, project: &ProjectId) {
     sql.push("project = ").bind(project.as_str());
 }
@@ -104,12 +108,13 @@ pub(in crate::adapters) fn and_group(sql: &mut Statement, group: &RevokeGroup) {
     }
 }
 
-/// The rows that are bound to a token.
+/// Appends the condition that a row is bound to an issuer.
 pub(in crate::adapters) fn and_bound_to(sql: &mut Statement, issuer: &TokenId) {
     sql.push(" AND bound = 1 AND issuer = ").bind(issuer.as_str());
 }
 
-/// Issuers that have ended, of what can still work by itself ([`StoreMaintenance::ended_issuers`]).
+/// Returns the query for issuers that have ended, but to which rows are bound that can still work
+/// on their own ([`StoreMaintenance::ended_issuers`]).
 ///
 /// [`StoreMaintenance::ended_issuers`]: crate::store::StoreMaintenance::ended_issuers
 pub(in crate::adapters) fn ended_issuers(
@@ -122,8 +127,9 @@ pub(in crate::adapters) fn ended_issuers(
     and_project(&mut sql, project);
     sql.push(" AND bound = 1");
     and_ends_after(dialect, &mut sql, cut(now));
-    // One look by the primary key for each issuer. PostgreSQL would otherwise join all rows of a project whose rows it has not
-    // counted yet with each other: the order and the limit keep it from that.
+    // Each issuer is looked up once in the primary key. The inner ORDER BY and LIMIT enforce this
+    // in PostgreSQL, which might otherwise join all rows of a project with each other if it has no
+    // statistics on it.
     sql.push(
         ") AS bound_to WHERE NOT EXISTS (SELECT 1 FROM (SELECT * FROM keyfob_tokens \
          WHERE id BETWEEN bound_to.issuer AND bound_to.issuer AND ",
@@ -135,13 +141,17 @@ pub(in crate::adapters) fn ended_issuers(
     sql
 }
 
-/// What ends after this can still work at `now`: what ended at the margin itself is within it.
+/// Returns the time after which a row must end to count as one that [can still
+/// work](TokenRecord::can_still_work) at `now`. A row that ended exactly
+/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) ago still counts, hence the extra
+/// millisecond.
 pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
 
-/// Rows that are not revoked and end by themselves after a time. After `now`, these are the live ones
-/// ([`Status::is_live`]). The index of an owner's rows by their ends finds them, however many have ended.
+/// Appends the condition that a row is not revoked and ends after a time without any further
+/// change. For `now`, these are exactly the live rows ([`Status::is_live`]). An index on the ends
+/// finds them, so the cost does not depend on how many rows have ended.
 pub(in crate::adapters) fn and_ends_after(dialect: &Dialect, sql: &mut Statement, time: Timestamp) {
     sql.push(" AND revoked_at IS NULL AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
 }
@@ -152,7 +162,8 @@ pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId
     }
 }
 
-/// As a range of ids, which the primary key finds: from the number's character to the one behind it.
+/// Appends the condition on the key number as a range of ids, which the primary key can serve: from
+/// the number's character up to the next character.
 fn and_key_number(sql: &mut Statement, number: KeyNumber) {
     let first = number.as_char();
     let behind = number.char_behind();
@@ -165,9 +176,11 @@ pub(in crate::adapters) fn and_status(sql: &mut Statement, filter: Option<Status
     }
 }
 
-/// The order of judgement of [`TokenRecord::status`](crate::TokenRecord::status), branch by branch.
+/// Appends the condition on the status. Its branches have the order of
+/// [`TokenRecord::status`](crate::TokenRecord::status).
 fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> bool) {
-    // The first branch stands by itself where it can: an index answers it, the rest needs the row.
+    // If possible, "not revoked" is a condition of its own: an index can decide it, whereas the
+    // CASE needs the row.
     if !wanted(Status::Revoked) {
         sql.push(" AND revoked_at IS NULL");
         if Status::ALL.iter().all(|status| *status == Status::Revoked || wanted(*status)) {
@@ -184,8 +197,9 @@ fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> 
     sql.bind_all(words).push(")");
 }
 
-/// Those with one of these notices due ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and no lease. A notice is due
-/// just where its time has begun and none as late as it was sent.
+/// Appends the condition that one of these notices is due
+/// ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and that no lease is held. A
+/// notice is due if its lead time has begun and no notice with the same or a shorter lead was sent.
 pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads: &[NoticeLead], now: Timestamp) {
     and_status_in(sql, now, Status::is_live);
     sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND (1 = 0");
@@ -195,13 +209,13 @@ pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads
         sql.push(" AND (notice_lead IS NULL OR notice_lead > ").bind(millis(*lead)).push(")");
     }
     sql.push(") AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
-    // Said again as a range, for the index: from now to the furthest horizon.
+    // The same condition once more, as a range for the index: from now to the furthest horizon.
     let furthest = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now);
     sql.push(") AND ").push(dialect.expires_order).push(" > ").bind(now.as_unix_millis());
     sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest.as_unix_millis());
 }
 
-/// As a column holds it.
+/// Returns the lead in milliseconds, as the column stores it.
 pub(in crate::adapters) fn millis(lead: NoticeLead) -> i64 {
     i64::try_from(lead.as_millis()).expect("a lead is at most 366 days")
 }

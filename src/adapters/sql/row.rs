@@ -1,4 +1,4 @@
-//! A record as a row, and back.
+//! The conversion of a record into a row and back.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ macro_rules! columns {
 }
 pub(in crate::adapters) use columns;
 
-/// `INSERT … SELECT` with every value bound, open for a `WHERE`.
+/// Returns an `INSERT … SELECT` with every value bound. The caller may append a `WHERE`.
 pub(in crate::adapters) fn insert(
     record: &TokenRecord,
     import_key: Option<&ImportKey>,
@@ -41,7 +41,7 @@ pub(in crate::adapters) fn insert(
     Ok(query)
 }
 
-/// A value to be bound. That there is none is told in the type of its column.
+/// Returns a value to bind. A NULL keeps the type of its column.
 fn value_of(kind: ColumnKind, value: ColumnValue<'_>) -> Value {
     match value {
         ColumnValue::Text(text) => Value::Text(Some(text.into_owned())),
@@ -55,10 +55,10 @@ fn value_of(kind: ColumnKind, value: ColumnValue<'_>) -> Value {
     }
 }
 
-/// The record of a row of [`columns!`].
+/// Returns the record of a row that was selected with [`columns!`].
 ///
 /// # Errors
-/// [`Corrupt`](crate::store::StoreErrorKind::Corrupt) where a value does not fit its type.
+/// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if a value does not fit its type.
 pub(in crate::adapters) fn record<'r, R: Row>(row: &'r R) -> Result<TokenRecord, StoreError>
 where
     usize: ColumnIndex<R>,
@@ -86,7 +86,7 @@ where
     row.try_get(at).map_err(corrupt)
 }
 
-/// The records of rows of [`columns!`].
+/// Returns the records of rows that were selected with [`columns!`].
 pub(in crate::adapters) fn records<'r, R: Row>(
     rows: impl IntoIterator<Item = &'r R>,
 ) -> Result<Vec<Arc<TokenRecord>>, StoreError>
@@ -99,13 +99,13 @@ where
     rows.into_iter().map(|row| record(row).map(Arc::new)).collect()
 }
 
-/// The two columns of where a use came from.
+/// Returns the values of the two columns for the origin of a use: the address and the client.
 pub(in crate::adapters) fn used_from(from: Option<&UsedFrom>) -> (Option<String>, Option<&str>) {
     let address = from.and_then(|from| from.address).map(|address| address.to_string());
     (address, from.and_then(|from| from.client.as_ref()).map(ClientText::as_str))
 }
 
-/// The project of a row that is nothing else.
+/// Returns the project of a row that has only this column.
 pub(in crate::adapters) fn project<'r, R: Row>(row: &'r R) -> Result<ProjectId, StoreError>
 where
     usize: ColumnIndex<R>,
@@ -114,7 +114,7 @@ where
     ProjectId::new(value(row, 0)?).map_err(corrupt)
 }
 
-/// The id of a row that is nothing else.
+/// Returns the id of a row that has only this column.
 pub(in crate::adapters) fn id<'r, R: Row>(row: &'r R) -> Result<TokenId, StoreError>
 where
     usize: ColumnIndex<R>,
@@ -123,7 +123,7 @@ where
     TokenId::new(value(row, 0)?).map_err(corrupt)
 }
 
-/// The key of a row of project and id.
+/// Returns the key of a row with the columns `project` and `id`.
 pub(in crate::adapters) fn key<'r, R: Row>(row: &'r R) -> Result<TokenKey, StoreError>
 where
     usize: ColumnIndex<R>,

@@ -1,9 +1,9 @@
-//! A statement in the making: text with a place for each value, and the values.
+//! A builder for SQL statements: text with numbered placeholders, and their values.
 
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, Type};
 
-/// A value for a place.
+/// A value for a placeholder.
 #[derive(Clone, Debug)]
 pub(in crate::adapters) enum Value {
     Text(Option<String>),
@@ -53,7 +53,8 @@ impl From<Option<&[u8]>> for Value {
     }
 }
 
-/// Text is always the crate's own; whatever comes from outside is a value.
+/// A statement under construction. Its text consists of the crate's own literals only; each value
+/// from outside is bound to a placeholder.
 #[derive(Clone, Debug)]
 pub(in crate::adapters) struct Statement {
     text: String,
@@ -70,7 +71,7 @@ impl Statement {
         self
     }
 
-    /// A place for the value.
+    /// Appends a placeholder for the value.
     pub(in crate::adapters) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
         self.text.push('$');
@@ -78,7 +79,7 @@ impl Statement {
         self
     }
 
-    /// A place for each value, with commas between them.
+    /// Appends a placeholder for each value, separated by commas.
     pub(in crate::adapters) fn bind_all<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         for (place, value) in values.into_iter().enumerate() {
             self.push(if place == 0 { "" } else { ", " }).bind(value);
@@ -86,7 +87,8 @@ impl Statement {
         self
     }
 
-    /// Another statement within this one, before any value of this one.
+    /// Appends another statement. This statement must not have any values yet, because placeholders
+    /// are numbered from its start.
     #[cfg(feature = "postgres")]
     pub(in crate::adapters) fn append(&mut self, other: Self) -> &mut Self {
         debug_assert!(self.values.is_empty(), "places are numbered");
@@ -95,7 +97,7 @@ impl Statement {
         self
     }
 
-    /// For sqlx.
+    /// Converts the statement into a query of sqlx.
     pub(in crate::adapters) fn query<DB: Database>(self) -> Query<'static, DB, DB::Arguments>
     where
         Option<String>: Encode<'static, DB> + Type<DB>,
@@ -110,7 +112,7 @@ impl Statement {
         })
     }
 
-    /// The same, said before: `EXPLAIN`.
+    /// Puts a text in front of the statement, such as `EXPLAIN`.
     #[cfg(test)]
     pub(in crate::adapters) fn before(mut self, text: &str) -> Self {
         self.text.insert_str(0, text);

@@ -1,4 +1,4 @@
-//! The statements that write.
+//! The SQL of the statements that write.
 
 use super::Dialect;
 use super::query::{and_bound_to, and_ends_after, and_group, and_owner, and_project, cut, millis};
@@ -12,15 +12,15 @@ use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 
-/// One more, at most [`TokenRecord::MAX_VERSION`](crate::TokenRecord::MAX_VERSION).
+/// Raises the version by one, up to [`TokenRecord::MAX_VERSION`](crate::TokenRecord::MAX_VERSION).
 macro_rules! raised_version {
     () => {
         "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
     };
 }
 
-/// `INSERT … SELECT … WHERE`: only if the owner has a place left. If the key exists, the insert is let through to fail as a
-/// conflict, because that comes before the limit.
+/// Appends the condition that the limit has room for the record. If the key exists, the condition
+/// holds and the insert fails with a conflict, because a conflict takes precedence over the limit.
 pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: LiveLimit) {
     sql.push(" WHERE ");
     key_exists(sql, &record.key());
@@ -34,14 +34,15 @@ pub(in crate::adapters) fn key_exists(sql: &mut Statement, key: &TokenKey) {
     sql.push(")");
 }
 
-/// Whether there are fewer live tokens than the limit, of those that count with the record. No more than that are counted.
+/// Appends the condition that there are fewer live tokens than the limit, among those that count
+/// with the record. It counts no further than the limit.
 pub(in crate::adapters) fn place_is_left(
     dialect: &Dialect,
     sql: &mut Statement,
     record: &TokenRecord,
     LiveLimit { most, now }: LiveLimit,
 ) {
-    // No table has more rows than that.
+    // No table has more than i64::MAX rows.
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     sql.push("(SELECT count(*) FROM (SELECT 1 FROM keyfob_tokens WHERE ");
     and_project(sql, &record.project);
@@ -88,13 +89,14 @@ pub(in crate::adapters) fn update(key: &TokenKey, expected_version: u64, change:
     }
     sql.push(concat!(", ", raised_version!(), " WHERE "));
     and_key(&mut sql, key);
-    // A version that no row can have is one that no row has.
+    // No row has the version -1, so a version beyond i64 matches no row.
     sql.push(" AND version = ").bind(i64::try_from(expected_version).unwrap_or(-1));
     sql.push(concat!(" RETURNING ", columns!()));
     sql
 }
 
-/// One statement for a token that is revoked already and for one that is not: what a CASE reads is the row as it was.
+/// Returns a statement that revokes a token, or changes nothing if the token is revoked already.
+/// Both cases need only one statement, because a CASE reads the row as it was before the update.
 pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
     sql.bind(revocation.at.as_unix_millis());
@@ -107,14 +109,15 @@ pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> St
     sql
 }
 
-/// `UPDATE … SET … WHERE `, for rows that are not revoked.
+/// Returns `UPDATE … SET … WHERE ` for a revocation. The caller appends conditions that select rows
+/// that are not revoked.
 pub(in crate::adapters) fn set_revoked(revocation: &Revocation) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
     push_revoked(&mut sql, revocation).push(" WHERE ");
     sql
 }
 
-/// The columns of a revocation, and the version.
+/// Appends the assignments to the columns of a revocation and to the version.
 pub(in crate::adapters) fn push_revoked<'s>(sql: &'s mut Statement, revocation: &Revocation) -> &'s mut Statement {
     sql.push("revoked_at = ").bind(revocation.at.as_unix_millis());
     sql.push(", revoked_by = ").bind(revocation.by.as_str());
@@ -122,18 +125,19 @@ pub(in crate::adapters) fn push_revoked<'s>(sql: &'s mut Statement, revocation: 
     sql.push(concat!(", ", raised_version!()))
 }
 
-/// The rows of a group that are not revoked.
+/// Appends the conditions for the rows of a group that are not revoked.
 pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, group: &RevokeGroup) {
     and_project(sql, project);
     and_group(sql, group);
     sql.push(" AND revoked_at IS NULL");
 }
 
-/// Rows that are revoked in steps: those that [can still work](crate::TokenRecord::can_still_work).
+/// The rows that are revoked in steps. Only rows that [can still
+/// work](crate::TokenRecord::can_still_work) are revoked.
 pub(in crate::adapters) enum InSteps<'g> {
-    /// Of an owner or a family.
+    /// The rows of an owner or a family.
     Group(RevokeGroup),
-    /// What is bound to a token.
+    /// The rows that are bound to an issuer.
     BoundTo(&'g TokenId),
 }
 
@@ -154,7 +158,7 @@ impl InSteps<'_> {
     }
 }
 
-/// Links a token to its successor.
+/// Returns a statement that links a token to its successor.
 pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_until: Timestamp) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET rotated_to = ");
     sql.bind(successor.as_str()).push(", grace_until = ").bind(grace_until.as_unix_millis());
@@ -164,11 +168,12 @@ pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_
     sql
 }
 
-/// The rows that ended before a time.
+/// Appends the conditions for the rows that ended before a time.
 pub(in crate::adapters) fn and_ended(sql: &mut Statement, project: &ProjectId, before: Timestamp) {
     let time = before.as_unix_millis();
     and_project(sql, project);
-    // The first of the four is before the time just where one of them is; NULL is not.
+    // The earliest of the four times is before the given time exactly if one of them is. A
+    // comparison with NULL is never true.
     sql.push(" AND (revoked_at < ").bind(time).push(" OR grace_until < ").bind(time);
     sql.push(" OR confirm_by < ").bind(time).push(" OR expires_at < ").bind(time).push(")");
 }
@@ -182,7 +187,7 @@ pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, lead: NoticeLead) 
     sql
 }
 
-/// The columns of a lease on a notice.
+/// Appends the assignments that take a lease on a notice and count it.
 pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestamp) {
     sql.push("notice_lease_until = ").bind(lease_until.as_unix_millis());
     sql.push(
@@ -190,7 +195,7 @@ pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestam
     );
 }
 
-/// Whether no row meets the conditions any more.
+/// Returns a query that reports whether no row is left that meets the conditions.
 pub(in crate::adapters) fn none_left(conditions: impl FnOnce(&mut Statement)) -> Statement {
     let mut sql = Statement::new("SELECT NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
     conditions(&mut sql);

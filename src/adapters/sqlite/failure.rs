@@ -1,11 +1,11 @@
-//! What SQLite's errors mean.
+//! The mapping of SQLite's errors to [`StoreErrorKind`].
 
 use sqlx::Error;
 use sqlx::error::DatabaseError;
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The error by meaning, with its cause.
+/// Returns a store error with the kind that the error means, and with the error as its source.
 pub(super) fn failed(error: Error) -> StoreError {
     let kind = match &error {
         Error::Database(error) => of_database(&**error),
@@ -18,7 +18,7 @@ pub(super) fn failed(error: Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
-/// Whether somebody else holds a lock on the file.
+/// Returns whether the error means that another connection holds a lock on the file.
 pub(super) fn is_busy(error: &Error) -> bool {
     error.as_database_error().and_then(primary_code) == Some(5)
 }
@@ -27,12 +27,14 @@ fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
-/// By result code, <https://www.sqlite.org/rescode.html>; sqlx gives the extended one, whose low byte is the primary.
+/// Returns the kind for a result code (<https://www.sqlite.org/rescode.html>). sqlx reports the
+/// extended code; its low byte is the primary code.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
     }
-    // CONSTRAINT_TRIGGER: the schema has no trigger, so it is one by which the operator keeps the tokens as they are.
+    // 1811 is SQLITE_CONSTRAINT_TRIGGER. The schema has no trigger, so an operator has added this
+    // one to block writes.
     if error.code().as_deref() == Some("1811") {
         return StoreErrorKind::Unavailable;
     }

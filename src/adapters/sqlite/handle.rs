@@ -1,4 +1,4 @@
-//! The store as its host has it, and its turns to write.
+//! The public type of the SQLite store, its connections, and the queue of its writers.
 
 use core::fmt;
 use core::time::Duration;
@@ -16,51 +16,60 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::failure::{failed, is_busy};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// How long a call waits for a connection, for its turn to write, and for a lock that another process holds.
+/// The longest time that a call waits for a connection, for its turn to write, or for a lock that
+/// another process holds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two tries to open a file that others are opening.
+/// The pause between two attempts to open a file that other processes are opening.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A store in one SQLite file: [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
+/// A store in one SQLite file. It implements [`TokenStore`](crate::TokenStore),
+/// [`StoreMaintenance`](crate::store::StoreMaintenance) and
 /// [`ImportStore`](crate::import::ImportStore).
 ///
-/// What it acknowledges survives a crash of the process and a loss of power: the file is in WAL mode, and each commit is
-/// synced (`synchronous=FULL`). Readers never wait for writers. Writers of one process take turns, and one connection
-/// at a time, so that verifications always find one; other processes may use the file too.
+/// An acknowledged write survives a crash of the process and a loss of power: the file is in WAL
+/// mode, and SQLite syncs each commit (`synchronous=FULL`). Readers never wait for writers. The
+/// writers of one process take turns and use one connection at a time, so the other connections of
+/// the pool remain free for verifications. Other processes may use the file at the same time.
 ///
-/// A clone shares the pool. It needs a Tokio runtime with its time driver.
+/// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use keyfob::{Keyring, Pepper, Prefix, Tokens, store::sqlite::SqliteStore};
 ///
 /// let store = SqliteStore::open("/var/lib/acme/tokens.db").await?;
-/// let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store);
+/// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+/// let tokens = Tokens::new(keyring, store);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// A host that has a SQLite file of its own keeps the tokens in it: it makes its pool of
-/// [`connect_options`](Self::connect_options), runs [`MIGRATION`](Self::MIGRATION) with its own tool, and gives the
-/// pool to [`from_pool`](Self::from_pool).
+/// If your service already has a SQLite file, it can keep its tokens in that file. Build the pool
+/// with [`connect_options`](Self::connect_options), run [`MIGRATION`](Self::MIGRATION) with your
+/// own migration tool, and pass the pool to [`from_pool`](Self::from_pool).
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pub(super) pool: SqlitePool,
-    /// Whose turn it is to write. SQLite has one writer; its own queue sleeps up to 100 ms a time and is not in order: with 16
-    /// tasks that insert, the slowest of 2,000 took 432 ms in that queue and 15 ms in this one.
+    /// The turn to write. SQLite allows one writer at a time. A writer that waits in SQLite sleeps
+    /// up to 100 ms before each attempt, and writers are not served in order. With 16 tasks that
+    /// insert, the slowest of 2,000 inserts took 432 ms in SQLite's queue and 15 ms in this one.
     writers: Arc<Mutex<()>>,
 }
 
 impl SqliteStore {
-    /// The schema: one table and its indices, each column explained, for [`migrate`](Self::migrate) or for the host's own
-    /// migration tool. It may be run again, and holds no transaction of its own.
+    /// The schema: one table and its indices, with a comment on each column.
+    /// [`migrate`](Self::migrate) runs it, or your own migration tool does. It may run more than
+    /// once, and it neither begins nor commits a transaction.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
-    /// Opens the file, makes it if there is none (on Unix for nobody but its owner to read), and runs the migration.
+    /// Opens a database file and runs the migration. Creates the file if it does not exist; on
+    /// Unix, only its owner can read and write it.
     ///
     /// # Errors
-    /// [`Unavailable`](StoreErrorKind::Unavailable) where the file cannot be opened or is locked for more than 5 seconds,
-    /// [`Corrupt`](StoreErrorKind::Corrupt) where it is no database.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be created or
+    ///   opened, or if another process locks it for more than 5 seconds.
+    /// - Returns [`Corrupt`](StoreErrorKind::Corrupt) if the file is not a SQLite database.
+    /// - Returns [`Other`](StoreErrorKind::Other) if the file cannot be put into WAL mode.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         create(path).map_err(|error| failed(error.into()))?;
@@ -68,7 +77,8 @@ impl SqliteStore {
         let pool = loop {
             let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE);
             match pool.connect_with(Self::connect_options(path)).await {
-                // Turning a new file into a WAL one needs it alone, and SQLite does not wait for that.
+                // Putting a new file into WAL mode needs an exclusive lock, for which SQLite does
+                // not wait.
                 Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
                 connected => break connected.map_err(failed)?,
             }
@@ -78,12 +88,14 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// The settings that every connection of the store must have, for a host that makes the pool: WAL, `synchronous=FULL`,
-    /// 5 seconds of patience with locks, foreign keys on. The file must exist, unless the host says otherwise.
+    /// Returns the settings that every connection of the store needs, for a service that builds the
+    /// pool: WAL mode, `synchronous=FULL`, a busy timeout of 5 seconds, and foreign keys. Opening a
+    /// connection fails if the file does not exist, unless the service sets `create_if_missing`.
     pub fn connect_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         let path = path.as_ref();
-        // Absolute, for a pool opens its connections later, when the process may stand in another directory; and for
-        // ":memory:" to be a file, as one database in memory for each connection would be no store.
+        // The path is made absolute because the pool opens connections later, when the process may
+        // have another working directory. It also turns ":memory:" into a file name: an in-memory
+        // database would be a separate one for each connection.
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
         SqliteConnectOptions::new()
             .filename(path)
@@ -93,21 +105,30 @@ impl SqliteStore {
             .foreign_keys(true)
     }
 
-    /// A store on the host's own pool. It does not migrate. Each call that writes asks its connection again, and fails in the
-    /// same way.
+    /// Creates a store on a pool of your service. It does not run the migration.
+    ///
+    /// It checks the settings of one connection. Each later write checks its connection again, and
+    /// fails with the same error if the settings are too weak.
     ///
     /// # Errors
-    /// [`Other`](StoreErrorKind::Other) where the connection that is asked is not in WAL mode or would acknowledge what is not on disk;
-    /// the source says which.
+    /// - Returns [`Other`](StoreErrorKind::Other) if the connection is not in WAL mode, or if its
+    ///   `synchronous` setting is below `FULL`, so that it could acknowledge a commit that is not
+    ///   on disk. The source of the error names both settings.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if no connection becomes free within
+    ///   the time limit of the pool.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
         check_settings(&mut *pool.acquire().await.map_err(failed)?).await?;
         Ok(Self { pool, writers: Arc::default() })
     }
 
-    /// Makes the table and its indices where they are not there, and brings a table of before 0.1.0 to today's columns.
+    /// Creates the table and its indices if they do not exist. Upgrades a table that a version
+    /// before 0.1.0 created.
     ///
     /// # Errors
-    /// [`StoreError`] where SQLite fails.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be written, or if
+    ///   another writer holds it for more than 5 seconds.
+    /// - Returns [`Other`](StoreErrorKind::Other) if the settings of the connection are too weak,
+    ///   as in [`from_pool`](Self::from_pool), or if SQLite reports another failure.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         const IS_OLD: &str =
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('keyfob_tokens') WHERE name = 'notice_stage')";
@@ -119,12 +140,12 @@ impl SqliteStore {
         writing.commit().await
     }
 
-    /// The pool, for the host's own use of the file.
+    /// Returns the pool, so that the service can use the same file for its own tables.
     pub fn pool(&self) -> &SqlitePool {
         &self.pool
     }
 
-    /// A connection to write one statement on.
+    /// Waits for the turn to write and returns a connection for one statement.
     pub(super) async fn writer(&self) -> Result<Writing<PoolConnection<Sqlite>>, StoreError> {
         let turn = self.turn().await?;
         let mut connection = self.pool.acquire().await.map_err(failed)?;
@@ -132,8 +153,9 @@ impl SqliteStore {
         Ok(Writing { within: connection, _turn: turn })
     }
 
-    /// A transaction that holds the write lock from its start: one that read first and wrote later could fail half-way
-    /// (`SQLITE_BUSY_SNAPSHOT`). Dropped, it is rolled back.
+    /// Begins a transaction that holds the write lock from its start, because a transaction that
+    /// reads first and writes later can fail half-way (`SQLITE_BUSY_SNAPSHOT`). Dropping it rolls
+    /// it back.
     pub(super) async fn begin(&self) -> Result<Writing<Transaction<'static, Sqlite>>, StoreError> {
         let turn = self.turn().await?;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -147,7 +169,8 @@ impl SqliteStore {
     }
 }
 
-/// What is written within, and the turn to do so, which ends after it.
+/// A connection or a transaction to write in, together with the turn to write. The turn is dropped
+/// last.
 pub(super) struct Writing<T> {
     pub(super) within: T,
     _turn: OwnedMutexGuard<()>,
@@ -159,7 +182,8 @@ impl Writing<Transaction<'static, Sqlite>> {
     }
 }
 
-/// Asks a connection before it writes, because the host may have changed one of its pool.
+/// Checks the settings of a connection before it writes, because the service may have changed them
+/// on a connection of its pool.
 async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let journal_mode = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(failed)?;
     let synchronous = sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await.map_err(failed)?;
@@ -170,8 +194,9 @@ async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreEr
     Err(StoreError::with_source(StoreErrorKind::Other, settings))
 }
 
-/// Makes an empty file, which is an empty database, so that its mode is ours from the start; SQLite gives the files
-/// beside it the same. An existing one stays as it is.
+/// Creates an empty file, which is a valid empty database, so that only its owner can read it from
+/// the start. SQLite gives the `-wal` and `-shm` files the same mode. An existing file keeps its
+/// mode.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -183,7 +208,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A connection that may lose what it has acknowledged.
+/// The settings of a connection that may lose a write that it has acknowledged.
 #[derive(Debug)]
 struct WeakSettings {
     journal_mode: String,
@@ -191,7 +216,8 @@ struct WeakSettings {
 }
 
 impl WeakSettings {
-    /// 0 off, 1 normal, 2 full, 3 extra: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+    /// The lowest value of `synchronous` that is safe. The values are 0 off, 1 normal, 2 full, 3
+    /// extra: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
     const FULL: i64 = 2;
 }
 

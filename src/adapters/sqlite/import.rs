@@ -1,4 +1,4 @@
-//! Imported tokens.
+//! The import of foreign tokens.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl ImportStore for SqliteStore {
     }
 }
 
-/// Imports one row, in a transaction that nobody else writes beside.
+/// Imports one row, in a transaction that holds the write lock.
 async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = $1";
     for key in row.keys() {
@@ -42,7 +42,8 @@ async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<Im
         }
     }
     let mut sql = row::insert(&row.record, Some(&row.import_key))?;
-    // The unique key that is left is its own. Without the WHERE, SQLite takes ON for that of a join.
+    // The import keys were looked up above, so only the primary key can conflict. Without the
+    // WHERE, SQLite parses ON as part of a join (https://www.sqlite.org/lang_upsert.html).
     sql.push(" WHERE true ON CONFLICT DO NOTHING");
     Ok(match execute(sql, connection).await? {
         0 => ImportRowOutcome::Exists(row.record.key()),

@@ -1,4 +1,4 @@
-//! Maintenance: projects, purge, notices.
+//! Maintenance of the SQLite store: projects, purge, ended issuers and notices.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ impl StoreMaintenance for SqliteStore {
         let mut writer = self.writer().await?;
         let rows = sql.query::<Sqlite>().fetch_all(&mut *writer.within).await.map_err(failed)?;
         let mut claimed = records(rows.iter())?;
-        // RETURNING has no order.
+        // SQLite does not define the order of the rows that RETURNING returns.
         claimed.sort_by_key(|record| (record.expires_at, record.id));
         Ok(claimed)
     }

@@ -1,4 +1,4 @@
-//! A store on embedded SQLite.
+//! A store in an embedded SQLite database.
 
 mod failure;
 pub(crate) mod handle;

@@ -1,4 +1,4 @@
-//! How SQLite answers lists, counts and notices.
+//! Tests of the query plans that SQLite chooses for lists, counts, inserts and notices.
 
 use sqlx::{Row, Sqlite, SqlitePool};
 
@@ -32,7 +32,7 @@ fn never_is_what_the_schema_says() {
     }
 }
 
-/// What SQLite says it does.
+/// Returns the query plan that SQLite reports, as one line.
 async fn plan(database: &SqlitePool, sql: Statement) -> String {
     let steps = sql.before("EXPLAIN QUERY PLAN ").query::<Sqlite>().fetch_all(database).await.unwrap();
     steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
@@ -44,7 +44,8 @@ async fn migrated() -> SqlitePool {
     database
 }
 
-/// A place under each order, the end of its index's name, and what is compared.
+/// Returns a cursor for each order, with the end of the name of the order's index and the columns
+/// that the plan compares.
 fn places() -> [(Cursor, &'static str, &'static str); 4] {
     let id = TokenId::new("1abcdefghijklmno").unwrap();
     let time = Timestamp::UNIX_EPOCH;
@@ -82,7 +83,7 @@ async fn lists_walk_along_an_index_from_the_cursor_on() {
     assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
 }
 
-/// However many tokens of the owner have ended.
+/// The cost does not depend on how many tokens of the owner have ended.
 #[tokio::test]
 async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() {
     let database = migrated().await;
@@ -94,7 +95,7 @@ async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() 
     assert!(limited.contains(walk), "{limited}");
 }
 
-/// However many tokens of the project are bound to none.
+/// The cost does not depend on how many tokens of the project are not bound.
 #[tokio::test]
 async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     let database = migrated().await;
@@ -106,7 +107,7 @@ async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     assert!(!ended.contains("SCAN keyfob_tokens"), "{ended}");
 }
 
-/// Just before, at and after each time.
+/// Compares the SQL condition with `Status::is_live` for times just before, at and just after now.
 #[tokio::test]
 async fn what_ends_after_now_is_what_is_live_now() {
     let database = migrated().await;
@@ -146,7 +147,7 @@ fn record() -> TokenRecord {
     mint(&keyring, &Policy::default(), new, &Actor::new("ada").unwrap(), Timestamp::UNIX_EPOCH).unwrap().record
 }
 
-/// No plan sorts, and none walks through the tokens of others.
+/// No plan sorts, and no plan reads the tokens of other owners.
 #[tokio::test]
 async fn an_owners_lists_walk_along_the_owners_index() {
     let database = migrated().await;
@@ -175,7 +176,7 @@ async fn an_owners_lists_walk_along_the_owners_index() {
     }
 }
 
-/// What a person's page asks is decided in the index: the only rows that are read are those of the page.
+/// The index alone decides which rows match, so only the rows of the page are read from the table.
 #[tokio::test]
 async fn an_owners_search_reads_no_row_in_vain() {
     let database = migrated().await;
@@ -185,7 +186,8 @@ async fn an_owners_search_reads_no_row_in_vain() {
     for order in ListOrder::ALL.iter().copied() {
         let (owner, name_contains) = (owner.clone(), Some(FoldedName::new("ci").unwrap()));
         let query = ListQuery { owner, status, name_contains, order, ..ListQuery::new(project) };
-        // Not "COVERING INDEX" in the plan: the page needs the whole row. The code tells when it goes for it.
+        // The plan does not say "COVERING INDEX", because the page needs whole rows. The byte code
+        // shows the point at which SQLite reads the table.
         let code = list(&SQLITE, &query, None).before("EXPLAIN ");
         let code = code.query::<Sqlite>().fetch_all(&database).await.unwrap();
         let code: Vec<(String, i64, i64)> =

@@ -1,7 +1,7 @@
-//! The token store: each call one statement, or one transaction where it must tell two things apart.
+//! The token store on SQLite. Each call is one statement, or one transaction if it needs several.
 //!
-//! Statements that write are read to their end, not to their first row: SQLite commits at the end, and a commit that
-//! fails there must not be taken for one.
+//! Every statement that writes is read to its end, not only to its first row. SQLite commits when
+//! the statement ends, so a commit that fails there must be reported as an error.
 
 use std::sync::{Arc, LazyLock};
 
@@ -46,7 +46,7 @@ impl TokenStore for SqliteStore {
                 _ => Ok(Arc::new(record)),
             };
         };
-        // The one writer's transaction: nobody revokes the issuer before it ends.
+        // This transaction is the only writer, so the issuer cannot be revoked before it ends.
         let mut writing = self.begin().await?;
         let holds = holds(&record.project, condition, &mut writing.within).await?;
         if execute(sql, &mut writing.within).await? == 0 {
@@ -215,8 +215,9 @@ impl TokenStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Revokes an owner's or a family's tokens, or what is bound to one, step by step, until a step finds none that can still work. Between two steps
-    /// other writers have their turn.
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
+    /// left that can still work. Each step is a transaction of its own, and other writers can take
+    /// their turn between two steps.
     async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -234,7 +235,7 @@ impl SqliteStore {
         }
     }
 
-    /// Revokes some of the rows that meet the conditions.
+    /// Revokes up to `most` of the rows that meet the conditions.
     async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -255,7 +256,7 @@ impl SqliteStore {
     }
 }
 
-/// Whether the issuer is as the caller judged it, in a transaction that nobody else writes beside.
+/// Returns whether the issuer condition holds. The transaction must hold the write lock.
 async fn holds(
     project: &ProjectId,
     condition: IssuerCondition,
@@ -265,19 +266,20 @@ async fn holds(
     Ok(condition.holds(issuer.as_ref()))
 }
 
-/// The hot path of every verification: static text, prepared once for each connection.
+/// Finds a record by its key. Every verification runs this query, so its text is constant and
+/// SQLite prepares it once for each connection.
 async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
     let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
     query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
 }
 
-/// Runs a statement to its end; how many rows it changed.
+/// Runs a statement to its end and returns the number of rows that it changed.
 pub(super) async fn execute(sql: Statement, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     sql.query::<Sqlite>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
-/// Runs an `UPDATE … RETURNING` of one row to its end.
+/// Runs an `UPDATE … RETURNING` of at most one row to its end, and returns the new record.
 pub(super) async fn changed(
     sql: Statement,
     connection: &mut SqliteConnection,
@@ -286,7 +288,7 @@ pub(super) async fn changed(
     Ok(records(rows.iter())?.pop())
 }
 
-/// Whether no row meets the conditions any more.
+/// Returns whether no row is left that meets the conditions.
 pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut SqliteConnection,

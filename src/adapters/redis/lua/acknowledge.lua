@@ -1,4 +1,5 @@
--- Marks a notice as sent. ARGV: feed, the id, the lead in milliseconds. Only a shorter one than the last takes its place.
+-- Marks a notice as sent. ARGV: feed, id, lead in milliseconds. The lead is stored only if it is
+-- shorter than the stored one.
 local id, lead = ARGV[2], ARGV[3]
 local row = load(id)
 if not row then

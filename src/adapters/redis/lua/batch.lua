@@ -1,5 +1,5 @@
--- Revokes some of what is not revoked, along an index of that. ARGV: feed, the index, from where, to where, when, why, by
--- whom, the most rows.
+-- Revokes some of the rows along an index of rows that are not revoked. ARGV: feed, index, lower
+-- bound, upper bound, time, reason, actor, the most rows.
 local index_key, from, to, at, reason, by, most = P .. ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local waits = fenced()
 if waits then

@@ -1,4 +1,5 @@
--- A row, and those of the tokens that it is bound to, each with its id. ARGV: its id, and the most rows.
+-- Returns a row and the rows of the tokens that it is bound to, each with its id. ARGV: id, the
+-- most rows.
 local answer, id = { 'done' }, ARGV[1]
 for _ = 1, tonumber(ARGV[2]) do
   local row = reply(id)

@@ -1,20 +1,20 @@
--- What all scripts that write share: how a row is changed, and what it is found by.
+-- Shared by all scripts that write: the change of a row and of its indices.
 --
--- Nothing undoes what a script has written before it fails. So each reads the rows that it will change, which finds what is
--- wrong with them, before it writes the first.
+-- Redis does not undo the writes of a script that fails later. So each script reads all rows that
+-- it will change before its first write, which finds every corrupt row in time.
 
 -- Whether each change is published.
 local FEED = ARGV[1] == '1'
--- The highest version: no number of Lua's, which are exact to 2^53.
+-- The highest version. It is a text because Lua's numbers are exact only up to 2^53.
 local LAST_VERSION = '9223372036854775807'
--- Never, as an expiry sorts: one millisecond behind the last time there is.
+-- The expiry as a sort key of a token that never expires: one millisecond after the latest time.
 local NEVER = '253402300800000'
 
 local function corrupt()
   error('keyfob: corrupt row')
 end
 
--- A row by the names of its fields. Nothing where there is none.
+-- Returns a row as a table of its fields, or nil if it does not exist.
 local function read(id)
   local pairs_of = redis.call('HGETALL', token(id))
   if #pairs_of == 0 then
@@ -24,7 +24,7 @@ local function read(id)
   for at = 1, #pairs_of, 2 do
     row[pairs_of[at]] = pairs_of[at + 1]
   end
-  -- As far as the scripts rely on it; the rest is for who is given the row.
+  -- Checks only the fields that the scripts rely on. The caller of the script checks the others.
   if not (row.nf and row.ow and row.fa and row.ca and row.ve) or (row.bo and not row.is) or not string.match(row.ve, '^%d+$') then
     corrupt()
   end
@@ -36,12 +36,12 @@ local function read(id)
   return row
 end
 
--- A time as text that sorts as times do: milliseconds from year 1 on, 15 digits.
+-- Returns a time as text that sorts as times do: milliseconds since year 1, 15 digits.
 local function sortable(millis)
   return string.format('%015.0f', millis + 62135596800000)
 end
 
--- The earlier of two times as they are stored, where there is one.
+-- Returns the earlier of two times as they are stored. Either may be nil.
 local function earlier(a, b)
   if not a or (b and tonumber(b) < tonumber(a)) then
     return b
@@ -49,8 +49,9 @@ local function earlier(a, b)
   return a
 end
 
--- All that a row is found by: members and scores by key. Lists are sorted by member, all scores in them being zero.
--- What is not revoked stands once more in sets of its own, by what groups ask for.
+-- Returns all index entries of a row: a member and its score for each key. Lists are sorted by
+-- member, and all their scores are zero. A row that is not revoked has further entries in the sets
+-- by which groups are revoked.
 local function places(id, row)
   local owner, at = row.ow, {}
   local created = sortable(row.ca) .. id
@@ -67,8 +68,9 @@ local function places(id, row)
     at[P .. 'standing:id'] = { id, '0' }
     at[P .. 'standing:created'] = { created, '0' }
     at[P .. 'standing:family:' .. row.fa] = { id, '0' }
-    -- By its first end, so that those that live at a time are counted without a look at one of them. What is bound counts with
-    -- its issuer, and stands before all times with its owner.
+    -- The score is the time at which the token ends without any further change, so that live tokens
+    -- are counted without reading them. A bound token counts towards the limit of its issuer. In
+    -- its owner's set, its score is -inf, so that it does not count there.
     local bound = row.bo == '1'
     at[P .. 'standing:owner:' .. owner] = { id, bound and '-inf' or ends or '+inf' }
     if bound then
@@ -82,7 +84,8 @@ local function places(id, row)
   return at
 end
 
--- Makes the indices right for a row that is another now. Either may be nil: it comes or goes.
+-- Updates the indices of a row that has changed. `before` is nil for a new row, and `now` is nil
+-- for a deleted row.
 local function index(id, before, now)
   local old, new = before and places(id, before) or {}, now and places(id, now) or {}
   for key, place in pairs(old) do
@@ -97,13 +100,13 @@ local function index(id, before, now)
   end
 end
 
--- Sets fields, clears those that are set to an empty text, and raises the version.
+-- Sets fields, clears those with an empty value, and raises the version.
 local function change(id, row, fields)
   local now = {}
   for field, value in pairs(row) do
     now[field] = value
   end
-  -- First, as it is the one write that what is stored could make fail.
+  -- This is the first write, because it is the only one that fails if a stored value is corrupt.
   if row.ve ~= LAST_VERSION then
     redis.call('HINCRBY', token(id), 've', 1)
   end
@@ -123,7 +126,7 @@ local function revoke(id, row, at, reason, by)
   change(id, row, { ra = at, rr = reason, rb = by })
 end
 
--- A row to be changed: as `read`, with a fence that lies over it written into it.
+-- Reads a row that will be changed. If a fence covers it, the fence is written into the row first.
 local function load(id)
   local row = read(id)
   if not row or row.ra then
@@ -138,8 +141,9 @@ local function load(id)
   return read(id)
 end
 
--- Whether the issuing token is not as the caller judged it: it is missing, revoked or of another version. An empty id asks
--- nothing. A script runs alone, so nobody revokes it before the script ends.
+-- Returns whether the issuing token is not as the caller judged it: missing, revoked or of another
+-- version. An empty id means that there is no condition. A script runs alone, so the issuer cannot
+-- be revoked before the script ends.
 local function issuer_changed(id, version)
   if id == '' then
     return false
@@ -148,7 +152,8 @@ local function issuer_changed(id, version)
   return not row or row.ra or row.ve ~= version
 end
 
--- Sets fields that no rule reads, or clears those that are set to an empty text: the version stays.
+-- Sets fields that no rule reads, and clears those with an empty value. The version does not
+-- change.
 local function note(id, fields)
   for field, value in pairs(fields) do
     if value == '' then
@@ -159,7 +164,7 @@ local function note(id, fields)
   end
 end
 
--- A row from fields and values by turns, as a caller gives them.
+-- Returns a row from alternating fields and values, as a caller passes them.
 local function given(values, first)
   local row = {}
   for at = first, #values, 2 do
@@ -174,12 +179,14 @@ local function add(id, row)
   end
   index(id, nil, row)
   if row.bo == '1' then
-    -- Taken away by who finds that nothing stands under it any more.
+    -- The script ended.lua removes the issuer again when no token that is not revoked is bound to
+    -- it.
     redis.call('ZADD', P .. 'issuers', '0', row.is)
   end
 end
 
--- The fences that stand in the way of an act on a whole project, for the caller to finish first.
+-- Returns the reply that names the fences which block an operation on a whole project, so that the
+-- caller finishes them first. Returns nil if there are none.
 local function fenced()
   local groups = redis.call('HKEYS', P .. 'fences')
   if #groups == 0 then
@@ -188,7 +195,7 @@ local function fenced()
   return { 'fenced', unpack(groups) }
 end
 
--- Publishes the project, and the token where the change is one token's.
+-- Publishes the project, and also the token if the change concerns a single token.
 local function tell(id)
   if FEED then
     local project = string.match(P, '{(.-)}')

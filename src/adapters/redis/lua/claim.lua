@@ -1,5 +1,6 @@
--- Leases notices to one sender. ARGV: feed, until when, ids, versions and numbers of leases by turns: what has another version or
--- was leased again by now is another's, or must be judged anew.
+-- Leases notices to one sender. ARGV: feed, end of the lease, then for each notice: id, version,
+-- number of leases. A row is skipped if its version or number of leases has changed: another sender
+-- has claimed it, or it must be judged again.
 local claimed = {}
 for at = 3, #ARGV, 3 do
   local row = load(ARGV[at])

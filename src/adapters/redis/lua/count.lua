@@ -1,2 +1,2 @@
--- How many places an index has. ARGV: the index.
+-- Returns the number of entries in an index. ARGV: index.
 return { 'done', redis.call('ZCARD', P .. ARGV[1]) }

@@ -1,6 +1,7 @@
--- Names some of the tokens that are not live any more, or not there, and to which others are bound that can still work. ARGV: feed,
--- behind which id, the time, the first end of what can still work, how many to look at. Answers the last that it looked at, or
--- nothing if there is none left, and those that it found.
+-- Returns some of the tokens that are no longer live, or do not exist, and to which tokens are
+-- bound that can still work. ARGV: feed, lower bound of the ids, now, the earliest end of a token
+-- that can still work, the number of ids to read. The reply begins with the last id that was read,
+-- or an empty text if none was left, followed by the ids that were found.
 local from, now, cut, most = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local function reached(time)
   return time and tonumber(time) <= now

@@ -1,4 +1,4 @@
--- One row. ARGV: its id.
+-- Returns one row. ARGV: id.
 local row = reply(ARGV[1])
 if not row then
   return { 'none' }

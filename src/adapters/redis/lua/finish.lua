@@ -1,5 +1,6 @@
--- Writes a fence into some of the rows under it. ARGV: feed, its group, the most rows. The one that leaves none takes the
--- fence away. No group has a second fence before, so that any caller may finish another's.
+-- Writes a fence into some of the rows under it. ARGV: feed, group, the most rows. After the last
+-- row, it removes the fence. A group cannot get a second fence before that, so any caller may
+-- finish a fence.
 local group, most = ARGV[2], tonumber(ARGV[3])
 local laid, set = redis.call('HGET', P .. 'fences', group), P .. 'fenced:' .. group
 if not laid then

@@ -1,12 +1,15 @@
--- Revokes an owner or a family in one act. ARGV: feed, the group, when, why, by whom, how many rows to write at once.
+-- Revokes an owner or a family in one operation. ARGV: feed, group, time, reason, actor, the most
+-- rows to write immediately.
 --
--- A small group is written here and now. Of a large one the rows are only set aside under a new name, which takes no time,
--- and a fence is laid over them: from then on each counts as revoked, and they are written later, some at a time.
+-- A small group is written immediately. For a large one, the set of its rows is only renamed, which
+-- takes constant time, and a fence is put over it. From then on each of its rows counts as revoked.
+-- Later calls write them, some at a time.
 local group, at, reason, by, most = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local standing = P .. 'standing:' .. group
 local count = redis.call('ZCARD', standing)
 if count > most then
-  -- Fences over the same rows would need an order. So a family's stands alone, an owner's beside those of other owners.
+  -- Fences over the same rows would need an order. So the fence of a family is the only fence, and
+  -- the fence of an owner may exist beside those of other owners.
   local family = string.sub(group, 1, 7) == 'family:'
   for _, other in ipairs(redis.call('HKEYS', P .. 'fences')) do
     if family or other == group or string.sub(other, 1, 7) == 'family:' then
@@ -24,7 +27,8 @@ for _, id in ipairs(ids) do
 end
 local revoked = 0
 for id in pairs(rows) do
-  -- Again, with a fence written into it: of a family's rows some may be set aside with their owner's.
+  -- Reads the row again, with a fence written into it: some rows of a family may be in the set of
+  -- their owner's fence.
   local row = load(id)
   if not row.ra then
     revoke(id, row, at, reason, by)

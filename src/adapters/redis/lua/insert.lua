@@ -1,13 +1,15 @@
--- A new row. ARGV: feed, its id, the most live tokens of its owner or, if it is bound, of its issuer, or nothing; the time to judge them at, the issuer's id and
--- version or nothing, the row.
+-- Inserts a new row. ARGV: feed, id, limit or an empty text, now, the issuer's id and version or
+-- empty texts, then the fields and values. The limit is the most live tokens of the owner or, for a
+-- bound token, of its issuer.
 local id, most, now = ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', token(id)) == 1 then
   return { 'conflict' }
 end
 local row = given(ARGV, 7)
 if most ~= '' then
-  -- The owner's own fence has taken its rows out of the owner's count; a family's has not. Of an issuer that lies under a fence,
-  -- what is bound to it may still count: it is refused either way.
+  -- The fence of an owner has already removed the owner's rows from the count. The fence of a
+  -- family has not, so it must be finished first. If a fence covers the issuer, tokens bound to it
+  -- may still count, but the insert is refused in any case.
   for _, group in ipairs(redis.call('HKEYS', P .. 'fences')) do
     if string.sub(group, 1, 7) == 'family:' then
       return fenced()

@@ -1,5 +1,6 @@
--- Revokes some of what is bound to a token and can still work. Nobody is told: its issuer has ended before. ARGV: feed, the issuer's
--- id, when, why, by whom, the first end of what can still work, the most rows.
+-- Revokes some of the tokens that are bound to an issuer and can still work. It publishes nothing,
+-- because their issuer has ended before. ARGV: feed, issuer's id, time, reason, actor, the earliest
+-- end of a token that can still work, the most rows.
 local set, at, reason, by, cut, most = P .. 'standing:issuer:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local ids, rows = redis.call('ZRANGEBYSCORE', set, cut, '+inf', 'LIMIT', 0, most), {}
 for _, id in ipairs(ids) do
@@ -7,7 +8,7 @@ for _, id in ipairs(ids) do
 end
 local revoked = 0
 for id in pairs(rows) do
-  -- Again, with a fence written into it.
+  -- Reads the row again, with a fence written into it.
   local row = load(id)
   if not row.ra then
     revoke(id, row, at, reason, by)

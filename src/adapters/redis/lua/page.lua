@@ -1,4 +1,5 @@
--- Rows along an index, each with its place, at whose end is its id. ARGV: the index, from where, to where, 1 for backwards, the most rows.
+-- Returns rows along an index, each with its position, which ends with the id. ARGV: index, lower
+-- bound, upper bound, 1 for descending order, the most rows.
 local index, from, to, backwards, most = P .. ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local places
 if backwards then
@@ -8,7 +9,8 @@ else
 end
 local answer = { 'done' }
 for _, place in ipairs(places) do
-  -- A place without its row is answered as such: the caller knows what to call it.
+  -- If the row does not exist, false is returned in its place, and the caller reports it as
+  -- corrupt.
   table.insert(answer, { place, reply(string.sub(place, -16)) or false })
 end
 return answer

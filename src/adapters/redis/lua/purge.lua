@@ -1,4 +1,4 @@
--- Deletes rows that ended before a time. ARGV: feed, the time, the most rows.
+-- Deletes rows that ended before a time. ARGV: feed, time, the most rows.
 local before, most = '(' .. ARGV[2], ARGV[3]
 local waits = fenced()
 if waits then

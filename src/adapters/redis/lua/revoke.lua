@@ -1,4 +1,4 @@
--- Revokes one row, unless it is revoked. ARGV: feed, its id, when, why, by whom.
+-- Revokes one row, unless it is revoked already. ARGV: feed, id, time, reason, actor.
 local id = ARGV[2]
 local row = load(id)
 if not row then

@@ -1,5 +1,6 @@
--- Rotates one row. ARGV: feed, its id, the version that it must have, the end of its grace, the successor's id, the issuer's id
--- and version or nothing, the successor's row. The rule is TokenRecord::may_rotate, restated.
+-- Rotates one row. ARGV: feed, id, expected version, end of the grace period, the successor's id,
+-- the issuer's id and version or empty texts, then the successor's fields and values. It repeats
+-- the rule of TokenRecord::may_rotate.
 local id, version, grace, new_id, new = ARGV[2], ARGV[3], ARGV[4], ARGV[5], given(ARGV, 8)
 local row = load(id)
 if not row then
@@ -20,8 +21,9 @@ if row.rf then
 end
 local waits
 if row.rt then
-  -- Only a retry of the request that made it may put another in the place of a successor that is as it was made and ended
-  -- at most 12 hours ago, and only while nothing but its grace has ended the token.
+  -- Only a repeat of the same request may replace a successor. The successor must be unchanged, and
+  -- it must have ended at most 12 hours ago if it has ended. Nothing but its grace period may have
+  -- ended the token.
   waits = load(row.rt)
   if row.da or ended(row.ex) or not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
     return { 'conflict' }
@@ -37,7 +39,8 @@ if waits then
   revoke(row.rt, waits, new.ca, 'superseded', new.cb)
   tell(row.rt)
 end
--- Read again: the issuer may be one of these rows, with a fence written into it.
+-- Reads the row again, because the issuer may be one of these rows and have had a fence written
+-- into it.
 row = read(id)
 add(new_id, new)
 change(id, row, { rt = new_id, gr = grace })

@@ -1,18 +1,20 @@
--- What all scripts share: where a row stands and how it is read.
+-- Shared by all scripts: the keys of a row and how it is read.
 --
--- KEYS[1] is how the project's keys begin, and never a key itself. While the project's slot moves to another node, the
--- server sees that it is not there and refuses the script before its first line: one that ran where only some of the keys
--- are would take the others for absent.
+-- KEYS[1] is the prefix of the project's keys. No key has this name. While the project's slot moves
+-- to another node, the server sees that the key is absent and refuses the script before its first
+-- line. A script that ran with only some of the keys present would take the others for absent.
 local P = KEYS[1]
 
--- A row's hash, in the order in which its fields are answered: that of the columns of a record. An empty text is no field.
+-- The fields of a row's hash, in the order in which they are returned: the order of a record's
+-- columns. An empty text is stored as an absent field.
 local FIELDS = {
   'px', 'dg', 'na', 'ow', 'ki', 'sc', 'me', 'ad', 'ca', 'cb', 'is', 'bo', 'co', 'nb', 'ex', 'lu', 'ua', 'uc', 'da', 'db',
   'ra', 'rb', 'rr', 'fa', 'rf', 'rt', 'gr', 'rq', 'no', 'nl', 'nc', 'ia', 'ip', 'im', 've',
 }
 local OWNER, ISSUER, BOUND, REVOKED_AT, FAMILY, NOTICE, LEASES, VERSION = 4, 11, 12, 21, 24, 29, 31, 35
 
--- The last notice of a row, as its lead in milliseconds. Rows of the first versions have a word instead, and count no leases.
+-- Returns the lead of a row's last notice in milliseconds. Rows of the first versions hold a word
+-- instead, and have no count of leases.
 local WORDS = { month = '2592000000', week = '604800000', day = '86400000' }
 local function sent_lead(lead, word)
   return lead or WORDS[word]
@@ -22,8 +24,9 @@ local function token(id)
   return P .. 'token:' .. id
 end
 
--- A fence is a group's revocation that is not written into all of its rows yet: it stands in `fences` by the name of its group,
--- and the rows that it counts for in a set of their own. Answers it where one lies over this row, and its group.
+-- A fence is the revocation of a group that is not yet written into all of its rows. The hash
+-- `fences` holds it under the name of its group, and a set of its own holds the rows that it
+-- covers. Returns the fence that covers this row and its group, or nil if there is none.
 local function fence(id, owner, family)
   if redis.call('EXISTS', P .. 'fences') == 0 then
     return nil
@@ -37,7 +40,8 @@ local function fence(id, owner, family)
   return nil
 end
 
--- The row as it is answered: its fields, and a fence behind them where one lies over it. Nothing where there is no row.
+-- Returns the row as replies contain it: its fields, followed by a fence if one covers the row.
+-- Returns nil if the row does not exist.
 local function reply(id)
   local row = redis.call('HMGET', token(id), unpack(FIELDS))
   if not row[VERSION] and redis.call('EXISTS', token(id)) == 0 then

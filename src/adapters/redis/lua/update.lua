@@ -1,4 +1,4 @@
--- Sets fields of one row. ARGV: feed, its id, the version that it must have, fields and values.
+-- Sets fields of one row. ARGV: feed, id, expected version, then fields and values.
 local id, version = ARGV[2], ARGV[3]
 local row = load(id)
 if not row then
