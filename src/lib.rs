@@ -80,7 +80,7 @@ pub mod error {
 }
 
 pub mod events {
-    //! What a service tells its host: issued, rejected, reused, revoked and the like.
+    //! The events that a token service emits: issued, rejected, reused, revoked and others.
 
     #[cfg(feature = "tracing")]
     pub use crate::adapters::tracing::TracingSink;

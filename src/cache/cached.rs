@@ -23,8 +23,8 @@ use super::held::Held;
 /// - **Changes go to the store.** All other methods call the store. After a change, the cache
 ///   returns no record from before it. Only the revocations of
 ///   [`revoke_issued_by`](crate::TokenStore::revoke_issued_by) may be missing, because verification
-///   rejects these tokens already. If such an issuer ended by time, and a clock is set back to before that end, a verification may
-///   accept the tokens below it until the bound.
+///   rejects these tokens already. If such an issuer ended by time, and a clock is set back to
+///   before that end, a verification may accept the tokens below it until the bound.
 ///
 /// Clones share one cache. A [feed](Self::follow) makes changes by other processes visible within
 /// moments. The bound holds without a feed too.

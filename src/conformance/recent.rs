@@ -6,7 +6,7 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// Checks that `find_recent` returns the current record, whatever age it states: only this store
+/// Checks that `find_recent` returns the current record, at any age that it states. Only this store
 /// changes it.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);

@@ -226,8 +226,7 @@ pub trait TokenStore: Send + Sync {
     /// is issued during the call may be left out.
     ///
     /// If the issuer ended by time and a clock is set back to before that end, a cache may return
-    /// the earlier records of these tokens until its bound. This cannot happen if the issuer was
-    /// revoked.
+    /// the earlier records of these tokens until its bound.
     fn revoke_issued_by(
         &self,
         project: &ProjectId,
