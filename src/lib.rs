@@ -1,4 +1,87 @@
-#![doc = include_str!("../README.md")]
+//! Personal access tokens for Rust services: named, expiring, bound to a project, shown once, and
+//! revocable.
+//!
+//! keyfob issues tokens, verifies them on each request and ends them everywhere. It keeps a digest
+//! of each token and never its secret. Your database is behind one trait, [`TokenStore`].
+//!
+//! ```
+//! use keyfob::{Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper};
+//! use keyfob::{Prefix, ProjectId, Tokens};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! // Once, at the start. Keep the pepper: without it no token verifies.
+//! let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+//! let tokens = Tokens::new(keyring, MemoryStore::new());
+//!
+//! // A user asks for a token. Show its text once.
+//! let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
+//! let new = NewToken::new(project, ada.clone(), Name::new("VS Code integration")?);
+//! let issued = tokens.issue(&Actor::from(&ada), new).await?;
+//! let text = issued.token.expose_secret();
+//!
+//! // A request presents the token.
+//! let verified = tokens.verify(text, &Access::to(&project, &[])).await?;
+//! assert_eq!(verified.owner(), &ada);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Where to look
+//!
+//! | you want to | page |
+//! |---|---|
+//! | know each operation, with an example | [`guide::lifecycle`] |
+//! | run it: engines, caches, back-ups, failures, changing a pepper | [`guide::operations`] |
+//! | know why it is built so | [`guide::design`] |
+//! | judge its security | [`guide::threat_model`] |
+//! | call the operations | [`Tokens`]; [`Tokens::of`] for one user's own tokens |
+//! | say what a request needs | [`Access`] |
+//! | guard the routes of an axum or tower service | the module `axum`, feature `axum` |
+//! | read and answer HTTP headers yourself | [`Credential`], [`VerifyError::challenge`] |
+//! | choose a store | [`store`], [`MemoryStore`] |
+//! | write a store | [`TokenStore`], and the module `conformance`, feature `conformance` |
+//! | write the record in your own transaction | [`mint`], [`check()`] |
+//! | limit what tokens people may have | [`Policy`] |
+//! | let a token issue tokens for agents | [`Delegation`] |
+//! | change a pepper, or hold several | [`Keyring::builder`], [`keys`] |
+//! | log and count what happens | [`events`] |
+//! | find, redact and report leaked tokens | [`leak`] |
+//! | import the tokens of an earlier system | [`import`] |
+//! | know the text of a token | [`text::TokenText`] |
+//!
+//! # Decide before the first token
+//!
+//! These choices are in every token and digest, and cannot be changed later:
+//!
+//! - **[`Prefix`]**: whose token it is, and of which kind, such as `acme_pat`.
+//! - **[`ProjectId`]**: 1 to 32 characters of `[0-9a-z]`, never changed and never used again. It is
+//!   the shard key of each store call. A service without projects uses the user's id, such as a
+//!   UUID without its dashes, and verifies with [`Access::to_own_project`].
+//! - **[`Pepper`]**: kept apart from the database and backed up. If it is lost, no token verifies.
+//!
+//! keyfob records who acts, and does not ask whether they may. The operations of [`Tokens`] reach
+//! every token, for administrators and for jobs of your service. Use [`Tokens::of`] for what users
+//! do with their own tokens.
+//!
+//! # Features
+//!
+//! No feature is on by default.
+//!
+//! | feature | adds | Rust |
+//! |---|---|---|
+//! | `axum` | guards for the routes of axum 0.8 and of tower services | 1.88 |
+//! | `cache` | a cache over any store, with a stated bound of staleness | 1.88 |
+//! | `sqlite`, `postgres` | stores on embedded SQLite and on PostgreSQL | 1.94 |
+//! | `redis` | a store on Redis Cluster, or on one Redis or Valkey server | 1.88 |
+//! | `scan` | the search for tokens in text, a redactor, rules for secret scanners | 1.88 |
+//! | `leak` | reports of leaked tokens by anybody; includes `scan` | 1.88 |
+//! | `github` | the reports of GitHub's secret scanning; includes `leak` | 1.88 |
+//! | `tracing` | an event sink that writes with `tracing` | 1.88 |
+//! | `tracing-subscriber` | a redacting writer for logs; includes `scan` | 1.88 |
+//! | `serde` | serialization of records and views; a plaintext token has none | 1.88 |
+//! | `chrono`, `time` | conversions of [`Timestamp`] | 1.88 |
+//! | `conformance` | the laws of the store contract, for the tests of your own store | 1.88 |
+
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub, clippy::unwrap_used)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -51,7 +134,13 @@ pub mod access {
 
 #[cfg(feature = "axum")]
 pub mod axum {
-    //! Guards for the routes of axum and tower services. Feature `axum`.
+    #![doc = include_str!("guide/axum.md")]
+    //! # A complete service
+    //!
+    #![cfg_attr(feature = "sqlite", doc = "```no_run")]
+    #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+    #![doc = include_str!("../examples/service.rs")]
+    //! ```
 
     pub use crate::adapters::axum::{
         authenticated::Authenticated,
@@ -342,3 +431,8 @@ pub mod tokens {
     pub use self::usage::Usage;
     pub use crate::rules::explain::Explanation;
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
