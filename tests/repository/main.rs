@@ -2,6 +2,7 @@
 
 mod claims;
 mod layers;
+mod msrv;
 mod package;
 mod public_surface;
 mod readme;

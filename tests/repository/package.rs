@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -67,41 +65,4 @@ fn plain(path: &Path) -> String {
         }
     }
     plain.to_str().unwrap().to_owned()
-}
-
-/// What the features of the crate bring along must build with the Rust that is promised: cargo refuses it otherwise.
-#[test]
-fn every_dependency_takes_the_rust_that_is_promised() {
-    let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--all-features"];
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let number = |text: &str| -> (u64, u64) {
-        let mut parts = text.split('.').map(|part| part.parse().unwrap());
-        (parts.next().unwrap(), parts.next().unwrap_or(0))
-    };
-    let packages = metadata["packages"].as_array().unwrap();
-    let find = |id: &str| packages.iter().find(|package| package["id"] == id).unwrap();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    let root = packages.iter().find(|package| package["name"] == "keyfob").unwrap();
-    let promised = number(root["rust_version"].as_str().unwrap());
-    let (mut seen, mut left) = (Vec::new(), vec![root["id"].as_str().unwrap()]);
-    let mut above = Vec::new();
-    while let Some(id) = left.pop() {
-        if seen.contains(&id) {
-            continue;
-        }
-        seen.push(id);
-        let package = find(id);
-        if let Some(needed) = package["rust_version"].as_str().filter(|needed| number(needed) > promised) {
-            above.push(format!("{} {} needs {needed}", package["name"], package["version"]));
-        }
-        let node = nodes.iter().find(|node| node["id"] == id).unwrap();
-        for dependency in node["deps"].as_array().unwrap() {
-            // Neither of tests nor of builds.
-            if dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null()) {
-                left.push(dependency["pkg"].as_str().unwrap());
-            }
-        }
-    }
-    assert!(above.is_empty(), "{above:#?}");
 }

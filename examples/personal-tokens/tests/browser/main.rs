@@ -14,3 +14,4 @@ mod driver;
 mod guide;
 mod list;
 mod password;
+mod pictures;
