@@ -48,17 +48,17 @@ fn claims(text: &str) -> impl Iterator<Item = &str> {
 
 const LIMITS: &str = "**Limits**";
 
-/// Returns the fault of a limit, if it has one. A limit denies something, and then advises the
-/// reader.
+/// Returns the fault of a limit, if it has one. A limit denies something, and then names a
+/// mitigation.
 fn limit_fault(item: &str) -> Option<String> {
-    let Some((limit, advice)) = item.split_once(" What you can do: ") else {
-        return Some(format!("{item}: no advice"));
+    let Some((limit, mitigation)) = item.split_once(" Mitigation: ") else {
+        return Some(format!("{item}: no mitigation"));
     };
     let denies = |word: &str| ["not", "no", "cannot", "may"].contains(&word);
     if !limit.split(|letter: char| !letter.is_alphanumeric()).any(denies) {
         return Some(format!("{item}: no limit"));
     }
-    advice.trim().is_empty().then(|| format!("{item}: no advice"))
+    mitigation.trim().is_empty().then(|| format!("{item}: no mitigation"))
 }
 
 /// Returns the paragraphs outside the tables and the lists of limits, each on one line, and the
@@ -102,7 +102,7 @@ fn no_claim_hides_outside_the_tables() {
          a week.",
         "Each table belongs to one boundary. Each row names a threat, the protection against it and the tests that \
          show the protection. `tests/repository/claims.rs` checks that these tests exist. The limits below a table \
-         name threats without a protection, and what you can do about each of them.",
+         name threats without a protection, and a mitigation for each of them.",
         "These subjects are outside keyfob, so a report about them is not about a vulnerability of keyfob: users, \
          passwords and sign-in sessions; rate limits; TLS; the meaning of a scope in your service.",
         "`examples/personal-tokens` is a service that shows keyfob at work.",
@@ -129,15 +129,12 @@ fn a_claim_without_its_test_is_found() {
         assert_eq!(fault(line).is_some(), found, "{line}");
     }
     for (text, found) in [
-        (
-            "**Limits**\n\n- It does not do this. What you can\n  do: that.\n- It may do this. What you can do: that.",
-            false,
-        ),
-        ("**Limits**\n\n- It does not do this. What you can do: that.\n- It does this. What you can do: that.", true),
-        ("**Limits**\n\n- It does this, whatever comes. What you can do: do not worry.", true),
+        ("**Limits**\n\n- It does not do this. Mitigation:\n  that.\n- It may do this. Mitigation: that.", false),
+        ("**Limits**\n\n- It does not do this. Mitigation: that.\n- It does this. Mitigation: that.", true),
+        ("**Limits**\n\n- It does this, whatever comes. Mitigation: do not worry.", true),
         ("**Limits**\n\n- It does not do this.", true),
         ("**Limits**\n\nIt does this.", true),
-        ("- It does not do this. What you can do: that.", true),
+        ("- It does not do this. Mitigation: that.", true),
         ("**Limits**", true),
     ] {
         assert_eq!(!prose(text).1.is_empty(), found, "{text}");
