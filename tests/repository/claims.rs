@@ -1,4 +1,5 @@
-//! What SECURITY.md claims, tests hold: each line of its tables names some that exist.
+//! Checks that SECURITY.md promises nothing without a test: each row of its tables names existing
+//! tests, and its other text consists of known paragraphs and of limits.
 
 use std::fs;
 use std::path::Path;
@@ -7,33 +8,35 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The cells of a line of a table.
+/// Returns the cells of a line of a table.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let line = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(line.split('|').map(str::trim).collect())
 }
 
-/// What is wrong with a line of a table; its own words stand before it.
+/// Returns the fault of a line of a table, if it has one. The text begins with the threat or the
+/// line.
 fn fault(line: &str) -> Option<String> {
     let cells = cells(line)?;
-    let [threat, answer, tests] = cells[..] else { return Some(format!("{line}: not of three cells")) };
-    if threat.is_empty() || answer.is_empty() {
+    let [threat, protection, tests] = cells[..] else { return Some(format!("{line}: not three cells")) };
+    if threat.is_empty() || protection.is_empty() {
         return Some(format!("{line}: no claim"));
     }
     let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
     if named.is_empty() {
         return Some(format!("{threat}: no test"));
     }
-    named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: there is no {test}"))
+    named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: {test} does not exist"))
 }
 
-/// Whether a file is there, and has the test whose name stands behind `::`.
+/// Returns whether a file exists and contains the test that is named after `::`. A test that is
+/// ignored does not count.
 fn exists(named: &str) -> bool {
     let (path, name) = named.split_once("::").map_or((named, None), |(path, name)| (path, Some(name)));
     let Ok(text) = fs::read_to_string(root().join(path)) else { return false };
     let Some(name) = name else { return text.len() > 100 };
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    // What stands between the function and the one before it.
+    // The text between this function and the one before it.
     let attributes = before.rsplit("\n}").next().unwrap_or_default().rsplit("\n    }").next().unwrap_or_default();
     let has = |attribute: &&str| attributes.contains(*attribute);
     ["#[test]", "#[tokio::test"].iter().any(has) && !has(&"#[ignore")
@@ -41,6 +44,45 @@ fn exists(named: &str) -> bool {
 
 fn claims(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| cells(line).is_some_and(|cells| !["threat", "---"].contains(&cells[0])))
+}
+
+const LIMITS: &str = "**Limits**";
+
+/// Returns the fault of a limit, if it has one. A limit denies something, and then names a
+/// mitigation.
+fn limit_fault(item: &str) -> Option<String> {
+    let Some((limit, mitigation)) = item.split_once(" Mitigation: ") else {
+        return Some(format!("{item}: no mitigation"));
+    };
+    let denies = |word: &str| ["not", "no", "cannot", "may"].contains(&word);
+    if !limit.split(|letter: char| !letter.is_alphanumeric()).any(denies) {
+        return Some(format!("{item}: no limit"));
+    }
+    mitigation.trim().is_empty().then(|| format!("{item}: no mitigation"))
+}
+
+/// Returns the paragraphs outside the tables and the lists of limits, each on one line, and the
+/// faults of these lists.
+fn prose(text: &str) -> (Vec<String>, Vec<String>) {
+    let outside = text.lines().filter(|line| !line.starts_with(['#', '|'])).collect::<Vec<_>>().join("\n");
+    let (mut others, mut faults, mut expects_list) = (Vec::new(), Vec::new(), false);
+    for paragraph in outside.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+        let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let list = paragraph.strip_prefix("- ");
+        if expects_list != list.is_some() {
+            faults.push(format!("{paragraph}: a list and {LIMITS} belong together"));
+        }
+        expects_list = paragraph == LIMITS;
+        match list {
+            Some(list) => faults.extend(list.split("\n- ").filter_map(|item| limit_fault(&in_one_line(item)))),
+            None if expects_list => {}
+            None => others.push(in_one_line(paragraph)),
+        }
+    }
+    if expects_list {
+        faults.push(format!("{LIMITS} at the end: no list"));
+    }
+    (others, faults)
 }
 
 #[test]
@@ -51,21 +93,26 @@ fn every_claim_names_tests_that_exist() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Outside the tables nothing is promised: what is said there is what is not claimed, and what the reader is to do.
 #[test]
 fn no_claim_hides_outside_the_tables() {
     let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
-    let prose = text.lines().filter(|line| !line.starts_with(['#', '|'])).collect::<Vec<_>>().join("\n");
-    let paragraphs = prose.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
     let known = [
-        "Please report a vulnerability in private to the maintainers, through the repository's security advisories, and not in \
-         an\nissue. Say which version, what you did and what happened. You will be answered within a week.",
-        "Each line names what may come over the boundary, what keyfob answers, and the tests that hold it to that \
-         (`tests/repository/claims.rs` checks that\nthey exist). Below each table stands what is not claimed.",
-        "`examples/personal-tokens` shows the crate at work.",
+        "Please report a vulnerability in private to the maintainers, through the repository's security advisories, \
+         and not in an issue. Say which version you use, what you did and what happened. The maintainers answer within \
+         a week.",
+        "Each table belongs to one boundary. Each row names a threat, the protection against it and the tests that \
+         show the protection. `tests/repository/claims.rs` checks that these tests exist. The limits below a table \
+         name threats without a protection, and a mitigation for each of them.",
+        "These subjects are outside keyfob, so a report about them is not about a vulnerability of keyfob: users, \
+         passwords and sign-in sessions; rate limits; TLS; the meaning of a scope in your service.",
+        "`examples/personal-tokens` is a service that shows keyfob at work.",
     ];
-    let others = paragraphs.filter(|text| !text.starts_with("Not claimed: ") && !text.starts_with("Not keyfob's, "));
-    assert_eq!(others.collect::<Vec<_>>(), known);
+    let (others, faults) = prose(&text);
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert_eq!(others, known);
+    // Each table has its limits.
+    let count = |line: &str| text.lines().filter(|other| *other == line).count();
+    assert_eq!(count(LIMITS), count("|---|---|---|"));
 }
 
 #[test]
@@ -80,5 +127,16 @@ fn a_claim_without_its_test_is_found() {
         ("| a | b | `tests/repository/claims.rs::every_claim_names_tests_that_exist`, `tests/none.rs` |", true),
     ] {
         assert_eq!(fault(line).is_some(), found, "{line}");
+    }
+    for (text, found) in [
+        ("**Limits**\n\n- It does not do this. Mitigation:\n  that.\n- It may do this. Mitigation: that.", false),
+        ("**Limits**\n\n- It does not do this. Mitigation: that.\n- It does this. Mitigation: that.", true),
+        ("**Limits**\n\n- It does this, whatever comes. Mitigation: do not worry.", true),
+        ("**Limits**\n\n- It does not do this.", true),
+        ("**Limits**\n\nIt does this.", true),
+        ("- It does not do this. Mitigation: that.", true),
+        ("**Limits**", true),
+    ] {
+        assert_eq!(!prose(text).1.is_empty(), found, "{text}");
     }
 }

@@ -85,7 +85,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     // Runs of a list of bytes are runs of any list ("0, 1"), so whole hexadecimal texts are searched, and lists as wholes.
     hidden.extend([&digest[0], &digest[1], &pepper_bytes[0], &pepper_bytes[1]].map(|text| text.as_bytes()));
     let secrets = Secrets::of(&hidden);
-    let list_of_digest = &digest[2][1..digest[2].len() - 1];
+    let [list_of_digest, list_of_pepper] = [&digest[2], &pepper_bytes[2]].map(|list| &list[1..list.len() - 1]);
 
     let project = project("145");
     let access = Access::to(&project, &[]);
@@ -109,6 +109,9 @@ async fn nothing_shows_four_characters_of_a_secret() {
     secrets.absent_from_debug(&text.parse::<PlaintextToken>().unwrap());
     for shown in [format!("{issued:?}"), format!("{view:?}"), format!("{:?}", issued.record.digest)] {
         assert!(!shown.contains(list_of_digest));
+    }
+    for shown in [format!("{tokens:?}"), format!("{:?}", tokens.keyring()), format!("{:?}", pepper())] {
+        assert!(!shown.contains(list_of_pepper));
     }
     // What is public is shown, or the search above would prove little.
     assert!(format!("{issued:?}").contains(issued.record.id.as_str()));
