@@ -21,7 +21,8 @@ use keyfob::{
 };
 use memchr::memmem;
 
-/// The number of times that an operation and its floor are timed. It is odd, so that there is a median.
+/// The number of times that an operation and its floor are timed. It is odd, so that there is a
+/// median.
 const ROUNDS: usize = 7;
 const GIB: usize = 1 << 30;
 const LINES: usize = 10_000_000;
@@ -47,7 +48,7 @@ fn log(lines: usize, tokens: bool) -> String {
     text
 }
 
-/// Times `act` and `floor` in turns, [`ROUNDS`] times each, and returns both medians.
+/// Times an operation and its floor in turns, [`ROUNDS`] times each, and returns both medians.
 fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let time = |act: &mut dyn FnMut()| {
         let began = Instant::now();

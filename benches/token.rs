@@ -1,4 +1,5 @@
-//! Benchmark of verifying and minting, compared with the primitives that no implementation can avoid.
+//! Benchmark of verifying and minting, compared with the primitives that no implementation can
+//! avoid.
 //!
 //! `cargo bench --bench token` measures the operations and their floors in one run. Then it prints
 //! each figure as a ratio to its floor. An argument after `--` selects the benchmarks whose names
@@ -26,9 +27,9 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A service with a million tokens in a `MemoryStore`, and the texts of these tokens.
 ///
-/// The order of the texts differs from the order of insertion. A walk through them finds each record
-/// outside the processor's caches, as in a service with a million tokens. The texts are in one
-/// allocation, so that each text is as quick to read as a request that has just arrived.
+/// The order of the texts differs from the order of insertion. A walk through them finds each
+/// record outside the processor's caches, as in a service with a million tokens. The texts are in
+/// one allocation, so that each text is as quick to read as a request that has just arrived.
 struct World {
     tokens: Tokens<MemoryStore>,
     project: ProjectId,
@@ -111,8 +112,8 @@ fn floors(c: &mut Criterion, world: &World) {
     let map: HashMap<TokenKey, [u8; 32]> =
         sorted.into_iter().map(|key| (key, [key.id.as_str().as_bytes()[15]; 32])).collect();
     let mut ring = Ring(&keys, 0);
-    // Each look-up depends on the result of the previous one. Without this dependency, the processor
-    // would overlap several look-ups, which it cannot do across requests.
+    // Each look-up depends on the result of the previous one. Without this dependency, the
+    // processor would overlap several look-ups, which it cannot do across requests.
     let mut last = [0; 32];
     group.bench_function("lookup", |b| {
         b.iter(|| {
@@ -132,8 +133,8 @@ fn floors(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
-/// Returns a service with two tokens, and the texts of the tokens: an independent token, and a token
-/// that the first one issued and that is bound to it.
+/// Returns a service with two tokens, and the texts of the tokens: an independent token, and a
+/// token that the first one issued and that is bound to it.
 fn issuer_and_bound() -> (Tokens<MemoryStore>, String, String) {
     let clock = keyfob::clock::FixedClock::new(NOW);
     let tokens = Tokens::new(keyring(0), MemoryStore::new()).with_clock(clock);
@@ -157,8 +158,8 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter(|| ready(world.tokens.verify(black_box(ring.next()), &access)).unwrap());
     });
 
-    // An independent token, and a token bound to it. Each benchmark verifies only one of them, so that
-    // the record stays in the processor's caches.
+    // An independent token, and a token bound to it. Each benchmark verifies only one of them, so
+    // that the record stays in the processor's caches.
     let (tokens, plain, bound) = issuer_and_bound();
     for (name, text) in [("hot", &plain), ("hot-bound", &bound)] {
         group.bench_function(name, |b| b.iter(|| ready(tokens.verify(black_box(text), &access)).unwrap()));
@@ -229,7 +230,8 @@ fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
     })
 }
 
-/// Returns the median of a benchmark in nanoseconds, or `None` if it was not measured after `since`.
+/// Returns the median of a benchmark in nanoseconds, or `None` if it was not measured after
+/// `since`.
 fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
     let file = format!("{target}/criterion/{path}/new/estimates.json");

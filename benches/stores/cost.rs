@@ -1,5 +1,5 @@
-//! Measures one verification among millions of tokens, without a cache and through one, and the space
-//! that a token takes.
+//! Measures one verification among millions of tokens, without a cache and through one, and the
+//! space that a token takes.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ const BOUND: Duration = Duration::from_secs(30);
 const BATCH: usize = 100;
 /// The number of measured batches, of verifications and of the floor alike.
 const BATCHES: usize = 300;
-/// The most verifications in one pass of a load. There are two passes: the first fills the cache, and
-/// the second is measured.
+/// The most verifications in one pass of a load. There are two passes: the first fills the cache,
+/// and the second is measured.
 const REQUESTS: u64 = 3_000_000;
 
 /// A service over a `MemoryStore` with the same tokens, with which the cache is compared.
@@ -39,10 +39,11 @@ impl Memory {
 /// The ratios of one engine, for the picture.
 pub struct Ratios {
     pub engine: &'static str,
-    /// The ratio of a verification without a cache to a bare read, and its upper limit if there is one.
+    /// The ratio of a verification without a cache to a bare read, and its upper limit if there is
+    /// one.
     pub bare: (f64, Option<f64>),
-    /// The ratio of the median verification through the cache to the median one on a `MemoryStore`, and
-    /// its upper limit if there is one.
+    /// The ratio of the median verification through the cache to the median one on a `MemoryStore`,
+    /// and its upper limit if there is one.
     pub hit: (f64, Option<f64>),
 }
 
@@ -115,8 +116,8 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
     );
 }
 
-/// Times verifications without a cache and bare reads in turns. Each of the two uses different random
-/// tokens.
+/// Times verifications without a cache and bare reads in turns. Each of the two uses different
+/// random tokens.
 async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64) -> Beside {
     let service = population.tokens(engine.store().clone());
     let (mut ours, mut theirs) = (Random(1), Random(2));
@@ -157,8 +158,8 @@ struct Played {
     beyond: f64,
 }
 
-/// Runs the same load on a `MemoryStore` and through a cache over the engine, in turns of a thousand
-/// requests. The first half of the load fills the cache and is not counted.
+/// Runs the same load on a `MemoryStore` and through a cache over the engine, in turns of a
+/// thousand requests. The first half of the load fills the cache and is not counted.
 async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Population, mut load: Zipf) -> Played {
     const AT_ONCE: u64 = 1000;
     let cached = Cached::new(engine.store().clone(), BOUND).with_entries(ENTRIES as usize);
@@ -200,8 +201,8 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
     Played { median, mean, calls, ideal, beyond: load.beyond(ENTRIES) }
 }
 
-/// Verifies each token, and calls `took` with its time in nanoseconds and with the instant of its end.
-/// The time includes one reading of the clock.
+/// Verifies each token, and calls `took` with its time in nanoseconds and with the instant of its
+/// end. The time includes one reading of the clock.
 async fn each<S: TokenStore>(service: &Tokens<S>, shown: &[Shown], mut took: impl FnMut(f64, Instant)) {
     let mut times = Vec::with_capacity(shown.len());
     let began = Instant::now();

@@ -14,8 +14,8 @@ use super::measure::{median, nanos, number, progress, time};
 use super::table::Table;
 use super::tokens::{OF_OWNER, Population, Random, verify};
 
-/// The number of tokens in each project. It is the same at each size, and so is the number of tokens of
-/// each owner. Only the number of projects grows, from 1 to 10,000.
+/// The number of tokens in each project. It is the same at each size, and so is the number of
+/// tokens of each owner. Only the number of projects grows, from 1 to 10,000.
 pub const IN_PROJECT: u64 = 1000;
 pub const SIZES: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 pub const ACTS: [&str; 3] = ["verify", "list a page of 50", "revoke all 100 tokens of an owner"];
@@ -43,7 +43,8 @@ pub fn log(size: u64) -> f64 {
     (size as f64).ln() / (SIZES[0] as f64).ln()
 }
 
-/// Measures one engine at all sizes up to `most` tokens. Returns `None` if the engine is not installed.
+/// Measures one engine at all sizes up to `most` tokens. Returns `None` if the engine is not
+/// installed.
 pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(Table, Curves)> {
     let mut engine = E::start().await?;
     let mut curves = Curves { engine: E::NAME, acts: Default::default() };

@@ -1,9 +1,10 @@
-//! Benchmark of the stores with millions of tokens: what an operation costs, and how the cost grows.
+//! Benchmark of the stores with millions of tokens: what an operation costs, and how the cost
+//! grows.
 //!
-//! Each figure is compared with a floor that was measured in the same run.
-//! `cargo bench --bench stores --all-features` takes about twenty minutes. It starts the engines
-//! itself and keeps their data below the target folder, which needs up to 20 GB of disk until it ends.
-//! Redis keeps its data in `/dev/shm` if that folder exists. These arguments may follow after `--`:
+//! Each figure is compared with a floor that was measured in the same run. `cargo bench --bench
+//! stores --all-features` takes about twenty minutes. It starts the engines itself and keeps their
+//! data below the target folder, which needs up to 20 GB of disk until it ends. Redis keeps its
+//! data in `/dev/shm` if that folder exists. These arguments may follow after `--`:
 //!
 //! - `cost` or `growth` measures only one half;
 //! - `--most N` uses at most N tokens (at least 1000), for a quick trial;
@@ -33,7 +34,8 @@ use self::measure::progress;
 use self::table::Table;
 use self::tokens::Population;
 
-/// The number of tokens with which `cost` measures. Redis gets fewer because it holds them in memory.
+/// The number of tokens with which `cost` measures. Redis gets fewer because it holds them in
+/// memory.
 const TOKENS: u64 = 5_000_000;
 
 /// The parsed command line.
@@ -117,7 +119,8 @@ fn today() -> String {
     SystemClock.now().to_string()[..10].to_owned()
 }
 
-/// Returns the cores, the processor and the memory of this machine, as Linux reports them in `/proc`.
+/// Returns the cores, the processor and the memory of this machine, as Linux reports them in
+/// `/proc`.
 fn machine() -> String {
     let told = |file: &str, name: &str| -> String {
         let text = fs::read_to_string(file).unwrap_or_default();

@@ -24,8 +24,8 @@ impl Beside {
 
 /// Times an operation and its floor in turns, and returns the medians of the batches.
 ///
-/// There are `batches` batches of `of` operations each. The batches are small, so that other load on
-/// the machine affects the operation and the floor alike.
+/// There are `batches` batches of `of` operations each. The batches are small, so that other load
+/// on the machine affects the operation and the floor alike.
 pub async fn by_turns(
     batches: usize,
     of: usize,

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use super::cost::Ratios;
 use super::growth::{ACTS, Curves, SIZES, log};
 
-/// The colour and the dash pattern of each engine. The colours are visible on light and on dark pages.
-/// The patterns are for readers who cannot distinguish the colours.
+/// The colour and the dash pattern of each engine. The colours are visible on light and on dark
+/// pages. The patterns are for readers who cannot distinguish the colours.
 const LOOKS: [(&str, &str); 3] = [("#3b82c4", "none"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
 
-/// A picture that is being drawn. It has no empty line, because an empty line would end the HTML block
-/// in Markdown.
+/// A picture that is being drawn. It has no empty line, because an empty line would end the HTML
+/// block in Markdown.
 struct Picture {
     text: String,
 }

@@ -1,7 +1,7 @@
 //! The tokens with which the engines are filled.
 //!
-//! Each token can be computed from its number at any time. So the benchmark does not have to keep the
-//! texts that it presents.
+//! Each token can be computed from its number at any time. So the benchmark does not have to keep
+//! the texts that it presents.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -47,8 +47,8 @@ impl Population {
         }
     }
 
-    /// Returns the id of a project. All ids have at least five digits, so that the order of the ids is
-    /// the order of the numbers.
+    /// Returns the id of a project. All ids have at least five digits, so that the order of the ids
+    /// is the order of the numbers.
     pub fn project(&self, number: u64) -> ProjectId {
         ProjectId::new(&format!("{number:05}")).unwrap()
     }
@@ -112,8 +112,8 @@ pub async fn verify<S: TokenStore>(tokens: &Tokens<S>, shown: &Shown) {
     tokens.verify(&shown.text, &Access::to(&shown.key.project, &[])).await.unwrap();
 }
 
-/// A SplitMix64 generator. The same seed always gives the same numbers, so the tokens are predictable.
-/// That does no harm in a benchmark.
+/// A SplitMix64 generator. The same seed always gives the same numbers, so the tokens are
+/// predictable. That does no harm in a benchmark.
 pub struct Random(pub u64);
 
 impl Random {
@@ -125,8 +125,8 @@ impl Random {
         word ^ (word >> 31)
     }
 
-    /// Returns a number below `end`. Some numbers are slightly more frequent than others, which does
-    /// not matter here.
+    /// Returns a number below `end`. Some numbers are slightly more frequent than others, which
+    /// does not matter here.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }

@@ -31,7 +31,8 @@ impl Zipf {
         self.sums.partition_point(|sum| *sum <= at).min(self.sums.len() - 1) as u64
     }
 
-    /// Returns the share of the requests that do not present one of the `most_popular` first tokens.
+    /// Returns the share of the requests that do not present one of the `most_popular` first
+    /// tokens.
     pub fn beyond(&self, most_popular: u64) -> f64 {
         let held = (most_popular as usize).min(self.sums.len());
         1.0 - self.sums[held - 1] / self.sums[self.sums.len() - 1]
@@ -40,15 +41,16 @@ impl Zipf {
 
 /// Returns the number of the token with this rank. The popular tokens are spread over all projects.
 pub fn token_of(rank: u64, tokens: u64) -> u64 {
-    // The factor is a prime that divides none of the sizes, so that each rank has a different token.
+    // The factor is a prime that divides none of the sizes, so that each rank has a different
+    // token.
     ((u128::from(rank) * 2_654_435_761 + 12_345) % u128::from(tokens)) as u64
 }
 
 /// The best cache for a load: it knows the most popular tokens in advance, and holds only these.
 ///
 /// It receives the same requests at the same times as the real cache. It queries the store at the
-/// first use of a token, and again if the entry is older than the bound. If requests are independent
-/// of each other, no cache has fewer misses unless it knows future requests.
+/// first use of a token, and again if the entry is older than the bound. If requests are
+/// independent of each other, no cache has fewer misses unless it knows future requests.
 pub struct Ideal {
     asked_at: Vec<Option<Instant>>,
     bound: Duration,

@@ -23,8 +23,8 @@ mod redis_server;
 /// The folder for the data of the engines. It is on a disk, because the data may outgrow memory.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// The label of the space per token in a table that grew row by row, in random order. Such a table is
-/// less dense than a table that was filled in order and indexed afterwards.
+/// The label of the space per token in a table that grew row by row, in random order. Such a table
+/// is less dense than a table that was filled in order and indexed afterwards.
 const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 
 /// A running engine, with a store on it. The data are the same as after inserts through the store.
@@ -48,7 +48,8 @@ pub trait Engine: Sized {
     /// Returns the name and the version of the engine.
     async fn version(&self) -> String;
 
-    /// Adds the tokens of these projects. Their numbers continue those of the projects added before.
+    /// Adds the tokens of these projects. Their numbers continue those of the projects added
+    /// before.
     async fn load(&mut self, population: &Population, projects: Range<u64>);
 
     fn store(&self) -> &Self::Store;

@@ -12,8 +12,9 @@ use super::row::{COLUMNS, SELECT, Value, values};
 use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
-/// Settings for a machine with some memory. They keep the server from writing in the background during
-/// a measurement. There is no standby, so the server need not log the indices that it builds.
+/// Settings for a machine with some memory. They keep the server from writing in the background
+/// during a measurement. There is no standby, so the server need not log the indices that it
+/// builds.
 const SETTINGS: [&str; 8] = [
     "shared_buffers=2GB",
     "maintenance_work_mem=1GB",

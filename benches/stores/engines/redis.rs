@@ -16,10 +16,11 @@ use super::redis_server::Servers;
 use super::{Engine, FOLDER, bytes_in};
 use crate::tokens::Population;
 
-/// The number of concurrent inserts. They are many, so that the server syncs many inserts at a time.
+/// The number of concurrent inserts. They are many, so that the server syncs many inserts at a
+/// time.
 const TASKS: usize = 512;
-/// The number of connections for the inserts. They are several, because the server reads at most 16 KB
-/// of each connection between two syncs.
+/// The number of connections for the inserts. They are several, because the server reads at most 16
+/// KB of each connection between two syncs.
 const CONNECTIONS: usize = 32;
 /// Settings that keep the server from rewriting the append-only file during a measurement.
 const SETTINGS: [&str; 2] = ["--auto-aof-rewrite-percentage", "0"];
@@ -29,8 +30,8 @@ const FIELDS: [&str; 27] = [
     "fa", "rf", "rt", "gr", "rq", "ns", "nl", "ve",
 ];
 
-/// A folder in memory for the append-only file, used if it exists. The server syncs the file before it
-/// acknowledges an insert, so a million inserts take many minutes on a disk.
+/// A folder in memory for the append-only file, used if it exists. The server syncs the file before
+/// it acknowledges an insert, so a million inserts take many minutes on a disk.
 const QUICK: &str = "/dev/shm";
 
 /// Returns whether the folder in memory exists.

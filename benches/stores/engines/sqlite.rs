@@ -79,8 +79,8 @@ impl Engine for Sqlite {
 }
 
 impl Sqlite {
-    /// Returns the bytes per token of a file into which the first 200,000 tokens are inserted in random
-    /// order.
+    /// Returns the bytes per token of a file into which the first 200,000 tokens are inserted in
+    /// random order.
     async fn grown(&self) -> f64 {
         let path = self.folder.path().join("grown.db");
         SqliteStore::open(&path).await.unwrap().pool().close().await;
