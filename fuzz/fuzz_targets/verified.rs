@@ -87,7 +87,7 @@ fn compare<P: ProjectRequirement>(
             assert_eq!(verified.key(), token.key());
             assert_eq!(Some(verified.view()), record.map(|record| record.view(now)));
         }
-        Err(rejection) => assert_eq!(Some(rejection), expected, "rejected by another rule than the first that does not hold"),
+        Err(rejection) => assert_eq!(Some(rejection), expected, "rejected by the wrong rule"),
     }
 }
 
