@@ -262,7 +262,10 @@ fn report(since: std::time::SystemTime) -> Option<()> {
         let took = median(&format!("act/{act}"))?;
         println!("| {act} | {took:.0} | {floor} | {:.2} | {most} |", took / ns);
     }
-    println!("\nTwo threads verify {:.2} times as many tokens per second as one thread.", median("threads/1")? / median("threads/2")?);
+    println!(
+        "\nTwo threads verify {:.2} times as many tokens per second as one thread.",
+        median("threads/1")? / median("threads/2")?
+    );
     Some(())
 }
 

@@ -31,7 +31,9 @@ fn main() -> ExitCode {
 fn help() -> String {
     let formats: String =
         ScannerFormat::ALL.iter().map(|format| format!("  {:<22} {}\n", format.as_str(), format.file_name())).collect();
-    format!("{USAGE}\n\nPrints the rules for tokens with these prefixes. Formats, each with a name for its file:\n{formats}")
+    format!(
+        "{USAGE}\n\nPrints the rules for tokens with these prefixes. Formats, each with a name for its file:\n{formats}"
+    )
 }
 
 /// Returns the rules for the prefixes and the format in the arguments.

@@ -139,7 +139,9 @@ fn machine() -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("skipped: this benchmark takes twenty minutes (run it with cargo bench --bench stores --all-features)");
+        println!(
+            "skipped: this benchmark takes twenty minutes (run it with cargo bench --bench stores --all-features)"
+        );
         return;
     }
     let wanted = match Wanted::of(std::env::args().skip(1)) {
