@@ -73,7 +73,11 @@ fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Durati
 fn tell(what: &str, beside: &str, bytes: usize, (act, floor): (Duration, Duration), at_least: f64) {
     let rate = |time: Duration| bytes as f64 / time.as_secs_f64() / 1e9;
     let speed = floor.as_secs_f64() / act.as_secs_f64();
-    println!("{what}: {:.2} GB/s; {beside}: {:.2} GB/s; ratio {speed:.2}, at least {at_least}", rate(act), rate(floor));
+    println!(
+        "{what}: {:.2} GB/s; {beside}: {:.2} GB/s; ratio {speed:.2} (at least {at_least})",
+        rate(act),
+        rate(floor)
+    );
 }
 
 fn find(finder: &Finder) {
@@ -107,7 +111,7 @@ fn redact(finder: &Finder) {
         let bytes = block.len() * (LINES / lines.len());
         let times = by_turns(|| write(Box::new(Redactor::new(finder, file()))), || write(Box::new(file())));
         tell(
-            &format!("redacting 10,000,000 lines, written in {how}"),
+            &format!("redacting 10,000,000 lines, written as {how}"),
             "the same writer without redaction",
             bytes,
             times,

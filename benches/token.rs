@@ -1,5 +1,4 @@
-//! Benchmark of verifying and minting, compared with the primitives that no implementation can
-//! avoid.
+//! Benchmark of verifying and minting tokens, compared with primitives that no code can avoid.
 //!
 //! `cargo bench --bench token` measures the operations and their floors in one run. Then it prints
 //! each figure as a ratio to its floor. An argument after `--` selects the benchmarks whose names
@@ -99,8 +98,8 @@ fn floors(c: &mut Criterion, world: &World) {
     });
     group.bench_function("crc", |b| b.iter(|| crc32fast::hash(black_box(&text[..text.len() - 6]))));
 
-    // The floor of a look-up leads from the key of the store contract to the digest, which each
-    // verification has to read.
+    // The floor of a look-up maps a key of the store contract to a digest, because each
+    // verification has to read the digest.
     let key = |text: &[u8; TEXT]| {
         let text = TokenText::parse(text).unwrap();
         TokenKey { project: text.project(), id: text.id() }
@@ -165,8 +164,8 @@ fn acts(c: &mut Criterion, world: &World) {
         group.bench_function(name, |b| b.iter(|| ready(tokens.verify(black_box(text), &access)).unwrap()));
     }
 
-    // Only the checksum finds one wrong character, so this malformed token is the most expensive to
-    // reject.
+    // Only the checksum detects a single wrong character. So this malformed token is the most
+    // expensive one to reject.
     let mut malformed = world.texts[0];
     malformed[40] = if malformed[40] == b'A' { b'B' } else { b'A' };
     assert_eq!(TokenText::parse(&malformed).unwrap_err(), keyfob::Rejection::Checksum);

@@ -1,7 +1,8 @@
 //! Secret scanning: prints the rules by which a secret scanner finds the tokens of your service.
 //!
 //! ```sh
-//! cargo run --example scanner_rules --features scan -- acme_pat --format kingfisher > kingfisher.yml
+//! cargo run --example scanner_rules --features scan -- \
+//!     acme_pat --format kingfisher > kingfisher.yml
 //! ```
 
 use std::process::ExitCode;

@@ -50,7 +50,7 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(T
     let mut curves = Curves { engine: E::NAME, acts: Default::default() };
     let (mut projects, mut revoked) = (0, HashSet::new());
     for size in SIZES.into_iter().filter(|size| *size <= most.min(E::MOST)) {
-        progress(&format!("growth: loading {} tokens into {}", number(size), E::NAME));
+        progress(&format!("growth: loading up to {} tokens into {}", number(size), E::NAME));
         engine.load(population, projects..size / population.in_project).await;
         projects = size / population.in_project;
         progress("verifying, listing and revoking");

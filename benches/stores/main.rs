@@ -1,10 +1,16 @@
 //! Benchmark of the stores with millions of tokens: what an operation costs, and how the cost
 //! grows.
 //!
-//! Each figure is compared with a floor that was measured in the same run. `cargo bench --bench
-//! stores --all-features` takes about twenty minutes. It starts the engines itself and keeps their
-//! data below the target folder, which needs up to 20 GB of disk until it ends. Redis keeps its
-//! data in `/dev/shm` if that folder exists. These arguments may follow after `--`:
+//! Each figure is compared with a floor that was measured in the same run. The benchmark takes
+//! about twenty minutes:
+//!
+//! ```sh
+//! cargo bench --bench stores --all-features
+//! ```
+//!
+//! It starts the engines itself and keeps their data below the target folder. It needs up to 20 GB
+//! of disk there until it ends. Redis keeps its data in `/dev/shm` if that folder exists. These
+//! arguments may follow after `--`:
 //!
 //! - `cost` or `growth` measures only one half;
 //! - `--most N` uses at most N tokens (at least 1000), for a quick trial;

@@ -87,8 +87,8 @@ impl Reading {
 
 /// Compares all rows of both sides.
 ///
-/// The rows are not read at one point in time. The result is exact only if no side is written
-/// meanwhile.
+/// The result is exact only if no other connection writes to either side in the meantime, because
+/// the rows are not read at one point in time.
 pub async fn compare(
     source: &mut SqliteConnection,
     target: &mut PgConnection,

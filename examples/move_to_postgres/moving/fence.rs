@@ -1,4 +1,4 @@
-//! The fences that refuse writes on either side, and the record of which file PostgreSQL is a copy.
+//! The fences that refuse writes to either side, and the mark that names the file of the copy.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub enum Target {
     InUse,
 }
 
-/// Takes the lock of the move. So only one move runs at a time, until its connection closes.
+/// Takes the lock of the move, so that only one move runs at a time. The lock lasts until the
+/// connection closes.
 ///
 /// # Errors
 /// Returns a failure if another move holds the lock.

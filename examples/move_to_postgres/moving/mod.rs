@@ -72,7 +72,7 @@ impl Move {
         Ok(Self { source, target, tell: Box::new(tell) })
     }
 
-    /// Copies the tokens that are new, changed or purged since the last copy.
+    /// Copies new and changed tokens, and deletes copied tokens that were purged from the file.
     ///
     /// # Errors
     /// Returns a failure if PostgreSQL holds other tokens than a copy of this file, or a later
@@ -131,8 +131,8 @@ impl Move {
     /// Lets services write to PostgreSQL.
     ///
     /// # Errors
-    /// Returns a failure unless a [`finish`](Self::finish) found both sides equal and the file is still
-    /// fenced.
+    /// Returns a failure unless a [`finish`](Self::finish) found both sides equal and the file is
+    /// still fenced.
     pub async fn open(&mut self) -> Result<(), Failure> {
         let equal = self.copied_before().await?;
         if !equal || !fence::is_source_closed(&mut self.source).await? {

@@ -96,8 +96,8 @@ impl Row {
         }
     }
 
-    /// Adds the row to a digest, in a form that no other row has. Each value follows a byte that
-    /// says whether it is NULL, and its length.
+    /// Adds the row to a digest, in a form that no other row has. Before each
+    /// value comes a byte that says whether it is NULL, and then its length.
     pub fn add_to(&self, digest: &mut Sha256) {
         for value in &self.0 {
             let number = match value {
@@ -191,7 +191,8 @@ pub async fn is_known(source: &mut SqliteConnection) -> Result<(), Failure> {
     known.sort_unstable();
     if there != known {
         return refuse(
-            "the table keyfob_tokens of the file is missing, or has other columns than this version of the program knows",
+            "the table keyfob_tokens of the file is missing or has other columns than this program knows \
+             (use the program of the keyfob version that wrote the file)",
         );
     }
     Ok(())
