@@ -1,5 +1,12 @@
-//! What searching for tokens costs beside searching for their prefix, and what redacting costs beside writing: `cargo bench --bench scan
-//! --features scan`. Each figure is a ratio to its floor in the same run.
+//! Benchmark of the module `leak`: the cost of finding and of redacting tokens.
+//!
+//! Finding is compared with a `memmem` search for the prefix of the tokens. Redacting is compared
+//! with writing the same bytes without redaction. Each figure is a ratio to this floor, measured in
+//! the same run.
+//!
+//! ```sh
+//! cargo bench --bench scan --features scan
+//! ```
 
 use std::fs::File;
 use std::hint::black_box;
@@ -14,12 +21,14 @@ use keyfob::{
 };
 use memchr::memmem;
 
-/// How often each is timed.
+/// The number of times that an operation and its floor are timed. It is odd, so that there is a
+/// median.
 const ROUNDS: usize = 7;
 const GIB: usize = 1 << 30;
 const LINES: usize = 10_000_000;
 
-/// Lines of a service's log; where `tokens`, each hundredth has one.
+/// Returns the log of a service, with `lines` lines. If `tokens` is true, every hundredth line
+/// contains a token.
 fn log(lines: usize, tokens: bool) -> String {
     let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
     let (project, actor) = (ProjectId::new("145").unwrap(), Actor::new("ada").unwrap());
@@ -39,7 +48,7 @@ fn log(lines: usize, tokens: bool) -> String {
     text
 }
 
-/// The medians of both, timed by turns.
+/// Times an operation and its floor in turns, [`ROUNDS`] times each, and returns both medians.
 fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let time = |act: &mut dyn FnMut()| {
         let began = Instant::now();
@@ -65,7 +74,7 @@ fn tell(what: &str, beside: &str, bytes: usize, (act, floor): (Duration, Duratio
     let rate = |time: Duration| bytes as f64 / time.as_secs_f64() / 1e9;
     let speed = floor.as_secs_f64() / act.as_secs_f64();
     println!(
-        "{what}: {:.2} GB/s; {beside}: {:.2} GB/s; speed {speed:.2} of it, at least {at_least}",
+        "{what}: {:.2} GB/s; {beside}: {:.2} GB/s; ratio {speed:.2} (at least {at_least})",
         rate(act),
         rate(floor)
     );
@@ -78,15 +87,16 @@ fn find(finder: &Finder) {
     let prefix = memmem::Finder::new("acme_pat_");
     let found = || assert_eq!(black_box(finder.find_in(text)).len(), 0);
     let searched = || assert_eq!(black_box(prefix.find_iter(text).count()), 0);
-    tell("finding in 1 GiB of clean log", "memmem for the prefix", GIB, by_turns(found, searched), 0.5);
+    tell("finding tokens in 1 GiB of log without tokens", "memmem for the prefix", GIB, by_turns(found, searched), 0.5);
 }
 
-/// The lines one by one, as a logger writes them, and in blocks, as a pipe brings them.
+/// Measures redaction of single lines, as a logger writes them, and of 64 KiB blocks, as a pipe
+/// delivers them.
 fn redact(finder: &Finder) {
     let block = log(100_000, true);
     let lines: Vec<&[u8]> = block.split_inclusive('\n').map(str::as_bytes).collect();
     let blocks: Vec<&[u8]> = block.as_bytes().chunks(64 * 1024).collect();
-    // A file, as logs go to: what costs nothing, such as /dev/null, writes nothing either.
+    // A real file, because /dev/null discards the bytes without the cost of writing them.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scan.log");
     let file = || BufWriter::new(File::create(&path).unwrap());
     for (how, pieces) in [("lines", &lines), ("blocks of 64 KiB", &blocks)] {
@@ -100,14 +110,20 @@ fn redact(finder: &Finder) {
         };
         let bytes = block.len() * (LINES / lines.len());
         let times = by_turns(|| write(Box::new(Redactor::new(finder, file()))), || write(Box::new(file())));
-        tell(&format!("10,000,000 lines, written in {how}, redacted"), "the same writer without", bytes, times, 0.3);
+        tell(
+            &format!("redacting 10,000,000 lines, written as {how}"),
+            "the same writer without redaction",
+            bytes,
+            times,
+            0.3,
+        );
     }
     std::fs::remove_file(path).unwrap();
 }
 
 fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("skipped: it takes a minute, and is for cargo bench");
+        println!("skipped: this benchmark takes a minute (run it with cargo bench --bench scan --features scan)");
         return;
     }
     let finder = Finder::new([Prefix::new("acme_pat").unwrap()]);

@@ -1,7 +1,8 @@
-//! What a verification and a mint cost, beside the primitives that no implementation can avoid, measured in the same run.
+//! Benchmark of verifying and minting tokens, compared with primitives that no code can avoid.
 //!
-//! `cargo bench` measures, then prints each figure as a ratio to its floor. A word behind `--` measures only what
-//! holds it in its name.
+//! `cargo bench --bench token` measures the operations and their floors in one run. Then it prints
+//! each figure as a ratio to its floor. An argument after `--` selects the benchmarks whose names
+//! contain it. The ratios are printed only if all benchmarks ran.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,16 +24,18 @@ use sha2::Sha256;
 const RECORDS: usize = 1_000_000;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A million tokens in a store. Texts stand in another order than the store met them, so that walking through them
-/// meets each row cold, as a service with a million tokens does; and in one piece, so that they themselves are as near as
-/// a request that has just been read.
+/// A service with a million tokens in a `MemoryStore`, and the texts of these tokens.
+///
+/// The order of the texts differs from the order of insertion. A walk through them finds each
+/// record outside the processor's caches, as in a service with a million tokens. The texts are in
+/// one allocation, so that each text is as quick to read as a request that has just arrived.
 struct World {
     tokens: Tokens<MemoryStore>,
     project: ProjectId,
     texts: Vec<[u8; TEXT]>,
 }
 
-/// The characters of `acme_pat_145_` and what follows.
+/// The length of a token: `acme_pat_145_` (13), the id and its separator (17), and the rest (50).
 const TEXT: usize = 80;
 
 fn new_token(project: ProjectId) -> NewToken {
@@ -53,21 +56,22 @@ fn world() -> World {
         ready(store.insert(issued.record, None, None)).unwrap();
         texts.insert(at, <[u8; TEXT]>::try_from(issued.token.expose_secret().as_bytes()).unwrap());
     }
-    // A hash map's own order is a shuffle.
+    // The iteration order of a `HashMap` is random, so this shuffles the texts.
     let texts = texts.into_values().collect();
     let clock = keyfob::clock::FixedClock::new(NOW);
     World { tokens: Tokens::new(keyring, store).with_clock(clock), project, texts }
 }
 
-/// The answer of a future that never waits, as those of `MemoryStore`.
+/// Returns the output of a future that completes at the first poll, as all futures of `MemoryStore`
+/// do.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("a store in memory does not wait"),
+        Poll::Pending => unreachable!("a `MemoryStore` never waits"),
     }
 }
 
-/// Goes round and round through a list.
+/// An endless iterator over a slice, which starts again after the last element.
 struct Ring<'l, T>(&'l [T], usize);
 
 impl<'l, T> Ring<'l, T> {
@@ -94,19 +98,21 @@ fn floors(c: &mut Criterion, world: &World) {
     });
     group.bench_function("crc", |b| b.iter(|| crc32fast::hash(black_box(&text[..text.len() - 6]))));
 
-    // By the key that the store contract has, to the digest that a check must read.
+    // The floor of a look-up maps a key of the store contract to a digest, because each
+    // verification has to read the digest.
     let key = |text: &[u8; TEXT]| {
         let text = TokenText::parse(text).unwrap();
         TokenKey { project: text.project(), id: text.id() }
     };
     let keys: Vec<TokenKey> = world.texts.iter().map(key).collect();
-    // Filled in sorted order, which is another than that of the look-ups.
+    // The map is filled in sorted order, which differs from the order of the look-ups.
     let mut sorted = keys.clone();
     sorted.sort_unstable();
     let map: HashMap<TokenKey, [u8; 32]> =
         sorted.into_iter().map(|key| (key, [key.id.as_str().as_bytes()[15]; 32])).collect();
     let mut ring = Ring(&keys, 0);
-    // Each look-up waits for the one before, as a request does; the processor would run several at once.
+    // Each look-up depends on the result of the previous one. Without this dependency, the
+    // processor would overlap several look-ups, which it cannot do across requests.
     let mut last = [0; 32];
     group.bench_function("lookup", |b| {
         b.iter(|| {
@@ -126,7 +132,8 @@ fn floors(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
-/// A service with a token and one that it issued, and their texts.
+/// Returns a service with two tokens, and the texts of the tokens: an independent token, and a
+/// token that the first one issued and that is bound to it.
 fn issuer_and_bound() -> (Tokens<MemoryStore>, String, String) {
     let clock = keyfob::clock::FixedClock::new(NOW);
     let tokens = Tokens::new(keyring(0), MemoryStore::new()).with_clock(clock);
@@ -150,13 +157,15 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter(|| ready(world.tokens.verify(black_box(ring.next()), &access)).unwrap());
     });
 
-    // A token that is bound to none, and one that is bound to it: each the only one that is verified, as a hot cache has it.
+    // An independent token, and a token bound to it. Each benchmark verifies only one of them, so
+    // that the record stays in the processor's caches.
     let (tokens, plain, bound) = issuer_and_bound();
     for (name, text) in [("hot", &plain), ("hot-bound", &bound)] {
         group.bench_function(name, |b| b.iter(|| ready(tokens.verify(black_box(text), &access)).unwrap()));
     }
 
-    // One wrong character, found by the checksum: the dearest malformed token.
+    // Only the checksum detects a single wrong character. So this malformed token is the most
+    // expensive one to reject.
     let mut malformed = world.texts[0];
     malformed[40] = if malformed[40] == b'A' { b'B' } else { b'A' };
     assert_eq!(TokenText::parse(&malformed).unwrap_err(), keyfob::Rejection::Checksum);
@@ -164,7 +173,8 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter(|| ready(world.tokens.verify(black_box(&malformed), &access)).unwrap_err());
     });
 
-    // Right in every public way, but made under another pepper.
+    // This token has a valid form and checksum but was minted with another pepper. Its tag does not
+    // match, so it is rejected without a query to the store.
     let other =
         mint(&keyring(100), &Policy::default(), new_token(world.project), &Actor::new("eve").unwrap(), NOW).unwrap();
     let forged = other.token.expose_secret();
@@ -178,14 +188,15 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter_batched(
             || new_token(world.project),
             |new| mint(&ring, &policy, new, &actor, NOW).unwrap(),
-            // So few that what is made stays in the processor's cache, as it does in a request.
+            // The batches are small, so that the minted tokens stay in the processor's caches, as
+            // they do in a request.
             criterion::BatchSize::NumIterations(64),
         );
     });
     group.finish();
 }
 
-/// Verifications a second by one thread and by two, in turns.
+/// Measures the time per verification with one thread and with two.
 fn threads(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("threads");
     for threads in [1, 2] {
@@ -196,7 +207,7 @@ fn threads(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
-/// The time in which `threads` make `rounds` verifications together.
+/// Returns the time that `threads` threads need for `rounds` verifications in total.
 fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
     let access = Access::to(&world.project, &[]);
     let (waiting, rounds) = (AtomicUsize::new(threads), rounds.div_ceil(threads as u64));
@@ -218,7 +229,8 @@ fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
     })
 }
 
-/// Nanoseconds of a benchmark of this run, by the median.
+/// Returns the median of a benchmark in nanoseconds, or `None` if it was not measured after
+/// `since`.
 fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
     let file = format!("{target}/criterion/{path}/new/estimates.json");
@@ -229,6 +241,7 @@ fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
+/// Prints all floors and ratios. Returns `None` if a benchmark was not measured after `since`.
 fn report(since: std::time::SystemTime) -> Option<()> {
     let median = |path: &str| median(path, since);
     let (hmac, crc) = (median("floor/hmac")?, median("floor/crc")?);
@@ -237,7 +250,7 @@ fn report(since: std::time::SystemTime) -> Option<()> {
     for (name, ns) in [("HMAC", hmac), ("CRC-32", crc), ("look-up", lookup), ("getrandom", getrandom)] {
         println!("| {name} | {ns:.0} |");
     }
-    println!("\n| act | ns | floor | ratio | at most |\n|---|---|---|---|---|");
+    println!("\n| operation | ns | floor | ratio | at most |\n|---|---|---|---|---|");
     for (act, floor, ns, most) in [
         ("verify", "HMAC + look-up", hmac + lookup, 2.0),
         ("malformed", "HMAC", hmac, 0.5),
@@ -248,7 +261,10 @@ fn report(since: std::time::SystemTime) -> Option<()> {
         let took = median(&format!("act/{act}"))?;
         println!("| {act} | {took:.0} | {floor} | {:.2} | {most} |", took / ns);
     }
-    println!("\nTwo threads verify {:.2} times as many as one.", median("threads/1")? / median("threads/2")?);
+    println!(
+        "\nTwo threads verify {:.2} times as many tokens per second as one thread.",
+        median("threads/1")? / median("threads/2")?
+    );
     Some(())
 }
 
@@ -261,6 +277,6 @@ fn main() {
     threads(&mut criterion, &world);
     criterion.final_summary();
     if report(since).is_none() {
-        println!("Not all was measured in this run, so there are no ratios.");
+        println!("no ratios: this run did not measure all benchmarks (run it without a filter)");
     }
 }

@@ -1,5 +1,8 @@
-//! A service moves over with a million tokens, and nobody has to make a new one: their stored hashes are imported into a
-//! SQLite file, old tokens verify beside a new one, and no old hash is in the file.
+//! Import of existing tokens: brings the tokens of an earlier system into keyfob by their hashes.
+//!
+//! The holders keep their tokens. The example imports a million SHA-256 hashes into a SQLite file.
+//! Then it verifies some old tokens and a new one, and checks that the file contains none of their
+//! hashes.
 //!
 //! `cargo run --release --features sqlite --example import -- 1000000`
 
@@ -19,25 +22,27 @@ use keyfob::{
 };
 use sha2::{Digest, Sha256};
 
-/// Tokens to look at closely, spread over all.
+/// The approximate number of imported tokens to verify afterwards, spread over all tokens.
 const SAMPLES: u64 = 2000;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A token of the service before: 40 hex digits behind `old-`. Its users hold it.
+/// Returns a token of the earlier system, as its holder has it: `old-` and 40 hex digits.
 fn old_text(number: u64) -> String {
     format!("old-{}", hex(&Sha256::digest(number.to_be_bytes())[..20]))
 }
 
-/// What the old table holds of it.
+/// Returns the hash of a token, as the old table stores it.
 fn old_hash(number: u64) -> [u8; 32] {
     Sha256::digest(old_text(number)).into()
 }
 
-/// A row of the old table, read. Its rows come project by project, so that those of a batch stand close together in most
-/// indices: a million took 106 s so, and 188 s in no order, on two busy cores.
+/// Reads a row of the old table.
+///
+/// The rows come project by project, so that the tokens of a batch are close together in most
+/// indices. On two busy cores, a million tokens took 106 s in this order and 188 s in random order.
 fn read(number: u64) -> Result<ImportToken, Invalid> {
     let digest = ImportDigest::from_text(ImportHash::Sha256, &hex(&old_hash(number)))?;
     let project = ProjectId::new(&format!("p{}", number / 10_000))?;
@@ -54,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shape = ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
     let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store.clone())
         .with_imports([shape])
-        // The old ones never expire, which the default policy refuses.
+        // The old tokens never expire, which the default policy refuses.
         .with_policy(Policy::default().with_never_expiring(true));
 
     let (started, mut progress) = (Instant::now(), ImportProgress::default());
@@ -72,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if progress.total().is_multiple_of(100_000) || progress.total() == count {
             let ImportProgress { inserted, exists, rejected } = progress;
             let rate = progress.total() as f64 / started.elapsed().as_secs_f64();
-            println!("{inserted} inserted, {exists} exist, {rejected} rejected; {rate:.0} a second");
+            println!("{inserted} inserted, {exists} exist, {rejected} rejected; {rate:.0} per second");
         }
     }
 
@@ -82,13 +87,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         assert_eq!(verified.key(), *key);
     }
     let each = started.elapsed() / samples.len().max(1) as u32;
-    println!("{} old tokens verified, {each:.0?} each", samples.len());
+    println!("verified {} old tokens, {each:.0?} each", samples.len());
 
     let project = ProjectId::new("p1")?;
     let new = NewToken::new(project, OwnerId::new("ada")?, Name::new("new")?);
     let issued = tokens.issue(&actor, new).await?;
     tokens.verify(issued.token.expose_secret(), &Access::to(&project, &[])).await?;
-    println!("a new one beside them: {}_...", issued.record.public_part());
+    println!("verified a new token: {}_...", issued.record.public_part());
 
     let hashes = samples.iter().map(|(number, _)| old_hash(*number));
     let forms = hashes.flat_map(|hash| {
@@ -102,14 +107,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         wanted.search(&folder.path().join(name))?;
         ids.search(&folder.path().join(name))?;
     }
-    // That their ids are found shows that the search sees what is there.
+    // The search finds the ids of all samples, which proves that it would find their hashes too.
     assert_eq!((wanted.found.len(), ids.found.len()), (0, samples.len()));
     let size = folder.path().join("tokens.db").metadata()?.len() >> 20;
-    println!("no hash of {} tokens is in the {size} MiB file or its log, in bytes, hex or base64", samples.len());
+    println!("the {size} MiB file and its log contain no hash of {} tokens (as bytes, hex or base64)", samples.len());
     Ok(())
 }
 
-/// Runs of 16 bytes to be found in files.
+/// Runs of 16 bytes to search for in files, and the runs that were found.
 #[derive(Default)]
 struct Wanted {
     runs: HashSet<[u8; 16]>,
@@ -117,15 +122,16 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// The first and the last 16 bytes of a text.
+    /// Adds the first and the last 16 bytes of a text.
     fn add(&mut self, text: &[u8]) {
         let runs = [text.first_chunk(), text.last_chunk()].into_iter().flatten().copied();
         self.runs.extend(runs);
     }
 
-    /// Reads a file in parts that overlap by a run less a byte.
+    /// Searches a file, part by part. The parts overlap by 15 bytes, so that no run is missed.
     fn search(&mut self, path: &Path) -> std::io::Result<()> {
-        // By their first two bytes, as nearly all of a file is none of them.
+        // A filter by the first two bytes. It keeps the search fast, because almost no place in a
+        // file begins a run.
         let mut begins = vec![false; 1 << 16];
         for run in &self.runs {
             begins[usize::from(u16::from_be_bytes([run[0], run[1]]))] = true;

@@ -1,10 +1,11 @@
-//! A store written from scratch, and the conformance kit run on it.
+//! Your own token store: implements `TokenStore` from scratch and runs the conformance kit on it.
 //!
 //! `cargo run --example own_store --features conformance`
 //!
-//! It keeps its rows in a `Vec` behind a lock. A store for a database has the same shape: where this one takes the lock,
-//! that one begins a transaction; where this one walks through the rows, that one has a `WHERE`. What a call does to a
-//! row is the crate's to say: `apply`, `revoke`, `rotate_to` and `touch` of the record.
+//! This store keeps its records in a `Vec` under a lock. A store for a database has the same
+//! structure. It begins a transaction instead of taking the lock, and it uses `WHERE` instead of
+//! iterating over the records. The crate defines how a call changes a record: by the methods
+//! `apply`, `revoke`, `rotate_to` and `touch` of `TokenRecord`.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,14 +27,15 @@ async fn main() -> ExitCode {
     if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Rows in no order.
+/// A store in memory. Its records are in no order.
 #[derive(Default)]
 struct OwnStore {
     rows: Mutex<Vec<TokenRecord>>,
 }
 
 impl OwnStore {
-    /// The lock is held for a whole call, and no call awaits under it: each is one atomic act.
+    /// Locks the records. Each call holds the lock until it ends and never awaits under it, so each
+    /// call is one atomic operation.
     fn rows(&self) -> MutexGuard<'_, Vec<TokenRecord>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +45,11 @@ fn row<'r>(rows: &'r mut [TokenRecord], key: &TokenKey) -> Option<&'r mut TokenR
     rows.iter_mut().find(|record| record.key() == *key)
 }
 
-/// The issuer of a new token must be as the caller judged it. The lock keeps it so.
+/// Checks that the issuer of a new token is still in the state that the caller saw. The lock keeps
+/// it in that state until the call ends.
+///
+/// # Errors
+/// Returns [`IssuerChanged`] if the issuer does not meet the condition.
 fn check_issuer(
     rows: &mut [TokenRecord],
     new: &TokenRecord,
@@ -54,12 +60,12 @@ fn check_issuer(
     if condition.holds(found.as_deref()) { Ok(()) } else { Err(IssuerChanged.into()) }
 }
 
-/// Revokes these rows, and says how many.
+/// Revokes these records, and returns how many were not revoked before.
 fn revoke_all<'r>(rows: impl Iterator<Item = &'r mut TokenRecord>, revocation: &Revocation) -> u64 {
     rows.map(|record| u64::from(record.revoke(revocation))).sum()
 }
 
-/// What a call on one row answers: the row as it is now.
+/// Returns the current record, as each call on one record does.
 fn answer(record: &TokenRecord) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     Ok(Some(Arc::new(record.clone())))
 }
@@ -139,7 +145,7 @@ impl TokenStore for OwnStore {
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.rows();
         let Some(record) = row(&mut rows, key) else { return Ok(None) };
-        record.revoke(revocation); // does nothing to a revoked one
+        record.revoke(revocation); // does nothing if the token is revoked already
         answer(record)
     }
 
@@ -200,7 +206,7 @@ impl TokenStore for OwnStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.rows();
-        // First everything that may refuse, then everything that writes: a refused rotation changes nothing.
+        // All checks come before the first change, so that a refused rotation changes nothing.
         let Some(old) = row(&mut rows, key).cloned() else { return Ok(None) };
         let mut near = |id: Option<TokenId>| row(&mut rows, &TokenKey { project: key.project, id: id? }).cloned();
         let (predecessor, earlier) = (near(old.rotated_from), near(old.rotated_to));

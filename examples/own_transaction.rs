@@ -1,5 +1,9 @@
-//! `mint` and `check` without a store: the record goes into the host's own transaction, together with the host's own
-//! row, and a blocking host checks tokens without a runtime. `cargo run --example own_transaction`
+//! Tokens in your own database transaction: `mint` and `check` without a store and without async.
+//!
+//! The record of a new token is written in one transaction with another row of your service. Later,
+//! the service reads the record itself and checks the token, without an async runtime.
+//!
+//! `cargo run --example own_transaction`
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -10,7 +14,7 @@ use keyfob::{
     SystemClock, TokenKey, TokenRecord, VerifyError, check, mint,
 };
 
-/// What stands for the host's database here: rows of two tables that are written together or not at all.
+/// A stand-in for your database, with two tables that are written together or not at all.
 #[derive(Default, Clone)]
 struct Database {
     tokens: HashMap<TokenKey, Arc<TokenRecord>>,
@@ -18,7 +22,7 @@ struct Database {
 }
 
 impl Database {
-    /// Runs `act` on a copy, and keeps the copy if it went well.
+    /// Runs a closure on a copy of the database, and keeps the copy if the closure succeeds.
     fn transaction<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, Box<dyn Error>>,
@@ -39,10 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = database.transaction(|rows| {
         let new = NewToken::new(project, ada.clone(), Name::new("nightly build")?);
         let issued = mint(&keyring, &policy, new, &Actor::from(&ada), SystemClock.now())?;
-        rows.audit.push(format!("{ada} made {}", issued.record.public_part()));
+        rows.audit.push(format!("{ada} issued {}", issued.record.public_part()));
         let key = issued.record.key();
         if rows.tokens.insert(key, Arc::new(issued.record)).is_some() {
-            return Err("the id exists".into());
+            return Err("a token with this id exists already".into());
         }
         Ok(issued.token)
     })?;
@@ -55,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let verified = verify(text.expose_secret())?;
     println!("{} may act in {}; {}", verified.owner(), verified.project(), database.audit[0]);
 
-    let error = verify("acme_pat_145_not-a-token").err().ok_or("nonsense passed")?;
+    let error = verify("acme_pat_145_not-a-token").err().ok_or("a malformed token passed verification")?;
     let challenge = error.challenge();
     println!("{}: {}", challenge.status(), challenge.www_authenticate("acme").unwrap_or_default());
     Ok(())

@@ -1,4 +1,6 @@
-//! A token from issue to revocation, on the store in memory. `cargo run --example quickstart`
+//! Quickstart: issues a token, verifies it and revokes it, with the store in memory.
+//!
+//! `cargo run --example quickstart`
 
 use keyfob::{
     Access, Actor, Keyring, MemoryStore, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, Tokens,
@@ -7,7 +9,7 @@ use keyfob::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The prefix is chosen once; the pepper is made once and kept outside the database.
+    // Choose the prefix once. Generate the pepper once, and keep it outside the database.
     let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     let tokens = Tokens::new(keyring, MemoryStore::new());
     let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);
@@ -22,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     tokens.revoke(&Actor::from(&ada), &verified.key(), RevocationReason::CessationOfOperation).await?;
     match tokens.verify(issued.token.expose_secret(), &access).await {
-        Ok(_) => Err("a revoked token passed".into()),
+        Ok(_) => Err("a revoked token passed verification".into()),
         Err(error) => {
             println!("afterwards:  {error}");
             Ok(())

@@ -1,6 +1,9 @@
-//! Writes the rules by which a secret scanner finds a service's tokens.
+//! Secret scanning: prints the rules by which a secret scanner finds the tokens of your service.
 //!
-//! `cargo run --example scanner_rules --features scan -- acme_pat --format kingfisher > kingfisher.yml`
+//! ```sh
+//! cargo run --example scanner_rules --features scan -- \
+//!     acme_pat --format kingfisher > kingfisher.yml
+//! ```
 
 use std::process::ExitCode;
 
@@ -29,25 +32,33 @@ fn main() -> ExitCode {
 fn help() -> String {
     let formats: String =
         ScannerFormat::ALL.iter().map(|format| format!("  {:<22} {}\n", format.as_str(), format.file_name())).collect();
-    format!("{USAGE}\n\nPrints the rules for tokens of these prefixes. Formats, and names for their files:\n{formats}")
+    format!(
+        "{USAGE}\n\nPrints the rules for tokens with these prefixes. Formats, each with a name for its file:\n{formats}"
+    )
 }
 
-/// An error repeats nothing that was given: it may be a token where a prefix was meant.
+/// Returns the rules for the prefixes and the format in the arguments.
+///
+/// An error never repeats an argument, because a user may have passed a token instead of a prefix.
+///
+/// # Errors
+/// Returns a text that names the problem if an argument is unknown, missing, invalid or given
+/// twice.
 fn rules(arguments: &[String]) -> Result<String, String> {
     let (mut prefixes, mut format) = (Vec::new(), None);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         if argument == "--format" {
-            let word = arguments.next().ok_or("--format needs a word behind it")?;
+            let word = arguments.next().ok_or("--format needs a value")?;
             if format.is_some() {
                 return Err("--format is given twice".into());
             }
-            format = Some(ScannerFormat::parse(word).map_err(|_| "there is no such format")?);
+            format = Some(ScannerFormat::parse(word).map_err(|_| "unknown format")?);
         } else if argument.starts_with('-') {
-            return Err("there is no such option".into());
+            return Err("unknown option".into());
         } else {
             prefixes.push(
-                Prefix::new(argument).map_err(|error| format!("{error} (the prefix number {})", prefixes.len() + 1))?,
+                Prefix::new(argument).map_err(|error| format!("{error} (prefix number {})", prefixes.len() + 1))?,
             );
         }
     }

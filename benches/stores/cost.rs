@@ -1,4 +1,5 @@
-//! What one verification costs with millions of tokens, without a cache and with one, and what a token takes.
+//! Measures one verification among millions of tokens, without a cache and through one, and the
+//! space that a token takes.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +14,15 @@ use super::zipf::{Ideal, Zipf, token_of};
 pub const IN_PROJECT: u64 = 500;
 const ENTRIES: u64 = Cached::<MemoryStore>::ENTRIES as u64;
 const BOUND: Duration = Duration::from_secs(30);
-/// How many verifications are made by turns with as many of the floor, and how many such batches.
+/// The number of operations in a batch. Batches of verifications and of the floor take turns.
 const BATCH: usize = 100;
+/// The number of measured batches, of verifications and of the floor alike.
 const BATCHES: usize = 300;
-/// The most verifications of a load, once to fill the cache and once to be measured.
+/// The most verifications in one pass of a load. There are two passes: the first fills the cache,
+/// and the second is measured.
 const REQUESTS: u64 = 3_000_000;
 
-/// Tokens in a store in memory, to be beside.
+/// A service over a `MemoryStore` with the same tokens, with which the cache is compared.
 pub struct Memory {
     pub tokens: u64,
     service: Tokens<MemoryStore>,
@@ -27,55 +30,58 @@ pub struct Memory {
 
 impl Memory {
     pub async fn with(population: &Population, tokens: u64) -> Self {
-        progress(&format!("{} tokens into a MemoryStore", number(tokens)));
+        progress(&format!("inserting {} tokens into a MemoryStore", number(tokens)));
         let store = population.in_memory(0..tokens / population.in_project).await;
         Self { tokens, service: population.tokens(store) }
     }
 }
 
-/// An engine's ratios, for the picture.
+/// The ratios of one engine, for the picture.
 pub struct Ratios {
     pub engine: &'static str,
-    /// Of a verification without a cache to a bare read, and the most it may be.
+    /// The ratio of a verification without a cache to a bare read, and its upper limit if there is
+    /// one.
     pub bare: (f64, Option<f64>),
-    /// Of one that the cache answers to a `MemoryStore`.
+    /// The ratio of the median verification through the cache to the median one on a `MemoryStore`,
+    /// and its upper limit if there is one.
     pub hit: (f64, Option<f64>),
 }
 
-/// Measures one engine with as many tokens as memory has.
+/// Measures one engine with as many tokens as `memory` holds. Returns `None` if the engine is not
+/// installed.
 pub async fn measure<E: Engine>(memory: &Memory, population: &Population) -> Option<(Table, Ratios)> {
     let tokens = memory.tokens;
     let projects = tokens / population.in_project;
     let mut engine = E::start().await?;
-    progress(&format!("{} tokens into {}", number(tokens), E::NAME));
+    progress(&format!("loading {} tokens into {}", number(tokens), E::NAME));
     let began = Instant::now();
     engine.load(population, 0..projects).await;
-    progress(&format!("{} is filled after {} s: its own verifications", E::NAME, began.elapsed().as_secs()));
+    progress(&format!("{} is loaded after {} s: verifying without a cache", E::NAME, began.elapsed().as_secs()));
 
     let title = format!("{}: {} tokens in {} projects", engine.version().await, number(tokens), number(projects));
-    let mut table = Table::new(title, &["what", "figure", "beside", "figure", "ratio", "at most"]);
+    let mut table = Table::new(title, &["measured", "figure", "compared with", "figure", "ratio", "at most"]);
     let bare = beside_bare(&engine, population, tokens).await;
     let (bare_at_most, all_at_most) = E::AT_MOST.unzip();
     push(&mut table, "verify without a cache, median", bare, E::FLOOR, bare_at_most);
 
     let zipf = Zipf::new(tokens);
-    progress("behind a cache, a load over all tokens");
+    progress("verifying through a cache, load \"all\"");
     let all = behind_cache(&engine, memory, population, zipf).await;
-    progress("behind a cache, a load that it holds");
+    progress("verifying through a cache, load \"active\"");
     let held = behind_cache(&engine, memory, population, Zipf::new(ENTRIES.min(tokens))).await;
     for (load, played, at_most) in [("all", &all, all_at_most), ("active", &held, None)] {
         let row = |what: &str| format!("{what}, load \"{load}\"");
-        push(&mut table, &row("verify behind the cache, median"), played.median, "MemoryStore, median", at_most);
-        push(&mut table, &row("verify behind the cache, mean"), played.mean, "MemoryStore, mean", None);
+        push(&mut table, &row("verify through the cache, median"), played.median, "MemoryStore, median", at_most);
+        push(&mut table, &row("verify through the cache, mean"), played.mean, "MemoryStore, mean", None);
         let (calls, ideal) = (format!("{:.4}", played.calls), format!("{:.4}", played.ideal));
         let ratio = if played.ideal > 0.0 { format!("{:.2}", played.calls / played.ideal) } else { String::new() };
         table.row([row("store calls per verify"), calls, "an ideal cache".into(), ideal, ratio, String::new()]);
     }
 
-    progress("what a token takes");
+    progress("measuring the space per token");
     for (how, bytes) in engine.room(tokens).await {
         let blank = String::new;
-        table.row([format!("a token {how}"), format!("{bytes:.0} B"), blank(), blank(), blank(), blank()]);
+        table.row([format!("space per token, {how}"), format!("{bytes:.0} B"), blank(), blank(), blank(), blank()]);
     }
     engine.stop().await;
     notes(&mut table, &all, tokens);
@@ -90,10 +96,10 @@ fn push(table: &mut Table, what: &str, figures: Beside, floor: &str, at_most: Op
 }
 
 fn notes(table: &mut Table, all: &Played, tokens: u64) {
-    table.note("A token here has a name of 22 characters, an owner of 12, two scopes, an expiry, and nothing else that can be left out.");
+    table.note("Each token has a name of 21 or 22 characters, an owner of 12 characters, two scopes and an expiry. All other optional fields are empty.");
     table.note(format!(
-        "The cache has {} entries and a bound of {} s. Load \"all\" is for all tokens, by Zipf's law with s = 1.1: the \
-         {} most popular make {:.1} % of it. Load \"active\" is for {} of them only, which the cache can hold.",
+        "The cache has {} entries and a bound of {} s. Load \"all\" presents all tokens, by Zipf's law with s = 1.1: the \
+         {} most popular tokens get {:.1} % of the requests. Load \"active\" presents only {} tokens, which the cache can hold.",
         number(ENTRIES),
         BOUND.as_secs(),
         number(ENTRIES.min(tokens)),
@@ -101,16 +107,17 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
         number(ENTRIES.min(tokens)),
     ));
     table.note(
-        "The median is what a request finds that the cache answers, as most do. The mean has the calls of the store in it, and so is \
-         that of a MemoryStore only where there are next to none.",
+        "The median is the time of a request that the cache answers, as it does for most requests. The mean includes the calls of \
+         the store. It is close to the mean of a MemoryStore only if there are very few calls.",
     );
     table.note(
-        "An ideal cache knows which tokens are the most popular and holds just these; the same requests at the same times were \
-         played through it, first uses and answers past the bound with it.",
+        "An ideal cache knows the most popular tokens in advance and holds only these. It received the same requests at the same \
+         times. Its calls of the store include first uses and entries older than the bound.",
     );
 }
 
-/// Random tokens, other ones for each side.
+/// Times verifications without a cache and bare reads in turns. Each of the two uses different
+/// random tokens.
 async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64) -> Beside {
     let service = population.tokens(engine.store().clone());
     let (mut ours, mut theirs) = (Random(1), Random(2));
@@ -134,23 +141,25 @@ async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64
         began.elapsed()
     };
     let (mut verifications, mut reads) = (verifications, reads);
-    // Until both are prepared and warm.
+    // The first batches only prepare the statements and warm the caches.
     by_turns(BATCHES / 10, BATCH, &mut verifications, &mut reads).await;
     by_turns(BATCHES, BATCH, verifications, reads).await
 }
 
-/// What a load showed.
+/// The results of one load.
 struct Played {
     median: Beside,
     mean: Beside,
-    /// Calls of the store for each verification.
+    /// Calls of the store per verification through the cache.
     calls: f64,
+    /// Calls of the store per verification through an ideal cache.
     ideal: f64,
-    /// The part of the load that is for less popular tokens than the cache can hold.
+    /// The share of requests for tokens that are not among the [`ENTRIES`] most popular.
     beyond: f64,
 }
 
-/// Plays the same load, a thousand requests at a time, through a `MemoryStore` and through a cache over the engine.
+/// Runs the same load on a `MemoryStore` and through a cache over the engine, in turns of a
+/// thousand requests. The first half of the load fills the cache and is not counted.
 async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Population, mut load: Zipf) -> Played {
     const AT_ONCE: u64 = 1000;
     let cached = Cached::new(engine.store().clone(), BOUND).with_entries(ENTRIES as usize);
@@ -167,7 +176,8 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
         }
         let ranks: Vec<u64> = (0..AT_ONCE).map(|_| load.next()).collect();
         let shown: Vec<Shown> = ranks.iter().map(|rank| population.shown(token_of(*rank, memory.tokens))).collect();
-        // By turns, as the second finds the texts in the processor's own memory.
+        // The order alternates, because the second of the two finds the texts in the processor's
+        // caches.
         for cached in [round % 2 == 0, round % 2 != 0] {
             if cached {
                 let mut rank = ranks.iter();
@@ -191,7 +201,8 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
     Played { median, mean, calls, ideal, beyond: load.beyond(ENTRIES) }
 }
 
-/// Verifies each, and gives how long it took, the reading of the clock with it, and when it was done.
+/// Verifies each token, and calls `took` with its time in nanoseconds and with the instant of its
+/// end. The time includes one reading of the clock.
 async fn each<S: TokenStore>(service: &Tokens<S>, shown: &[Shown], mut took: impl FnMut(f64, Instant)) {
     let mut times = Vec::with_capacity(shown.len());
     let began = Instant::now();

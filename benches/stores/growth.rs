@@ -1,4 +1,4 @@
-//! How the cost of three acts grows with the number of tokens, beside log n.
+//! Measures how the cost of three operations grows with the number of tokens, compared with log n.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -14,43 +14,46 @@ use super::measure::{median, nanos, number, progress, time};
 use super::table::Table;
 use super::tokens::{OF_OWNER, Population, Random, verify};
 
-/// Each project has as many tokens, and each owner, at each size: it is the number of projects that grows, from 1 to 10,000.
+/// The number of tokens in each project. It is the same at each size, and so is the number of
+/// tokens of each owner. Only the number of projects grows, from 1 to 10,000.
 pub const IN_PROJECT: u64 = 1000;
 pub const SIZES: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-pub const ACTS: [&str; 3] = ["verify", "list, a page of 50", "revoke all 100 of an owner"];
+pub const ACTS: [&str; 3] = ["verify", "list a page of 50", "revoke all 100 tokens of an owner"];
 const VERIFICATIONS: usize = 5_000;
 const PAGES: usize = 1_000;
-/// The most projects of which all owners' tokens are revoked, one owner after the other.
+/// The most projects in which all tokens are revoked at each size, one owner after the other.
 const REVOKED: u64 = 4;
 const OWNERS: u64 = IN_PROJECT / OF_OWNER;
 
-/// The medians of an engine, in nanoseconds: for each act, at each size.
+/// The median costs of an engine in nanoseconds, for each operation at each size.
 pub struct Curves {
     pub engine: &'static str,
     pub acts: [Vec<f64>; 3],
 }
 
 impl Curves {
-    /// The cost of an act at each size, beside that at the first.
+    /// Returns the cost of an operation at each size, divided by its cost at the first size.
     pub fn growth(&self, act: usize) -> impl Iterator<Item = f64> {
         self.acts[act].iter().map(move |cost| cost / self.acts[act][0])
     }
 }
 
-/// The same of log n.
+/// Returns the logarithm of `size`, divided by the logarithm of the first size.
 pub fn log(size: u64) -> f64 {
     (size as f64).ln() / (SIZES[0] as f64).ln()
 }
 
+/// Measures one engine at all sizes up to `most` tokens. Returns `None` if the engine is not
+/// installed.
 pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(Table, Curves)> {
     let mut engine = E::start().await?;
     let mut curves = Curves { engine: E::NAME, acts: Default::default() };
     let (mut projects, mut revoked) = (0, HashSet::new());
     for size in SIZES.into_iter().filter(|size| *size <= most.min(E::MOST)) {
-        progress(&format!("growth: {} tokens into {}", number(size), E::NAME));
+        progress(&format!("growth: loading up to {} tokens into {}", number(size), E::NAME));
         engine.load(population, projects..size / population.in_project).await;
         projects = size / population.in_project;
-        progress("its verifications, pages and revocations");
+        progress("verifying, listing and revoking");
         let costs = measure_at(&engine, population, size, &mut revoked).await;
         curves.acts.iter_mut().zip(costs).for_each(|(act, cost)| act.push(cost));
     }
@@ -85,7 +88,7 @@ async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, r
     }
     let page = median(times.split_off(PAGES / 10));
 
-    // They stay revoked: the next size has enough others.
+    // The tokens stay revoked, because the next size has enough others.
     let mut times = Vec::new();
     for _ in 0..REVOKED.min(size / IN_PROJECT) {
         let first = loop {
@@ -104,7 +107,8 @@ async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, r
             let count = service.revoke_group(&actor, &project, &group, reason).await.unwrap();
             let took = began.elapsed();
             assert_eq!(count, OF_OWNER);
-            // The first finds the project's pages packed as nothing but a fill leaves them, and makes room in them.
+            // The first revocation in a project is not counted. It has to make room in the pages,
+            // which only a bulk load leaves so dense.
             if owner > first {
                 times.push(nanos(took));
             }
@@ -116,7 +120,7 @@ async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, r
 
 fn table(version: &str, curves: &Curves) -> Table {
     let sizes = &SIZES[..curves.acts[0].len()];
-    let mut head = vec!["act".to_owned()];
+    let mut head = vec!["operation".to_owned()];
     head.extend(sizes.iter().map(|size| number(*size)));
     head.push("faster than log n".into());
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
@@ -132,9 +136,9 @@ fn table(version: &str, curves: &Curves) -> Table {
         table.row(std::iter::once(name.to_owned()).chain(costs).chain([verdict]));
     }
     table.note(format!(
-        "Medians, and how many times the first one they are. At each size a project has {} tokens of {OWNERS} owners. No cache; random \
-         tokens and projects: {VERIFICATIONS} verifications, {PAGES} pages, and all owners but the first of {REVOKED} projects, or of the \
-         one that there is, one after the other.",
+        "Medians, and their ratio to the median at the first size. At each size, a project has {} tokens of {OWNERS} owners. There is no \
+         cache, and tokens and projects are random. Each size has {VERIFICATIONS} verifications and {PAGES} pages. It also has revocations \
+         in {REVOKED} projects, or in the only one: all owners except the first, one after the other.",
         number(IN_PROJECT),
     ));
     table

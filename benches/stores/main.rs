@@ -1,8 +1,20 @@
-//! What the stores cost with millions of tokens, and how that grows: each figure beside a floor that was measured in the same run.
+//! Benchmark of the stores with millions of tokens: what an operation costs, and how the cost
+//! grows.
 //!
-//! `cargo bench --bench stores --all-features` measures all of it in twenty minutes, on engines that it starts for itself
-//! below the target folder, which takes up to 20 GB of disk there for the while. Behind ` -- `: `cost` or `growth` for one
-//! half of it; `--most N` for at most so many tokens, to try it; `--write` for the figures of the operations page.
+//! Each figure is compared with a floor that was measured in the same run. The benchmark takes
+//! about twenty minutes:
+//!
+//! ```sh
+//! cargo bench --bench stores --all-features
+//! ```
+//!
+//! It starts the engines itself and keeps their data below the target folder. It needs up to 20 GB
+//! of disk there until it ends. Redis keeps its data in `/dev/shm` if that folder exists. These
+//! arguments may follow after `--`:
+//!
+//! - `cost` or `growth` measures only one half;
+//! - `--most N` uses at most N tokens (at least 1000), for a quick trial;
+//! - `--write` writes the figures to the operations page.
 
 mod cost;
 mod engines;
@@ -28,10 +40,11 @@ use self::measure::progress;
 use self::table::Table;
 use self::tokens::Population;
 
-/// With so many tokens the cost is measured; fewer in Redis, which holds them in memory.
+/// The number of tokens with which `cost` measures. Redis gets fewer because it holds them in
+/// memory.
 const TOKENS: u64 = 5_000_000;
 
-/// What is asked for.
+/// The parsed command line.
 struct Wanted {
     cost: bool,
     growth: bool,
@@ -50,9 +63,9 @@ impl Wanted {
                 "--write" => wanted.write = true,
                 "--most" => {
                     let most = arguments.next().and_then(|most| most.parse().ok()).filter(|most| *most >= 1000);
-                    wanted.most = most.ok_or("--most wants a number, 1000 at least")?;
+                    wanted.most = most.ok_or("--most needs a number of at least 1000")?;
                 }
-                other => return Err(format!("unknown: {other}; there are: cost, growth, --most N, --write")),
+                other => return Err(format!("unknown argument {other} (known: cost, growth, --most N, --write)")),
             }
         }
         if !wanted.cost && !wanted.growth {
@@ -62,7 +75,7 @@ impl Wanted {
     }
 }
 
-/// What was measured so far, each told as soon as it is there.
+/// The results so far. Each table is printed as soon as it is measured.
 #[derive(Default)]
 struct Report {
     cost: Vec<(Table, Ratios)>,
@@ -84,7 +97,7 @@ impl Report {
         }
     }
 
-    /// Each half that was measured in files of its own.
+    /// Writes the tables and the picture of each measured half to files of the operations page.
     fn write(self, most: u64) {
         let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
         write("cost", most, &tables, || plot::cost(&ratios));
@@ -105,14 +118,15 @@ fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> String)
     let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
     fs::write(folder.join(format!("{half}.md")), head + &tables.join("\n")).unwrap();
     fs::write(folder.join(format!("{half}.svg")), plot()).unwrap();
-    progress(&format!("{half} is written to {}", folder.display()));
+    progress(&format!("wrote {half} to {}", folder.display()));
 }
 
 fn today() -> String {
     SystemClock.now().to_string()[..10].to_owned()
 }
 
-/// As Linux says it.
+/// Returns the cores, the processor and the memory of this machine, as Linux reports them in
+/// `/proc`.
 fn machine() -> String {
     let told = |file: &str, name: &str| -> String {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -126,11 +140,14 @@ fn machine() -> String {
     format!("a machine with {cores} cores ({processor}) and {:.0} GB of memory", memory * 1024.0 / 1e9)
 }
 
-// One thread, as what is measured is one request at a time: a second would only be woken up in between.
+// One thread is enough, because one request at a time is measured. A second thread would only add
+// wake-ups to the figures.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("skipped: it takes twenty minutes, and is for cargo bench");
+        println!(
+            "skipped: this benchmark takes twenty minutes (run it with cargo bench --bench stores --all-features)"
+        );
         return;
     }
     let wanted = match Wanted::of(std::env::args().skip(1)) {

@@ -1,15 +1,15 @@
-//! Times, and what stands for many of them.
+//! Measuring times, summarizing them, and writing them as text.
 
 use std::time::{Duration, Instant};
 
-/// A figure in the middle of them.
+/// Returns the median of the figures. There must be at least one.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     assert!(!figures.is_empty());
     let middle = figures.len() / 2;
     *figures.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// An act beside its floor, in nanoseconds for one.
+/// The times of an operation and of its floor, in nanoseconds per operation.
 #[derive(Clone, Copy)]
 pub struct Beside {
     pub act: f64,
@@ -22,7 +22,10 @@ impl Beside {
     }
 }
 
-/// Times an act and its floor in small batches by turns, so that whatever else the machine does meets both. The median of the batches.
+/// Times an operation and its floor in turns, and returns the medians of the batches.
+///
+/// There are `batches` batches of `of` operations each. The batches are small, so that other load
+/// on the machine affects the operation and the floor alike.
 pub async fn by_turns(
     batches: usize,
     of: usize,
@@ -31,7 +34,7 @@ pub async fn by_turns(
 ) -> Beside {
     let (mut acts, mut floors) = (Vec::new(), Vec::new());
     for batch in 0..batches {
-        // Who is second finds warm what they share.
+        // The order alternates because the first of the two warms the caches for the second.
         if batch % 2 == 0 {
             acts.push(act(of).await);
             floors.push(floor(of).await);
@@ -48,7 +51,8 @@ pub fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// What reading the clock takes, to be subtracted from times that are not much longer.
+/// Returns the time of reading the clock, in nanoseconds. Subtract it from times that are not much
+/// longer.
 pub fn clock_cost() -> f64 {
     let mut last = Instant::now();
     let costs = (0..100_000).map(|_| {
@@ -60,7 +64,7 @@ pub fn clock_cost() -> f64 {
     median(costs.collect())
 }
 
-/// A time in words.
+/// Returns a time as text, in ns, µs or ms.
 pub fn time(nanos: f64) -> String {
     match nanos {
         ..1e3 => format!("{nanos:.0} ns"),
@@ -70,7 +74,7 @@ pub fn time(nanos: f64) -> String {
     }
 }
 
-/// A number with its thousands apart.
+/// Returns a number as text, with commas between the thousands.
 pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -83,7 +87,7 @@ pub fn number(number: u64) -> String {
     text
 }
 
-/// Says on stderr how far it has come.
+/// Prints a progress message to stderr, with the seconds since the first message.
 pub fn progress(what: &str) {
     use std::sync::OnceLock;
     static BEGAN: OnceLock<Instant> = OnceLock::new();

@@ -1,14 +1,16 @@
-//! The figures as pictures, in SVG that takes the colour of its page for text and axes.
+//! Draws the figures as SVG pictures. Text and axes have the text colour of the page.
 
 use std::fmt::Write;
 
 use super::cost::Ratios;
 use super::growth::{ACTS, Curves, SIZES, log};
 
-/// Of each engine a colour that stands out on a light and on a dark page, and a dash, for whom colours do not tell apart.
+/// The colour and the dash pattern of each engine. The colours are visible on light and on dark
+/// pages. The patterns are for readers who cannot distinguish the colours.
 const LOOKS: [(&str, &str); 3] = [("#3b82c4", "none"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
 
-/// A picture in the making. No line is empty, so that Markdown takes it as one piece.
+/// A picture that is being drawn. It has no empty line, because an empty line would end the HTML
+/// block in Markdown.
 struct Picture {
     text: String,
 }
@@ -60,7 +62,7 @@ impl Picture {
     }
 }
 
-/// A bar for each ratio, and a stroke where it may end.
+/// Draws a bar for each ratio, and a stroke at each upper limit.
 pub fn cost(engines: &[Ratios]) -> String {
     let (left, wide, high) = (300.0, 330.0, 16.0);
     let rows: Vec<_> = engines
@@ -69,7 +71,7 @@ pub fn cost(engines: &[Ratios]) -> String {
         .flat_map(|(at, ratios)| {
             let Ratios { engine, bare, hit } = ratios;
             let bare = (format!("{engine}: verify / bare read"), bare.0, bare.1);
-            let hit = (format!("{engine}: by the cache / MemoryStore"), hit.0, hit.1);
+            let hit = (format!("{engine}: through the cache / MemoryStore"), hit.0, hit.1);
             [(at, bare), (at, hit)]
         })
         .collect();
@@ -81,10 +83,10 @@ pub fn cost(engines: &[Ratios]) -> String {
         "keyfob-cost",
         700,
         bottom as u32 + 24,
-        "What a verification costs, beside its floor",
-        &format!("Ratios, medians of one run. {}.", said.join("; ")),
+        "The cost of a verification, compared with its floor",
+        &format!("Ratios of medians from one run. {}.", said.join("; ")),
     );
-    picture.words((left, 16.0), "start", "ratio; a stroke marks the most it may be");
+    picture.words((left, 16.0), "start", "ratio; a stroke marks the upper limit");
     for (row, (at, (what, ratio, at_most))) in rows.iter().enumerate() {
         let y = 28.0 + 24.0 * row as f64;
         picture.words((left - 8.0, y + 12.0), "end", what);
@@ -100,7 +102,7 @@ pub fn cost(engines: &[Ratios]) -> String {
     picture.done()
 }
 
-/// A field for each act, in it a line for each engine, and one for log n.
+/// Draws a chart for each operation, with a curve for each engine and one for log n.
 pub fn growth(engines: &[Curves]) -> String {
     let (wide, high, top, apart) = (200.0, 180.0, 40.0, 245.0);
     let all = engines.iter().flat_map(|curves| (0..ACTS.len()).flat_map(|act| curves.growth(act)));
@@ -116,9 +118,9 @@ pub fn growth(engines: &[Curves]) -> String {
         "keyfob-growth",
         740,
         290,
-        "The cost of three acts as the number of tokens grows",
+        "The cost of three operations as the number of tokens grows",
         &format!(
-            "How often the cost with 1,000 tokens, up to 10,000,000 or as many as the engine was given, beside log n, which ends at ×{:.2}. At the end: {}.",
+            "The cost as a multiple of the cost with 1,000 tokens. A curve ends at 10,000,000 tokens or at the most that the engine was given. The curve of log n ends at ×{:.2}. The curves of the engines end at: {}.",
             log(SIZES[SIZES.len() - 1]),
             said.join("; ")
         ),

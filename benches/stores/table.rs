@@ -1,6 +1,6 @@
-//! What was measured, as text to read in a terminal and as Markdown.
+//! A table of figures, written as plain text for a terminal and as Markdown.
 
-/// A title, a table, and what must be said about it.
+/// A table with its title, and notes that explain it.
 pub struct Table {
     pub title: String,
     pub head: Vec<String>,
@@ -59,7 +59,7 @@ impl Table {
     }
 }
 
-/// In lines that a terminal has room for.
+/// Returns a note broken into lines of at most 118 columns, for a terminal.
 fn wrapped(note: &str) -> String {
     const ROOM: usize = 118;
     let (mut text, mut line) = (String::new(), String::from(" "));

@@ -1,4 +1,7 @@
-//! The tokens that are stored: each is made again from its number, so that none needs to be kept to be shown.
+//! The tokens with which the engines are filled.
+//!
+//! Each token can be computed from its number at any time. So the benchmark does not have to keep
+//! the texts that it presents.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -11,13 +14,13 @@ use keyfob::{
 };
 use rand_core::{TryCryptoRng, TryRng};
 
-/// How many tokens an owner has, all in one project.
+/// The number of tokens of each owner. All of them are in one project.
 pub const OF_OWNER: u64 = 100;
-/// The characters of `acme_pat_00000_` and what follows.
+/// The length of a token: `acme_pat_00000_` (15), the id and its separator (17), and the rest (50).
 const TEXT: usize = 15 + 17 + 50;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Any number of tokens, numbered project by project.
+/// An unlimited series of tokens, numbered project by project.
 #[derive(Clone)]
 pub struct Population {
     pub in_project: u64,
@@ -27,7 +30,7 @@ pub struct Population {
     now: Timestamp,
 }
 
-/// What a request shows.
+/// The text of a token, as a request presents it, and the key of its record.
 pub struct Shown {
     pub text: [u8; TEXT],
     pub key: TokenKey,
@@ -44,7 +47,8 @@ impl Population {
         }
     }
 
-    /// With as many digits each, so that they sort as their numbers do.
+    /// Returns the id of a project. All ids have at least five digits, so that the order of the ids
+    /// is the order of the numbers.
     pub fn project(&self, number: u64) -> ProjectId {
         ProjectId::new(&format!("{number:05}")).unwrap()
     }
@@ -53,7 +57,8 @@ impl Population {
         OwnerId::new(&format!("user-{:07}", token / OF_OWNER)).unwrap()
     }
 
-    /// Created within the last 60 days, in no order, for 90 days.
+    /// Returns the token with this number. Its time of creation is random, within the last 60 days.
+    /// Its lifetime is 90 days.
     pub fn token(&self, number: u64) -> Issued {
         let mut random = Random(number);
         let project = self.project(number / self.in_project);
@@ -72,7 +77,7 @@ impl Population {
         Shown { text: text.try_into().unwrap(), key: issued.record.key() }
     }
 
-    /// The records of one project by ascending id.
+    /// Returns the records of one project, ordered by token id.
     pub fn records(&self, project: u64) -> Vec<TokenRecord> {
         let numbers = project * self.in_project..(project + 1) * self.in_project;
         let mut records: Vec<_> = numbers.map(|number| self.token(number).record).collect();
@@ -80,12 +85,12 @@ impl Population {
         records
     }
 
-    /// The service over a store that has them.
+    /// Returns a service over a store that holds these tokens.
     pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         Tokens::new(keyring(), store).with_clock(FixedClock::new(self.now))
     }
 
-    /// A store in memory that has them.
+    /// Returns a store in memory that holds the tokens of these projects.
     pub async fn in_memory(&self, projects: Range<u64>) -> MemoryStore {
         let store = MemoryStore::new();
         for project in projects {
@@ -102,12 +107,13 @@ fn keyring() -> Keyring {
     Keyring::new(Prefix::new("acme_pat").unwrap(), pepper)
 }
 
-/// Verifies a token that is good.
+/// Verifies a token, and panics if it is rejected.
 pub async fn verify<S: TokenStore>(tokens: &Tokens<S>, shown: &Shown) {
     tokens.verify(&shown.text, &Access::to(&shown.key.project, &[])).await.unwrap();
 }
 
-/// SplitMix64: the same numbers from the same seed, for whom they are a secret to does not matter here.
+/// A SplitMix64 generator. The same seed always gives the same numbers, so the tokens are
+/// predictable. That does no harm in a benchmark.
 pub struct Random(pub u64);
 
 impl Random {
@@ -119,12 +125,13 @@ impl Random {
         word ^ (word >> 31)
     }
 
-    /// Below `end`; that some numbers come by a hair more often than others does not matter here.
+    /// Returns a number below `end`. Some numbers are slightly more frequent than others, which
+    /// does not matter here.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// From 0 to 1.
+    /// Returns a number that is at least 0 and less than 1.
     pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -1,14 +1,16 @@
-//! A load as services have it, where few tokens make most of the requests, and the best that a cache can do with it.
+//! A realistic load, in which most requests present one of a few tokens, and the best cache for it.
 
 use std::time::{Duration, Instant};
 
 use super::tokens::Random;
 
+/// The exponent of Zipf's law.
 const EXPONENT: f64 = 1.1;
 
-/// Requests that are independent of each other, each for the token of rank r with a probability in proportion to r^-1.1.
+/// A sequence of independent requests. The probability that a request presents the r-th most
+/// popular token is proportional to r^-1.1.
 pub struct Zipf {
-    /// Up to each rank, the sum of the weights.
+    /// The sum of the weights up to each rank.
     sums: Vec<f64>,
     random: Random,
 }
@@ -23,28 +25,32 @@ impl Zipf {
         Self { sums: sums.collect(), random: Random(145) }
     }
 
-    /// A rank, from 0 on.
+    /// Returns the rank of the next requested token. The most popular token has rank 0.
     pub fn next(&mut self) -> u64 {
         let at = self.random.fraction() * self.sums[self.sums.len() - 1];
         self.sums.partition_point(|sum| *sum <= at).min(self.sums.len() - 1) as u64
     }
 
-    /// The part of the requests that is not for the most popular so many.
+    /// Returns the share of the requests that do not present one of the `most_popular` first
+    /// tokens.
     pub fn beyond(&self, most_popular: u64) -> f64 {
         let held = (most_popular as usize).min(self.sums.len());
         1.0 - self.sums[held - 1] / self.sums[self.sums.len() - 1]
     }
 }
 
-/// The token of a rank: popular ones stand in no order, and in all projects.
+/// Returns the number of the token with this rank. The popular tokens are spread over all projects.
 pub fn token_of(rank: u64, tokens: u64) -> u64 {
-    // A prime that divides no size here, so that each rank has a token of its own.
+    // The factor is a prime that divides none of the sizes, so that each rank has a different
+    // token.
     ((u128::from(rank) * 2_654_435_761 + 12_345) % u128::from(tokens)) as u64
 }
 
-/// A cache that knows beforehand which tokens are the most popular, holds just these, and is asked at the same times as the
-/// real one. Where requests are independent of each other, no cache that does not know the requests to come has fewer misses. It
-/// must ask the store at the first use of a token, and again where its answer is older than the bound.
+/// The best cache for a load: it knows the most popular tokens in advance, and holds only these.
+///
+/// It receives the same requests at the same times as the real cache. It queries the store at the
+/// first use of a token, and again if the entry is older than the bound. If requests are
+/// independent of each other, no cache has fewer misses unless it knows future requests.
 pub struct Ideal {
     asked_at: Vec<Option<Instant>>,
     bound: Duration,

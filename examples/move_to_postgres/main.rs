@@ -1,9 +1,11 @@
-//! Moves the tokens of a keyfob SQLite file into a PostgreSQL database, while services go on verifying with the file: the page
-//! `keyfob::guide::operations` says how to use it, step by step.
+//! Migration from SQLite to PostgreSQL: moves the tokens of a keyfob file while services verify.
+//!
+//! The page `keyfob::guide::operations` describes the steps.
 //!
 //! ```text
 //! DATABASE_URL=postgres://acme@db.internal/acme \
-//!     cargo run --release --features sqlite,postgres --example move_to_postgres -- tokens.db [--finish | --open | --reopen]
+//!     cargo run --release --features sqlite,postgres --example move_to_postgres -- \
+//!     tokens.db [--finish | --open | --reopen]
 //! ```
 
 mod moving;
@@ -16,12 +18,13 @@ use std::time::{Duration, Instant};
 use moving::{Failure, Move};
 
 const HELP: &str = "\
-move_to_postgres FILE            copies what PostgreSQL has not yet; again and again, at any time
-move_to_postgres FILE --finish   no more writes to the file; copies the rest, and compares all of it
-move_to_postgres FILE --open     behind --finish, once every service uses PostgreSQL: writes to it
-move_to_postgres FILE --reopen   back, as long as PostgreSQL is not open: writes to the file again
+move_to_postgres FILE            copies new and changed tokens; repeat it as often as you like
+move_to_postgres FILE --finish   refuses writes to the file, copies the rest, compares both sides
+move_to_postgres FILE --open     lets PostgreSQL take writes; run it when all services use PostgreSQL
+move_to_postgres FILE --reopen   lets the file take writes again; possible only before --open
 
-The database is in the environment variable DATABASE_URL, as others can read a command line.
+Set DATABASE_URL to the address of the database. It is no argument, because other users can read
+the arguments of a process.
 ";
 
 enum Step {
@@ -79,16 +82,18 @@ async fn run(file: PathBuf, step: Step, url: &str) -> Result<(), Failure> {
             println!("before the fence: {}", moving.copy().await?);
             let fenced = Instant::now();
             moving.fence().await?;
-            eprintln!("the file takes no more writes; if this breaks off, run --finish again, or --reopen");
+            eprintln!(
+                "the file takes no more writes; if this program is interrupted, run --finish again, or go back with --reopen"
+            );
             let finished = moving.finish().await?;
-            println!("behind the fence: {}", finished.copied);
+            println!("after the fence: {}", finished.copied);
             println!("{}", finished.compared);
-            println!("equal, after {:.1} s without writes", fenced.elapsed().as_secs_f64());
-            eprintln!("now let every service use PostgreSQL, then --open; or go back by --reopen");
+            println!("both sides are equal; writes have been refused for {:.1} s", fenced.elapsed().as_secs_f64());
+            eprintln!("now let every service use PostgreSQL, then run --open; or go back with --reopen");
         }
         Step::Open => {
             moving.open().await?;
-            println!("PostgreSQL takes writes; the file is what it was at the move, and stays fenced");
+            println!("PostgreSQL takes writes; the file stays fenced, with the tokens as they were at the move");
         }
         Step::Reopen => {
             moving.reopen().await?;

@@ -1,5 +1,8 @@
-//! What is read from headers stands in them, one header only; what then parses is a canonical token, and a token
-//! wrapped as clients and pastes wrap it is found.
+//! Fuzzes the reading of a credential from headers.
+//!
+//! A credential is read only if there is exactly one header, and it is a part of that header. If
+//! the credential parses, it is a canonical token. A token is found inside the quotes, spaces and
+//! other characters with which clients and pasted text surround it.
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -13,7 +16,7 @@ const AROUND: [&str; 19] = [
 ];
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// A header value; `token` where it has to be found.
+/// A header value, and the token that must be found in it, if any.
 struct Value {
     bytes: Vec<u8>,
     token: Option<&'static str>,
@@ -30,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
         return assert!(wanted.is_none(), "a wrapped token was not found");
     };
     assert_eq!(format!("{credential:?}"), "Credential(..)");
-    let [only] = sent[..] else { panic!("one of several headers was read") };
+    let [only] = sent[..] else { panic!("a credential was read from several headers") };
     let found = credential.as_ref();
     let within = |whole: &[u8]| whole.windows(found.len()).any(|part| part == found);
     assert!(!found.is_empty() && (within(&only.bytes) || within(&decoded(&only.bytes))));
@@ -43,11 +46,11 @@ fuzz_target!(|data: &[u8]| {
             let again: PlaintextToken = str::from_utf8(found).unwrap().parse().unwrap();
             assert_eq!(again.expose_secret().as_bytes(), found);
         }
-        Err(rejection) => assert!(wanted.is_none(), "a wrapped token was refused: {rejection}"),
+        Err(rejection) => assert!(wanted.is_none(), "a wrapped token was rejected: {rejection}"),
     }
 });
 
-/// Values of `Authorization` and of `X-API-Key`, most often one in all.
+/// Returns values of `Authorization` and of `X-API-Key`. In most cases there is one value in total.
 fn headers(u: &mut Unstructured<'_>) -> Result<(Vec<Value>, Vec<Value>)> {
     Ok(match u.int_in_range(0..=7)? {
         0 => (Vec::new(), vec![value(u, 0)?]),
@@ -59,7 +62,10 @@ fn headers(u: &mut Unstructured<'_>) -> Result<(Vec<Value>, Vec<Value>)> {
     })
 }
 
-/// A value: raw, or a token with a little around it, bare (0), as Bearer (1) or as Basic (2), and sometimes broken.
+/// Returns a header value: arbitrary bytes, or a token with a few characters around it.
+///
+/// The token is bare (`way` 0), in the scheme Bearer (1) or in the scheme Basic (2). In some
+/// values, one byte is replaced.
 fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     if u.ratio(1, 4)? {
         return Ok(Value { bytes: <&[u8]>::arbitrary(u)?.to_vec(), token: None });
@@ -79,7 +85,7 @@ fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     }
     scheme.extend(bytes);
     let mut value = Value { bytes: scheme, token: Some(token) };
-    // Beyond 8 KiB nothing is read.
+    // A value of more than 8 KiB is never read, so no token must be found in it.
     if u.ratio(1, 4)? || value.bytes.len() > 8192 {
         let at = u.choose_index(value.bytes.len())?;
         value.bytes[at] = u.arbitrary()?;
@@ -102,7 +108,7 @@ fn encoded(bytes: &[u8], padded: bool) -> Vec<u8> {
     text
 }
 
-/// What stands as base64 behind the first white space.
+/// Decodes the base64 after the first white space of a value.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let (mut bits, mut held, mut bytes) = (0u32, 0, Vec::new());
     let encoded = value.trim_ascii().iter().skip_while(|byte| !byte.is_ascii_whitespace());

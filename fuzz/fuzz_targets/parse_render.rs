@@ -1,4 +1,5 @@
-//! A text is accepted exactly when it is of the grammar, and is then rendered to the same bytes.
+//! Fuzzes the parsing of tokens: a text is accepted if and only if it matches the grammar, and an
+//! accepted text is rendered to the same bytes.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -12,8 +13,10 @@ fuzz_target!(|data: &[u8]| {
     let _ = near_misses(&mut Unstructured::new(data));
 });
 
-/// A text of the right shape with at most one slip, then past its checksum, then past its tag, and each again with
-/// a slip after it.
+/// Reads texts that are almost tokens.
+///
+/// The first is a text with the shape of a token and at most one slip. The others have a corrected
+/// checksum, and a corrected tag too. Each text is read once more with a second slip.
 fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     let (before, after) = (Slip::any(u)?, Slip::any(u)?);
     let text = before.made_in(shaped(u)?);
@@ -22,16 +25,18 @@ fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     for text in [text, mended].into_iter().chain(tagged.into_iter().flatten()) {
         read(&text);
         read(&after.made_in(text.clone()));
-        // One in the tag is seen only behind a right checksum.
+        // A slip in the tag is detected as such only if the checksum is right.
         read(&with_crc(after.made_in(text)));
     }
     Ok(())
 }
 
+/// Asserts that the library agrees with [`is_token`], and that an accepted text is rendered
+/// unchanged.
 fn read(text: &[u8]) {
     match TokenText::parse(text) {
         Ok(token) => {
-            assert!(is_token(text), "accepted outside the grammar");
+            assert!(is_token(text), "accepted although it does not match the grammar");
             let again: PlaintextToken = str::from_utf8(text).unwrap().parse().unwrap();
             assert_eq!(again.expose_secret().as_bytes(), text);
             assert_eq!(again.public_part(), token.public_part());
@@ -39,7 +44,7 @@ fn read(text: &[u8]) {
             assert_eq!(joined, token.public_part());
         }
         Err(rejection) => {
-            assert!(!is_token(text), "refused within the grammar: {rejection}");
+            assert!(!is_token(text), "rejected although it matches the grammar: {rejection}");
             assert!(rejection.is_before_store());
         }
     }
@@ -47,7 +52,8 @@ fn read(text: &[u8]) {
     present(text, &UNKEYED);
 }
 
-/// Accepted exactly when it is a token of a prefix and a key of the ring, with the right tag.
+/// Asserts that a keyring accepts a text if and only if the text is a token, the keyring has its
+/// prefix and its key, and the tag is right.
 fn present(text: &[u8], keyring: &Keyring) {
     let token = TokenText::parse(text).ok().filter(|token| keyring.prefixes().contains(&token.prefix()));
     let tag = token.and_then(|token| expected_tag(&token, keyring));
@@ -58,11 +64,11 @@ fn present(text: &[u8], keyring: &Keyring) {
             let token = token.unwrap();
             assert_eq!((presented.key().project, presented.key().id), (token.project(), token.id()));
         }
-        Err(rejection) => assert!(!fits && rejection.is_before_store(), "refused with the right tag: {rejection}"),
+        Err(rejection) => assert!(!fits && rejection.is_before_store(), "rejected with the right tag: {rejection}"),
     }
 }
 
-/// One character put in another's place, or between two, or left out.
+/// An edit of one byte in a text, or none.
 enum Slip {
     None,
     Replace(usize, u8),

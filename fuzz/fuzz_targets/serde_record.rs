@@ -1,4 +1,5 @@
-//! Records survive serde, no JSON panics, and nothing that is shown of a record depends on its digest.
+//! Fuzzes the serde support: records survive a round trip, no JSON causes a panic, and no output of
+//! a record depends on its digest.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -15,17 +16,18 @@ fuzz_target!(|data: &[u8]| {
 fn made(u: &mut Unstructured<'_>) -> Result<()> {
     let record = record(u)?;
     let mut json = serde_json::to_value(&record).unwrap();
-    // No store could keep it, whichever else it is.
+    // No store can hold a version above the maximum, so deserializing must fail.
     json["version"] = u.int_in_range(TokenRecord::MAX_VERSION + 1..=u64::MAX)?.into();
     assert!(serde_json::from_value::<TokenRecord>(json.clone()).is_err());
     json["version"] = record.version.into();
     assert_eq!(serde_json::from_value::<TokenRecord>(json.clone()).unwrap(), record);
-    // JSON text has borrowed strings, a JSON value has owned ones.
+    // Both sources are read, because JSON text gives borrowed strings and a JSON value owned ones.
     let text = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<TokenRecord>(&text).unwrap(), record);
     shows_no_digest(&record, u)?;
 
-    // One field, or one within `disabled` or `revoked`, replaced by something else.
+    // One field, or a field of a nested object such as `revoked`, gets a value that often has
+    // another type.
     let mut fields = json.as_object_mut().unwrap();
     let at = u.choose_index(fields.len())?;
     let mut field = fields.values_mut().nth(at).unwrap();
@@ -45,7 +47,8 @@ fn made(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What was accepted is written in one way, and read again is the same.
+/// Asserts that an accepted record is equal after a round trip, and is always written in the same
+/// way.
 fn reread(read: serde_json::Result<TokenRecord>) {
     let Ok(record) = read else { return };
     assert!((1..=TokenRecord::MAX_VERSION).contains(&record.version));
@@ -55,8 +58,9 @@ fn reread(read: serde_json::Result<TokenRecord>) {
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
 }
 
-/// A view as JSON and the record's Debug are the same whatever the digest is: stronger than a search for its text, which
-/// a name may hold by chance.
+/// Asserts that the JSON of a view and the `Debug` of a record do not depend on the digest.
+///
+/// A search for the text of the digest would prove less, because a name may contain it by chance.
 fn shows_no_digest(record: &TokenRecord, u: &mut Unstructured<'_>) -> Result<()> {
     let mut other = record.clone();
     other.digest = Digest::from_bytes(u.arbitrary()?);

@@ -1,4 +1,5 @@
-//! `check` passes exactly where every rule holds, each said again here, and otherwise names the first that does not.
+//! Fuzzes `check`: it accepts a token if and only if all rules hold, and otherwise returns the
+//! first rule that does not. The rules are implemented a second time here.
 #![no_main]
 
 use core::net::IpAddr;
@@ -16,7 +17,7 @@ use keyfob_fuzz::{ISSUED, KEYED, any, maybe, now, record, time};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // Where the data ends early, zeros follow; an error never comes of that.
+    // If the data ends early, `Unstructured` returns zeros. It does not return an error then.
     let _ = judge(&mut Unstructured::new(data));
 });
 
@@ -28,7 +29,7 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     let from = maybe(u, |u| address(u, &blocks))?;
     let (max, never) = (Duration::from_millis(u.int_in_range(0..=4)?), u.arbitrary()?);
     let policy = Policy::default().with_max_lifetime(max).with_never_expiring(never);
-    // The same of every kind.
+    // The two setters do not change the lifetimes of agents, so agents get the same ones here.
     let lifetimes = *policy.lifetimes(TokenKind::Human);
     let policy = policy.with_lifetimes(TokenKind::Agent, lifetimes);
     let now = time(u)?;
@@ -53,7 +54,7 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
             (Rejection::Pending, record.confirm_by.is_none()),
             (Rejection::NotYetValid, record.not_before.is_none() || reached(record.not_before)),
             (Rejection::Policy, lifetime.map_or(never, |lifetime| lifetime <= max.as_millis() as i64)),
-            // It comes without those that it is bound to.
+            // `check` receives the record without its issuers, so it must reject a bound token.
             (Rejection::IssuerEnded, record.issuer.is_none_or(|issuer| !issuer.bound)),
             (Rejection::Project, own || record.project == project),
             (Rejection::Address, blocks.is_empty() || from.is_some_and(|from| lies_in(from, &blocks))),
@@ -82,15 +83,15 @@ fn compare<P: ProjectRequirement>(
     let record = record.map(Arc::new);
     match check(token, record.clone().into(), &access, policy, now) {
         Ok(verified) => {
-            assert_eq!(expected, None, "passed");
+            assert_eq!(expected, None, "accepted although a rule does not hold");
             assert_eq!(verified.key(), token.key());
             assert_eq!(Some(verified.view()), record.map(|record| record.view(now)));
         }
-        Err(rejection) => assert_eq!(Some(rejection), expected, "refused"),
+        Err(rejection) => assert_eq!(Some(rejection), expected, "rejected by the wrong rule"),
     }
 }
 
-/// The record of a token, with some of what decides about it changed.
+/// Returns the record of an issued token, with some of the fields changed on which `check` decides.
 fn stored(u: &mut Unstructured<'_>, granted: &[String], blocks: &[Block]) -> Result<TokenRecord> {
     let issued = u.choose(&ISSUED)?.record.clone();
     let changed: u16 = u.arbitrary()?;
@@ -138,6 +139,8 @@ fn scopes(u: &mut Unstructured<'_>) -> Result<Vec<String>> {
     (0..u.int_in_range(0..=3)?).map(|_| scope(u)).collect()
 }
 
+/// Returns whether one of the granted scopes covers the needed one. A scope `a:*` covers all scopes
+/// below `a:`.
 fn grants(granted: &[String], needed: &str) -> bool {
     granted.iter().any(|granted| match granted.rsplit_once(':') {
         Some((under, "*")) if !under.is_empty() => needed.strip_prefix(under).is_some_and(|rest| rest.starts_with(':')),

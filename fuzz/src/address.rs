@@ -1,13 +1,14 @@
-//! Addresses as plain bits, to say again which of them lie in a block.
+//! A second implementation of address ranges, on plain bits.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use arbitrary::{Result, Unstructured};
 
-/// A block of addresses: these first bits.
+/// A block of addresses: its first address, and the number of leading bits that its addresses
+/// share.
 pub type Block = (IpAddr, usize);
 
-/// Up to two blocks.
+/// Returns up to two blocks.
 pub fn blocks(u: &mut Unstructured<'_>) -> Result<Vec<Block>> {
     let block = |u: &mut Unstructured<'_>| {
         let address = address(u, &[])?;
@@ -18,7 +19,8 @@ pub fn blocks(u: &mut Unstructured<'_>) -> Result<Vec<Block>> {
     (0..u.int_in_range(0..=2)?).map(|_| block(u)).collect()
 }
 
-/// Any address, IPv4 mapped in IPv6 among them, or one that differs from a block's first in at most one bit.
+/// Returns an arbitrary address, or one that differs from the first address of a block in `near` in
+/// at most one bit. An arbitrary address is IPv4, IPv4 mapped in IPv6, or IPv6.
 pub fn address(u: &mut Unstructured<'_>, near: &[Block]) -> Result<IpAddr> {
     Ok(match u.int_in_range(0..=3)? {
         0 if !near.is_empty() => {
@@ -31,18 +33,20 @@ pub fn address(u: &mut Unstructured<'_>, near: &[Block]) -> Result<IpAddr> {
     })
 }
 
-/// Whether the address begins with the bits of one of the blocks.
+/// Returns whether the address begins with the bits of one of the blocks.
 pub fn lies_in(address: IpAddr, blocks: &[Block]) -> bool {
     let address = bits(address);
     blocks.iter().any(|(base, count)| {
         let base_bits = bits(*base);
-        // A mapped base is IPv4; a block has only as many bits set as it has bits, so at least the 96 of the mapping.
+        // A mapped base counts as IPv4. No bit of a base is set after the first `count`, and the
+        // mapping sets bits up to the 96th. So `count` is at least 96.
         let count = if base.is_ipv6() && base_bits.len() == 32 { count - 96 } else { *count };
         base_bits.len() == address.len() && base_bits[..count] == address[..count]
     })
 }
 
-/// The bits of an address, first to last: 32 of IPv4, also where it is mapped, else 128.
+/// Returns the bits of an address, the most significant first. IPv4 has 32 bits, also if it is
+/// mapped in IPv6. Other IPv6 addresses have 128.
 fn bits(address: IpAddr) -> Vec<bool> {
     let octets = match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -52,6 +56,7 @@ fn bits(address: IpAddr) -> Vec<bool> {
     octets.iter().flat_map(|octet| (0..8).map(move |at| octet >> (7 - at) & 1 == 1)).collect()
 }
 
+/// Returns the address with each bit replaced. `bit` receives the place and the old value of a bit.
 fn with_bits(address: IpAddr, bit: impl Fn(usize, bool) -> bool) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {

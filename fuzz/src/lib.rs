@@ -1,4 +1,5 @@
-//! What the targets share: the grammar once more, written independently of the library, and values to begin from.
+//! The code that the fuzz targets share: a second implementation of the token grammar, which is
+//! independent of the library, and generators of values.
 
 pub mod address;
 
@@ -14,11 +15,13 @@ use keyfob::{
 };
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Characters behind the tag, and behind the secret.
+/// The length of the checksum, which ends a token.
 const CRC: usize = 6;
+/// The length of the tag, which comes before the checksum.
 const TAG: usize = 11;
 
-/// Whether a text is a token, by the grammar in the documentation of [`TokenText`] and nothing of its code.
+/// Returns whether a text is a token. It follows the grammar in the documentation of [`TokenText`]
+/// and calls no code of the library.
 pub fn is_token(text: &[u8]) -> bool {
     let parts: Vec<&[u8]> = text.rsplitn(4, |byte| *byte == b'_').collect();
     let [tail, id, project, prefix] = parts[..] else { return false };
@@ -36,7 +39,8 @@ pub fn is_token(text: &[u8]) -> bool {
         && with_crc(text.to_vec()) == text
 }
 
-/// The text with its last six characters made the right checksum.
+/// Returns the text with the right checksum in place of its last six bytes. A shorter text is
+/// unchanged.
 pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     if let Some(body) = text.len().checked_sub(CRC) {
         let crc = crc32(&text[..body]);
@@ -45,7 +49,8 @@ pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// The text with the tag, and the checksum, that this keyring wants; `None` where it holds no key for it.
+/// Returns the text with the tag and the checksum that this keyring expects. Returns `None` if the
+/// text is not a token or if the keyring has no key for it.
 pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
     let at = text.len() - CRC - TAG;
@@ -53,7 +58,8 @@ pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     Some(with_crc(text))
 }
 
-/// The tag that a token has to carry under this keyring.
+/// Returns the tag that a token must have under this keyring, or `None` if the keyring has no key
+/// for it.
 pub fn expected_tag(token: &TokenText<'_>, keyring: &Keyring) -> Option<[u8; TAG]> {
     let digest = keyring.digest(token).ok()?;
     let first = digest.as_bytes().first_chunk().expect("32 bytes");
@@ -69,25 +75,27 @@ fn base62<const N: usize>(mut value: u64) -> [u8; N] {
     digits
 }
 
-/// CRC-32/ISO-HDLC, bit by bit.
+/// Computes CRC-32/ISO-HDLC bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
-/// The longest prefix and project id that there are.
+/// A prefix and a project id of the greatest valid length.
 const LONGEST: (&str, &str) = ("abcdefghijklmnopqrst", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f");
 
-/// Three prefixes, of which one begins another; keys 1 and 61; no unkeyed tokens.
+/// A keyring with three prefixes and the keys 1 and 61. One of the prefixes is the beginning of
+/// another. The keyring accepts no unkeyed tokens.
 pub static KEYED: LazyLock<Keyring> = LazyLock::new(|| {
     let builder = Keyring::builder(prefix("acme_pat")).accept_prefix(prefix("acme")).accept_prefix(prefix(LONGEST.0));
     let builder = builder.verify_with(KeyNumber::MAX, pepper(2)).mint_with(KeyNumber::FIRST, pepper(1));
     builder.build().expect("a keyring")
 });
-/// No pepper.
+/// A keyring without a pepper.
 pub static UNKEYED: LazyLock<Keyring> = LazyLock::new(|| Keyring::unkeyed(prefix("acme_pat")));
 
-/// Tokens that `KEYED` verifies: two of one project, one of another, one of another prefix, one of 121 characters.
+/// Tokens that [`KEYED`] accepts. Two have the same project, one has another project, one has
+/// another prefix, and one has the greatest length, 121 characters.
 pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
     let under =
         |text| Keyring::builder(prefix(text)).mint_with(KeyNumber::FIRST, pepper(1)).build().expect("a keyring");
@@ -100,7 +108,7 @@ pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
     kinds.into_iter().enumerate().map(mint).collect()
 });
 
-/// The time around which all others lie.
+/// Returns the time around which most other times lie.
 pub fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
 }
@@ -113,7 +121,7 @@ fn pepper(seed: u8) -> Pepper {
     Pepper::new((seed..seed + 32).collect()).expect("a pepper")
 }
 
-/// Not random, so that a crash can be repeated.
+/// A generator of predictable bytes, so that a crash can be reproduced.
 struct Counter(u8);
 
 impl rand_core::TryRng for Counter {
@@ -135,7 +143,7 @@ impl rand_core::TryRng for Counter {
 
 impl rand_core::TryCryptoRng for Counter {}
 
-/// A text of the right shape: all but tag and checksum are right.
+/// Returns a text with the shape of a token. Its tag and its checksum are arbitrary.
 pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let lower: Vec<u8> = (b'0'..=b'9').chain(b'a'..=b'z').collect();
     let mut text = u.choose(&["acme_pat", "acme", "k9", LONGEST.0])?.as_bytes().to_vec();
@@ -155,7 +163,7 @@ pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A record of anything that its types, and a store, can hold.
+/// Returns a record with arbitrary fields that its types and a store can hold.
 pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
     let key = TokenKey { project: any(u, "145")?, id: any(u, "1000000000000000")? };
     let (prefix, digest) = (any(u, "acme_pat")?, Digest::from_bytes(u.arbitrary()?));
@@ -188,23 +196,26 @@ pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
     Ok(record)
 }
 
-/// A time: mostly one of a few milliseconds around [`now`], so that bounds are met exactly, else any.
+/// Returns a time. Seven of eight are at most 2 ms from [`now`], so that bounds are hit exactly.
+/// The others are arbitrary.
 pub fn time(u: &mut Unstructured<'_>) -> Result<Timestamp> {
     let base = now().as_unix_millis();
     let millis = if u.ratio(7, 8)? { base + u.int_in_range(-2..=2)? } else { u.arbitrary()? };
     Ok(Timestamp::from_unix_millis(millis).unwrap_or(Timestamp::MAX))
 }
 
-/// A value of a type that is text: what the fuzzer found where it fits, else the usual one.
+/// Returns a value of a type that is parsed from text. The text is from the fuzzer if it is valid,
+/// and is otherwise `usual`.
 pub fn any<T: for<'a> TryFrom<&'a str>>(u: &mut Unstructured<'_>, usual: &str) -> Result<T> {
     let found = if u.arbitrary()? { T::try_from(u.arbitrary()?).ok() } else { None };
     Ok(found.unwrap_or_else(|| text(usual)))
 }
 
+/// Returns a value or `None`.
 pub fn maybe<T>(u: &mut Unstructured<'_>, value: impl FnOnce(&mut Unstructured<'_>) -> Result<T>) -> Result<Option<T>> {
     if u.arbitrary()? { value(u).map(Some) } else { Ok(None) }
 }
 
 fn text<T: for<'a> TryFrom<&'a str>>(usual: &str) -> T {
-    T::try_from(usual).unwrap_or_else(|_| panic!("{usual} fits its type"))
+    T::try_from(usual).unwrap_or_else(|_| panic!("{usual} is not valid for its type"))
 }

@@ -1,4 +1,5 @@
-//! The engines: each started for the benchmark alone, filled quickly, and asked as barely as it can be.
+//! The engines. Each is started only for the benchmark, filled quickly, and read as directly as
+//! possible to measure its floor.
 
 pub mod postgres;
 pub mod redis;
@@ -19,48 +20,51 @@ mod postgres_server;
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod redis_server;
 
-/// On a disk, as what is stored outgrows memory.
+/// The folder for the data of the engines. It is on a disk, because the data may outgrow memory.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// What is filled in order and indexed afterwards is as dense as can be; what grows is not.
-const GROWN: &str = "on disk, inserted in no order (up to 200,000 of them)";
+/// The label of the space per token in a table that grew row by row, in random order. Such a table
+/// is less dense than a table that was filled in order and indexed afterwards.
+const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 
-/// An engine that runs, with a store on it that is as its own inserts would have left it.
+/// A running engine, with a store on it. The data are the same as after inserts through the store.
 pub trait Engine: Sized {
     type Store: TokenStore + Clone;
 
-    /// Its name.
+    /// The name of the engine.
     const NAME: &'static str;
-    /// The most tokens that it is measured with.
+    /// The largest number of tokens with which the engine is measured.
     const MOST: u64;
-    /// What no store on it can avoid.
+    /// A description of the read that no store on this engine can avoid.
     const FLOOR: &'static str;
-    /// How often the floor's time a verification may take without a cache, and how often that of a `MemoryStore` behind one, where
-    /// somebody has said so.
+    /// The upper limits of two ratios, if the engine has limits. The first is for a verification
+    /// without a cache, compared with the floor. The second is for a verification through a cache,
+    /// compared with a `MemoryStore`.
     const AT_MOST: Option<(f64, f64)>;
 
-    /// With no token; `None` where it is not installed.
+    /// Starts the engine without tokens. Returns `None` if the engine is not installed.
     async fn start() -> Option<Self>;
 
-    /// Its name and version.
+    /// Returns the name and the version of the engine.
     async fn version(&self) -> String;
 
-    /// Adds the tokens of these projects, which follow those that it has.
+    /// Adds the tokens of these projects. Their numbers continue those of the projects added
+    /// before.
     async fn load(&mut self, population: &Population, projects: Range<u64>);
 
     fn store(&self) -> &Self::Store;
 
-    /// Reads a token's row over the store's own kind of connection, and does nothing with it.
+    /// Reads the record of a token over the same kind of connection as the store, and discards it.
     async fn read_barely(&self, key: &TokenKey);
 
-    /// The bytes that a token takes, in several ways of counting.
+    /// Returns the bytes per token, counted in several ways. Each figure has a label.
     async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)>;
 
-    /// Ends it, and gives its disk back.
+    /// Stops the engine and deletes its data.
     async fn stop(self);
 }
 
-/// The bytes of all files below a folder.
+/// Returns the total size of all files below a folder, in bytes.
 fn bytes_in(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let bytes = entries.map(|entry| match entry.metadata().unwrap() {

@@ -12,8 +12,9 @@ use super::row::{COLUMNS, SELECT, Value, values};
 use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
-/// As on a machine with some memory, and such that nothing is written behind the back of what is measured. Without a
-/// standby, an index that is made anew needs no log.
+/// Settings for a machine with some memory. They keep the server from writing in the background
+/// during a measurement. There is no standby, so the server need not log the indices that it
+/// builds.
 const SETTINGS: [&str; 8] = [
     "shared_buffers=2GB",
     "maintenance_work_mem=1GB",
@@ -92,11 +93,12 @@ impl Engine for Postgres {
     }
 }
 
-/// Some of the tokens in a table like theirs, which grows row by row.
+/// Inserts the first 200,000 tokens row by row, in random order, into a table with the same schema.
 const GROW: &str = "CREATE TABLE grown (LIKE keyfob_tokens INCLUDING ALL); \
      INSERT INTO grown SELECT * FROM keyfob_tokens WHERE project < '00400' ORDER BY md5(id)";
 
-/// COPY, with the indices made afterwards, by the store's own migration.
+/// Fills the table by COPY. It drops the indices first, and lets the store's migration create them
+/// again at the end.
 async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     let schema = schema(pool).await;
     let indices: Vec<String> = sqlx::query_scalar(
@@ -115,15 +117,16 @@ async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
         copy.send(lines.as_bytes()).await.unwrap();
     }
     copy.finish().await.unwrap();
-    // Not by `migrate`, which gives up after five seconds.
+    // `migrate` would give up after five seconds.
     sqlx::raw_sql(PostgresStore::MIGRATION).execute(pool).await.unwrap();
-    assert_eq!(self::schema(pool).await, schema, "the indices are those of the store again");
-    // What the server would do by itself within the next minutes.
+    assert_eq!(self::schema(pool).await, schema, "the migration did not restore the indices");
+    // The server would do both by itself in the next minutes, and disturb the measurements.
     sqlx::raw_sql("VACUUM ANALYZE keyfob_tokens").execute(pool).await.unwrap();
     sqlx::raw_sql("CHECKPOINT").execute(pool).await.unwrap();
 }
 
-/// In COPY's own text form. No text here has a tab, a backslash or a line break.
+/// Appends a record as a line in the text format of COPY. Nothing is escaped, because no text here
+/// contains a tab, a backslash or a line break.
 fn push_line(lines: &mut String, record: &TokenRecord) {
     for (at, value) in values(record).into_iter().enumerate() {
         if at > 0 {
@@ -146,7 +149,7 @@ async fn schema(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(INDICES).fetch_all(pool).await.unwrap()
 }
 
-/// The same tokens, once by inserts of the store and once as they are filled in here, are the same rows.
+/// Asserts that [`fill`] writes the same rows as inserts of the same tokens through the store.
 async fn is_filled_as_by_inserts(server: &Server) {
     let records = Population::new(200).records(0);
     let (inserted, filled) = (server.store().await, server.store().await);
@@ -158,7 +161,7 @@ async fn is_filled_as_by_inserts(server: &Server) {
         let rows = sqlx::query_scalar("SELECT keyfob_tokens::text FROM keyfob_tokens ORDER BY project, id");
         rows.fetch_all(store.pool()).await.unwrap()
     };
-    assert!(rows(&inserted).await == rows(&filled).await, "the rows are not those of the store's own insert");
+    assert!(rows(&inserted).await == rows(&filled).await, "the rows differ from those that the store inserts");
     inserted.pool().close().await;
     filled.pool().close().await;
 }

@@ -16,21 +16,25 @@ use super::redis_server::Servers;
 use super::{Engine, FOLDER, bytes_in};
 use crate::tokens::Population;
 
-/// How many inserts are under way at once, so that one sync is for many: over several connections, as the server takes no more
-/// than 16 KB of each between two syncs.
+/// The number of concurrent inserts. They are many, so that the server syncs many inserts at a
+/// time.
 const TASKS: usize = 512;
+/// The number of connections for the inserts. They are several, because the server reads at most 16
+/// KB of each connection between two syncs.
 const CONNECTIONS: usize = 32;
-/// The append-only file is written anew when it is asked for, not in the middle of something that is measured.
+/// Settings that keep the server from rewriting the append-only file during a measurement.
 const SETTINGS: [&str; 2] = ["--auto-aof-rewrite-percentage", "0"];
-/// The fields of a row in the order in which the store's script asks for them.
+/// The fields of a record, in the order in which the store's script reads them.
 const FIELDS: [&str; 27] = [
     "px", "dg", "na", "ow", "ki", "sc", "me", "ad", "ca", "cb", "co", "nb", "ex", "lu", "da", "db", "ra", "rb", "rr",
     "fa", "rf", "rt", "gr", "rq", "ns", "nl", "ve",
 ];
 
-/// Each insert is synced by itself: a million take many minutes on a disk.
+/// A folder in memory for the append-only file, used if it exists. The server syncs the file before
+/// it acknowledges an insert, so a million inserts take many minutes on a disk.
 const QUICK: &str = "/dev/shm";
 
+/// Returns whether the folder in memory exists.
 fn is_quick() -> bool {
     Path::new(QUICK).is_dir()
 }
@@ -63,7 +67,7 @@ impl Engine for Redis {
     async fn version(&self) -> String {
         let info = self.servers.ask(&["INFO", "server"]);
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
-        let place = if is_quick() { ", its file where a sync costs nothing" } else { "" };
+        let place = if is_quick() { ", append-only file in memory" } else { "" };
         format!("Redis {}{place}", version.unwrap_or_default().trim())
     }
 
@@ -117,8 +121,8 @@ impl Engine for Redis {
         let each = |bytes: u64| bytes as f64 / tokens as f64;
         vec![
             ("in memory", each(memory)),
-            ("on disk, the file as inserts append to it", each(appended)),
-            ("on disk, the file written anew", each(bytes_in(&files))),
+            ("on disk, append-only file before its rewrite", each(appended)),
+            ("on disk, append-only file after its rewrite", each(bytes_in(&files))),
         ]
     }
 
@@ -127,7 +131,7 @@ impl Engine for Redis {
     }
 }
 
-/// A number that the server tells of itself.
+/// Returns a number from a section of the server's INFO.
 fn told(servers: &Servers, section: &str, name: &str) -> u64 {
     let info = servers.ask(&["INFO", section]);
     let told = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -1,4 +1,4 @@
-//! A new token as a row of SQL.
+//! The record of a new token as a row of an SQL table.
 
 use keyfob::TokenRecord;
 
@@ -13,7 +13,7 @@ macro_rules! all_columns {
     };
 }
 
-/// What the stores' own look-up asks for.
+/// The query of the look-up in the SQL stores.
 pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
 
 /// The columns that are not NULL in the row of a new token that expires.
@@ -28,7 +28,7 @@ pub enum Value<'r> {
     Number(i64),
 }
 
-/// The values of `COLUMNS`.
+/// Returns the values of the [`COLUMNS`] of a record.
 pub fn values(record: &TokenRecord) -> [Value<'_>; WIDTH] {
     [
         Value::Text(record.prefix.as_str()),

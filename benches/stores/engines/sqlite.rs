@@ -13,7 +13,7 @@ use super::row::{COLUMNS, SELECT, Value, WIDTH, values};
 use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
-/// How many rows one statement inserts.
+/// The number of rows that one statement inserts.
 const ROWS: usize = 100;
 
 pub struct Sqlite {
@@ -73,13 +73,14 @@ impl Engine for Sqlite {
     }
 
     async fn stop(self) {
-        // The files are gone when nobody has them open any more.
+        // The drop of `folder` deletes the files. The pool must have closed them before.
         self.store.pool().close().await;
     }
 }
 
 impl Sqlite {
-    /// Of some of the tokens in a file of their own, which grows row by row.
+    /// Returns the bytes per token of a file into which the first 200,000 tokens are inserted in
+    /// random order.
     async fn grown(&self) -> f64 {
         let path = self.folder.path().join("grown.db");
         SqliteStore::open(&path).await.unwrap().pool().close().await;
@@ -101,7 +102,8 @@ impl Sqlite {
     }
 }
 
-/// Without a journal and with the indices made afterwards, by the store's own migration. Nobody else has the file open.
+/// Fills the file in one transaction without a journal. It drops the indices first, and lets the
+/// store's migration create them again at the end. No other connection has the file open.
 async fn fill(path: &Path, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -127,7 +129,7 @@ async fn fill(path: &Path, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     }
     sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(self::schema(&mut database).await, schema, "the indices are those of the store again");
+    assert_eq!(self::schema(&mut database).await, schema, "the migration did not restore the indices");
     database.close().await.unwrap();
     File::open(path).unwrap().sync_all().unwrap();
 }
@@ -152,7 +154,7 @@ async fn schema(database: &mut SqliteConnection) -> Vec<String> {
     sqlx::query_scalar(schema).fetch_all(database).await.unwrap()
 }
 
-/// The same tokens, once by inserts of the store and once as they are filled in here, are the same rows.
+/// Asserts that [`fill`] writes the same rows as inserts of the same tokens through the store.
 async fn is_filled_as_by_inserts() {
     let folder = tempfile::tempdir_in(FOLDER).unwrap();
     let records = Population::new(200).records(0);
@@ -166,13 +168,13 @@ async fn is_filled_as_by_inserts() {
     let filled = SqliteStore::open(&other).await.unwrap();
     assert!(
         rows(inserted.pool()).await == rows(filled.pool()).await,
-        "the rows are not those of the store's own insert"
+        "the rows differ from those that the store inserts"
     );
     inserted.pool().close().await;
     filled.pool().close().await;
 }
 
-/// All rows, each as one text.
+/// Returns all rows, each as one text with all columns.
 async fn rows(pool: &SqlitePool) -> Vec<String> {
     let columns: Vec<String> =
         sqlx::query_scalar("SELECT 'quote(' || name || ')' FROM pragma_table_xinfo('keyfob_tokens')")

@@ -1,4 +1,4 @@
-//! Whether both sides hold the same: row by row, in counts, and by a digest over all of it.
+//! Compares both sides: row by row, by counts, and by a digest over all rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use sqlx::sqlite::SqliteConnection;
 use super::row::{self, Key, Page, Row};
 use super::{Failure, Tell};
 
-/// How many of what differs are named.
+/// The most differing tokens, and the most differing projects, that are named.
 const NAMED: usize = 10;
 
-/// One side, in numbers.
+/// The counts and the digest of one side.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Side {
     pub tokens: u64,
@@ -23,17 +23,19 @@ pub struct Side {
     pub digest: String,
 }
 
+/// The result of a comparison.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Compared {
     pub source: Side,
     pub target: Side,
-    /// Tokens that stand on one side only, or otherwise on the other.
+    /// The number of tokens that are on one side only or are different on the two sides.
     pub differing: u64,
-    /// Of these, those of which PostgreSQL has the later state.
+    /// The number of differing tokens that have a later state in PostgreSQL.
     pub newer: u64,
-    /// Some of them, by project and id.
+    /// The projects and ids of some differing tokens.
     pub named: Vec<String>,
-    /// Projects of which the sides have not as many tokens, and how many more the file has.
+    /// The projects with different numbers of tokens on the two sides. The value is the number in
+    /// the file minus the number in PostgreSQL.
     pub uneven: BTreeMap<String, i64>,
 }
 
@@ -59,7 +61,7 @@ impl fmt::Display for Compared {
     }
 }
 
-/// What is counted of a side while it is read.
+/// The counts and the digest of a side while it is read.
 #[derive(Default)]
 struct Reading {
     side: Side,
@@ -83,7 +85,10 @@ impl Reading {
     }
 }
 
-/// Reads all of both sides. They are equal at one time only where neither is written meanwhile.
+/// Compares all rows of both sides.
+///
+/// The result is exact only if no other connection writes to either side in the meantime, because
+/// the rows are not read at one point in time.
 pub async fn compare(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
@@ -104,7 +109,7 @@ pub async fn compare(
         after = page.next;
     }
     (compared.source, compared.target) = (of_source.end(), of_target.end());
-    // With those that lead to no token.
+    // This count includes imports without a token. The pages do not contain them.
     let imports = sqlx::query_scalar("SELECT count(*) FROM keyfob_imports").fetch_one(target).await;
     compared.target.imports = imports.map(i64::unsigned_abs)?;
     Ok(compared)

@@ -1,4 +1,4 @@
-//! Copying: what differs is written, what the file has no more is deleted.
+//! Copies the file: writes the rows that differ, and deletes the rows that the file no longer has.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,24 +12,29 @@ use keyfob::store::ColumnKind as Kind;
 use super::row::{self, COLUMNS, Key, Page, Row, Value};
 use super::{Failure, Tell, refuse};
 
-/// What a copy did.
+/// The counts of one copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Copied {
-    /// Rows of the file that were read.
+    /// The number of rows read from the file.
     pub read: u64,
+    /// The number of rows written to PostgreSQL.
     pub written: u64,
-    /// Tokens that were copied before, and purged from the file since.
+    /// The number of tokens deleted from PostgreSQL. They were copied before, and then purged from
+    /// the file.
     pub deleted: u64,
 }
 
 impl fmt::Display for Copied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { read, written, deleted } = self;
-        write!(f, "{read} tokens read, {written} written, {deleted} deleted as they are no longer in the file")
+        write!(f, "{read} tokens read, {written} written, {deleted} deleted because they are no longer in the file")
     }
 }
 
-/// Goes through the file once. A token that is made meanwhile behind its back is left to the next time.
+/// Copies the file in one pass, page by page.
+///
+/// A token that is created during the pass, in a page that was already read, is left to the next
+/// pass.
 pub async fn bring_over(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
@@ -60,7 +65,8 @@ pub async fn bring_over(
         tell("copy", copied.read, all);
         after = page.next;
     }
-    // So that PostgreSQL plans well from the first request on, and not from when it finds the time.
+    // PostgreSQL needs statistics to plan well from the first request on. By itself it would
+    // collect them later.
     sqlx::raw_sql("ANALYZE keyfob_tokens; ANALYZE keyfob_imports").execute(target).await?;
     Ok(copied)
 }
@@ -80,7 +86,7 @@ async fn delete(keys: &[Key], target: &mut PgConnection) -> sqlx::Result<()> {
 async fn write(rows: &[&Row], target: &mut PgConnection) -> Result<(), Failure> {
     let places: Vec<_> = row::names().enumerate().map(|(place, _)| array(place)).collect();
     let changes: Vec<_> = row::names().map(|name| format!("{name} = excluded.{name}")).collect();
-    // An older state never replaces a later one.
+    // The condition keeps an older state from replacing a later one.
     let sql = format!(
         "INSERT INTO keyfob_tokens AS token ({}) SELECT * FROM unnest({}) ON CONFLICT (project, id) DO UPDATE SET {} \
          WHERE token.version < excluded.version OR (token.version = excluded.version \
@@ -127,7 +133,7 @@ fn halves<'k>(keys: impl Iterator<Item = &'k Key>) -> (Vec<String>, Vec<String>)
     keys.map(|key| (key.project.clone(), key.id.clone())).unzip()
 }
 
-/// A place for all the values of a column.
+/// Returns the placeholder for an array with all values of a column.
 fn array(place: usize) -> String {
     let kind = match COLUMNS[place].1 {
         Kind::Text => "text",

@@ -1,4 +1,4 @@
-//! The fences around both sides, and whose copy stands in PostgreSQL.
+//! The fences that refuse writes to either side, and the mark that names the file of the copy.
 
 use std::time::Duration;
 
@@ -8,31 +8,35 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::{Failure, refuse};
 
-/// What PostgreSQL holds.
+/// The state of PostgreSQL.
 pub enum Target {
+    /// No tokens and no fence.
     Empty,
-    /// A fenced copy of the file of this id; whether it was found equal.
-    Copy {
-        of: String,
-        equal: bool,
-    },
+    /// A fenced copy of the file with the id `of`. `equal` says whether the last finish found both
+    /// sides equal.
+    Copy { of: String, equal: bool },
     /// Tokens without a fence.
     InUse,
 }
 
-/// One move at a time, for as long as the connection lives.
+/// Takes the lock of the move, so that only one move runs at a time. The lock lasts until the
+/// connection closes.
+///
+/// # Errors
+/// Returns a failure if another move holds the lock.
 pub async fn take_turn(target: &mut PgConnection) -> Result<(), Failure> {
-    // A number that is nobody else's.
+    // The key of the lock is an arbitrary number that no other program uses.
     const TURN: i64 = 0x6b65_7966_6f63;
     if !sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(TURN).fetch_one(&mut *target).await? {
         return refuse("another move into this database is under way");
     }
-    // By this the fence knows who may pass.
+    // The fence lets only connections with this setting write.
     sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(target).await?;
     Ok(())
 }
 
-/// By which the file is known, wherever it lies; made with the first copy.
+/// Returns the id that is stored in the file. It is created at the first call, and stays the same
+/// if the file is moved or copied.
 pub async fn source_id(source: &mut SqliteConnection) -> Result<String, Failure> {
     const TABLE: &str = "CREATE TABLE IF NOT EXISTS keyfob_move (id TEXT NOT NULL) STRICT";
     const MAKE: &str =
@@ -45,6 +49,7 @@ pub async fn source_id(source: &mut SqliteConnection) -> Result<String, Failure>
     Ok(id)
 }
 
+/// Returns the state of PostgreSQL.
 pub async fn target(target: &mut PgConnection) -> Result<Target, Failure> {
     const HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM keyfob_tokens) OR EXISTS (SELECT 1 FROM keyfob_imports)";
     if sqlx::query_scalar("SELECT to_regclass('keyfob_move') IS NOT NULL").fetch_one(&mut *target).await? {
@@ -55,7 +60,11 @@ pub async fn target(target: &mut PgConnection) -> Result<Target, Failure> {
     Ok(if holds { Target::InUse } else { Target::Empty })
 }
 
-/// Fences PostgreSQL while it is empty. A writing call of a service is answered there as by a database that is read only.
+/// Fences an empty PostgreSQL. A service that writes to it gets the same error as from a read-only
+/// database.
+///
+/// # Errors
+/// Returns a failure if PostgreSQL holds tokens.
 pub async fn begin(target: &mut PgConnection, source: &str) -> Result<(), Failure> {
     const FENCE: &str = "
         CREATE TABLE keyfob_move (source TEXT NOT NULL, equal BOOLEAN NOT NULL);
@@ -72,23 +81,25 @@ pub async fn begin(target: &mut PgConnection, source: &str) -> Result<(), Failur
             FOR EACH STATEMENT EXECUTE FUNCTION keyfob_move_fence();";
     let mut transaction = target.begin().await?;
     sqlx::raw_sql(FENCE).execute(&mut *transaction).await?;
-    // The triggers have locked out whoever writes, so that this stays true.
+    // Creating the triggers has locked the tables, so no other connection can insert a token after
+    // this check.
     let holds: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM keyfob_tokens)").fetch_one(&mut *transaction).await?;
     if holds {
-        return refuse("PostgreSQL is in use");
+        return refuse("PostgreSQL is in use: it holds tokens that are not a copy of this file");
     }
     sqlx::query("INSERT INTO keyfob_move VALUES ($1, false)").bind(source).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }
 
+/// Records whether both sides were found equal.
 pub async fn set_equal(target: &mut PgConnection, equal: bool) -> Result<(), Failure> {
     sqlx::query("UPDATE keyfob_move SET equal = $1").bind(equal).execute(target).await?;
     Ok(())
 }
 
-/// Takes all of the fence away, at once.
+/// Removes the whole fence of PostgreSQL in one transaction. Repeats it until it gets the locks.
 pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
     const OPEN: &str = "
         DROP TRIGGER keyfob_move_fence ON keyfob_tokens;
@@ -97,7 +108,9 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
         DROP TABLE keyfob_move;";
     loop {
         let mut transaction = target.begin().await?;
-        // Look-ups would queue behind one that waits for a long report or a dump: it waits for a moment only, and tries again.
+        // A long report or a dump may hold the tables. While this transaction waits for their
+        // locks, look-ups would queue after it. So it waits for 100 ms only, and tries again a
+        // second later.
         sqlx::raw_sql("SET LOCAL lock_timeout = '100ms'").execute(&mut *transaction).await?;
         match sqlx::raw_sql(OPEN).execute(&mut *transaction).await {
             Ok(_) => return Ok(transaction.commit().await?),
@@ -110,9 +123,13 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
     }
 }
 
+/// The statements on the file that the fence refuses.
 const SOURCE_FENCE: [&str; 3] = ["insert", "update", "delete"];
 
-/// What is committed before it will be copied; what comes later is refused, and may be tried again behind the move.
+/// Fences the file.
+///
+/// Writes that were committed before are copied by the finish. Later writes are refused, and can be
+/// repeated after the move.
 pub async fn close_source(source: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = source.begin_with("BEGIN IMMEDIATE").await?;
     for act in SOURCE_FENCE {
@@ -126,6 +143,7 @@ pub async fn close_source(source: &mut SqliteConnection) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Returns whether the file is fenced.
 pub async fn is_source_closed(source: &mut SqliteConnection) -> Result<bool, Failure> {
     const FENCE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'keyfob_tokens' \
          AND name LIKE 'keyfob_moved_%'";
@@ -133,6 +151,7 @@ pub async fn is_source_closed(source: &mut SqliteConnection) -> Result<bool, Fai
     Ok(triggers as usize == SOURCE_FENCE.len())
 }
 
+/// Removes the fence of the file.
 pub async fn open_source(source: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = source.begin_with("BEGIN IMMEDIATE").await?;
     for act in SOURCE_FENCE {

@@ -1,4 +1,4 @@
-//! Tokens as rows of either engine, and both sides page by page.
+//! The rows of the tokens in both engines, and pages with the rows of both sides.
 
 use std::fmt::{self, Display};
 
@@ -11,11 +11,11 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Type};
 
 use super::{Failure, refuse};
 
-/// How many rows of the file are read at once: each time in a transaction of its own, as one that lasted would keep the file
-/// from giving back what its log takes.
+/// The number of rows of the file in a page. Each page is read in a transaction of its own, because
+/// a long transaction would keep SQLite from reusing the space of the write-ahead log.
 const PAGE: usize = 1000;
 
-/// Every column, of which PostgreSQL keeps the last in a table of its own.
+/// All columns of a token. PostgreSQL keeps the last one, the import key, in a separate table.
 pub const COLUMNS: [(&str, Kind); IMPORT_KEY + 1] = {
     let mut columns = [("", Kind::Text); IMPORT_KEY + 1];
     let mut place = 0;
@@ -34,11 +34,12 @@ const VERSION: usize = 36;
 const NAME_FOLDED: usize = TokenRecord::COLUMNS;
 const IMPORT_KEY: usize = NAME_FOLDED + 1;
 
-/// The names of the columns that a token has on both sides.
+/// Returns the names of the columns that the table `keyfob_tokens` has on both sides.
 pub fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS[..IMPORT_KEY].iter().map(|(name, _)| *name)
 }
 
+/// The value of a column, or `None` for NULL.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     Text(Option<String>),
@@ -46,7 +47,8 @@ pub enum Value {
     Bytes(Option<Vec<u8>>),
 }
 
-/// Where a token stands: engines and Rust agree on this order, byte by byte.
+/// The project and the id of a token. Both engines and Rust sort keys in the same order, byte by
+/// byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Key {
     pub project: String,
@@ -81,7 +83,8 @@ impl Row {
         }
     }
 
-    /// What only grows: each change raises the version, and a last use goes forward only.
+    /// Returns the version and the time of the last use. Each change raises the version, and the
+    /// time only moves forward. So a later state of a token has the greater pair.
     pub fn age(&self) -> (Option<i64>, Option<i64>) {
         (self.number(VERSION), self.number(LAST_USED_AT))
     }
@@ -93,7 +96,8 @@ impl Row {
         }
     }
 
-    /// In a form that no other row has: each value behind whether it is one, and its length.
+    /// Adds the row to a digest, in a form that no other row has. Before each
+    /// value comes a byte that says whether it is NULL, and then its length.
     pub fn add_to(&self, digest: &mut Sha256) {
         for value in &self.0 {
             let number = match value {
@@ -131,15 +135,17 @@ impl Row {
     }
 }
 
-/// Both sides from behind a key on, as far as a page of the file goes, or to their ends.
+/// The rows of both sides in one range of keys. The range ends with a full page of the file, or
+/// with the last key of both sides.
 pub struct Page {
     pub source: Vec<Row>,
     pub target: Vec<Row>,
-    /// The key behind which to go on.
+    /// The key after which the next page begins, or `None` after the last page.
     pub next: Option<Key>,
 }
 
 impl Page {
+    /// Reads the page of both sides that begins after a key.
     pub async fn behind(after: &Key, source: &mut SqliteConnection, target: &mut PgConnection) -> sqlx::Result<Self> {
         let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
         let sql = format!(
@@ -150,7 +156,8 @@ impl Page {
         let source = query.fetch_all(source).await?.iter().map(Row::of).collect::<sqlx::Result<Vec<_>>>()?;
         let next = source.last().filter(|_| source.len() == PAGE).map(Row::key);
 
-        // No project has the name of the last character there is.
+        // This key is greater than all others, because no project id contains the greatest
+        // character.
         let until = next.clone().unwrap_or(Key { project: "\u{10ffff}".to_owned(), id: String::new() });
         let sql = format!(
             "SELECT {}, (SELECT import_key FROM keyfob_imports AS import \
@@ -166,20 +173,27 @@ impl Page {
     }
 }
 
-/// How many tokens the file holds, for those who wait.
+/// Returns the number of tokens in the file, for the progress messages.
 pub async fn count(source: &mut SqliteConnection) -> sqlx::Result<u64> {
     sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(source).await.map(i64::unsigned_abs)
 }
 
-/// Refuses a file of a version whose columns are others: what this program does not know it would leave behind.
+/// Checks that the file has exactly the columns that this program knows. The program would not copy
+/// other columns.
+///
+/// # Errors
+/// Returns a failure if the table is missing or has other columns.
 pub async fn is_known(source: &mut SqliteConnection) -> Result<(), Failure> {
-    // Without the generated ones.
+    // `pragma_table_info` does not list generated columns.
     let names = "SELECT name FROM pragma_table_info('keyfob_tokens') ORDER BY name";
     let there: Vec<String> = sqlx::query_scalar(names).fetch_all(source).await?;
     let mut known: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
     known.sort_unstable();
     if there != known {
-        return refuse("the file has no table keyfob_tokens, or one with other columns than this program knows");
+        return refuse(
+            "the table keyfob_tokens of the file is missing or has other columns than this program knows \
+             (use the program of the keyfob version that wrote the file)",
+        );
     }
     Ok(())
 }

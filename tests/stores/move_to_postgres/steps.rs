@@ -145,7 +145,7 @@ async fn every_column_counts_in_the_comparison() {
         moving.fence().await.unwrap();
         if damage.starts_with("INSERT") {
             assert!(refusal(moving.finish().await).contains("the two sides differ"));
-            assert_eq!(refusal(moving.open().await), "the move is not finished");
+            assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
         } else {
             assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS + 3, 1, 0));
         }
@@ -172,23 +172,23 @@ async fn each_step_demands_the_one_before() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     for outcome in [moving.fence().await, moving.open().await, moving.reopen().await] {
-        assert_eq!(refusal(outcome), "PostgreSQL holds no copy of this file");
+        assert_eq!(refusal(outcome), "PostgreSQL holds no copy of this file (copy it first)");
     }
     moving.copy().await.unwrap();
-    assert_eq!(refusal(moving.finish().await), "the file takes writes still");
-    assert_eq!(refusal(moving.open().await), "the move is not finished");
+    assert_eq!(refusal(moving.finish().await), "the file still takes writes (fence it with --finish)");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     rename(&world, 3).await;
 
     moving.fence().await.unwrap();
-    assert_eq!(refusal(moving.open().await), "the move is not finished");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
 
     // There and back: what was written meanwhile is copied by the next finish, and cannot be left behind.
     moving.reopen().await.unwrap();
     rename(&world, 4).await;
-    assert_eq!(refusal(moving.open().await), "the move is not finished");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     moving.fence().await.unwrap();
-    assert_eq!(refusal(moving.open().await), "the move is not finished");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 0, 0));
 
@@ -198,7 +198,7 @@ async fn each_step_demands_the_one_before() {
     let open = "PostgreSQL is open: services may have written to it";
     assert_eq!(refusal(moving.reopen().await), open);
     assert_eq!(refusal(moving.open().await), open);
-    assert_eq!(refusal(moving.copy().await), "PostgreSQL holds tokens that are no copy of the file: it is in use");
+    assert_eq!(refusal(moving.copy().await), "PostgreSQL is in use: it holds tokens that are not a copy of this file");
     let left: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relname LIKE 'keyfob_move%' \
          UNION SELECT tgname FROM pg_trigger WHERE tgname LIKE 'keyfob_move%'",
@@ -219,7 +219,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("there").unwrap());
     tokens.issue(&actor(), new).await.unwrap();
     let mut moving = world.moving().await.unwrap();
-    assert_eq!(refusal(moving.copy().await), "PostgreSQL holds tokens that are no copy of the file: it is in use");
+    assert_eq!(refusal(moving.copy().await), "PostgreSQL is in use: it holds tokens that are not a copy of this file");
     assert_eq!(refusal(world.moving().await), "another move into this database is under way");
     drop(moving);
 
@@ -234,7 +234,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
             Err(error) => assert!(error.to_string().contains("under way"), "{error}"),
         }
     };
-    assert_eq!(refusal(moving.copy().await), "what stands in PostgreSQL is a copy of another file");
+    assert_eq!(refusal(moving.copy().await), "PostgreSQL holds a copy of another file");
     drop(moving);
 
     // Of a schema that is to come.
