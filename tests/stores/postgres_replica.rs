@@ -132,7 +132,11 @@ async fn a_standby_that_is_behind_is_not_believed() {
             assert_eq!(recent.age, Duration::ZERO, "the standby cannot know it");
             break;
         }
-        assert!(asked <= LAG && recent.age <= LAG, "read {asked:?} after the revocation, with the age {:?}", recent.age);
+        assert!(
+            asked <= LAG && recent.age <= LAG,
+            "read {asked:?} after the revocation, with the age {:?}",
+            recent.age
+        );
         stale += 1;
     }
     assert!(stale > 0, "the standby was never read");
@@ -238,7 +242,11 @@ async fn a_cache_counts_the_age_of_what_a_standby_says() {
         if recent.record.unwrap().revoked.is_some() {
             break;
         }
-        assert!(asked <= bound && recent.age <= bound, "read {asked:?} after the revocation, with the age {:?}", recent.age);
+        assert!(
+            asked <= bound && recent.age <= bound,
+            "read {asked:?} after the revocation, with the age {:?}",
+            recent.age
+        );
         hits_from_before += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

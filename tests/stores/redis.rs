@@ -271,7 +271,11 @@ async fn a_replica_that_is_away_holds_up_nobody() {
         assert!(slowest < Duration::from_secs(2), "{slowest:?}");
         let asked = Instant::now();
         store.revoke(&keys[0], &revocation()).await.expect_err("a replica lacks it");
-        assert!(asked.elapsed() < Duration::from_millis(500), "the store knows that the replica is away, and still waited {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_millis(500),
+            "the store knows that the replica is away, and still waited {:?}",
+            asked.elapsed()
+        );
         let weaker = store.clone().with_durability(Durability::OneReplica);
         weaker.revoke(&keys[0], &revocation()).await.expect_err("the only replica lacks it");
         if is_killed {

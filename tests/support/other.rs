@@ -93,7 +93,11 @@ impl Other {
     }
 
     fn fail(&self) -> ! {
-        let why = if self.watched.lock().unwrap().killed { "was killed because it sent no line for too long" } else { "ended" };
+        let why = if self.watched.lock().unwrap().killed {
+            "was killed because it sent no line for too long"
+        } else {
+            "ended"
+        };
         panic!("the other process {why}; the last line sent to it was {:?}", self.told);
     }
 }

@@ -136,7 +136,8 @@ impl Servers {
         };
         // The output is like `Redis server v=7.0.15 sha=…`.
         let version = String::from_utf8_lossy(&version.stdout);
-        let version = version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of unknown version");
+        let version =
+            version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of unknown version");
         test_summary::engine(&format!("Redis {version}{}", if clustered { ", a cluster" } else { "" }));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
