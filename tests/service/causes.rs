@@ -1,4 +1,4 @@
-//! Each cause that a host answers differently is reached by at most two nested patterns.
+//! A host tells every cause of an error apart with at most two nested patterns.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::verbs::Away;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a host says of an error: one match, with no pattern deeper than two.
+/// Describes an error as a host does: with one match whose patterns are at most two levels deep.
 fn said(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Invalid(_) => "invalid",
