@@ -1,4 +1,4 @@
-//! Who is refused, and what is said.
+//! The responses of guarded routes: which requests are refused, and what the response says.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,7 +33,7 @@ fn guarded(guard: &Guard) -> Router {
 
 const REPO: &str = "/projects/145/repo";
 
-/// Not even which check failed.
+/// The response must not even show which check failed.
 #[tokio::test]
 async fn before_proof_all_are_told_the_same() {
     let world = World::new();
@@ -133,7 +133,7 @@ async fn what_stands_in_the_headers() {
     twice.refused(400, "repeated_token");
     assert!(twice.challenge().unwrap().contains("error=\"invalid_request\""));
     get(&app, REPO, &[("authorization", "Bearer")]).await.refused(400, "malformed_header");
-    // Off: it is no credential.
+    // The API key header is off, so it is no credential.
     get(&app, REPO, &[("x-api-key", text)]).await.refused(401, "missing_token");
     get(&app, REPO, &[("authorization", &bearer), ("x-api-key", "x")]).await.passed("ada in 145");
 
@@ -189,7 +189,7 @@ async fn a_route_without_its_guard_lets_nobody_pass() {
     with(&app, "/both", &made).await.passed("ada in 145");
 }
 
-/// A store whose engine is away when it is asked for a token.
+/// A store whose engine is down when a token is looked up.
 struct Away {
     store: MemoryStore,
 }
@@ -257,7 +257,8 @@ async fn a_host_answers_in_the_same_shape() {
     assert!(refusal.cause().is_none() && refusal.source().is_none());
 }
 
-/// The service within is not called for a refused request, and its error is its own.
+/// A guard does not call the inner service for a refused request, and the inner service keeps its
+/// own error type.
 #[tokio::test]
 async fn a_plain_tower_service_is_guarded() {
     use axum::body::Body;
@@ -280,7 +281,7 @@ async fn a_plain_tower_service_is_guarded() {
     let body = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
     assert_eq!(body, "deleted by ada");
     assert_eq!(service.oneshot(request(false)).await.unwrap().status(), 401);
-    // A plain service has no path parameters.
+    // A service without axum's router has no path parameters.
     let service = world.guard.project_in_path("project", "").unwrap().layer(inner);
     for token in [true, false] {
         let refused = service.clone().oneshot(request(token)).await.unwrap();

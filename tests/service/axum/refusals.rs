@@ -1,4 +1,4 @@
-//! What a handler answers when a verb fails, without a line of the host's.
+//! The responses if an operation fails in a handler that only uses `?`.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
@@ -41,7 +41,8 @@ fn each_kind_of_error_has_a_status_and_a_word() {
     ] {
         let refusal = Refusal::from(Error::from(kind));
         assert_eq!((refusal.status().as_u16(), refusal.reason()), (status, reason), "{kind:?}");
-        // Of a refusal that the caller can do something about, the sentence is the error's.
+        // If the caller can do something about the refusal, the detail is the sentence of the
+        // error.
         if matches!(status, 400 | 404 | 409 | 422) {
             assert_eq!(refusal.detail(), Error::from(kind).to_string());
         }

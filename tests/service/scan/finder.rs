@@ -1,4 +1,4 @@
-//! The finder finds what is a token, all of it, wherever the stream is cut.
+//! The finder finds every token completely, wherever the stream is cut.
 
 use std::io::{self, Read};
 
@@ -23,7 +23,7 @@ fn in_chunks(text: &[u8], sizes: &[usize]) -> Vec<Place> {
     places
 }
 
-/// Tries every place and every length.
+/// Finds the tokens by trying every position and every length.
 fn by_trying(text: &[u8]) -> Vec<Place> {
     let mut places = Vec::new();
     for start in 0..text.len() {
@@ -54,7 +54,7 @@ proptest! {
 
 #[test]
 fn a_token_is_found_at_each_of_two_hundred_boundaries() {
-    // Each boundary cuts its token behind another of its characters, and some cut nothing.
+    // Each boundary cuts a token after another of its characters. Some boundaries cut no token.
     let tokens: Vec<String> = (0..200).map(|_| fresh()).collect();
     let (mut text, mut cuts, mut expected) = (String::new(), Vec::new(), Vec::new());
     for (number, token) in tokens.iter().enumerate() {
@@ -123,7 +123,7 @@ fn what_is_no_token_is_not_found() {
     }
 }
 
-/// Gives some bytes at a time, is interrupted now and then, and fails in the end.
+/// A reader that returns a few bytes at a time, is interrupted sometimes, and fails in the end.
 struct Halting<'t> {
     text: &'t [u8],
     calls: usize,
