@@ -1,4 +1,4 @@
-//! The traps that token services fall into, each a test of its own, on every shipped store, with and without a cache.
+//! Known traps of token services. Each is a test on every shipped store, with and without a cache.
 
 mod chains;
 mod edges;
@@ -8,11 +8,12 @@ mod rotation;
 mod together;
 mod world;
 
-/// The traps of the cluster, of both kinds, run one after the other, each in an empty cluster: some walk through all projects.
+/// The lock of the tests on the cluster. They run one after the other, each in an empty cluster,
+/// because some of them go through all projects.
 #[cfg(feature = "redis")]
 static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Each trap on each store, in a world that is made so.
+/// Defines a test of each trap on each store, with worlds from the given constructor.
 macro_rules! on_each_store {
     ($world:ident $($module:ident: $($trap:ident),+ $(,)?;)+) => {
         mod memory {
@@ -61,7 +62,7 @@ macro_rules! on_each_store {
     };
 }
 
-/// Each trap on each store, without a cache, and behind one.
+/// Defines a test of each trap on each store, without a cache and with one.
 macro_rules! traps {
     ($($traps:tt)+) => {
         on_each_store! { new $($traps)+ }
@@ -146,7 +147,7 @@ traps! {
         ipv4_mapped_in_ipv6;
 }
 
-/// Else none of the traps behind a cache would be one.
+/// Otherwise the tests with a cache would not test the cache.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_verification_behind_a_cache_is_answered_by_it() {
