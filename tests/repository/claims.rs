@@ -1,4 +1,4 @@
-//! What SECURITY.md claims, tests hold: each line of its tables names some that exist.
+//! SECURITY.md proves its claims by tests: each line of its tables names tests that exist.
 
 use std::fs;
 use std::path::Path;
@@ -7,33 +7,33 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The cells of a line of a table.
+/// Returns the cells of a line of a table.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let line = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(line.split('|').map(str::trim).collect())
 }
 
-/// What is wrong with a line of a table; its own words stand before it.
+/// Returns what is wrong with a line of a table, after the text that identifies the line.
 fn fault(line: &str) -> Option<String> {
     let cells = cells(line)?;
-    let [threat, answer, tests] = cells[..] else { return Some(format!("{line}: not of three cells")) };
+    let [threat, answer, tests] = cells[..] else { return Some(format!("{line}: the line does not have three cells")) };
     if threat.is_empty() || answer.is_empty() {
-        return Some(format!("{line}: no claim"));
+        return Some(format!("{line}: the claim is empty"));
     }
     let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
     if named.is_empty() {
-        return Some(format!("{threat}: no test"));
+        return Some(format!("{threat}: no test is named"));
     }
-    named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: there is no {test}"))
+    named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: {test} does not exist"))
 }
 
-/// Whether a file is there, and has the test whose name stands behind `::`.
+/// Returns whether the file exists and has the test that is named after `::`.
 fn exists(named: &str) -> bool {
     let (path, name) = named.split_once("::").map_or((named, None), |(path, name)| (path, Some(name)));
     let Ok(text) = fs::read_to_string(root().join(path)) else { return false };
     let Some(name) = name else { return text.len() > 100 };
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    // What stands between the function and the one before it.
+    // The text between the function and the one before it.
     let attributes = before.rsplit("\n}").next().unwrap_or_default().rsplit("\n    }").next().unwrap_or_default();
     let has = |attribute: &&str| attributes.contains(*attribute);
     ["#[test]", "#[tokio::test"].iter().any(has) && !has(&"#[ignore")
@@ -51,7 +51,8 @@ fn every_claim_names_tests_that_exist() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Outside the tables nothing is promised: what is said there is what is not claimed, and what the reader is to do.
+/// The text outside the tables makes no claims. It says what is not claimed, and what the reader
+/// should do.
 #[test]
 fn no_claim_hides_outside_the_tables() {
     let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();

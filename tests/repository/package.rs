@@ -1,4 +1,5 @@
-//! What a dependant downloads: the sources, what they include, the examples and the papers, and nothing else.
+//! The published package has the sources, the files that they include, the examples and the
+//! documents, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -22,7 +23,7 @@ fn packaged() -> BTreeSet<String> {
 fn it_has_these_and_no_others() {
     let packaged = packaged();
     let mut tops: BTreeSet<&str> = packaged.iter().filter_map(|file| file.split('/').next()).collect();
-    // In a clean checkout only.
+    // This file exists only in a clean checkout.
     tops.remove(".cargo_vcs_info.json");
     let expected = [
         "CHANGELOG.md",
@@ -41,7 +42,7 @@ fn it_has_these_and_no_others() {
     assert!(packaged.contains("examples/quickstart.rs") && packaged.contains("examples/move_to_postgres/main.rs"));
 }
 
-/// A file that a source includes and the package lacks would break the build of every dependant.
+/// If a source includes a file that the package lacks, every dependent crate fails to build.
 #[test]
 fn it_has_what_the_sources_include() {
     let packaged = packaged();
@@ -57,7 +58,7 @@ fn it_has_what_the_sources_include() {
     assert!(included >= 8, "{included}");
 }
 
-/// Without its `..`.
+/// Returns a path with its `..` resolved.
 fn plain(path: &Path) -> String {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -69,7 +70,8 @@ fn plain(path: &Path) -> String {
     plain.to_str().unwrap().to_owned()
 }
 
-/// What the features of the crate bring along must build with the Rust that is promised: cargo refuses it otherwise.
+/// The dependencies of the crate's features must build with the promised Rust version. Otherwise
+/// cargo refuses them.
 #[test]
 fn every_dependency_takes_the_rust_that_is_promised() {
     let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--all-features"];
@@ -97,7 +99,7 @@ fn every_dependency_takes_the_rust_that_is_promised() {
         }
         let node = nodes.iter().find(|node| node["id"] == id).unwrap();
         for dependency in node["deps"].as_array().unwrap() {
-            // Neither of tests nor of builds.
+            // Dependencies of tests and of build scripts do not count.
             if dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null()) {
                 left.push(dependency["pkg"].as_str().unwrap());
             }

@@ -1,4 +1,5 @@
-//! Each error says something, and no two alike; what hides its content says at least what it is.
+//! Each error has a text, and no two texts are equal. The `Debug` of a secret type shows the type's
+//! name.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -23,7 +24,7 @@ fn differ(errors: &[&dyn Display]) {
     for error in errors {
         let text = error.to_string();
         assert!(text.len() > 3, "{text:?}");
-        assert!(met.insert(text.clone()), "{text:?} is said of two");
+        assert!(met.insert(text.clone()), "two errors have the text {text:?}");
     }
 }
 
@@ -64,7 +65,7 @@ fn no_two_errors_say_the_same() {
     let breaches = PolicyBreach::ALL.iter().map(|breach| ErrorKind::Policy(*breach));
     let errors: Vec<keyfob::Error> = kinds.into_iter().chain(breaches).map(keyfob::Error::from).collect();
     differ(&errors.iter().map(|error| error as &dyn Display).collect::<Vec<_>>());
-    // No more is said of a rejected token than that.
+    // The error for a rejected token does not name the reason.
     assert_eq!(keyfob::Error::from(ErrorKind::Rejected(Rejection::Expired)).to_string(), "the token is not valid");
     let of_store =
         [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged, StoreErrorKind::Limit, StoreErrorKind::Corrupt];
