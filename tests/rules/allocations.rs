@@ -14,7 +14,7 @@ use keyfob::{
 use crate::heap;
 use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 
-/// Returns how many allocations `act` makes on this thread, and its result.
+/// Calls a closure. Returns the number of allocations that it made on this thread, and its result.
 fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
     let before = heap::allocations();
     let value = black_box(act());
@@ -34,7 +34,8 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| 7).0, 0);
 }
 
-/// The token uses everything that a check looks at. Its store has a thousand other tokens.
+/// The token has scopes and address ranges, so that a check runs all its steps. Its store has a
+/// thousand other tokens.
 #[test]
 fn a_verification_allocates_nothing_whatever_comes_of_it() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));

@@ -27,7 +27,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Counts the events, and the rejections that they represent.
+/// Counts the events, and the rejections that they report.
 #[derive(Default)]
 struct Tally {
     events: AtomicU64,
@@ -98,8 +98,9 @@ fn a_million_rejected_tokens_cost_no_memory_no_store_and_few_events() {
     let counts = tokens.counts().unwrap();
     assert_eq!(counts.all_rejected(), total);
     assert_eq!((counts.verified, counts.unavailable), (0, 0));
-    // Each kind of rejection has at most ten events a second. Each event except the last of its
-    // kind says how many rejections it represents.
+    // Each kind of rejection has at most ten events a second. An event also reports how many
+    // rejections of its kind were left out before it. Those left out in the last second are in no
+    // event yet.
     let kinds = Rejection::ALL.iter().filter(|rejection| counts.rejected(**rejection) > 0).count() as u64;
     let events = tally.events.load(Ordering::Relaxed);
     assert_eq!(kinds, 8);

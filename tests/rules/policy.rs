@@ -137,8 +137,8 @@ async fn a_token_outside_the_policy_is_refused_at_the_exact_bound_and_not_destro
     assert_eq!(rejection(&tokens, &ever, &access).await, Some(Rejection::Policy));
 }
 
-/// The dry run says who would be blocked, by which rule, and on which day. The test also checks
-/// that the day is right.
+/// The dry run reports whose tokens the policy would block, by which rule, and on which day. The
+/// test then applies the policy, and checks that the day is right.
 #[tokio::test]
 async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     let clock = FixedClock::new(now());
@@ -176,7 +176,7 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     // The dry run changed nothing, and its prediction is right.
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     let tokens = tokens.with_policy(policy);
-    // A time on that day. An earlier verification would have counted as a use.
+    // The clock is set to the end of that day. An earlier verification would have counted as a use.
     clock.set(day("2026-12-25"));
     assert_eq!(rejection(&tokens, &used, &access).await, Some(Rejection::Policy));
 }

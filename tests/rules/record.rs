@@ -69,8 +69,8 @@ fn only_an_active_token_has_a_successor_and_only_one() {
     assert_eq!(why(&old, plain()), Err(ErrorKind::Inactive(Status::Disabled)));
     old.apply(Change::Enable);
 
-    // Within the grace period and after it, a plain rotation is refused. Whether a repeat succeeds
-    // is decided by the store, and it gets no longer grace period.
+    // Within the grace period and after it, a plain rotation is refused. The store decides whether
+    // a repeat succeeds. A repeat does not extend the grace period.
     old.rotate_to(successor(), later(MS));
     assert_eq!(why(&old, plain()), Err(ErrorKind::AlreadyRotated));
     assert_eq!(why(&old, retry()), Ok(later(MS)));

@@ -83,8 +83,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let digest = printed(issued.record.digest.as_bytes());
     let pepper_bytes = printed(pepper().expose_secret());
     let mut hidden: Vec<&[u8]> = vec![tail_of(text)];
-    // A short run of a printed list, such as "0, 1", may occur in any list. So the search uses runs
-    // of the hexadecimal texts, and only whole lists.
+    // A short run of a printed list, such as "0, 1", may occur in any list. So the search looks for
+    // runs of the hexadecimal texts, but only for whole lists.
     hidden.extend([&digest[0], &digest[1], &pepper_bytes[0], &pepper_bytes[1]].map(|text| text.as_bytes()));
     let secrets = Secrets::of(&hidden);
     let list_of_digest = &digest[2][1..digest[2].len() - 1];

@@ -64,7 +64,7 @@ fn a_name_is_seen() {
     for blank in ["", " ", "\u{a0}\u{2003}\u{3000}", "\r\n\t"] {
         assert_eq!(flaws(blank), refused(InvalidKind::Empty), "{blank:?}");
     }
-    // The text would be shown as "CI by root", but mean something else.
+    // A screen shows this text as "CI by root", although its characters say something else.
     assert_eq!(flaws("CI \u{202e}toor yb"), refused(InvalidKind::Character));
     for seen in ["☁️ backup", "Ünïcode 名 🔑", "مفتاح", "दिल्ली", "e\u{301}", "1️⃣"] {
         assert_eq!(flaws(seen), [None; 5], "{seen:?}");
@@ -95,8 +95,8 @@ fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
 }
 
 proptest! {
-    /// An accepted name is trimmed, bounded, and has no character of the list except a variation
-    /// selector within it.
+    /// An accepted name is trimmed and bounded. The only character of the list that it may have is
+    /// the variation selector U+FE0F, but not in the first place.
     #[test]
     fn what_is_taken_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
         let not_shown = not_shown();

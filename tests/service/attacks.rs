@@ -1,5 +1,4 @@
-//! Attacks on tokens that issue tokens: one test for each weakness that an attack found. Quotations
-//! in the comments are sentences of the documentation that the weakness contradicted.
+//! Attacks on tokens that issue tokens: one test for each weakness that an attack found.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,8 +129,8 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     let manager = managing(&here, "").await;
     let made = child(&here, &delegation(&here, &manager).await, new_token()).await;
     let access = Access::to(&made.record.project, &[]);
-    // The cache holds the token's record but not its issuer's, as after each last use of the issuer
-    // that was written.
+    // The cache holds the token's record but not its issuer's. This is so whenever a last use of
+    // the issuer has just been written.
     here.store().find_recent(&made.record.key()).await.unwrap();
     let asked = Instant::now();
     let used = LastUse { key: manager.record.key(), used_at: keyfob::Clock::now(&keyfob::SystemClock), from: None };
@@ -150,7 +149,7 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     }
 }
 
-/// No policy allows such records. They come from a host's own SQL or a damaged table.
+/// No policy allows such a record. It can come from a host's own SQL or from a damaged table.
 #[tokio::test]
 async fn a_leak_report_ends_though_a_token_is_bound_to_itself() {
     let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });
@@ -192,7 +191,7 @@ async fn a_leak_report_does_not_walk_through_what_has_ended_long_ago() {
     assert!(calls < 20, "{calls} calls in sequence for 500 tokens that ended long ago");
 }
 
-/// "How many tokens were bound to it … and worked until it ended."
+/// A leak report counts only the bound tokens that worked until their issuer ended.
 #[tokio::test]
 async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
     let (clock, tokens) = service(MemoryStore::new());
@@ -204,7 +203,7 @@ async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
     assert_eq!(outcome.unwrap().issued().bound_ended, 0);
 }
 
-/// "Which checks it fails, not the first only."
+/// An explanation names every check that fails, not only the first.
 #[tokio::test]
 async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     let (_, tokens) = service(MemoryStore::new());
@@ -216,8 +215,8 @@ async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     assert!(explanation.fails.contains(&keyfob::Rejection::IssuerEnded), "{:?}", explanation.fails);
 }
 
-/// "The token that it is bound to, or one further up, has ended". The current policy allows less
-/// depth than when the tokens were issued.
+/// The ended issuer is further up the chain than the current policy allows. The policy allowed that
+/// depth when the tokens were issued.
 #[tokio::test]
 async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     let (_, tokens) = service(MemoryStore::new());
@@ -234,7 +233,8 @@ async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     assert!(status == Status::IssuerEnded && rotated.is_err(), "{status:?}, {rotated:?}");
 }
 
-/// The issuer of a token that has ended by itself makes no difference.
+/// If a token has ended by itself, its issuer makes no difference, so the service does not look it
+/// up.
 #[tokio::test]
 async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     let (clock, tokens) = service(Watched::default());
@@ -248,7 +248,7 @@ async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     assert_eq!(tokens.store().calls() - before, 1);
 }
 
-/// "The actor of each revocation is … the issuer". It must be named as in `created_by`.
+/// `revoke_orphans` records the issuer as the actor, in the same form as `created_by` does.
 #[tokio::test]
 async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     let (_, tokens) = service(MemoryStore::new());
@@ -294,7 +294,7 @@ async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
     }
 }
 
-/// "Views have it, whose service looks at the issuers."
+/// The view that a change returns must not show the token as active.
 #[tokio::test]
 async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());
@@ -312,7 +312,8 @@ async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     assert!(!told.iter().any(|told| matches!(told, Ok(Status::Active))), "{told:?}");
 }
 
-/// "How many live tokens, of whom, another policy would block".
+/// A policy may also block a token because of its chain: the chain is too long, or an issuer is
+/// outside the policy. A dry run must count these tokens too.
 #[tokio::test]
 async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     let (_, tokens) = service(MemoryStore::new());
@@ -342,7 +343,8 @@ async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
-/// Each call of the store takes less than the bound, and so does one call for a whole chain.
+/// Each call of the store takes less than the bound. One call reads a whole chain, so this takes
+/// less than the bound too.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {

@@ -141,8 +141,8 @@ async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
     assert_eq!(store.calls() - before, 1);
 }
 
-/// Two threads drop the last two waiters for a call at the same time, in many rounds. A call that
-/// they left behind would be joined by the next waiter.
+/// Two threads drop the last two waiters for a call at the same time, in many rounds. If they left
+/// the call behind, the next waiter would join it.
 #[test]
 fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     // On two idle cores, the two threads met in 1 of 30 rounds.

@@ -1,4 +1,4 @@
-//! A host tells every cause of an error apart with at most two nested patterns.
+//! A host can distinguish every cause of an error with at most two nested patterns.
 
 use std::time::Duration;
 

@@ -48,7 +48,7 @@ async fn managing(tokens: &Service) -> Made {
     tokens.issue(&actor(), new).await.unwrap()
 }
 
-/// Presents the token from its network and returns the delegation.
+/// Presents the token from its network. Returns the delegation, or why the token may not manage.
 async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
@@ -235,7 +235,7 @@ async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
     }
 }
 
-/// Returns why the manager can issue no token and rotate no token, not even itself.
+/// Checks that the manager can neither issue a token nor rotate itself. Returns the reason.
 async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
     let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
     let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };

@@ -26,7 +26,7 @@ const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// The events since the last look, as `Debug` prints them.
+/// The events that were not checked yet, as `Debug` prints them.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
@@ -65,7 +65,7 @@ impl World {
         made
     }
 
-    /// Checks that exactly these events were emitted since the last look, and then advances the
+    /// Checks that exactly these events were emitted since the last check, and then advances the
     /// clock by a millisecond.
     #[track_caller]
     fn heard(&self, events: &[Event<'_>]) {

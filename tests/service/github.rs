@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
-/// A signing key of this test: its name, and the byte that it is made of.
+/// A signing key of this test: its name, and the byte that is repeated to make the key.
 const CURRENT: (&str, u8) = ("current", 7);
 const OLD: (&str, u8) = ("old", 8);
 const STRANGERS: (&str, u8) = ("current", 9);
@@ -102,7 +102,7 @@ async fn answer(
     Ok((handled, body))
 }
 
-/// GitHub has no newer keys.
+/// Returns no keys, as if GitHub had no newer ones.
 async fn no_keys() -> Option<GitHubKeys> {
     None
 }
@@ -423,7 +423,8 @@ impl TokenStore for Halting {
 
 #[tokio::test]
 async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
-    // It fails at the second of three tokens, and at each of the three further attempts for it.
+    // The store fails at the second of three tokens, and at each of the three further attempts for
+    // it.
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[1, 3, 4, 5] };
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(clock.clone()), webhook());

@@ -23,7 +23,8 @@ use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S>;
 
-/// Returns a service on this store that accepts the old tokens. Its clock stands at noon.
+/// Returns a service on this store that accepts the old tokens. Its clock shows noon and does not
+/// move.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
     Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }

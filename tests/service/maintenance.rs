@@ -144,8 +144,8 @@ impl TokenStore for Failing {
 impl StoreMaintenance for Failing {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
         match self.unlisted_after.map(project) {
-            // The list returns one project at a time, so that the service has to ask for more after
-            // each.
+            // The list returns one project at a time, so that the service has to call it again
+            // after each.
             Some(last) if query.after >= Some(last) => Err(StoreErrorKind::Other.into()),
             Some(_) => self.store.projects(&ProjectsQuery { most: PageSize::clamped(1), ..query.clone() }).await,
             None => self.store.projects(query).await,

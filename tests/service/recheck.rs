@@ -40,7 +40,7 @@ async fn lost<S: TokenStore>(tokens: &Service<S>, proof: &Verified) -> Option<Re
     again.err().map(|error| error.rejection().unwrap())
 }
 
-/// A directory of owners whose look-ups take time, by which the clock advances.
+/// A directory of owners whose look-ups take time. Each look-up advances the clock.
 struct Slow {
     clock: FixedClock,
     takes: Mutex<Duration>,

@@ -48,7 +48,8 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let one = || 0..64_usize;
-    // Mostly the scopes that a token needs to issue others, and scopes that such a token covers.
+    // Chooses mostly the scopes that a token needs to issue others, and scopes that such a token
+    // covers.
     let wide = || prop_oneof![3 => Just(4_usize), 2 => Just(5), 1 => 0..SCOPES.len()];
     let somewhere = || prop_oneof![3 => Just(0_usize), 2 => 0..ADDRESSES.len()];
     let kind = || prop_oneof![4 => Just(2_usize), 1 => 0..3_usize];
@@ -83,8 +84,8 @@ fn addresses(at: usize) -> AddressRanges {
     AddressRanges::new(ADDRESSES[at]).unwrap()
 }
 
-/// What the host allowed for a token that was issued within another, in addition to an agent's
-/// token without metadata.
+/// The permissions that the host gave for a token that was issued within another. Without them, the
+/// token is a bound token for an agent, has no metadata, and cannot manage.
 #[derive(Clone, Copy)]
 struct Allowed {
     kind: bool,
@@ -125,8 +126,8 @@ impl World {
         self.tokens.verify(text, &access).await.ok()
     }
 
-    /// Returns a proof of a token that works now, mostly of one of the latest, or a proof that was
-    /// kept.
+    /// Returns a proof of a token that works now, mostly of one of the latest three. If the token
+    /// does not work, returns a proof that was kept.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {

@@ -1,4 +1,4 @@
-//! Helps to write a store of which a test implements only one or two methods itself.
+//! A macro for test stores that implement only one or two methods themselves.
 
 /// Implements the named methods of `TokenStore` by calling the store in a field.
 macro_rules! handed_on {

@@ -32,12 +32,13 @@ pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S
     conformance::rules(&store).await.assert();
 }
 
-/// A text that is refused now in names, owners, actors and request ids, but that an earlier rule
-/// accepted. Stores may still hold such texts.
+/// A text that an earlier rule accepted in names, owners, actors and request ids, and that is
+/// refused now. Stores may still hold such texts.
 #[cfg(feature = "serde")]
 pub const EARLIER: &str = "\u{1f469}\u{200d}\u{1f4bb} \u{202e}";
 
-/// Checks that tokens with such texts are listed, verified, changed, reported and revoked.
+/// Checks that tokens with texts like [`EARLIER`] are listed, verified, changed, reported and
+/// revoked.
 #[cfg(feature = "serde")]
 pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     let mut texts = Vec::new();
@@ -83,7 +84,7 @@ pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     assert_eq!(tokens.revoke_group(&actor(), &project, &group, reason).await.unwrap(), 1);
     let successor = tokens.rotate(&actor(), rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap();
     assert!(successor.issued.record.name.as_str().starts_with(EARLIER));
-    // The actor of a revocation may be such a text too.
+    // The actor of a revocation may have such a text too.
     let earlier = tokens.get(rotated).await.unwrap().unwrap().created_by;
     tokens.revoke(&earlier, rotated, reason).await.unwrap();
     assert_eq!(tokens.get(rotated).await.unwrap().unwrap().revoked.unwrap().by, earlier);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The prefix of the lines that the other process sends. It separates them from the output of the
 /// test harness.
 const SAYS: &str = "> ";
-/// How long the other process may send no line before it is killed.
+/// The time after which the other process is killed if it has sent no line.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Sends a line from the other process to the test.
@@ -104,7 +104,7 @@ impl Other {
 
 /// Kills a process that sends no line for too long, so that the test that reads its lines stops
 /// waiting. The test reads the lines in its own thread, because a queue between two threads would
-/// blur when a line arrived.
+/// blur the time at which a line arrived.
 fn watch(watched: &Weak<Mutex<Watched>>) {
     while let Some(watched) = watched.upgrade() {
         {

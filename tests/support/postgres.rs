@@ -74,8 +74,8 @@ impl Server {
         let port = free_port();
         let server = Self { folder, programs, settings, port };
         if is_root() {
-            // The server refuses to run as root, so it runs as the user postgres, who must be able
-            // to enter this folder.
+            // The server refuses to run as root, so it runs as the user postgres. That user must be
+            // able to enter this folder.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
         }
         Some(server)

@@ -305,7 +305,7 @@ impl Servers {
 /// Functions for a test in its own network namespace, in which each node has its own address, so
 /// that nodes can be cut off from each other.
 impl Servers {
-    /// Starts a cluster of three masters. The first has all slots but two, and has two replicas:
+    /// Starts a cluster of three masters. The first has all slots except two, and has two replicas:
     /// nodes 3 and 4.
     pub fn cluster_of_addresses() -> Option<Self> {
         let nodes = (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, process: None });

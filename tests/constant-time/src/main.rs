@@ -92,7 +92,7 @@ type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 
-/// Marks one kind of secret after the other, so that each is seen to reach the comparison. Returns
+/// Marks one kind of secret at a time, to show that each kind reaches the comparison. Returns
 /// whether every leak was reported.
 fn control() -> Result<bool, Box<dyn Error>> {
     let mut all_reported = true;
@@ -141,7 +141,7 @@ fn known() -> Result<Keyring, Box<dyn Error>> {
     Ok(Keyring::new(prefix()?, Pepper::new(pepper())?))
 }
 
-/// Returns the same keyring with its pepper marked as secret.
+/// Returns the keyring of [`known`], with its pepper marked as secret.
 fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
     let bytes = pepper();
     let kept_at = bytes.as_ptr();

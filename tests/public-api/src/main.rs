@@ -32,7 +32,7 @@ impl Listing {
 
     fn of(json: &str, version: &str) -> Result<Self, Box<dyn Error>> {
         let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
-        // Traits of the compiler that users cannot name.
+        // Users cannot name these traits of the compiler.
         let named = |line: &String| {
             !["Freeze", "UnsafeUnpin", "StructuralPartialEq"].iter().any(|hidden| line.contains(hidden))
         };

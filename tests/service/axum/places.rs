@@ -63,7 +63,7 @@ async fn a_host_behind_a_proxy_tells_the_address() {
     from(&app, Some("10.0.0.1"), &[token]).await.refused(403, "wrong_address");
 }
 
-/// The state needs no `FromRef`.
+/// An application state that does not implement `FromRef`.
 #[derive(Clone)]
 struct App(Arc<String>);
 

@@ -1,6 +1,6 @@
-//! The redactor removes every tail of a token and passes everything else on, whatever the sizes of
-//! the writes and however its writer behaves. The tail of a token is the part after the last `_`.
-//! The head is the part before it.
+//! The redactor removes every tail of a token and passes everything else on. The sizes of the
+//! writes and the behaviour of its writer make no difference. The tail of a token is the part after
+//! the last `_`, and the head is the part before it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};

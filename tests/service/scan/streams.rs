@@ -25,7 +25,7 @@ pub fn token(prefix: &str, project: &str, number: u64) -> String {
     with_checksum(&format!("{prefix}_{project}_1{id}_{secret}......"))
 }
 
-/// Returns such a text with an invalid checksum.
+/// Returns the text of [`token`] with an invalid checksum.
 pub fn look_alike(prefix: &str, project: &str, number: u64) -> String {
     let mut text = token(prefix, project, number);
     let last = text.pop().unwrap();
