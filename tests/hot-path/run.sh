@@ -81,7 +81,7 @@ if [ "${1:-}" = --update ]; then
     [ -n "$reason" ] || fail 'give the reason for the change: run.sh --update "reason"'
     {
         cat <<'HEAD'
-# Instructions of one call without SHA-256, and why the figure is what it is. Written by `run.sh --update "reason"`.
+# Instructions of one call without SHA-256, and the reason for the last change. Written by `run.sh --update "reason"`.
 HEAD
         printf '# %s\n' "$(rustc --version)"
         for line in "${measured[@]}"; do

@@ -41,7 +41,7 @@ where
     let access = project("145");
     let verified = tokens.verify(issuer.token.expose_secret(), &Access::to(&access, &[])).await.unwrap();
     let by = verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap();
-    // Minted as the service does it, but without the service's limit of live tokens.
+    // Mints the tokens as the service does, but without its limit of live tokens.
     let mut inserts = JoinSet::new();
     let mut texts = Vec::with_capacity(count());
     for number in 0..count() {

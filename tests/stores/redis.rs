@@ -194,8 +194,8 @@ async fn a_cluster_that_may_elect_a_replica_without_a_copy_is_refused() {
     assert!(cause(&error).contains("cluster-replica-validity-factor 0"), "{}", cause(&error));
 }
 
-/// An operation that was applied, but for which the store may not ask the replicas, fails with the
-/// cause.
+/// The server's user may not run `ROLE` and `INFO`. So an operation is applied, but the store
+/// cannot check that the replicas have it. The operation fails, and its error has the cause.
 #[tokio::test]
 async fn the_cause_of_an_unknown_durability_is_told() {
     let Some(servers) = Servers::one() else { return };
@@ -267,7 +267,7 @@ async fn a_replica_that_is_away_holds_up_nobody() {
             assert!(why.contains("applied on the master, may be lost in a fail-over; repeat"), "{why}");
             slowest = slowest.max(took);
         }
-        println!("killed: {is_killed}; the slowest of {REVOKED} revocations was answered after {slowest:?}");
+        println!("killed: {is_killed}; the slowest of {REVOKED} revocations failed after {slowest:?}");
         assert!(slowest < Duration::from_secs(2), "{slowest:?}");
         let asked = Instant::now();
         store.revoke(&keys[0], &revocation()).await.expect_err("a replica lacks it");
@@ -296,8 +296,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
     }
 }
 
-/// If a change was answered with "may be lost", a repeat finds nothing left to change. It must not
-/// be acknowledged while the change may still be lost.
+/// If a change failed with "may be lost", a repeat finds nothing left to change. It must not be
+/// acknowledged while the change may still be lost.
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -385,8 +385,7 @@ async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRe
     }
 }
 
-/// The client's own recovery may wait forever, so the store replaces a silent connection whatever
-/// the cause.
+/// The client's own recovery may wait forever, so the store replaces every silent connection.
 #[tokio::test]
 async fn a_connection_that_gives_no_answer_is_made_anew() {
     let Some(servers) = Servers::cluster(0) else { return };
@@ -435,9 +434,8 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// The operations guide says: repeat the call after a 503, and after a restore repeat the
-/// revocations that the sink received. So the sink must receive the revocations that may have been
-/// applied.
+/// An operator repeats a call after a 503. After a restore, the operator repeats the revocations
+/// that the sink received. So the sink must receive the revocations that may have been applied.
 #[tokio::test]
 async fn a_revocation_that_may_be_done_is_told_as_such() {
     #[derive(Default)]

@@ -140,8 +140,9 @@ fn rounds() -> (usize, usize) {
     (least, 3 * least)
 }
 
-/// Runs a worker, kills it with SIGKILL, and returns the lines that it wrote. The kill comes
-/// `lives` after the worker's first acknowledgements, of which at least one begins with `act`.
+/// Runs a worker, kills it with SIGKILL, and returns the lines that it wrote. The worker first
+/// writes a few acknowledgements, of which at least one begins with `act`. The kill follows after
+/// the duration `lives`.
 fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     let mut worker = Command::new(env::current_exe().unwrap())
         .args(["sqlite_crash::worker", "--exact", "--ignored", "--nocapture"])
@@ -162,7 +163,8 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
         }
     });
     let mut lines: Vec<String> = Vec::new();
-    // As many as there are tasks, so that the workers also get something done on a slow disk.
+    // The test waits for as many tokens as there are tasks, so that the workers also get something
+    // done on a slow disk.
     let said_of = |lines: &[String], act| lines.iter().filter(|line| line.starts_with(act)).count();
     while said_of(&lines, "issued ") < 3 || said_of(&lines, act) == 0 {
         match said.recv_timeout(PATIENCE) {

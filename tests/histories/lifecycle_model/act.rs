@@ -231,7 +231,7 @@ fn of<T: Copy>(all: &[T], byte: u8) -> T {
     all[byte as usize % all.len()]
 }
 
-/// Returns `None` for a byte that is a multiple of three.
+/// Returns an entry of the table, or `None` if the byte is a multiple of three.
 fn maybe<T: Copy>(all: &[T], byte: u8) -> Option<T> {
     (!byte.is_multiple_of(3)).then(|| of(all, byte / 3))
 }
@@ -285,7 +285,7 @@ impl Act {
         }))
     }
 
-    /// Returns the operation of a step, or `None` if it needs a token and there is none yet.
+    /// Returns the operation of a step, or `None` if it needs a token and no token exists yet.
     pub fn of((verb, bytes): Step, model: &Model) -> Option<Self> {
         let [a, b, c, d, e, f] = bytes;
         let mut left = verb % PARTS;

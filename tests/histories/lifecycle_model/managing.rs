@@ -21,9 +21,9 @@ impl Managing {
         std::iter::once(&self.own).chain(&self.above)
     }
 
-    /// Returns when the first token of the chain ends by itself. If the managing token rotates
-    /// itself, its successor may live as long as the token's own expiry, regardless of a grace
-    /// period that an earlier attempt set.
+    /// Returns the earliest time at which a token of the chain ends by itself. If the managing
+    /// token rotates itself, its own grace period does not count, because an earlier attempt may
+    /// have set it.
     pub fn end(&self, is_itself: bool) -> Option<i64> {
         let own = if is_itself { self.own.expires } else { self.own.end() };
         self.above.iter().map(Token::end).chain([own]).flatten().min()
@@ -40,7 +40,8 @@ impl Managing {
         self.all().map(|token| token.ranges).find(in_all).unwrap_or(self.own.ranges)
     }
 
-    /// Returns in which respect a token would exceed the managing token.
+    /// Checks that a token stays within the managing token. Otherwise returns in which respect it
+    /// does not.
     pub fn outside(&self, new: &New, is_itself: bool) -> Result<(), &'static str> {
         let covers = |token: &Token| SCOPES[new.scopes].split_whitespace().all(|one| grants(token.scopes, one));
         match () {
@@ -53,8 +54,8 @@ impl Managing {
         }
     }
 
-    /// Returns whether it may issue a token of this kind, with this metadata, and at this depth of
-    /// the chain.
+    /// Checks that the managing token may issue a token of this kind, with this metadata, and at
+    /// this depth of the chain. Otherwise returns what is not allowed.
     fn may_issue(&self, new: &New, rules: &Rules) -> Result<(), &'static str> {
         match () {
             () if new.kind != AGENT && !self.how.kinds => Err("kind"),
@@ -65,8 +66,8 @@ impl Managing {
         }
     }
 
-    /// Fills in values that the request left open, within the managing token. A successor takes its
-    /// kind and metadata from the old token.
+    /// Fills in the values that the request left open, so that they stay within the managing token.
+    /// A successor takes its kind and metadata from the old token.
     pub fn bounded(&self, new: &New, is_successor: bool, rules: &Rules, now: i64) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {

@@ -44,7 +44,8 @@ use crate::support::size::is_full;
 const HISTORIES: u32 = 1_650;
 /// The least number of steps in all histories together.
 const STEPS: u64 = 60_000;
-/// An engine runs one in this number of histories. They must reach every outcome that is not rare.
+/// An engine other than memory runs one in this many histories. Together they must reach every
+/// outcome that is not rare.
 const ONE_OF: u32 = 10;
 /// 2026-11-23T12:00:00Z. The value has no meaning.
 const BEGIN: i64 = 1_795_435_200_000;

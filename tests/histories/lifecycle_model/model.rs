@@ -114,7 +114,8 @@ impl Model {
     }
 
     /// Returns why a bound token does not work although nothing is wrong with the token itself: one
-    /// of its issuers does not work, or there are too many. An unused issuer is no reason.
+    /// of its issuers does not work, or there are too many. The rule on unused tokens does not
+    /// apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);
         while let Some(above) = self.tokens[below].bound_to() {
@@ -169,7 +170,7 @@ impl Model {
         Ok(Managing { place, own: token.clone(), above, how })
     }
 
-    /// Returns the outcome of a verification without any demands of a request.
+    /// Returns the outcome of a verification that requires no project, address or scope.
     pub fn alive(&self, place: usize) -> Result<(), &'static str> {
         self.judged(place, |token| self.rules.breach(token, self.now).is_some())
     }
@@ -185,8 +186,8 @@ impl Model {
         }
     }
 
-    /// Returns the same outcome for a process that has recorded uses itself and allows two minutes
-    /// for uses that other processes have not written yet.
+    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses itself. It
+    /// allows two minutes for uses that other processes have not written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {

@@ -191,7 +191,7 @@ fn called(error: &Error) -> String {
     .to_owned()
 }
 
-/// Returns the outcome of a change. It is "policy" whatever the policy refuses.
+/// Returns the outcome of a change. It is "policy" for every refusal by the policy.
 fn changed<T>(outcome: Result<T, Error>) -> String {
     match outcome {
         Ok(_) => "done".to_owned(),
@@ -482,7 +482,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Returns every record, read again or as before, and the outcome of a verification of each
-    /// token without any demands of a request.
+    /// token that requires no project, address or scope.
     pub async fn shown(&mut self, anew: bool) -> Vec<(Option<Token>, String)> {
         if anew {
             self.records = vec![None; self.keys.len()];
@@ -498,7 +498,7 @@ impl<S: Store> Service<S> {
         let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
             let row = record.as_deref().map(|record| self.row(record));
             let Ok(presented) = PresentedToken::parse(text, self.first.keyring()) else {
-                // An old text, which cannot be checked without the store.
+                // The text of an imported token cannot be checked without the store.
                 let Some(record) = record else { return (row, "unknown".to_owned()) };
                 let status = record.status(now);
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");

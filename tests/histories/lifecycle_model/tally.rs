@@ -10,11 +10,11 @@ use crate::lifecycle_model::model::Model;
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// An outcome that has to occur less often than this is rare.
+/// An outcome is rare if [`ENDS`] demands it less often than this.
 const RARE: u64 = 100;
 
-/// The least number of times that each outcome has to occur: about a quarter of a run at short size
-/// in memory.
+/// The least number of times that each outcome has to occur: about a quarter of its count in a run
+/// in memory, at short size.
 const ENDS: [(&str, &str, u64); 83] = [
     ("Issue", "done", 3000),
     ("Issue", "limit", 40),

@@ -63,6 +63,7 @@ pub struct Token {
     pub version: u64,
 }
 
+/// How long before expiry each notice is due, in milliseconds.
 pub const AHEAD: [i64; 3] = [30 * DAY, 7 * DAY, DAY];
 
 pub fn stage(expires: Option<i64>, now: i64) -> u8 {
@@ -77,9 +78,10 @@ pub fn grants(granted: usize, needed: &str) -> bool {
     })
 }
 
-/// For each entry of `RANGES`, the entries that it covers: everything, 10.0.0.0/8, 10.1.0.0/16, and
-/// a single address.
+/// The entries of `RANGES` that each entry covers. The entries are all addresses, 10.0.0.0/8,
+/// 10.1.0.0/16, and a single address.
 pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
+/// The entries of `ADDRESSES` that each entry of `RANGES` allows.
 pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
 
 impl Token {
@@ -163,7 +165,7 @@ impl Rules {
         [&self.human, &self.service, &self.agent][kind]
     }
 
-    /// Returns what is wrong with a lifetime.
+    /// Returns which rule a lifetime breaks, if any.
     pub fn wrong(&self, kind: usize, lifetime: Option<i64>) -> Option<&'static str> {
         let Lives { min, max, never, .. } = *self.lives(kind);
         match lifetime {
@@ -173,8 +175,8 @@ impl Rules {
         }
     }
 
-    /// Returns what is wrong with the lifetime of a token. If the clock went back, a lifetime
-    /// counts as zero, not as negative.
+    /// Returns which rule the lifetime of a token breaks, if any. If the clock went back, a
+    /// lifetime counts as zero, not as negative.
     pub fn outside(&self, token: &Token) -> Option<&'static str> {
         self.wrong(token.kind, token.expires.map(|end| (end - token.created).max(0)))
     }

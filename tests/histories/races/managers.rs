@@ -1,8 +1,8 @@
 //! One process revokes a managing token while another issues or rotates within it: 150 times on
 //! each engine, or 10,000 times with `KEYFOB_TEST_SIZE=full`. After the revocation is acknowledged,
-//! no token is created within it, and no token below it verifies, whether it was issued before or
-//! meanwhile. A store that reads the managing token without locking its row fails the first of
-//! these checks.
+//! no token is created within the managing token. No token below it verifies. This holds for tokens
+//! issued before the revocation, and for tokens issued during it. A store that reads the managing
+//! token without locking its row fails the first of these checks.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -24,7 +24,7 @@ use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
 use crate::support::other::{Other, nanos, say};
 use crate::support::{actor, keyring, project, size};
 
-/// The environment variable that tells the other process which [`Lock`] its store uses.
+/// The environment variable with the [`Lock`] of the other process's store.
 const LOCK: &str = "KEYFOB_RACES_LOCK";
 /// The outcome of a call that the service refused because the manager was revoked before.
 const REVOKED: &str = "revoked";
@@ -38,13 +38,14 @@ const NO_IDS: &str = "none";
 const STEP: i64 = 100;
 /// The largest random shift in one round, in microseconds.
 const JITTER: i64 = 300;
-/// The largest shift, in microseconds. No call of an engine takes longer, so a larger shift gives no other order.
+/// The largest shift, in microseconds. No call of an engine takes longer, so a larger shift gives
+/// no other order.
 const FARTHEST: i64 = 50_000;
 
 /// The number of rounds within which a store without the lock must fail.
 const UNLOCKED: u64 = 10_000;
 
-/// Returns the number of rounds, and the least number of each order.
+/// Returns the number of rounds, and the least number of rounds with each order.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (10_000, 500) } else { (150, 8) }
 }
@@ -196,7 +197,8 @@ impl Hand {
         self.tokens.issue(&by.actor(), new.within(by)).await
     }
 
-    /// Issues a token, and returns what `verified` says of it, or why it was refused.
+    /// Issues a token. Returns the result of [`Self::verified`] for it, or why the issue was
+    /// refused.
     async fn issue_and_verify(&self, by: &Delegation) -> String {
         let refusals = self.refusals();
         match self.issue(by).await {
@@ -461,9 +463,9 @@ async fn no_token_comes_after_on(database: &str) {
     let (all, least) = rounds();
     assert_eq!(tally.issued_first + tally.revoked_first, all);
     assert!(tally.issued_first >= least && tally.revoked_first >= least, "{tally:?}");
-    // Otherwise the condition never decided a round.
+    // If this count were zero, the condition would have decided no round.
     assert!(tally.refused_by_the_store > 0, "{tally:?}");
-    // Otherwise the new tokens never worked, and their rejection after the revocation would prove
+    // If no new token had been accepted before the revocation, the rejections after it would prove
     // nothing.
     assert!(tally.used > 0 && tally.refused_below >= 2 * all, "{tally:?}");
 }

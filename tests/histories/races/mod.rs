@@ -1,6 +1,6 @@
 //! Two processes on one database run two operations on the same tokens at the same moment: 100
-//! times for each pair, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result is always one that
-//! one of the two orders gives.
+//! times for each pair, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result is always the
+//! result of one of the two orders.
 //!
 //! [`managers`] tests the same for a managing token and the tokens that it issues.
 
@@ -181,9 +181,9 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
     // Each process runs each of the operations, in every second round.
     let mine = (number % 2) as usize;
     let moment = tell(other, &line(race.acts[1 - mine]));
-    // In half of the rounds, both begin at the same moment. In the others, they begin from one
-    // millisecond before to four milliseconds after each other, which is as long as the slowest
-    // operation of an engine takes.
+    // In half of the rounds, both begin at the same moment. In the others, this process begins
+    // between one millisecond before and four milliseconds after the other process. The slowest
+    // operation of an engine takes that long.
     let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
     spin_until(moment + apart * 1_000 - 1_000_000);
     let my_outcome = in_time(store, &line(race.acts[mine])).await;
@@ -195,7 +195,7 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
     let (first, others): (Vec<_>, Vec<_>) = rows.iter().map(AsRef::as_ref).partition(|row: &&TokenRecord| row.id == id);
     let order = (race.order)(outcomes, first[0], &others);
 
-    // Whatever the order, neither process accepts a revoked token afterwards.
+    // In both orders, neither process accepts a revoked token afterwards.
     if first[0].revoked.is_some() {
         let verify = format!("verify {text}");
         assert_eq!(in_time(store, &verify).await, "revoked");

@@ -1,4 +1,4 @@
-//! The parts that all faults of both engines share.
+//! The checks that the tests of all faults share, for both engines.
 
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,8 @@ pub async fn is_bounded_amid(
     let counts = revoker.counts();
     let seen = revoker.stop();
     println!(
-        "{what}: {} revocations in {:.1?}, {} acts repeated, delay 99 % {:?}, most {:?}; hits {:.1} %; feed cut {cuts} times, lost {}; \
-         verifications without an answer {}, the longest {:?}",
+        "{what}: {} revocations in {:.1?}, {} operations repeated, delay 99 % {:?}, most {:?}; hits {:.1} %; feed cut {cuts} times, lost {}; \
+         verifications without a result {}, the longest {:?}",
         seen.delays.len(),
         began.elapsed(),
         seen.repeated,
@@ -103,7 +103,7 @@ pub async fn has_no_answer_while_it_is_down(
         revoker.end(round).await;
         let counts = revoker.counts();
         println!(
-            "down and up: verifications without an answer {}, the last {:?} after it was up; the longest {:?}",
+            "down and up: verifications without a result {}, the last {:?} after it was up; the longest {:?}",
             counts.unanswered,
             Duration::from_nanos(counts.unanswered_at.saturating_sub(up_at)),
             counts.longest,
@@ -124,9 +124,9 @@ pub async fn has_no_answer_while_it_is_down(
     revoker.stop();
 }
 
-/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So in that
-/// time only the bound protects, and the measurements of it can fail. Once the loss of the feed is
-/// noticed, the cache has dropped everything.
+/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So only the
+/// bound protects during that time, and the tests of the bound can fail. When the loss of the feed
+/// is noticed, the cache has dropped all entries.
 pub async fn only_the_bound_holds_while_the_feed_is_silent(mut revoker: Revoker, silence: impl AsyncFnOnce() -> u64) {
     feed_is_well(&mut revoker, 1).await;
     let mut round = revoker.issue().await;

@@ -1,5 +1,5 @@
 //! One process revokes tokens, and another verifies them through its cache without a pause, in
-//! eight tasks. No token is accepted in a verification that begins later than the bound after the
+//! eight tasks. No verification accepts a token if it begins later than the bound after the token's
 //! revocation was acknowledged. This also holds if the engine, the feed or the standby fails, and
 //! for tokens that are bound, directly or through another token, to one that is revoked or
 //! disabled.
@@ -40,8 +40,8 @@ const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 
-/// Limits these tests to three at a time, because each verifies without a pause. Their engines may
-/// start before.
+/// Limits these tests to three at a time, because each verifies without a pause. A test may start
+/// its engine before its turn.
 static TURNS: Semaphore = Semaphore::const_new(3);
 
 /// The token whose end causes the rejections.
@@ -79,9 +79,9 @@ async fn is_bounded(engine: &str, database: &str, ends: Ends) {
         );
         assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (rounds * TOKENS, 0, 0));
         assert_eq!((seen.refused_too_early, counts.strange.as_str()), (0, "none"));
-        // The store is read once for each token in each bound of time, and again if the token is
-        // new, if it is revoked by itself or with an owner, or if such a change overtook a read.
-        // How often tokens are verified meanwhile depends on the machine.
+        // In each period as long as the bound, the store is read once for each token. It is read
+        // again if the token is new, if it is revoked by itself or with an owner, or if such a
+        // change overtook a read. How often tokens are verified meanwhile depends on the machine.
         let bounds = took.as_nanos().div_ceil(BOUND.as_nanos()) as u64;
         // A bound token has up to two issuers, and each has its own record.
         let records = if ends == Ends::Issuer { 3 } else { 1 };

@@ -55,8 +55,8 @@ impl Proxy {
         Self { port, listening }
     }
 
-    /// Drops, from now on, the bytes of this side on the connections that listen. Returns how many
-    /// there were.
+    /// Drops the bytes of this side from now on, on all connections that listen. Returns the number
+    /// of these connections.
     pub fn silence(&self, side: Side) -> usize {
         let links = std::mem::take(&mut *self.listening.lock().unwrap());
         for link in &links {

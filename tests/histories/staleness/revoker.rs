@@ -16,15 +16,16 @@ use crate::staleness::{BOUND, DATABASE, FEED, ISSUERS};
 use crate::support::other::{Other, nanos};
 use crate::support::{actor, base62, keyring, project};
 
-/// How many tokens exist at a time, and how many owners have half of them.
+/// The number of tokens in a round.
 pub const TOKENS: usize = 100;
+/// The number of owners that share half of the tokens. Each of the other tokens has its own owner.
 pub const OWNERS: usize = 2;
 /// The largest number of rounds of a revoker.
 const MOST_ROUNDS: usize = 1_000;
 /// The pause between two operations during a fault, and between two attempts.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long an operation may fail to be acknowledged, whatever the fault.
+/// How long an operation may stay unacknowledged, under every fault.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The number of revokers so far.
@@ -76,7 +77,8 @@ pub struct Counts {
     pub unanswered: u64,
     pub unanswered_at: u64,
     pub longest: Duration,
-    /// A result that is neither "ok" nor the expected rejection nor "unavailable", or "none".
+    /// A result other than "ok", "unavailable" and the expected rejection, or "none" if all results
+    /// were among these.
     pub strange: String,
 }
 

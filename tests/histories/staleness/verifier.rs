@@ -26,8 +26,7 @@ struct Watched {
     text: String,
     /// When the last accepting verification began.
     accepted: AtomicU64,
-    /// When the first verification ended that rejected the token because it, or its issuer, has
-    /// ended.
+    /// When the first verification ended that rejected the token for the expected reason.
     refused: AtomicU64,
 }
 
@@ -40,7 +39,7 @@ struct Verifier {
     /// How many verifications had no result of the store, and when the last of them ended.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
-    /// Any other result. None is expected.
+    /// An unexpected result, if there was one.
     strange: OnceLock<&'static str>,
     /// The longest verification, in nanoseconds.
     longest: AtomicU64,

@@ -420,7 +420,7 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     let rotate = async |made: &Made, rotation: Rotation| {
         kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
     };
-    // By the host, and by the issuer.
+    // The first rotation is by the host, and the second by the issuer.
     let second = rotate(&child, Rotation::with_grace(Duration::ZERO)).await.unwrap().issued;
     let third = rotate(&second, Rotation::with_grace(HOUR).within(&by)).await.unwrap().issued;
     for made in [&second, &third] {

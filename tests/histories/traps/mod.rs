@@ -147,7 +147,7 @@ traps! {
         ipv4_mapped_in_ipv6;
 }
 
-/// Otherwise the tests with a cache would not test the cache.
+/// Shows that the tests with a cache really read from the cache.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_verification_behind_a_cache_is_answered_by_it() {

@@ -168,7 +168,7 @@ pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintena
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
     let first = rotate(&world, &old, repeat()).await.unwrap();
-    // After the grace period and the end of the first successor, it is still a repeat.
+    // After the grace period and the end of the first successor, the call still counts as a repeat.
     world.clock.advance(13 * HOUR);
     let second = rotate(&world, &old, Rotation::with_grace(HOUR).with_retry(request("r"), 11 * HOUR)).await.unwrap();
     world.clock.advance(11 * HOUR - MS);

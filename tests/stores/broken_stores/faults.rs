@@ -39,7 +39,7 @@ faults! {
     UpdateIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     TouchIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     LimitCountsOnlyActive => limit_counts_live_tokens,
-    /// Applies only if the limit is zero.
+    /// An insert at the limit keeps the refused record. Applies only if the limit is zero.
     LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
     LimitIgnoresGrace => limit_counts_live_tokens,
     LimitCountsDead => limit_ignores_dead_tokens,
@@ -200,7 +200,7 @@ faults! {
     TouchFailsOnUnknown => touch_ignores_unknown_tokens,
     TouchStopsAtUnknown => touch_ignores_unknown_tokens,
     TouchEndsTheLease => touch_changes_no_other_column,
-    /// Applies from the second touch on.
+    /// A touch raises the version, from the second touch on.
     TouchRaisesTheVersion => touch_leaves_the_version,
     TouchCountsAll => touch_counts_the_rows_it_moved,
     TouchSkipsExpired => touch_takes_dead_tokens,

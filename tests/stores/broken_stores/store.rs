@@ -824,9 +824,9 @@ impl BrokenStore {
         ChainResult::now(chain)
     }
 
-    /// Returns the outcome of the rotation's checks. `None`: there is no token. `Some(None)`: the
-    /// token may be rotated. `Some(Some(key))`: the call repeats a rotation, and replaces the
-    /// earlier successor `key`.
+    /// Checks whether a rotation is possible. Returns `None` if there is no token, and `Some(None)`
+    /// if the token may be rotated. Returns `Some(Some(key))` if the call repeats a rotation and
+    /// replaces the earlier successor `key`.
     fn judge(
         &self,
         rows: &Rows,

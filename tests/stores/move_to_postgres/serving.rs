@@ -19,7 +19,8 @@ use crate::move_to_postgres::world::World;
 use crate::support::notes::Notes;
 use crate::support::{actor, keyring};
 
-/// Enough tokens for all operations in all phases, and more than one batch of the copy.
+/// The number of tokens. They are enough for all operations in all phases, and more than one batch
+/// of the copy.
 const TOKENS: usize = 1500;
 /// How many tasks verify without a pause.
 const VERIFIERS: usize = 2;
@@ -28,8 +29,8 @@ const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
 const MORE: usize = 3;
 /// The deadline of every wait in this file.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// An operation pauses after this many in a phase, so that the tokens of the file are enough for
-/// all phases.
+/// Each kind of operation pauses after this many in a phase, so that the tokens of the file are
+/// enough for all phases.
 const MOST: usize = 30;
 /// The phases in which neither side accepts writes: from the fence until PostgreSQL is opened.
 const SHUT: [&str; 3] = ["fenced", "both", "switched"];
@@ -84,9 +85,11 @@ struct Verified {
     accepted: usize,
     /// Tokens that were rejected as revoked, after their revocation was acknowledged.
     refused: usize,
-    /// Outcomes that must not occur: no result, a rejected live token, an accepted revoked token.
+    /// Verifications without a result. None may occur.
     failed: usize,
+    /// Live tokens that were rejected. None may occur.
     live_refused: usize,
+    /// Revoked tokens that were accepted. None may occur.
     revoked_accepted: usize,
 }
 
@@ -170,9 +173,9 @@ impl Stage {
     /// verifications of each outcome. With `unavailable`, it counts operations that failed with
     /// `Unavailable`. Otherwise it counts those that succeeded.
     ///
-    /// No operation may have paused in this phase before. So operations that have to succeed need a
-    /// phase in which they can, and operations that have to fail need a phase in which none
-    /// succeeds any more.
+    /// The caller has to enter a new phase first, in which no kind of operation has paused yet. If
+    /// operations have to succeed, it must be a phase in which they can. If they have to fail, it
+    /// must be a phase in which none can succeed.
     async fn watch(&self, unavailable: bool) {
         let phase = self.phase();
         let outcome = if unavailable { "unavailable" } else { "done" };
@@ -183,15 +186,15 @@ impl Stage {
                 && verified.accepted >= MORE
                 && verified.refused >= MORE
         };
-        self.until(&format!("{MORE} of each act {outcome} in phase {phase}, and verifications"), is_so).await;
+        self.until(&format!("{MORE} of each operation {outcome} in phase {phase}, and verifications"), is_so).await;
     }
 
-    /// Waits until every operation has paused in this phase. This is the worst case for the next
-    /// step.
+    /// Waits until every kind of operation has paused in this phase. This is the worst case for the
+    /// next step.
     async fn exhaust(&self) {
         let phase = self.phase();
         let is_so = |seen: &Seen| ACTS.iter().all(|act| seen.is_enough(phase, act));
-        self.until(&format!("{MOST} of each act in phase {phase}"), is_so).await;
+        self.until(&format!("{MOST} of each operation in phase {phase}"), is_so).await;
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
@@ -542,7 +545,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     stage.enter("switched");
     stage.processes.write().unwrap().remove(0);
     // Wait until the old process has ended the requests that it had begun.
-    stage.until("the last answer of the old process", |_| Arc::strong_count(&old) == 1).await;
+    stage.until("the last response of the old process", |_| Arc::strong_count(&old) == 1).await;
     stage.enter("opened");
     if fault != Fault::OpenedTooSoon {
         stage.step("opens", moving.open()).await.unwrap();
@@ -559,8 +562,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     let lost = stage.lost(&new).await;
     let seen = std::mem::take(&mut *stage.seen());
     if fault != Fault::OpenedTooSoon {
-        // Both sides never accepted writes at the same time, and neither did from the fence until
-        // PostgreSQL was opened.
+        // From the fence until PostgreSQL was opened, no operation succeeded. So the two sides
+        // never accepted writes at the same time.
         assert_eq!(seen.while_shut, 0);
     }
     let mut total = Verified::default();

@@ -249,7 +249,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert!(!nowhere.exists());
 }
 
-/// A database restored from a back-up may lack operations that only the copy still has.
+/// A file that was restored from a back-up may lack operations that the copy already has.
 #[tokio::test]
 async fn a_file_from_a_back_up_replaces_no_later_state() {
     let Some(world) = World::new().await else { return };

@@ -24,17 +24,17 @@ use crate::support::postgres::shared;
 use crate::support::size::is_full;
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// How many calls issue in the slow project concurrently.
+/// How many calls issue tokens in the slow project concurrently.
 const ISSUES: usize = 200;
-/// How many expired tokens the owner has who issues there.
+/// How many expired tokens the owner in the slow project has.
 const DEAD: i64 = 20_000;
-/// The owner's limit. It is reached.
+/// The owner's limit of live tokens. The owner has reached it.
 const MOST: u64 = 50;
 /// How long a process holds the turn: twice as long as any call may wait.
 const HELD: Duration = Duration::from_secs(10);
 
-/// Two tests run at the same time, because each keeps the machine busy and limits how long calls
-/// may take.
+/// Limits these tests to two at a time, because each keeps the machine busy and limits how long
+/// calls may take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// A service with a busy project, and a quiet project with one token.
@@ -137,7 +137,7 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
                 }
             });
         }
-        // Wait until all calls have begun.
+        // Wait until an issue of this round was refused.
         let before = refused.load(Ordering::SeqCst);
         while refused.load(Ordering::SeqCst) == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -343,7 +343,8 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
     values.iter().flat_map(move |a| values.iter().flat_map(move |b| values.iter().map(move |c| (*a, *b, *c))))
 }
 
-/// Floods a project: one member repeats `act` in more calls than may wait, while `meanwhile` runs.
+/// Floods a project while `meanwhile` runs. One member runs the given operation again and again, in
+/// more concurrent calls than may wait.
 async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
@@ -422,8 +423,8 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// A frozen process holds as many turns as one process can hold: as many as half of its pool's
-/// connections.
+/// A frozen process holds as many turns as one process can hold. This is half as many as its pool
+/// has connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     const HELD_TURNS: usize = 5;

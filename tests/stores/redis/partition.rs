@@ -33,11 +33,11 @@ const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long a test waits for a change that normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The environment variable that tells a process that it is in the namespace.
+/// The environment variable that marks a process inside the namespace.
 const INSIDE: &str = "KEYFOB_TEST_NETWORK";
 
 /// Returns whether this process has its own network. If not, runs the test again in a process that
-/// has.
+/// has one.
 fn is_in_own_network(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
@@ -193,8 +193,9 @@ async fn one_partition(run: usize, servers: Servers) {
     }
 }
 
-/// The documentation warns of this. The test makes the other side take over immediately, because
-/// the master that is cut off stops answering before an election ends.
+/// A master that is cut off returns outdated records until the node timeout is over. The
+/// documentation warns of this. The test makes the other side take over immediately, because the
+/// master that is cut off stops answering before an election ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
     if !is_in_own_network("redis::partition::a_cut_off_master_answers_old_reads_for_the_node_timeout") {
@@ -224,7 +225,7 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
         }
         pause(10).await;
     }
-    println!("revoked on the other side after {acknowledged:?}, and last read as it was after {last:?}");
+    println!("revoked on the other side after {acknowledged:?}, and last read as live after {last:?}");
     // The node needs about a tenth of a second to notice the timeout.
     assert!(last < NODE_TIMEOUT * 2, "{last:?}");
     let stopped = near.find(&key).await;

@@ -1,4 +1,5 @@
-//! Prints, after the tests of all other packages, which engines they started and which tests were skipped.
+//! Prints, after the tests of all other packages, which engines they started and which tests were
+//! skipped.
 
 use std::collections::BTreeMap;
 
