@@ -69,7 +69,7 @@ fn a_room_imports_from_itself_and_the_rooms_before_it() {
 }
 
 #[test]
-fn a_breach_would_be_seen() {
+fn a_forbidden_import_is_found() {
     assert_eq!(breach("words", "use crate::rules::policy::Policy;").as_deref(), Some("rules"));
     assert_eq!(breach("rules", "let x = crate::store::contract::f();").as_deref(), Some("store"));
     assert_eq!(breach("leak", "use crate::rules::scope::Scope;").as_deref(), Some("rules"));
@@ -168,7 +168,7 @@ fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<Strin
 }
 
 #[test]
-fn no_file_imports_one_that_needs_it() {
+fn no_import_is_in_a_cycle() {
     let modules = modules();
     assert!(imports("rules::precondition", &modules).contains("rules::record"), "imports are found");
     assert!(imports("store::memory", &modules).contains("words::ids"), "imports with crate:: are found too");
@@ -176,7 +176,7 @@ fn no_file_imports_one_that_needs_it() {
 }
 
 #[test]
-fn a_cycle_would_be_seen() {
+fn an_import_cycle_is_found() {
     let cycles = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(name, code)| ((*name).to_owned(), (*code).to_owned())).collect();
         cycles(&files).into_keys().collect::<Vec<_>>()
@@ -203,7 +203,7 @@ fn a_cycle_would_be_seen() {
 const MOST_LINES: usize = 350;
 
 #[test]
-fn no_file_is_too_long_to_be_read_at_once() {
+fn no_source_file_is_too_long() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     let length = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count();
@@ -212,7 +212,7 @@ fn no_file_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn no_room_has_a_third_of_the_house() {
+fn no_room_has_30_percent_of_the_code() {
     let lines = |folder: &Path| -> usize {
         let mut files = Vec::new();
         sources(folder, &mut files);
@@ -309,7 +309,7 @@ const SILENCED: [(&str, &str, usize, &str); 19] = [
 /// A new expression fails here until it is listed, and so does an entry of the list whose
 /// expression is gone.
 #[test]
-fn no_error_passes_in_silence() {
+fn no_unlisted_expression_can_hide_an_error() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     let mut undecided = Vec::new();
@@ -332,7 +332,7 @@ fn no_error_passes_in_silence() {
 
 /// No decision may use the order of an enum's variants, because a new variant would change it.
 #[test]
-fn nothing_is_decided_by_the_place_of_a_variant() {
+fn no_decision_uses_the_order_of_variants() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     for file in files {

@@ -20,7 +20,7 @@ fn packaged() -> BTreeSet<String> {
 }
 
 #[test]
-fn it_has_these_and_no_others() {
+fn the_package_has_only_the_expected_files() {
     let packaged = packaged();
     let mut tops: BTreeSet<&str> = packaged.iter().filter_map(|file| file.split('/').next()).collect();
     // This file exists only in a clean checkout.
@@ -44,7 +44,7 @@ fn it_has_these_and_no_others() {
 
 /// If a source includes a file that the package lacks, every dependent crate fails to build.
 #[test]
-fn it_has_what_the_sources_include() {
+fn the_package_has_every_included_file() {
     let packaged = packaged();
     let mut included = 0;
     for source in packaged.iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs")) {
@@ -73,7 +73,7 @@ fn plain(path: &Path) -> String {
 /// The dependencies of the crate's features must build with the promised Rust version. Otherwise
 /// cargo refuses them.
 #[test]
-fn every_dependency_takes_the_rust_that_is_promised() {
+fn every_dependency_builds_with_the_promised_rust_version() {
     let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--all-features"];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -37,7 +37,7 @@ fn the_counter_counts() {
 /// The token has scopes and address ranges, so that a check runs all its steps. Its store has a
 /// thousand other tokens.
 #[test]
-fn a_verification_allocates_nothing_whatever_comes_of_it() {
+fn a_verification_allocates_nothing_for_every_outcome() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
     for _ in 0..1000 {
         ready(tokens.issue(&actor(), new_token())).unwrap();

@@ -78,14 +78,14 @@ fn a_pending_token_lapses() {
 }
 
 #[test]
-fn a_rotated_token_works_until_its_grace_is_over() {
+fn a_rotated_token_works_until_its_grace_period_ends() {
     let rotated = |record: &mut TokenRecord| record.rotate_to(record.id, later(HOUR));
     assert_eq!(outcome_at(new_token(), rotated, before(later(HOUR))), Ok(()));
     assert_eq!(outcome_at(new_token(), rotated, later(HOUR)), Err(Rejection::Rotated));
 }
 
 #[test]
-fn ends_are_told_before_what_can_be_undone() {
+fn an_end_is_reported_before_a_disabled_state() {
     let by = Actor::new("eve").unwrap();
     let disabled = |record: &mut TokenRecord| record.disabled = Some(Disabled { at: now(), by: by.clone() });
     let revoked = |record: &mut TokenRecord| {
@@ -100,7 +100,7 @@ fn ends_are_told_before_what_can_be_undone() {
 }
 
 #[test]
-fn a_token_outside_todays_policy_is_refused_and_works_again_under_tomorrows() {
+fn a_token_outside_the_policy_is_rejected_until_the_policy_changes() {
     let project = project("145");
     let access = Access::to(&project, &[]);
     let day = 24 * HOUR;
@@ -156,7 +156,7 @@ fn a_token_bound_to_addresses_is_refused_from_others_and_from_nowhere() {
 }
 
 #[test]
-fn what_is_wrong_in_several_ways_is_told_in_the_order_of_the_checks() {
+fn the_first_failing_check_is_reported() {
     let (other, scopes) = (project("1"), [Scope::new("repo:read").unwrap()]);
     let access = Access::to(&other, &scopes);
     let new = || new_token().with_addresses(AddressRanges::new("10.0.0.0/8").unwrap());
@@ -187,7 +187,7 @@ fn an_unknown_token_and_a_wrong_secret_are_told_apart_in_logs_only() {
 }
 
 #[test]
-fn a_proof_tells_what_the_record_says() {
+fn a_proof_has_the_values_of_the_record() {
     let project = project("145");
     let new = new_token()
         .with_kind(TokenKind::Service)

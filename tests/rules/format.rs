@@ -77,7 +77,7 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_token_is_refused_for_its_defect() {
+fn a_text_that_is_no_token_is_refused_for_its_defect() {
     let mut names = BTreeSet::new();
     for [name, verifier, rejection, text] in rows(include_str!("../data/refused.tsv")) {
         let verifier = match verifier {
@@ -100,7 +100,7 @@ fn what_is_no_token_is_refused_for_its_defect() {
 }
 
 #[test]
-fn a_verifier_takes_each_key_and_prefix_it_holds() {
+fn a_verifier_accepts_every_key_and_prefix_of_its_keyring() {
     let old = ring(prefix(), "1");
     let other = Prefix::new("acme").unwrap();
     let next = || Pepper::new(b"correct horse battery staple, 33B".to_vec()).unwrap();

@@ -140,7 +140,7 @@ async fn a_token_outside_the_policy_is_refused_at_the_exact_bound_and_not_destro
 /// The dry run reports whose tokens the policy would block, by which rule, and on which day. The
 /// test then applies the policy, and checks that the day is right.
 #[tokio::test]
-async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
+async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     let clock = FixedClock::new(now());
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(clock.clone()).with_usage(Usage::default());
     let used = tokens.issue(&actor(), owned("145", "ada", 60)).await.unwrap();

@@ -85,7 +85,7 @@ fn only_an_active_token_has_a_successor_and_only_one() {
 }
 
 #[test]
-fn the_old_one_ends_with_its_expiry_where_that_is_sooner() {
+fn the_grace_period_ends_at_the_expiry_if_that_is_sooner() {
     let old = made(&Policy::default(), new_token().with_lifetime(Lifetime::For(DAY)));
     let made = rotated(&Policy::default(), &old, Rotation::with_grace(2 * DAY)).unwrap();
     assert_eq!(made.grace_until, later(DAY));
@@ -94,7 +94,7 @@ fn the_old_one_ends_with_its_expiry_where_that_is_sooner() {
 }
 
 #[test]
-fn the_new_one_lives_as_long_as_the_old_one_was_given() {
+fn a_successor_has_the_lifetime_of_the_old_token() {
     let ends = |policy: &Policy, old: &TokenRecord| {
         rotated(policy, old, Rotation::with_grace(DAY)).unwrap().successor.record.expires_at
     };
@@ -112,7 +112,7 @@ fn the_new_one_lives_as_long_as_the_old_one_was_given() {
 }
 
 #[test]
-fn what_would_end_before_it_begins_is_not_made() {
+fn a_token_that_would_end_before_it_begins_is_refused() {
     let why = |policy: &Policy, new| kind_of(mint(&keyring(), policy, new, &actor(), now())).map(|_| ()).unwrap_err();
     let none = ErrorKind::Policy(PolicyBreach::NoLifetime);
     let least = least(DAY);
@@ -153,7 +153,7 @@ fn each_change_raises_the_version_and_uses_and_notices_do_not() {
 }
 
 #[test]
-fn a_repeat_is_of_the_same_request_while_the_first_waits() {
+fn a_repeat_needs_the_same_request_and_a_pending_first_token() {
     let of = |id| made(&Policy::default(), new_token().with_request_id(request(id)).with_confirm_within(DAY));
     let plain = made(&Policy::default(), new_token().with_confirm_within(DAY));
     let mut first = of("a");
@@ -168,7 +168,7 @@ fn a_repeat_is_of_the_same_request_while_the_first_waits() {
 }
 
 #[test]
-fn a_notice_is_due_once_a_stage_while_the_token_lives() {
+fn a_notice_is_due_once_for_each_stage_while_the_token_is_live() {
     let mut record = made(&Policy::default(), new_token().with_lifetime(Lifetime::For(60 * DAY)));
     let due =
         |record: &TokenRecord, day: u64| record.due_notice(&NoticeLead::ALL, later(Duration::from_secs(day * 86_400)));
@@ -245,7 +245,7 @@ fn a_token_is_narrowed_and_never_widened() {
 }
 
 #[test]
-fn what_has_ended_takes_no_change_but_the_end_of_its_grace() {
+fn an_ended_token_accepts_no_change_except_the_end_of_its_grace_period() {
     let judge = |record: &TokenRecord, wish| kind_of(record.judge(wish, &Policy::default(), &actor(), now()));
     let mut record = record();
     assert_eq!(judge(&record, ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));

@@ -98,7 +98,7 @@ proptest! {
     /// An accepted name is trimmed and bounded. The only character of the list that it may have is
     /// the variation selector U+FE0F, but not in the first place.
     #[test]
-    fn what_is_taken_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
+    fn an_accepted_name_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
         let not_shown = not_shown();
         let is_hidden = |letter: char| not_shown.iter().any(|range| range.contains(&u32::from(letter)));
         if let Ok(name) = Name::new(&text) {

@@ -27,7 +27,7 @@ async fn it_keeps_the_laws_of_a_store() {
 }
 
 #[tokio::test]
-async fn a_second_verification_asks_no_store() {
+async fn a_second_verification_does_not_call_the_store() {
     let store = Arc::new(CountingStore::default());
     let tokens = Tokens::new(keyring(), Cached::new(Arc::clone(&store), LONG));
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_second_verification_asks_no_store() {
 }
 
 #[tokio::test]
-async fn what_this_process_ends_is_ended_at_once() {
+async fn a_token_that_this_process_ends_is_rejected_immediately() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), LONG));
     for by_group in [false, true] {
         let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -62,7 +62,7 @@ async fn what_this_process_ends_is_ended_at_once() {
 
 /// The other process shares the store but not the cache.
 #[tokio::test]
-async fn what_others_end_is_ended_within_the_bound() {
+async fn a_token_that_another_process_ends_is_rejected_within_the_bound() {
     let bound = Duration::from_millis(50);
     let store = Arc::new(MemoryStore::new());
     let here = Tokens::new(keyring(), Cached::new(Arc::clone(&store), bound));
@@ -76,7 +76,7 @@ async fn what_others_end_is_ended_within_the_bound() {
 }
 
 #[tokio::test]
-async fn each_answer_says_how_old_it_is() {
+async fn each_verification_reports_its_age() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), LONG));
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
     let (text, access) = (issued.token.expose_secret(), Access::to(&issued.record.project, &[]));

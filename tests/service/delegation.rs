@@ -109,7 +109,7 @@ async fn what_a_token_issues_is_within_it() {
 /// A manager that expires cannot issue a token that never expires, even if the policy allows such
 /// tokens.
 #[tokio::test]
-async fn what_never_expires_is_within_nothing_that_does() {
+async fn a_token_that_expires_issues_none_that_never_expires() {
     let (_, tokens) = service();
     let agents = Lifetimes { never_expiring: true, ..Lifetimes::default() };
     let tokens = tokens.with_policy(policy().with_never_expiring(true).with_lifetimes(TokenKind::Agent, agents));
@@ -149,7 +149,7 @@ async fn defaults_are_shortened_to_the_managing_token() {
 
 /// A manager in its grace period cannot issue a token that lives longer than the grace period.
 #[tokio::test]
-async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
+async fn a_managing_token_in_its_grace_period_issues_only_within_it() {
     let (_, tokens) = service();
     let parent = managing(&tokens).await;
     tokens.rotate(&actor(), &parent.record.key(), Rotation::with_grace(DAY)).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
 }
 
 #[tokio::test]
-async fn what_a_token_rotates_is_within_it() {
+async fn a_token_rotates_only_within_its_own_permissions() {
     let (_, tokens) = service();
     let parent = managing(&tokens).await;
     let manager = manager(&tokens, &parent).await.unwrap();
@@ -214,7 +214,7 @@ async fn what_a_token_rotates_is_within_it() {
 
 /// The successor of a token that never expires ends with the managing token, if that expires.
 #[tokio::test]
-async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
+async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     let (_, tokens) = service();
     let tokens = tokens.with_policy(policy().with_never_expiring(true));
     let never = || new_token().with_lifetime(Lifetime::Never).with_addresses("10.0.0.0/8".parse().unwrap());

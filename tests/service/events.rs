@@ -82,7 +82,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn each_change_is_told_once_and_a_repeat_not() {
+async fn each_change_emits_one_event_and_a_repeat_none() {
     let world = World::new();
     let (tokens, eve) = (&world.tokens, Actor::new("eve").unwrap());
     let made = world.issue(new_token().with_scopes(ScopeSet::new("a b").unwrap())).await;
@@ -127,7 +127,7 @@ async fn each_change_is_told_once_and_a_repeat_not() {
 }
 
 #[tokio::test]
-async fn a_rotation_its_repeat_its_end_and_a_reuse() {
+async fn the_events_of_a_rotation_its_repeat_its_end_and_a_reuse() {
     let world = World::new();
     let (tokens, ada) = (&world.tokens, actor());
     let made = world.issue(new_token()).await;
@@ -168,7 +168,7 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_told_by_the_call_that_made_it() {
+async fn only_the_call_that_revokes_emits_the_event() {
     let world = World::new();
     let (tokens, ada, eve) = (&world.tokens, actor(), Actor::new("eve").unwrap());
     let made = world.issue(new_token()).await;
@@ -199,7 +199,7 @@ async fn a_revocation_is_told_by_the_call_that_made_it() {
 }
 
 #[tokio::test]
-async fn a_notice_is_told_with_each_claim() {
+async fn each_claim_of_a_notice_emits_an_event() {
     let world = World::new();
     let made = world.issue(new_token().with_lifetime(Lifetime::For(7 * DAY + MS))).await;
     let key = made.record.key();
@@ -220,7 +220,7 @@ async fn a_notice_is_told_with_each_claim() {
 }
 
 #[tokio::test]
-async fn an_import_is_told_once() {
+async fn an_import_emits_one_event() {
     let world = World::new();
     let old = || {
         let digest = ImportDigest::from_text(ImportHash::Sha256, &"a1".repeat(32)).unwrap();
@@ -235,7 +235,7 @@ async fn an_import_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_the_policy_blocks_is_told_by_its_own_name() {
+async fn a_token_that_the_policy_blocks_has_its_own_event() {
     let world = World::new().under(Policy::default().with_max_lifetime(DAY));
     let made = world.issue(new_token()).await;
     let world = world.under(Policy::default().with_max_lifetime(DAY - MS));
@@ -254,7 +254,7 @@ impl Owners for Away {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_be_asked_for_is_a_503() {
+async fn an_owner_that_cannot_be_looked_up_is_a_503() {
     let world = World::new();
     let made = world.issue(new_token()).await;
     let key = made.record.key();

@@ -343,7 +343,7 @@ async fn an_id_alone_ends_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_report_is_refused() {
+async fn a_body_that_is_no_report_is_refused() {
     let (tokens, webhook) = (service(), webhook());
     for body in [
         "",
@@ -369,7 +369,7 @@ async fn what_is_no_report_is_refused() {
 }
 
 #[test]
-fn keys_that_are_none_are_refused() {
+fn malformed_public_keys_are_refused() {
     let published = String::from_utf8(published()).unwrap();
     for answer in
         ["", "{}", "[]", "{\"public_keys\": [{\"key_identifier\": \"a\", \"key\": \"b\", \"is_current\": true}]}"]
@@ -390,7 +390,7 @@ impl EventSink for Heard {
 }
 
 #[tokio::test]
-async fn the_sink_hears_of_each_report() {
+async fn the_sink_receives_an_event_for_each_report() {
     let heard = Arc::new(Heard::default());
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (service().with_events(Arc::clone(&heard)).with_clock(clock.clone()), webhook());
@@ -422,7 +422,7 @@ impl TokenStore for Halting {
 }
 
 #[tokio::test]
-async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
+async fn a_report_that_failed_half_way_can_be_repeated() {
     // The store fails at the second of three tokens, and at each of the three further attempts for
     // it.
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[1, 3, 4, 5] };
@@ -450,7 +450,7 @@ async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_store_failed_for_is_tried_again() {
+async fn a_token_for_which_the_store_failed_is_tried_again() {
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[0, 2] };
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(FixedClock::new(now())), webhook());
     let body = report(&[issue(&tokens).await, issue(&tokens).await]);
@@ -462,7 +462,7 @@ async fn a_token_that_the_store_failed_for_is_tried_again() {
 }
 
 #[tokio::test]
-async fn newer_keys_are_asked_for_once_and_decide() {
+async fn newer_keys_are_requested_once_and_used() {
     let (tokens, body) = (service(), report(&["a"]));
     let signature = sign(CURRENT, &body);
     let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };

@@ -78,7 +78,7 @@ macro_rules! on_both_stores {
 
 on_both_stores! {
     /// The token was live at the first import, and was disabled in the old table afterwards.
-    async fn one_that_comes_as_disabled_now_is_disabled<S>(store: S) {
+    async fn a_token_that_is_imported_again_as_disabled_is_disabled<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
         let mut since = old(1).unwrap();
@@ -87,7 +87,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Disabled));
     }
 
-    async fn old_and_new_ones_verify_side_by_side<S>(store: S) {
+    async fn old_and_new_tokens_verify_side_by_side<S>(store: S) {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);
         let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -105,7 +105,7 @@ on_both_stores! {
         assert!(rejection(&tokens, &format!("{public}_{}", "0".repeat(50))).await.is_some());
     }
 
-    async fn what_was_dead_is_imported_and_refused<S>(store: S) {
+    async fn an_ended_token_is_imported_and_rejected<S>(store: S) {
         let tokens = service(&store, keyring());
         let mut dead = old(1).unwrap();
         dead.expires_at = Some(now());
@@ -120,7 +120,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Policy));
     }
 
-    async fn one_bad_row_keeps_no_other_out<S>(store: S) {
+    async fn a_bad_row_does_not_stop_the_others<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
         let bad = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, "no hash").unwrap_err();
@@ -145,7 +145,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_revoked_one_stays_revoked_through_another_import<S>(store: S) {
+    async fn a_revoked_token_stays_revoked_after_another_import<S>(store: S) {
         let tokens = service(&store, keyring());
         let keys = imported(&tokens, vec![old(1), old(2)]).await.into_iter().map(key_of).collect::<Vec<_>>();
         let key = keys[0];
@@ -155,7 +155,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, None);
     }
 
-    async fn a_rotated_one_is_a_new_one<S>(store: S) {
+    async fn the_successor_of_an_old_token_is_a_new_token<S>(store: S) {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);
         let rotation = Rotation::with_grace(core::time::Duration::ZERO);
@@ -164,7 +164,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, rotated.issued.token.expose_secret()).await, None);
     }
 
-    async fn a_stopped_import_ends_as_one_that_was_not<S>(store: S) {
+    async fn an_interrupted_import_can_be_completed<S>(store: S) {
         let tokens = service(&store, keyring());
         let (at, by) = (now(), actor());
         let revoked = || {
@@ -198,7 +198,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
     }
 
-    async fn a_key_stays_needed_for_what_it_took_in<S>(store: S) {
+    async fn a_key_stays_needed_for_the_tokens_imported_with_it<S>(store: S) {
         let (first, second) = (KeyNumber::FIRST, KeyNumber::new(2).unwrap());
         let another = || Pepper::new((100..132).collect()).unwrap();
         let both = || Keyring::builder(prefix()).mint_with(first, pepper()).verify_with(second, another()).build().unwrap();
@@ -218,7 +218,7 @@ on_both_stores! {
         assert_eq!(rejection(&alone, &old_text(2)).await, None);
     }
 
-    async fn without_a_pepper_or_with_too_many_nothing_is_imported<S>(store: S) {
+    async fn an_import_without_a_pepper_or_with_too_many_rows_is_refused<S>(store: S) {
         let unkeyed = service(&store, Keyring::unkeyed(prefix()));
         let refused = unkeyed.import(&actor(), vec![old(1)]).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unkeyed);

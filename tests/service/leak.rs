@@ -147,7 +147,7 @@ async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
 /// A token of an earlier service has a form that the finder does not know. So the whole text is
 /// tried as a token.
 #[test]
-fn a_text_without_a_token_is_taken_for_one_from_before() {
+fn a_text_without_a_token_is_tried_as_an_old_token() {
     let [report] = &read(" 'acme-0123456789abcdef' \r\n")[..] else { panic!() };
     assert_eq!(report.token.public_part(), None);
     assert_eq!(read(&"a".repeat(512)).len(), 1);

@@ -47,7 +47,7 @@ async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
 
 /// Revocation and purge continue after the first thousand tokens.
 #[tokio::test]
-async fn a_group_is_revoked_and_purged_whole() {
+async fn a_whole_group_is_revoked_and_purged() {
     let (clock, tokens) = service();
     fill(&tokens, "a", 1001).await;
     fill(&tokens, "b", 2).await;
@@ -62,7 +62,7 @@ async fn a_group_is_revoked_and_purged_whole() {
 }
 
 #[tokio::test]
-async fn all_projects_are_walked_and_those_behind_a_place() {
+async fn a_revocation_covers_all_projects_or_those_after_one() {
     let (_, tokens) = service();
     for (place, count) in [("a", 1), ("b", 2), ("c", 4)] {
         fill(&tokens, place, count).await;
@@ -234,7 +234,7 @@ async fn a_project_that_fails_keeps_no_token_of_another_from_being_revoked() {
 }
 
 #[tokio::test]
-async fn a_list_of_projects_that_breaks_off_tells_where() {
+async fn an_interrupted_list_of_projects_reports_where_it_stopped() {
     let (_, tokens) = failing(Some("c")).await;
     let group = RevokeGroup::Owner(ada());
     let interrupted = tokens.revoke_everywhere(&actor(), &group, REASON, None).await.unwrap_err();
@@ -279,7 +279,7 @@ async fn a_project_that_fails_keeps_no_notice_of_another_from_being_claimed() {
 }
 
 #[tokio::test]
-async fn a_query_keeps_its_bounds() {
+async fn a_query_applies_its_filters_and_bounds() {
     let (_, tokens) = service();
     let issued = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::For(DAY))).await.unwrap();
     let mut record = (*issued.record).clone();
@@ -307,7 +307,7 @@ async fn a_query_keeps_its_bounds() {
 }
 
 #[tokio::test]
-async fn a_predecessor_is_still_used_where_it_was_used_later() {
+async fn a_predecessor_is_still_used_if_it_was_used_after_the_rotation() {
     let (clock, tokens) = service();
     let old = tokens.issue(&actor(), new_token()).await.unwrap();
     let touched = |at| [keyfob::store::LastUse { key: old.record.key(), used_at: at, from: None }];

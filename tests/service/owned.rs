@@ -51,7 +51,7 @@ async fn an_owner_does_everything_with_a_token_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_owner_or_project_is_none() {
+async fn a_token_of_another_owner_or_project_is_not_found() {
     let tokens = service();
     let (here, there) = (project("145"), project("146"));
     let issued = tokens.issue(&Actor::new("root").unwrap(), new_token()).await.unwrap();
@@ -79,7 +79,7 @@ async fn nothing_is_issued_for_another_owner_or_project() {
 }
 
 #[tokio::test]
-async fn a_list_shows_the_owners_own_whatever_the_query_names() {
+async fn a_list_shows_only_tokens_of_the_owner() {
     let tokens = service();
     for (by, of) in [("ada", "145"), ("ada", "145"), ("ada", "146"), ("eve", "145")] {
         let own = tokens.of(&owner(by), &project(of));

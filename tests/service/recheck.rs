@@ -55,7 +55,7 @@ impl Owners for Slow {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_while_its_owner_is_asked_for_is_refused() {
+async fn a_token_that_ends_while_its_owner_is_looked_up_is_rejected() {
     let (clock, tokens) = service();
     for says in [OwnerState::Active, OwnerState::Suspended] {
         clock.set(now());
@@ -89,7 +89,7 @@ impl Clock for Counted {
 }
 
 #[tokio::test]
-async fn where_nobody_is_asked_the_clock_is_read_once() {
+async fn without_an_owner_look_up_the_clock_is_read_once() {
     let (_, tokens) = service();
     let made = tokens.issue(&actor(), new_token()).await.unwrap();
     let (text, access) = (made.token.expose_secret(), Access::to(&made.record.project, &[]));
@@ -103,7 +103,7 @@ async fn where_nobody_is_asked_the_clock_is_read_once() {
 }
 
 #[tokio::test]
-async fn a_recheck_ends_with_the_token_exactly_and_asks_the_store_once() {
+async fn a_recheck_ends_exactly_with_the_token_and_calls_the_store_once() {
     let clock = FixedClock::new(now());
     let tokens = Tokens::new(keyring(), CountingStore::default()).with_clock(clock.clone());
     let made = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::For(HOUR))).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_recheck_ends_with_the_token_exactly_and_asks_the_store_once() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_token_ends_its_connections() {
+async fn every_end_of_a_token_ends_its_connections() {
     let (_, tokens) = service();
     let fresh = async || {
         let made = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -174,7 +174,7 @@ async fn an_id_with_another_secret_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_the_connection_needs_is_compared_again() {
+async fn a_recheck_compares_project_scopes_and_address_again() {
     let (_, tokens) = service();
     let new =
         new_token().with_scopes(ScopeSet::new("repo:read user").unwrap()).with_addresses("10.0.0.0/8".parse().unwrap());
@@ -210,7 +210,7 @@ impl EventSink for Heard {
 }
 
 #[tokio::test]
-async fn a_recheck_is_a_use_and_is_told_but_is_no_reuse() {
+async fn a_recheck_is_a_use_with_an_event_but_no_reuse() {
     let (clock, tokens) = service();
     let heard = Arc::new(Heard::default());
     let tokens = tokens.with_usage(Usage::default()).with_events(Arc::clone(&heard));

@@ -154,7 +154,7 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates() {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn ten_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
+async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let store = keyfob::store::sqlite::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
     one_window_costs_one_update_a_token(store, 1000).await;
@@ -258,7 +258,7 @@ async fn a_flush_that_is_dropped_loses_nothing() {
 
 /// A replica that has not received a written use must not cause a second write.
 #[tokio::test]
-async fn a_use_is_written_once_where_reads_lag_behind() {
+async fn a_use_is_written_once_if_reads_lag() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
     let made = issue(&tokens).await;
     tokens.store().set(Touching::Lags);
@@ -273,7 +273,7 @@ async fn a_use_is_written_once_where_reads_lag_behind() {
 
 /// Two processes use one store. The process that saw the earlier use writes last.
 #[tokio::test]
-async fn a_last_use_goes_forward_only() {
+async fn a_last_use_never_moves_backwards() {
     let store = std::sync::Arc::new(MemoryStore::new());
     let (_, slow) = service(std::sync::Arc::clone(&store), Usage::default());
     let (clock, quick) = service(store, Usage::default());

@@ -74,7 +74,7 @@ async fn the_clock_ends_a_token() {
 }
 
 #[tokio::test]
-async fn the_policy_is_asked_at_issue() {
+async fn an_issue_is_checked_against_the_policy() {
     let tokens = Tokens::new(keyring(), CountingStore::default());
     let error = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::Never)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Policy(PolicyBreach::NeverExpires));

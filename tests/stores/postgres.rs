@@ -35,7 +35,7 @@ async fn by_reference() {
 }
 
 #[tokio::test]
-async fn in_an_arc_telling_changes() {
+async fn in_an_arc_that_publishes_changes() {
     let Some(server) = shared() else { return };
     keeps_every_law(Arc::new(server.store().await.telling_changes())).await;
 }
@@ -96,7 +96,7 @@ async fn partitioned_by_project() {
 /// PostgreSQL keeps the plan of a prepared statement. A new service prepares it while its table is
 /// empty, and that plan must still use the index later.
 #[tokio::test]
-async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
+async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     const TOKENS: i64 = 5_000;
     const ASKED: i64 = 100;
     let Some(server) = shared() else { return };
@@ -136,7 +136,7 @@ async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
 }
 
 #[tokio::test]
-async fn processes_migrate_at_once() {
+async fn processes_migrate_concurrently() {
     let Some(server) = shared() else { return };
     let url = server.database();
     let migrate = async || PostgresStore::connect(&url).await.unwrap().migrate().await;
@@ -145,7 +145,7 @@ async fn processes_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn an_open_transaction_elsewhere_holds_no_find() {
+async fn an_open_transaction_elsewhere_delays_no_find() {
     let Some(server) = shared() else { return };
     let store = server.store().await;
     let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
@@ -179,7 +179,7 @@ async fn a_pool_that_may_lose_tokens_is_refused() {
 
 /// The URL may hold a password, so no error repeats it.
 #[tokio::test]
-async fn no_error_tells_the_address() {
+async fn no_error_shows_the_url() {
     for url in ["postgres://ada:hunter2@[", "mysql://ada:hunter2@db/x", "postgres://ada:hunter2@127.0.0.1:1/x"] {
         let error = PostgresStore::connect(url).await.unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"), "{url}");
@@ -213,7 +213,7 @@ async fn texts_of_an_earlier_rule_are_served() {
 
 /// An invalidation for nothing would empty the caches of all other processes.
 #[tokio::test]
-async fn a_purge_of_nothing_is_told_to_no_other_process() {
+async fn a_purge_of_nothing_sends_no_invalidation() {
     use keyfob::store::{
         StoreMaintenance,
         cache::{Feed, FeedEvent},

@@ -146,7 +146,7 @@ async fn a_standby_that_is_behind_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_this_store_has_changed_is_never_answered_as_it_was() {
+async fn a_change_of_this_store_is_never_read_as_outdated() {
     let Some(world) = World::new().await else { return };
     let store = world.store(Duration::from_secs(3600)).await;
     let (single, of_owner) = (world.insert().await, world.insert().await);
@@ -162,7 +162,7 @@ async fn what_this_store_has_changed_is_never_answered_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_the_feed_has_told_is_never_answered_as_it_was() {
+async fn a_change_from_the_feed_is_never_read_as_outdated() {
     let Some(world) = World::new().await else { return };
     let store = world.store(Duration::from_secs(3600)).await;
     let mut feed = store.feed();
@@ -180,7 +180,7 @@ async fn what_the_feed_has_told_is_never_answered_as_it_was() {
 }
 
 #[tokio::test]
-async fn without_beats_or_without_its_standby_the_primary_is_asked() {
+async fn without_heartbeats_or_without_its_standby_the_primary_is_read() {
     let Some(world) = World::new().await else { return };
     let silent = world.elsewhere.clone().with_replica(world.pool_of_standby().await, LAG);
     let (store, key) = (world.store(LAG).await, world.insert().await);
@@ -196,7 +196,7 @@ async fn without_beats_or_without_its_standby_the_primary_is_asked() {
 /// The primary serves verifications meanwhile, so without a counter the operator would not notice
 /// the fault.
 #[tokio::test]
-async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
+async fn failing_heartbeats_and_silent_standbys_are_counted() {
     let Some(world) = World::new().await else { return };
     let (store, key) = (world.store(LAG).await, world.insert().await);
     until(&store, &key, known_to_standby).await;
@@ -226,7 +226,7 @@ async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
 
 /// The age of a record from the standby counts towards the staleness bound of a cache above it.
 #[tokio::test]
-async fn a_cache_counts_the_age_of_what_a_standby_says() {
+async fn a_cache_counts_the_age_of_a_record_from_a_standby() {
     let Some(world) = World::new().await else { return };
     let (store, key) = (world.store(LAG).await, world.insert().await);
     until(&store, &key, known_to_standby).await;

@@ -150,7 +150,7 @@ async fn a_server_that_may_lose_tokens_is_refused() {
 
 /// The URL may hold a password, so no error repeats it.
 #[tokio::test]
-async fn no_error_tells_the_address() {
+async fn no_error_shows_the_url() {
     for url in ["redis://ada:hunter2@[", "postgres://ada:hunter2@db/x", "redis://ada:hunter2@127.0.0.1:1/"] {
         let error = RedisStore::connect([url]).await.unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{url}: {error:?}");
@@ -197,7 +197,7 @@ async fn a_cluster_that_may_elect_a_replica_without_a_copy_is_refused() {
 /// The server's user may not run `ROLE` and `INFO`. So an operation is applied, but the store
 /// cannot check that the replicas have it. The operation fails, and its error has the cause.
 #[tokio::test]
-async fn the_cause_of_an_unknown_durability_is_told() {
+async fn the_cause_of_an_unknown_durability_is_reported() {
     let Some(servers) = Servers::one() else { return };
     servers.ask(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"]);
     let urls = servers.urls().into_iter().map(|url| url.replace("redis://", "redis://app:secret@"));
@@ -341,7 +341,7 @@ async fn last_uses_do_not_wait_for_replicas() {
 
 /// A fail-over would lose a change that no replica has, so it is not acknowledged.
 #[tokio::test]
-async fn an_act_that_no_replica_has_is_unavailable() {
+async fn a_change_that_no_replica_has_is_unavailable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
     let store = servers.store().await;
     let key = insert(&store).await;
@@ -387,7 +387,7 @@ async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRe
 
 /// The client's own recovery may wait forever, so the store replaces every silent connection.
 #[tokio::test]
-async fn a_connection_that_gives_no_answer_is_made_anew() {
+async fn a_silent_connection_is_replaced() {
     let Some(servers) = Servers::cluster(0) else { return };
     let store = servers.store().await;
     let key = insert(&store).await;
@@ -437,7 +437,7 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
 /// An operator repeats a call after a 503. After a restore, the operator repeats the revocations
 /// that the sink received. So the sink must receive the revocations that may have been applied.
 #[tokio::test]
-async fn a_revocation_that_may_be_done_is_told_as_such() {
+async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]
     struct Told(std::sync::Mutex<Vec<String>>);
     impl keyfob::events::EventSink for Told {
@@ -501,7 +501,7 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
 /// error.
 #[cfg(feature = "cache")]
 #[tokio::test]
-async fn a_feed_that_cannot_listen_is_noted() {
+async fn a_feed_that_cannot_listen_is_counted() {
     use keyfob::store::cache::Feed;
     let Some(servers) = Servers::one_in(std::env::temp_dir(), &[]) else { return };
     assert_eq!(servers.ask(&["ACL", "SETUSER", "k", "on", ">pw", "~*", "&*", "+@all", "-subscribe"]).trim(), "OK");

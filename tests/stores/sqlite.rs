@@ -58,7 +58,7 @@ async fn the_migration_may_run_again() {
 
 /// Versions before the first release had a single index for all lists of an owner.
 #[tokio::test]
-async fn an_earlier_file_gets_the_indices_of_today() {
+async fn an_earlier_file_gets_the_current_indices() {
     let (store, folder) = opened().await;
     let indices = async |store: &SqliteStore| {
         let names = "SELECT name FROM pragma_index_list('keyfob_tokens') ORDER BY name";
@@ -129,7 +129,7 @@ async fn every_connection_of_the_pool_syncs_each_commit() {
 }
 
 #[tokio::test]
-async fn a_pool_that_may_lose_acknowledged_acts_is_refused() {
+async fn a_pool_that_may_lose_acknowledged_operations_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = async |options: SqliteConnectOptions| {
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_new_file_is_its_owners_alone() {
 
 /// The first process turns the file into a WAL file. `busy_timeout` does not apply to that step.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_may_open_a_new_file_at_once() {
+async fn a_new_file_can_be_opened_many_times_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..20 {
         let path = folder.path().join(format!("{round}.db"));
@@ -240,7 +240,7 @@ async fn a_file_that_is_no_database_is_corrupt() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_unavailable() {
+async fn a_file_that_cannot_be_reached_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let error = SqliteStore::open(folder.path().join("no such folder/tokens.db")).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));

@@ -376,7 +376,7 @@ impl Twins {
 }
 
 #[tokio::test]
-async fn the_same_calls_give_the_same_answers() {
+async fn the_same_calls_give_the_same_results() {
     let folder = tempfile::tempdir().unwrap();
     for seed in 0..8 {
         let sqlite = SqliteStore::open(folder.path().join(format!("{seed}.db"))).await.unwrap();

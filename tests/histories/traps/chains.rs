@@ -262,7 +262,7 @@ pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
     }
 }
 
-pub async fn parent_outside_todays_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_outside_the_current_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let world = world.set_policy(Policy::default().with_max_lifetime(30 * DAY - MS));
     assert_eq!(world.outcome(&parent).await, "policy");
@@ -307,7 +307,7 @@ pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMainten
     assert_eq!(world.outcome_from(&parent, "10.2.0.1").await, "ok");
 }
 
-pub async fn owner_swept_with_a_delegation_in_hand<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn owner_revoked_while_a_delegation_is_kept<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     let ada = OwnerId::new("ada").unwrap();
@@ -465,7 +465,7 @@ pub async fn an_independent_token_survives_its_issuer<S: TokenStore + StoreMaint
 
 /// A token id is not secret. A caller that has only the id must not learn whether the token's
 /// issuer has ended.
-pub async fn issuer_ended_is_told_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let parent = world.parent().await;
     let by = world.delegation(&parent).await;
     let mint = || {

@@ -115,7 +115,7 @@ pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<
     assert!(rotated.issued.token.expose_secret().starts_with("acme_pat2_145_"));
 }
 
-pub async fn presented_texts_that_are_none<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let text = made.token.expose_secret();
     let huge = "x".repeat(10_000_000);

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_or_new_needs_its_number() {
+    fn removed_or_new_items_need_a_higher_version() {
         let (both, gone, new) = (["fn a", "fn b"], ["fn a"], ["fn a", "fn b", "fn c"]);
         let cases: [(&str, &str, &[&str], bool); 15] = [
             ("0.1.0", "0.1.0", &both, true),

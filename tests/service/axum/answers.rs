@@ -104,7 +104,7 @@ async fn after_proof_the_holder_is_told_what_ended_the_token() {
 }
 
 #[tokio::test]
-async fn a_lacking_scope_is_named_and_no_other() {
+async fn only_the_missing_scope_is_named() {
     let world = World::new();
     let layer = world.guard.project_in_path("project", "repo:write repo:read").unwrap();
     let app = app("/projects/{project}/repo", on_get(in_project).layer(layer));
@@ -118,7 +118,7 @@ async fn a_lacking_scope_is_named_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_headers() {
+async fn credentials_are_read_from_the_headers() {
     let world = World::new();
     let (app, made) = (guarded(&world.guard), world.usual().await);
     let text = made.token.expose_secret();
@@ -232,7 +232,7 @@ async fn a_store_that_fails_is_a_503_without_a_challenge_and_the_host_can_log_wh
 }
 
 #[tokio::test]
-async fn a_host_answers_in_the_same_shape() {
+async fn a_host_refuses_requests_in_the_same_format() {
     let world = World::new();
     let made = world.usual().await;
     async fn mine(caller: Authenticated) -> Result<(), Refusal> {

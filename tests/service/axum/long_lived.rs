@@ -78,7 +78,7 @@ async fn it_ends_when_the_route_needs_more_than_the_token_still_has() {
 
 /// A spawned task keeps the caller, and ends with the token.
 #[tokio::test]
-async fn a_task_of_its_own_ends_with_the_token() {
+async fn a_spawned_task_ends_with_the_token() {
     let world = World::new();
     let caller = kept(&world, &world.usual().await).await;
     let key = caller.key();
@@ -99,7 +99,7 @@ async fn a_task_of_its_own_ends_with_the_token() {
 }
 
 #[tokio::test]
-async fn a_caller_of_its_own_project_is_checked_as_such() {
+async fn a_caller_of_its_own_project_can_be_rechecked() {
     let world = World::new();
     let slot = Kept::<OwnProject>::default();
     let within = Arc::clone(&slot);

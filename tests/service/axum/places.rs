@@ -48,7 +48,7 @@ async fn the_connection_tells_the_address_and_no_header_does() {
 }
 
 #[tokio::test]
-async fn a_host_behind_a_proxy_tells_the_address() {
+async fn a_host_behind_a_proxy_provides_the_address() {
     let world = World::new();
     let made = world.issue(new_token().with_addresses("10.0.0.0/8".parse().unwrap())).await;
     let guard = world.guard.clone();
@@ -72,7 +72,7 @@ async fn stateful(State(app): State<App>, caller: Authenticated) -> String {
 }
 
 #[tokio::test]
-async fn any_state_will_do() {
+async fn a_guard_works_with_every_kind_of_state() {
     let world = World::new();
     let made = world.usual().await;
     let guard = world.guard.project_in_path("project", "repo:read").unwrap();
@@ -95,7 +95,7 @@ async fn only_ada(caller: Authenticated, request: Request, next: Next) -> Result
 }
 
 #[tokio::test]
-async fn a_middleware_takes_the_caller_too() {
+async fn a_middleware_receives_the_caller_too() {
     let world = World::new();
     let guard = || world.guard.project(project("145"), "").unwrap();
     let bob = keyfob::NewToken::new(project("145"), "bob".parse().unwrap(), "CI".parse().unwrap());

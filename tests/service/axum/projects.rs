@@ -48,7 +48,7 @@ async fn an_outer_path_names_the_project() {
 
 /// The handler might take one project and the guard the other, so the request is refused.
 #[tokio::test]
-async fn a_path_that_names_two_or_none_is_answered_500() {
+async fn a_path_that_names_two_projects_or_none_is_a_500() {
     let world = World::new();
     let made = world.usual().await;
     let guard = || world.guard.project_in_path("project", "").unwrap();
@@ -109,7 +109,7 @@ async fn a_route_belongs_to_one_project_or_to_none() {
 }
 
 #[test]
-fn bad_scopes_are_found_when_the_route_is_made() {
+fn invalid_scopes_are_found_when_the_route_is_created() {
     let guard = World::new().guard;
     let field = |made: Result<keyfob::axum::GuardLayer, Invalid>| made.unwrap_err().field();
     assert_eq!(field(guard.project_in_path("project", "repo:read \"")), InvalidField::Scope);

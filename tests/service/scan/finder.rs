@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_any_kind_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..2000), sizes in sizes()) {
+    fn the_finder_accepts_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..2000), sizes in sizes()) {
         prop_assert_eq!(in_chunks(&bytes, &sizes), []);
     }
 }
@@ -72,7 +72,7 @@ fn a_token_is_found_at_each_of_two_hundred_boundaries() {
 }
 
 #[test]
-fn every_size_of_chunk_will_do() {
+fn tokens_are_found_with_every_chunk_size() {
     let text = format!("a {} b {}\n{}", fresh(), look_alike("acme", "145", 7), token("k9", "0", 8));
     let expected = by_trying(text.as_bytes());
     assert_eq!(expected.len(), 2);
@@ -82,7 +82,7 @@ fn every_size_of_chunk_will_do() {
 }
 
 #[test]
-fn whatever_stands_around_it_it_is_found() {
+fn a_token_is_found_with_any_text_around_it() {
     let token = fresh();
     for (before, behind) in
         [("x", ""), ("acme_pat_", ""), ("", "tail"), ("_", "_"), ("acme_pat_145_", "0"), ("\0", "\u{ff}")]
@@ -96,7 +96,7 @@ fn whatever_stands_around_it_it_is_found() {
 }
 
 #[test]
-fn of_prefixes_that_end_alike_each_is_found() {
+fn prefixes_with_the_same_ending_are_each_found() {
     let prefixes = ["at", "pat", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
     let finder = keyfob::leak::Finder::new(prefixes);
     for prefix in prefixes {
@@ -109,7 +109,7 @@ fn of_prefixes_that_end_alike_each_is_found() {
 }
 
 #[test]
-fn what_is_no_token_is_not_found() {
+fn a_text_that_is_no_token_is_not_found() {
     let token = fresh();
     let other_prefix = keyfob::leak::Finder::new([Prefix::new("acme_test").unwrap()]);
     assert_eq!(other_prefix.find_in(token.as_bytes()).len(), 0);

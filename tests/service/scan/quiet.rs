@@ -103,7 +103,7 @@ fn the_library_of_python() {
 }
 
 #[test]
-fn a_token_would_be_seen() {
+fn the_search_of_these_files_can_find_a_token() {
     let mut look = Look::new();
     look.at(format!("key = \"{}\"\n", fresh()).as_bytes());
     look.at(format!("key = \"{}\"\n", token("another", "145", 1)).as_bytes());

@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_writer_that_takes_little_and_fails_changes_nothing(text in texts(), sizes in sizes(), taken in sizes()) {
+    fn a_slow_and_failing_writer_makes_no_difference(text in texts(), sizes in sizes(), taken in sizes()) {
         let taken: Vec<usize> = taken.into_iter().chain([2, 3]).collect();
         let mut redactor = Redactor::new(&finder(), Meagre { out: Vec::new(), sizes: taken.iter().cycle() });
         for chunk in chunks(text.as_bytes(), &sizes) {
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_a_token_once_is_caught_too() {
+fn the_tail_of_an_altered_token_is_redacted_too() {
     let token = fresh();
     let public = &token[..token.rfind('_').unwrap()];
     let wrong = look_alike("acme_pat", "145", 1);
@@ -167,7 +167,7 @@ impl Write for Choosy {
 
 /// Bytes that the writer refused were not written. The next bytes may still belong to the tail.
 #[test]
-fn a_tail_is_one_also_behind_what_was_refused() {
+fn a_tail_is_redacted_after_a_refused_write() {
     let token = fresh();
     let (head, tail) = token.split_at(token.rfind('_').unwrap() + 1);
     let mut redactor = Redactor::new(&finder(), Choosy(Vec::new()));

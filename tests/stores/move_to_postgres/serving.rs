@@ -590,7 +590,7 @@ async fn nobody_sees_it(pace: Pace) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_who_is_served_sees_that_the_tokens_move() {
+async fn clients_do_not_notice_that_the_tokens_move() {
     nobody_sees_it(Pace::Brisk).await;
 }
 
@@ -600,7 +600,7 @@ async fn a_move_whose_steps_begin_after_every_operation_has_paused_ends_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_move_without_its_final_pass_is_found_to_lose_acts() {
+async fn a_move_without_its_final_pass_is_found_to_lose_operations() {
     let Some(Outcome { total, lost, .. }) = move_while_serving(Fault::NoFinalPass, Pace::Brisk).await else { return };
     assert!(lost > 0 && total.revoked_accepted > 0);
 }

@@ -27,7 +27,7 @@ async fn rename(world: &World, place: usize) {
 }
 
 #[tokio::test]
-async fn a_copy_brings_what_is_new_and_no_more() {
+async fn a_repeated_copy_writes_only_the_changes() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS, TOKENS, 0));
@@ -56,7 +56,7 @@ async fn a_copy_brings_what_is_new_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_broken_off_goes_on() {
+async fn an_interrupted_copy_can_be_continued() {
     let Some(world) = World::new().await else { return };
     let told = Arc::new(AtomicU64::new(0));
     let telling = Arc::clone(&told);
@@ -155,7 +155,7 @@ async fn every_column_counts_in_the_comparison() {
 }
 
 #[tokio::test]
-async fn nobody_writes_to_a_copy() {
+async fn a_copy_accepts_no_writes() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     moving.copy().await.unwrap();
@@ -170,7 +170,7 @@ async fn nobody_writes_to_a_copy() {
 }
 
 #[tokio::test]
-async fn each_step_demands_the_one_before() {
+async fn each_step_requires_the_one_before() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     for outcome in [moving.fence().await, moving.open().await, moving.reopen().await] {
