@@ -68,8 +68,8 @@ async fn no_near_miss_with_a_right_checksum_reaches_the_store() {
     assert!(tagged > 61 * 50, "only {tagged} were rejected because of the tag");
 }
 
-/// Returns what an attacker can forge without the pepper: texts with the ids of real tokens, valid
-/// checksums, and tags with an empty pepper, which anyone can compute.
+/// Returns texts that an attacker can forge without the pepper. They are well-formed and have valid
+/// checksums. Their tags are computed without a pepper, as anyone can do.
 fn forgeries(key: u8) -> impl Iterator<Item = String> {
     let unkeyed = Keyring::unkeyed(prefix());
     (0..10_000).map(move |_| {

@@ -73,7 +73,7 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(outcome(&third, new.token.expose_secret()).await, Ok(()));
 }
 
-/// After a leak, the operator does not wait for the last token to end.
+/// After a leak, the operator retires the key without waiting for the last token to end.
 #[tokio::test]
 async fn a_key_is_retired_by_force() {
     let (clock, store) = (FixedClock::new(now()), std::sync::Arc::default());

@@ -262,7 +262,7 @@ fn an_ended_token_accepts_no_change_except_the_end_of_its_grace_period() {
     }
 }
 
-/// The store's condition for a rotation, just before, at and after each time.
+/// Tests the store's condition for a rotation just before, at and after each time.
 #[test]
 fn a_chain_has_at_most_two_working_tokens() {
     let (first, mut second, mut third) = (record(), record(), record());

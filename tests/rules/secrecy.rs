@@ -183,7 +183,7 @@ async fn no_refusal_shows_its_input() {
     }
 }
 
-/// A key check value gives no token away, but guesses of the pepper could be tested against it.
+/// A key check value reveals no token. But with it, an attacker could test guesses of the pepper.
 #[test]
 fn nothing_shows_four_characters_of_a_key_check() {
     let (ring, other) = (keyring(), Keyring::new(crate::support::prefix(), Pepper::new((7..39).collect()).unwrap()));

@@ -94,8 +94,8 @@ async fn each_verification_reports_its_age() {
     assert_eq!(tokens.verify(issued.token.expose_secret(), &access).await.unwrap().age(), Duration::ZERO);
 }
 
-/// The cache still holds the token as disabled. A call to disable it must not succeed without a
-/// change.
+/// The cache still holds the token as disabled, but another process has enabled it. A call to
+/// disable it must change the store.
 #[tokio::test]
 async fn what_is_changed_is_judged_by_what_is_there() {
     let store = Arc::new(MemoryStore::new());
@@ -195,7 +195,8 @@ fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     wait
 }
 
-/// Maintenance runs every minute or every night, and often finds nothing to do.
+/// Maintenance runs every minute or every night, and often finds nothing to do. Then it must not
+/// empty the cache.
 #[tokio::test]
 async fn maintenance_that_changes_nothing_empties_no_cache() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), Duration::from_secs(600)));

@@ -324,7 +324,7 @@ async fn of_a_thousand_reported_three_are_ours() {
 }
 
 /// Without a pepper, anyone can make a token that has another token's id, a valid tag and a valid
-/// checksum.
+/// checksum. A report of it must not revoke the other token.
 #[tokio::test]
 async fn an_id_alone_ends_nothing() {
     let keyring = || keyfob::Keyring::unkeyed(crate::support::prefix());

@@ -222,7 +222,7 @@ fn many_tokens_of_one_text_share_its_address() {
     assert!(more < 64 << 20, "{} MB for a body of {} KiB", more >> 20, body.len() >> 10);
 }
 
-/// The texts are the longest run of base64 that fits into a body, and as many short runs as fit.
+/// Searches two bodies of the largest size: one long run of base64, and as many short runs as fit.
 #[test]
 #[cfg(target_os = "linux")]
 fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {

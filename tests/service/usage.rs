@@ -160,7 +160,7 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates_on_s
     one_window_costs_one_update_a_token(store, 1000).await;
 }
 
-/// A use that waits to be written moves to the latest time.
+/// If a token is used again before its use is written, the later time is written.
 #[tokio::test]
 async fn the_latest_use_is_written() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -311,7 +311,7 @@ async fn last_uses_are_not_written_unless_asked_for() {
     assert_eq!((last_use(&tokens, &made).await, tokens.store().batches()), (None, Vec::new()));
 }
 
-/// A host makes this one call before its process stops.
+/// A host calls this once before its process stops.
 #[tokio::test]
 async fn one_flush_writes_all_that_waits_in_batches() {
     let (_, tokens) = service(MemoryStore::new(), Usage::default());
@@ -323,7 +323,7 @@ async fn one_flush_writes_all_that_waits_in_batches() {
     assert_eq!(tokens.store().batches(), [1000, 1000, 500]);
 }
 
-/// Each batch that is written is followed by another use.
+/// After each batch that is written, the token is used again.
 #[tokio::test]
 async fn a_flush_ends_while_tokens_are_used_all_the_time() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default().with_resolution(SECOND));
@@ -451,7 +451,7 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     assert_eq!(outcome(&other, &busy).await, Ok(()));
 }
 
-/// If last uses are not recorded, the rule would stop every older token.
+/// Without recorded last uses, the rule on unused tokens would stop every older token.
 #[tokio::test]
 async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     let policy = Policy::default().with_max_unused(10 * DAY);

@@ -253,7 +253,7 @@ impl StoreMaintenance for Away {
     }
 }
 
-/// If the store fails, the result is neither a pass nor a rejection, also for an erased store.
+/// If the store fails, the result is neither a pass nor a rejection, also for a `DynStore`.
 #[tokio::test]
 async fn a_store_that_is_away_is_a_503() {
     let tokens = Tokens::new(keyring(), DynStore::new(Away));
@@ -369,7 +369,7 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
     }
 }
 
-/// A store that was erased without its imports reports an error.
+/// A store that was made a `DynStore` without its imports returns an error for each import call.
 #[tokio::test]
 async fn an_erased_store_takes_imports_only_if_it_was_told() {
     use keyfob::import::ImportStore;

@@ -1,4 +1,5 @@
-//! Memory: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, and erased.
+//! Memory: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, and as a
+//! `DynStore`.
 
 use std::sync::Arc;
 

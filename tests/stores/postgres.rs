@@ -61,7 +61,8 @@ async fn on_one_connection() {
     keeps_every_law(store).await;
 }
 
-/// Some hosts make `serializable` the default isolation of their database.
+/// Some hosts make `serializable` the default isolation of their database. The store must keep
+/// every law there too.
 #[tokio::test]
 async fn under_the_hosts_own_defaults() {
     let Some(server) = shared() else { return };

@@ -173,7 +173,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// If the settings cannot be read, the caller has to vouch for them.
+/// If the store cannot read the settings of the server, the caller has to vouch for them.
 #[tokio::test]
 async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
     let Some(servers) = Servers::one() else { return };
@@ -339,7 +339,7 @@ async fn last_uses_do_not_wait_for_replicas() {
     assert!(claimed.unwrap().is_empty());
 }
 
-/// A fail-over would lose a change that no replica has, so it is not acknowledged.
+/// A fail-over would lose a change that no replica has, so the change is not acknowledged.
 #[tokio::test]
 async fn a_change_that_no_replica_has_is_unavailable() {
     let Some(mut servers) = Servers::cluster(1) else { return };

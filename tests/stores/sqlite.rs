@@ -156,7 +156,7 @@ async fn a_new_file_is_its_owners_alone() {
     }
 }
 
-/// The first process turns the file into a WAL file. `busy_timeout` does not apply to that step.
+/// The first `open` turns the file into a WAL file. `busy_timeout` does not apply to that step.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_file_can_be_opened_many_times_concurrently() {
     let folder = tempfile::tempdir().unwrap();
@@ -273,8 +273,8 @@ async fn a_locked_database_is_unavailable_and_still_read() {
     assert!(store.update(&record.key(), 1, keyfob::record::Change::Confirm).await.unwrap().is_some());
 }
 
-/// A trigger refuses every write, as the operator sets it up while the tokens move to another
-/// engine. Writes fail with `Unavailable`, so callers may repeat them, and reads continue.
+/// While the tokens move to another engine, a trigger of the operator refuses every write. Writes
+/// fail with `Unavailable`, so callers may repeat them. Reads continue.
 #[tokio::test]
 async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     let (store, _folder) = opened().await;
@@ -365,7 +365,7 @@ async fn an_import_that_fails_leaves_nothing() {
     }
 }
 
-/// For an empty path, SQLite opens a temporary database that vanishes with its connection.
+/// If the path is empty, SQLite opens a temporary database that vanishes with its connection.
 #[tokio::test]
 async fn an_empty_path_is_no_store() {
     let opened = SqliteStore::open("").await;
@@ -374,7 +374,7 @@ async fn an_empty_path_is_no_store() {
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
 
-/// A host's bulk load can leave such a connection in the pool.
+/// A host's bulk load can leave a connection in the pool that does not sync its commits.
 #[tokio::test]
 async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     let (store, _folder) = opened().await;

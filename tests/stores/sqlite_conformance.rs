@@ -1,5 +1,5 @@
-//! SQLite: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, erased, and
-//! with a pool of one connection.
+//! SQLite: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, as a
+//! `DynStore`, and with a pool of one connection.
 
 use std::sync::Arc;
 

@@ -339,8 +339,8 @@ impl Servers {
         assert_eq!(self.ask_node(number, command).trim(), "OK", "{command:?}");
     }
 
-    /// Cuts the nodes of two sides off from each other. Their packets are dropped without a notice
-    /// to either side.
+    /// Cuts the nodes of two sides off from each other. Packets between the two sides are dropped,
+    /// and neither side is notified.
     pub fn cut(&self, one: &Side, other: &Side) {
         for (from, to) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
             for (from, to) in [(from, to), (to, from)] {

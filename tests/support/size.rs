@@ -1,6 +1,6 @@
 //! The size of long tests.
 
-/// Returns whether `KEYFOB_TEST_SIZE=full` asks for the full size, as `.ci/soak` does.
+/// Returns whether `KEYFOB_TEST_SIZE` is `full`, as `.ci/soak` sets it.
 ///
 /// # Panics
 /// Panics if the variable has any other value than `full` or `short`. A misspelled value would

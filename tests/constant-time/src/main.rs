@@ -29,8 +29,8 @@ use keyfob::{
 
 use request::{mark_secret, publish, reports, runs, unwatched};
 
-/// The shortest and the longest project, and those on both sides of the length at which the MAC
-/// needs another hash block: 6 and 7.
+/// Project ids of different lengths. They include the shortest and the longest, and lengths 6 and
+/// 7: from 7 characters on, the MAC needs another hash block.
 const PROJECTS: [&str; 5] = ["0", "145", "5f0c6a", "5f0c6a1", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
 /// The lengths of the parts at the end of a token's text, from the right: checksum, tag and secret.
 const CRC: usize = 6;

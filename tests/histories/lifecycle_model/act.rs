@@ -13,13 +13,13 @@ pub const OWNERS: [&str; 2] = ["ada", "grace"];
 pub const NAMES: [&str; 4] = ["CI", "ci deploy", "laptop", "Z"];
 pub const SCOPES: [&str; 4] = ["repo:*", "repo:read", "repo:read user", ""];
 pub const NEEDED: [&str; 3] = ["repo:read", "repo:write", "user"];
-/// From the widest range to the narrowest.
+/// The address ranges of tokens, from the widest to the narrowest. The first allows every address.
 pub const RANGES: [&str; 4] = ["", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1"];
 pub const ADDRESSES: [&str; 3] = ["10.1.2.3", "10.2.0.1", "192.0.2.1"];
 /// How many tokens the earlier service has.
 pub const FOREIGN: usize = 5;
-/// The host's verdict on an owner in a project: `None` if the owner is active, or the reason of the
-/// rejection.
+/// The states of an owner in a project, as the host reports them: `None` for an active owner, or
+/// the reason of the rejection.
 pub const OWNER_STATES: [Option<&str>; 3] = [None, Some("owner_suspended"), Some("owner_outside_project")];
 pub const STATUSES: [&str; 8] =
     ["active", "not_yet_valid", "pending", "disabled", "expired", "lapsed", "rotated", "revoked"];

@@ -30,7 +30,7 @@ use crate::lifecycle_model::model::{Engine, MANAGE};
 use crate::lifecycle_model::token::{ALLOWS, Lives, Rules, Token};
 use crate::support::old_tokens::{digest_in_hex, old_text, shape};
 
-/// The host's verdict on its owners, by owner and project.
+/// The state of each owner in each project, as an index into `OWNER_STATES`.
 #[derive(Clone, Default)]
 pub struct Host(Arc<Mutex<[[usize; PROJECTS.len()]; OWNERS.len()]>>);
 

@@ -27,12 +27,12 @@ use tempfile::TempDir;
 use crate::support::other::{Other, nanos, say};
 use crate::support::{Script, actor, base62, keyring, project, size};
 
-/// The largest number of rounds, because each round has its own numbers.
+/// The largest number of rounds of a race. Each race has this many owners, one for each round.
 const MOST_ROUNDS: u64 = 10_000;
 /// The environment variable that names the database to the other process, which is the same test
 /// binary.
 const DATABASE: &str = "KEYFOB_RACES_DATABASE";
-/// No operation takes this long, unless two of them wait for each other.
+/// The deadline of an operation. None takes this long, unless two of them wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the least number of rounds of each race, and the largest number if one of its orders is

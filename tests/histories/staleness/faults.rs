@@ -8,7 +8,8 @@ use crate::support::other::nanos;
 
 /// The environment of a cache that keeps the bound and follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
-/// The environment of such a cache, for tokens whose issuers end.
+/// The environment of a cache that keeps the bound and follows the feed, for tokens whose issuers
+/// end.
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
 /// The environment of a cache that has no bound and relies on its feed.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
@@ -76,8 +77,8 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
     }
 }
 
-/// Checks that a cache returns nothing while the engine is down and its entries are older than the
-/// bound, and that it works again when the engine is up. A cache without a bound continues to
+/// Checks that a cache returns no record while the engine is down and its entries are older than
+/// the bound, and that it works again when the engine is up. A cache without a bound continues to
 /// accept tokens, which shows that the first check can fail.
 pub async fn has_no_answer_while_it_is_down(
     database: &str,

@@ -40,8 +40,8 @@ const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 
-/// Limits these tests to three at a time, because each verifies without a pause. A test may start
-/// its engine before its turn.
+/// The semaphore that limits these tests to three at a time, because each verifies without a pause.
+/// A test may start its engine before its turn.
 static TURNS: Semaphore = Semaphore::const_new(3);
 
 /// The token whose end causes the rejections.

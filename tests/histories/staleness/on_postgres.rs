@@ -58,8 +58,8 @@ async fn its_feed_is_cut_again_and_again() {
     }
 }
 
-/// The connection stays open, but nothing arrives. So only the feed's own heartbeat shows that it
-/// is lost.
+/// The feed's connection stays open, but nothing arrives. So only the feed's own heartbeat shows
+/// that the connection is lost.
 #[tokio::test]
 async fn its_feed_falls_silent() {
     let Some(server) = shared() else { return };

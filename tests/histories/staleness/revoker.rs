@@ -214,7 +214,7 @@ impl Revoker {
         self.act(round, &acts[..acts.len() / 4]).await;
     }
 
-    /// Revokes all tokens while `happening` runs. Operations continue from before it until after
+    /// Revokes all tokens while `happening` runs. The operations begin before it and continue after
     /// it.
     pub async fn revoke_amid(&mut self, round: &mut Round, happening: impl Future<Output = ()>) {
         self.revoke_some(round).await;
@@ -366,7 +366,7 @@ fn acts() -> Vec<Act> {
     (0..OWNERS).flat_map(of_owner).collect()
 }
 
-/// Checks that an error is the only one that may occur: the store was unavailable.
+/// Checks that an error is the only one that may occur, which is `Unavailable`.
 #[track_caller]
 fn assert_lost(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");

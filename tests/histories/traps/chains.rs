@@ -483,7 +483,7 @@ pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStor
     assert_eq!(told().await, ("digest", "unknown", "ok"));
     world.revoke(&parent).await;
     assert_eq!(told().await, ("digest", "unknown", "issuer_ended"));
-    // The error messages do not tell them apart.
+    // The error message is the same for both.
     let access = keyfob::Access::to(&world.project, &[]);
     for made in [&wrong, &unknown] {
         let error = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
@@ -500,7 +500,7 @@ pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + S
     assert_eq!(world.outcome(&child).await, "issuer_ended");
 }
 
-/// The token is rejected anyway, so its owner need not renew it.
+/// A notice would ask the owner to renew a token that is rejected anyway.
 pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let agents = keyfob::policy::Lifetimes::default();
     let world = world.set_policy(Policy::default().with_lifetimes(TokenKind::Agent, agents));
@@ -513,7 +513,8 @@ pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + Stor
     assert!(world.tokens.claim_notices(HOUR, PageSize::MAX).await.unwrap().is_empty());
 }
 
-/// A key may be retired if no working token uses it.
+/// A key may be retired if no working token uses it. A bound token of an ended issuer does not
+/// work.
 pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let number = child.record.id.key_number();

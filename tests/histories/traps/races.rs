@@ -90,7 +90,7 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// The operation that was stopped writes last, on top of the other's change.
+/// The rename that was stopped writes last, after the other rename.
 pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -114,7 +114,7 @@ pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().scopes, scopes("b c"));
 }
 
-/// The last use causes no conflict and is not lost.
+/// A last use that is written during a rename causes no conflict and is not lost.
 pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();

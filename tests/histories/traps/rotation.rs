@@ -225,8 +225,8 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }
 
-/// The successor that was lost ended so long ago that the group's revocation changes neither
-/// record.
+/// The lost successor ended so long ago that the group's revocation changes neither record. A
+/// repeat must still give no working token.
 pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
     for of_family in [false, true] {
         let old = world.issue().await;
@@ -247,7 +247,8 @@ pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenan
     }
 }
 
-/// An administrator sees a pending token whose predecessor has ended, and disables it.
+/// An administrator sees a pending token whose predecessor has ended, and disables it. A repeat
+/// must not undo that.
 pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);

@@ -34,7 +34,7 @@ impl<S: TokenStore> World<keyfob::store::cache::Cached<S>> {
         Self::new(keyfob::store::cache::Cached::new(store, HOUR))
     }
 
-    /// Returns how many reads the cache answered.
+    /// Returns how many reads found their record in the cache.
     pub fn hits(&self) -> u64 {
         self.tokens.store().store.counts().hits
     }

@@ -48,7 +48,7 @@ impl Listing {
         text
     }
 
-    /// Returns why this listing may not be released after `released`.
+    /// Returns why this listing may not be released after `released`, or `None` if it may.
     fn breach(&self, released: &Self) -> Option<String> {
         let Version { major, minor, patch, .. } = released.version;
         let caret = |op, minor, patch| Comparator { op, major, minor, patch, pre: semver::Prerelease::EMPTY };

@@ -33,7 +33,8 @@ fn guarded(guard: &Guard) -> Router {
 
 const REPO: &str = "/projects/145/repo";
 
-/// The response must not even show which check failed.
+/// Until the caller has proven that it holds a token, the response must not show which check
+/// failed.
 #[tokio::test]
 async fn before_proof_all_are_told_the_same() {
     let world = World::new();

@@ -17,7 +17,7 @@ use crate::support::{actor, new_token};
 
 type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
 
-/// Returns the caller of a request that has already been answered.
+/// Sends a request, and returns its caller after the response.
 async fn kept(world: &World, made: &crate::axum::world::Made) -> Authenticated {
     let slot = Kept::default();
     let within = Arc::clone(&slot);

@@ -86,7 +86,8 @@ async fn a_guard_works_with_every_kind_of_state() {
     get(&app, "/b/145", &[]).await.refused(401, "missing_token");
 }
 
-/// A middleware between the guard and the handler, which takes the caller as well.
+/// Lets only ada pass. This middleware is between the guard and the handler, and receives the
+/// caller as the handler does.
 async fn only_ada(caller: Authenticated, request: Request, next: Next) -> Result<Response, Refusal> {
     match caller.owner().as_str() {
         "ada" => Ok(next.run(request).await),

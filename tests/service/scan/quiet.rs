@@ -87,7 +87,7 @@ fn is_quiet(folder: Option<PathBuf>, what: &str, at_least: u64) {
     assert!(look.bytes > at_least, "only {} bytes were searched", look.bytes);
 }
 
-/// The sources that cargo has unpacked, for this build and others.
+/// Searches the sources that cargo has unpacked, for this build and for others.
 #[test]
 fn the_sources_of_crates() {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);

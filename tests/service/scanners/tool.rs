@@ -39,8 +39,8 @@ pub fn program(name: &str, tree: &Tree) -> Command {
 /// Runs a command to its end.
 ///
 /// # Panics
-/// Panics if the exit status is not the expected one. The message shows the output without the lines
-/// that have a token.
+/// Panics if the exit status is not the expected one. The message shows the output without the
+/// lines that have a token.
 #[track_caller]
 pub fn run(mut command: Command, expected: i32) -> Output {
     let name = command.get_program().to_owned();

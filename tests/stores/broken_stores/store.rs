@@ -43,8 +43,8 @@ struct Rows {
     imported: Vec<(ImportKey, TokenRecord)>,
 }
 
-/// Returns the time of the faulty store's own clock, which some faults use: just after the time
-/// that the kit uses.
+/// Returns the time of the faulty store's own clock, which some faults use. It is just after the
+/// time that the kit uses.
 fn clock() -> Timestamp {
     "2026-11-23T12:00:00.001Z".parse().unwrap()
 }

@@ -442,7 +442,7 @@ impl Stage {
     }
 }
 
-/// Ends the other tasks if a task panics.
+/// A guard that ends the other tasks if its task panics.
 struct Panicking(Arc<Stage>);
 
 impl Drop for Panicking {
@@ -579,7 +579,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// Checks that no client notices the move, however slowly its steps follow each other.
+/// Checks that no client notices a move at this pace.
 async fn nobody_sees_it(pace: Pace) {
     let Some(Outcome { verified, total, lost, astray }) = move_while_serving(Fault::None, pace).await else { return };
     assert_eq!((total.failed, total.live_refused, total.revoked_accepted), (0, 0, 0));

@@ -165,7 +165,7 @@ async fn a_process_that_is_gone_in_the_middle_of_a_call_does_not_keep_the_turn()
     }
 }
 
-/// `from_pool` checks only one connection, and here this is the good one.
+/// `from_pool` checks only one connection. In this test, it checks the good one.
 #[tokio::test]
 async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_crash() {
     // During this test, only a COMMIT that waits for the disk writes the log.

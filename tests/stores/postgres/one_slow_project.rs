@@ -33,8 +33,8 @@ const MOST: u64 = 50;
 /// How long a process holds the turn: twice as long as any call may wait.
 const HELD: Duration = Duration::from_secs(10);
 
-/// Limits these tests to two at a time, because each keeps the machine busy and limits how long
-/// calls may take.
+/// The semaphore that limits these tests to two at a time, because each keeps the machine busy and
+/// limits how long calls may take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// A service with a busy project, and a quiet project with one token.
@@ -271,7 +271,7 @@ async fn rows_that_stay_locked_stop_no_other_project() {
     }
 }
 
-/// An index of the tokens that have not ended answers the count before an insert.
+/// The count before an insert reads an index that has only the tokens that have not ended.
 #[tokio::test]
 async fn a_limited_insert_reads_no_dead_token() {
     const ASKED: i64 = 20;
@@ -369,7 +369,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
     flood.join_all().await;
 }
 
-/// Another member's token has leaked and must be revoked.
+/// While one member floods the project, another member's token has leaked and must be revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -397,7 +397,8 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// All tokens of the flooding member and of another member must be revoked.
+/// While one member floods the project, all tokens of this member and of another one must be
+/// revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     let Some(server) = shared() else { return };
