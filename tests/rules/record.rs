@@ -217,7 +217,7 @@ fn a_token_is_narrowed_and_never_widened() {
     assert_eq!(judge(&old, &policy, less()), Ok(Some(all)));
     assert_eq!(judge(&old, &policy, Narrowing::default()), Ok(None));
     let one = |scopes, addresses, expires_at| Narrowing { scopes, addresses, expires_at };
-    // Each of the three limits alone.
+    // Narrows each of the three limits alone.
     for (narrowing, left) in [
         (one(less().scopes, None, None), (scopes("repo:read"), ranges("10.0.0.0/8"), later(9 * DAY))),
         (one(None, less().addresses, None), (scopes("repo:* user"), ranges("10.1.0.0/16"), later(9 * DAY))),

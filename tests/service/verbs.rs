@@ -340,7 +340,7 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
         let (store, clock) = (Arc::new(MemoryStore::new()), FixedClock::new(now()));
         let before = Tokens::new(ring(), Arc::clone(&store)).with_clock(clock.clone());
         let mut keys = Vec::new();
-        // More tokens than one step of the revocation covers.
+        // Issues more tokens than one step of the revocation covers.
         for _ in 0..1_200 {
             keys.push(before.issue(&actor(), new_token()).await.unwrap().record.key());
         }

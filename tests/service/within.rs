@@ -243,7 +243,7 @@ impl World {
             let at = seed.wrapping_mul(31).wrapping_add(turn);
             let needed = Scope::new(NEEDED[(at / 3) % NEEDED.len()]).unwrap();
             let from: IpAddr = FROM[(at / 7) % FROM.len()].parse().unwrap();
-            // The latest token is also the deepest.
+            // The latest token is often the deepest.
             let which = if turn == 0 { self.made.len().saturating_sub(1) } else { at };
             let Some(verified) = self.verify(which, Some(&needed), Some(from)).await else { continue };
             let chain = self.chain(&rows, &verified.key(), now)?;

@@ -146,7 +146,8 @@ fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
     let bytes = pepper();
     let kept_at = bytes.as_ptr();
     let pepper = Pepper::new(bytes)?;
-    // Otherwise a copy would be marked, and the check would show nothing.
+    // The marked bytes must be the pepper's own. If a copy were marked, the check would show
+    // nothing.
     assert_eq!(pepper.expose_secret().as_ptr(), kept_at);
     mark_secret(pepper.expose_secret());
     let keyring = {

@@ -352,7 +352,7 @@ impl Act {
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
-                // Mostly active, so that the other states do not last.
+                // The state is mostly active, so that the other states do not last.
                 state: [0, 1, 0, 2, 0][c as usize % 5],
             },
             b'm' if model.engine.imports => {
@@ -448,7 +448,7 @@ impl Act {
                 scope: maybe(&[0, 1, 2], d),
             },
             b'R' => Self::Rotate {
-                // Often the token that was rotated last, so that rotations are repeated.
+                // Often chooses the token that was rotated last, so that rotations are repeated.
                 token: rotated().filter(|_| a >= 128).or(some(a))?,
                 grace: of(&[0, HOUR, 8 * DAY, 400 * DAY], b % 7),
                 life: (c < 64).then(|| life(c, now)),

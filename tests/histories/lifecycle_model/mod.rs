@@ -151,7 +151,7 @@ fn histories_in_memory() {
 #[test]
 fn histories_on_sqlite() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // A folder in memory, if there is one, because a sync costs nothing there.
+    // Uses a folder in memory, if there is one, because a sync costs nothing there.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();

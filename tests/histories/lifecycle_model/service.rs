@@ -454,7 +454,7 @@ impl<S: Store> Service<S> {
                 self.first.acknowledge_notice(&id).await.unwrap().to_string()
             }
             Act::Purge { kept } => self.first.purge(lasting(*kept)).await.unwrap().to_string(),
-            // `with_policy` does this.
+            // `with_policy` changes the policy.
             Act::SetPolicy(_) => "done".to_owned(),
             Act::List { project: place, owner: of, status, order, descending, page } => {
                 let only = |status: usize| Lived::Only(Status::parse(STATUSES[status]).unwrap());

@@ -296,8 +296,8 @@ impl Revoker {
         let tried = self.tried();
         for (tried, revoked) in tried.into_iter().zip(round.revoked) {
             let (began, acknowledged) = revoked.unwrap();
-            // The token must be accepted or rejected for the expected reason, and not be unknown,
-            // for example.
+            // The token must be accepted, or rejected for the expected reason. Any other outcome,
+            // such as an unknown token, is a fault.
             let refused = if self.issuers { "issuer_ended" } else { "revoked" };
             assert!(["ok", refused].contains(&tried.outcome.as_str()), "{}", tried.outcome);
             self.seen.never_refused += usize::from(tried.outcome == "ok");

@@ -131,7 +131,7 @@ pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaint
     let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
     assert_eq!(verified.delegate(&manage()).unwrap_err(), Rejection::Scope);
     assert_eq!(world.may(&grandchild, "repo:write").await, "scope");
-    // The delegations from before do not help.
+    // Delegations from before the narrowing cannot issue a token either.
     for by in [&by, &by_child] {
         let refused = world.issue_within(by, world.new_child()).await.unwrap_err();
         assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Scope));
@@ -284,7 +284,7 @@ pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + Sto
     }
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("policy", "ok"));
     assert_eq!(world.status(&child).await, Status::Active);
-    // The rule applies to the child itself.
+    // The rule on unused tokens does apply to the child.
     world.clock.advance(3 * HOUR);
     assert_eq!(world.outcome(&child).await, "policy");
 }
@@ -337,7 +337,8 @@ pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(w
     }
     let child = world.issue_within(&by, asked("tokens:read repo:*")).await.unwrap();
     assert_eq!(world.may(&child, "tokens:manage").await, "scope");
-    // The rotation of a token that was allowed to manage does not help either.
+    // A token that was issued with this scope can be rotated only if the host allows managing
+    // again.
     let managing = world.issue_within(&by.clone().allow_manage(), asked("tokens:*")).await.unwrap();
     let rotate = async |by: &Delegation| {
         let rotation = Rotation::with_grace(HOUR).within(by);

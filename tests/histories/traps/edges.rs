@@ -84,7 +84,7 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().status, Status::Expired);
     let explained = world.tokens.explain(made.token.expose_secret(), &Access::to(&world.project, &[])).await.unwrap();
     assert_eq!(explained.fails, [Rejection::Expired]);
-    // A purge deletes only tokens that ended strictly before.
+    // A purge deletes only tokens that ended before the given time, and not at it.
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 0);
     world.clock.advance(MS);
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 3);

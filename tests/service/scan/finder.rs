@@ -54,7 +54,7 @@ proptest! {
 
 #[test]
 fn a_token_is_found_at_each_of_two_hundred_boundaries() {
-    // Each boundary cuts a token after another of its characters. Some boundaries cut no token.
+    // Each boundary cuts a token at a different character. Some boundaries cut no token.
     let tokens: Vec<String> = (0..200).map(|_| fresh()).collect();
     let (mut text, mut cuts, mut expected) = (String::new(), Vec::new(), Vec::new());
     for (number, token) in tokens.iter().enumerate() {

@@ -295,7 +295,7 @@ impl Stage {
         let mut turn = verifier;
         while !self.is_over() {
             turn += 1;
-            // Every second time, take one of the tokens that were revoked last.
+            // Every second time, this takes one of the tokens that were revoked last.
             let chosen = {
                 let tokens = self.tokens.lock().unwrap();
                 let (keys, from_end) = match turn % 2 {
@@ -513,13 +513,13 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     enter("copied again").await;
     stage.watch(false).await;
 
-    // Operations succeed until the fence is set, and all of them may pause by then. So the phase in
-    // which all of them fail begins after the fence is set.
+    // Operations succeed until the fence is set, and all kinds may have paused by then. So the
+    // phase in which all of them fail begins after the fence is set.
     enter("fencing").await;
     stage.step("puts the fence up", moving.fence()).await.unwrap();
     stage.enter("fenced");
-    // An operation that succeeds now would be lost. This waits for all operations, and none may
-    // succeed.
+    // An operation that succeeded now would be lost. So the test waits for all kinds of operations,
+    // and none may succeed.
     stage.watch(true).await;
     if fault != Fault::NoFinalPass {
         let finished = stage.step("finishes", moving.finish()).await.unwrap();

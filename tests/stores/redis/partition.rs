@@ -104,7 +104,7 @@ async fn a_partition_loses_nothing_that_was_acknowledged() {
 }
 
 async fn one_partition(run: usize, servers: Servers) {
-    // More tokens than there is time to revoke.
+    // There are more tokens than the test has time to revoke.
     const WRITTEN: usize = 600;
     let store = servers.store().await;
     let other = weaker(servers.store().await);
@@ -143,7 +143,7 @@ async fn one_partition(run: usize, servers: Servers) {
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
     println!(
-        "run {run}: the cut-off master was answered after {took:?}: {:?}",
+        "run {run}: a call on the cut-off master returned after {took:?}: {:?}",
         revoked.as_ref().map(|_| "acknowledged")
     );
     let mut acknowledged = Vec::new();
