@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks valgrind both ways: the check without a report, the control with one for each leak.
-# What this shows, and what it does not, stands at the head of src/main.rs.
+# Runs the check and the control under valgrind. The check must end without a report, and the control with one for each leak.
+# The first comment of src/main.rs says what this covers and what it does not.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -10,12 +10,13 @@ if ! command -v valgrind > /dev/null; then
     exit 0
 fi
 
-# Debug builds report what release builds do not do.
+# A debug build has branches that a release build does not have.
 cargo build --quiet --locked --release --package constant-time
 program="${CARGO_TARGET_DIR:-target}/release/constant-time"
 
-# Runs the program under valgrind, whose exit code for reports is 9 whatever the program's own is: so the last line
-# counts too. Valgrind's own words are shown where either is not as expected.
+# Runs the program under valgrind and compares its exit code and its last line with the expected ones. If valgrind reports
+# anything, its exit code is 9 and hides that of the program, so the last line is compared too. If either differs, this
+# prints valgrind's output.
 expect() {
     local asked=$1 status=$2 line=$3 log found=0 said
     log=$(mktemp)

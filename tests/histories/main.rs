@@ -1,5 +1,5 @@
-//! What only a history of several operations shows: races of two processes, random histories, known traps, and what a cache
-//! accepts after a revocation.
+//! Behaviour that only a sequence of several operations shows: races of two processes, random
+//! histories, known traps, and cached tokens after a revocation.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Counts the instructions of what every request goes through, and fails if a figure is above its line in `baseline`: by more
-# than 5 %, or by more than 30 instructions. What the figures mean stands at the head of src/main.rs.
+# Counts the instructions of the steps of every request. Fails if a figure exceeds its line in `baseline` by more than 5 %,
+# or by more than 30 instructions. The first comment of src/main.rs says what the figures mean.
 #
-# `run.sh --update "reason"` measures and writes the figures that changed, with the reason beside each. A commit that moves
-# a figure and keeps its old reason fails the gate too.
+# `run.sh --update "reason"` measures, and writes the changed figures with this reason. A commit that changes a figure and
+# keeps its old reason fails the gate too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 baseline=tests/hot-path/baseline
@@ -16,16 +16,16 @@ if ! command -v valgrind > /dev/null || [ "$(uname -m)" != x86_64 ]; then
     exit 0
 fi
 
-# Whether a count is above what a baseline allows.
+# Succeeds if a count is above the limit for its baseline.
 is_above() { local count=$1 base=$2; [ "$count" -gt $((base + 30)) ] || [ $((count * 100)) -gt $((base * 105)) ]; }
 
-# Both sides of both bounds: 30 instructions end above 600, 5 % below.
+# Checks both sides of both limits. Above a baseline of 600, the limit is 30 instructions; below, it is 5 %.
 for bound in '1000 1030' '600 630' '400 420' '0 0'; do
     read -r base most <<< "$bound"
     if is_above "$most" "$base" || ! is_above $((most + 1)) "$base"; then fail "the comparison at $base is wrong"; fi
 done
 
-# The lines whose figure moved between two versions of the baseline while the reason stayed.
+# Prints the lines whose figure changed between two versions of the baseline but whose reason did not.
 unexplained() {
     awk '/^#/ || NF == 0 { next }
         { name = $1; figure = $2; reason = $0; sub(/^[^ ]+ +[^ ]+ +/, "", reason) }
@@ -37,15 +37,15 @@ unexplained() {
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Debug builds count other things. The optimizer sees the crate as a host's release build does.
+# A release build, because the optimizer then treats the crate as in the release build of a host.
 cargo build --quiet --locked --release --package hot-path
 program="${CARGO_TARGET_DIR:-target}/release/hot-path"
 
-# The instructions of one call, without those of the crate sha2. Functions are numbered where they are named first; the line
-# behind `calls=` repeats the cost of what was called.
+# Prints the instructions of one call without those of the crate sha2, and those of the crate sha2. In callgrind's output, a
+# function gets its number where it is named first. The line after `calls=` repeats the cost of the called function.
 instructions() {
     local step=$1 counts=$scratch/counts said
-    # The C library's memcpy and memcmp for AVX2 count less than those for SSE2: all machines take the latter.
+    # The C library's memcpy and memcmp need fewer instructions with AVX2 than with SSE2. All machines use SSE2 here.
     said=$(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS valgrind --tool=callgrind --callgrind-out-file="$counts" \
         --toggle-collect='hot_path::counted' "$program" "$step" 2>"$scratch/log") || { cat "$scratch/log" >&2; return 1; }
     awk -v calls="${said//[^0-9]/}" '
@@ -69,7 +69,7 @@ measured=()
 for step in parse check verify verify-observed verify-cached verify-bound; do
     counts=$(instructions "$step") || fail "$step was not counted: $counts"
     read -r count hash <<< "$counts"
-    # A check hashes nothing, and everything else something: what is left out is what is meant to be.
+    # A check hashes nothing, and every other step hashes something. This checks that the right functions were left out.
     if [ "$step" = check ] && [ "$hash" -ne 0 ] || [ "$step" != check ] && [ "$hash" -lt 1000 ]; then
         fail "$step: $hash instructions in the crate sha2"
     fi
@@ -78,10 +78,10 @@ done
 
 if [ "${1:-}" = --update ]; then
     reason=${2:-}
-    [ -n "$reason" ] || fail 'say why the figures move: run.sh --update "reason"'
+    [ -n "$reason" ] || fail 'give the reason for the change: run.sh --update "reason"'
     {
         cat <<'HEAD'
-# Instructions of one call without SHA-256, and why the figure is what it is. Written by `run.sh --update "reason"`.
+# Instructions of one call without SHA-256, and the reason for the last change. Written by `run.sh --update "reason"`.
 HEAD
         printf '# %s\n' "$(rustc --version)"
         for line in "${measured[@]}"; do
@@ -91,7 +91,7 @@ HEAD
         done
     } > "$scratch/new"
     if [ -f "$baseline" ] && same=$(unexplained "$baseline" "$scratch/new") && [ -n "$same" ]; then
-        fail "the reason is the one that stands there already:"$'\n'"$same"
+        fail "give a new reason; the baseline has this one already:"$'\n'"$same"
     fi
     cp "$scratch/new" "$baseline"
     cat "$baseline"
@@ -105,17 +105,17 @@ for line in "${measured[@]}"; do
     [ -n "$base" ] || fail "$step has no line in $baseline"
     word=ok
     if is_above "$count" "$base"; then word='TOO MANY' failed=1; fi
-    if is_above "$base" "$count"; then word='fewer: keep it by --update'; fi
+    if is_above "$base" "$count"; then word='fewer: accept it with --update'; fi
     printf '%-16s %5d instructions, baseline %5d (%+d): %s\n' "$step" "$count" "$base" $((count - base)) "$word"
 done
 
-# Each commit that moved a figure, and what is not committed yet.
+# Checks each commit that changed a figure, and the changes that are not committed yet.
 if git rev-parse --git-dir > /dev/null 2>&1; then
     while read -r new old; do
         if [ "$new" = . ]; then cp "$baseline" "$scratch/new"; else git show "$new:$baseline" > "$scratch/new" 2>/dev/null || continue; fi
         git show "$old:$baseline" > "$scratch/old" 2>/dev/null || continue
         lines=$(unexplained "$scratch/old" "$scratch/new")
-        if [ -n "$lines" ]; then echo "moved without a reason in $new:"$'\n'"$lines"; failed=1; fi
+        if [ -n "$lines" ]; then echo "changed without a new reason in $new:"$'\n'"$lines"; failed=1; fi
     done < <(echo '. HEAD'; git log --format='%h %h^' -- "$baseline")
 fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares the public API with keyfob.txt and with the last release; `run.sh write` writes keyfob.txt anew.
-# What this shows, and what it does not, stands at the head of src/main.rs.
+# Compares the public API with keyfob.txt and with the last release. `run.sh write` writes keyfob.txt.
+# The first comment of src/main.rs says what the check covers and what it does not.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -1,11 +1,13 @@
-//! The layers import one way only, and what a dependant takes in stays small.
+//! The folders of `src` import in one direction only, and a dependent crate compiles little code.
+//!
+//! A room is a folder of `src`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The rooms of `src`, and what the files of each may import beside their own.
+/// The rooms, and the other rooms from which the files of each may import.
 const ROOMS: [(&str, &[&str]); 8] = [
     ("words", &[]),
     ("rules", &["words"]),
@@ -32,13 +34,14 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of a file: without comments, and without its tests.
+/// Returns the code of a file, without its comments and its tests.
 fn code(text: &str) -> String {
     let code = text.split("\nmod tests").next().unwrap_or_default();
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The layers that a file reaches: `crate::words::…`, and by items that the crate's root exports, all of them.
+/// Returns the first part of each path of the form `crate::…`: a room, or an item that the crate's
+/// root exports.
 fn reached(code: &str) -> Vec<&str> {
     let paths = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
     paths.map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
@@ -47,7 +50,7 @@ fn reached(code: &str) -> Vec<&str> {
 fn breach(room: &str, code: &str) -> Option<String> {
     let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).expect("the room is in the table");
     let found = reached(code).into_iter().find(|name| *name != room && !allowed.contains(name)).map(str::to_owned);
-    // A path by `super` that leaves the room would not be seen.
+    // The search would not find a path with `super` that leaves the room.
     found.or(code.contains("super::super::super").then(|| "super::super::super".to_owned()))
 }
 
@@ -58,7 +61,7 @@ fn a_room_imports_from_itself_and_the_rooms_before_it() {
         sources(&root().join("src").join(room), &mut files);
         assert!(!files.is_empty(), "{room}");
         for file in files {
-            // Macros name the crate's exported items, since they expand in any room.
+            // Macros use items that the crate exports, because they expand in any room.
             let text = fs::read_to_string(&file).unwrap().replace("$crate::", "");
             assert_eq!(breach(room, &code(&text)), None, "{}", file.display());
         }
@@ -66,16 +69,20 @@ fn a_room_imports_from_itself_and_the_rooms_before_it() {
 }
 
 #[test]
-fn a_breach_would_be_seen() {
+fn a_forbidden_import_is_found() {
     assert_eq!(breach("words", "use crate::rules::policy::Policy;").as_deref(), Some("rules"));
     assert_eq!(breach("rules", "let x = crate::store::contract::f();").as_deref(), Some("store"));
     assert_eq!(breach("leak", "use crate::rules::scope::Scope;").as_deref(), Some("rules"));
-    assert_eq!(breach("rules", "use crate::Tokens;").as_deref(), Some("Tokens"), "not by the root's exports either");
+    assert_eq!(
+        breach("rules", "use crate::Tokens;").as_deref(),
+        Some("Tokens"),
+        "an item that the root exports counts too"
+    );
     assert_eq!(breach("tokens", "use crate::rules::policy::Policy;"), None);
 }
 
-/// The files of `src` by their module, such as `rules::scope`. `lib.rs` is the facade: it names
-/// everything, and nothing inside names it.
+/// Returns the code of each module of `src`, such as `rules::scope`. `lib.rs` is left out: it names
+/// every module, and no module imports from it.
 fn modules() -> BTreeMap<String, String> {
     let (src, mut files) = (root().join("src"), Vec::new());
     sources(&src, &mut files);
@@ -89,14 +96,15 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-/// The modules that this one names, by `crate::…`, `super::…` or `self::…`, in `use` or in place.
+/// Returns the modules whose paths occur in this one, as `crate::…`, `super::…` or `self::…`, in
+/// imports or in code.
 fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String> {
     let code = &modules[module];
     let own: Vec<&str> = module.split("::").collect();
     let mut paths = Vec::new();
     for (head, base) in [("crate::", &[][..]), ("super::", &own[..own.len() - 1]), ("self::", &own[..])] {
         for (at, _) in code.match_indices(head) {
-            // Within a longer name or path, it is no head.
+            // A match within a longer name or path is no start of a path.
             if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                 expand(base, &code[at + head.len()..], &mut paths);
             }
@@ -109,7 +117,8 @@ fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String>
     paths.iter().filter_map(file_of).filter(|found| found != module).collect()
 }
 
-/// The paths at the start of a text, which may be a group: `b::{c, d::E}` gives `b::c` and `b::d::E`.
+/// Adds the paths at the start of a text. The text may be a group: `b::{c, d::E}` gives `b::c` and
+/// `b::d::E`.
 fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     let text = text.trim_start();
     if let Some(group) = text.strip_prefix('{') {
@@ -143,7 +152,7 @@ fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     }
 }
 
-/// The modules in a cycle, or between two, each with those of them that it imports.
+/// Returns the modules in a cycle or between two cycles, each with its imports among them.
 fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut left: BTreeMap<_, _> = modules.keys().map(|name| (name.clone(), imports(name, modules))).collect();
     loop {
@@ -159,15 +168,15 @@ fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<Strin
 }
 
 #[test]
-fn no_file_imports_one_that_needs_it() {
+fn no_import_is_in_a_cycle() {
     let modules = modules();
     assert!(imports("rules::precondition", &modules).contains("rules::record"), "imports are found");
-    assert!(imports("store::memory", &modules).contains("words::ids"), "by crate:: too");
+    assert!(imports("store::memory", &modules).contains("words::ids"), "imports with crate:: are found too");
     assert_eq!(cycles(&modules), BTreeMap::new());
 }
 
 #[test]
-fn a_cycle_would_be_seen() {
+fn an_import_cycle_is_found() {
     let cycles = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(name, code)| ((*name).to_owned(), (*code).to_owned())).collect();
         cycles(&files).into_keys().collect::<Vec<_>>()
@@ -190,11 +199,11 @@ fn a_cycle_would_be_seen() {
     assert_eq!(cycles(&[("a", "crate::b::f()"), ("b", "crate::c::f()"), ("c", "crate::a::f()")]), ["a", "b", "c"]);
 }
 
-/// How many lines a file may have. `lib.rs` is the table of the public names.
+/// How many lines a file may have. `lib.rs`, the list of the public names, is exempt.
 const MOST_LINES: usize = 350;
 
 #[test]
-fn no_file_is_too_long_to_be_read_at_once() {
+fn no_source_file_is_too_long() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     let length = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count();
@@ -203,7 +212,7 @@ fn no_file_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn no_room_has_a_third_of_the_house() {
+fn no_room_has_30_percent_of_the_code() {
     let lines = |folder: &Path| -> usize {
         let mut files = Vec::new();
         sources(folder, &mut files);
@@ -216,7 +225,7 @@ fn no_room_has_a_third_of_the_house() {
     }
 }
 
-/// Rules and words are told the time and do no I/O.
+/// Rules and words get the time from their caller, and do no I/O.
 #[test]
 fn rules_read_no_clock_and_do_no_io() {
     for layer in ["words", "rules"] {
@@ -256,11 +265,11 @@ fn the_default_features_bring_at_most_30_crates() {
     let mut crates: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     crates.sort_unstable();
     crates.dedup();
-    assert!(crates.contains(&"sha2"), "the tree was read: {tree}");
+    assert!(crates.contains(&"sha2"), "the tree has no line for sha2: {tree}");
     assert!(crates.len() <= 30 + 1, "keyfob and {} others: {crates:?}", crates.len() - 1);
 }
 
-/// What makes an error, or a case that was thought impossible, pass in silence.
+/// The expressions that can hide an error, or a case that was thought impossible.
 const SILENCERS: [&str; 9] = [
     "let _ =",
     "drop(write",
@@ -273,34 +282,34 @@ const SILENCERS: [&str; 9] = [
     "unwrap_or(&[",
 ];
 
-/// The places where one is right: the file, which, how often, why. What cannot happen is an
-/// `expect` with its reason instead.
+/// The places where such an expression is right: the file, the expression, its count and the
+/// reason. For a case that cannot happen, use `expect` with the reason instead.
 const SILENCED: [(&str, &str, usize, &str); 19] = [
-    ("words/folded.rs", ".ok()", 1, "a text that is no name is in no cursor, which is refused"),
+    ("words/folded.rs", ".ok()", 1, "a text that is no name makes the cursor invalid, which is refused"),
     ("words/leaked.rs", ".ok()", 1, "a text that is no token has no public part"),
-    ("words/used_from.rs", ".ok()", 1, "a header of which nothing can be shown names no client"),
-    ("words/timestamp.rs", ".ok()", 2, "a sum past the year 9999 is None, as the name says"),
-    ("cache/deadline.rs", ".ok()", 1, "past the deadline there is no answer, which the caller makes an error"),
-    ("cache/feed.rs", ".ok()", 3, "what is not understood counts as a loss of the feed"),
-    ("store/cursor.rs", ".ok()", 5, "whatever is wrong with a cursor is one error, which echoes nothing"),
+    ("words/used_from.rs", ".ok()", 1, "a header that cannot be shown names no client"),
+    ("words/timestamp.rs", ".ok()", 2, "a sum after the year 9999 is None, as documented"),
+    ("cache/deadline.rs", ".ok()", 1, "after the deadline there is no result, and the caller returns an error"),
+    ("cache/feed.rs", ".ok()", 3, "an unknown message counts as a loss of the feed"),
+    ("store/cursor.rs", ".ok()", 5, "every fault of a cursor is the same error, which shows no input"),
     ("store/row.rs", "unwrap_or_default", 2, "an engine without empty values has none for a scheme's parts"),
-    ("tokens/found.rs", ".ok()", 1, "who has not the secret holds no record"),
-    ("adapters/axum/admit.rs", ".ok()", 3, "an unknown address is allowed nowhere; a bad header is answered 400"),
+    ("tokens/found.rs", ".ok()", 1, "a caller without the secret gets no record"),
+    ("adapters/axum/admit.rs", ".ok()", 3, "an unknown address is in no range; a malformed header is a 400"),
     ("adapters/github/public_keys.rs", ".ok()", 1, "keys of other kinds are left out, as is documented"),
-    ("leak/report.rs", "unwrap_or_default", 1, "an optional text that is not given is empty"),
+    ("leak/report.rs", "unwrap_or_default", 1, "an optional text that is missing is empty"),
     ("adapters/postgres/failure.rs", "unwrap_or_default", 1, "an error without a code is of no known class"),
-    ("adapters/postgres/replica.rs", "unwrap_or_default", 1, "a standby that does not answer shows no beat"),
-    ("adapters/redis/list.rs", ".ok()", 1, "a row of another length is corrupt, which is answered below"),
-    ("adapters/redis/row.rs", "unwrap_or_default", 2, "an absent field is an empty text, and the other way round"),
-    ("leak/log.rs", "let _ =", 1, "in Drop nobody is there to be told"),
+    ("adapters/postgres/replica.rs", "unwrap_or_default", 1, "a standby that fails has no heartbeat"),
+    ("adapters/redis/list.rs", ".ok()", 1, "a row of another length is reported as corrupt below"),
+    ("adapters/redis/row.rs", "unwrap_or_default", 2, "a missing field and an empty text are the same"),
+    ("leak/log.rs", "let _ =", 1, "Drop cannot return an error"),
     ("adapters/sqlite/failure.rs", ".ok()", 1, "an error without a numeric code is of no known kind"),
-    ("adapters/sqlite/handle.rs", "unwrap_or_else(|_", 1, "an empty path is no file, and is refused when it is opened"),
+    ("adapters/sqlite/handle.rs", "unwrap_or_else(|_", 1, "an empty path is refused when the store is opened"),
 ];
 
-/// A new one fails here until somebody has decided it; so does a line of the table whose place is
-/// gone.
+/// A new expression fails here until it is listed, and so does an entry of the list whose
+/// expression is gone.
 #[test]
-fn no_error_passes_in_silence() {
+fn no_unlisted_expression_can_hide_an_error() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     let mut undecided = Vec::new();
@@ -311,7 +320,7 @@ fn no_error_passes_in_silence() {
             let allowed = SILENCED.iter().find(|(path, which, ..)| (*path, *which) == (file, silencer));
             let (allowed, found) = (allowed.map_or(0, |(.., count, _)| *count), code.matches(silencer).count());
             if found != allowed {
-                undecided.push(format!("src/{file}: `{silencer}` is there {found} times, and {allowed} are decided"));
+                undecided.push(format!("src/{file}: `{silencer}` occurs {found} times, but {allowed} are listed"));
             }
         }
     }
@@ -321,10 +330,9 @@ fn no_error_passes_in_silence() {
     }
 }
 
-/// The places of variants are no rule: one that is put between others would move what is told to
-/// whom.
+/// No decision may use the order of an enum's variants, because a new variant would change it.
 #[test]
-fn nothing_is_decided_by_the_place_of_a_variant() {
+fn no_decision_uses_the_order_of_variants() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
     for file in files {

@@ -1,4 +1,5 @@
-//! What a dependant downloads: the sources, what they include, the examples and the papers, and nothing else.
+//! The published package has the sources, the files that they include, the examples and the
+//! documents, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -17,10 +18,10 @@ fn packaged() -> BTreeSet<String> {
 }
 
 #[test]
-fn it_has_these_and_no_others() {
+fn the_package_has_only_the_expected_files() {
     let packaged = packaged();
     let mut tops: BTreeSet<&str> = packaged.iter().filter_map(|file| file.split('/').next()).collect();
-    // In a clean checkout only.
+    // This file exists only in a clean checkout.
     tops.remove(".cargo_vcs_info.json");
     let expected = [
         "CHANGELOG.md",
@@ -39,9 +40,9 @@ fn it_has_these_and_no_others() {
     assert!(packaged.contains("examples/quickstart.rs") && packaged.contains("examples/move_to_postgres/main.rs"));
 }
 
-/// A file that a source includes and the package lacks would break the build of every dependant.
+/// If a source includes a file that the package lacks, every dependent crate fails to build.
 #[test]
-fn it_has_what_the_sources_include() {
+fn the_package_has_every_included_file() {
     let packaged = packaged();
     let mut included = 0;
     for source in packaged.iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs")) {
@@ -55,7 +56,7 @@ fn it_has_what_the_sources_include() {
     assert!(included >= 8, "{included}");
 }
 
-/// Without its `..`.
+/// Returns a path with its `..` resolved.
 fn plain(path: &Path) -> String {
     let mut plain = PathBuf::new();
     for part in path.components() {

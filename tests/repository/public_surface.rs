@@ -1,13 +1,13 @@
-//! How much a newcomer has to read: counted in the list of the public API.
+//! The size of the public API that a newcomer has to read.
 
 use std::collections::BTreeSet;
 
-/// The public API, one item a line; `.ci/run` compares it with the code.
+/// The public API, with one item on each line. `.ci/run` compares it with the code.
 const LISTING: &str = include_str!("../public-api/keyfob.txt");
 
-/// What a line of the listing declares: its kind, and its path without parameters.
+/// Returns what a line of the listing declares: its kind, and its path without parameters.
 fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
-    // Before it stand attributes.
+    // Attributes may come before the item.
     let (before, item) = line.split_once("pub ")?;
     let item = item.strip_prefix("const ").unwrap_or(item);
     let (what, rest) = item.split_once(' ')?;
@@ -16,7 +16,7 @@ fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
     (is_item && (before.is_empty() || before.starts_with("#["))).then_some((what, path.trim_end_matches(':')))
 }
 
-/// The names at the root of the crate, without its modules.
+/// Returns the names at the root of the crate, without its modules.
 fn root_names() -> BTreeSet<&'static str> {
     let names = LISTING.lines().filter_map(|line| declared(line)?.1.strip_prefix("keyfob::"));
     names.filter(|name| !name.contains("::")).collect()
@@ -30,7 +30,7 @@ fn errors() -> Vec<&'static str> {
 fn the_root_has_at_most_40_names() {
     let names = root_names();
     for known in ["Tokens", "TokenStore", "NewToken", "Error", "ErrorKind", "mint", "check"] {
-        assert!(names.contains(known), "{known} is read out of the listing: {names:?}");
+        assert!(names.contains(known), "{known} was not found in the listing: {names:?}");
     }
     assert!(names.len() <= 40, "{} names: {names:?}", names.len());
 }
@@ -44,10 +44,13 @@ fn at_most_8_types_are_errors() {
 
 #[test]
 fn the_service_has_one_type_parameter() {
-    assert!(LISTING.lines().any(|line| line == "pub struct keyfob::Tokens<S>"), "the listing names it so");
+    assert!(
+        LISTING.lines().any(|line| line == "pub struct keyfob::Tokens<S>"),
+        "the listing has another declaration of Tokens"
+    );
 }
 
-/// Each item has one public path: no name is in the list under two modules.
+/// Each item has one public path, so no name is listed under two modules.
 #[test]
 fn each_type_has_one_path() {
     let types = LISTING.lines().filter_map(declared);
@@ -57,5 +60,5 @@ fn each_type_has_one_path() {
         let name = path.rsplit("::").next().unwrap_or(path);
         assert!(met.insert(name), "{path}: another item has this name");
     }
-    assert!(met.len() > 100, "{} types are read out of the listing", met.len());
+    assert!(met.len() > 100, "only {} types were found in the listing", met.len());
 }

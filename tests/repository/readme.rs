@@ -1,6 +1,7 @@
-//! The README shows what compiles.
+//! The code in the README compiles.
 
-/// Its service is an example of its own, so that it can be pasted as it stands, without lines that rustdoc would hide.
+/// The service in the README is also an example. Readers can paste it as it is, because rustdoc
+/// hides none of its lines.
 #[test]
 fn the_service_of_the_readme_is_the_example() {
     let (readme, example) = (include_str!("../../README.md"), include_str!("../../examples/service.rs"));

@@ -1,4 +1,5 @@
-//! The tests can be found: few binaries, and a line in `tests/README.md` for every file.
+//! Tests are easy to find: there are few test binaries, and `tests/README.md` names every test
+//! file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +7,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// How many integration-test binaries the workspace may have. Each is linked with all engines, and runs after the one before.
+/// How many integration-test binaries the workspace may have. Each is linked with all engines, and
+/// they run one after the other.
 const MOST_BINARIES: usize = 10;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the test binaries of all packages of the workspace: the name and the root file of each.
+/// Returns the name and the root file of each test binary of the workspace.
 fn binaries() -> Vec<(String, PathBuf)> {
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
@@ -26,7 +28,7 @@ fn binaries() -> Vec<(String, PathBuf)> {
     tests.map(|target| (text(&target["name"]), PathBuf::from(text(&target["src_path"])))).collect()
 }
 
-/// Returns the folders of this package that are a test binary each.
+/// Returns the folders of this package that are test binaries.
 fn folders() -> Vec<PathBuf> {
     let begins = binaries().into_iter().map(|(_, begin)| begin);
     let begins = begins.filter(|begin| begin.starts_with(root().join("tests")) && begin.ends_with("main.rs"));
@@ -49,14 +51,15 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the paths between backticks in the table of `tests/README.md`: `rules/text.rs`, or `service/axum/`.
+/// Returns the paths between backticks in the tables of `tests/README.md`, such as `rules/text.rs`
+/// or `service/axum/`.
 fn named(readme: &str) -> Vec<&str> {
     let lines = readme.lines().filter(|line| line.starts_with('|'));
     let words = lines.flat_map(|line| line.split('`').skip(1).step_by(2));
     words.filter(|word| word.contains('/') && (word.ends_with('/') || word.ends_with(".rs"))).collect()
 }
 
-/// Returns whether the table names a file, or a folder around it that is smaller than its binary.
+/// Returns whether the tables name a file, or a folder inside a test binary that has the file.
 fn is_named(path: &str, named: &[&str]) -> bool {
     let is_it = |name: &&str| {
         *name == path || (name.matches('/').count() > 1 && name.ends_with('/') && path.starts_with(*name))

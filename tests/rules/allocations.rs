@@ -1,4 +1,4 @@
-//! Heap allocations of a check, counted.
+//! Counts the heap allocations of a check.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use keyfob::{
 use crate::heap;
 use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 
-/// How many allocations `act` makes on this thread.
+/// Calls a closure. Returns the number of allocations that it made on this thread, and its result.
 fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
     let before = heap::allocations();
     let value = black_box(act());
@@ -34,9 +34,10 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| 7).0, 0);
 }
 
-/// A token with everything a check looks at, in a store of a thousand others.
+/// The token has scopes and address ranges, so that a check runs all its steps. Its store has a
+/// thousand other tokens.
 #[test]
-fn a_verification_allocates_nothing_whatever_comes_of_it() {
+fn a_verification_allocates_nothing_for_every_outcome() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
     for _ in 0..1000 {
         ready(tokens.issue(&actor(), new_token())).unwrap();
@@ -56,7 +57,8 @@ fn a_verification_allocates_nothing_whatever_comes_of_it() {
     let other = Keyring::unkeyed(crate::support::prefix());
     let unknown = mint(tokens.keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let unkeyed = mint(&other, &Policy::default(), new_token(), &actor(), now()).unwrap();
-    // The id and tag of one and the secret of another, as far as the tag can be met without the pepper: not at all.
+    // A text with a valid checksum, the id and tag of one token and another secret. An attacker
+    // cannot compute a matching tag without the pepper.
     let swapped = with_checksum(&text.replace(&text[text.len() - 50..text.len() - 17], &"A".repeat(33)));
     for (what, presented, expected) in [
         ("empty", "", Rejection::Length),
@@ -71,7 +73,8 @@ fn a_verification_allocates_nothing_whatever_comes_of_it() {
         assert_eq!(count, 0, "{what}");
     }
 
-    // With a pepper a wrong secret never passes the tag, so the record is made to differ instead.
+    // With a pepper, a wrong secret never passes the tag, so the record's digest is changed
+    // instead.
     let mut record = (*issued.record).clone();
     record.digest = unknown.record.digest;
     let presented = PresentedToken::parse(text, tokens.keyring()).unwrap();

@@ -1,4 +1,5 @@
-//! An attacker's million rejected tokens: memory stays flat, events stay few, and the store is not asked.
+//! An attacker presents a million rejected tokens: memory stays constant, events stay few, and the
+//! store is not called.
 
 use std::future::Future;
 use std::pin::pin;
@@ -26,7 +27,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Counts events, and the refusals that they speak for.
+/// Counts the events, and the rejections that they report.
 #[derive(Default)]
 struct Tally {
     events: AtomicU64,
@@ -41,7 +42,7 @@ impl EventSink for Tally {
     }
 }
 
-/// One text for each way to be refused before the store.
+/// Returns one text for each reason to reject a token before the store is called.
 fn refused() -> Vec<(String, Rejection)> {
     let made = |ring: &Keyring| mint(ring, &Policy::default(), new_token(), &actor(), now()).unwrap().token;
     let valid = made(&keyring()).expose_secret().to_owned();
@@ -92,12 +93,14 @@ fn a_million_rejected_tokens_cost_no_memory_no_store_and_few_events() {
             clock.advance(Duration::from_secs(1));
         }
     }
-    assert!(peak <= 1024, "{peak} bytes more");
+    assert!(peak <= 1024, "{peak} more bytes were allocated");
     assert_eq!(tokens.store().calls(), 0);
     let counts = tokens.counts().unwrap();
     assert_eq!(counts.all_rejected(), total);
     assert_eq!((counts.verified, counts.unavailable), (0, 0));
-    // Of each kind no more than ten a second; each event but the last of a kind says how many it stands for.
+    // Each kind of rejection has at most ten events a second. An event also reports how many
+    // rejections of its kind were left out before it. Those left out in the last second are in no
+    // event yet.
     let kinds = Rejection::ALL.iter().filter(|rejection| counts.rejected(**rejection) > 0).count() as u64;
     let events = tally.events.load(Ordering::Relaxed);
     assert_eq!(kinds, 8);

@@ -1,4 +1,4 @@
-//! The judgement of a token, on both sides of every boundary.
+//! The check of one token, on both sides of every boundary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::support::{actor, keyring, new_token, now, project};
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The outcome for a token whose record was changed, for a request of its own project at a time.
+/// Returns the outcome of a check at a time, for a request to the token's own project. `change`
+/// changes the token's record first.
 fn outcome_at(new: NewToken, change: impl FnOnce(&mut TokenRecord), at: Timestamp) -> Result<(), Rejection> {
     let project = project("145");
     judged(new, change, &Access::to(&project, &[]), &Policy::default().with_never_expiring(true), at).map(drop)
@@ -77,14 +78,14 @@ fn a_pending_token_lapses() {
 }
 
 #[test]
-fn a_rotated_token_works_until_its_grace_is_over() {
+fn a_rotated_token_works_until_its_grace_period_ends() {
     let rotated = |record: &mut TokenRecord| record.rotate_to(record.id, later(HOUR));
     assert_eq!(outcome_at(new_token(), rotated, before(later(HOUR))), Ok(()));
     assert_eq!(outcome_at(new_token(), rotated, later(HOUR)), Err(Rejection::Rotated));
 }
 
 #[test]
-fn ends_are_told_before_what_can_be_undone() {
+fn an_end_is_reported_before_a_disabled_state() {
     let by = Actor::new("eve").unwrap();
     let disabled = |record: &mut TokenRecord| record.disabled = Some(Disabled { at: now(), by: by.clone() });
     let revoked = |record: &mut TokenRecord| {
@@ -99,7 +100,7 @@ fn ends_are_told_before_what_can_be_undone() {
 }
 
 #[test]
-fn a_token_outside_todays_policy_is_refused_and_works_again_under_tomorrows() {
+fn a_token_outside_the_policy_is_rejected_until_the_policy_changes() {
     let project = project("145");
     let access = Access::to(&project, &[]);
     let day = 24 * HOUR;
@@ -120,7 +121,7 @@ fn a_token_answers_for_its_project_only() {
     assert!(judged(new_token(), |_| {}, &Access::to(&own, &[]), &policy, now()).is_ok());
     let refused = judged(new_token(), |_| {}, &Access::to(&other, &[]), &policy, now());
     assert_eq!(refused.unwrap_err(), Rejection::Project);
-    // A row that was moved to another project is not the one that the token was issued as.
+    // A record that was moved to another project does not match the token.
     let moved = judged(new_token(), |record| record.project = other, &Access::to(&other, &[]), &policy, now());
     assert_eq!(moved.unwrap_err(), Rejection::Digest);
 }
@@ -155,7 +156,7 @@ fn a_token_bound_to_addresses_is_refused_from_others_and_from_nowhere() {
 }
 
 #[test]
-fn what_is_wrong_in_several_ways_is_told_in_the_order_of_the_checks() {
+fn the_first_failing_check_is_reported() {
     let (other, scopes) = (project("1"), [Scope::new("repo:read").unwrap()]);
     let access = Access::to(&other, &scopes);
     let new = || new_token().with_addresses(AddressRanges::new("10.0.0.0/8").unwrap());
@@ -186,7 +187,7 @@ fn an_unknown_token_and_a_wrong_secret_are_told_apart_in_logs_only() {
 }
 
 #[test]
-fn a_proof_tells_what_the_record_says() {
+fn a_proof_has_the_values_of_the_record() {
     let project = project("145");
     let new = new_token()
         .with_kind(TokenKind::Service)
@@ -212,7 +213,7 @@ fn a_proof_tells_what_the_record_says() {
     assert_eq!((view.key(), view.status), (verified.key(), Status::Active));
     assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {:?}, .. }}", view.public_part));
     assert_eq!(verified.clone().key(), verified.key());
-    // What it may not do, it does not prove.
+    // A proof gives no delegation for a scope that the token does not have.
     assert_eq!(verified.delegate(&Scope::new("admin").unwrap()).unwrap_err(), Rejection::Scope);
     assert_eq!(verified.delegate(&Scope::new("user").unwrap()).unwrap().project(), &project);
 }

@@ -1,10 +1,12 @@
-//! Whoever does not hold a token reaches no store: with a pepper, every near miss and every forgery ends in the process.
+//! A caller without a valid token does not reach the store. With a pepper, every near miss and
+//! every forgery is rejected in the process.
 
 use keyfob::{Access, Keyring, Policy, Rejection, Tokens, mint, text::TokenText};
 
 use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 
-/// Every text that one substitution, deletion, insertion or swap of unequal neighbours makes of a token.
+/// Returns every text that differs from a token by one substitution, deletion, insertion, or swap
+/// of unequal neighbours.
 fn near_misses(token: &str) -> Vec<String> {
     let text = token.as_bytes();
     let alphabet: Vec<u8> = (0x20..0x7f).collect();
@@ -39,12 +41,12 @@ async fn no_near_miss_of_a_token_reaches_the_store() {
         assert!(rejection.is_before_store(), "{rejection}");
     }
     assert_eq!(tokens.store().calls(), asked);
-    // The count counts.
+    // The counter counts a valid token.
     assert!(tokens.verify(token, &Access::to(&project, &[])).await.is_ok());
     assert_eq!(tokens.store().calls(), asked + 1);
 }
 
-/// The near misses again, each with its checksum mended: now the tag alone stands before the store.
+/// The near misses get a valid checksum, so that only the tag protects the store.
 #[tokio::test]
 async fn no_near_miss_with_a_right_checksum_reaches_the_store() {
     let tokens = Tokens::new(keyring(), CountingStore::default());
@@ -63,11 +65,11 @@ async fn no_near_miss_with_a_right_checksum_reaches_the_store() {
         tagged += usize::from(rejection == Rejection::Tag);
     }
     assert_eq!(tokens.store().calls(), asked);
-    assert!(tagged > 61 * 50, "only {tagged} came as far as the tag");
+    assert!(tagged > 61 * 50, "only {tagged} were rejected because of the tag");
 }
 
-/// What an attacker can make who knows everything but the pepper: ids of real tokens, right checksums, and tags by the
-/// empty pepper, which anyone can compute.
+/// Returns texts that an attacker can forge without the pepper. They are well-formed and have valid
+/// checksums. Their tags are computed without a pepper, as anyone can do.
 fn forgeries(key: u8) -> impl Iterator<Item = String> {
     let unkeyed = Keyring::unkeyed(prefix());
     (0..10_000).map(move |_| {
@@ -75,7 +77,8 @@ fn forgeries(key: u8) -> impl Iterator<Item = String> {
         let text = made.token.expose_secret();
         let id = TokenText::parse(text).unwrap().id();
         let other = format!("{}{}", BASE62[usize::from(key)] as char, &id.as_str()[1..]);
-        // Under key 0 nothing changes; otherwise the id moves to the key that the verifier holds.
+        // Under key 0 nothing changes. Otherwise the id is moved to the key that the verifier
+        // holds.
         with_checksum(&text.replace(id.as_str(), &other))
     })
 }
@@ -91,7 +94,7 @@ async fn ten_thousand_forged_tokens_do_not_reach_the_store() {
     assert_eq!(tokens.store().calls(), 0);
 }
 
-/// The control: the same forgeries, at a verifier without a pepper, pass the tag and reach the store.
+/// The control: without a pepper, the same forgeries pass the tag and reach the store.
 #[tokio::test]
 async fn without_a_pepper_forged_tokens_reach_the_store() {
     let tokens = Tokens::new(Keyring::unkeyed(prefix()), CountingStore::default());

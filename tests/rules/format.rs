@@ -1,4 +1,5 @@
-//! The token's text against data: what is a token and what it is stored as, and what is none.
+//! The text of a token, compared with data files: valid tokens with their digests, and texts that
+//! are refused.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +10,10 @@ use keyfob::{
 
 use crate::support::{Script, actor, keyring, now, pepper, prefix};
 
-/// The rows of a data file, without its comments.
+/// Returns the rows of a data file, without its comments.
 fn rows<const N: usize>(data: &'static str) -> impl Iterator<Item = [&'static str; N]> {
     let rows = data.lines().filter(|line| !line.starts_with('#'));
-    rows.map(|line| line.split('\t').collect::<Vec<_>>().try_into().expect("as many columns as the head says"))
+    rows.map(|line| line.split('\t').collect::<Vec<_>>().try_into().expect("the row has as many columns as the header"))
 }
 
 fn ring(prefix: Prefix, key: &str) -> Keyring {
@@ -49,7 +50,7 @@ fn vectors_are_made() {
     let mut count = 0;
     for [name, key, prefix, token, digest] in rows(include_str!("../data/tokens.tsv")) {
         let parts = TokenText::parse(token).expect(name);
-        // Minting draws the id behind its key number, then the secret.
+        // Minting draws the id without its key number first, and then the secret.
         let tail = token.rsplit('_').next().unwrap();
         let mut drawn = Script::of(&format!("{}{}", &parts.id().as_str()[1..], &tail[..33]));
         let ring = ring(Prefix::new(prefix).unwrap(), key);
@@ -62,7 +63,7 @@ fn vectors_are_made() {
     assert_eq!(count, 6);
 }
 
-/// Turns `\xNN` into the byte.
+/// Replaces each `\xNN` by its byte.
 fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut parts = text.split("\\x");
@@ -76,7 +77,7 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_token_is_refused_for_its_defect() {
+fn a_text_that_is_no_token_is_refused_for_its_defect() {
     let mut names = BTreeSet::new();
     for [name, verifier, rejection, text] in rows(include_str!("../data/refused.tsv")) {
         let verifier = match verifier {
@@ -93,13 +94,13 @@ fn what_is_no_token_is_refused_for_its_defect() {
         let refused = PresentedToken::parse(&unescape(text), &verifier).expect_err(name);
         assert_eq!(refused.as_str(), rejection, "{name}");
         assert!(refused.is_before_store(), "{name}");
-        assert!(names.insert(name), "{name} stands twice");
+        assert!(names.insert(name), "{name} occurs twice");
     }
     assert!(names.len() >= 60, "{}", names.len());
 }
 
 #[test]
-fn a_verifier_takes_each_key_and_prefix_it_holds() {
+fn a_verifier_accepts_every_key_and_prefix_of_its_keyring() {
     let old = ring(prefix(), "1");
     let other = Prefix::new("acme").unwrap();
     let next = || Pepper::new(b"correct horse battery staple, 33B".to_vec()).unwrap();

@@ -1,4 +1,5 @@
-//! The allocator of this binary, which counts what each thread does, so that tests beside each other count their own.
+//! The allocator of this test binary. It counts for each thread, so that concurrent tests do not
+//! disturb each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,7 +16,8 @@ fn count(allocations: u64, bytes: i64) {
     LIVE.with(|live| live.set(live.get() + bytes));
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting touches plain thread-local cells only.
+// SAFETY: every call is passed to the system's allocator unchanged. Counting uses only plain
+// thread-local cells.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as i64);

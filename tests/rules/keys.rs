@@ -1,5 +1,5 @@
-//! The keys of a ring: when one may be retired and what is refused then, and whether its peppers
-//! are the right ones.
+//! The keys of a keyring: when a key may be retired and which tokens are rejected then, and whether
+//! the peppers are the right ones.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn number(number: u8) -> KeyNumber {
     KeyNumber::new(number).unwrap()
 }
 
-/// Makes tokens on key 1, and holds key 2.
+/// Returns a keyring that mints with key 1 and also verifies with key 2.
 fn ring() -> Keyring {
     let next = Pepper::new((100..132).collect()).unwrap();
     Keyring::builder(prefix()).mint_with(number(1), pepper()).verify_with(number(2), next).build().unwrap()
@@ -50,14 +50,14 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(kind_of(first.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyMints);
     let forced = first.retire_key_by_force(&actor(), number(1), LEAK).await;
     assert_eq!(kind_of(forced).unwrap_err(), ErrorKind::KeyMints);
-    assert_eq!(outcome(&first, text).await, Ok(()), "and nothing was revoked");
+    assert_eq!(outcome(&first, text).await, Ok(()), "nothing was revoked");
 
     let second = service(&clock, ring().promoted(number(2)).unwrap(), std::sync::Arc::clone(&store));
     let new = second.issue(&actor(), new_token()).await.unwrap();
     assert_eq!(new.record.id.key_number(), number(2));
     assert_eq!(outcome(&second, text).await, Ok(()));
     assert_eq!(kind_of(second.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyInUse { live: 1 });
-    // One that is disabled may work again, so it counts.
+    // A disabled token may be enabled again, so it counts.
     second.disable(&actor(), &old.record.key()).await.unwrap();
     assert_eq!(kind_of(second.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyInUse { live: 1 });
     clock.advance(HOUR);
@@ -73,7 +73,7 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(outcome(&third, new.token.expose_secret()).await, Ok(()));
 }
 
-/// After a leak nobody waits for the last token to end.
+/// After a leak, the operator retires the key without waiting for the last token to end.
 #[tokio::test]
 async fn a_key_is_retired_by_force() {
     let (clock, store) = (FixedClock::new(now()), std::sync::Arc::default());
@@ -97,11 +97,11 @@ async fn a_key_is_retired_by_force() {
     for made in &old {
         assert_eq!(outcome(&third, made.token.expose_secret()).await, Err(Some(Rejection::UnknownKey)));
     }
-    // A ring that mints with it does not lose it.
+    // A keyring cannot lose the key with which it mints.
     assert!(ring().without(retired).is_err());
 }
 
-/// The check values as a host stores them.
+/// Returns the check values as a host stores them.
 fn stored(ring: &Keyring) -> Vec<(KeyNumber, KeyCheck)> {
     ring.key_checks().map(|(number, check)| (number, KeyCheck::from_bytes(*check.as_bytes()))).collect()
 }
@@ -114,7 +114,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Computed by another implementation, see the head of the file.
+/// The vectors were computed by another implementation. The first line of the file names it.
 #[test]
 fn key_check_vectors() {
     let mut count = 0;
@@ -122,7 +122,7 @@ fn key_check_vectors() {
         let [name, pepper, check] = line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
         let bytes = pepper.as_bytes().chunks(2).map(|digits| std::str::from_utf8(digits).unwrap());
         let bytes = bytes.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect();
-        // Neither the number nor the prefix counts.
+        // The check value depends neither on the key number nor on the prefix.
         for (prefix, at) in [("acme_pat", 1), ("check", 61)] {
             let pepper = Pepper::new(Clone::clone(&bytes)).expect(name);
             let ring = Keyring::builder(prefix.parse().unwrap()).mint_with(number(at), pepper).build().unwrap();
@@ -147,18 +147,18 @@ fn a_wrong_pepper_is_found_before_the_first_request() {
         wrong(&one).to_string(),
         "wrong pepper for key 1: its stored check value was made with another one (restore the right pepper from its back-up)"
     );
-    // Each under the number of the other, and a third one that is new.
+    // Two peppers are swapped, and a third one is new.
     let swapped = Keyring::builder(prefix()).mint_with(number(3), pepper(7));
     let swapped =
         swapped.verify_with(number(2), crate::support::pepper()).verify_with(number(1), pepper(100)).build().unwrap();
     assert_eq!(wrong(&swapped), KeyringError::WrongPepper(vec![number(1), number(2)]));
     assert!(wrong(&swapped).to_string().starts_with("wrong pepper for key 1, 2: "));
-    // A single bit.
+    // A single bit differs.
     let mut bytes = *table[1].1.as_bytes();
     bytes[15] ^= 1;
     let altered = [table[0], (number(2), KeyCheck::from_bytes(bytes))];
     assert_eq!(ring().compare_key_checks(altered).unwrap_err(), KeyringError::WrongPepper(vec![number(2)]));
-    // One that is stored twice, rightly and wrongly, is wrong.
+    // If a key is stored twice, once with a wrong value, it counts as wrong.
     assert!(ring().compare_key_checks([table[0], altered[1], table[1]]).is_err());
 }
 
@@ -176,7 +176,7 @@ fn keys_that_are_new_or_absent_are_told_apart_from_wrong_ones() {
     assert_eq!(compared(&one, table.clone()), (vec![], vec![2]));
     let promoted = ring().promoted(number(2)).unwrap();
     assert_eq!(compared(&promoted, table.clone()), (vec![], vec![]), "a promotion changes no pepper");
-    // Key 0 has no pepper, and so no value.
+    // Key 0 has no pepper, so it has no check value.
     let unkeyed = Keyring::unkeyed(prefix());
     assert_eq!(compared(&unkeyed, table), (vec![], vec![1, 2]));
     let beside = Keyring::builder(prefix()).mint_with(number(1), pepper()).accept_unkeyed_for_migration();

@@ -1,4 +1,5 @@
-//! Tokens as text, the checks of one token and the rules about it: no store, or one in memory that only counts.
+//! The text of tokens, the check of one token, and the rules around it. These tests use no store,
+//! or one in memory that counts its calls.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,4 +1,5 @@
-//! Each error says something, and no two alike; what hides its content says at least what it is.
+//! Each error has a text, and no two texts are equal. The `Debug` of a secret type shows the type's
+//! name.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -23,12 +24,12 @@ fn differ(errors: &[&dyn Display]) {
     for error in errors {
         let text = error.to_string();
         assert!(text.len() > 3, "{text:?}");
-        assert!(met.insert(text.clone()), "{text:?} is said of two");
+        assert!(met.insert(text.clone()), "two errors have the text {text:?}");
     }
 }
 
 #[test]
-fn no_two_errors_say_the_same() {
+fn no_two_errors_have_the_same_text() {
     differ(&[&HeaderError::Missing, &HeaderError::Repeated, &HeaderError::Scheme, &HeaderError::Malformed]);
     let kinds = [
         ErrorKind::OutsideIssuer(OutsideIssuer::Project),
@@ -64,7 +65,7 @@ fn no_two_errors_say_the_same() {
     let breaches = PolicyBreach::ALL.iter().map(|breach| ErrorKind::Policy(*breach));
     let errors: Vec<keyfob::Error> = kinds.into_iter().chain(breaches).map(keyfob::Error::from).collect();
     differ(&errors.iter().map(|error| error as &dyn Display).collect::<Vec<_>>());
-    // No more is said of a rejected token than that.
+    // The error for a rejected token does not name the reason.
     assert_eq!(keyfob::Error::from(ErrorKind::Rejected(Rejection::Expired)).to_string(), "the token is not valid");
     let of_store =
         [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged, StoreErrorKind::Limit, StoreErrorKind::Corrupt];
@@ -72,7 +73,7 @@ fn no_two_errors_say_the_same() {
 }
 
 #[test]
-fn an_error_passes_on_what_is_behind_it() {
+fn an_error_returns_its_source() {
     let store = || StoreError::with_source(StoreErrorKind::Unavailable, "away");
     let error = keyfob::Error::from(store());
     assert_eq!((error.kind(), error.to_string()), (ErrorKind::Unavailable, store().to_string()));
@@ -92,7 +93,7 @@ fn an_error_passes_on_what_is_behind_it() {
 }
 
 #[test]
-fn a_bound_is_told_in_days_where_it_is_some() {
+fn a_bound_is_shown_in_days_if_it_is_whole_days() {
     let said = |seconds| {
         let policy = Policy::default().with_max_lifetime(Duration::from_secs(seconds));
         let asked = Lifetime::For(Duration::from_secs(1_000_000));
@@ -108,7 +109,7 @@ fn a_bound_is_told_in_days_where_it_is_some() {
 }
 
 #[tokio::test]
-async fn what_hides_its_content_says_what_it_is() {
+async fn debug_of_a_type_that_hides_its_content_shows_its_name() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
     let managing = [Scope::new("tokens").unwrap()];
     let new = new_token().with_scopes(ScopeSet::new("tokens").unwrap());

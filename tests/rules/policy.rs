@@ -1,4 +1,4 @@
-//! What a policy and the host's word on owners do to tokens that exist.
+//! The effect of a policy, and of suspended owners, on existing tokens.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::{actor, keyring, new_token, now, project};
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What a directory says of everybody, and what it was asked.
+/// A directory that returns the same state for every owner, and records its look-ups.
 #[derive(Clone)]
 struct Directory {
     says: Arc<Mutex<OwnerState>>,
@@ -76,12 +76,13 @@ async fn a_suspended_owner_stops_at_the_next_request() {
         assert_eq!(rejection(&tokens, &made, &access).await, expected);
         assert_eq!(directory.asked(), ["ada in 145"]);
     }
-    // A request without a project is asked for the token's own.
+    // A request without a project uses the token's own project.
     assert!(tokens.verify(made.token.expose_secret(), &Access::to_own_project(&[])).await.is_ok());
     assert_eq!(directory.asked(), ["ada in 145"]);
 }
 
-/// Everything is wrong with this token, and is put right from the first check on.
+/// The token fails every check. The test then removes the faults one by one, in the order of the
+/// checks.
 #[tokio::test]
 async fn policy_then_owner_then_project_then_address_then_scope() {
     let (clock, directory) = (FixedClock::new(now()), Directory::new());
@@ -98,7 +99,7 @@ async fn policy_then_owner_then_project_then_address_then_scope() {
     assert_eq!(tokens.explain(text, &wrong).await.unwrap().breach, Some(PolicyBreach::TooLong));
     directory.asked();
     assert_eq!(rejection(&tokens, &made, &wrong).await, Some(Rejection::Policy));
-    assert!(directory.asked().is_empty(), "who is asked for is the owner of a token that lives");
+    assert!(directory.asked().is_empty(), "the owner is looked up only for a token that passes the earlier checks");
     let tokens = tokens.with_policy(Policy::default());
     assert_eq!(rejection(&tokens, &made, &wrong).await, Some(Rejection::OwnerSuspended));
     directory.set(OwnerState::Active);
@@ -136,9 +137,10 @@ async fn a_token_outside_the_policy_is_refused_at_the_exact_bound_and_not_destro
     assert_eq!(rejection(&tokens, &ever, &access).await, Some(Rejection::Policy));
 }
 
-/// Who would be blocked, by what, and on which day, and that the day is the one.
+/// The dry run reports whose tokens the policy would block, by which rule, and on which day. The
+/// test then applies the policy, and checks that the day is right.
 #[tokio::test]
-async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
+async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     let clock = FixedClock::new(now());
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(clock.clone()).with_usage(Usage::default());
     let used = tokens.issue(&actor(), owned("145", "ada", 60)).await.unwrap();
@@ -154,7 +156,8 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     tokens.flush_usage().await.unwrap();
 
-    // The one of twenty days ends before it was unused for thirty, and dan's at that moment.
+    // The token of twenty days ends before it has been unused for thirty days, and dan's token ends
+    // exactly then.
     let policy = Policy::default().with_max_lifetime(100 * DAY).with_max_unused(30 * DAY);
     assert_eq!((policy.max_unused(), Policy::default().max_unused()), (Some(30 * DAY), None));
     let hits = tokens.dry_run(&policy).await.unwrap();
@@ -170,15 +173,15 @@ async fn a_dry_run_tells_whom_a_policy_would_block_and_on_which_day() {
             (day("2026-12-24"), "145", "ada", PolicyBreach::Unused, 1),
         ]
     );
-    // It has changed nothing, and told the truth.
+    // The dry run changed nothing, and its prediction is right.
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     let tokens = tokens.with_policy(policy);
-    // In the course of that day; a verification before would have been a use.
+    // The clock is set to the end of that day. An earlier verification would have counted as a use.
     clock.set(day("2026-12-25"));
     assert_eq!(rejection(&tokens, &used, &access).await, Some(Rejection::Policy));
 }
 
-/// More tokens than one page of the store has.
+/// The store has more tokens than fit on one page.
 #[tokio::test]
 async fn a_dry_run_sees_every_page() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));

@@ -1,5 +1,5 @@
-//! A record alone, without a store: which tokens have a successor and how long it lives, what a change does to the record,
-//! and which notice is due.
+//! A record without a store: which tokens may have a successor and how long it lives, how a change
+//! affects the record, and which notice is due.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn made(policy: &Policy, new: NewToken) -> TokenRecord {
     mint(&keyring(), policy, new, &actor(), now()).unwrap().record
 }
 
-/// A policy by which a token must live for so long.
+/// Returns a policy with this minimum lifetime.
 fn least(min: Duration) -> Policy {
     let policy = Policy::default();
     let lifetimes = Lifetimes { min, ..*policy.lifetimes(TokenKind::Human) };
@@ -69,7 +69,8 @@ fn only_an_active_token_has_a_successor_and_only_one() {
     assert_eq!(why(&old, plain()), Err(ErrorKind::Inactive(Status::Disabled)));
     old.apply(Change::Enable);
 
-    // In its grace, and behind it: a plain rotation never, a repeat as the store decides, and it gets no more grace.
+    // Within the grace period and after it, a plain rotation is refused. The store decides whether
+    // a repeat succeeds. A repeat does not extend the grace period.
     old.rotate_to(successor(), later(MS));
     assert_eq!(why(&old, plain()), Err(ErrorKind::AlreadyRotated));
     assert_eq!(why(&old, retry()), Ok(later(MS)));
@@ -84,7 +85,7 @@ fn only_an_active_token_has_a_successor_and_only_one() {
 }
 
 #[test]
-fn the_old_one_ends_with_its_expiry_where_that_is_sooner() {
+fn the_grace_period_ends_at_the_expiry_if_that_is_sooner() {
     let old = made(&Policy::default(), new_token().with_lifetime(Lifetime::For(DAY)));
     let made = rotated(&Policy::default(), &old, Rotation::with_grace(2 * DAY)).unwrap();
     assert_eq!(made.grace_until, later(DAY));
@@ -93,7 +94,7 @@ fn the_old_one_ends_with_its_expiry_where_that_is_sooner() {
 }
 
 #[test]
-fn the_new_one_lives_as_long_as_the_old_one_was_given() {
+fn a_successor_has_the_lifetime_of_the_old_token() {
     let ends = |policy: &Policy, old: &TokenRecord| {
         rotated(policy, old, Rotation::with_grace(DAY)).unwrap().successor.record.expires_at
     };
@@ -101,7 +102,8 @@ fn the_new_one_lives_as_long_as_the_old_one_was_given() {
     old.created_at = now().saturating_sub(5 * DAY);
     assert_eq!(ends(&Policy::default(), &old), Some(later(14 * DAY)));
     assert_eq!(ends(&Policy::default().with_max_lifetime(3 * DAY), &old), Some(later(3 * DAY)));
-    // One that never ends is followed by such a one, or by one of the default where that is not allowed any more.
+    // The successor of a token that never expires never expires either, or has the default lifetime
+    // if the policy no longer allows such tokens.
     let old = made(&never(), new_token().with_lifetime(Lifetime::Never));
     assert_eq!(ends(&never(), &old), None);
     assert_eq!(ends(&Policy::default(), &old), Some(later(30 * DAY)));
@@ -110,7 +112,7 @@ fn the_new_one_lives_as_long_as_the_old_one_was_given() {
 }
 
 #[test]
-fn what_would_end_before_it_begins_is_not_made() {
+fn a_token_that_would_end_before_it_begins_is_refused() {
     let why = |policy: &Policy, new| kind_of(mint(&keyring(), policy, new, &actor(), now())).map(|_| ()).unwrap_err();
     let none = ErrorKind::Policy(PolicyBreach::NoLifetime);
     let least = least(DAY);
@@ -151,7 +153,7 @@ fn each_change_raises_the_version_and_uses_and_notices_do_not() {
 }
 
 #[test]
-fn a_repeat_is_of_the_same_request_while_the_first_waits() {
+fn a_repeat_needs_the_same_request_and_a_pending_first_token() {
     let of = |id| made(&Policy::default(), new_token().with_request_id(request(id)).with_confirm_within(DAY));
     let plain = made(&Policy::default(), new_token().with_confirm_within(DAY));
     let mut first = of("a");
@@ -166,7 +168,7 @@ fn a_repeat_is_of_the_same_request_while_the_first_waits() {
 }
 
 #[test]
-fn a_notice_is_due_once_a_stage_while_the_token_lives() {
+fn a_notice_is_due_once_for_each_stage_while_the_token_is_live() {
     let mut record = made(&Policy::default(), new_token().with_lifetime(Lifetime::For(60 * DAY)));
     let due =
         |record: &TokenRecord, day: u64| record.due_notice(&NoticeLead::ALL, later(Duration::from_secs(day * 86_400)));
@@ -215,7 +217,7 @@ fn a_token_is_narrowed_and_never_widened() {
     assert_eq!(judge(&old, &policy, less()), Ok(Some(all)));
     assert_eq!(judge(&old, &policy, Narrowing::default()), Ok(None));
     let one = |scopes, addresses, expires_at| Narrowing { scopes, addresses, expires_at };
-    // Each of the three alone.
+    // Narrows each of the three limits alone.
     for (narrowing, left) in [
         (one(less().scopes, None, None), (scopes("repo:read"), ranges("10.0.0.0/8"), later(9 * DAY))),
         (one(None, less().addresses, None), (scopes("repo:* user"), ranges("10.1.0.0/16"), later(9 * DAY))),
@@ -235,14 +237,15 @@ fn a_token_is_narrowed_and_never_widened() {
     }
     let past = one(None, None, Some(now()));
     assert_eq!(judge(&old, &policy, past), Err(ErrorKind::Ended(Status::Expired)));
-    // It must not stop at once for its length; one that is outside already may be narrowed.
+    // Narrowing must not make a lifetime too short for the policy. A token that is outside the
+    // policy already may be narrowed.
     let short = ErrorKind::Policy(PolicyBreach::TooShort);
     assert_eq!(judge(&old, &least(3 * DAY), less()), Err(short));
     assert!(matches!(judge(&old, &least(10 * DAY), less()), Ok(Some(_))));
 }
 
 #[test]
-fn what_has_ended_takes_no_change_but_the_end_of_its_grace() {
+fn an_ended_token_accepts_no_change_except_the_end_of_its_grace_period() {
     let judge = |record: &TokenRecord, wish| kind_of(record.judge(wish, &Policy::default(), &actor(), now()));
     let mut record = record();
     assert_eq!(judge(&record, ChangeRequest::EndGrace), Err(ErrorKind::NotRotated));
@@ -259,7 +262,7 @@ fn what_has_ended_takes_no_change_but_the_end_of_its_grace() {
     }
 }
 
-/// What a store asks of the rows before it rotates: just before, at and after each time.
+/// Tests the store's condition for a rotation just before, at and after each time.
 #[test]
 fn a_chain_has_at_most_two_working_tokens() {
     let (first, mut second, mut third) = (record(), record(), record());
@@ -271,16 +274,16 @@ fn a_chain_has_at_most_two_working_tokens() {
         first.rotate_to(second.id, grace_until);
         assert_eq!(may(&first), !works, "{grace_until}");
         first.apply(Change::Disable(Disabled { at: now(), by: actor() }));
-        assert_eq!(may(&first), !works, "it may be enabled again");
+        assert_eq!(may(&first), !works, "a disabled predecessor may be enabled again");
         first.revoke(&revocation());
         assert!(may(&first));
     }
     let mut expired = changed(first.clone(), |record| record.expires_at = Some(later(DAY)));
     expired.rotate_to(second.id, later(2 * DAY));
     assert!(may(&expired));
-    assert!(may(&first), "a token without a grace was not rotated");
-    assert!(second.may_rotate(1, &third, None, None), "a purged one neither");
-    assert!(!second.may_rotate(2, &third, None, None), "of another version");
+    assert!(may(&first), "a token without a grace period was not rotated");
+    assert!(second.may_rotate(1, &third, None, None), "a purged predecessor does not work");
+    assert!(!second.may_rotate(2, &third, None, None), "the version does not match");
 }
 
 #[test]
@@ -292,7 +295,7 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     old.rotate_to(first.id, now());
     let at = |old: &TokenRecord, now: Timestamp| {
         let repeat = kind_of(rotate(&keyring(), &policy, old, how(), &actor(), now));
-        // The store, which is asked with a successor of that time, says the same.
+        // The store's condition for a successor of that time gives the same result.
         let second = changed(record(), |record| {
             record.created_at = now;
             record.request_id = Some(request("r"));
@@ -301,7 +304,7 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
         assert_eq!(old.may_rotate(old.version, &second, None, Some(&first)), repeat.is_ok());
         repeat.map(|made| made.grace_until)
     };
-    // Its own grace is over, and the successor may have lapsed.
+    // The token's own grace period is over, and its successor may have lapsed.
     for elapsed in [Duration::ZERO, DAY, 10 * DAY - MS] {
         assert_eq!(at(&old, later(elapsed)), Ok(now()));
     }
@@ -315,7 +318,8 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     assert_eq!(at(&old, now()), Err(ErrorKind::Ended(Status::Revoked)));
 }
 
-/// What a group's revocation leaves alone, because it ended long ago, leads to no working token any more.
+/// If a group's revocation leaves out a pair of records because they ended long ago, no repeat may
+/// create a working token from them.
 #[test]
 fn a_repeat_is_refused_once_its_group_may_have_been_revoked_without_it() {
     let (mut old, ended) = (record(), later(10 * DAY));
@@ -345,7 +349,7 @@ fn a_repeat_is_refused_once_its_group_may_have_been_revoked_without_it() {
     let mut seen = first.clone();
     seen.apply(Change::Disable(Disabled { at: now(), by: actor() }));
     seen.apply(Change::Enable);
-    assert!(!may(&seen, Duration::ZERO), "a repeat undoes nobody's change");
+    assert!(!may(&seen, Duration::ZERO), "a repeat must not undo a change of the successor");
 }
 
 #[test]

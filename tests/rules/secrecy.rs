@@ -1,4 +1,4 @@
-//! No part of a secret stands in what the crate shows, says or returns as an error.
+//! Nothing that the crate shows, logs or returns as an error has a part of a secret.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -17,7 +17,7 @@ use rand_core::{TryCryptoRng, TryRng};
 
 use crate::support::{Script, actor, keyring, new_token, now, pepper, project, with_checksum};
 
-/// All runs of four characters of what must not be shown.
+/// All runs of four characters in the secrets.
 struct Secrets(HashSet<[u8; 4]>);
 
 impl Secrets {
@@ -47,12 +47,12 @@ impl Secrets {
     }
 }
 
-/// A tail whose runs are in no word that a message could hold by chance.
+/// Returns the tail of a token's text, with the secret, tag and checksum.
 fn tail_of(text: &str) -> &[u8] {
     text.rsplit('_').next().unwrap().as_bytes()
 }
 
-/// Digests and peppers as people print bytes.
+/// Returns the common forms in which bytes are printed.
 fn printed(bytes: &[u8]) -> [String; 3] {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{bytes:?}");
@@ -66,7 +66,8 @@ fn the_search_finds_what_is_there() {
     assert!(!secrets.stand_in("..cde.efgi"));
 }
 
-/// A token whose every digit is known: a random one would hold a run of some message once in a hundred times.
+/// Mints a token with fixed digits. In about one run in a hundred, a random secret would have four
+/// characters that also occur in a message.
 fn known_token(keyring: &Keyring) -> keyfob::Issued {
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     mint_with(&mut drawn, keyring, &Policy::default(), new_token(), &actor(), now()).unwrap()
@@ -82,7 +83,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let digest = printed(issued.record.digest.as_bytes());
     let pepper_bytes = printed(pepper().expose_secret());
     let mut hidden: Vec<&[u8]> = vec![tail_of(text)];
-    // Runs of a list of bytes are runs of any list ("0, 1"), so whole hexadecimal texts are searched, and lists as wholes.
+    // A short run of a printed list, such as "0, 1", may occur in any list. So the search looks for
+    // runs of the hexadecimal texts, but only for whole lists.
     hidden.extend([&digest[0], &digest[1], &pepper_bytes[0], &pepper_bytes[1]].map(|text| text.as_bytes()));
     let secrets = Secrets::of(&hidden);
     let [list_of_digest, list_of_pepper] = [&digest[2], &pepper_bytes[2]].map(|list| &list[1..list.len() - 1]);
@@ -113,7 +115,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     for shown in [format!("{tokens:?}"), format!("{:?}", tokens.keyring()), format!("{:?}", pepper())] {
         assert!(!shown.contains(list_of_pepper));
     }
-    // What is public is shown, or the search above would prove little.
+    // Public parts must be shown, or the search above would prove little.
     assert!(format!("{issued:?}").contains(issued.record.id.as_str()));
 
     tokens.revoke(&actor(), &verified.key(), RevocationReason::KeyCompromise).await.unwrap();
@@ -122,7 +124,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     secrets.absent_from_error(&error);
 }
 
-/// Every way a text is refused, with most of a real secret in it.
+/// Presents texts that are rejected for different reasons, each with most of a real secret in it.
 #[tokio::test]
 async fn no_refusal_shows_its_input() {
     let issued = known_token(&keyring());
@@ -184,13 +186,13 @@ async fn no_refusal_shows_its_input() {
     }
 }
 
-/// A key check value is no secret of a token, but guesses at peppers could be tested against it.
+/// A key check value reveals no token. But with it, an attacker could test guesses of the pepper.
 #[test]
 fn nothing_shows_four_characters_of_a_key_check() {
     let (ring, other) = (keyring(), Keyring::new(crate::support::prefix(), Pepper::new((7..39).collect()).unwrap()));
     let checks: Vec<_> = ring.key_checks().collect();
     let shown = printed(checks[0].1.as_bytes());
-    // Of a list of numbers, runs such as ", 25" would be met by chance.
+    // Runs of a printed list, such as ", 25", would match by chance.
     let secrets = Secrets::of(&[shown[0].as_bytes(), shown[1].as_bytes()]);
     let new = ring.compare_key_checks([]).unwrap();
     let wrong = other.compare_key_checks(checks.clone()).unwrap_err();
@@ -204,7 +206,7 @@ fn nothing_shows_four_characters_of_a_key_check() {
     }
 }
 
-/// Fails once it has given some bytes, as a generator may.
+/// A random generator that fails after it has returned some bytes.
 struct Failing;
 
 impl TryRng for Failing {

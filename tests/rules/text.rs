@@ -1,4 +1,5 @@
-//! Texts that are shown, searched for and carried in cursors: what they may hold, whatever the store.
+//! Texts that are shown, searched for and carried in cursors: the characters that they may have, on
+//! every store.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +13,7 @@ use keyfob::{
 };
 use proptest::prelude::*;
 
-/// Characters that no display text may hold, from the Unicode data that Python has.
+/// Returns the characters that no display text may have, from a data file.
 fn not_shown() -> Vec<RangeInclusive<u32>> {
     let lines = include_str!("../data/not_shown.tsv").lines().filter(|line| !line.starts_with('#'));
     let number = |text: Option<&str>| u32::from_str_radix(text.unwrap(), 16).unwrap();
@@ -23,7 +24,7 @@ fn not_shown() -> Vec<RangeInclusive<u32>> {
     lines.map(range).collect()
 }
 
-/// Each type of display text, by its constructor.
+/// Returns the error of each type of display text for this text.
 fn flaws(text: &str) -> [Option<(InvalidField, InvalidKind)>; 5] {
     fn flaw<T>(made: Result<T, Invalid>) -> Option<(InvalidField, InvalidKind)> {
         made.err().map(|invalid| (invalid.field(), invalid.kind()))
@@ -63,7 +64,7 @@ fn a_name_is_seen() {
     for blank in ["", " ", "\u{a0}\u{2003}\u{3000}", "\r\n\t"] {
         assert_eq!(flaws(blank), refused(InvalidKind::Empty), "{blank:?}");
     }
-    // It would be shown as "CI by root" and mean something else.
+    // A screen shows this text as "CI by root", although its characters say something else.
     assert_eq!(flaws("CI \u{202e}toor yb"), refused(InvalidKind::Character));
     for seen in ["☁️ backup", "Ünïcode 名 🔑", "مفتاح", "दिल्ली", "e\u{301}", "1️⃣"] {
         assert_eq!(flaws(seen), [None; 5], "{seen:?}");
@@ -89,14 +90,15 @@ fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
         let error = cursor(name).parse::<Cursor>().unwrap_err();
         assert_eq!((error.field(), error.kind()), (InvalidField::Cursor, InvalidKind::Shape), "{name:?}");
     }
-    // The place of a row that was named by an older rule.
+    // This cursor points at a token with a name that an older rule accepted.
     assert!(cursor("a\u{202e}b").parse::<Cursor>().is_ok());
 }
 
 proptest! {
-    /// Of any text: what is taken is trimmed, bounded and holds no character of the list except a selector of an emoji.
+    /// An accepted name is trimmed and bounded. The only character of the list that it may have is
+    /// the variation selector U+FE0F, but not in the first place.
     #[test]
-    fn what_is_taken_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
+    fn an_accepted_name_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
         let not_shown = not_shown();
         let is_hidden = |letter: char| not_shown.iter().any(|range| range.contains(&u32::from(letter)));
         if let Ok(name) = Name::new(&text) {

@@ -1,4 +1,4 @@
-//! What an attack on tokens that issue tokens found, each as a test.
+//! Attacks on tokens that issue tokens: one test for each weakness that an attack found.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// Counts calls, fails after too many, and lets some be slow.
+/// A store that counts its calls, fails after too many of them, and can be slow.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,
@@ -117,7 +117,8 @@ async fn child<S: TokenStore>(tokens: &Tokens<S>, by: &Delegation, new: NewToken
     tokens.issue(&by.actor(), new.within(by)).await.unwrap()
 }
 
-/// The bound of a cache is on what is answered: while an issuer's record is waited for, the token's own grows older.
+/// A cache's bound applies to the returned result. While the store looks up the issuer, the token's
+/// own cached record grows older.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
@@ -128,7 +129,8 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     let manager = managing(&here, "").await;
     let made = child(&here, &delegation(&here, &manager).await, new_token()).await;
     let access = Access::to(&made.record.project, &[]);
-    // The token's record is held, its issuer's is not: as after each last use of the issuer that was written.
+    // The cache holds the token's record but not its issuer's. This is so whenever a last use of
+    // the issuer has just been written.
     here.store().find_recent(&made.record.key()).await.unwrap();
     let asked = Instant::now();
     let used = LastUse { key: manager.record.key(), used_at: keyfob::Clock::now(&keyfob::SystemClock), from: None };
@@ -141,13 +143,13 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     if let Ok(verified) = verified {
         let (old, age) = (revoked.elapsed(), verified.age());
         panic!(
-            "accepted {old:?} after its revocation, bound {bound:?}; its age is told as {age:?}, it is {:?}",
+            "accepted {old:?} after its revocation, with a bound of {bound:?}; the reported age is {age:?}, but the record is {:?} old",
             asked.elapsed()
         );
     }
 }
 
-/// Rows that no policy allowed, from a host's own hand or a damaged table.
+/// No policy allows such a record. It can come from a host's own SQL or from a damaged table.
 #[tokio::test]
 async fn a_leak_report_ends_though_a_token_is_bound_to_itself() {
     let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });
@@ -171,7 +173,8 @@ async fn a_leak_report_ends_though_two_tokens_are_bound_to_each_other() {
     assert!(report.is_ok(), "{report:?} after {} calls", tokens.store().calls());
 }
 
-/// The holder makes tokens that live for a millisecond: they take no place of the limit, and stay as rows until a purge.
+/// The holder issues tokens that live for a millisecond. They do not count against the limit, and
+/// their records stay until a purge.
 #[tokio::test]
 async fn a_leak_report_does_not_walk_through_what_has_ended_long_ago() {
     let (clock, tokens) = service(Watched::default());
@@ -185,10 +188,10 @@ async fn a_leak_report_does_not_walk_through_what_has_ended_long_ago() {
     let before = tokens.store().calls();
     tokens.report_leak(&actor(), &LeakedToken::new(manager.token.expose_secret()).unwrap()).await.unwrap();
     let calls = tokens.store().calls() - before;
-    assert!(calls < 20, "{calls} calls, one after the other, for 500 dead rows");
+    assert!(calls < 20, "{calls} calls in sequence for 500 tokens that ended long ago");
 }
 
-/// "How many tokens were bound to it … and worked until it ended."
+/// A leak report counts only the bound tokens that worked until their issuer ended.
 #[tokio::test]
 async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
     let (clock, tokens) = service(MemoryStore::new());
@@ -200,7 +203,7 @@ async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
     assert_eq!(outcome.unwrap().issued().bound_ended, 0);
 }
 
-/// "Which checks it fails, not the first only."
+/// An explanation names every check that fails, not only the first.
 #[tokio::test]
 async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     let (_, tokens) = service(MemoryStore::new());
@@ -212,7 +215,8 @@ async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     assert!(explanation.fails.contains(&keyfob::Rejection::IssuerEnded), "{:?}", explanation.fails);
 }
 
-/// "The token that it is bound to, or one further up, has ended", under a policy that allows less depth since.
+/// The ended issuer is further up the chain than the current policy allows. The policy allowed that
+/// depth when the tokens were issued.
 #[tokio::test]
 async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     let (_, tokens) = service(MemoryStore::new());
@@ -229,7 +233,8 @@ async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     assert!(status == Status::IssuerEnded && rotated.is_err(), "{status:?}, {rotated:?}");
 }
 
-/// The issuers of what is dead by itself decide nothing.
+/// If a token has ended by itself, its issuer makes no difference, so the service does not look it
+/// up.
 #[tokio::test]
 async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     let (clock, tokens) = service(Watched::default());
@@ -243,7 +248,7 @@ async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     assert_eq!(tokens.store().calls() - before, 1);
 }
 
-/// "The actor of each revocation is … the issuer": as it is named in `created_by`.
+/// `revoke_orphans` records the issuer as the actor, in the same form as `created_by` does.
 #[tokio::test]
 async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     let (_, tokens) = service(MemoryStore::new());
@@ -256,7 +261,7 @@ async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     assert_eq!(revoked.by, made.record.created_by);
 }
 
-/// A notice of a coming end of what does not work any more.
+/// The notice would announce the expiry of a token that no longer works.
 #[tokio::test]
 async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     let (clock, tokens) = service(MemoryStore::new());
@@ -269,7 +274,8 @@ async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     assert!(notices.iter().all(|notice| notice.id.key != made.record.key()), "{:?}", notices[0].view.status);
 }
 
-/// A first rotation of a token whose issuer has ended is refused. So must its repeat be: what it hands out works nowhere.
+/// The first rotation of a token whose issuer has ended is refused. A repeat must be refused too,
+/// because its successor would not verify.
 #[tokio::test]
 async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());
@@ -284,11 +290,11 @@ async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
         tokens.confirm(&actor(), &key).await.unwrap();
         let access = Access::to(&key.project, &[]);
         let refused = tokens.verify(again.issued.token.expose_secret(), &access).await.unwrap_err();
-        panic!("handed out and confirmed, and refused as {:?}", refused.rejection());
+        panic!("the successor was returned and confirmed, but its verification is rejected: {:?}", refused.rejection());
     }
 }
 
-/// "Views have it, whose service looks at the issuers."
+/// The view that a change returns must not show the token as active.
 #[tokio::test]
 async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());
@@ -306,7 +312,8 @@ async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     assert!(!told.iter().any(|told| matches!(told, Ok(Status::Active))), "{told:?}");
 }
 
-/// "How many live tokens, of whom, another policy would block".
+/// A policy may also block a token because of its chain: the chain is too long, or an issuer is
+/// outside the policy. A dry run must count these tokens too.
 #[tokio::test]
 async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     let (_, tokens) = service(MemoryStore::new());
@@ -330,13 +337,14 @@ async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
             blocked += u64::from(under.verify(made.token.expose_secret(), &access).await.is_err());
         }
         if counted != blocked {
-            missed.push(format!("{what}: {counted} told, {blocked} blocked"));
+            missed.push(format!("{what}: {counted} counted, {blocked} blocked"));
         }
     }
     assert!(missed.is_empty(), "{missed:?}");
 }
 
-/// Each answer of the store is in time, and so is that of a chain in one call.
+/// Each call of the store takes less than the bound. One call reads a whole chain, so this takes
+/// less than the bound too.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
@@ -354,7 +362,7 @@ async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
     }
 }
 
-/// A token at the end of the longest chain that is allowed has issued none that works.
+/// A token at the end of the longest allowed chain cannot have issued a token that works.
 #[tokio::test]
 async fn a_leak_report_makes_no_call_for_each_token_that_ends() {
     let (_, tokens) = service(Watched::default());
@@ -369,5 +377,5 @@ async fn a_leak_report_makes_no_call_for_each_token_that_ends() {
     let outcome = tokens.report_leak(&actor(), &leaked).await.unwrap();
     assert_eq!(outcome.issued().bound_ended, 500);
     let calls = tokens.store().calls() - before;
-    assert!(calls < 20, "{calls} calls, one after the other, for 500 tokens that can have issued none");
+    assert!(calls < 20, "{calls} calls in sequence for 500 tokens that cannot have issued any");
 }

@@ -1,4 +1,5 @@
-//! A store behind a cache: it keeps the laws of a store, asks as seldom as it may, and never answers with what is too old.
+//! The cache: it keeps the laws of a store, calls the store as rarely as possible, and never
+//! returns outdated records.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +27,7 @@ async fn it_keeps_the_laws_of_a_store() {
 }
 
 #[tokio::test]
-async fn a_second_verification_asks_no_store() {
+async fn a_second_verification_does_not_call_the_store() {
     let store = Arc::new(CountingStore::default());
     let tokens = Tokens::new(keyring(), Cached::new(Arc::clone(&store), LONG));
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -41,7 +42,7 @@ async fn a_second_verification_asks_no_store() {
 }
 
 #[tokio::test]
-async fn what_this_process_ends_is_ended_at_once() {
+async fn a_token_that_this_process_ends_is_rejected_immediately() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), LONG));
     for by_group in [false, true] {
         let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -59,9 +60,9 @@ async fn what_this_process_ends_is_ended_at_once() {
     }
 }
 
-/// Another process, which shares the store and not the cache.
+/// The other process shares the store but not the cache.
 #[tokio::test]
-async fn what_others_end_is_ended_within_the_bound() {
+async fn a_token_that_another_process_ends_is_rejected_within_the_bound() {
     let bound = Duration::from_millis(50);
     let store = Arc::new(MemoryStore::new());
     let here = Tokens::new(keyring(), Cached::new(Arc::clone(&store), bound));
@@ -75,7 +76,7 @@ async fn what_others_end_is_ended_within_the_bound() {
 }
 
 #[tokio::test]
-async fn each_answer_says_how_old_it_is() {
+async fn each_verification_reports_its_age() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), LONG));
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
     let (text, access) = (issued.token.expose_secret(), Access::to(&issued.record.project, &[]));
@@ -87,13 +88,14 @@ async fn each_answer_says_how_old_it_is() {
     assert!((least..=most).contains(&verified.age()), "{least:?} {:?} {most:?}", verified.age());
     assert!(tokens.recheck(&verified, &access).await.unwrap().age() >= verified.age());
 
-    // Without a cache the store is asked.
+    // Without a cache, the store is read each time.
     let tokens = Tokens::new(keyring(), MemoryStore::new());
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
     assert_eq!(tokens.verify(issued.token.expose_secret(), &access).await.unwrap().age(), Duration::ZERO);
 }
 
-/// Whoever disables a token that another process has just enabled must not be told that it was done already.
+/// The cache still holds the token as disabled, but another process has enabled it. A call to
+/// disable it must change the store.
 #[tokio::test]
 async fn what_is_changed_is_judged_by_what_is_there() {
     let store = Arc::new(MemoryStore::new());
@@ -109,7 +111,7 @@ async fn what_is_changed_is_judged_by_what_is_there() {
     assert_eq!(elsewhere.verify(text, &access).await.unwrap_err().rejection(), Some(keyfob::Rejection::Disabled));
 }
 
-/// The waiters share one call of the store, so that none of them can be kept by it alone.
+/// All waiters share one call of the store, so the cache must limit how long they wait.
 #[tokio::test]
 async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
     const PATIENCE: Duration = Duration::from_millis(100);
@@ -127,23 +129,23 @@ async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
         .collect();
     for waiter in waiters {
         let waited = tokio::time::timeout(Duration::from_secs(15), waiter);
-        let answer = waited.await.expect("held for longer than the patience").unwrap();
+        let answer = waited.await.expect("the waiter waited longer than the patience").unwrap();
         assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Unavailable);
     }
     assert!(began.elapsed() >= PATIENCE);
     assert_eq!(cached.counts().given_up, 3);
-    // The call was given up, so that the next one to ask is answered by a call of its own.
+    // The call was given up, so the next waiter starts its own call.
     store.hang(false);
     let before = store.calls();
     assert_eq!(cached.find_recent(&key).await.unwrap().record.unwrap().key(), key);
     assert_eq!(store.calls() - before, 1);
 }
 
-/// Two threads drop the last two waiters for one call, again and again. What they left behind would
-/// be joined by the next one to ask.
+/// Two threads drop the last two waiters for a call at the same time, in many rounds. If they left
+/// the call behind, the next waiter would join it.
 #[test]
 fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
-    // It was 1 of 30 rounds in which the two saw each other, on two quiet cores.
+    // On two idle cores, the two threads met in 1 of 30 rounds.
     const ROUNDS: usize = 1000;
     let store = Arc::new(CountingStore::default());
     store.hang(true);
@@ -180,12 +182,12 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     }
     drop(hand_over);
     dropping.join().unwrap();
-    assert_eq!(left, 0, "of {ROUNDS} calls that nobody waited for any more");
+    assert_eq!(left, 0, "calls without waiters were left behind in {ROUNDS} rounds");
 }
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A waiter that has begun to wait.
+/// Creates a waiter and polls it once, so that it waits.
 fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     let cached = cached.clone();
     let mut wait: Wait = Box::pin(async move { drop(cached.find_recent(&key).await) });
@@ -193,7 +195,8 @@ fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     wait
 }
 
-/// Maintenance that finds nothing to do, as each minute and each night in each project.
+/// Maintenance runs every minute or every night, and often finds nothing to do. Then it must not
+/// empty the cache.
 #[tokio::test]
 async fn maintenance_that_changes_nothing_empties_no_cache() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), Duration::from_secs(600)));
@@ -207,5 +210,5 @@ async fn maintenance_that_changes_nothing_empties_no_cache() {
     verify().await;
     assert_eq!(tokens.purge(Duration::from_secs(600)).await.unwrap(), 0);
     verify().await;
-    assert_eq!(tokens.store().counts().misses, 1, "the store was asked anew, and nothing had changed");
+    assert_eq!(tokens.store().counts().misses, 1, "the store was read again although nothing had changed");
 }

@@ -1,4 +1,4 @@
-//! Each cause that a host answers differently is reached by at most two nested patterns.
+//! A host can distinguish every cause of an error with at most two nested patterns.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::verbs::Away;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a host says of an error: one match, with no pattern deeper than two.
+/// Describes an error as a host does: with one match whose patterns are at most two levels deep.
 fn said(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Invalid(_) => "invalid",
@@ -50,7 +50,7 @@ fn answered(error: &VerifyError) -> &'static str {
 }
 
 #[tokio::test]
-async fn each_cause_of_a_verb_is_one_pattern_away() {
+async fn each_cause_of_an_operations_error_is_one_pattern() {
     let policy = Policy::default().with_most_live_per_owner(2);
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now())).with_policy(policy);
     let issue = async |new: NewToken| said(&tokens.issue(&actor(), new).await.unwrap_err());
@@ -86,7 +86,7 @@ async fn each_cause_of_a_verb_is_one_pattern_away() {
 }
 
 #[tokio::test]
-async fn each_cause_of_a_rejection_is_one_pattern_away() {
+async fn each_cause_of_a_rejection_is_one_pattern() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
     let text = issued.token.expose_secret();
@@ -105,7 +105,7 @@ async fn each_cause_of_a_rejection_is_one_pattern_away() {
 }
 
 #[test]
-fn each_cause_before_the_service_is_one_pattern_away() {
+fn each_cause_before_the_service_is_one_pattern() {
     let long: Invalid = Name::new(&"n".repeat(256)).unwrap_err();
     assert!(matches!(long.kind(), InvalidKind::TooLong { max: 255 }));
     assert_eq!(said(&long.into()), "invalid");

@@ -1,4 +1,4 @@
-//! Tokens that issue tokens, and stay within themselves.
+//! Tokens that issue tokens. What they issue stays within their own permissions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock).with_policy(policy()))
 }
 
-/// Agents may live as long as persons.
+/// Returns a policy under which agents' tokens may live as long as persons' tokens.
 fn policy() -> Policy {
     Policy::default().with_lifetimes(TokenKind::Agent, Lifetimes::default())
 }
@@ -38,7 +38,8 @@ fn scopes(text: &str) -> ScopeSet {
     ScopeSet::new(text).unwrap()
 }
 
-/// Ten days, from one network, for two things and to manage.
+/// Issues a managing token that lives ten days, is limited to one network, and has the scopes
+/// `repo:*` and `tokens:manage`.
 async fn managing(tokens: &Service) -> Made {
     let new = new_token()
         .with_scopes(scopes("tokens:manage repo:*"))
@@ -47,14 +48,14 @@ async fn managing(tokens: &Service) -> Made {
     tokens.issue(&actor(), new).await.unwrap()
 }
 
-/// What is got by presenting the token from its network.
+/// Presents the token from its network. Returns the delegation, or why the token may not manage.
 async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
     verified.delegate(&Scope::new("tokens:manage").unwrap())
 }
 
-/// Issues within the manager; why not, else.
+/// Issues a token within the manager, or returns why that is refused.
 async fn child(tokens: &Service, manager: &Delegation, new: NewToken) -> Result<Made, ErrorKind> {
     kind_of(tokens.issue(&manager.actor(), new.within(manager)).await)
 }
@@ -91,7 +92,8 @@ async fn what_a_token_issues_is_within_it() {
     ] {
         assert_eq!(child(&tokens, &manager, new).await.unwrap_err(), expected);
     }
-    // As much as it has itself; but to issue tokens in turn has to be allowed.
+    // A token may issue all permissions that it has itself, but issuing tokens that issue tokens
+    // must be allowed explicitly.
     let all = || {
         new_token()
             .with_scopes(scopes("tokens:manage repo:*"))
@@ -104,9 +106,10 @@ async fn what_a_token_issues_is_within_it() {
     assert_eq!(made.record.issuer, Some(Issuer { id: manager.key().id, bound: true }));
 }
 
-/// A manager that expires: no child of it does not, whatever the policy allows.
+/// A manager that expires cannot issue a token that never expires, even if the policy allows such
+/// tokens.
 #[tokio::test]
-async fn what_never_expires_is_within_nothing_that_does() {
+async fn a_token_that_expires_issues_none_that_never_expires() {
     let (_, tokens) = service();
     let agents = Lifetimes { never_expiring: true, ..Lifetimes::default() };
     let tokens = tokens.with_policy(policy().with_never_expiring(true).with_lifetimes(TokenKind::Agent, agents));
@@ -116,13 +119,14 @@ async fn what_never_expires_is_within_nothing_that_does() {
     let stays = never().with_scopes(scopes("tokens:manage")).with_addresses("10.0.0.0/8".parse().unwrap());
     let stays = tokens.issue(&actor(), stays).await.unwrap();
     let stays = manager(&tokens, &stays).await.unwrap();
-    // What is bound always expires.
+    // A bound token always expires.
     let bound = child(&tokens, &stays, never()).await.unwrap_err();
     assert_eq!(bound, ErrorKind::Policy(PolicyBreach::NeverExpires));
     assert_eq!(child(&tokens, &stays.independent(), never()).await.unwrap().record.expires_at, None);
 }
 
-/// What nobody said is as wide as it may be, and no wider.
+/// If the caller does not state a value, the token gets the widest value that the managing token
+/// allows.
 #[tokio::test]
 async fn defaults_are_shortened_to_the_managing_token() {
     let (clock, tokens) = service();
@@ -130,19 +134,22 @@ async fn defaults_are_shortened_to_the_managing_token() {
     let manager = manager(&tokens, &parent).await.unwrap();
     clock.advance(DAY);
     let made = child(&tokens, &manager, new_token()).await.unwrap();
-    assert_eq!(made.record.expires_at, parent.record.expires_at, "and not thirty days");
+    assert_eq!(
+        made.record.expires_at, parent.record.expires_at,
+        "the token must not live for the default of thirty days"
+    );
     assert_eq!(made.record.addresses, parent.record.addresses);
     assert_eq!(made.record.scopes, ScopeSet::default());
-    // Where the default is the shorter, it stays.
+    // If the default is shorter, it is used.
     let agents = Lifetimes { default: DAY, ..Lifetimes::default() };
     let tokens = tokens.with_policy(policy().with_lifetimes(TokenKind::Agent, agents));
     let made = child(&tokens, &manager, new_token()).await.unwrap();
     assert_eq!(made.record.expires_at, tokens.now().checked_add(DAY));
 }
 
-/// One in its grace, or that waits for its end otherwise, gives nothing beyond that end.
+/// A manager in its grace period cannot issue a token that lives longer than the grace period.
 #[tokio::test]
-async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
+async fn a_managing_token_in_its_grace_period_issues_only_within_it() {
     let (_, tokens) = service();
     let parent = managing(&tokens).await;
     tokens.rotate(&actor(), &parent.record.key(), Rotation::with_grace(DAY)).await.unwrap();
@@ -154,7 +161,7 @@ async fn a_managing_token_in_its_grace_gives_no_more_than_the_grace() {
 }
 
 #[tokio::test]
-async fn what_a_token_rotates_is_within_it() {
+async fn a_token_rotates_only_within_its_own_permissions() {
     let (_, tokens) = service();
     let parent = managing(&tokens).await;
     let manager = manager(&tokens, &parent).await.unwrap();
@@ -173,7 +180,8 @@ async fn what_a_token_rotates_is_within_it() {
     for (new, expected) in [
         (other("146", "ada"), OutsideIssuer::Project),
         (other("145", "eve"), OutsideIssuer::Owner),
-        // Within it or not, nobody's but its own.
+        // A manager may rotate only tokens that it issued, even if another token is within its
+        // permissions.
         (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::NotIssued),
         (new_token(), OutsideIssuer::NotIssued),
     ] {
@@ -182,7 +190,7 @@ async fn what_a_token_rotates_is_within_it() {
         let view = tokens.get(&old.record.key()).await.unwrap().unwrap();
         assert_eq!((view.rotated_to, view.version), (None, 1), "nothing was changed");
     }
-    // Not its owner's others, though they are within it.
+    // It may not rotate other tokens of its owner either, although they are within its permissions.
     let old = tokens.issue(&actor(), inside().with_scopes(scopes("repo:read"))).await.unwrap();
     assert_eq!(rotate(&old, grace()).await.unwrap_err(), OutsideIssuer::NotIssued);
     let old = child(&tokens, &manager, inside().with_scopes(scopes("repo:read"))).await.unwrap();
@@ -191,10 +199,10 @@ async fn what_a_token_rotates_is_within_it() {
     let new = rotate(&old, grace()).await.unwrap();
     assert_eq!(new.record.expires_at, parent.record.expires_at);
     assert_eq!((&new.record.scopes, &new.record.addresses), (&old.record.scopes, &old.record.addresses));
-    // Itself too: without end this way it does not live on.
+    // It may rotate itself, but cannot extend its own life this way.
     let itself = rotate(&parent, grace()).await.unwrap();
     assert_eq!(itself.record.expires_at, parent.record.expires_at);
-    // What it issued when it was wider.
+    // The manager was narrowed after it had issued the token.
     let parent = managing(&tokens).await;
     let manager = self::manager(&tokens, &parent).await.unwrap();
     let old = child(&tokens, &manager, inside()).await.unwrap();
@@ -204,9 +212,9 @@ async fn what_a_token_rotates_is_within_it() {
     assert_eq!(wider, ErrorKind::OutsideIssuer(OutsideIssuer::Addresses));
 }
 
-/// What never expires is followed by what does not, but where the managing token ends.
+/// The successor of a token that never expires ends with the managing token, if that expires.
 #[tokio::test]
-async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
+async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     let (_, tokens) = service();
     let tokens = tokens.with_policy(policy().with_never_expiring(true));
     let never = || new_token().with_lifetime(Lifetime::Never).with_addresses("10.0.0.0/8".parse().unwrap());
@@ -227,7 +235,7 @@ async fn a_token_without_end_is_not_handed_on_by_one_that_has_an_end() {
     }
 }
 
-/// Why the manager issues nothing and rotates nothing, not even itself.
+/// Checks that the manager can neither issue a token nor rotate itself. Returns the reason.
 async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
     let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
     let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };
@@ -261,7 +269,7 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     let (key, kept) = managed().await;
     let narrowed = Narrowing { scopes: Some(scopes("tokens:manage")), ..Narrowing::default() };
     tokens.narrow(&actor(), &key, narrowed).await.unwrap();
-    // It may manage still, but gives no more than it has by now.
+    // The manager may still manage, but it gives only the permissions that it still has.
     let wide = child(&tokens, &kept, new_token().with_scopes(scopes("repo:read"))).await.unwrap_err();
     assert_eq!(wide, ErrorKind::OutsideIssuer(OutsideIssuer::Scopes));
     child(&tokens, &kept, new_token()).await.unwrap();
@@ -271,7 +279,7 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     assert_eq!(refused(&tokens, &kept).await, Rejection::Expired);
 }
 
-/// The proof may come from a cache that has not heard of the revocation.
+/// The delegation may come from a cache that has not yet received the revocation.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation() {
@@ -303,7 +311,8 @@ async fn a_suspended_owners_manager_issues_nothing() {
     assert_eq!(issued.kind(), ErrorKind::IssuerEnded(Rejection::OwnerSuspended));
 }
 
-/// The widest issue that was possible once: a person's token that made a service's, never-expiring, with a role in its metadata.
+/// An earlier version allowed too much: a person's token could issue a service's token that never
+/// expires and has a role in its metadata.
 #[tokio::test]
 async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     let (_, tokens) = service();
@@ -316,12 +325,12 @@ async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     let made = child(&tokens, &kept, new_token()).await.unwrap();
     assert_eq!(made.record.kind, TokenKind::Agent);
 
-    // Where the host allows it.
+    // The host can allow both.
     let allowed = kept.allow_kind(TokenKind::Service).allow_metadata();
     let new = new_token().with_kind(TokenKind::Service).with_metadata(role());
     let made = child(&tokens, &allowed, new).await.unwrap();
     assert_eq!((made.record.kind, &made.record.metadata), (TokenKind::Service, &role()));
-    // Its successor keeps them: they were judged when it was issued.
+    // The successor keeps the metadata, because it was checked when the token was issued.
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let made = child(&tokens, &kept.clone().allow_metadata(), new_token().with_metadata(role())).await.unwrap();
     let rotation = Rotation::with_grace(Duration::ZERO).within(&kept);
@@ -329,7 +338,8 @@ async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     assert_eq!(rotated.issued.record.metadata, role());
 }
 
-/// An agent rotates its own token, the answer is lost, and it asks again with the same request id.
+/// An agent rotates its own token, the response is lost, and the agent repeats the rotation with
+/// the same request id.
 #[tokio::test]
 async fn a_repeat_of_its_own_rotation_lives_as_long_as_the_first_would_have() {
     let (_, tokens) = service();

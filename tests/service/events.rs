@@ -1,4 +1,4 @@
-//! Events: each verb tells its own once, a repeat tells nothing, and none tells a secret.
+//! Events: each operation emits its event once, a repeat emits none, and no event shows a secret.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +26,7 @@ const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// What was told since the last look, as Debug prints it.
+/// The events that were not checked yet, as `Debug` prints them.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
@@ -65,7 +65,8 @@ impl World {
         made
     }
 
-    /// These were told since the last look, no more, and a millisecond has gone.
+    /// Checks that exactly these events were emitted since the last check, and then advances the
+    /// clock by a millisecond.
     #[track_caller]
     fn heard(&self, events: &[Event<'_>]) {
         let expected = events.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>();
@@ -81,7 +82,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn each_change_is_told_once_and_a_repeat_not() {
+async fn each_change_emits_one_event_and_a_repeat_none() {
     let world = World::new();
     let (tokens, eve) = (&world.tokens, Actor::new("eve").unwrap());
     let made = world.issue(new_token().with_scopes(ScopeSet::new("a b").unwrap())).await;
@@ -106,7 +107,7 @@ async fn each_change_is_told_once_and_a_repeat_not() {
             world.heard(&told(ChangeKind::Enabled)[..times]);
         }
     }
-    // What is refused, or looks only, is no event.
+    // Refused operations and queries emit no event.
     let wider = Narrowing { scopes: Some(ScopeSet::new("a b").unwrap()), ..Narrowing::default() };
     assert!(tokens.narrow(&eve, &key, wider).await.is_err());
     assert!(tokens.end_grace(&eve, &key).await.is_err());
@@ -126,7 +127,7 @@ async fn each_change_is_told_once_and_a_repeat_not() {
 }
 
 #[tokio::test]
-async fn a_rotation_its_repeat_its_end_and_a_reuse() {
+async fn the_events_of_a_rotation_its_repeat_its_end_and_a_reuse() {
     let world = World::new();
     let (tokens, ada) = (&world.tokens, actor());
     let made = world.issue(new_token()).await;
@@ -136,7 +137,7 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
     let grace_until = first.old.grace_until.unwrap();
     let successor = first.issued.record.id;
     world.heard(&[Event::Rotated { key, successor, grace_until, actor: &ada }]);
-    // A repeat ends the successor that was lost.
+    // A repeat revokes the successor that was lost.
     let lost = first.issued.record.key();
     let second = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap();
     let successor = second.issued.record.id;
@@ -149,7 +150,8 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
     assert!(tokens.rotate(&ada, &key, rotation).await.is_err());
     world.heard(&[]);
 
-    // Within its grace it is used as any; behind it somebody holds an old secret.
+    // Within its grace period the old token is used like any other. A later use means that an old
+    // secret is still around.
     assert_eq!(world.outcome(&made).await, Ok(()));
     world.heard(&[Event::Verified { key, issuers: &[], left_out: 0 }]);
     for times in [1, 0] {
@@ -166,7 +168,7 @@ async fn a_rotation_its_repeat_its_end_and_a_reuse() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_told_by_the_call_that_made_it() {
+async fn only_the_call_that_revokes_emits_the_event() {
     let world = World::new();
     let (tokens, ada, eve) = (&world.tokens, actor(), Actor::new("eve").unwrap());
     let made = world.issue(new_token()).await;
@@ -197,7 +199,7 @@ async fn a_revocation_is_told_by_the_call_that_made_it() {
 }
 
 #[tokio::test]
-async fn a_notice_is_told_with_each_claim() {
+async fn each_claim_of_a_notice_emits_an_event() {
     let world = World::new();
     let made = world.issue(new_token().with_lifetime(Lifetime::For(7 * DAY + MS))).await;
     let key = made.record.key();
@@ -207,7 +209,7 @@ async fn a_notice_is_told_with_each_claim() {
         world.tokens.claim_notices(HOUR, PageSize::default()).await.unwrap();
         world.heard(&told[..times]);
     }
-    // Nobody has acknowledged it: it comes, and is told, again.
+    // The notice was not acknowledged, so it is claimed again, and the event is emitted again.
     world.clock.advance(HOUR);
     let notices = world.tokens.claim_notices(HOUR, PageSize::default()).await.unwrap();
     world.heard(&told);
@@ -218,7 +220,7 @@ async fn a_notice_is_told_with_each_claim() {
 }
 
 #[tokio::test]
-async fn an_import_is_told_once() {
+async fn an_import_emits_one_event() {
     let world = World::new();
     let old = || {
         let digest = ImportDigest::from_text(ImportHash::Sha256, &"a1".repeat(32)).unwrap();
@@ -233,7 +235,7 @@ async fn an_import_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_the_policy_blocks_is_told_by_its_own_name() {
+async fn a_token_that_the_policy_blocks_has_its_own_event() {
     let world = World::new().under(Policy::default().with_max_lifetime(DAY));
     let made = world.issue(new_token()).await;
     let world = world.under(Policy::default().with_max_lifetime(DAY - MS));
@@ -242,7 +244,7 @@ async fn what_the_policy_blocks_is_told_by_its_own_name() {
     assert_eq!(world.tokens.counts().unwrap().rejected(Rejection::Policy), 1);
 }
 
-/// A directory that does not answer.
+/// A directory of owners that fails.
 struct Away;
 
 impl Owners for Away {
@@ -252,7 +254,7 @@ impl Owners for Away {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_be_asked_for_is_a_503() {
+async fn an_owner_that_cannot_be_looked_up_is_a_503() {
     let world = World::new();
     let made = world.issue(new_token()).await;
     let key = made.record.key();
@@ -266,7 +268,7 @@ async fn an_owner_that_cannot_be_asked_for_is_a_503() {
     assert_eq!(world.heard.since(), told(Event::Unavailable { key: Some(key), left_out: 0 }));
     let counts = tokens.counts().unwrap();
     assert_eq!((counts.unavailable, counts.verified, counts.all_rejected()), (1, 0, 0));
-    // What has ended needs no owner.
+    // If the token has ended, its owner is not looked up.
     tokens.revoke(&actor(), &key, LEAK).await.unwrap();
     world.heard.since();
     let error = tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
@@ -295,7 +297,7 @@ async fn verifications_are_sampled_and_all_counted() {
     assert_eq!(world.tokens.counts().unwrap().verified, 26);
 }
 
-/// Rotates a token without a grace, so that its text is an old one from now on.
+/// Issues a token and rotates it without a grace period, so that its text is outdated.
 async fn rotated(world: &World) -> Made {
     let made = world.issue(new_token()).await;
     world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();
@@ -320,7 +322,7 @@ async fn uses_of_one_old_token_do_not_hide_those_of_another() {
     assert!(told.iter().any(|told| about(told, &stolen)), "{told:?}");
     assert!(told.len() <= 2 * Event::SAMPLES as usize, "{told:?}");
 
-    // The counts are of the very token.
+    // The counts are kept for each token.
     world.clock.set(start.saturating_add(Duration::from_secs(1)));
     for (made, uses) in [(&stolen, 300), (&own, 600)] {
         let before = told.iter().filter(|told| about(told, made)).count();
@@ -368,12 +370,13 @@ async fn refusals_and_repeated_reports_of_one_token_do_not_hide_those_of_another
     }
 }
 
-/// A sink that panics at each event, and so would lose the caller what the store has done.
+/// A sink that panics at each event. Without a guard, the caller would lose the result of the
+/// operation.
 struct Panicking;
 
 impl EventSink for Panicking {
     fn record(&self, _: &Event<'_>) {
-        panic!("a sink of the test's own");
+        panic!("this test's sink panics");
     }
 }
 
@@ -390,13 +393,13 @@ async fn a_panicking_sink_does_not_undo_or_hide_what_was_done() {
     assert!(tokens.revoke(&actor(), &successor, LEAK).await.unwrap().revoked.is_some());
     let error = tokens.verify(rotated.issued.token.expose_secret(), &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Revoked));
-    // Each event was lost, and is counted: issued, verified, rotated, reused, revoked, failed.
+    // The lost events are counted: issued, verified, rotated, reused, revoked and failed.
     let counts = tokens.counts().unwrap();
     assert_eq!((counts.sink_panics, counts.verified, counts.all_rejected()), (6, 1, 2));
 }
 
-/// A token whose every digit is known, since a random one would hold a run of some word once in a hundred times. The events
-/// above hold nothing but what stands there.
+/// The digits of the token are fixed. In about one run in a hundred, a random secret would have
+/// four characters that also occur in a word of an event.
 #[tokio::test]
 async fn no_event_shows_four_characters_of_a_secret() {
     let world = World::new();

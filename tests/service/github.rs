@@ -1,4 +1,5 @@
-//! GitHub's webhook: who is believed, what is answered, and what is revoked.
+//! GitHub's webhook for leaked tokens: which deliveries are accepted, what the response says, and
+//! which tokens are revoked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
-/// A key of the test's own: its name, and the bytes that it is made of.
+/// A signing key of this test: its name, and the byte that is repeated to make the key.
 const CURRENT: (&str, u8) = ("current", 7);
 const OLD: (&str, u8) = ("old", 8);
 const STRANGERS: (&str, u8) = ("current", 9);
@@ -101,7 +102,7 @@ async fn answer(
     Ok((handled, body))
 }
 
-/// GitHub has no newer keys.
+/// Returns no keys, as if GitHub had no newer ones.
 async fn no_keys() -> Option<GitHubKeys> {
     None
 }
@@ -147,7 +148,7 @@ async fn what_github_reports_is_revoked_and_labelled() {
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
 }
 
-/// What may stand before and behind a token where it was found.
+/// Text that may be before and after a token in a file.
 const AROUND: [(&str, &str); 24] = [
     (" ", " "),
     ("\t", "\t"),
@@ -201,7 +202,7 @@ async fn all_tokens_of_one_reported_text_end() {
         assert!(is_revoked(&tokens, text).await);
     }
     assert_eq!(handled.leaks.len(), 3);
-    // GitHub hears of the one text that it reported.
+    // The response has one label for each text that GitHub reported.
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().len(), 1);
 }
 
@@ -255,14 +256,15 @@ async fn a_replay_is_refused_also_under_another_signature() {
     let body = report(&[issue(&tokens).await]);
     assert!(deliver(&tokens, &webhook, CURRENT, &body).await.is_ok());
     refused(deliver(&tokens, &webhook, CURRENT, &body).await, DeliveryRefusal::Replayed, 409);
-    // Of each signature (r, s) there is another, (r, -s).
+    // For each ECDSA signature (r, s), the signature (r, -s) is valid too.
     let signature = p256::ecdsa::Signature::from_der(&STANDARD.decode(sign(CURRENT, &body)).unwrap()).unwrap();
     let (r, s) = signature.split_scalars();
     let other = p256::ecdsa::Signature::from_scalars(r, -*s).unwrap();
     let other = STANDARD.encode(other.to_der().as_bytes());
     let replay = GitHubDelivery { key_id: "current", signature: &other, body: &body };
     refused(answer(&tokens, &webhook, replay).await, DeliveryRefusal::Replayed, 409);
-    // A stranger's is told by its signature, and learns nothing of what was handled.
+    // A delivery with a stranger's key is refused because of its signature. The refusal does not
+    // reveal which reports were handled.
     refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
 }
 
@@ -276,7 +278,8 @@ async fn remembered_replay_is_refused() {
     assert_eq!(delivery.digest(), digest);
     webhook.remember(digest);
     refused(answer(&tokens, &webhook, delivery).await, DeliveryRefusal::Replayed, 409);
-    // A stranger's is told by its signature, and learns nothing of what was handled.
+    // A delivery with a stranger's key is refused because of its signature. The refusal does not
+    // reveal which reports were handled.
     refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
     assert!(deliver(&tokens, &webhook, CURRENT, &report(&["another"])).await.is_ok());
 }
@@ -304,7 +307,7 @@ async fn of_a_thousand_reported_three_are_ours() {
     let ours = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
     let spared = issue(&tokens).await;
     let look_alike = |number: usize| with_checksum(&format!("{}{number:03}......", &ours[0][..ours[0].len() - 9]));
-    // One of them may be the token itself.
+    // By chance, one of the look-alikes may be the token itself.
     let mut all: Vec<String> = (0..998).map(look_alike).filter(|text| *text != ours[0]).take(997).collect();
     for (number, text) in ours.iter().enumerate() {
         all.insert(number * 400, text.clone());
@@ -320,7 +323,8 @@ async fn of_a_thousand_reported_three_are_ours() {
     assert!(!is_revoked(&tokens, &spared).await);
 }
 
-/// Without a pepper anybody can make a token with another's id, and a right tag and checksum.
+/// Without a pepper, anyone can make a token that has another token's id, a valid tag and a valid
+/// checksum. A report of it must not revoke the other token.
 #[tokio::test]
 async fn an_id_alone_ends_nothing() {
     let keyring = || keyfob::Keyring::unkeyed(crate::support::prefix());
@@ -339,7 +343,7 @@ async fn an_id_alone_ends_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_report_is_refused() {
+async fn a_body_that_is_no_report_is_refused() {
     let (tokens, webhook) = (service(), webhook());
     for body in [
         "",
@@ -358,14 +362,14 @@ async fn what_is_no_report_is_refused() {
     refused(deliver(&tokens, &webhook, CURRENT, &"[".repeat(100_000).into_bytes()).await, malformed(), 400);
     let large = vec![b' '; 10_000_000];
     refused(deliver(&tokens, &webhook, CURRENT, &large).await, too_large(), 413);
-    // What is longer than any token is none.
+    // A text that is longer than any token is no token.
     let (handled, _) = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
     assert_eq!(handled.leaks.len(), 1);
     assert_eq!(deliver(&tokens, &webhook, CURRENT, b"[]").await.unwrap().1, "[]");
 }
 
 #[test]
-fn keys_that_are_none_are_refused() {
+fn malformed_public_keys_are_refused() {
     let published = String::from_utf8(published()).unwrap();
     for answer in
         ["", "{}", "[]", "{\"public_keys\": [{\"key_identifier\": \"a\", \"key\": \"b\", \"is_current\": true}]}"]
@@ -386,7 +390,7 @@ impl EventSink for Heard {
 }
 
 #[tokio::test]
-async fn the_sink_hears_of_each_report() {
+async fn the_sink_receives_an_event_for_each_report() {
     let heard = Arc::new(Heard::default());
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (service().with_events(Arc::clone(&heard)).with_clock(clock.clone()), webhook());
@@ -399,7 +403,7 @@ async fn the_sink_hears_of_each_report() {
     assert_eq!(*heard.0.lock().unwrap(), [("issued", false), ("revoked", false), ("leaked", true), ("leaked", false)]);
 }
 
-/// Fails at some of its revocations, by their number.
+/// A store that fails at some of its revocations, by their number.
 struct Halting {
     store: MemoryStore,
     calls: AtomicUsize,
@@ -418,8 +422,9 @@ impl TokenStore for Halting {
 }
 
 #[tokio::test]
-async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
-    // At the second of three tokens, and at each of the three tries of it that follow.
+async fn a_report_that_failed_half_way_can_be_repeated() {
+    // The store fails at the second of three tokens, and at each of the three further attempts for
+    // it.
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[1, 3, 4, 5] };
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(clock.clone()), webhook());
@@ -445,7 +450,7 @@ async fn where_the_store_fails_in_the_middle_the_repeat_is_taken() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_store_failed_for_is_tried_again() {
+async fn a_token_for_which_the_store_failed_is_tried_again() {
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[0, 2] };
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(FixedClock::new(now())), webhook());
     let body = report(&[issue(&tokens).await, issue(&tokens).await]);
@@ -457,7 +462,7 @@ async fn a_token_that_the_store_failed_for_is_tried_again() {
 }
 
 #[tokio::test]
-async fn newer_keys_are_asked_for_once_and_decide() {
+async fn newer_keys_are_requested_once_and_used() {
     let (tokens, body) = (service(), report(&["a"]));
     let signature = sign(CURRENT, &body);
     let delivery = GitHubDelivery { key_id: "current", signature: &signature, body: &body };
@@ -466,16 +471,16 @@ async fn newer_keys_are_asked_for_once_and_decide() {
         asked.fetch_add(1, Ordering::SeqCst);
         Some(GitHubKeys::from_json(&published()).unwrap())
     };
-    // It has no keys yet, and keeps those that it gets.
+    // The webhook begins without keys, and keeps the keys that it gets.
     let webhook = GitHubWebhook::default();
     assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
     assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // A key that is none of the newer ones either.
+    // The key is not among the newer ones either.
     let stranger = GitHubDelivery { key_id: "another", ..delivery };
     let refusal = webhook.handle(&tokens, &actor(), stranger, published).await.unwrap_err();
     assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::UnknownKey, 2));
-    // Nobody is asked for what no key decides.
+    // If the key is known, a bad signature causes no request for newer keys.
     let forged = GitHubDelivery { signature: "AAAA", ..delivery };
     let refusal = webhook.handle(&tokens, &actor(), forged, published).await.unwrap_err();
     assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::Signature, 2));
@@ -498,13 +503,14 @@ async fn nothing_shows_what_was_reported() {
     let broken = LeakReport::read_all(&body[..body.len() - 1], &finder).unwrap_err();
     shown.extend([broken.to_string(), format!("{broken:?}")]);
     for shown in shown {
-        // Four characters of it may stand in the hexadecimal digits of a hash by chance, but not eight.
+        // Four characters of the secret may occur by chance in the hexadecimal digits of a hash,
+        // but not eight.
         let has = |run: &[u8]| shown.as_bytes().windows(run.len()).any(|shown| shown == run);
         assert!(!secret.as_bytes().windows(8).any(has), "{shown}");
     }
 }
 
-/// A node behind a cache, which nobody tells of the report, goes on for no longer than its bound.
+/// A node with a cache that receives no invalidation accepts the token for at most its bound.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn every_node_refuses_a_reported_token_within_its_bound() {
@@ -514,7 +520,7 @@ async fn every_node_refuses_a_reported_token_within_its_bound() {
     let (told, others, webhook) = (node(), [node(), node()], webhook());
     let text = told.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned();
     let is_accepted = async |node: &Tokens<_>| node.verify(&text, &Access::to(&project("145"), &[])).await.is_ok();
-    // From the cache of each: what it holds must not be what it answers then.
+    // Each node has the token in its cache.
     for node in others.iter().chain([&told]) {
         assert!(is_accepted(node).await);
     }

@@ -1,4 +1,5 @@
-//! A service moves over: its old tokens, imported by their stored hashes, verify beside new ones.
+//! Import: the tokens of an earlier service are imported by their stored hashes, and verify
+//! alongside new tokens.
 
 use std::fs;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S>;
 
-/// A service on this store, at noon, that knows the shape of its old tokens.
+/// Returns a service on this store that accepts the old tokens. Its clock shows noon and does not
+/// move.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
     Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }
 
-/// The old token of this number, made a month ago and good for a year.
+/// Returns the old token with this number. It was created a month ago and expires in eleven months.
 fn old(number: u64) -> Result<ImportToken, Invalid> {
     let digest = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, &digest_in_hex(number))?;
     let created_at: Timestamp = "2026-10-23T12:00:00Z".parse()?;
@@ -43,11 +45,11 @@ async fn imported<S: TokenStore + ImportStore>(
     tokens.import(&actor(), batch).await.unwrap()
 }
 
-/// What a request with this text meets; `None` is a pass.
+/// Returns why a request with this text is rejected, or `None` if it is accepted.
 async fn rejection<S: TokenStore>(tokens: &Service<S>, text: &str) -> Option<Rejection> {
     match tokens.verify(text, &Access::to(&project("145"), &[])).await {
         Ok(_) => None,
-        Err(error) => Some(error.rejection().expect("no store fails here")),
+        Err(error) => Some(error.rejection().expect("the store of this test does not fail")),
     }
 }
 
@@ -58,7 +60,7 @@ fn key_of(imported: ImportOutcome) -> keyfob::TokenKey {
     }
 }
 
-/// Each test runs on both stores.
+/// Defines tests that run on both stores.
 macro_rules! on_both_stores {
     ($($(#[$docs:meta])* async fn $test:ident<$s:ident>($store:ident: $($type:tt)+) $body:block)+) => {
         $(
@@ -75,8 +77,8 @@ macro_rules! on_both_stores {
 }
 
 on_both_stores! {
-    /// It was imported while it worked, and has been disabled since in the old table.
-    async fn one_that_comes_as_disabled_now_is_disabled<S>(store: S) {
+    /// The token was live at the first import, and was disabled in the old table afterwards.
+    async fn a_token_that_is_imported_again_as_disabled_is_disabled<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
         let mut since = old(1).unwrap();
@@ -85,7 +87,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Disabled));
     }
 
-    async fn old_and_new_ones_verify_side_by_side<S>(store: S) {
+    async fn old_and_new_tokens_verify_side_by_side<S>(store: S) {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);
         let issued = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -97,18 +99,19 @@ on_both_stores! {
         let elsewhere = tokens.verify(&old_text(1), &Access::to(&other, &[])).await.unwrap_err();
         assert_eq!(elsewhere.rejection(), Some(Rejection::Project));
         assert_eq!(elsewhere.key(), Some(key));
-        // Whoever reads the new id out of a list has no token with it.
+        // The new token id is not secret: a caller that reads it in a list cannot form a valid
+        // token.
         let public = tokens.get(&key).await.unwrap().unwrap().public_part;
         assert!(rejection(&tokens, &format!("{public}_{}", "0".repeat(50))).await.is_some());
     }
 
-    async fn what_was_dead_is_imported_and_refused<S>(store: S) {
+    async fn an_ended_token_is_imported_and_rejected<S>(store: S) {
         let tokens = service(&store, keyring());
         let mut dead = old(1).unwrap();
         dead.expires_at = Some(now());
         let mut early = old(2).unwrap();
         early.not_before = Some(Timestamp::from_unix_millis(now().as_unix_millis() + 1).unwrap());
-        // Today's policy, by default, has none that never expires.
+        // The default policy does not allow tokens that never expire.
         let mut endless = old(3).unwrap();
         endless.expires_at = None;
         imported(&tokens, vec![Ok(dead), Ok(early), Ok(endless)]).await;
@@ -117,7 +120,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Policy));
     }
 
-    async fn one_bad_row_keeps_no_other_out<S>(store: S) {
+    async fn a_bad_row_does_not_stop_the_others<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
         let bad = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, "no hash").unwrap_err();
@@ -142,7 +145,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_revoked_one_stays_revoked_through_another_import<S>(store: S) {
+    async fn a_revoked_token_stays_revoked_after_another_import<S>(store: S) {
         let tokens = service(&store, keyring());
         let keys = imported(&tokens, vec![old(1), old(2)]).await.into_iter().map(key_of).collect::<Vec<_>>();
         let key = keys[0];
@@ -152,7 +155,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, None);
     }
 
-    async fn a_rotated_one_is_a_new_one<S>(store: S) {
+    async fn the_successor_of_an_old_token_is_a_new_token<S>(store: S) {
         let tokens = service(&store, keyring());
         let key = key_of(imported(&tokens, vec![old(1)]).await[0]);
         let rotation = Rotation::with_grace(core::time::Duration::ZERO);
@@ -161,7 +164,7 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, rotated.issued.token.expose_secret()).await, None);
     }
 
-    async fn a_stopped_import_ends_as_one_that_was_not<S>(store: S) {
+    async fn an_interrupted_import_can_be_completed<S>(store: S) {
         let tokens = service(&store, keyring());
         let (at, by) = (now(), actor());
         let revoked = || {
@@ -175,7 +178,7 @@ on_both_stores! {
             Ok::<_, Invalid>(token)
         };
         let all = || vec![old(1), revoked(), disabled()];
-        // It stops after the second row, each of which came with its state.
+        // The import stops after the second row. Each imported row has its state.
         let begun = imported(&tokens, all().into_iter().take(2).collect()).await;
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         let keys = begun.into_iter().map(key_of).collect::<Vec<_>>();
@@ -185,17 +188,17 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Disabled));
 
-        // It was imported while it worked, and has been revoked since in the old table.
+        // The token was live at the first import, and was revoked in the old table afterwards.
         let mut since = old(1).unwrap();
         since.revoked = revoked().unwrap().revoked;
         assert_eq!(imported(&tokens, vec![Ok(since)]).await, [ImportOutcome::Exists(keys[0])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
-        // Not the other way round: what was revoked here stays so.
+        // The opposite does not hold: a later import never removes a revocation.
         assert_eq!(imported(&tokens, vec![old(2)]).await, [ImportOutcome::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
     }
 
-    async fn a_key_stays_needed_for_what_it_took_in<S>(store: S) {
+    async fn a_key_stays_needed_for_the_tokens_imported_with_it<S>(store: S) {
         let (first, second) = (KeyNumber::FIRST, KeyNumber::new(2).unwrap());
         let another = || Pepper::new((100..132).collect()).unwrap();
         let both = || Keyring::builder(prefix()).mint_with(first, pepper()).verify_with(second, another()).build().unwrap();
@@ -215,7 +218,7 @@ on_both_stores! {
         assert_eq!(rejection(&alone, &old_text(2)).await, None);
     }
 
-    async fn without_a_pepper_or_with_too_many_nothing_is_imported<S>(store: S) {
+    async fn an_import_without_a_pepper_or_with_too_many_rows_is_refused<S>(store: S) {
         let unkeyed = service(&store, Keyring::unkeyed(prefix()));
         let refused = unkeyed.import(&actor(), vec![old(1)]).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unkeyed);
@@ -230,7 +233,7 @@ on_both_stores! {
     }
 }
 
-/// Counts how often an old text is looked for.
+/// A store that counts the look-ups of old tokens.
 #[derive(Default)]
 struct CountingImports {
     store: MemoryStore,
@@ -246,7 +249,7 @@ impl TokenStore for CountingImports {
 
 impl ImportStore for CountingImports {
     async fn import(&self, _: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
-        unimplemented!("nobody imports here")
+        unimplemented!("this test imports nothing")
     }
     async fn find_imported(&self, _: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
@@ -303,7 +306,8 @@ async fn no_old_hash_is_in_the_files() {
         assert!(!has(&before, &digest_in_hex(number).as_bytes()[..16]), "{number}");
         assert!(!has(&before, old_text(number).as_bytes()), "{number}");
     }
-    // The controls: the search finds what is there, an id and a hash once a host is careless with one.
+    // Controls of the search: it finds a token id, and a hash that a careless host stores in the
+    // metadata.
     let key = key_of(outcomes[199]);
     assert!(has(&before, key.id.as_str().as_bytes()));
     let leak = sqlx::query("UPDATE keyfob_tokens SET metadata = $1 WHERE id = $2");

@@ -1,4 +1,4 @@
-//! Leaked tokens and texts that hold them: what is found in a report of anybody, and what is revoked.
+//! Reports of leaked tokens: which tokens are found in a report, and which are revoked.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,18 +35,19 @@ fn finder() -> Finder {
     Finder::new([prefix()])
 }
 
-/// The tokens that are read from one reported text.
+/// Returns the tokens that are found in one reported text.
 fn read(text: &str) -> Vec<LeakReport> {
     LeakReport::read_all(json!([{ "token": text }]).to_string().as_bytes(), &finder()).unwrap()
 }
 
-/// Returns so many texts with the prefix and a right checksum, which anybody can make: the checksum is public.
+/// Returns this number of texts with the prefix and a valid checksum. Anyone can make such texts,
+/// because the checksum is public.
 fn look_alikes(count: usize) -> String {
     let look_alike = |number| with_checksum(&format!("acme_pat_145_0{number:015}_{}", "A".repeat(50)));
     (0..count).map(look_alike).collect::<Vec<_>>().join(" ")
 }
 
-/// What a paste leaves, before and behind.
+/// Text that copying and pasting may leave before and after a token.
 const PASTED: [(&str, &str); 17] = [
     (" ", "  "),
     ("\t", "\t"),
@@ -67,7 +68,7 @@ const PASTED: [(&str, &str); 17] = [
     ("\u{a0}", "\u{a0}\r\n"),
 ];
 
-/// What may stand beside a token in a text.
+/// Text that may be before and after a token in a file.
 const WITHIN: [(&str, &str); 10] = [
     ("token=", "&a=b"),
     ("Authorization: Bearer ", "\r\nHost: example.com"),
@@ -143,9 +144,10 @@ async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
     }
 }
 
-/// A token of an earlier system has no shape that the finder knows: the text is tried as it is.
+/// A token of an earlier service has a form that the finder does not know. So the whole text is
+/// tried as a token.
 #[test]
-fn a_text_without_a_token_is_taken_for_one_from_before() {
+fn a_text_without_a_token_is_tried_as_an_old_token() {
     let [report] = &read(" 'acme-0123456789abcdef' \r\n")[..] else { panic!() };
     assert_eq!(report.token.public_part(), None);
     assert_eq!(read(&"a".repeat(512)).len(), 1);
@@ -179,7 +181,7 @@ fn a_report_of_too_many_tokens_is_refused() {
     assert_eq!((error.field(), error.kind()), (InvalidField::LeakReport, TOO_MANY));
     assert_eq!(error.to_string(), "leak report: more than 10000");
     assert_eq!(refused(entries(299_000)).kind(), TOO_MANY);
-    // All in one text.
+    // All tokens are in one text.
     let text = |count: usize| json!([{ "token": look_alikes(count) }]).to_string();
     assert_eq!(LeakReport::read_all(text(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
     assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)).kind(), TOO_MANY);
@@ -193,7 +195,8 @@ fn a_report_of_too_many_tokens_is_refused() {
     }
 }
 
-/// Returns the most memory that this process has had, in bytes. Its tests run alone: others would raise it.
+/// Returns the peak memory of this process in bytes. A test that calls it runs alone, because other
+/// tests would raise the peak.
 #[cfg(target_os = "linux")]
 fn most_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -201,7 +204,8 @@ fn most_memory() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// A report takes memory in proportion to its size: the tokens of one text share its address.
+/// A report takes memory in proportion to its size. The tokens of one text share the memory of its
+/// URL.
 #[test]
 #[cfg(target_os = "linux")]
 fn many_tokens_of_one_text_share_its_address() {
@@ -218,7 +222,7 @@ fn many_tokens_of_one_text_share_its_address() {
     assert!(more < 64 << 20, "{} MB for a body of {} KiB", more >> 20, body.len() >> 10);
 }
 
-/// One run of base64 as long as a body may be, and as many as it may have.
+/// Searches two bodies of the largest size: one long run of base64, and as many short runs as fit.
 #[test]
 #[cfg(target_os = "linux")]
 fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
@@ -231,7 +235,11 @@ fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
         assert_eq!(LeakReport::read_all(body.as_bytes(), &finder()).unwrap().len(), 0);
         let (more, took) = (most_memory() - before, began.elapsed());
         println!("{} KiB in runs of {}: {} MB more, {took:?}", body.len() >> 10, run.len(), more >> 20);
-        assert!(more < 64 << 20 && took < std::time::Duration::from_secs(20), "{} MB, {took:?}", more >> 20);
+        assert!(
+            more < 64 << 20 && took < std::time::Duration::from_secs(20),
+            "the search took {} MB and {took:?}",
+            more >> 20
+        );
     }
 }
 
@@ -246,7 +254,7 @@ fn caller_bounds_the_entries_and_tokens() {
         assert_eq!(read(2, json!([{ "token": look_alikes(count) }])), expected);
         assert_eq!(read(2, json!(vec![json!({ "token": "a" }); count])), expected);
     }
-    // No caller takes more than the crate does.
+    // The caller cannot raise the crate's own limit.
     let most = LeakReport::MAX_COUNT;
     assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(TOO_MANY));
     assert_eq!(read(0, json!([])), Ok(0));
@@ -255,7 +263,7 @@ fn caller_bounds_the_entries_and_tokens() {
 #[test]
 fn token_that_repeats_in_one_text_counts_once() {
     let one = look_alikes(1);
-    // It has the id of the first, and another secret.
+    // The other token has the same id as the first, and another secret.
     let other = with_checksum(&one.replace("AAAA", "BBBB"));
     let body = json!([{ "token": format!("{one} {other} {one} {one}") }, { "token": one }]);
     let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
@@ -263,7 +271,8 @@ fn token_that_repeats_in_one_text_counts_once() {
     assert_eq!(reports[0].token.public_part(), reports[1].token.public_part());
 }
 
-/// Each text is as a log, a HAR file, `curl -v`, a command, a configuration or an address shows the credential.
+/// The texts show the credential as a log, a HAR file, `curl -v`, a command, a configuration or a
+/// URL does.
 #[tokio::test]
 async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
     let tokens = service();
@@ -273,7 +282,7 @@ async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
         ("{\"Authorization\": \"Basic ", "\"}"),
         ("curl -H 'Authorization: Basic ", "' https://acme.example"),
         ("{\"auths\": {\"acme.example\": {\"auth\": \"", "\"}}}"),
-        // What stands before is of the alphabet too.
+        // The text before the credential consists of base64 characters too.
         ("auth=Basic%20", "%3D"),
         ("auth/a", "/"),
         ("auth/ab", ""),
@@ -289,7 +298,7 @@ async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
             }
         }
     }
-    // Beside a token in clear.
+    // One token is in clear, and one is encoded.
     let [clear, encoded] = [issue(&tokens).await, issue(&tokens).await];
     let text = format!("{clear}\nAuthorization: Basic {}", STANDARD.encode(format!("{encoded}:")));
     for report in read(&text) {

@@ -1,4 +1,5 @@
-//! The operations of `Tokens` over a store, and the adapters around them: routes, caches, reports of leaks, scanners.
+//! The operations of `Tokens` on a store, and its adapters: routes, caches, leak reports and secret
+//! scanners.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

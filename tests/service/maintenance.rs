@@ -1,4 +1,4 @@
-//! What an operator calls for many tokens at once, beyond one page of them and over several projects.
+//! Operations for many tokens at the same time, across pages and projects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
 }
 
-/// So many of ada's, which live for ten days.
+/// Inserts this number of ada's tokens in a project. They live for ten days.
 async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     let new = NewToken::new(project(place), ada(), Name::new("CI").unwrap()).with_lifetime(Lifetime::For(10 * DAY));
     for _ in 0..count {
@@ -45,9 +45,9 @@ async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     }
 }
 
-/// Neither ends with its first thousand.
+/// Revocation and purge continue after the first thousand tokens.
 #[tokio::test]
-async fn a_group_is_revoked_and_purged_whole() {
+async fn a_whole_group_is_revoked_and_purged() {
     let (clock, tokens) = service();
     fill(&tokens, "a", 1001).await;
     fill(&tokens, "b", 2).await;
@@ -55,14 +55,14 @@ async fn a_group_is_revoked_and_purged_whole() {
     assert_eq!(tokens.revoke_group(&actor(), &project("a"), &by_time, REASON).await.unwrap(), 1001);
     assert_eq!(tokens.revoke_group(&actor(), &project("a"), &by_time, REASON).await.unwrap(), 0);
     clock.advance(DAY);
-    assert_eq!(tokens.purge(DAY).await.unwrap(), 0, "not before a day is over");
+    assert_eq!(tokens.purge(DAY).await.unwrap(), 0, "a token is purged only after the day has passed");
     clock.advance(MS);
     assert_eq!(tokens.purge(DAY).await.unwrap(), 1001);
     assert_eq!(tokens.list(&ListQuery::new(project("b"))).await.unwrap().items.len(), 2);
 }
 
 #[tokio::test]
-async fn all_projects_are_walked_and_those_behind_a_place() {
+async fn a_revocation_covers_all_projects_or_those_after_one() {
     let (_, tokens) = service();
     for (place, count) in [("a", 1), ("b", 2), ("c", 4)] {
         fill(&tokens, place, count).await;
@@ -144,7 +144,8 @@ impl TokenStore for Failing {
 impl StoreMaintenance for Failing {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
         match self.unlisted_after.map(project) {
-            // One at a time, so that the list goes on after each.
+            // The list returns one project at a time, so that the service has to call it again
+            // after each.
             Some(last) if query.after >= Some(last) => Err(StoreErrorKind::Other.into()),
             Some(_) => self.store.projects(&ProjectsQuery { most: PageSize::clamped(1), ..query.clone() }).await,
             None => self.store.projects(query).await,
@@ -191,7 +192,8 @@ impl StoreMaintenance for Failing {
     }
 }
 
-/// A service whose store fails in projects a and c of a, b, c and d, with one token in each.
+/// Creates a service with one token in each of the projects a, b, c and d. Its store fails in a and
+/// c.
 async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Failing>) {
     let store = Failing { store: MemoryStore::new(), projects: &["a", "c"], unlisted_after };
     let clock = FixedClock::new(now());
@@ -202,7 +204,8 @@ async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Fa
     (clock, tokens)
 }
 
-/// Whether the one token of each of the four projects is there, and revoked.
+/// Returns, for each of the four projects, whether its token is revoked, or `None` if it has been
+/// purged.
 async fn revoked(tokens: &Tokens<Failing>) -> Vec<Option<bool>> {
     let mut revoked = Vec::new();
     for place in ["a", "b", "c", "d"] {
@@ -231,7 +234,7 @@ async fn a_project_that_fails_keeps_no_token_of_another_from_being_revoked() {
 }
 
 #[tokio::test]
-async fn a_list_of_projects_that_breaks_off_tells_where() {
+async fn an_interrupted_list_of_projects_reports_where_it_stopped() {
     let (_, tokens) = failing(Some("c")).await;
     let group = RevokeGroup::Owner(ada());
     let interrupted = tokens.revoke_everywhere(&actor(), &group, REASON, None).await.unwrap_err();
@@ -270,13 +273,13 @@ async fn a_project_that_fails_keeps_no_notice_of_another_from_being_claimed() {
     let claimed = tokens.claim_notices(DAY, PageSize::MAX).await.unwrap();
     let projects: Vec<_> = claimed.iter().map(|notice| notice.id.key.project).collect();
     assert_eq!(projects, [project("b"), project("d")]);
-    // Nothing else is due, and what fails is told.
+    // No other notice is due, and the call reports the failed projects.
     let error = tokens.claim_notices(DAY, PageSize::MAX).await.unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "a is away");
 }
 
 #[tokio::test]
-async fn a_query_keeps_its_bounds() {
+async fn a_query_applies_its_filters_and_bounds() {
     let (_, tokens) = service();
     let issued = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::For(DAY))).await.unwrap();
     let mut record = (*issued.record).clone();
@@ -286,7 +289,7 @@ async fn a_query_keeps_its_bounds() {
     let ends = |time| ListQuery { expires_before: Some(time), ..all() };
     let expires_at = record.expires_at.unwrap();
     assert!(all().matches(&record));
-    // One that was never used counts as used when it was made.
+    // A token that was never used counts as used when it was created.
     assert!(used(after).matches(&record) && !used(now()).matches(&record) && !used(before).matches(&record));
     assert!(ends(expires_at.checked_add(MS).unwrap()).matches(&record) && !ends(expires_at).matches(&record));
     let both = [used(after), ends(expires_at.checked_add(MS).unwrap())];
@@ -304,7 +307,7 @@ async fn a_query_keeps_its_bounds() {
 }
 
 #[tokio::test]
-async fn a_predecessor_is_still_used_where_it_was_used_later() {
+async fn a_predecessor_is_still_used_if_it_was_used_after_the_rotation() {
     let (clock, tokens) = service();
     let old = tokens.issue(&actor(), new_token()).await.unwrap();
     let touched = |at| [keyfob::store::LastUse { key: old.record.key(), used_at: at, from: None }];

@@ -1,4 +1,4 @@
-//! A handle on the tokens of one owner reaches those of no other.
+//! The handle on the tokens of one owner cannot reach the tokens of another owner.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// What each verb of the handle says of a token.
+/// Returns the error of each of the handle's operations on a token.
 async fn said(tokens: &Tokens<MemoryStore>, by: &str, of: &ProjectId, id: &TokenId) -> Vec<Option<ErrorKind>> {
     let own = tokens.of(&owner(by), of);
     vec![
@@ -51,7 +51,7 @@ async fn an_owner_does_everything_with_a_token_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_owner_or_project_is_none() {
+async fn a_token_of_another_owner_or_project_is_not_found() {
     let tokens = service();
     let (here, there) = (project("145"), project("146"));
     let issued = tokens.issue(&Actor::new("root").unwrap(), new_token()).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_token_of_another_owner_or_project_is_none() {
     let none = [Some(ErrorKind::NotFound); 6];
     assert_eq!(said(&tokens, "eve", &here, &id).await, none, "another owner");
     assert_eq!(said(&tokens, "ada", &there, &id).await, none, "another project");
-    assert_eq!(said(&tokens, "ada", &here, &absent).await, none, "nobody's");
+    assert_eq!(said(&tokens, "ada", &here, &absent).await, none, "no such token");
     for (by, of) in [("eve", &here), ("ada", &there)] {
         assert_eq!(tokens.of(&owner(by), of).get(&id).await.unwrap(), None);
     }
@@ -79,7 +79,7 @@ async fn nothing_is_issued_for_another_owner_or_project() {
 }
 
 #[tokio::test]
-async fn a_list_shows_the_owners_own_whatever_the_query_names() {
+async fn a_list_shows_only_tokens_of_the_owner() {
     let tokens = service();
     for (by, of) in [("ada", "145"), ("ada", "145"), ("ada", "146"), ("eve", "145")] {
         let own = tokens.of(&owner(by), &project(of));
@@ -92,7 +92,7 @@ async fn a_list_shows_the_owners_own_whatever_the_query_names() {
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().all(|view| view.owner == owner("ada") && view.project == project("145")));
     }
-    // The rest of the query holds.
+    // The other filters of the query apply.
     let one = ListQuery { most: PageSize::clamped(1), ..ListQuery::new(project("145")) };
     assert_eq!(own.list(&one).await.unwrap().items.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! The host's word on an owner: at once if it is known, and looked up otherwise.
+//! The host's check of an owner: used immediately if the state is known, and looked up otherwise.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use keyfob::{
 
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// Knows what it is told, and counts how often it has to look.
+/// A directory of owners that returns a given state, and counts its look-ups.
 #[derive(Default)]
 struct Directory {
     known: Mutex<Option<OwnerState>>,
@@ -58,7 +58,7 @@ async fn an_owner_that_is_known_is_not_looked_up() {
     assert_eq!(kind_of(refused).unwrap_err(), ErrorKind::IssuerEnded(Rejection::OwnerOutsideProject));
     assert_eq!(looked_up(), 0);
 
-    // What is not known is looked up, each time.
+    // A state that is not known is looked up each time.
     knows(None);
     for times in 1..=2 {
         let refused = tokens.verify(text, &access).await.unwrap_err();

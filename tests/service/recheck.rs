@@ -1,4 +1,5 @@
-//! A connection that outlives its request is checked again, and time that passes inside a check counts.
+//! Connections that outlive their request are checked again. Time that passes during a check
+//! counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,13 +34,13 @@ async fn verified<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Verified {
     tokens.verify(made.token.expose_secret(), &Access::to(&made.record.project, &[])).await.unwrap()
 }
 
-/// Why the proof does not hold any more, if it does not.
+/// Returns why the proof no longer holds, or `None` if it holds.
 async fn lost<S: TokenStore>(tokens: &Service<S>, proof: &Verified) -> Option<Rejection> {
     let again = tokens.recheck(proof, &Access::to(proof.project(), &[])).await;
     again.err().map(|error| error.rejection().unwrap())
 }
 
-/// A directory that takes its time, in which the clock moves on.
+/// A directory of owners whose look-ups take time. Each look-up advances the clock.
 struct Slow {
     clock: FixedClock,
     takes: Mutex<Duration>,
@@ -54,7 +55,7 @@ impl Owners for Slow {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_while_its_owner_is_asked_for_is_refused() {
+async fn a_token_that_ends_while_its_owner_is_looked_up_is_rejected() {
     let (clock, tokens) = service();
     for says in [OwnerState::Active, OwnerState::Suspended] {
         clock.set(now());
@@ -77,7 +78,7 @@ async fn a_token_that_ends_while_its_owner_is_asked_for_is_refused() {
     }
 }
 
-/// A clock that counts its readings.
+/// A clock that counts how often it is read.
 struct Counted(Arc<AtomicU64>);
 
 impl Clock for Counted {
@@ -88,7 +89,7 @@ impl Clock for Counted {
 }
 
 #[tokio::test]
-async fn where_nobody_is_asked_the_clock_is_read_once() {
+async fn without_an_owner_look_up_the_clock_is_read_once() {
     let (_, tokens) = service();
     let made = tokens.issue(&actor(), new_token()).await.unwrap();
     let (text, access) = (made.token.expose_secret(), Access::to(&made.record.project, &[]));
@@ -102,7 +103,7 @@ async fn where_nobody_is_asked_the_clock_is_read_once() {
 }
 
 #[tokio::test]
-async fn a_recheck_ends_with_the_token_exactly_and_asks_the_store_once() {
+async fn a_recheck_ends_exactly_with_the_token_and_calls_the_store_once() {
     let clock = FixedClock::new(now());
     let tokens = Tokens::new(keyring(), CountingStore::default()).with_clock(clock.clone());
     let made = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::For(HOUR))).await.unwrap();
@@ -116,7 +117,7 @@ async fn a_recheck_ends_with_the_token_exactly_and_asks_the_store_once() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_token_ends_its_connections() {
+async fn every_end_of_a_token_ends_its_connections() {
     let (_, tokens) = service();
     let fresh = async || {
         let made = tokens.issue(&actor(), new_token()).await.unwrap();
@@ -145,13 +146,13 @@ async fn whatever_ends_a_token_ends_its_connections() {
         let asking = Tokens::new(keyring(), tokens.store()).with_clock(FixedClock::new(now())).with_owners(slow);
         assert_eq!(lost(&asking, &proof).await, expected);
     }
-    // Not in this store, or no more.
+    // The token does not exist in the other store.
     let (_, elsewhere) = service();
     assert_eq!(lost(&elsewhere, &proof).await, Some(Rejection::Unknown));
     assert!(tokens.get(&key).await.unwrap().is_some());
 }
 
-/// The same id once more, with another secret: as after a purge, or in a store that was restored.
+/// Another token may have the same id with another secret, after a purge or in a restored store.
 #[tokio::test]
 async fn an_id_with_another_secret_is_unknown() {
     let ring = Keyring::unkeyed(crate::support::prefix());
@@ -173,7 +174,7 @@ async fn an_id_with_another_secret_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_the_connection_needs_is_compared_again() {
+async fn a_recheck_compares_project_scopes_and_address_again() {
     let (_, tokens) = service();
     let new =
         new_token().with_scopes(ScopeSet::new("repo:read user").unwrap()).with_addresses("10.0.0.0/8".parse().unwrap());
@@ -198,7 +199,7 @@ async fn what_the_connection_needs_is_compared_again() {
     assert_eq!(tokens.recheck(&proof, &whose).await.unwrap().project(), &own);
 }
 
-/// What was told, as Debug prints it.
+/// The events, as `Debug` prints them.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
@@ -209,7 +210,7 @@ impl EventSink for Heard {
 }
 
 #[tokio::test]
-async fn a_recheck_is_a_use_and_is_told_but_is_no_reuse() {
+async fn a_recheck_is_a_use_with_an_event_but_no_reuse() {
     let (clock, tokens) = service();
     let heard = Arc::new(Heard::default());
     let tokens = tokens.with_usage(Usage::default()).with_events(Arc::clone(&heard));
@@ -223,7 +224,7 @@ async fn a_recheck_is_a_use_and_is_told_but_is_no_reuse() {
     assert_eq!(tokens.counts().unwrap().verified, 2);
 
     tokens.rotate(&actor(), &key, Rotation::with_grace(MS)).await.unwrap();
-    assert_eq!(lost(&tokens, &proof).await, None, "in its grace");
+    assert_eq!(lost(&tokens, &proof).await, None, "within its grace period");
     clock.advance(MS);
     heard.0.lock().unwrap().clear();
     assert_eq!(lost(&tokens, &proof).await, Some(Rejection::Rotated));
@@ -231,5 +232,5 @@ async fn a_recheck_is_a_use_and_is_told_but_is_no_reuse() {
     let failed = Event::Failed { key: Some(key), rejection: Rejection::Rotated, left_out: 0 };
     assert_eq!(told, [format!("{failed:?}")]);
     assert!(tokens.verify(made.token.expose_secret(), &Access::to(&key.project, &[])).await.is_err());
-    assert!(heard.0.lock().unwrap()[0].starts_with("Reused"), "who presents it, does");
+    assert!(heard.0.lock().unwrap()[0].starts_with("Reused"), "presenting the old token is a reuse");
 }

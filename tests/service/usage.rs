@@ -1,4 +1,5 @@
-//! Last uses: what they cost the store, what becomes of them when it fails, and what the rule on disuse makes of them.
+//! Last uses: how often they are written, what happens if the store fails, and the rule on unused
+//! tokens.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -24,7 +25,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 type Made = Issued<std::sync::Arc<TokenRecord>>;
 
-/// A store that writes down how many touches each call brought.
+/// A store that records the number of touches in each call.
 struct Watched<S> {
     store: S,
     batches: Mutex<Vec<usize>>,
@@ -35,12 +36,12 @@ struct Watched<S> {
 enum Touching {
     Works,
     Fails,
-    /// If one of the touches is of this project, and then writes none.
+    /// Fails if one of the touches is for this project, and writes none of them.
     FailsIn(ProjectId),
     Hangs,
-    /// After others had their turn.
+    /// Works after other tasks have run.
     GivesWay,
-    /// Says so, and shows it later than a test lasts.
+    /// Reports that it wrote the touches, but reads do not show them during the test.
     Lags,
 }
 
@@ -104,7 +105,7 @@ async fn last_use<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Option<Tim
     tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_at
 }
 
-/// The last use of every token, as the store has it.
+/// Returns the last use of every token in the store.
 async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Timestamp>> {
     let mut query = ListQuery::new(project("145"));
     query.most = PageSize::MAX;
@@ -113,7 +114,8 @@ async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Ti
     page.items.iter().map(|view| (TokenKey { project: view.project, id: view.id }, view.last_used_at)).collect()
 }
 
-/// Verifies a hundred tokens `rounds` times each within one resolution, with a flush now and then.
+/// Verifies a hundred tokens `rounds` times each within one resolution, with five flushes in
+/// between.
 async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u32) {
     let (clock, tokens) = service(store, Usage::default());
     let mut made = Vec::new();
@@ -137,7 +139,7 @@ async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u3
         }
     }
     assert_eq!((updates, tokens.store().batches()), (100, vec![100]));
-    // The next window is another one.
+    // The next resolution window has begun.
     clock.advance(10 * SECOND);
     for made in &made {
         assert_eq!(outcome(&tokens, made).await, Ok(()));
@@ -152,13 +154,13 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates() {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn ten_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
+async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let store = keyfob::store::sqlite::SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
     one_window_costs_one_update_a_token(store, 1000).await;
 }
 
-/// What waits moves along with the clock until it is written.
+/// If a token is used again before its use is written, the later time is written.
 #[tokio::test]
 async fn the_latest_use_is_written() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -171,7 +173,8 @@ async fn the_latest_use_is_written() {
     assert_eq!(last_use(&tokens, &made).await, now().checked_add(2 * SECOND));
 }
 
-/// A use within the resolution of the last one that was written is left out; one at its end is not.
+/// A use within the resolution after the last written use is left out. A use exactly at its end is
+/// written.
 #[tokio::test]
 async fn both_sides_of_the_resolution() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -205,7 +208,7 @@ async fn a_failing_store_fails_no_request_and_the_uses_wait() {
     for made in [&made, &other] {
         assert_eq!(last_use(&tokens, made).await, now().checked_add(SECOND));
     }
-    assert_eq!(tokens.flush_usage().await.unwrap(), 0, "what is written waits no more");
+    assert_eq!(tokens.flush_usage().await.unwrap(), 0, "a written use must not wait any longer");
 }
 
 #[tokio::test]
@@ -230,10 +233,10 @@ async fn a_project_that_fails_keeps_no_last_use_of_another_from_being_written() 
     tokens.store().set(Touching::Works);
     let before = tokens.store().batches().len();
     assert_eq!(tokens.flush_usage().await.unwrap(), 2);
-    assert_eq!(tokens.store().batches()[before..], [2], "what is written waits no more");
+    assert_eq!(tokens.store().batches()[before..], [2], "a written use must not wait any longer");
 }
 
-/// As a time-out of the host's drops it. A use that comes while it is on its way is not lost with it.
+/// A host's timeout drops the flush. A use that comes during the flush must not be lost with it.
 #[tokio::test]
 async fn a_flush_that_is_dropped_loses_nothing() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -253,9 +256,9 @@ async fn a_flush_that_is_dropped_loses_nothing() {
     assert_eq!(last_use(&tokens, &other).await, Some(now()));
 }
 
-/// What was written is not written again by what a replica says that has not seen it.
+/// A replica that has not received a written use must not cause a second write.
 #[tokio::test]
-async fn a_use_is_written_once_where_reads_lag_behind() {
+async fn a_use_is_written_once_if_reads_lag() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
     let made = issue(&tokens).await;
     tokens.store().set(Touching::Lags);
@@ -265,12 +268,12 @@ async fn a_use_is_written_once_where_reads_lag_behind() {
         assert_eq!(tokens.flush_usage().await.unwrap(), expected, "{second}");
         clock.advance(SECOND);
     }
-    assert_eq!(last_use(&tokens, &made).await, None, "it lags");
+    assert_eq!(last_use(&tokens, &made).await, None, "the store shows no use yet");
 }
 
-/// Two nodes on one store: the one that saw the earlier use writes last.
+/// Two processes use one store. The process that saw the earlier use writes last.
 #[tokio::test]
-async fn a_last_use_goes_forward_only() {
+async fn a_last_use_never_moves_backwards() {
     let store = std::sync::Arc::new(MemoryStore::new());
     let (_, slow) = service(std::sync::Arc::clone(&store), Usage::default());
     let (clock, quick) = service(store, Usage::default());
@@ -292,7 +295,7 @@ async fn no_more_tokens_than_its_capacity_are_remembered() {
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 2);
     assert_eq!(last_use(&tokens, &made[2]).await, None);
-    // A flush makes room once the resolution is over.
+    // A flush removes entries after the resolution has passed.
     clock.advance(60 * SECOND);
     assert_eq!(tokens.flush_usage().await.unwrap(), 0);
     assert_eq!(outcome(&tokens, &made[2]).await, Ok(()));
@@ -308,7 +311,7 @@ async fn last_uses_are_not_written_unless_asked_for() {
     assert_eq!((last_use(&tokens, &made).await, tokens.store().batches()), (None, Vec::new()));
 }
 
-/// The one call before a process stops.
+/// A host calls this once before its process stops.
 #[tokio::test]
 async fn one_flush_writes_all_that_waits_in_batches() {
     let (_, tokens) = service(MemoryStore::new(), Usage::default());
@@ -320,7 +323,7 @@ async fn one_flush_writes_all_that_waits_in_batches() {
     assert_eq!(tokens.store().batches(), [1000, 1000, 500]);
 }
 
-/// Where each batch that is written finds another use behind it.
+/// After each batch that is written, the token is used again.
 #[tokio::test]
 async fn a_flush_ends_while_tokens_are_used_all_the_time() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default().with_resolution(SECOND));
@@ -337,7 +340,7 @@ async fn a_flush_ends_while_tokens_are_used_all_the_time() {
     tokio::select! {
         biased;
         flushed = tokens.flush_usage() => assert_eq!(flushed.unwrap(), 1),
-        () = using => panic!("it goes on for as long as the token is used"),
+        () = using => panic!("the flush does not end while the token is used"),
     }
     assert_eq!(tokens.store().batches(), [1]);
 }
@@ -354,7 +357,7 @@ async fn a_refused_token_is_not_used() {
 #[tokio::test]
 async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_changes() {
     let policy = Policy::default().with_max_unused(10 * DAY);
-    // What is written lies behind by nothing.
+    // The resolution and the flush interval are zero, so there is no lag.
     let usage = Usage::default().with_resolution(Duration::ZERO).with_flush_interval(Duration::ZERO);
     let (clock, tokens) = service(MemoryStore::new(), usage);
     let tokens = tokens.with_policy(policy.clone());
@@ -384,10 +387,10 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     assert_eq!(outcome(&tokens, &used).await, Ok(()));
 
     clock.set(on(30).saturating_sub(MS));
-    // Asked without a use, which would count from then on.
+    // `explain` does not count as a use.
     assert_eq!(tokens.explain(later.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
     clock.set(on(30));
-    assert_eq!(outcome(&tokens, &later).await, refused, "ten days from when it began");
+    assert_eq!(outcome(&tokens, &later).await, refused, "ten days from the start of its validity");
     assert_eq!(outcome(&tokens, &used).await, refused);
     let tokens = tokens.with_policy(policy.with_max_unused(30 * DAY + MS));
     for made in [&unused, &used, &later] {
@@ -406,13 +409,14 @@ async fn a_token_that_was_used_just_before_the_limit_works_on_before_its_use_is_
         clock.advance(20 * SECOND);
         assert_eq!(outcome(&tokens, &made).await, Ok(()));
     }
-    // Long after the limit, while nothing was written.
+    // Nothing was written until long after the limit.
     clock.advance(9 * DAY);
     assert_eq!(last_use(&tokens, &made).await, None);
     assert_eq!(outcome(&tokens, &made).await, Ok(()));
 }
 
-/// Two processes on one store: what one has noted, the other learns when it is written.
+/// Two processes use one store. A process learns about a use in the other process when it is
+/// written.
 #[tokio::test]
 async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     let usage = || Usage::default().with_resolution(60 * SECOND).with_flush_interval(90 * SECOND);
@@ -430,7 +434,8 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
 
     clock.set(now().saturating_add(10 * DAY).saturating_sub(MS));
     assert_eq!(outcome(&one, &busy).await, Ok(()));
-    // The other process knows of no use, and the token works there for the lag; one that nobody used does no longer.
+    // The other process does not know about the use, so it allows for the lag. After the lag, it
+    // rejects the token.
     clock.set(now().saturating_add(10 * DAY + 150 * SECOND).saturating_sub(MS));
     for made in [&busy, &unused] {
         assert_eq!(explained(made).await, None);
@@ -441,12 +446,12 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     }
     assert_eq!(outcome(&other, &unused).await, refused);
     assert_eq!(outcome(&one, &unused).await, refused);
-    // By then it is written, if the process keeps the interval.
+    // If the first process keeps its flush interval, the use has been written by then.
     assert_eq!(one.flush_usage().await.unwrap(), 1);
     assert_eq!(outcome(&other, &busy).await, Ok(()));
 }
 
-/// Without last uses the rule would stop every token that is older than it.
+/// Without recorded last uses, the rule on unused tokens would stop every older token.
 #[tokio::test]
 async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     let policy = Policy::default().with_max_unused(10 * DAY);
@@ -457,7 +462,7 @@ async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     clock.advance(10 * DAY);
     assert_eq!(outcome(&without, &made).await, Ok(()));
     let with = without.with_usage(Usage::default());
-    assert_eq!(outcome(&with, &made).await, Ok(()), "within the lag of what is written");
+    assert_eq!(outcome(&with, &made).await, Ok(()), "within the lag");
     let with = Tokens::new(keyring(), with.store()).with_clock(clock.clone()).with_policy(with.policy().clone());
     clock.advance(10 * DAY + Usage::default().lag());
     let with = with.with_usage(Usage::default());

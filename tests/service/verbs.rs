@@ -1,4 +1,5 @@
-//! The service over a store in memory: from issue to revocation, and what it does when the store does not answer.
+//! The operations of the service with a store in memory, from issue to revocation, and with a store
+//! that fails.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,7 +45,7 @@ async fn a_token_lives_from_issue_to_revocation() {
     assert_eq!(view.status, Status::Revoked);
     assert_eq!(tokens.verify(text, &access).await.unwrap_err().rejection(), Some(Rejection::Revoked));
 
-    // The second to revoke it changes nothing.
+    // A second revocation changes nothing.
     clock.advance(HOUR);
     let again = tokens.revoke(&actor(), &verified.key(), RevocationReason::Superseded).await.unwrap();
     assert_eq!(again.revoked, view.revoked);
@@ -73,7 +74,7 @@ async fn the_clock_ends_a_token() {
 }
 
 #[tokio::test]
-async fn the_policy_is_asked_at_issue() {
+async fn an_issue_is_checked_against_the_policy() {
     let tokens = Tokens::new(keyring(), CountingStore::default());
     let error = tokens.issue(&actor(), new_token().with_lifetime(Lifetime::Never)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Policy(PolicyBreach::NeverExpires));
@@ -122,7 +123,7 @@ async fn a_list_shows_views_by_page() {
     assert!(tokens.list(&query).await.unwrap().items.is_empty());
 }
 
-/// A store whose engine is away.
+/// A store whose engine is down.
 pub struct Away;
 
 impl Away {
@@ -252,7 +253,7 @@ impl StoreMaintenance for Away {
     }
 }
 
-/// A failed store is neither a pass nor a rejection, also behind the erased form.
+/// If the store fails, the result is neither a pass nor a rejection, also for a `DynStore`.
 #[tokio::test]
 async fn a_store_that_is_away_is_a_503() {
     let tokens = Tokens::new(keyring(), DynStore::new(Away));
@@ -262,13 +263,13 @@ async fn a_store_that_is_away_is_a_503() {
     assert_eq!(error.rejection(), None);
     assert_eq!(error.challenge().status(), 503);
     assert_eq!(error.challenge().www_authenticate("acme"), None);
-    // What needs no store is still refused.
+    // A text that is rejected before the store is called is still rejected.
     let error = tokens.verify("nonsense", &Access::to(&project, &[])).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Length));
     assert_eq!(kind_of(tokens.issue(&actor(), new_token()).await).unwrap_err(), ErrorKind::Unavailable);
 }
 
-/// The project stands in the token, but only the stored one counts.
+/// The token's text names a project, but only the stored project counts.
 #[tokio::test]
 async fn the_same_id_under_two_projects_is_two_tokens() {
     let store = MemoryStore::new();
@@ -293,7 +294,7 @@ async fn the_same_id_under_two_projects_is_two_tokens() {
     assert!(tokens.verify(made[1].token.expose_secret(), &Access::to(&other, &[])).await.is_ok());
 }
 
-/// A store with which somebody rotates a token twice between two steps of a revocation.
+/// A store in which another process rotates a token twice between two steps of a revocation.
 struct Between {
     store: Arc<MemoryStore>,
     others: Tokens<Arc<MemoryStore>>,
@@ -339,12 +340,12 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
         let (store, clock) = (Arc::new(MemoryStore::new()), FixedClock::new(now()));
         let before = Tokens::new(ring(), Arc::clone(&store)).with_clock(clock.clone());
         let mut keys = Vec::new();
-        // More than one step.
+        // Issues more tokens than one step of the revocation covers.
         for _ in 0..1_200 {
             keys.push(before.issue(&actor(), new_token()).await.unwrap().record.key());
         }
         let others = Tokens::new(promoted(), Arc::clone(&store)).with_clock(clock.clone());
-        // Rotated before, so that its successor is not of the group.
+        // This token was rotated earlier, so its successor is not in the group.
         clock.advance(HOUR / 2);
         let rotated = before.issue(&actor(), new_token()).await.unwrap().record.key();
         clock.advance(HOUR / 2);
@@ -368,7 +369,7 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
     }
 }
 
-/// A store that was erased without its imports says so.
+/// A store that was made a `DynStore` without its imports returns an error for each import call.
 #[tokio::test]
 async fn an_erased_store_takes_imports_only_if_it_was_told() {
     use keyfob::import::ImportStore;

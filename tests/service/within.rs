@@ -1,6 +1,8 @@
-//! No sequence of acts gives a token what its chain does not allow now: random acts, and the rule told once more, by the rows.
+//! No sequence of operations gives a token more than its chain allows now. Random operations run,
+//! and the results are compared with a second implementation of the rule that reads the records.
 //!
-//! 100,000 acts, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. proptest shrinks a sequence that breaks the rule.
+//! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. proptest shrinks a
+//! sequence that breaks the rule.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -46,7 +48,8 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let one = || 0..64_usize;
-    // Mostly what a token needs to issue others, and what is within such a token.
+    // Chooses mostly the scopes that a token needs to issue others, and scopes that such a token
+    // covers.
     let wide = || prop_oneof![3 => Just(4_usize), 2 => Just(5), 1 => 0..SCOPES.len()];
     let somewhere = || prop_oneof![3 => Just(0_usize), 2 => 0..ADDRESSES.len()];
     let kind = || prop_oneof![4 => Just(2_usize), 1 => 0..3_usize];
@@ -81,7 +84,8 @@ fn addresses(at: usize) -> AddressRanges {
     AddressRanges::new(ADDRESSES[at]).unwrap()
 }
 
-/// What a token was allowed to be when it was issued within another, beyond an agent without metadata.
+/// The permissions that the host gave for a token that was issued within another. Without them, the
+/// token is a bound token for an agent, has no metadata, and cannot manage.
 #[derive(Clone, Copy)]
 struct Allowed {
     kind: bool,
@@ -93,10 +97,10 @@ struct Allowed {
 struct World {
     tokens: Tokens<MemoryStore>,
     clock: FixedClock,
-    /// The texts in the order in which they were made, purged ones too.
+    /// The tokens in the order in which they were issued, including purged ones.
     made: Vec<(TokenKey, String)>,
     allowed: BTreeMap<TokenKey, Allowed>,
-    /// Proofs that are kept for as long as the sequence is.
+    /// Proofs that are kept during the whole sequence.
     kept: Vec<Verified>,
 }
 
@@ -122,7 +126,8 @@ impl World {
         self.tokens.verify(text, &access).await.ok()
     }
 
-    /// A proof: of a token that works now, mostly of one of the latest, or one that was kept.
+    /// Returns a proof of a token that works now, mostly of one of the latest three. If the token
+    /// does not work, returns a proof that was kept.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {
@@ -230,7 +235,7 @@ impl World {
         page.items.into_iter().map(|record| (record.key(), record)).collect()
     }
 
-    /// Each token that works, at a few requests, is allowed them by all that it hangs on.
+    /// Checks for each token that works that every token in its chain allows the request.
     async fn judge(&self, seed: usize, depths: &mut [usize; DEPTH + 1]) -> Result<(), TestCaseError> {
         let rows = self.rows().await;
         let now = self.tokens.now();
@@ -238,7 +243,7 @@ impl World {
             let at = seed.wrapping_mul(31).wrapping_add(turn);
             let needed = Scope::new(NEEDED[(at / 3) % NEEDED.len()]).unwrap();
             let from: IpAddr = FROM[(at / 7) % FROM.len()].parse().unwrap();
-            // The latest too, which is the furthest down.
+            // The latest token is often the deepest.
             let which = if turn == 0 { self.made.len().saturating_sub(1) } else { at };
             let Some(verified) = self.verify(which, Some(&needed), Some(from)).await else { continue };
             let chain = self.chain(&rows, &verified.key(), now)?;
@@ -268,7 +273,7 @@ impl World {
         Ok(())
     }
 
-    /// The rows of a token and all that it is bound to, each of which works by itself.
+    /// Returns the records of a token and of all its issuers. Fails if one of them does not work.
     fn chain(
         &self,
         rows: &BTreeMap<TokenKey, Arc<TokenRecord>>,
@@ -278,11 +283,15 @@ impl World {
         let (mut chain, mut next) = (Vec::new(), Some(*key));
         while let Some(key) = next {
             let Some(record) = rows.get(&key) else {
-                return Err(TestCaseError::fail(format!("{} hangs on a row that is not there", chain.len())));
+                return Err(TestCaseError::fail(format!("{} is bound to a token that does not exist", chain.len())));
             };
             let ended = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
             let dead = record.revoked.is_some() || ended(record.expires_at) || ended(record.grace_until);
-            prop_assert!(!dead && record.disabled.is_none(), "{} does not work, but what hangs on it does", key.id);
+            prop_assert!(
+                !dead && record.disabled.is_none(),
+                "{} does not work, but a token that is bound to it does",
+                key.id
+            );
             chain.push(Arc::clone(record));
             next = record.issuer.filter(|issuer| issuer.bound).map(|issuer| TokenKey { id: issuer.id, ..key });
         }
@@ -290,7 +299,8 @@ impl World {
     }
 }
 
-/// Told once more: a scope by its name, or by what stands before `:*`.
+/// Returns whether a record grants a scope, by its name or by the part before `:*`. This repeats
+/// the rule independently.
 fn grants(record: &TokenRecord, needed: &str) -> bool {
     record.scopes.as_str().split(' ').any(|granted| match granted.strip_suffix('*') {
         Some(under) if under.ends_with(':') => needed.starts_with(under),
@@ -320,7 +330,7 @@ fn no_sequence_of_acts_gives_a_token_more_than_its_chain_allows() {
         })
     });
     outcome.unwrap();
-    println!("{steps} acts; tokens that passed, by how many they are bound to: {depths:?}");
-    // The acts reach what they are about.
+    println!("{steps} operations; accepted tokens by the number of their issuers: {depths:?}");
+    // Guards against a test that checks too little: every depth must be reached.
     assert!(steps >= 100_000 && depths.iter().all(|passed| *passed >= 10), "{depths:?}");
 }

@@ -1,6 +1,7 @@
-//! The end of a token with thousands below it: one word to all caches, and nothing below it is accepted beyond the bound.
+//! The end of a token with thousands of tokens bound to it. All caches get one invalidation for all
+//! of them, and no bound token is accepted for longer than the bound of staleness.
 //!
-//! 2,000 bound tokens, or 10,000 with `KEYFOB_TEST_SIZE=full`.
+//! The test uses 2,000 bound tokens, or 10,000 with `KEYFOB_TEST_SIZE=full`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +20,16 @@ use tokio::task::JoinSet;
 use crate::support::{actor, keyring, new_token, project, size};
 
 const BOUND: Duration = Duration::from_millis(200);
-/// Longer than any word takes.
+/// How long a feed must be silent until the test takes it as finished. An invalidation arrives
+/// sooner.
 const QUIET: Duration = Duration::from_millis(500);
 
 fn count() -> usize {
     if size::is_full() { 10_000 } else { 2_000 }
 }
 
-/// A token, and tokens bound to it.
+/// Issues a token and mints tokens that are bound to it. Returns the key and the text of the
+/// issuer, and the texts of the bound tokens.
 async fn issuer_and_bound<S>(store: &S) -> (TokenKey, String, Vec<String>)
 where
     S: TokenStore + Clone + 'static,
@@ -38,7 +41,7 @@ where
     let access = project("145");
     let verified = tokens.verify(issuer.token.expose_secret(), &Access::to(&access, &[])).await.unwrap();
     let by = verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap();
-    // As the service makes them, but without its limit.
+    // Mints the tokens as the service does, but without its limit of live tokens.
     let mut inserts = JoinSet::new();
     let mut texts = Vec::with_capacity(count());
     for number in 0..count() {
@@ -48,7 +51,7 @@ where
         texts.push(issued.token.expose_secret().to_owned());
         let store = store.clone();
         inserts.spawn(async move { store.insert(issued.record, None, None).await.unwrap() });
-        // Not too many at a time for one project.
+        // At most 64 inserts run at the same time, because they are all in one project.
         if number % 64 == 63 {
             while inserts.join_next().await.is_some() {}
         }
@@ -59,7 +62,7 @@ where
     (by.key(), issuer.token.expose_secret().to_owned(), texts)
 }
 
-/// What a feed tells until it is quiet.
+/// Returns the events of a feed until it falls silent.
 async fn told(feed: &mut impl Feed) -> Vec<FeedEvent> {
     let mut told = Vec::new();
     while let Ok(event) = tokio::time::timeout(QUIET, feed.next()).await {
@@ -76,7 +79,8 @@ async fn outcome<S: TokenStore>(tokens: &Tokens<S>, text: &str) -> Result<(), Op
     verified.map(drop).map_err(|error: VerifyError| error.rejection())
 }
 
-/// `store` tells its changes, `feed` hears them, and `followed` is another feed for a cache elsewhere.
+/// Checks the end of an issuer. `store` publishes its changes, `feed` receives them, and `followed`
+/// is a second feed for the cache of another node.
 async fn ends_at_one_word<S>(store: S, mut feed: impl Feed, followed: impl Feed + 'static)
 where
     S: TokenStore + StoreMaintenance + Clone + 'static,
@@ -101,9 +105,9 @@ where
             assert_eq!(outcome(tokens, text).await, Err(Some(Rejection::IssuerEnded)));
         }
     }
-    assert_eq!(told(&mut feed).await, [FeedEvent::Token(key)], "one word for all of them");
+    assert_eq!(told(&mut feed).await, [FeedEvent::Token(key)], "one invalidation for all bound tokens");
 
-    // Their rows follow, and nobody is told.
+    // The bound tokens are revoked later, and this emits no further invalidation.
     assert_eq!(here.revoke_orphans().await.unwrap(), texts.len() as u64);
     assert_eq!(told(&mut feed).await, []);
     assert_eq!(here.revoke_orphans().await.unwrap(), 0);

@@ -1,4 +1,4 @@
-//! The stores: the laws of the contract, and what is special to each engine.
+//! The stores: the laws of the store contract, and the special features of each engine.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

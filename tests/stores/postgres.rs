@@ -1,4 +1,5 @@
-//! The PostgreSQL store: every law of the contract, in each form of the schema, and what is its own.
+//! PostgreSQL: every law of the store contract, with each form of the schema, and features that
+//! only this engine has.
 
 mod connections;
 mod one_slow_project;
@@ -34,7 +35,7 @@ async fn by_reference() {
 }
 
 #[tokio::test]
-async fn in_an_arc_telling_changes() {
+async fn in_an_arc_that_publishes_changes() {
     let Some(server) = shared() else { return };
     keeps_every_law(Arc::new(server.store().await.telling_changes())).await;
 }
@@ -60,7 +61,8 @@ async fn on_one_connection() {
     keeps_every_law(store).await;
 }
 
-/// Where the host's transactions are serializable unless they say otherwise.
+/// Some hosts make `serializable` the default isolation of their database. The store must keep
+/// every law there too.
 #[tokio::test]
 async fn under_the_hosts_own_defaults() {
     let Some(server) = shared() else { return };
@@ -92,16 +94,17 @@ async fn partitioned_by_project() {
     assert_eq!(indices, 2, "one partition's scan and its condition: {plan:?}");
 }
 
-/// The plan of a look-up is kept, and the first ones of a new service are made while its table is empty.
+/// PostgreSQL keeps the plan of a prepared statement. A new service prepares it while its table is
+/// empty, and that plan must still use the index later.
 #[tokio::test]
-async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
+async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     const TOKENS: i64 = 5_000;
     const ASKED: i64 = 100;
     let Some(server) = shared() else { return };
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
     store.migrate().await.unwrap();
-    // Nothing that counts its rows shall come between.
+    // Autovacuum would update the table's statistics, and with them the plan.
     sqlx::raw_sql("ALTER TABLE keyfob_tokens SET (autovacuum_enabled = off)").execute(store.pool()).await.unwrap();
     let first = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
     let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
@@ -129,12 +132,12 @@ async fn tokens_are_found_by_their_key_also_where_the_table_was_empty() {
         assert!(store.revoke(&key, &revocation).await.unwrap().is_some());
     }
     let read = read().await - before;
-    // One for each call, with room for what is dead.
+    // Each call reads one index entry. The rest of the margin is for dead entries.
     assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
 }
 
 #[tokio::test]
-async fn processes_migrate_at_once() {
+async fn processes_migrate_concurrently() {
     let Some(server) = shared() else { return };
     let url = server.database();
     let migrate = async || PostgresStore::connect(&url).await.unwrap().migrate().await;
@@ -143,7 +146,7 @@ async fn processes_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn an_open_transaction_elsewhere_holds_no_find() {
+async fn an_open_transaction_elsewhere_delays_no_find() {
     let Some(server) = shared() else { return };
     let store = server.store().await;
     let issued = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap();
@@ -154,7 +157,7 @@ async fn an_open_transaction_elsewhere_holds_no_find() {
     let found = tokio::time::timeout(Duration::from_secs(2), store.find(&key)).await.unwrap().unwrap();
     assert!(found.is_some());
 
-    // Who waits for that transaction is told so in the end, and nothing is done.
+    // A write that waits for that transaction fails in the end, and changes nothing.
     let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
     assert_eq!(store.revoke(&key, &revocation).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     let refused = store.revoke_owner(&key.project, &found.unwrap().owner, &revocation).await.unwrap_err();
@@ -175,9 +178,9 @@ async fn a_pool_that_may_lose_tokens_is_refused() {
     assert!(why.contains("synchronous_commit=off"), "{why}");
 }
 
-/// The address may hold a password: no error repeats it.
+/// The URL may hold a password, so no error repeats it.
 #[tokio::test]
-async fn no_error_tells_the_address() {
+async fn no_error_shows_the_url() {
     for url in ["postgres://ada:hunter2@[", "mysql://ada:hunter2@db/x", "postgres://ada:hunter2@127.0.0.1:1/x"] {
         let error = PostgresStore::connect(url).await.unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"), "{url}");
@@ -209,9 +212,9 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(server.store().await).await;
 }
 
-/// It would empty the caches of the others.
+/// An invalidation for nothing would empty the caches of all other processes.
 #[tokio::test]
-async fn a_purge_of_nothing_is_told_to_no_other_process() {
+async fn a_purge_of_nothing_sends_no_invalidation() {
     use keyfob::store::{
         StoreMaintenance,
         cache::{Feed, FeedEvent},
@@ -225,5 +228,5 @@ async fn a_purge_of_nothing_is_told_to_no_other_process() {
     let none =
         store.purge(&project("145"), SystemClock.now().saturating_sub(Duration::from_secs(600)), PageSize::MAX).await;
     assert_eq!(none.unwrap().count, 0);
-    assert_eq!(feed.next().await, FeedEvent::Nothing, "all that is cached of the project is given up on every node");
+    assert_eq!(feed.next().await, FeedEvent::Nothing, "the purge invalidated the project in the caches of every node");
 }

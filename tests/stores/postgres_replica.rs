@@ -1,4 +1,5 @@
-//! Verifying from a standby of PostgreSQL: never with more than is allowed, and never with less than this store knows.
+//! PostgreSQL: reads from a standby. A record is never older than allowed, and never older than
+//! what this store already knows.
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,16 @@ use crate::support::kit::keeps_every_law;
 use crate::support::postgres::Server;
 use crate::support::{actor, keyring, new_token, now};
 
-/// Longer than a busy machine takes to bring a beat over.
+/// The allowed lag: longer than a heartbeat takes to reach the standby on a busy machine.
 const LAG: Duration = Duration::from_secs(2);
-/// More than any test waits for what must come.
+/// The deadline of every wait in this file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A primary and its standby.
 struct World {
     primary: Server,
     standby: Server,
-    /// Without a standby: another process.
+    /// A store without a standby, in place of another process.
     elsewhere: PostgresStore,
     url: String,
 }
@@ -46,7 +47,7 @@ impl World {
         let url = self.primary.url_by(self.standby.port, &self.url);
         let asked = Instant::now();
         loop {
-            // The database itself has to come over first.
+            // The standby has to receive the new database first.
             match PgPoolOptions::new().connect(&url).await {
                 Ok(pool) => return pool,
                 Err(error) => assert!(asked.elapsed() < PATIENCE, "{error}"),
@@ -55,7 +56,7 @@ impl World {
         }
     }
 
-    /// A store that reads from the standby, and is known to.
+    /// Creates a store that reads from the standby and writes the heartbeats that this needs.
     async fn store(&self, lag: Duration) -> PostgresStore {
         let store = self.elsewhere.clone().with_replica(self.pool_of_standby().await, lag);
         let beating = store.clone();
@@ -75,7 +76,7 @@ fn revocation() -> Revocation {
     Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
 }
 
-/// Only the primary's answers have no age.
+/// Returns whether a record came from the standby. A record of the primary has the age zero.
 fn is_of_standby(recent: &ReadResult) -> bool {
     !recent.age.is_zero()
 }
@@ -84,7 +85,7 @@ fn known_to_standby(recent: &ReadResult) -> bool {
     is_of_standby(recent) && recent.record.is_some()
 }
 
-/// Asks until the answer is as wanted.
+/// Reads a token until the result is as wanted.
 async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&ReadResult) -> bool) -> ReadResult {
     let asked = Instant::now();
     loop {
@@ -102,18 +103,19 @@ async fn a_store_that_reads_from_a_standby_keeps_every_law() {
     let Some(world) = World::new().await else { return };
     let store = world.store(LAG).await;
     keeps_every_law(&store).await;
-    // And it does read there.
+    // The store really reads from the standby.
     let key = world.insert().await;
     let recent = until(&store, &key, known_to_standby).await;
     assert_eq!(recent.record.unwrap().key(), key);
-    // What it does not have, the primary may.
+    // If the standby does not have a token, the store reads from the primary.
     world.standby.pause_replay();
     let new = world.insert().await;
     assert!(store.find_recent(&new).await.unwrap().record.is_some());
     world.standby.resume_replay();
 }
 
-/// While it is paused, a standby's answers grow old, and the primary is asked in its place.
+/// While its replay is paused, a standby becomes outdated, and the store reads from the primary
+/// instead.
 #[tokio::test]
 async fn a_standby_that_is_behind_is_not_believed() {
     let Some(world) = World::new().await else { return };
@@ -130,17 +132,21 @@ async fn a_standby_that_is_behind_is_not_believed() {
             assert_eq!(recent.age, Duration::ZERO, "the standby cannot know it");
             break;
         }
-        assert!(asked <= LAG && recent.age <= LAG, "{asked:?}, as if it were {:?} old", recent.age);
+        assert!(
+            asked <= LAG && recent.age <= LAG,
+            "read {asked:?} after the revocation, with the age {:?}",
+            recent.age
+        );
         stale += 1;
     }
-    assert!(stale > 0, "the standby was asked");
+    assert!(stale > 0, "the standby was never read");
     world.standby.resume_replay();
     let recent = until(&store, &key, known_to_standby).await;
     assert!(recent.record.unwrap().revoked.is_some());
 }
 
 #[tokio::test]
-async fn what_this_store_has_changed_is_never_answered_as_it_was() {
+async fn a_change_of_this_store_is_never_read_as_outdated() {
     let Some(world) = World::new().await else { return };
     let store = world.store(Duration::from_secs(3600)).await;
     let (single, of_owner) = (world.insert().await, world.insert().await);
@@ -156,25 +162,25 @@ async fn what_this_store_has_changed_is_never_answered_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_the_feed_has_told_is_never_answered_as_it_was() {
+async fn a_change_from_the_feed_is_never_read_as_outdated() {
     let Some(world) = World::new().await else { return };
     let store = world.store(Duration::from_secs(3600)).await;
     let mut feed = store.feed();
-    // A feed begins with a loss, behind which no answer from before it counts.
+    // A feed begins with a loss. Results from before the loss no longer count.
     let told_something = async { while feed.next().await == FeedEvent::Lost {} };
-    tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is well");
+    tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is connected");
     let key = world.insert().await;
     until(&store, &key, known_to_standby).await;
     world.standby.pause_replay();
     world.elsewhere.clone().telling_changes().revoke(&key, &revocation()).await.unwrap();
     let told_of_it = async { while feed.next().await != FeedEvent::Token(key) {} };
-    tokio::time::timeout(PATIENCE, told_of_it).await.expect("the feed tells of the revocation");
+    tokio::time::timeout(PATIENCE, told_of_it).await.expect("the feed delivers the revocation");
     assert!(store.find_recent(&key).await.unwrap().record.unwrap().revoked.is_some());
     world.standby.resume_replay();
 }
 
 #[tokio::test]
-async fn without_beats_or_without_its_standby_the_primary_is_asked() {
+async fn without_heartbeats_or_without_its_standby_the_primary_is_read() {
     let Some(world) = World::new().await else { return };
     let silent = world.elsewhere.clone().with_replica(world.pool_of_standby().await, LAG);
     let (store, key) = (world.store(LAG).await, world.insert().await);
@@ -187,9 +193,10 @@ async fn without_beats_or_without_its_standby_the_primary_is_asked() {
     until(&store, &key, known_to_standby).await;
 }
 
-/// Verification goes on by the primary meanwhile, which nobody would notice otherwise.
+/// The primary serves verifications meanwhile, so without a counter the operator would not notice
+/// the fault.
 #[tokio::test]
-async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
+async fn failing_heartbeats_and_silent_standbys_are_counted() {
     let Some(world) = World::new().await else { return };
     let (store, key) = (world.store(LAG).await, world.insert().await);
     until(&store, &key, known_to_standby).await;
@@ -206,7 +213,7 @@ async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
     let before = store.background_faults();
     sqlx::raw_sql(away).execute(store.pool()).await.unwrap();
     counted_from(before).await;
-    // One that was counted is not forgotten once beats are written again.
+    // Later success does not reset the count.
     let back = "ALTER TABLE keyfob_beats_away RENAME TO keyfob_beats";
     sqlx::raw_sql(back).execute(store.pool()).await.unwrap();
     until(&store, &key, known_to_standby).await;
@@ -217,9 +224,9 @@ async fn beats_that_fail_and_standbys_that_do_not_answer_are_counted() {
     counted_from(before).await;
 }
 
-/// The age of what a standby says counts into the bound of a cache before it.
+/// The age of a record from the standby counts towards the staleness bound of a cache above it.
 #[tokio::test]
-async fn a_cache_counts_the_age_of_what_a_standby_says() {
+async fn a_cache_counts_the_age_of_a_record_from_a_standby() {
     let Some(world) = World::new().await else { return };
     let (store, key) = (world.store(LAG).await, world.insert().await);
     until(&store, &key, known_to_standby).await;
@@ -235,7 +242,11 @@ async fn a_cache_counts_the_age_of_what_a_standby_says() {
         if recent.record.unwrap().revoked.is_some() {
             break;
         }
-        assert!(asked <= bound && recent.age <= bound, "{asked:?}, as if it were {:?} old", recent.age);
+        assert!(
+            asked <= bound && recent.age <= bound,
+            "read {asked:?} after the revocation, with the age {:?}",
+            recent.age
+        );
         hits_from_before += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -1,4 +1,5 @@
-//! The Redis store: every law of the contract, on a cluster and on one server, and what is its own.
+//! Redis: every law of the store contract, on a cluster and on a single server, and features that
+//! only this engine has.
 
 mod fences;
 mod partition;
@@ -65,7 +66,7 @@ fn revocation() -> Revocation {
     Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
 }
 
-/// An error's cause, and the causes of that.
+/// Returns the causes of an error, joined.
 fn cause(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();
@@ -76,8 +77,9 @@ fn cause(error: &dyn Error) -> String {
     text
 }
 
-/// One act, though too much for one script: no script of it keeps the server from others for long, and none of the tokens
-/// is live for a moment once it is acknowledged.
+/// The revocation of a large group is one operation, but too much work for one script. No script
+/// may block the server for long, and once the operation is acknowledged, none of its tokens
+/// verifies.
 #[tokio::test]
 async fn an_owner_of_many_is_revoked_by_short_scripts() {
     const MANY: usize = 20_000;
@@ -104,7 +106,7 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
     let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
     let (project, owner) = (record.project, record.owner.clone());
 
-    // Its future is dropped as soon as the fence lies: what is left is others' to finish.
+    // The caller is dropped as soon as the fence is set. Other calls have to finish the revocation.
     let (revoking, watching) = (store.clone(), store.clone());
     let mine = owner.clone();
     let act = tokio::spawn(async move { revoking.revoke_owner(&project, &mine, &revocation()).await });
@@ -121,7 +123,7 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
         assert_eq!(refused.rejection().unwrap().as_str(), "revoked");
     }
     store.revoke_owner(&project, &owner, &revocation()).await.unwrap();
-    // A new one of theirs is under no fence.
+    // The fence does not cover tokens that the owner gets later.
     let fresh = insert(&store).await;
     assert!(store.find(&fresh).await.unwrap().unwrap().revoked.is_none());
     let slow = servers.ask(&["SLOWLOG", "LEN"]);
@@ -146,9 +148,9 @@ async fn a_server_that_may_lose_tokens_is_refused() {
     RedisStore::connect(servers.urls()).await.unwrap();
 }
 
-/// The address may hold a password: no error repeats it.
+/// The URL may hold a password, so no error repeats it.
 #[tokio::test]
-async fn no_error_tells_the_address() {
+async fn no_error_shows_the_url() {
     for url in ["redis://ada:hunter2@[", "postgres://ada:hunter2@db/x", "redis://ada:hunter2@127.0.0.1:1/"] {
         let error = RedisStore::connect([url]).await.unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{url}: {error:?}");
@@ -171,7 +173,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// The caller vouches for settings that cannot be read.
+/// If the store cannot read the settings of the server, the caller has to vouch for them.
 #[tokio::test]
 async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
     let Some(servers) = Servers::one() else { return };
@@ -192,9 +194,10 @@ async fn a_cluster_that_may_elect_a_replica_without_a_copy_is_refused() {
     assert!(cause(&error).contains("cluster-replica-validity-factor 0"), "{}", cause(&error));
 }
 
-/// An operation that is done, and whose replicas cannot be asked for: the caller is told why.
+/// The server's user may not run `ROLE` and `INFO`. So an operation is applied, but the store
+/// cannot check that the replicas have it. The operation fails, and its error has the cause.
 #[tokio::test]
-async fn the_cause_of_an_unknown_durability_is_told() {
+async fn the_cause_of_an_unknown_durability_is_reported() {
     let Some(servers) = Servers::one() else { return };
     servers.ask(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"]);
     let urls = servers.urls().into_iter().map(|url| url.replace("redis://", "redis://app:secret@"));
@@ -208,8 +211,8 @@ async fn the_cause_of_an_unknown_durability_is_told() {
     assert!(store.find(&key).await.unwrap().unwrap().revoked.is_some());
 }
 
-/// With one replica killed or suspended, verification goes on, each revocation is answered in time, and its repeat is
-/// acknowledged after the replica is back.
+/// While one replica is killed or suspended, verification continues and each revocation fails in
+/// time. After the replica is back, a repeated revocation is acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_away_holds_up_nobody() {
     const REVOKED: usize = 20;
@@ -247,7 +250,7 @@ async fn a_replica_that_is_away_holds_up_nobody() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
-        // All at the same time, and then one more.
+        // All revocations run at the same time, and then one more.
         let revoked = keys.iter().map(|key| {
             let (store, key) = (store.clone(), *key);
             tokio::spawn(async move {
@@ -264,11 +267,15 @@ async fn a_replica_that_is_away_holds_up_nobody() {
             assert!(why.contains("applied on the master, may be lost in a fail-over; repeat"), "{why}");
             slowest = slowest.max(took);
         }
-        println!("killed: {is_killed}; the slowest of {REVOKED} revocations was answered after {slowest:?}");
+        println!("killed: {is_killed}; the slowest of {REVOKED} revocations failed after {slowest:?}");
         assert!(slowest < Duration::from_secs(2), "{slowest:?}");
         let asked = Instant::now();
         store.revoke(&keys[0], &revocation()).await.expect_err("a replica lacks it");
-        assert!(asked.elapsed() < Duration::from_millis(500), "its absence is known: {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_millis(500),
+            "the store knows that the replica is away, and still waited {:?}",
+            asked.elapsed()
+        );
         let weaker = store.clone().with_durability(Durability::OneReplica);
         weaker.revoke(&keys[0], &revocation()).await.expect_err("the only replica lacks it");
         if is_killed {
@@ -289,7 +296,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
     }
 }
 
-/// A change that a call made which was answered "may be lost" is done already for the next one, and may be lost all the same.
+/// If a change failed with "may be lost", a repeat finds nothing left to change. It must not be
+/// acknowledged while the change may still be lost.
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -316,7 +324,7 @@ async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     assert_eq!(disabled.status, Status::Disabled);
 }
 
-/// Last uses and leases of notices wait for no replica.
+/// Last uses and the leases of notices do not wait for replicas.
 #[tokio::test]
 async fn last_uses_do_not_wait_for_replicas() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -331,9 +339,9 @@ async fn last_uses_do_not_wait_for_replicas() {
     assert!(claimed.unwrap().is_empty());
 }
 
-/// What a replica does not have, a fail-over loses: it is not acknowledged.
+/// A fail-over would lose a change that no replica has, so the change is not acknowledged.
 #[tokio::test]
-async fn an_act_that_no_replica_has_is_unavailable() {
+async fn a_change_that_no_replica_has_is_unavailable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
     let store = servers.store().await;
     let key = insert(&store).await;
@@ -343,7 +351,7 @@ async fn an_act_that_no_replica_has_is_unavailable() {
     assert_eq!(store.revoke(&key, &revocation()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     servers.go(replica);
     servers.wait_until_linked(replica);
-    // It was done, and is acknowledged once a replica has it.
+    // The change was applied, and a repeat acknowledges it once the replica has it.
     assert!(store.revoke(&key, &revocation()).await.unwrap().unwrap().revoked.is_some());
 }
 
@@ -365,7 +373,7 @@ async fn a_killed_master_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// The truth, or no answer until another has taken over.
+/// Finds a token. Repeats the call while no replica has taken over.
 async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRecord>> {
     let asked = Instant::now();
     loop {
@@ -373,13 +381,13 @@ async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRe
             Ok(found) => return found,
             Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
         }
-        assert!(asked.elapsed() < Duration::from_secs(60), "nobody took over");
+        assert!(asked.elapsed() < Duration::from_secs(60), "no replica took over");
     }
 }
 
-/// Whatever made its connection silent: the client's own recovery may wait for itself for ever.
+/// The client's own recovery may wait forever, so the store replaces every silent connection.
 #[tokio::test]
-async fn a_connection_that_gives_no_answer_is_made_anew() {
+async fn a_silent_connection_is_replaced() {
     let Some(servers) = Servers::cluster(0) else { return };
     let store = servers.store().await;
     let key = insert(&store).await;
@@ -406,7 +414,8 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
 
-/// One person has two accounts, and chose their names. The second makes a token, which waits for the replicas.
+/// The names of two owners are chosen so that the keys of one could be taken for the keys of the
+/// other. The second owner's new token waits for the replicas.
 #[tokio::test]
 async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
     let Some(servers) = Servers::cluster(1) else { return };
@@ -422,12 +431,13 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     let verified = tokens
         .verify(made.token.expose_secret(), &keyfob::Access::to(&keyfob::ProjectId::new("145").unwrap(), &[]))
         .await;
-    assert!(verified.is_err(), "revoke_everywhere answered Ok({revoked}), and the token works");
+    assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// As operations.md says: on a 503 repeat, and after a restore do again what the sink was told.
+/// An operator repeats a call after a 503. After a restore, the operator repeats the revocations
+/// that the sink received. So the sink must receive the revocations that may have been applied.
 #[tokio::test]
-async fn a_revocation_that_may_be_done_is_told_as_such() {
+async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]
     struct Told(std::sync::Mutex<Vec<String>>);
     impl keyfob::events::EventSink for Told {
@@ -463,12 +473,13 @@ async fn a_revocation_that_may_be_done_is_told_as_such() {
     for what in ["RevokeFailed {", "GroupRevokeFailed {"] {
         assert!(
             told.iter().any(|event| event.starts_with(what)),
-            "acknowledged, and no {what} ..}} was told: {told:#?}"
+            "the revocation was acknowledged, but no {what} ..}} was emitted: {told:#?}"
         );
     }
 }
 
-/// A leaked token is reported again while the replica is away still: nothing that a fail-over may undo is acknowledged.
+/// A leaked token is reported again while the replica is still away. The report must not be
+/// acknowledged, because a fail-over could undo the revocation.
 #[tokio::test]
 async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_it() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -481,15 +492,16 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
     let first = tokens.report_leak(&actor(), &leaked).await;
     assert_eq!(first.unwrap_err().kind(), ErrorKind::Unavailable);
     let revoked = tokens.revoke(&actor(), &made.record.key(), RevocationReason::KeyCompromise).await;
-    assert!(revoked.is_err(), "the verb for it knows better");
+    assert!(revoked.is_err(), "revoke acknowledged a revocation that the replica does not have");
     let again = tokens.report_leak(&actor(), &leaked).await;
-    assert!(again.is_err(), "acknowledged, and the replica does not have it: {again:?}");
+    assert!(again.is_err(), "report_leak acknowledged a revocation that the replica does not have: {again:?}");
 }
 
-/// A user of the server that may do all but listen. An error reaches a log and a count.
+/// The user of the server may run every command except `SUBSCRIBE`. The store logs and counts the
+/// error.
 #[cfg(feature = "cache")]
 #[tokio::test]
-async fn a_feed_that_cannot_listen_is_noted() {
+async fn a_feed_that_cannot_listen_is_counted() {
     use keyfob::store::cache::Feed;
     let Some(servers) = Servers::one_in(std::env::temp_dir(), &[]) else { return };
     assert_eq!(servers.ask(&["ACL", "SETUSER", "k", "on", ">pw", "~*", "&*", "+@all", "-subscribe"]).trim(), "OK");
@@ -500,5 +512,5 @@ async fn a_feed_that_cannot_listen_is_noted() {
     for _ in 0..3 {
         assert_eq!(feed.next().await, keyfob::store::cache::FeedEvent::Lost);
     }
-    assert!(store.background_faults() > 0, "nobody learns why the feed is lost");
+    assert!(store.background_faults() > 0, "no fault was counted");
 }

@@ -1,4 +1,4 @@
-//! The SQLite store as an adapter: its file, settings, schema and errors. What it does as a store is held to elsewhere.
+//! SQLite: the file, the settings, the schema and the errors. Other files test it as a store.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -35,7 +35,7 @@ async fn opened() -> (SqliteStore, TempDir) {
     (store, folder)
 }
 
-/// What the error and all its causes say.
+/// Returns the text of an error and of all its causes.
 fn told(error: &StoreError) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
@@ -56,9 +56,9 @@ async fn the_migration_may_run_again() {
     assert_eq!(again.find(&record.key()).await.unwrap(), Some(record));
 }
 
-/// Before there was a release, one index served all lists of an owner.
+/// Versions before the first release had a single index for all lists of an owner.
 #[tokio::test]
-async fn an_earlier_file_gets_the_indices_of_today() {
+async fn an_earlier_file_gets_the_current_indices() {
     let (store, folder) = opened().await;
     let indices = async |store: &SqliteStore| {
         let names = "SELECT name FROM pragma_index_list('keyfob_tokens') ORDER BY name";
@@ -87,7 +87,8 @@ async fn a_host_brings_its_own_pool_and_tool() {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await.unwrap();
-    // As migration tools do: the host's own tables, then ours, all in one transaction.
+    // Migration tools do this: the host's tables and the keyfob tables are created in one
+    // transaction.
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql("CREATE TABLE users (id TEXT PRIMARY KEY) STRICT").execute(&mut *transaction).await.unwrap();
     sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
@@ -128,7 +129,7 @@ async fn every_connection_of_the_pool_syncs_each_commit() {
 }
 
 #[tokio::test]
-async fn a_pool_that_may_lose_acknowledged_acts_is_refused() {
+async fn a_pool_that_may_lose_acknowledged_operations_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = async |options: SqliteConnectOptions| {
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
@@ -155,9 +156,9 @@ async fn a_new_file_is_its_owners_alone() {
     }
 }
 
-/// Whoever comes first turns it into a WAL file, for which SQLite's patience with locks does not count.
+/// The first `open` turns the file into a WAL file. `busy_timeout` does not apply to that step.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_may_open_a_new_file_at_once() {
+async fn a_new_file_can_be_opened_many_times_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..20 {
         let path = folder.path().join(format!("{round}.db"));
@@ -180,7 +181,7 @@ async fn the_table_is_the_record_and_every_column_is_explained() {
         names.join(" ")
     };
     assert_eq!(sorted(columns.iter().map(String::as_str).collect()), sorted(known.clone()));
-    // The one that SQLite computes is in another list.
+    // The column that SQLite computes is in another list.
     let more = "SELECT name FROM pragma_table_xinfo('keyfob_tokens') WHERE hidden <> 0";
     let computed: Vec<String> = sqlx::query_scalar(more).fetch_all(store.pool()).await.unwrap();
     assert_eq!(computed, ["expires_order"]);
@@ -239,7 +240,7 @@ async fn a_file_that_is_no_database_is_corrupt() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_unavailable() {
+async fn a_file_that_cannot_be_reached_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let error = SqliteStore::open(folder.path().join("no such folder/tokens.db")).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{}", told(&error));
@@ -272,7 +273,8 @@ async fn a_locked_database_is_unavailable_and_still_read() {
     assert!(store.update(&record.key(), 1, keyfob::record::Change::Confirm).await.unwrap().is_some());
 }
 
-/// A trigger of the operator's that refuses, as while the tokens move elsewhere: each act may be tried again, and reads go on.
+/// While the tokens move to another engine, a trigger of the operator refuses every write. Writes
+/// fail with `Unavailable`, so callers may repeat them. Reads continue.
 #[tokio::test]
 async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     let (store, _folder) = opened().await;
@@ -288,7 +290,7 @@ async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
         record.rotated_from = Some(record.id);
     });
     let import = ImportRow::new(fresh(), ImportKey::from_bytes([1; 32]));
-    // Where there is something to purge.
+    // The time is late enough that there is a token to purge.
     let late = record.ends_at().unwrap().saturating_add(Duration::from_secs(1));
     let before = RevokeBatch::CreatedBefore(late);
     let outcomes: [(&str, Result<(), StoreError>); 10] = [
@@ -310,7 +312,8 @@ async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     assert_eq!(store.find(&key).await.unwrap(), Some(record));
 }
 
-/// A call dropped half-way is whole or nothing, and leaves neither a lock nor a transaction behind.
+/// If a caller drops a call half-way, the change is applied completely or not at all. No lock and
+/// no open transaction remains.
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_half_done() {
     let (store, _folder) = opened().await;
@@ -335,7 +338,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
         })
         .await;
         drop(rotating);
-        // Once another write has gone through, the dropped one is over.
+        // Once another write has succeeded, the dropped call has ended.
         let other = store.insert(fresh(), None, None).await.unwrap().key();
         let (old, new) = (store.find(&old).await.unwrap().unwrap(), store.find(&new).await.unwrap());
         assert_eq!(old.rotated_to, new.as_ref().map(|new| new.id));
@@ -347,7 +350,8 @@ async fn a_dropped_call_leaves_nothing_half_done() {
     assert!(done > 10 && not_done > 10, "{done} done, {not_done} not");
 }
 
-/// A row that cannot be written takes the rows before it with it: an import is one act.
+/// An import is one transaction: if one row cannot be written, the rows before it are not written
+/// either.
 #[tokio::test]
 async fn an_import_that_fails_leaves_nothing() {
     let (store, _folder) = opened().await;
@@ -361,7 +365,7 @@ async fn an_import_that_fails_leaves_nothing() {
     }
 }
 
-/// SQLite takes an empty path for a database of its own that vanishes with the connection.
+/// If the path is empty, SQLite opens a temporary database that vanishes with its connection.
 #[tokio::test]
 async fn an_empty_path_is_no_store() {
     let opened = SqliteStore::open("").await;
@@ -370,7 +374,7 @@ async fn an_empty_path_is_no_store() {
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
 
-/// As a host's bulk load leaves a connection of its own pool.
+/// A host's bulk load can leave a connection in the pool that does not sync its commits.
 #[tokio::test]
 async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     let (store, _folder) = opened().await;

@@ -1,4 +1,5 @@
-//! The SQLite store against every law of the contract: by value, behind each pointer, erased, and on a pool of one.
+//! SQLite: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, as a
+//! `DynStore`, and with a pool of one connection.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! A process that issues, revokes and rotates on SQLite is killed 200 times, or 1,000 times with `KEYFOB_TEST_SIZE=full`:
-//! every acknowledged act is there, and no act is there by half.
+//! SQLite: a process that issues, revokes and rotates is killed 200 times, or 1,000 times with
+//! `KEYFOB_TEST_SIZE=full`. Afterwards every acknowledged operation is complete, and no operation
+//! is half done.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -21,11 +22,12 @@ use keyfob::{
 
 use crate::support::{changed, size};
 
-/// A worker that is at work says something long before.
+/// How long a worker may write no line. A worker that is running writes one much sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many tokens are ended in one act.
+/// How many tokens one operation revokes.
 const GROUP: usize = 4;
-/// Names the database to the worker, which is this same test binary.
+/// The environment variable that names the database to the worker. The worker is the same test
+/// binary.
 const DATABASE: &str = "KEYFOB_CRASH_DATABASE";
 
 fn project() -> ProjectId {
@@ -47,7 +49,8 @@ fn acknowledge(line: &str) {
     out.flush().unwrap();
 }
 
-/// The process that is killed. Three tasks at once, so that a kill meets transactions that wait for each other too.
+/// Runs the process that is killed. It has three tasks, so that a kill also meets transactions that
+/// wait for each other.
 #[test]
 #[ignore = "run by the test below"]
 fn worker() {
@@ -65,7 +68,7 @@ fn worker() {
 async fn work(store: SqliteStore, number: u32) {
     let tokens = Tokens::new(keyring(), store);
     let actor = Actor::new("ada").unwrap();
-    // Each task begins with another act, so that every kill may meet each of them.
+    // Each task begins with another operation, so that every kill can meet each kind.
     for act in number.. {
         let name = format!("{} {number} {act}", std::process::id());
         let issued = tokens.issue(&actor, new_token("ada", &name)).await.unwrap().record;
@@ -87,7 +90,7 @@ async fn work(store: SqliteStore, number: u32) {
                 acknowledge(&format!("rotated {} {id}", issued.id));
             }
             3 => {
-                // Four of one owner, and an end to all of them: one act.
+                // Issue four tokens for one owner, and revoke all of them in one operation.
                 let owner = format!("owner {name}");
                 for _ in 0..GROUP {
                     tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
@@ -105,7 +108,7 @@ async fn work(store: SqliteStore, number: u32) {
     }
 }
 
-/// What the killed processes acknowledged.
+/// The operations that the killed processes acknowledged.
 #[derive(Default)]
 struct Acknowledged {
     issued: HashMap<String, String>,
@@ -130,14 +133,16 @@ impl Acknowledged {
     }
 }
 
-/// How many workers are killed at least, and at most if a busy machine gives them little time to work.
+/// Returns how many workers are killed at least and at most. A busy machine needs more kills,
+/// because its workers get less done.
 fn rounds() -> (usize, usize) {
     let least = if size::is_full() { 1_000 } else { 200 };
     (least, 3 * least)
 }
 
-/// Runs a worker until some time after its first acknowledgements, one of them of this act, kills it with SIGKILL, and gives what
-/// it said.
+/// Runs a worker, kills it with SIGKILL, and returns the lines that it wrote. The worker first
+/// writes a few acknowledgements, of which at least one begins with `act`. The kill follows after
+/// the duration `lives`.
 fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     let mut worker = Command::new(env::current_exe().unwrap())
         .args(["sqlite_crash::worker", "--exact", "--ignored", "--nocapture"])
@@ -151,14 +156,15 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     let (says, said) = channel();
     let reads = thread::spawn(move || {
         let mut line = String::new();
-        // A last line without its end was never acknowledged.
+        // The kill may cut the last line. Such a line does not count as acknowledged.
         while out.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
             says.send(line.trim_end().to_owned()).unwrap();
             line.clear();
         }
     });
     let mut lines: Vec<String> = Vec::new();
-    // As many as there are tasks, so that a slow disk does not make the test an idle one.
+    // The test waits for as many tokens as there are tasks, so that the workers also get something
+    // done on a slow disk.
     let said_of = |lines: &[String], act| lines.iter().filter(|line| line.starts_with(act)).count();
     while said_of(&lines, "issued ") < 3 || said_of(&lines, act) == 0 {
         match said.recv_timeout(PATIENCE) {
@@ -173,7 +179,7 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
         }
     }
     thread::sleep(lives);
-    assert_eq!(worker.try_wait().unwrap(), None, "it was at work when it was killed");
+    assert_eq!(worker.try_wait().unwrap(), None, "the worker ended before it was killed");
     worker.kill().unwrap();
     let status = worker.wait().unwrap();
     #[cfg(unix)]
@@ -183,7 +189,7 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     lines
 }
 
-/// Every row of the project.
+/// Returns all records of the project.
 async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
     let mut query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project()) };
     let mut rows = HashMap::new();
@@ -216,9 +222,9 @@ fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
             "an acknowledged rotation is gone"
         );
     }
-    // Of what was not acknowledged: all or nothing.
+    // An operation that was not acknowledged is applied completely or not at all.
     for row in rows.values() {
-        let at = |id: TokenId| rows.get(id.as_str()).expect("a link leads nowhere");
+        let at = |id: TokenId| rows.get(id.as_str()).expect("the linked token does not exist");
         if let Some(next) = row.rotated_to {
             assert_eq!(at(next).rotated_from, Some(row.id));
             assert!(row.grace_until.is_some() && row.version == 2);
@@ -247,8 +253,9 @@ async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
     let began = Instant::now();
     let mut acknowledged = Acknowledged::default();
     let ((least, most), mut kills, mut late, mut count) = (rounds(), 0, 0, 0);
-    // So that this test can fail: enough acts of each kind, and kills that fell into the middle of some.
-    // About half of what a busy machine with two cores did.
+    // Guards against a test that checks too little: there must be enough operations of each kind,
+    // and enough kills in the middle of one. The numbers are about half of those on a busy machine
+    // with two cores.
     let lacking = |acknowledged: &Acknowledged, late: usize| {
         let Acknowledged { issued, revoked, rotated, ended, .. } = acknowledged;
         match () {
@@ -260,9 +267,9 @@ async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
         }
     };
     while kills < least || kills < most && lacking(&acknowledged, late).is_some() {
-        // What a busy machine gave no time for is waited for at the end.
+        // If a kind of operation was too rare, the last rounds wait for that kind.
         let act = lacking(&acknowledged, late).filter(|_| kills >= least).unwrap_or("issued ");
-        // 5 to 40 ms, spread over the rounds.
+        // A worker lives for 5 to 40 ms, spread over the rounds.
         let lives = Duration::from_micros(5_000 + (kills as u64 * 7_919) % 35_001);
         for line in run_and_kill(&database, lives, act) {
             acknowledged.take(&line);

@@ -1,5 +1,6 @@
-//! The SQLite store against the store in memory, which says what the rules say: the same random calls on both, with times
-//! that meet at every boundary, must give the same answers.
+//! SQLite: the same random calls on SQLite and in memory must give the same results. The times are
+//! chosen so that many calls are exactly at a boundary. The store in memory applies the rules
+//! directly.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use keyfob::{
 
 use crate::support::changed;
 
-/// Reproducible: SplitMix64.
+/// A reproducible random generator: SplitMix64.
 struct Random(u64);
 
 impl Random {
@@ -45,7 +46,8 @@ impl Random {
         self.chance(percent).then(|| value(self))
     }
 
-    /// Days around which notices begin, and a millisecond to either side; seldom an end of time.
+    /// Returns a time on one of the days around which notices begin, or one millisecond before or
+    /// after it. Rarely returns the first or the last time.
     fn time(&mut self) -> Timestamp {
         match self.below(100) {
             0 => Timestamp::MIN,
@@ -82,7 +84,7 @@ impl Random {
         KeyNumber::new(self.of(&[0, 1, 9, 10, 35, 36, 61])).unwrap()
     }
 
-    /// Few enough ids that keys, links and families meet.
+    /// Returns one of few ids, so that keys, links and families often meet.
     fn id(&mut self) -> TokenId {
         let number = self.key_number().as_char();
         TokenId::new(&format!("{number}{:015}", self.below(12))).unwrap()
@@ -160,7 +162,7 @@ impl Random {
         ImportRow { other_keys, ..ImportRow::new(record, self.import_key()) }
     }
 
-    /// Of a token that may be there, at the version it has, or of another.
+    /// Returns a condition on an issuer, which may not exist or may have another version.
     async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
         if self.chance(70) {
             return None;
@@ -227,7 +229,7 @@ struct Twins {
     sqlite: SqliteStore,
 }
 
-/// The two answers, errors by their kind.
+/// Checks that both results are equal, with errors compared by their kind, and returns one of them.
 #[track_caller]
 fn same<T: PartialEq + Debug>(
     memory: Result<T, StoreError>,
@@ -239,7 +241,7 @@ fn same<T: PartialEq + Debug>(
 }
 
 impl Twins {
-    /// Calls both.
+    /// Runs a random operation on both stores.
     async fn act(&self, random: &mut Random) {
         let Self { memory, sqlite } = self;
         match random.below(12) {
@@ -303,7 +305,8 @@ impl Twins {
                     3 => RevokeBatch::CreatedBefore(random.time()),
                     _ => RevokeBatch::KeyNumber(random.key_number()),
                 };
-                // Which rows a batch takes is the store's own affair, so only all batches together must be the same.
+                // Each store chooses which tokens a batch takes, so only the sum of all batches
+                // must be the same.
                 while !same(
                     memory.revoke_batch(&project, &revocation, batch, most).await,
                     sqlite.revoke_batch(&project, &revocation, batch, most).await,
@@ -344,7 +347,7 @@ impl Twins {
         }
     }
 
-    /// Asks both, every page.
+    /// Runs random queries on both stores, and reads every page.
     async fn ask(&self, random: &mut Random) {
         let Self { memory, sqlite } = self;
         let count = random.count();
@@ -365,7 +368,7 @@ impl Twins {
         same(memory.projects(&projects).await, sqlite.projects(&projects).await).unwrap();
     }
 
-    /// Every row of both, and how many there are.
+    /// Compares all records of both stores, and returns their number.
     async fn all(&self) -> usize {
         let mut rows: Vec<Arc<TokenRecord>> = Vec::new();
         for project in self.sqlite.projects(&ProjectsQuery::default()).await.unwrap() {
@@ -380,7 +383,7 @@ impl Twins {
 }
 
 #[tokio::test]
-async fn the_same_calls_give_the_same_answers() {
+async fn the_same_calls_give_the_same_results() {
     let folder = tempfile::tempdir().unwrap();
     for seed in 0..8 {
         let sqlite = SqliteStore::open(folder.path().join(format!("{seed}.db"))).await.unwrap();
@@ -395,7 +398,7 @@ async fn the_same_calls_give_the_same_answers() {
             }
             twins.all().await;
         }
-        assert!(twins.all().await > 20, "enough rows to tell anything");
+        assert!(twins.all().await > 20, "too few records for a comparison");
     }
 }
 

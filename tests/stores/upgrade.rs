@@ -1,4 +1,5 @@
-//! Databases of before 0.1.0: they are upgraded in place, each token verifies as before, and no notice is sent twice.
+//! Databases from before version 0.1.0 are upgraded in place. Each token verifies as before, and no
+//! notice is sent twice.
 
 use std::time::Duration;
 
@@ -18,18 +19,18 @@ use crate::support::{actor, keyring, new_token, project};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A token as it was stored before, and what comes of it.
+/// A token as the old version stored it, and the notice that is due after the upgrade.
 struct Old {
     text: String,
     record: TokenRecord,
-    /// The last notice, in the word of that time.
+    /// The last notice, as the old version named it.
     stage: &'static str,
     /// The notice that is due.
     due: Option<NoticeLead>,
 }
 
 impl Old {
-    /// A token with so much time left.
+    /// Creates a token that expires after `left`.
     fn new(left: Duration, stage: &'static str, due: Option<NoticeLead>, now: Timestamp) -> Self {
         let issued = mint(&keyring(), &Default::default(), new_token(), &actor(), now).unwrap();
         let mut record = issued.record;
@@ -38,7 +39,7 @@ impl Old {
         Self { text: issued.token.expose_secret().to_owned(), record, stage, due }
     }
 
-    /// The statement by which it was inserted, with its digest as the only value.
+    /// Returns the old version's INSERT statement. Its only parameter is the digest.
     fn insert(&self) -> String {
         let values = self.record.to_columns().unwrap();
         let new = ["issuer", "bound", "last_used_address", "last_used_client", "notice_lead", "notice_leases"];
@@ -72,14 +73,14 @@ fn old(now: Timestamp) -> Vec<Old> {
     ]
     .map(|(left, stage, due)| Old::new(left, stage, due, now))
     .into();
-    // Somebody was sending its notice when the service stopped.
+    // A process held a lease on the notice when the old service stopped.
     let mut leased = Old::new(5 * DAY, "none", None, now);
     leased.record.notice_lease_until = now.checked_add(HOUR);
     old.push(leased);
     old
 }
 
-/// What holds of a store that was upgraded.
+/// Checks a store after its upgrade.
 async fn is_as_it_was<S>(store: S, old: &[Old], now: Timestamp)
 where
     S: TokenStore + StoreMaintenance,
@@ -121,7 +122,7 @@ where
         assert!(tokens.acknowledge_notice(&notice.id).await.unwrap());
     }
     assert_eq!(claim().await, []);
-    // The lease of before is over.
+    // The lease from before the upgrade ends after one hour.
     clock.advance(HOUR - Duration::from_millis(1));
     assert_eq!(claim().await, []);
     clock.advance(Duration::from_millis(1));
@@ -144,7 +145,7 @@ async fn a_sqlite_file() {
         sqlx::query(AssertSqlSafe(old.insert())).bind(digest).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
-    // Several processes may start at once, and again.
+    // Several processes may start at the same time, and may start again.
     let (one, other) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
     one.unwrap().migrate().await.unwrap();
     is_as_it_was(other.unwrap(), &old, now).await;
@@ -187,7 +188,7 @@ async fn a_postgres_database_plain_and_partitioned() {
     }
 }
 
-/// A row of before has a word for its last notice, and counts no leases. All else is as it was.
+/// An old row has a word for its last notice and no count of leases. All other fields are the same.
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_redis_cluster() {

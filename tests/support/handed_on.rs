@@ -1,6 +1,6 @@
-//! Stores of which one method is a test's own.
+//! A macro for test stores that implement only one or two methods themselves.
 
-/// The named methods of `TokenStore`, handed on to a field.
+/// Implements the named methods of `TokenStore` by calling the store in a field.
 macro_rules! handed_on {
     ($store:ident: $($method:ident),+ $(,)?) => { $(handed_on!(@$method $store);)+ };
     (@insert $store:ident) => {

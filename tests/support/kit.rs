@@ -1,4 +1,4 @@
-//! The whole kit on one store, and on one that is behind its erased forms.
+//! The conformance kit for the tests of each store.
 
 #[cfg(feature = "serde")]
 use std::collections::HashSet;
@@ -25,24 +25,26 @@ pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(sto
     conformance::import(&store).await.assert();
 }
 
-/// For a store without imports.
+/// Checks every law except those of imports, for a store that supports no imports.
 pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S) {
     conformance::token_store(&store).await.assert();
     conformance::maintenance(&store).await.assert();
     conformance::rules(&store).await.assert();
 }
 
-/// Names, owners, actors and request ids that an earlier rule for display text accepted.
+/// A text that an earlier rule accepted in names, owners, actors and request ids, and that is
+/// refused now. Stores may still hold such texts.
 #[cfg(feature = "serde")]
 pub const EARLIER: &str = "\u{1f469}\u{200d}\u{1f4bb} \u{202e}";
 
-/// Checks that rows with such texts are listed, verified, changed, reported and revoked.
+/// Checks that tokens with texts like [`EARLIER`] are listed, verified, changed, reported and
+/// revoked.
 #[cfg(feature = "serde")]
 pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     let mut texts = Vec::new();
     for number in 0..3 {
         let made = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
-        // A stored record is read as a row is.
+        // The constructors refuse such a text, but reading a stored record accepts it.
         let mut record = serde_json::to_value(&made.record).unwrap();
         for field in ["name", "owner", "created_by", "request_id"] {
             record[field] = format!("{EARLIER}{number}").into();
@@ -82,7 +84,7 @@ pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     assert_eq!(tokens.revoke_group(&actor(), &project, &group, reason).await.unwrap(), 1);
     let successor = tokens.rotate(&actor(), rotated, Rotation::with_grace(Duration::ZERO)).await.unwrap();
     assert!(successor.issued.record.name.as_str().starts_with(EARLIER));
-    // Who revoked it is such a text too.
+    // The actor of a revocation may have such a text too.
     let earlier = tokens.get(rotated).await.unwrap().unwrap().created_by;
     tokens.revoke(&earlier, rotated, reason).await.unwrap();
     assert_eq!(tokens.get(rotated).await.unwrap().unwrap().revoked.unwrap().by, earlier);

@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Helpers that several tests use.
 #![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
 
 #[macro_use]
@@ -36,7 +36,7 @@ pub fn prefix() -> Prefix {
     Prefix::new("acme_pat").unwrap()
 }
 
-/// The pepper of bytes 00 to 1f.
+/// Returns the pepper with the bytes 00 to 1f.
 pub fn pepper() -> Pepper {
     Pepper::new((0..32).collect()).unwrap()
 }
@@ -53,22 +53,22 @@ pub fn actor() -> Actor {
     Actor::new("ada").unwrap()
 }
 
-/// For project 145, by ada.
+/// Returns a request for a token of ada in project 145.
 pub fn new_token() -> NewToken {
     NewToken::new(project("145"), OwnerId::new("ada").unwrap(), Name::new("VS Code integration").unwrap())
 }
 
-/// The outcome of a verb with what its error means.
+/// Replaces the error of an outcome with its kind.
 pub fn kind_of<T>(outcome: Result<T, Error>) -> Result<T, ErrorKind> {
     outcome.map_err(|error| error.kind())
 }
 
-/// Any time will do, as long as it is one.
+/// Returns a fixed time. Its value has no meaning.
 pub fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-/// The base62 digits of a number, left-padded.
+/// Returns a number in base62 digits, padded with zeros on the left.
 pub fn base62(mut number: u64, width: usize) -> String {
     let mut digits = vec![b'0'; width];
     for digit in digits.iter_mut().rev() {
@@ -78,13 +78,13 @@ pub fn base62(mut number: u64, width: usize) -> String {
     String::from_utf8(digits).unwrap()
 }
 
-/// The text with its last six characters made the checksum of the others.
+/// Returns the text with its last six characters replaced by a valid checksum.
 pub fn with_checksum(text: &str) -> String {
     let body = &text[..text.len() - 6];
     format!("{body}{}", base62(u64::from(crc32fast::hash(body.as_bytes())), 6))
 }
 
-/// A generator that gives these base62 digits, so that a token can be minted again.
+/// A random generator that returns given base62 digits, so that a test can mint a known token.
 pub struct Script(pub Vec<u8>);
 
 impl Script {
@@ -96,10 +96,10 @@ impl Script {
 impl TryRng for Script {
     type Error = std::convert::Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        unimplemented!("minting draws bytes")
+        unimplemented!("minting calls only try_fill_bytes")
     }
     fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        unimplemented!("minting draws bytes")
+        unimplemented!("minting calls only try_fill_bytes")
     }
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
         for byte in bytes {
@@ -111,7 +111,7 @@ impl TryRng for Script {
 
 impl TryCryptoRng for Script {}
 
-/// A store in memory that counts how often it is asked.
+/// A store in memory that counts the calls to it.
 #[derive(Default)]
 pub struct CountingStore {
     store: MemoryStore,
@@ -124,7 +124,7 @@ impl CountingStore {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Whether `find_recent` never returns from now on.
+    /// Sets whether calls of `find_recent` hang from now on.
     pub fn hang(&self, hangs: bool) {
         self.hangs.store(hangs, Ordering::SeqCst);
     }
@@ -219,7 +219,7 @@ impl TokenStore for CountingStore {
     }
 }
 
-/// Returns a record with something changed.
+/// Returns the record after applying a change to it.
 pub fn changed(mut record: TokenRecord, change: impl FnOnce(&mut TokenRecord)) -> TokenRecord {
     change(&mut record);
     record

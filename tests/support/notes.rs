@@ -1,24 +1,24 @@
-//! What each task of a test is doing, for the message of a wait that fails.
+//! Notes of what each task of a test is doing. A wait that times out prints them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The step of each task. Its Display lists them.
+/// The current step of each task. Its `Display` lists all of them.
 #[derive(Default)]
 pub struct Notes(Mutex<BTreeMap<String, Note>>);
 
 struct Note {
     step: String,
-    /// When it was noted first and last, if the same step was noted again and again.
+    /// When this step was noted first and last. A task may note the same step many times.
     since: Instant,
     last: Instant,
     times: u64,
 }
 
 impl Notes {
-    /// Replaces the note of a task.
+    /// Sets the current step of a task.
     pub fn set(&self, task: &str, step: impl Into<String>) {
         let (step, now) = (step.into(), Instant::now());
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

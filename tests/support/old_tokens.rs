@@ -1,4 +1,5 @@
-//! The tokens of a service from before keyfob: 40 hex digits behind `old-`, and SHA-256 of the whole in the table.
+//! The tokens of a service before keyfob: `old-` and 40 hex digits. The service stored the SHA-256
+//! digest of the whole text.
 
 use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 use sha2::{Digest, Sha256};
@@ -7,7 +8,7 @@ pub fn shape() -> ImportShape {
     ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256).unwrap()
 }
 
-/// The token with this number, in the place of randomness.
+/// Returns the token with this number. The number replaces the random digits.
 pub fn old_text(number: u64) -> String {
     format!("old-{number:040x}")
 }

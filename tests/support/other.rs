@@ -1,4 +1,5 @@
-//! Another process, which is this same test binary running a test that is ignored otherwise. Both speak in lines.
+//! Starts a second process and exchanges lines with it. The process is the same test binary, which
+//! runs a test that is ignored otherwise.
 
 use std::env;
 use std::fmt::Display;
@@ -8,22 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What begins the lines that the other process says, among those of the test harness.
+/// The prefix of the lines that the other process sends. It separates them from the output of the
+/// test harness.
 const SAYS: &str = "> ";
-/// A process that says nothing for so long hangs.
+/// The time after which the other process is killed if it has sent no line.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Says a line, in the other process.
+/// Sends a line from the other process to the test.
 pub fn say(line: impl Display) {
     println!("\n{SAYS}{line}");
 }
 
-/// The time, which is the same in both.
+/// Returns the system time in nanoseconds, which both processes can compare.
 pub fn nanos() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-/// The other process, as this one sees it. It ends when it hears no more.
+/// The other process, as the test sees it. It ends when its standard input is closed.
 pub struct Other {
     watched: Arc<Mutex<Watched>>,
     hears: ChildStdin,
@@ -31,12 +33,12 @@ pub struct Other {
     told: String,
 }
 
-/// What the watchdog looks at.
+/// The state that the watchdog reads.
 struct Watched {
     process: Child,
-    /// Since when this process waits for a line of the other.
+    /// Since when the test has been waiting for a line of the other process.
     since: Option<Instant>,
-    /// Whether it was killed, as it said nothing.
+    /// Whether the watchdog killed the process because it sent no line.
     killed: bool,
 }
 
@@ -81,7 +83,7 @@ impl Other {
         self.waits(true);
         let Self { watched, hears, says, .. } = self;
         drop(hears);
-        // Read to its end, so that it can say what it has to.
+        // Its output is read to the end, so that it can write all of it.
         assert!(says.lines().all(|line| line.is_ok()));
         assert!(watched.lock().unwrap().process.wait().unwrap().success());
     }
@@ -91,20 +93,25 @@ impl Other {
     }
 
     fn fail(&self) -> ! {
-        let why = if self.watched.lock().unwrap().killed { "was killed, as it said nothing" } else { "ended" };
-        panic!("the other process {why}; it was told last: {:?}", self.told);
+        let why = if self.watched.lock().unwrap().killed {
+            "was killed because it sent no line for too long"
+        } else {
+            "ended"
+        };
+        panic!("the other process {why}; the last line sent to it was {:?}", self.told);
     }
 }
 
-/// Kills a process that says nothing, so that whoever reads its lines waits no longer. It reads by itself, without a thread
-/// between, as the moment of a line matters.
+/// Kills a process that sends no line for too long, so that the test that reads its lines stops
+/// waiting. The test reads the lines in its own thread, because a queue between two threads would
+/// blur the time at which a line arrived.
 fn watch(watched: &Weak<Mutex<Watched>>) {
     while let Some(watched) = watched.upgrade() {
         {
             let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
             if watched.since.is_some_and(|since| since.elapsed() > PATIENCE) {
                 watched.killed = true;
-                watched.process.kill().expect("it is a child that was not waited for");
+                watched.process.kill().expect("the child has not been waited for");
                 return;
             }
         }

@@ -1,4 +1,5 @@
-//! A private PostgreSQL server on a free loopback port, of the installed program, that ends with the test.
+//! Starts a private PostgreSQL server on a free loopback port with the installed program, and stops
+//! it when the test ends.
 
 use std::env;
 use std::fs;
@@ -21,8 +22,8 @@ pub struct Server {
     pub port: u16,
 }
 
-/// The server that the tests of this process share, for as long as one of them holds it; `None` where PostgreSQL is not
-/// installed.
+/// Returns the server that the tests of this process share. It runs as long as one of them holds
+/// it. Returns `None` if PostgreSQL is not installed.
 pub fn shared() -> Option<Arc<Server>> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,12 +36,14 @@ pub fn shared() -> Option<Arc<Server>> {
 }
 
 impl Server {
-    /// `None` where PostgreSQL is not installed, which is a failure under `CI=true`.
+    /// Starts a server. Returns `None` if PostgreSQL is not installed, and panics then under
+    /// `CI=true`.
     pub fn start() -> Option<Self> {
         Self::start_in(quick(), &[])
     }
 
-    /// The same, with its data somewhere below this folder, and with these settings: `name=value`.
+    /// Starts a server with its data in a new folder below `parent`, and with settings of the form
+    /// `name=value`.
     pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let server = Self::place(parent, settings)?;
         run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
@@ -48,7 +51,7 @@ impl Server {
         Some(server)
     }
 
-    /// A standby of this server, of its own accord as far behind as it takes.
+    /// Starts a standby of this server. Nothing limits how far it is behind.
     pub fn replica(&self) -> Self {
         let replica = Self::place(quick(), &[]).unwrap();
         let mut copy = replica.program("pg_basebackup");
@@ -58,7 +61,7 @@ impl Server {
         replica
     }
 
-    /// A folder and a port.
+    /// Creates the folder of a server and chooses its port, without starting it.
     fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
             test_summary::missing("PostgreSQL is not installed");
@@ -71,13 +74,14 @@ impl Server {
         let port = free_port();
         let server = Self { folder, programs, settings, port };
         if is_root() {
-            // The server refuses to be root; the folder above its data must let it through.
+            // The server refuses to run as root, so it runs as the user postgres. That user must be
+            // able to enter this folder.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
         }
         Some(server)
     }
 
-    /// Starts the server, again where it was stopped.
+    /// Starts the server, also after it was stopped.
     pub fn go(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200{}",
@@ -97,17 +101,17 @@ impl Server {
         ]));
     }
 
-    /// Stops it: `fast`, or `immediate` as a crash.
+    /// Stops the server. The mode `fast` is a regular stop, and `immediate` is a crash.
     pub fn halt(&self, mode: &str) {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "-m", mode, "stop"]));
     }
 
-    /// As a standby, it takes in nothing more for now.
+    /// Pauses the replay on a standby, so that it applies no more changes.
     pub fn pause_replay(&self) {
         self.ask("SELECT pg_wal_replay_pause()");
         let asked = Instant::now();
         while self.ask("SELECT pg_get_wal_replay_pause_state()") != "paused" {
-            assert!(asked.elapsed() < Duration::from_secs(60), "the standby takes in changes all the time");
+            assert!(asked.elapsed() < Duration::from_secs(60), "the standby does not pause its replay");
             sleep(Duration::from_millis(5));
         }
     }
@@ -116,12 +120,12 @@ impl Server {
         self.ask("SELECT pg_wal_replay_resume()");
     }
 
-    /// Makes a standby a server of its own.
+    /// Promotes a standby to a primary.
     pub fn promote(&self) {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "promote"]));
     }
 
-    /// What it answers to SQL.
+    /// Runs SQL and returns its output.
     fn ask(&self, sql: &str) -> String {
         let mut ask = self.program("psql");
         ask.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-Atc", sql]);
@@ -130,7 +134,7 @@ impl Server {
         String::from_utf8_lossy(&told.stdout).trim().to_owned()
     }
 
-    /// The URL of a new database.
+    /// Creates a database and returns its URL.
     pub fn database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("tokens_{}", NEXT.fetch_add(1, Ordering::SeqCst));
@@ -139,12 +143,12 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
-    /// The URL of a database at another port, as that of a replica.
+    /// Returns the URL of the same database at another port, such as the port of a standby.
     pub fn url_by(&self, port: u16, database: &str) -> String {
         database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
 
-    /// A store in a new database.
+    /// Creates a store in a new database.
     pub async fn store(&self) -> PostgresStore {
         let store = PostgresStore::connect(&self.database()).await.unwrap();
         store.migrate().await.unwrap();
@@ -181,18 +185,19 @@ impl Drop for Server {
     }
 }
 
-/// A folder where a sync costs nothing, if there is such a place.
+/// Returns a folder in memory, where a sync costs nothing. Returns the temporary folder if the
+/// system has none.
 fn quick() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }
 
-/// Returns a free port from 10000 to 14999. The system gives outgoing connections ports from 32768 on, so that none of them
-/// takes this one before the server does.
+/// Returns a free port from 10000 to 14999. The system takes the ports of outgoing connections from
+/// 32768 on, so none of them takes this port before the server does.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        // Each process begins somewhere else.
+        // Each process begins at another number, so that two processes seldom try the same port.
         let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
         let port = 10_000 + (number % 5_000) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -201,7 +206,7 @@ fn free_port() -> u16 {
     }
 }
 
-/// The folder of the newest version that is installed.
+/// Returns the folder of the programs of the newest version that is installed.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
@@ -213,7 +218,8 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Into a file, as a server keeps what it inherits open.
+/// Runs a command. Its output goes into a file, because a server that it starts keeps the output
+/// open.
 fn run(command: &mut Command) {
     let told = tempfile::NamedTempFile::new().unwrap();
     let told_to = || told.reopen().unwrap();

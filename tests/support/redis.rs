@@ -1,5 +1,5 @@
-//! Private Redis servers on free loopback ports, of the installed program, that end with the test: one, or a cluster of three
-//! masters.
+//! Starts private Redis servers on free loopback ports with the installed program, and stops them
+//! when the test ends: a single server, or a cluster with three masters.
 
 use std::env;
 use std::fs::File;
@@ -15,7 +15,7 @@ use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;
-/// For what is a matter of moments.
+/// How long a test waits for a change that normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Servers {
@@ -25,7 +25,7 @@ pub struct Servers {
     settings: Vec<String>,
 }
 
-/// Which nodes stand on one side of a [partition](Servers::cut).
+/// The numbers of the nodes on one side of a [partition](Servers::cut).
 pub type Side = [usize];
 
 struct Node {
@@ -34,20 +34,22 @@ struct Node {
     process: Option<Child>,
 }
 
-/// The cluster that the tests of this process share, for as long as one of them holds it; `None` where Redis is not installed.
-/// No test empties it.
+/// Returns the cluster that the tests of this process share. It runs as long as one of them holds
+/// it. No test empties it. Returns `None` if Redis is not installed.
 pub fn shared_cluster() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
 }
 
-/// The same, shared by the tests that empty it, of which one runs at a time.
+/// Returns the cluster that is shared by the tests that empty it. Only one of them may run at a
+/// time. Returns `None` if Redis is not installed.
 pub fn shared_cluster_to_empty() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
 }
 
-/// The same, of one server.
+/// Returns the single server that the tests of this process share. Returns `None` if Redis is not
+/// installed.
 pub fn shared_server() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, Servers::one)
@@ -64,25 +66,27 @@ fn shared(shared: &Mutex<Weak<Servers>>, start: impl FnOnce() -> Option<Servers>
 }
 
 impl Servers {
-    /// One server. `None` where Redis is not installed, which is a failure under `CI=true`.
+    /// Starts a single server. Returns `None` if Redis is not installed, and panics then under
+    /// `CI=true`.
     pub fn one() -> Option<Self> {
         Self::start(1, false)
     }
 
-    /// One server with its data somewhere below this folder, and with these further arguments: `--name`, `value`.
+    /// Starts a single server with its data in a new folder below `parent`, and with more arguments
+    /// of the form `--name`, `value`.
     pub fn one_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         Self::start_in(parent, settings, 1, false)
     }
 
-    /// Where a node keeps its data.
+    /// Returns the folder of a node's data.
     pub fn folder(&self, number: usize) -> PathBuf {
         self.folder.path().join(self.nodes[number].address())
     }
 
-    /// A cluster of three masters, each with so many replicas.
+    /// Starts a cluster of three masters, each with this number of replicas.
     pub fn cluster(replicas: usize) -> Option<Self> {
-        // Nobody takes over from a master without a replica. On a busy machine a node must not be given up for its silence, because
-        // then the whole cluster refuses.
+        // A master without replicas has no node that could take over. If a busy machine made it
+        // look failed, the whole cluster would refuse requests. So its timeout is long.
         let settings: &[&str] = if replicas == 0 { &["--cluster-node-timeout", "30000"] } else { &[] };
         let servers = Self::start_in(memory(), settings, MASTERS * (1 + replicas), true)?;
         let mut create = Command::new("redis-cli");
@@ -104,13 +108,15 @@ impl Servers {
     }
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
-        // Held together until all are known, so that no port is taken twice. A cluster's node takes that 10,000 above too.
+        // All listeners stay open until the ports are chosen, so that no port is chosen twice. A
+        // cluster node also needs the port that is 10,000 above its own.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut held = Vec::new();
         let mut nodes = Vec::new();
         while nodes.len() < count {
-            // From 15000 to 21999: the system gives outgoing connections ports from 32768 on, so that none of them takes one of
-            // these before its node does. Each process begins somewhere else.
+            // The ports are from 15000 to 21999. The system takes the ports of outgoing connections
+            // from 32768 on, so none of them takes one of these before the node does. Each process
+            // begins at another number.
             let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
             let port = 15_000 + (number % 7_000) as u16;
             let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
@@ -128,9 +134,10 @@ impl Servers {
             test_summary::missing("Redis is not installed");
             return None;
         };
-        // `Redis server v=7.0.15 sha=…`.
+        // The output is like `Redis server v=7.0.15 sha=…`.
         let version = String::from_utf8_lossy(&version.stdout);
-        let version = version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of no version");
+        let version =
+            version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of unknown version");
         test_summary::engine(&format!("Redis {version}{}", if clustered { ", a cluster" } else { "" }));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(ToString::to_string).collect();
@@ -142,7 +149,7 @@ impl Servers {
         Some(servers)
     }
 
-    /// Starts a node, again where it was killed.
+    /// Starts a node, also after it was killed.
     pub fn go(&mut self, number: usize) {
         let Node { host, port, .. } = &self.nodes[number];
         let (host, port) = (host.clone(), port.to_string());
@@ -157,19 +164,20 @@ impl Servers {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
             command.args(["--cluster-allow-replica-migration", "no"]);
         }
-        // Of an argument given twice, the second counts.
+        // If an argument is given twice, Redis uses the second, so settings can replace those
+        // above.
         command.args(&self.settings);
         let process = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.nodes[number].process = Some(process);
         self.wait_for(number, &["PING"], |told| told.trim() == "PONG");
     }
 
-    /// Stops a node as a machine does that hangs: its connections stay open.
+    /// Suspends a node, as if its machine hung. Its connections stay open.
     pub fn suspend(&self, number: usize) {
         self.signal(number, "-STOP");
     }
 
-    /// Lets a suspended node go on.
+    /// Resumes a suspended node.
     pub fn resume(&self, number: usize) {
         self.signal(number, "-CONT");
     }
@@ -179,7 +187,7 @@ impl Servers {
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
     }
 
-    /// As a crash does.
+    /// Kills a node, as a crash does.
     pub fn kill(&mut self, number: usize) {
         if let Some(mut process) = self.nodes[number].process.take() {
             process.kill().unwrap();
@@ -195,13 +203,13 @@ impl Servers {
         RedisStore::connect(self.urls()).await.unwrap()
     }
 
-    /// What the first node that runs answers.
+    /// Runs a command on the first running node and returns the output.
     pub fn ask(&self, command: &[&str]) -> String {
         let runs = |node: &Node| node.process.is_some();
         self.ask_node(self.nodes.iter().position(runs).unwrap(), command)
     }
 
-    /// How many nodes there are, by whose numbers they are known.
+    /// Returns the number of nodes. Their numbers begin at 0.
     pub fn count(&self) -> usize {
         self.nodes.len()
     }
@@ -234,39 +242,40 @@ impl Servers {
         }
     }
 
-    /// Until a replica follows its master. A master follows nobody.
+    /// Waits until a replica follows its master. Returns immediately if the node is a master.
     pub fn wait_until_linked(&self, number: usize) {
         self.wait_for(number, &["INFO", "replication"], |told| {
             told.contains("role:master") || told.contains("master_link_status:up")
         });
     }
 
-    /// Until a node that was a master, and has another in its place, follows that.
+    /// Waits until a former master follows the node that replaced it.
     pub fn wait_until_it_follows(&self, number: usize) {
         self.wait_for(number, &["INFO", "replication"], |told| {
             told.contains("role:slave") && told.contains("master_link_status:up")
         });
     }
 
-    /// Until a node finds that all slots are served.
+    /// Waits until a node reports that all slots are served.
     pub fn wait_until_served(&self, number: usize) {
         self.wait_for(number, &["CLUSTER", "INFO"], |told| told.contains("cluster_state:ok"));
     }
 
-    /// Kills the node that has a project's tokens, waits until its replica has taken over, and starts it again.
+    /// Kills the master of a project, waits until its replica has taken over, and starts the killed
+    /// node again.
     pub fn fail_over(&mut self, project: &ProjectId) {
         let master = self.master_of(project);
         self.kill(master);
         let killed = Instant::now();
         while self.master_of(project) == master {
-            assert!(killed.elapsed() < PATIENCE, "nobody took over");
+            assert!(killed.elapsed() < PATIENCE, "no replica took over");
             sleep(Duration::from_millis(20));
         }
         self.go(master);
         self.wait_until_it_follows(master);
     }
 
-    /// The node that has a project's tokens.
+    /// Returns the number of the master that has a project's tokens.
     pub fn master_of(&self, project: &ProjectId) -> usize {
         let slot: u16 = self.ask(&["CLUSTER", "KEYSLOT", &format!("{{{project}}}")]).trim().parse().unwrap();
         let nodes = self.ask(&["CLUSTER", "NODES"]);
@@ -279,23 +288,25 @@ impl Servers {
         self.number(nodes.lines().find(has_slot).unwrap())
     }
 
-    /// A node that follows another.
+    /// Returns the number of a replica of this master.
     pub fn replica_of(&self, master: usize) -> usize {
         let id = self.ask_node(master, &["CLUSTER", "MYID"]);
         let nodes = self.ask(&["CLUSTER", "NODES"]);
         self.number(nodes.lines().find(|node| node.split(' ').nth(3) == Some(id.trim())).unwrap())
     }
 
-    /// Of a line of the cluster's list.
+    /// Returns the number of the node in a line of `CLUSTER NODES`.
     fn number(&self, line: &str) -> usize {
         let is_named = |node: &Node| line.contains(&format!("{}@", node.address()));
         self.nodes.iter().position(is_named).unwrap()
     }
 }
 
-/// For a network namespace of the test's own: nodes with an address each, which can be cut off from each other.
+/// Functions for a test in its own network namespace, in which each node has its own address, so
+/// that nodes can be cut off from each other.
 impl Servers {
-    /// A cluster of three masters, of which the first has nearly all slots and two replicas: nodes 3 and 4.
+    /// Starts a cluster of three masters. The first has all slots except two, and has two replicas:
+    /// nodes 3 and 4.
     pub fn cluster_of_addresses() -> Option<Self> {
         let nodes = (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, process: None });
         let servers = Self::start_nodes(memory(), &[], nodes.collect(), true)?;
@@ -328,7 +339,8 @@ impl Servers {
         assert_eq!(self.ask_node(number, command).trim(), "OK", "{command:?}");
     }
 
-    /// Cuts the nodes of two sides off from each other. Nothing is told of it: what they send is lost.
+    /// Cuts the nodes of two sides off from each other. Packets between the two sides are dropped,
+    /// and neither side is notified.
     pub fn cut(&self, one: &Side, other: &Side) {
         for (from, to) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
             for (from, to) in [(from, to), (to, from)] {
@@ -343,7 +355,7 @@ impl Servers {
         run("iptables", &["-F"]);
     }
 
-    /// Until a replica has taken over.
+    /// Waits until a node has become a master.
     pub fn wait_until_master(&self, number: usize) {
         self.wait_for(number, &["INFO", "replication"], |told| told.contains("role:master"));
     }
@@ -360,7 +372,8 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(run.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// Where a sync costs nothing, if there is such a place.
+/// Returns a folder in memory, where a sync costs nothing. Returns the temporary folder if the
+/// system has none.
 fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }

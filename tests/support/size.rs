@@ -1,9 +1,10 @@
-//! The size of tests that take long.
+//! The size of long tests.
 
-/// Whether `KEYFOB_TEST_SIZE=full` asks for the full size, as `.ci/soak` does.
+/// Returns whether `KEYFOB_TEST_SIZE` is `full`, as `.ci/soak` sets it.
 ///
 /// # Panics
-/// If the variable holds anything else, so that a misspelled word does not pass for a full run.
+/// Panics if the variable has any other value than `full` or `short`. A misspelled value would
+/// otherwise run the short size unnoticed.
 pub fn is_full() -> bool {
     match std::env::var("KEYFOB_TEST_SIZE").as_deref() {
         Ok("full") => true,

@@ -1,18 +1,20 @@
-//! Whether any branch or memory address depends on a pepper, a secret, a tag or a digest, asked of valgrind's memcheck.
+//! Checks with valgrind's memcheck that no branch and no memory address depends on a pepper, a
+//! secret, a tag or a digest.
 //!
-//! The bytes are marked as undefined, and memcheck reports each branch and each address that depends on undefined
-//! bytes. `constant-time check` runs what the library does with them, and must end without a report;
-//! `constant-time control` compares the same bytes in ways that leak, and each of them must be reported.
-//! `run.sh` beside this package asks both.
+//! The secret bytes are marked as undefined. memcheck reports each branch and each address that
+//! depends on undefined bytes. `constant-time check` runs the library's operations on them, and
+//! must end without a report. `constant-time control` compares the same bytes in ways that leak,
+//! and memcheck must report each of them. `run.sh` runs both.
 //!
-//! What it shows holds for the machine code of this build, with this compiler: a comparison that leaks as it is written
-//! and was made branch-free is not reported. What it does not show:
-//! - the SHA instructions of the processor: valgrind has none, so the portable hash is what runs;
-//! - instructions whose own time depends on their operands (division on some processors): memcheck knows branches and
-//!   addresses only;
-//! - parsing and the checksum, which run over the secret by tables and are no part of the claim: the bytes are marked
-//!   after them;
-//! - the building of a keyring, once at start: it answers whether two peppers are equal, and branches on that answer.
+//! The result holds for the machine code of this build with this compiler. A comparison that leaks
+//! in the source but was compiled without a branch is not reported. The check does not cover:
+//! - the processor's SHA instructions, because valgrind has none, so the portable hash runs;
+//! - instructions whose duration depends on their operands, such as division on some processors,
+//!   because memcheck sees only branches and addresses;
+//! - parsing and the checksum, which process the secret with tables and are not part of the claim,
+//!   so the bytes are marked after them;
+//! - building a keyring, once at start, which reports whether two peppers are equal and branches on
+//!   that.
 
 mod request;
 
@@ -27,9 +29,10 @@ use keyfob::{
 
 use request::{mark_secret, publish, reports, runs, unwatched};
 
-/// Both ends of the range, and both sides of the length at which the MAC takes one hash block more: 6 and 7.
+/// Project ids of different lengths. They include the shortest and the longest, and lengths 6 and
+/// 7: from 7 characters on, the MAC needs another hash block.
 const PROJECTS: [&str; 5] = ["0", "145", "5f0c6a", "5f0c6a1", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
-/// From the right end of a token's text: checksum, tag, secret.
+/// The lengths of the parts at the end of a token's text, from the right: checksum, tag and secret.
 const CRC: usize = 6;
 const TAG: usize = 11;
 const SECRET: usize = 33;
@@ -37,7 +40,7 @@ const SECRET: usize = 33;
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let asked = std::env::args().nth(1).unwrap_or_default();
     if !runs() {
-        eprintln!("constant-time: not under valgrind, so nothing is reported");
+        eprintln!("constant-time: not running under valgrind, so nothing is reported");
     }
     let as_expected = match asked.as_str() {
         "check" => check()?,
@@ -47,13 +50,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Right and wrong secrets, tags and digests. True where nothing was reported.
+/// Checks right and wrong secrets, tags and digests. Returns whether nothing was reported.
 fn check() -> Result<bool, Box<dyn Error>> {
     let mut comparisons = 0;
     for project in PROJECTS {
         let issued = issue(&known()?, project)?;
         let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?), project)?;
-        // A secret keyring for each, as in a process that has just started.
+        // Each check has its own secret keyring, as in a process that has just started.
         for (token, tag_fits) in [(&issued, true), (&other_pepper, false)] {
             let keyring = secret_keyring()?;
             let right = *token.record.digest.as_bytes();
@@ -84,11 +87,13 @@ fn check() -> Result<bool, Box<dyn Error>> {
 
 type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 
-/// Arrays of 32 bytes, and loops over them, become branch-free and would prove nothing.
+/// Comparisons that leak. Comparing arrays of 32 bytes, or looping over them, is compiled without
+/// branches and would prove nothing.
 const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 
-/// One kind of secret after the other, so that each is seen to reach the comparison. True where every one was reported.
+/// Marks one kind of secret at a time, to show that each kind reaches the comparison. Returns
+/// whether every leak was reported.
 fn control() -> Result<bool, Box<dyn Error>> {
     let mut all_reported = true;
     for what in ["pepper", "secret", "digest"] {
@@ -113,7 +118,7 @@ fn control() -> Result<bool, Box<dyn Error>> {
         }
     }
     if all_reported {
-        // For run.sh: valgrind's exit code hides the program's own.
+        // run.sh reads this line, because valgrind's exit code hides that of the program.
         println!("control: every leak was reported");
     }
     Ok(all_reported)
@@ -136,12 +141,13 @@ fn known() -> Result<Keyring, Box<dyn Error>> {
     Ok(Keyring::new(prefix()?, Pepper::new(pepper())?))
 }
 
-/// The same keyring, from a pepper that is marked.
+/// Returns the keyring of [`known`], with its pepper marked as secret.
 fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
     let bytes = pepper();
     let kept_at = bytes.as_ptr();
     let pepper = Pepper::new(bytes)?;
-    // Else a copy would be marked, and the check would show nothing.
+    // The marked bytes must be the pepper's own. If a copy were marked, the check would show
+    // nothing.
     assert_eq!(pepper.expose_secret().as_ptr(), kept_at);
     mark_secret(pepper.expose_secret());
     let keyring = {

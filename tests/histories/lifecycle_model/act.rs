@@ -1,5 +1,5 @@
-//! What a history is made of: acts on the tokens that there are by then. A step is a few bytes that become an act when its turn
-//! comes, so that a history stays one however much is cut out of it.
+//! The operations of a history. A step is a few random bytes. It becomes an operation on the tokens
+//! that exist when its turn comes, so a history stays valid however many steps proptest removes.
 
 use crate::lifecycle_model::model::Model;
 use crate::lifecycle_model::token::{Lives, Rules, Token};
@@ -13,19 +13,20 @@ pub const OWNERS: [&str; 2] = ["ada", "grace"];
 pub const NAMES: [&str; 4] = ["CI", "ci deploy", "laptop", "Z"];
 pub const SCOPES: [&str; 4] = ["repo:*", "repo:read", "repo:read user", ""];
 pub const NEEDED: [&str; 3] = ["repo:read", "repo:write", "user"];
-/// From the widest on.
+/// The address ranges of tokens, from the widest to the narrowest. The first allows every address.
 pub const RANGES: [&str; 4] = ["", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1"];
 pub const ADDRESSES: [&str; 3] = ["10.1.2.3", "10.2.0.1", "192.0.2.1"];
-/// How many tokens an earlier system made.
+/// How many tokens the earlier service has.
 pub const FOREIGN: usize = 5;
-/// What the host says of an owner in a project: nothing against it, or why not.
+/// The states of an owner in a project, as the host reports them: `None` for an active owner, or
+/// the reason of the rejection.
 pub const OWNER_STATES: [Option<&str>; 3] = [None, Some("owner_suspended"), Some("owner_outside_project")];
 pub const STATUSES: [&str; 8] =
     ["active", "not_yet_valid", "pending", "disabled", "expired", "lapsed", "rotated", "revoked"];
 
 pub type Step = (u8, [u8; 6]);
 
-/// How long a token shall live, in milliseconds.
+/// The lifetime of a token, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Life {
     Default,
@@ -42,15 +43,15 @@ pub enum Group {
     Key(u8),
 }
 
-/// A token to be issued; numbers are places in the tables above.
+/// A token to be issued. Numbers are indices into the tables above.
 #[derive(Clone, Debug)]
 pub struct New {
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    /// 0 to 2: for a person, a service, an agent.
+    /// The kind: 0 for a person, 1 for a service, 2 for an agent.
     pub kind: usize,
-    /// Whether the kind is asked for, or left open.
+    /// Whether the request names the kind or leaves it open.
     pub asks_kind: bool,
     pub metadata: bool,
     pub scopes: usize,
@@ -59,25 +60,25 @@ pub struct New {
     pub life: Life,
     pub confirm_within: Option<i64>,
     pub key: u8,
-    /// A manager that was kept.
+    /// The index of a delegation that was kept.
     pub within: Option<usize>,
-    /// The token whose successor it is.
+    /// The token that the new token replaces in a rotation.
     pub takes_over: Option<usize>,
 }
 
-/// What the host allows a managing token.
+/// The permissions that the host gives a managing token.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct How {
-    /// To issue tokens that are not bound to it.
+    /// Whether it may issue independent tokens.
     pub independent: bool,
-    /// To issue tokens that manage in turn.
+    /// Whether it may issue tokens that manage in turn.
     pub manage: bool,
-    /// To issue tokens of each kind.
+    /// Whether it may issue tokens of every kind.
     pub kinds: bool,
     pub metadata: bool,
 }
 
-/// A token of an earlier system, as its table has it at the time of the import.
+/// A token of the earlier service, as its table has it at the time of the import.
 #[derive(Clone, Debug)]
 pub struct Foreign {
     pub number: usize,
@@ -94,13 +95,13 @@ pub struct Foreign {
     pub revoked: Option<i64>,
 }
 
-/// One call of a verb. Tokens are numbered as they were made.
+/// One call of an operation. Tokens are numbered in the order in which they were created.
 #[derive(Clone, Debug)]
 pub enum Act {
     SetClock(i64),
     Issue(New),
     Import(Foreign),
-    /// Verifies the token and keeps the proof that it may manage.
+    /// Verifies the token and keeps the delegation that it gives.
     Keep {
         token: usize,
         how: How,
@@ -156,9 +157,9 @@ pub enum Act {
         project: Option<usize>,
         group: Group,
     },
-    /// Revokes what is bound to tokens that have ended.
+    /// Revokes the tokens that are bound to an ended token.
     RevokeOrphans,
-    /// Shows the token.
+    /// Reads the token's view.
     Get {
         token: usize,
     },
@@ -191,7 +192,7 @@ pub enum Act {
     },
 }
 
-/// How often each verb comes, in parts of `PARTS`.
+/// How often each operation occurs, in parts of `PARTS`.
 const WEIGHTS: [(u8, u8); 28] = [
     (b'w', 10),
     (b'j', 12),
@@ -230,7 +231,7 @@ fn of<T: Copy>(all: &[T], byte: u8) -> T {
     all[byte as usize % all.len()]
 }
 
-/// `None` for every third byte or so, and for 0.
+/// Returns an entry of the table, or `None` if the byte is a multiple of three.
 fn maybe<T: Copy>(all: &[T], byte: u8) -> Option<T> {
     (!byte.is_multiple_of(3)).then(|| of(all, byte / 3))
 }
@@ -242,7 +243,8 @@ fn life(byte: u8, now: i64) -> Life {
 }
 
 impl Act {
-    /// Whether the store might change; a verification must not change it.
+    /// Returns whether the operation may change the store. A verification counts as one that may,
+    /// so that the test checks that it does not.
     pub fn writes(&self) -> bool {
         !matches!(
             self,
@@ -255,10 +257,11 @@ impl Act {
         )
     }
 
-    /// How many acts a history about tokens that issue tokens begins with.
+    /// The number of operations with which a history about tokens that issue tokens begins.
     pub const FIRST: usize = 7;
 
-    /// Issues a token, and others each within the one before, as far as the policy lets them.
+    /// Returns one of the first operations. They issue a token, and then further tokens, each
+    /// within the one before, as far as the policy allows.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };
@@ -282,7 +285,7 @@ impl Act {
         }))
     }
 
-    /// `None` where a token is needed and there is none yet.
+    /// Returns the operation of a step, or `None` if it needs a token and no token exists yet.
     pub fn of((verb, bytes): Step, model: &Model) -> Option<Self> {
         let [a, b, c, d, e, f] = bytes;
         let mut left = verb % PARTS;
@@ -302,13 +305,13 @@ impl Act {
         let now = model.now;
         let some = |byte: u8| (!model.tokens.is_empty()).then(|| byte as usize % model.tokens.len());
         let rotated = || model.tokens.iter().rev().find_map(|token| token.from);
-        // One that works, if there is one: most have ended after a while.
+        // Prefers a token that works, because most tokens have ended after a while.
         let working = |byte: u8, wanted: &dyn Fn(&Token) -> bool| {
             let works = |place: &usize| wanted(&model.tokens[*place]) && model.alive(*place).is_ok();
             let all: Vec<usize> = (0..model.tokens.len()).filter(works).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
-        // One that issued others, for what befalls these then.
+        // Prefers a token that issued others, to test what happens to those.
         let issuing = |byte: u8| {
             let issues = |place: &usize| model.tokens.iter().any(|token| token.bound_to() == Some(*place));
             let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.kept[*place]).filter(issues).collect();
@@ -322,7 +325,8 @@ impl Act {
             let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.links(*place) > 1).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
-        // Often one that works, and is bound to another if any is; or one that was kept a short while ago.
+        // Often chooses a delegation whose token works, and prefers the deepest chains. Otherwise
+        // it chooses one that was kept recently.
         let manager = |byte: u8| {
             let works = |at: &usize| model.alive(model.managers[*at].0).is_ok();
             let mut all: Vec<usize> = (0..model.managers.len()).filter(works).collect();
@@ -348,7 +352,7 @@ impl Act {
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
-                // Mostly active, so that the others do not last.
+                // The state is mostly active, so that the other states do not last.
                 state: [0, 1, 0, 2, 0][c as usize % 5],
             },
             b'm' if model.engine.imports => {
@@ -419,7 +423,7 @@ impl Act {
                 project: a as usize % 2,
                 owner: b as usize % 4 / 3,
                 name: c as usize % 4,
-                // Few of persons that issue tokens are agents themselves.
+                // Few tokens of this operation are for agents.
                 kind: if c >= 240 { 2 } else { usize::from(c >= 192) },
                 asks_kind: true,
                 metadata: c % 16 == 5,
@@ -432,7 +436,7 @@ impl Act {
                 within: None,
                 takes_over: None,
             }),
-            // Also in the place of imports.
+            // A store that supports no imports verifies instead.
             b'v' | b'm' => Self::Verify {
                 token: deep(a)
                     .filter(|_| f >= 176)
@@ -444,7 +448,7 @@ impl Act {
                 scope: maybe(&[0, 1, 2], d),
             },
             b'R' => Self::Rotate {
-                // Often the one that was rotated last, for repeats.
+                // Often chooses the token that was rotated last, so that rotations are repeated.
                 token: rotated().filter(|_| a >= 128).or(some(a))?,
                 grace: of(&[0, HOUR, 8 * DAY, 400 * DAY], b % 7),
                 life: (c < 64).then(|| life(c, now)),

@@ -1,17 +1,18 @@
-//! A managing token of the model: what it may issue and rotate. Nothing of the crate is used here.
+//! A managing token of the model: the tokens that it may issue and rotate. This module uses no code
+//! of the crate.
 
 use crate::lifecycle_model::act::{How, Life, New, SCOPES};
 use crate::lifecycle_model::model::MANAGE;
 use crate::lifecycle_model::token::{COVERS, Rules, Token, grants};
 
-/// A managing token as it is now, with those that it is bound to.
+/// A managing token in its current state, with its issuers.
 pub struct Managing {
-    /// Its place in the list.
+    /// Its index in the list.
     pub place: usize,
     pub own: Token,
-    /// Those that it is bound to, nearest first.
+    /// Its issuers, the nearest first.
     pub above: Vec<Token>,
-    /// What the host has allowed it.
+    /// The permissions that the host has given it.
     pub how: How,
 }
 
@@ -20,25 +21,27 @@ impl Managing {
         std::iter::once(&self.own).chain(&self.above)
     }
 
-    /// When the first of all ends by itself. The successor of the managing token itself ends with its lifetime, not with the grace
-    /// that an earlier try has given it.
+    /// Returns the earliest time at which a token of the chain ends by itself. If the managing
+    /// token rotates itself, its own grace period does not count, because an earlier attempt may
+    /// have set it.
     pub fn end(&self, is_itself: bool) -> Option<i64> {
         let own = if is_itself { self.own.expires } else { self.own.end() };
         self.above.iter().map(Token::end).chain([own]).flatten().min()
     }
 
-    /// The part of a lifetime from now on that ends with it.
+    /// Returns the lifetime, shortened so that it ends with the chain.
     pub fn shortened(&self, lifetime: i64, is_itself: bool, now: i64) -> i64 {
         self.end(is_itself).map_or(lifetime, |end| lifetime.min(end - now))
     }
 
-    /// Where a token that names no addresses may be used from.
+    /// Returns the addresses of a token that names none.
     fn ranges(&self) -> usize {
         let in_all = |ranges: &usize| self.all().all(|token| COVERS[token.ranges].contains(ranges));
         self.all().map(|token| token.ranges).find(in_all).unwrap_or(self.own.ranges)
     }
 
-    /// In what a token would go beyond it.
+    /// Checks that a token stays within the managing token. Otherwise returns in which respect it
+    /// does not.
     pub fn outside(&self, new: &New, is_itself: bool) -> Result<(), &'static str> {
         let covers = |token: &Token| SCOPES[new.scopes].split_whitespace().all(|one| grants(token.scopes, one));
         match () {
@@ -51,7 +54,8 @@ impl Managing {
         }
     }
 
-    /// Whether it may issue a token of this kind, with this beside it, and so far from a token that is bound to none.
+    /// Checks that the managing token may issue a token of this kind, with this metadata, and at
+    /// this depth of the chain. Otherwise returns what is not allowed.
     fn may_issue(&self, new: &New, rules: &Rules) -> Result<(), &'static str> {
         match () {
             () if new.kind != AGENT && !self.how.kinds => Err("kind"),
@@ -62,7 +66,8 @@ impl Managing {
         }
     }
 
-    /// Fills in what was left open, within it. A successor has its kind and its metadata from the token before.
+    /// Fills in the values that the request left open, so that they stay within the managing token.
+    /// A successor takes its kind and metadata from the old token.
     pub fn bounded(&self, new: &New, is_successor: bool, rules: &Rules, now: i64) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {
@@ -84,5 +89,5 @@ impl Managing {
     }
 }
 
-/// The kind of what a token issues, unless another is asked for.
+/// The kind of a token that a token issues, unless the request names another.
 const AGENT: usize = 2;

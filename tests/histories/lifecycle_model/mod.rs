@@ -1,10 +1,15 @@
-//! Random histories of all verbs of `Tokens`, against a model that tells the same laws in plain words: each verb must give what
-//! the model says, and leave every token as the model has it. A history that does not is shrunk to the few acts that matter.
-//! Owners are suspended, clocks go back, and old tokens are imported again. Proofs of managers are
-//! kept, and used many steps later. Half of the histories are about tokens that issue tokens, which issue tokens in turn, up to
-//! three links away from one that is bound to none; while their issuers are narrowed, disabled, enabled, rotated and revoked.
+//! Random histories of all operations of `Tokens`, compared with a model that states the same rules
+//! in a simpler way. Each operation must return what the model returns, and must leave every token
+//! as the model has it. If a history differs, proptest shrinks it to the few operations that
+//! matter.
 //!
-//! `KEYFOB_SEED=<number>` runs the histories of an earlier run once more. `KEYFOB_TEST_SIZE=full` runs 20 times as many.
+//! The histories also suspend owners, set clocks back, import old tokens again, and use delegations
+//! many steps after they were proven. Half of the histories are about tokens that issue tokens, in
+//! chains of up to three links. Their issuers are narrowed, disabled, enabled, rotated and revoked
+//! meanwhile.
+//!
+//! `KEYFOB_SEED=<number>` repeats the histories of an earlier run. `KEYFOB_TEST_SIZE=full` runs 20
+//! times as many.
 
 mod act;
 mod managing;
@@ -34,22 +39,25 @@ use token::{Lives, Rules};
 use crate::support::redis::Servers;
 use crate::support::size::is_full;
 
-/// The number of histories in memory, which must come to every end of every kind of act.
+/// The number of histories in memory. Together they must reach every outcome of every kind of
+/// operation.
 const HISTORIES: u32 = 1_650;
-/// The fewest steps that they have together.
+/// The least number of steps in all histories together.
 const STEPS: u64 = 60_000;
-/// An engine runs one in so many of these histories, which must come to every end that is not rare.
+/// An engine other than memory runs one in this many histories. Together they must reach every
+/// outcome that is not rare.
 const ONE_OF: u32 = 10;
-/// 2026-11-23T12:00:00Z. Any time will do.
+/// 2026-11-23T12:00:00Z. The value has no meaning.
 const BEGIN: i64 = 1_795_435_200_000;
 
-/// Goes through one history, and counts its acts. The error tells all of them, up to the one that went wrong.
+/// Runs one history and counts its operations. The error shows all operations up to the one that
+/// differed.
 async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
 where
     S: Store,
 {
     let lives = Lives { min: 0, max: 366 * DAY, default: 30 * DAY, never: true };
-    // In most histories a token may be three links away from one that is bound to none.
+    // In most histories, a chain may have three links.
     let max_depth = steps.first().map_or(1, |(_, bytes)| [1, 3, 3, 3][usize::from(bytes[5] % 4)]);
     let (human, service, agent) = (lives, lives, Lives { default: 20 * DAY, ..lives });
     let rules = Rules { human, service, agent, most_live: None, most_issued: 4, max_depth, max_unused: None };
@@ -78,7 +86,7 @@ where
         }
         let (made, id) = service.newest();
         if made != model.tokens.len() {
-            return Err(format!("{history}but there are {made} tokens, not {}", model.tokens.len()));
+            return Err(format!("{history}but there are {made} tokens instead of {}", model.tokens.len()));
         }
         if let Some(newest) = model.tokens.last_mut() {
             newest.id = id;
@@ -103,7 +111,7 @@ where
     Ok(())
 }
 
-/// Runs all histories, or one of so many, each on a store that is empty.
+/// Runs all histories, or one in `one_of`, each on an empty store.
 fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = env::var("KEYFOB_SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
@@ -117,7 +125,7 @@ fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Resu
     let outcome = runner.run(&vec((0..PARTS, any::<[u8; 6]>()), 0..=150), |steps| {
         let outcome = history(&steps, &mut tally.borrow_mut());
         outcome.map_err(|why| {
-            // The first time is before it is shrunk.
+            // The first failure is the one before shrinking.
             found_after.set(found_after.get().or(Some(tally.borrow().steps())));
             TestCaseError::fail(why)
         })
@@ -143,7 +151,7 @@ fn histories_in_memory() {
 #[test]
 fn histories_on_sqlite() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Where a sync costs nothing, if there is such a place.
+    // Uses a folder in memory, if there is one, because a sync costs nothing there.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();
@@ -174,7 +182,7 @@ fn histories_on_postgres() {
 #[cfg(feature = "redis")]
 #[test]
 fn histories_on_a_redis_cluster() {
-    // Of its own: each history begins with an empty one.
+    // Each history begins with an empty cluster, so the test has its own.
     let Some(servers) = Servers::cluster(0) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(servers.store());

@@ -1,4 +1,5 @@
-//! The lifecycle once more, in plain words: a list of tokens and what each verb does to it. Nothing of the crate is used here.
+//! The lifecycle of tokens as a simple model: a list of tokens, and the effect of each operation on
+//! it. This module uses no code of the crate.
 
 use crate::lifecycle_model::act::{
     Act, FOREIGN, Foreign, Group, How, Life, NAMES, NEEDED, New, OWNER_STATES, OWNERS, PROJECTS, SCOPES, SECOND,
@@ -7,10 +8,10 @@ use crate::lifecycle_model::act::{
 use crate::lifecycle_model::managing::Managing;
 use crate::lifecycle_model::token::{AHEAD, ALLOWS, COVERS, Rules, Token, grants, stage};
 
-/// The scope by which a token manages others.
+/// The scope that allows a token to manage others.
 pub const MANAGE: &str = "repo:manage";
 
-/// Why a managing token may manage no more.
+/// The reasons why a managing token may no longer manage.
 const ENDED: [&str; 13] = [
     "ended_unknown",
     "ended_revoked",
@@ -27,15 +28,15 @@ const ENDED: [&str; 13] = [
     "ended_owner_outside_project",
 ];
 
-/// The reason of a revocation, of which the service may choose one or another.
+/// The reason of a revocation if the service may choose between two.
 pub const UNDECIDED: &str = "undecided";
 
-/// In what stores may differ.
+/// The differences between stores.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine {
-    /// Whether it can import.
+    /// Whether the store supports imports.
     pub imports: bool,
-    /// Whether the revocation of an owner or family leaves tokens that ended long ago.
+    /// Whether the revocation of an owner or family leaves out tokens that ended long ago.
     pub leaves_ended: bool,
 }
 
@@ -44,18 +45,19 @@ pub struct Model {
     pub now: i64,
     pub rules: Rules,
     pub tokens: Vec<Token>,
-    /// Those whose rows are there still.
+    /// Whether each token's record still exists.
     pub kept: Vec<bool>,
-    /// The tokens whose proofs were kept, each with its version then, and what the host has allowed them.
+    /// The tokens whose delegations were kept, each with its version at that time and the host's
+    /// permissions.
     pub managers: Vec<(usize, u64, How)>,
-    /// The places of the tokens that came from the earlier system.
+    /// The indices of the tokens that came from the earlier service.
     pub foreign: [Option<usize>; FOREIGN],
     pub engine: Engine,
     /// Whether the history is about tokens that issue tokens.
     pub chains: bool,
-    /// By owner and project: a place in `OWNER_STATES`.
+    /// An index into `OWNER_STATES` for each owner and project.
     owners: [[usize; PROJECTS.len()]; OWNERS.len()],
-    /// Uses that wait to be written.
+    /// The uses that wait to be written.
     waiting: Vec<(usize, i64)>,
 }
 
@@ -75,7 +77,7 @@ impl Model {
         }
     }
 
-    /// Times at which something changes, from now on.
+    /// Returns the times from now on at which something changes.
     pub fn boundaries(&self) -> Vec<i64> {
         let mut times = Vec::new();
         for (token, _) in self.tokens.iter().zip(&self.kept).filter(|(_, kept)| **kept) {
@@ -91,18 +93,18 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Returns the token that the text belongs to now: an old text that was imported again after a
-    /// purge belongs to the new row.
+    /// Returns the token to which the text belongs now. If an old text was imported again after a
+    /// purge, it belongs to the new token.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
 
-    /// Why the token's owner does not count, if the host says so.
+    /// Returns why the host rejects the token's owner, if it does.
     fn owner_out(&self, token: &Token) -> Option<&'static str> {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
-    /// Returns the token itself and those that it is bound to, as far as they are there, nearest first.
+    /// Returns the token and its issuers as far as they exist, the nearest first.
     fn chain(&self, place: usize) -> Vec<usize> {
         let mut chain = vec![place];
         while let Some(above) = self.tokens[chain[chain.len() - 1]].bound_to().filter(|above| self.kept[*above]) {
@@ -111,8 +113,9 @@ impl Model {
         chain
     }
 
-    /// Why a token that is bound to others does not work though nothing is wrong with itself: one of these does not work, or there
-    /// are too many. That one lies unused is no reason.
+    /// Returns why a bound token does not work although nothing is wrong with the token itself: one
+    /// of its issuers does not work, or there are too many. The rule on unused tokens does not
+    /// apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);
         while let Some(above) = self.tokens[below].bound_to() {
@@ -129,27 +132,28 @@ impl Model {
         None
     }
 
-    /// How many tokens it is bound to, one above the other.
+    /// Returns how many issuers the token is bound to.
     pub fn links(&self, place: usize) -> usize {
         std::iter::successors(Some(place), |place| self.tokens[*place].bound_to()).count() - 1
     }
 
-    /// What is shown of the token: its own status, or that of its issuers if that alone keeps it from working.
+    /// Returns the status that a view shows: `issuer_ended` if the token is live but its issuers
+    /// keep it from working, or its own status.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
         if issuer_ended { "issuer_ended" } else { token.status(self.now) }
     }
 
-    /// Returns the managing token as it is now, or why it may not manage. The state in which its proof
-    /// was kept does not matter.
+    /// Returns the managing token in its current state, or why it may not manage. Its state when
+    /// its delegation was kept does not matter.
     fn managing(&self, manager: usize) -> Result<Managing, &'static str> {
         let (place, _, how) = self.managers[manager];
         let token = &self.tokens[place];
         let all_grant = || self.chain(place).iter().all(|place| grants(self.tokens[*place].scopes, MANAGE));
         let word = match token.status(self.now) {
             _ if !self.kept[place] => "unknown",
-            // The rule on disuse is not asked: it is being used.
+            // The rule on unused tokens does not apply, because the token is being used.
             "active" if self.rules.outside(token).is_some() => "policy",
             "active" => match self.held_up(place) {
                 Some(why) => why,
@@ -166,7 +170,7 @@ impl Model {
         Ok(Managing { place, own: token.clone(), above, how })
     }
 
-    /// What a verification of the token gives, but for the request's own demands.
+    /// Returns the outcome of a verification that requires no project, address or scope.
     pub fn alive(&self, place: usize) -> Result<(), &'static str> {
         self.judged(place, |token| self.rules.breach(token, self.now).is_some())
     }
@@ -182,7 +186,8 @@ impl Model {
         }
     }
 
-    /// The same for a process that has noted uses of its own, and knows that those of others are written within two minutes.
+    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses itself. It
+    /// allows two minutes for uses that other processes have not written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {
@@ -208,7 +213,7 @@ impl Model {
         if project.is_some_and(|project| project != token.project) {
             return Err("project");
         }
-        // Each of the chain has a say.
+        // Every token of the chain limits the request.
         let chain: Vec<&Token> = self.chain(place).iter().map(|place| &self.tokens[*place]).collect();
         let from_there = |token: &&Token| address.is_some_and(|address| ALLOWS[token.ranges].contains(&address));
         if !chain.iter().all(|token| token.ranges == 0 || from_there(token)) {
@@ -219,7 +224,7 @@ impl Model {
         }
         if token.last_used.is_none_or(|last| now - last >= 60 * SECOND) {
             match self.waiting.iter_mut().find(|(other, _)| *other == place) {
-                // A clock that went back moves no use back.
+                // A clock that went back does not move the last use back.
                 Some((_, at)) => *at = now.max(*at),
                 None => self.waiting.push((place, now)),
             }
@@ -245,7 +250,8 @@ impl Model {
 
     fn import(&mut self, old: &Foreign) -> String {
         if let Some(place) = self.foreign[old.number].filter(|place| self.kept[*place]) {
-            // It stays as it is, except that it is revoked or disabled if it has been since.
+            // An import changes an existing token only if the old table has revoked or disabled it
+            // since.
             let token = &mut self.tokens[place];
             match (old.revoked, old.disabled) {
                 (Some(at), _) if token.revoked.is_none() => {
@@ -278,7 +284,8 @@ impl Model {
                 Token { made_by: Some(managing.place), issued_by: Some(managing.place), bound, ..token }
             }
         };
-        // What is bound to a token counts with what is bound to it; the others count with their owner's.
+        // A bound token counts against the limit of its issuer, and another token against the limit
+        // of its owner.
         let most = if token.bound { Some(self.rules.most_issued) } else { self.rules.most_live };
         let beside = self.places(|other| {
             let same_owner = (other.project, other.owner) == (token.project, token.owner);
@@ -305,7 +312,8 @@ impl Model {
         }
         let managing = within.map(|manager| self.managing(manager)).transpose()?;
         let status = old.status(self.now);
-        // A second time only as a repeat: also when the grace is over, but not when anything else has stopped the token.
+        // A second rotation is possible only as a repeat. It is possible after the grace period,
+        // but not if anything else has stopped the token.
         if old.to.is_some() && retry.is_some() {
             match () {
                 () if old.revoked.is_some() => return Err("revoked"),
@@ -368,14 +376,14 @@ impl Model {
         }
         let successor = self.rules.mint(&new, self.now, self.tokens.len(), last, old.bound)?;
         let request = retry.map(|(request, _)| request);
-        // At most two of a chain work.
+        // At most two tokens of a family work.
         let in_grace = |t: &Token| t.grace.is_some() && t.live(self.now);
         if old.from.is_some_and(|from| self.kept[from] && in_grace(&self.tokens[from])) {
             return Err("predecessor_in_grace");
         }
         if let Some(earlier) = old.to {
             let before = &self.tokens[earlier];
-            // Changed by nobody, and ended at most 12 hours ago.
+            // The first successor must be unchanged, and must have ended at most 12 hours ago.
             let as_made = before.confirm_by.is_some() && before.version == 1;
             let ended = [before.confirm_by, before.expires].into_iter().flatten().min();
             let recent = ended.is_none_or(|end| end >= self.now - 12 * 60 * 60 * 1000);
@@ -388,7 +396,7 @@ impl Model {
         let (issued_by, bound) = (old.issued_by, old.bound);
         self.add(Token { family: old.family, from: Some(place), request, made_by, issued_by, bound, ..successor });
         let token = &mut self.tokens[place];
-        // The first of all ends that there are.
+        // The earliest of these ends counts.
         let ends = [Some(self.now + grace), old.grace, old.expires];
         token.grace = ends.into_iter().flatten().min();
         token.to = Some(next);
@@ -406,7 +414,7 @@ impl Model {
         1
     }
 
-    /// The verbs that change one token that has not ended.
+    /// Applies an operation that changes one token which has not ended.
     fn change(&mut self, place: usize, act: &Act) -> Result<(), &'static str> {
         let (now, rules) = (self.now, self.rules);
         let token = &mut self.tokens[place];
@@ -453,7 +461,7 @@ impl Model {
     fn claim(&mut self, lease: i64, most: usize) -> Vec<usize> {
         let mut claimed = Vec::new();
         for project in 0..PROJECTS.len() {
-            // It is asked no further once there are enough.
+            // Once there are enough notices, the other projects are left out.
             if claimed.len() == most {
                 break;
             }
@@ -480,7 +488,7 @@ impl Model {
         moved
     }
 
-    /// What is bound to a token of the project that has ended, and is not revoked yet.
+    /// Returns the tokens of the project that are bound to an ended token and not yet revoked.
     fn orphans(&self, project: usize) -> Vec<usize> {
         let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
         let bound = |token: &Token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended);
@@ -491,7 +499,8 @@ impl Model {
         (0..PROJECTS.len()).map(|project| self.revoke_orphans_in(project)).sum()
     }
 
-    /// Revokes what is bound to tokens that have ended, until there is no more: as the issuer was revoked, if it was.
+    /// Revokes the tokens that are bound to ended tokens, until none is left. They get the reason
+    /// of their issuer's revocation, if it was revoked.
     fn revoke_orphans_in(&mut self, project: usize) -> u64 {
         let mut count = 0;
         loop {
@@ -511,7 +520,8 @@ impl Model {
         let issuer = self.tokens[place].bound_to().expect("an orphan had an issuer");
         match self.tokens[issuer].revoked {
             Some((_, reason)) if self.kept[issuer] => reason,
-            // It ended by itself, and is revoked in the same go, before or after this one: no order is promised.
+            // The issuer ended by itself and is revoked by the same call. No order is promised, so
+            // the service may revoke it before or after this token.
             None if orphans.contains(&issuer) && self.orphan_reason(issuer, orphans) != BY_TIME => UNDECIDED,
             _ => BY_TIME,
         }
@@ -544,7 +554,7 @@ impl Model {
         places
     }
 
-    /// Does it, and gives what should come of it, in words.
+    /// Applies an operation, and returns the expected outcome as a word.
     pub fn act(&mut self, act: &Act) -> String {
         let told = |outcome: Result<(), &'static str>| outcome.err().unwrap_or("done").to_owned();
         match act {
@@ -560,7 +570,7 @@ impl Model {
                 self.owners[*owner][places].fill(*state);
                 told(Ok(()))
             }
-            // An imported token never waits to be confirmed, and its text is not one of ours.
+            // An imported token never waits for confirmation, and its text is not a keyfob token.
             Act::Confirm { token, presented: true } if self.tokens[*token].foreign.is_some() => "length".to_owned(),
             Act::Verify { token, project, address, scope } => told(self.verify(*token, *project, *address, *scope)),
             Act::Confirm { token, presented } if !self.kept[*token] => {
@@ -599,7 +609,7 @@ impl Model {
                 told(Ok(()))
             }
             Act::RevokeGroup { project, group } => {
-                // Some stores leave a token that ended by itself more than a day ago.
+                // Some stores leave out a token that ended by itself more than a day ago.
                 let day_before = self.now - 24 * 60 * 60 * 1000;
                 let leaves_ended = self.engine.leaves_ended;
                 let works = |token: &Token| {
@@ -615,7 +625,8 @@ impl Model {
                 let all = self.places(|token| project.is_none_or(|one| one == token.project) && in_group(token));
                 let mut count: u64 = all.into_iter().map(|place| self.end(place, "unspecified")).sum();
                 if matches!(group, Group::CreatedBefore(_) | Group::Key(_)) {
-                    // And the families of successors that are no older than this call.
+                    // The families of successors that were created during this call are revoked
+                    // too.
                     let revoked = Some((self.now, "unspecified"));
                     let is_new = |token: &Token| {
                         let old = token.from.filter(|old| self.kept[*old] && self.tokens[*old].revoked == revoked);

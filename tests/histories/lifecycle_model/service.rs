@@ -1,4 +1,4 @@
-//! The same acts on the service, and what it shows of its tokens as the model tells them.
+//! Runs the operations on the service, and describes its tokens and outcomes as the model does.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ use crate::lifecycle_model::model::{Engine, MANAGE};
 use crate::lifecycle_model::token::{ALLOWS, Lives, Rules, Token};
 use crate::support::old_tokens::{digest_in_hex, old_text, shape};
 
-/// What the host says of its owners, by owner and project.
+/// The state of each owner in each project, as an index into `OWNER_STATES`.
 #[derive(Clone, Default)]
 pub struct Host(Arc<Mutex<[[usize; PROJECTS.len()]; OWNERS.len()]>>);
 
@@ -45,11 +45,11 @@ impl Owners for Host {
 
 type Process<S> = Tokens<S>;
 
-/// A store of the histories; not each can import.
+/// A store for the histories. Not every store supports imports.
 pub trait Store: TokenStore + StoreMaintenance + Clone {
     const ENGINE: Engine;
 
-    /// Lets a process look for old texts.
+    /// Lets a process accept old tokens.
     fn importing(process: Process<Self>) -> Process<Self>;
 
     async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome;
@@ -83,7 +83,7 @@ stores_that_import!(
 
 #[cfg(feature = "redis")]
 impl Store for keyfob::store::redis::RedisStore {
-    // One fence over the whole group does it.
+    // One fence covers the whole group.
     const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
 
     fn importing(process: Process<Self>) -> Process<Self> {
@@ -95,7 +95,7 @@ impl Store for keyfob::store::redis::RedisStore {
     }
 }
 
-/// Two processes on one store: the second one mints with another key.
+/// Two processes on one store. The second one mints with another key.
 pub struct Service<S> {
     first: Process<S>,
     second: Process<S>,
@@ -104,7 +104,7 @@ pub struct Service<S> {
     managers: Vec<Delegation>,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
-    /// The rows as they were read last.
+    /// The records as they were read last.
     records: Vec<Option<Arc<TokenRecord>>>,
 }
 
@@ -150,12 +150,12 @@ fn owner(place: usize) -> OwnerId {
     OwnerId::new(OWNERS[place]).unwrap()
 }
 
-/// What is beside some tokens.
+/// The metadata of tokens that have any.
 const METADATA: &str = r#"{"role":"admin"}"#;
 
 const KINDS: [TokenKind; 3] = [TokenKind::Human, TokenKind::Service, TokenKind::Agent];
 
-/// What the model calls an error.
+/// Returns the model's word for an error.
 fn called(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Policy(PolicyBreach::NeverExpires) => "never_expires",
@@ -191,7 +191,7 @@ fn called(error: &Error) -> String {
     .to_owned()
 }
 
-/// A change has one name for whatever the policy does not allow.
+/// Returns the outcome of a change. It is "policy" for every refusal by the policy.
 fn changed<T>(outcome: Result<T, Error>) -> String {
     match outcome {
         Ok(_) => "done".to_owned(),
@@ -235,7 +235,7 @@ impl<S: Store> Service<S> {
         "done".to_owned()
     }
 
-    /// How many tokens were made, and the id of the newest.
+    /// Returns the number of tokens and the id of the newest.
     pub fn newest(&self) -> (usize, String) {
         (self.keys.len(), self.keys.last().map_or(String::new(), |key| key.id.to_string()))
     }
@@ -293,7 +293,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// From where the token may be used, as its row was read last.
+    /// Returns the index of the addresses from which the token may be used, by its last read
+    /// record.
     fn addresses_of(&self, token: usize) -> usize {
         let held = self.texts.iter().zip(&self.records).filter(|(text, _)| **text == self.texts[token]);
         let record = held.filter_map(|(_, record)| record.as_ref()).next_back();
@@ -373,7 +374,7 @@ impl<S: Store> Service<S> {
         self.keys.iter().position(|other| other == key).expect("a token of this history")
     }
 
-    /// Does it, and gives what came of it in the model's words.
+    /// Runs an operation, and returns the outcome as the model's word.
     pub async fn act(&mut self, act: &Act) -> String {
         let actor = Actor::new("ada").unwrap();
         let now = self.first.now();
@@ -453,7 +454,7 @@ impl<S: Store> Service<S> {
                 self.first.acknowledge_notice(&id).await.unwrap().to_string()
             }
             Act::Purge { kept } => self.first.purge(lasting(*kept)).await.unwrap().to_string(),
-            // Done by `with_policy`.
+            // `with_policy` changes the policy.
             Act::SetPolicy(_) => "done".to_owned(),
             Act::List { project: place, owner: of, status, order, descending, page } => {
                 let only = |status: usize| Lived::Only(Status::parse(STATUSES[status]).unwrap());
@@ -480,7 +481,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Every row, read anew or as before, and what a verification of each token gives, but for the request's own demands.
+    /// Returns every record, read again or as before, and the outcome of a verification of each
+    /// token that requires no project, address or scope.
     pub async fn shown(&mut self, anew: bool) -> Vec<(Option<Token>, String)> {
         if anew {
             self.records = vec![None; self.keys.len()];
@@ -496,7 +498,7 @@ impl<S: Store> Service<S> {
         let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
             let row = record.as_deref().map(|record| self.row(record));
             let Ok(presented) = PresentedToken::parse(text, self.first.keyring()) else {
-                // An old text, which nothing checks without the store.
+                // The text of an imported token cannot be checked without the store.
                 let Some(record) = record else { return (row, "unknown".to_owned()) };
                 let status = record.status(now);
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");
@@ -504,14 +506,15 @@ impl<S: Store> Service<S> {
             };
             let chain = self.chain(record.clone());
             let outcome = check(&presented, chain, &Access::to_own_project(&[]), self.first.policy(), now);
-            // No address is given: whose addresses are bounded has passed all that is asked here.
+            // The check has no address. A token that fails only because of its addresses has passed
+            // everything else.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
             (row, rejection.map_or("done", |rejection| rejection.as_str()).to_owned())
         };
         self.records.iter().zip(&self.texts).map(show).collect()
     }
 
-    /// A row with those of the tokens that it is bound to.
+    /// Returns the chain of a record, from the records that were read last.
     fn chain(&self, record: Option<Arc<TokenRecord>>) -> Chain {
         let mut chain = Chain::from(record);
         while let Some(key) = chain.next_issuer() {
@@ -521,7 +524,7 @@ impl<S: Store> Service<S> {
         chain
     }
 
-    /// The managing token that is an actor, if one is.
+    /// Returns the managing token that the actor names, if it names one.
     fn maker(&self, actor: &Actor) -> Option<usize> {
         let part = actor.as_str().strip_prefix("token acme_pat_")?;
         let named = |key: &TokenKey| part == format!("{}_{}", key.project, key.id);
@@ -567,7 +570,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// How far the notices have gone, as the model counts: 0 for none, 3 for the last.
+/// Returns how far the notices have gone in the model's count: 0 for none, 3 for the last.
 fn stage(lead: Option<NoticeLead>) -> u8 {
     let place = |lead| NoticeLead::ALL.iter().position(|other| *other == lead).unwrap();
     lead.map_or(0, |lead| place(lead) as u8 + 1)

@@ -1,18 +1,20 @@
-//! Counts how often each kind of act came to which end, and demands how often it has to.
+//! Counts the outcomes of each kind of operation, and checks that each outcome occurred often
+//! enough.
 
 use std::collections::BTreeMap;
 
 use crate::lifecycle_model::act::Act;
 use crate::lifecycle_model::model::Model;
 
-/// How often each kind of act came to which end.
+/// The number of times that each kind of operation had each outcome.
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// An end that is demanded less often is rare.
+/// An outcome is rare if [`ENDS`] demands it less often than this.
 const RARE: u64 = 100;
 
-/// What must have come about at least so often: about a quarter of what the default size gives.
+/// The least number of times that each outcome has to occur: about a quarter of its count in a run
+/// in memory, at short size.
 const ENDS: [(&str, &str, u64); 83] = [
     ("Issue", "done", 3000),
     ("Issue", "limit", 40),
@@ -99,7 +101,7 @@ const ENDS: [(&str, &str, u64); 83] = [
     ("Import after a purge", "done", 50),
 ];
 
-/// What kind of act this is, before it is done.
+/// Returns the kind of the operation, as seen before it is applied.
 pub fn kind(act: &Act, model: &Model) -> String {
     let stale = |manager: usize| {
         let (place, version, _) = model.managers[manager];
@@ -156,8 +158,8 @@ impl Tally {
         self.0.values().sum()
     }
 
-    /// Prints what there was, and panics if something came too seldom. If only one in `one_of` histories ran, it divides the
-    /// demands by five times that number and ignores rare ends.
+    /// Prints all counts, and panics if an outcome was too rare. If only one in `one_of` histories
+    /// ran, the demands are divided by five times that number, and rare outcomes are not checked.
     pub fn judge(&self, imports: bool, one_of: u64) {
         let mut kinds = BTreeMap::<&str, Vec<String>>::new();
         for ((kind, end), count) in &self.0 {
@@ -170,10 +172,11 @@ impl Tally {
         }
         let demanded = ENDS.into_iter().filter(|(kind, ..)| imports || !kind.starts_with("Import"));
         for (kind, end, least) in demanded.filter(|(.., least)| one_of == 1 || *least >= RARE) {
-            // Few histories make most of the acts of a kind, so the fewer there are, the more chance has a say.
+            // A few histories have most of the operations of a kind, so with fewer histories the
+            // counts vary more.
             let least = if one_of == 1 { least } else { (least / one_of / 5).max(1) };
             let count = self.0.get(&(kind.to_owned(), end.to_owned())).copied().unwrap_or(0);
-            assert!(count >= least, "too seldom: {kind} {end}, {count} times instead of {least}");
+            assert!(count >= least, "{kind} had the outcome {end} only {count} times, not {least}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A token of the model, and what it and the policy say at a time. Nothing of the crate is used here.
+//! A token of the model, with its status and the policy at a time. This module uses no code of the
+//! crate.
 
 use crate::lifecycle_model::act::{DAY, Foreign, Life, New, SCOPES};
 
@@ -16,34 +17,34 @@ pub struct Rules {
     pub service: Lives,
     pub agent: Lives,
     pub most_live: Option<u64>,
-    /// The most live tokens that are bound to one.
+    /// The most live tokens that may be bound to one issuer.
     pub most_issued: u64,
-    /// How many links a token may be away from one that is bound to none.
+    /// The longest chain: how many issuers a token may be bound to.
     pub max_depth: usize,
     pub max_unused: Option<i64>,
 }
 
-/// A token as it should be. Times are milliseconds, links are places in the list.
+/// The expected state of a token. Times are in milliseconds, and links are indices into the list.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Token {
     pub id: String,
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    /// 0 to 2: for a person, a service, an agent.
+    /// The kind: 0 for a person, 1 for a service, 2 for an agent.
     pub kind: usize,
     pub metadata: bool,
     pub scopes: usize,
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
-    /// The managing token that asked for it.
+    /// The managing token whose delegation created it.
     pub made_by: Option<usize>,
-    /// The managing token that issued it, or issued the token that it took over from.
+    /// The managing token that issued it, or that issued the token it replaces.
     pub issued_by: Option<usize>,
-    /// Whether it works only while that does.
+    /// Whether it works only while its issuer works.
     pub bound: bool,
-    /// The number that the earlier system gave it.
+    /// The number of the token in the earlier service.
     pub foreign: Option<usize>,
     pub confirm_by: Option<i64>,
     pub not_before: Option<i64>,
@@ -56,19 +57,20 @@ pub struct Token {
     pub from: Option<usize>,
     pub to: Option<usize>,
     pub request: Option<usize>,
-    /// 0 to 3: none, 30, 7 and 1 days.
+    /// The last notice: 0 for none, 1 to 3 for those 30, 7 and 1 days before expiry.
     pub stage: u8,
     pub lease: Option<i64>,
     pub version: u64,
 }
 
+/// How long before expiry each notice is due, in milliseconds.
 pub const AHEAD: [i64; 3] = [30 * DAY, 7 * DAY, DAY];
 
 pub fn stage(expires: Option<i64>, now: i64) -> u8 {
     expires.map_or(0, |end| AHEAD.iter().filter(|ahead| now >= end - **ahead).count() as u8)
 }
 
-/// `a:*` stands for all that begins with `a:`.
+/// Returns whether the scopes grant a scope. `a:*` grants every scope that begins with `a:`.
 pub fn grants(granted: usize, needed: &str) -> bool {
     SCOPES[granted].split_whitespace().any(|one| match one.strip_suffix(":*") {
         Some(stem) => needed == one || needed.split_once(':').is_some_and(|(head, _)| head == stem),
@@ -76,12 +78,14 @@ pub fn grants(granted: usize, needed: &str) -> bool {
     })
 }
 
-/// Everything; 10.0.0.0/8; 10.1.0.0/16 in it; a single one.
+/// The entries of `RANGES` that each entry covers. The entries are all addresses, 10.0.0.0/8,
+/// 10.1.0.0/16, and a single address.
 pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
+/// The entries of `ADDRESSES` that each entry of `RANGES` allows.
 pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
 
 impl Token {
-    /// A token of an earlier system, imported now, at this place of the list.
+    /// Creates a token of the earlier service that is imported now.
     pub fn imported(old: &Foreign, now: i64, place: usize) -> Self {
         Self {
             id: String::new(),
@@ -129,17 +133,18 @@ impl Token {
         }
     }
 
-    /// When it ends by itself, if it is confirmed.
+    /// Returns when it ends by itself, if it is confirmed.
     pub fn end(&self) -> Option<i64> {
         [self.grace, self.expires].into_iter().flatten().min()
     }
 
-    /// The token that it works no longer than.
+    /// Returns the issuer that it is bound to.
     pub fn bound_to(&self) -> Option<usize> {
         self.issued_by.filter(|_| self.bound)
     }
 
-    /// Whether a clock that goes back a day would let it work: it is not revoked, and did not end long ago.
+    /// Returns whether the token could work if the clock went back by a day: it is not revoked, and
+    /// did not end long ago.
     pub fn can_still_work(&self, now: i64) -> bool {
         let mut ends = [self.grace, self.confirm_by, self.expires].into_iter().flatten();
         self.revoked.is_none() && ends.all(|end| end >= now - DAY)
@@ -160,7 +165,7 @@ impl Rules {
         [&self.human, &self.service, &self.agent][kind]
     }
 
-    /// What is wrong with a lifetime.
+    /// Returns which rule a lifetime breaks, if any.
     pub fn wrong(&self, kind: usize, lifetime: Option<i64>) -> Option<&'static str> {
         let Lives { min, max, never, .. } = *self.lives(kind);
         match lifetime {
@@ -170,7 +175,8 @@ impl Rules {
         }
     }
 
-    /// Returns what is wrong with the lifetime of a token. A clock that goes back makes none negative.
+    /// Returns which rule the lifetime of a token breaks, if any. If the clock went back, a
+    /// lifetime counts as zero, not as negative.
     pub fn outside(&self, token: &Token) -> Option<&'static str> {
         self.wrong(token.kind, token.expires.map(|end| (end - token.created).max(0)))
     }
@@ -181,7 +187,7 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Makes the token now, at this place of the list, to end no later than `last`. One that is bound always ends.
+    /// Creates a token now. It must expire by `last`, and a bound token must expire.
     pub fn mint(
         &self,
         new: &New,

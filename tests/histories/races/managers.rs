@@ -1,7 +1,8 @@
-//! One process revokes a managing token while the other issues or rotates within it, 150 times on each engine, or 10,000 times
-//! with `KEYFOB_TEST_SIZE=full`: after the revocation is acknowledged, no token comes to be, and no token below it verifies,
-//! whether it was issued before or meanwhile. A store that looks at the managing token but does not hold its row fails the
-//! first of these checks.
+//! One process revokes a managing token while another issues or rotates within it: 150 times on
+//! each engine, or 10,000 times with `KEYFOB_TEST_SIZE=full`. After the revocation is acknowledged,
+//! no token is created within the managing token. No token below it verifies. This holds for tokens
+//! issued before the revocation, and for tokens issued during it. A store that reads the managing
+//! token without locking its row fails the first of these checks.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -23,40 +24,42 @@ use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
 use crate::support::other::{Other, nanos, say};
 use crate::support::{actor, keyring, project, size};
 
-/// Tells the other process which [`Lock`] its store keeps.
+/// The environment variable with the [`Lock`] of the other process's store.
 const LOCK: &str = "KEYFOB_RACES_LOCK";
-/// What a call answers that the revocation came before.
+/// The outcome of a call that the service refused because the manager was revoked before.
 const REVOKED: &str = "revoked";
-/// The same, if it was the store's condition that refused it.
+/// The outcome of a call that only the store's condition refused.
 const REFUSED: &str = "refused";
-/// What a verification answers of a token whose issuer has ended.
+/// The outcome of a verification of a token whose issuer has ended.
 const ISSUER_ENDED: &str = "issuer_ended";
-/// A list of ids that is empty.
+/// An empty list of ids.
 const NO_IDS: &str = "none";
-/// How far the two calls are moved from each other after each round, in microseconds.
+/// By how many microseconds the two calls are shifted against each other after each round.
 const STEP: i64 = 100;
-/// How far chance moves them in a round at most.
+/// The largest random shift in one round, in microseconds.
 const JITTER: i64 = 300;
-/// No call of an engine takes longer, so a greater distance gives no other order.
+/// The largest shift, in microseconds. No call of an engine takes longer, so a larger shift gives
+/// no other order.
 const FARTHEST: i64 = 50_000;
 
-/// How many rounds a store without the lock has, until it is found out.
+/// The number of rounds within which a store without the lock must fail.
 const UNLOCKED: u64 = 10_000;
 
-/// Returns how many rounds there are, and how many of each order at least.
+/// Returns the number of rounds, and the least number of rounds with each order.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (10_000, 500) } else { (150, 8) }
 }
 
-/// Whether the store decides on the issuer's row in the operation that inserts.
+/// Whether the store checks the issuer's row in the operation that inserts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lock {
     Held,
-    /// The row is read before the operation, and nothing holds it.
+    /// The row is read before the operation, without a lock.
     None,
 }
 
-/// A store with or without the lock on the issuer's row, which counts what the condition refused.
+/// A store with or without the lock on the issuer's row. It counts the operations that the
+/// condition refused.
 struct Conditional {
     store: DynStore,
     lock: Lock,
@@ -64,7 +67,7 @@ struct Conditional {
 }
 
 impl Conditional {
-    /// Returns the condition that is left for the store to decide.
+    /// Returns the condition that the store still has to check.
     async fn left(
         &self,
         project: ProjectId,
@@ -115,7 +118,7 @@ impl TokenStore for Conditional {
     }
 }
 
-/// What a call did, and when, by the clock that both processes share.
+/// The outcome of a call and its times, by the clock that both processes share.
 struct Done {
     began: u64,
     ended: u64,
@@ -126,9 +129,9 @@ struct Done {
 struct Hand {
     store: Arc<Conditional>,
     tokens: Tokens<Arc<Conditional>>,
-    /// Proven before the race, and kept.
+    /// The delegation of the manager, proven before the race.
     manager: Option<Delegation>,
-    /// The same of a token that the manager issued.
+    /// The delegation of a token that the manager issued.
     below: Option<Delegation>,
 }
 
@@ -142,7 +145,7 @@ impl Hand {
     async fn does(&mut self, words: &str) -> Done {
         let began = nanos();
         let outcome = tokio::time::timeout(PATIENCE, self.act(words)).await;
-        let outcome = outcome.unwrap_or_else(|_| panic!("{words:?} hangs"));
+        let outcome = outcome.unwrap_or_else(|_| panic!("{words:?} did not end in time"));
         Done { began, ended: nanos(), outcome }
     }
 
@@ -156,13 +159,15 @@ impl Hand {
             ["revoke", below] => {
                 let key = self.manager().key();
                 let revoked = self.tokens.revoke(&actor(), &key, RevocationReason::KeyCompromise).await;
-                revoked.expect("the manager is there");
+                revoked.expect("the manager exists");
                 let acknowledged = nanos();
                 format!("{acknowledged} {} {}", self.verify(below).await, self.issued().await)
             }
             ["list"] => self.issued().await,
             ["issue"] => self.issue_and_verify(self.manager()).await,
-            ["issue-below"] => self.issue_and_verify(self.below.as_ref().expect("it is presented first")).await,
+            ["issue-below"] => {
+                self.issue_and_verify(self.below.as_ref().expect("the tokens were presented first")).await
+            }
             ["rotate", id] => self.rotate(TokenId::new(id).unwrap()).await,
             ["verify", text] => self.verify(text).await.to_owned(),
             _ => unreachable!("{words:?}"),
@@ -170,7 +175,7 @@ impl Hand {
     }
 
     fn manager(&self) -> &Delegation {
-        self.manager.as_ref().expect("it is presented first")
+        self.manager.as_ref().expect("the tokens were presented first")
     }
 
     async fn present(&self, place: &str, text: &str) -> Delegation {
@@ -192,7 +197,8 @@ impl Hand {
         self.tokens.issue(&by.actor(), new.within(by)).await
     }
 
-    /// Returns what came to be, or why nothing did.
+    /// Issues a token. Returns the result of [`Self::verified`] for it, or why the issue was
+    /// refused.
     async fn issue_and_verify(&self, by: &Delegation) -> String {
         let refusals = self.refusals();
         match self.issue(by).await {
@@ -211,7 +217,7 @@ impl Hand {
         }
     }
 
-    /// Uses a new token. Returns its id and text, when that use began, and how it ended.
+    /// Verifies a new token. Returns its id and text, when the verification began, and its outcome.
     async fn verified(&self, issued: &Issued<Arc<TokenRecord>>) -> String {
         let (id, text, began) = (issued.record.id, issued.token.expose_secret(), nanos());
         format!("{id} {text} {began} {}", self.verify(text).await)
@@ -227,7 +233,7 @@ impl Hand {
             // The token to be rotated is bound to the manager.
             kind => kind == ErrorKind::Ended(Status::IssuerEnded),
         };
-        assert!(is_expected, "nothing else refuses it: {error:?}");
+        assert!(is_expected, "the call was refused for another reason: {error:?}");
         if self.refusals() > refusals { REFUSED } else { REVOKED }.to_owned()
     }
 
@@ -236,14 +242,14 @@ impl Hand {
         let by = self.manager().actor();
         let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(*self.manager().project()) };
         let page = self.store.list(&query).await.unwrap();
-        assert!(page.next.is_none(), "a page holds them all");
+        assert!(page.next.is_none(), "one page has all tokens");
         let ids: BTreeSet<_> = page.items.iter().filter(|row| row.created_by == by).map(|row| row.id).collect();
         if ids.is_empty() { NO_IDS.to_owned() } else { ids.iter().map(TokenId::as_str).collect::<Vec<_>>().join(",") }
     }
 }
 
-/// The other process: it names a moment for each line that it hears, and does, so many microseconds after that moment, what
-/// the line says.
+/// Runs the other process. For each line that it reads, it names a moment, and runs the line's
+/// operation the given number of microseconds after that moment.
 #[test]
 #[ignore = "run by the tests below"]
 fn other_hand() {
@@ -253,7 +259,7 @@ fn other_hand() {
     let mut hand = runtime.block_on(Hand::open(&database, lock));
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let (delay, words) = line.split_once(' ').expect("a delay and what to do");
+        let (delay, words) = line.split_once(' ').expect("a delay and an operation");
         let moment = nanos() + 300_000;
         say(moment);
         spin_until(moment + delay.parse::<u64>().unwrap() * 1_000);
@@ -262,14 +268,14 @@ fn other_hand() {
     }
 }
 
-/// Both processes, as this one sees them.
+/// Both processes, as the test sees them.
 struct Hands {
     mine: Hand,
     other: Other,
 }
 
 impl Hands {
-    /// Tells the other process what to do. Returns the moment that it named.
+    /// Sends an operation to the other process, and returns the moment that it named.
     fn tell(&mut self, delay: u64, words: &str) -> u64 {
         self.other.tell(&format!("{delay} {words}"));
         self.other.said().parse().unwrap()
@@ -282,7 +288,7 @@ impl Hands {
         Done { began: began.parse().unwrap(), ended: ended.parse().unwrap(), outcome: outcome.to_owned() }
     }
 
-    /// One process does it alone.
+    /// Runs an operation in one process alone.
     async fn alone(&mut self, mine: bool, words: &str) -> Done {
         if mine {
             return self.mine.does(words).await;
@@ -291,7 +297,8 @@ impl Hands {
         self.said()
     }
 
-    /// One does the first while the other does the second, which starts so many microseconds later, or earlier.
+    /// Runs an operation in each process. The second one starts `later` microseconds after the
+    /// first, or before it if `later` is negative.
     async fn both(&mut self, mine_revokes: bool, words: [&str; 2], later: i64) -> [Done; 2] {
         let delays = [(-later).max(0), later.max(0)].map(i64::unsigned_abs);
         let mine = usize::from(!mine_revokes);
@@ -303,24 +310,26 @@ impl Hands {
     }
 }
 
-/// How often each came.
+/// How often each case occurred.
 #[derive(Default, Debug)]
 struct Tally {
     issued_first: u64,
     revoked_first: u64,
     /// The rounds with a rotation.
     rotations: u64,
-    /// The calls within which the other began.
+    /// The rounds in which the two calls overlapped.
     overlapping: u64,
-    /// The tokens that nothing but the store's condition refused.
+    /// The tokens that only the store's condition refused.
     refused_by_the_store: u64,
-    /// The new tokens that were used before the revocation was acknowledged.
+    /// The new tokens that were accepted before the revocation was acknowledged.
     used: u64,
-    /// The verifications of tokens below the manager, after the revocation was acknowledged.
+    /// The rejected verifications of tokens below the manager after the revocation was
+    /// acknowledged.
     refused_below: u64,
 }
 
-/// One round, in a project of its own. Returns whether the token was issued before the revocation; or what came to be after it.
+/// Runs one round in its own project. Returns whether the token was issued before the revocation,
+/// or describes a violation.
 async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) -> Result<bool, String> {
     let place = format!("managed{number}");
     let new = NewToken::new(project(&place), OwnerId::new("ada").unwrap(), Name::new("manager").unwrap());
@@ -333,7 +342,8 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     for mine in [true, false] {
         assert_eq!(hands.alone(mine, &present).await.outcome, "presented");
     }
-    // Most rounds issue; the others rotate a token that the manager issued, or itself, or issue below what it issued.
+    // Most rounds issue a token. The others rotate a token that the manager issued, rotate the
+    // manager itself, or issue below a token that the manager issued.
     let issue = match number % 8 {
         3 => format!("rotate {}", child.record.id),
         6 => format!("rotate {}", parent.record.id),
@@ -348,10 +358,12 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     let [acknowledged, verdict, noted] = told[..] else { panic!("{told:?}") };
     let (acknowledged, noted) = (acknowledged.parse::<u64>().unwrap(), ids(noted));
     if verdict != ISSUER_ENDED {
-        return Err(format!("a token issued before was {verdict} after the revocation was acknowledged"));
+        return Err(format!(
+            "the verification of a token issued before was {verdict} after the revocation was acknowledged"
+        ));
     }
 
-    // The issuing process tries again, with the same proof.
+    // The issuing process repeats its call with the same delegation.
     let again = hands.alone(!mine_revokes, &issue).await.outcome;
     let after = ids(&hands.alone(!mine_revokes, "list").await.outcome);
     let is_refused = |outcome: &str| [REVOKED, REFUSED].contains(&outcome);
@@ -364,13 +376,15 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
             allowed.insert(id.to_owned());
         }
         if issued.began > acknowledged {
-            return Err(format!("{issue:?} began after the revocation was acknowledged, and was done"));
+            return Err(format!("{issue:?} began after the revocation was acknowledged, and succeeded"));
         }
-        // The successor of the manager itself is a token like any other.
+        // The successor of the manager itself is not bound to the manager.
         if number % 8 != 6 {
             below.push(text);
             if used.parse::<u64>().unwrap() > acknowledged && verdict != ISSUER_ENDED {
-                return Err(format!("{issue:?}: the new token was {verdict} after the revocation was acknowledged"));
+                return Err(format!(
+                    "{issue:?}: the verification of the new token was {verdict} after the revocation was acknowledged"
+                ));
             }
             tally.used += u64::from(verdict == "ok");
         }
@@ -378,18 +392,22 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     for (text, mine) in below.iter().flat_map(|text| [(text, true), (text, false)]) {
         let verdict = hands.alone(mine, &format!("verify {text}")).await.outcome;
         if verdict != ISSUER_ENDED {
-            return Err(format!("{issue:?}: a token below was {verdict} after the revocation was acknowledged"));
+            return Err(format!(
+                "{issue:?}: the verification of a token below was {verdict} after the revocation was acknowledged"
+            ));
         }
         tally.refused_below += 1;
     }
     if !is_refused(&again) {
-        return Err(format!("{issue:?} was done again after the revocation was acknowledged"));
+        return Err(format!("a repeated {issue:?} succeeded after the revocation was acknowledged"));
     }
     if after != noted {
-        return Err(format!("{issue:?}: {noted:?} after the revocation was acknowledged, then {after:?}"));
+        return Err(format!(
+            "{issue:?}: there were {noted:?} after the revocation was acknowledged, and {after:?} later"
+        ));
     }
     if noted != allowed {
-        return Err(format!("{issue:?}: {noted:?} are there, not {allowed:?}"));
+        return Err(format!("{issue:?}: there are {noted:?} instead of {allowed:?}"));
     }
     tally.rotations += u64::from(issue.starts_with("rotate"));
     tally.overlapping += u64::from(issued.began < acknowledged && revocation.began < issued.ended);
@@ -405,7 +423,8 @@ fn ids(text: &str) -> BTreeSet<String> {
     text.split(',').filter(|id| *id != NO_IDS).map(str::to_owned).collect()
 }
 
-/// Whether this process revokes in that round. Each does either, with every kind of call.
+/// Returns whether this process revokes in the round. Over the rounds, each process revokes during
+/// every kind of call.
 fn revokes_here(number: u64) -> bool {
     (number / 8).is_multiple_of(2)
 }
@@ -416,8 +435,9 @@ async fn race(database: &str, lock: Lock) -> Result<Tally, String> {
     let other = Other::start("races::managers::other_hand", &[(DATABASE, database), (LOCK, name)]);
     let mut hands = Hands { mine: Hand::open(database, lock).await, other };
     let mut tally = Tally::default();
-    // How much later the issue starts than the revocation, for either of the two that revokes. Each outcome moves it towards
-    // the other outcome, so that both orders come about as often, and the calls meet where they hurt each other most.
+    // How much later the issue starts than the revocation, for each of the two processes that may
+    // revoke. Each outcome shifts it towards the other outcome. So both orders occur about equally
+    // often, and the calls meet where they conflict most.
     let mut apart = [0_i64; 2];
     let most = if lock == Lock::Held { rounds().0 } else { UNLOCKED };
     for number in 0..most {
@@ -443,9 +463,10 @@ async fn no_token_comes_after_on(database: &str) {
     let (all, least) = rounds();
     assert_eq!(tally.issued_first + tally.revoked_first, all);
     assert!(tally.issued_first >= least && tally.revoked_first >= least, "{tally:?}");
-    // Else the condition was never what decided.
+    // If this count were zero, the condition would have decided no round.
     assert!(tally.refused_by_the_store > 0, "{tally:?}");
-    // Else the new tokens were never of use, and what is refused after the revocation tells nothing.
+    // If no new token had been accepted before the revocation, the rejections after it would prove
+    // nothing.
     assert!(tally.used > 0 && tally.refused_below >= 2 * all, "{tally:?}");
 }
 

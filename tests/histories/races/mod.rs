@@ -1,7 +1,8 @@
-//! Two processes on one database do two things to the same tokens at the same moment, 100 times each pair, or 10,000 times with
-//! `KEYFOB_TEST_SIZE=full`: what comes of it is always what one order or the other gives.
+//! Two processes on one database run two operations on the same tokens at the same moment: 100
+//! times for each pair, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result is always the
+//! result of one of the two orders.
 //!
-//! [`managers`] does the same to a managing token and what it issues.
+//! [`managers`] tests the same for a managing token and the tokens that it issues.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -26,14 +27,16 @@ use tempfile::TempDir;
 use crate::support::other::{Other, nanos, say};
 use crate::support::{Script, actor, base62, keyring, project, size};
 
-/// At most, so that each round has numbers of its own.
+/// The largest number of rounds of a race. Each race has this many owners, one for each round.
 const MOST_ROUNDS: u64 = 10_000;
-/// Names the database to the other process, which is this same test binary.
+/// The environment variable that names the database to the other process, which is the same test
+/// binary.
 const DATABASE: &str = "KEYFOB_RACES_DATABASE";
-/// No act takes so long, unless two wait for each other.
+/// The deadline of an operation. None takes this long, unless two of them wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many rounds of each race there are at least, and at most if one of its orders is rare on this machine.
+/// Returns the least number of rounds of each race, and the largest number if one of its orders is
+/// rare on this machine.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
 }
@@ -46,7 +49,8 @@ fn key(id: &str) -> TokenKey {
     TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
 }
 
-/// Both processes wait for a moment by looking at the clock all the time, as a sleep would wake them too far apart.
+/// Waits for a moment by reading the clock all the time. A sleep would wake the two processes too
+/// far apart.
 fn spin_until(moment: u64) {
     while nanos() < moment {
         std::hint::spin_loop();
@@ -61,7 +65,7 @@ fn changed<T>(outcome: Result<T, Error>) -> String {
     }
 }
 
-/// Does what a line says, in either process.
+/// Runs the operation of a line, in either process.
 async fn perform(store: &DynStore, line: &str) -> String {
     let tokens = Tokens::new(keyring(), store.clone());
     let mut words = line.split(' ');
@@ -136,10 +140,11 @@ async fn open(database: &str) -> DynStore {
 
 async fn in_time(store: &DynStore, line: &str) -> String {
     let performed = tokio::time::timeout(PATIENCE, perform(store, line)).await;
-    performed.unwrap_or_else(|_| panic!("{line:?} hangs"))
+    performed.unwrap_or_else(|_| panic!("{line:?} did not end in time"))
 }
 
-/// The other process: it names a moment for each line that it hears, and does at that moment what the line says.
+/// Runs the other process. For each line that it reads, it names a moment, and runs the line's
+/// operation at that moment.
 #[test]
 #[ignore = "run by the test below"]
 fn other_process() {
@@ -155,13 +160,13 @@ fn other_process() {
     }
 }
 
-/// Tells the other process what to do, and gives the moment at which it will.
+/// Sends an operation to the other process, and returns the moment at which it will run.
 fn tell(other: &mut Other, line: &str) -> u64 {
     other.tell(line);
     other.said().parse().unwrap()
 }
 
-/// One round: a token of its own, of an owner of its own.
+/// Runs one round with its own token and its own owner.
 async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) -> &'static str {
     let tokens = Tokens::new(keyring(), store.clone());
     let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
@@ -173,11 +178,12 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
         assert_eq!(in_time(store, &line(act)).await, "done");
     }
 
-    // Each process does each of the acts, in every other round.
+    // Each process runs each of the operations, in every second round.
     let mine = (number % 2) as usize;
     let moment = tell(other, &line(race.acts[1 - mine]));
-    // Every other pair of rounds at the same moment, the others from a millisecond before to four behind: as long as the
-    // slowest act of an engine takes.
+    // In half of the rounds, both begin at the same moment. In the others, this process begins
+    // between one millisecond before and four milliseconds after the other process. The slowest
+    // operation of an engine takes that long.
     let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
     spin_until(moment + apart * 1_000 - 1_000_000);
     let my_outcome = in_time(store, &line(race.acts[mine])).await;
@@ -189,7 +195,7 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
     let (first, others): (Vec<_>, Vec<_>) = rows.iter().map(AsRef::as_ref).partition(|row: &&TokenRecord| row.id == id);
     let order = (race.order)(outcomes, first[0], &others);
 
-    // Whatever the order, neither process takes a revoked token any more.
+    // In both orders, neither process accepts a revoked token afterwards.
     if first[0].revoked.is_some() {
         let verify = format!("verify {text}");
         assert_eq!(in_time(store, &verify).await, "revoked");
@@ -218,7 +224,7 @@ async fn race_on(database: &str) {
     other.end();
 }
 
-/// A database in a file, where a sync costs nothing, if there is such a place.
+/// A database file in a folder in memory, if there is one, because a sync costs nothing there.
 struct SqliteFile {
     path: PathBuf,
     _folder: TempDir,

@@ -1,17 +1,17 @@
-//! Which acts meet, and what may come of it.
+//! The pairs of operations that meet, and their possible results.
 
 use keyfob::{Clock, SystemClock, TokenRecord};
 
-/// Two acts at once, and what was there before.
+/// Two concurrent operations, and the operations before them.
 pub struct Race {
     pub name: &'static str,
-    /// The acts; `{id}`, `{text}` and `{owner}` stand for those of the round's token.
+    /// The operations. `{id}`, `{text}` and `{owner}` are replaced by those of the round's token.
     pub acts: [&'static str; 2],
-    /// What is done first, by one process alone.
+    /// The operations that one process runs first.
     pub before: &'static [&'static str],
-    /// The order that the outcomes and the rows tell, or a panic where they tell none.
+    /// Returns the order that the outcomes and the records show. Panics if they fit no order.
     pub order: fn(outcomes: [&str; 2], first: &TokenRecord, others: &[&TokenRecord]) -> &'static str,
-    /// Each of them comes.
+    /// The possible orders. Each has to occur.
     pub orders: [&'static str; 2],
 }
 
@@ -57,8 +57,8 @@ pub const RACES: [Race; 10] = [
         name: "revoke the family and rotate",
         acts: ["revoke-family {id}", "rotate {id}"],
         before: &[],
-        // The rows of the race above tell nothing of their order; here a successor that lives would tell that it came
-        // from a revoked token.
+        // In the race above, the records do not show the order. Here, a live successor would show
+        // that it came from a revoked token.
         order: |outcomes, first, others| {
             assert!(first.revoked.is_some() && others.iter().all(|next| next.revoked.is_some()));
             match (outcomes, others.len()) {
@@ -73,7 +73,7 @@ pub const RACES: [Race; 10] = [
         name: "rename and touch",
         acts: ["rename {id}", "touch {id}"],
         before: &[],
-        // Nothing tells which came first, as neither may undo the other.
+        // The result does not show which came first, because neither may undo the other.
         order: |outcomes, first, others| {
             assert_eq!((outcomes, others.len()), (["done", "1"], 0));
             assert_eq!((first.name.as_str(), first.version), ("renamed", 2));

@@ -1,4 +1,4 @@
-//! A store of either engine behind a cache.
+//! Opens a store of either engine with a cache.
 
 use std::time::Duration;
 
@@ -17,15 +17,16 @@ use crate::staleness::revoker::TOKENS;
 
 pub type Service = Tokens<Cached<DynStore>>;
 
-/// The policy of both processes: a token may issue many, and these may issue some.
+/// Returns the policy of both processes: a token may issue many tokens, and these may issue some.
 pub fn policy() -> Policy {
     Policy::default().with_max_depth(2).with_most_live_per_issuer(TOKENS as u64)
 }
 
-/// How far behind a standby may be that is asked, well within the bound.
+/// The largest allowed lag of the standby, well within the bound.
 const MOST_LAG: Duration = Duration::from_millis(100);
 
-/// A store of the engine at this address, which follows the feed where it is to, and asks the standby at another.
+/// Opens the store at this address with a cache. The cache follows the feed if `follows` is set,
+/// and the store reads from the standby if one is given.
 pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<DynStore> {
     if database.starts_with("redis:") {
         let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();

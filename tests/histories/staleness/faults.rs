@@ -1,4 +1,4 @@
-//! What is the same for every fault of either engine.
+//! The checks that the tests of all faults share, for both engines.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,19 @@ use crate::staleness::revoker::{Counts, Revoker, TOKENS};
 use crate::staleness::{BOUND, FEED, FORGETS, ISSUERS};
 use crate::support::other::nanos;
 
-/// A cache with the bound that follows the feed.
+/// The environment of a cache that keeps the bound and follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
-/// The same, of tokens whose issuers end.
+/// The environment of a cache that keeps the bound and follows the feed, for tokens whose issuers
+/// end.
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
-/// One that goes by its feed alone.
+/// The environment of a cache that has no bound and relies on its feed.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
-/// For what is a matter of moments.
+/// How long a test waits for a change that normally takes moments.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The bound holds, whatever happens in the midst of each of these rounds, and the feed comes back. What happens says how
-/// often it cut the feed. Gives what the other process did, and how many acts were to be repeated.
+/// Checks that the bound holds although `happening` runs during each round, and that the feed
+/// recovers. `happening` returns how often it cut the feed. Returns the counts of the other
+/// process, and how many operations were repeated.
 pub async fn is_bounded_amid(
     what: &str,
     mut revoker: Revoker,
@@ -30,14 +32,14 @@ pub async fn is_bounded_amid(
         revoker.revoke_amid(&mut round, async { cuts += happening(number).await }).await;
         revoker.end(round).await;
     }
-    // Each time it is lost twice, when that is known and when it is there again; but where one cut follows another closely, both
-    // may be one loss.
+    // Each cut counts as two losses: when it is noticed, and when the feed is back. If two cuts
+    // follow closely, both may count as one loss.
     feed_is_well(&mut revoker, 1 + cuts / 2).await;
     let counts = revoker.counts();
     let seen = revoker.stop();
     println!(
-        "{what}: {} revocations in {:.1?}, {} acts repeated, delay 99 % {:?}, most {:?}; hits {:.1} %; feed cut {cuts} times, lost {}; \
-         verifications without an answer {}, the longest {:?}",
+        "{what}: {} revocations in {:.1?}, {} operations repeated, delay 99 % {:?}, most {:?}; hits {:.1} %; feed cut {cuts} times, lost {}; \
+         verifications without a result {}, the longest {:?}",
         seen.delays.len(),
         began.elapsed(),
         seen.repeated,
@@ -53,7 +55,7 @@ pub async fn is_bounded_amid(
     (counts, seen.repeated)
 }
 
-/// Waits until the feed, if there is one, was lost so often, and tells something again.
+/// Waits until the feed, if there is one, was lost this number of times and delivers events again.
 async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
     if !revoker.follows {
         return;
@@ -66,7 +68,7 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
         }
         assert!(
             asked.elapsed() < PATIENCE,
-            "the feed never came back: lost {} times of {losses}, well: {}, verifications without an answer: {}",
+            "the feed did not recover: lost {} of {losses} times, delivers events: {}, verifications without a result: {}",
             counts.feed_losses,
             counts.feed_is_well,
             counts.unanswered
@@ -75,8 +77,9 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
     }
 }
 
-/// While the engine is down, there is no answer once what is held is older than the bound; and all is as it was when it is up
-/// again. A cache that never forgets goes on answering, which shows that the first can fail.
+/// Checks that a cache returns no record while the engine is down and its entries are older than
+/// the bound, and that it works again when the engine is up. A cache without a bound continues to
+/// accept tokens, which shows that the first check can fail.
 pub async fn has_no_answer_while_it_is_down(
     database: &str,
     downs: usize,
@@ -101,7 +104,7 @@ pub async fn has_no_answer_while_it_is_down(
         revoker.end(round).await;
         let counts = revoker.counts();
         println!(
-            "down and up: verifications without an answer {}, the last {:?} after it was up; the longest {:?}",
+            "down and up: verifications without a result {}, the last {:?} after it was up; the longest {:?}",
             counts.unanswered,
             Duration::from_nanos(counts.unanswered_at.saturating_sub(up_at)),
             counts.longest,
@@ -122,8 +125,9 @@ pub async fn has_no_answer_while_it_is_down(
     revoker.stop();
 }
 
-/// A cache that goes by its feed alone accepts what is revoked while that is silent, so the bound is what holds then, and the
-/// measures of it can fail; once the loss is known, it has forgotten all.
+/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So only the
+/// bound protects during that time, and the tests of the bound can fail. When the loss of the feed
+/// is noticed, the cache has dropped all entries.
 pub async fn only_the_bound_holds_while_the_feed_is_silent(mut revoker: Revoker, silence: impl AsyncFnOnce() -> u64) {
     feed_is_well(&mut revoker, 1).await;
     let mut round = revoker.issue().await;

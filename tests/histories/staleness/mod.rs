@@ -1,6 +1,8 @@
-//! One process revokes tokens, and another verifies them through its cache, without a pause, in eight tasks: no token is accepted in
-//! a verification that begins later than the bound after its revocation was acknowledged; nor where something fails meanwhile.
-//! The same holds of tokens that are bound to one that is revoked or disabled, or to one below that.
+//! One process revokes tokens, and another verifies them through its cache without a pause, in
+//! eight tasks. No verification accepts a token if it begins later than the bound after the token's
+//! revocation was acknowledged. This also holds if the engine, the feed or the standby fails, and
+//! for tokens that are bound, directly or through another token, to one that is revoked or
+//! disabled.
 
 use std::time::{Duration, Instant};
 
@@ -21,12 +23,13 @@ use crate::support::size;
 
 const BOUND: Duration = Duration::from_millis(200);
 
-/// How often all tokens are revoked and made anew, by the size of the test.
+/// Returns how often all tokens are issued and revoked.
 fn rounds() -> usize {
     if size::is_full() { 100 } else { 5 }
 }
 
-/// Returns how often something fails in each test of a fault. Each kind of failure of a test comes at least once in four.
+/// Returns how often the fault occurs in each test of a fault. Each kind of failure occurs at least
+/// once in four.
 fn fault_rounds() -> usize {
     if size::is_full() { 10 } else { 4 }
 }
@@ -37,10 +40,11 @@ const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 
-/// Lets three tests run at a time, because each verifies without a pause, but then often waits. Their engines may start before.
+/// The semaphore that limits these tests to three at a time, because each verifies without a pause.
+/// A test may start its engine before its turn.
 static TURNS: Semaphore = Semaphore::const_new(3);
 
-/// Whose end is what refuses the tokens.
+/// The token whose end causes the rejections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ends {
     Token,
@@ -75,15 +79,16 @@ async fn is_bounded(engine: &str, database: &str, ends: Ends) {
         );
         assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (rounds * TOKENS, 0, 0));
         assert_eq!((seen.refused_too_early, counts.strange.as_str()), (0, "none"));
-        // The store is asked for a token once in each bound, and where it is new, is revoked by itself or with one of the owners,
-        // or an answer was overtaken by that. How often it is verified meanwhile is the machine's affair.
+        // In each period as long as the bound, the store is read once for each token. It is read
+        // again if the token is new, if it is revoked by itself or with an owner, or if such a
+        // change overtook a read. How often tokens are verified meanwhile depends on the machine.
         let bounds = took.as_nanos().div_ceil(BOUND.as_nanos()) as u64;
-        // A token that is bound to another has up to two issuers, each a record of its own.
+        // A bound token has up to two issuers, and each has its own record.
         let records = if ends == Ends::Issuer { 3 } else { 1 };
         let asked = records * TOKENS as u64 * (bounds + (rounds * 2 * (2 + OWNERS)) as u64);
         assert!(counts.hits > 0 && counts.misses <= asked, "{} misses in {took:?}", counts.misses);
     }
-    // What is never too old is accepted for ever: each of the two measures can fail.
+    // A cache without a bound accepts tokens forever. This shows that both measurements can fail.
     let mut revoker = Revoker::start(database, database, issuers).await;
     let mut round = revoker.issue().await;
     revoker.revoke(&mut round).await;

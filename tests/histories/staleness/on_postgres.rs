@@ -1,4 +1,4 @@
-//! Faults of PostgreSQL, each in the midst of revocations.
+//! Faults of PostgreSQL, each during revocations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::staleness::{BOUND, FORGETS, STANDBY, TURNS, fault_rounds};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
-/// The URL of a new database that has the tables.
+/// Returns the URL of a new database with the tables.
 async fn migrated(server: &Server) -> String {
     let database = server.database();
     PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
     database
 }
 
-/// Does what waits for a program.
+/// Runs a blocking call in its own thread.
 async fn apart(act: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(act).await.unwrap();
 }
@@ -58,7 +58,8 @@ async fn its_feed_is_cut_again_and_again() {
     }
 }
 
-/// Its connection stays open, and nothing comes, so that only its own word tells that it is lost.
+/// The feed's connection stays open, but nothing arrives. So only the feed's own heartbeat shows
+/// that the connection is lost.
 #[tokio::test]
 async fn its_feed_falls_silent() {
     let Some(server) = shared() else { return };
@@ -68,7 +69,7 @@ async fn its_feed_falls_silent() {
         let proxy = Proxy::before(server.port);
         let through = server.url_by(proxy.port, &database);
         let revoker = Revoker::start(&database, &through, SOUND).await;
-        // Once it listens again, it is silenced again.
+        // When the feed listens again, it is silenced again.
         let silence = async |_| proxy.silence(side) as u64;
         is_bounded_amid("PostgreSQL, feed silent", revoker, fault_rounds() / 2, silence).await;
     }
@@ -93,7 +94,8 @@ async fn it_is_restarted() {
         .await;
         1
     };
-    // That the feed was lost each time shows that it was felt. Verifications may well wait until it is up again.
+    // The losses of the feed show that the restart had an effect. Verifications may wait until the
+    // server is up.
     is_bounded_amid("PostgreSQL, restarted", revoker, fault_rounds(), restart).await;
 }
 
@@ -105,8 +107,8 @@ async fn it_is_down_for_longer_than_the_bound() {
     has_no_answer_while_it_is_down(&database, 2, async || server.halt("fast"), async || server.go()).await;
 }
 
-/// The other process verifies from a standby, which falls behind, stops, and in the end becomes a server of its own: it is asked only
-/// where it proves that it is near.
+/// The other process verifies from a standby that falls behind, stops, and is promoted in the end.
+/// The standby is read only if it proves that it is close enough.
 #[tokio::test]
 async fn its_standby_lags() {
     let Some(server) = Server::start() else { return };
@@ -115,7 +117,8 @@ async fn its_standby_lags() {
     let standby = Arc::new(server.replica());
     let at_standby = server.url_by(standby.port, &database);
 
-    // One that asks the standby for all is behind together with it: the measures can fail.
+    // A process that always reads from the standby is as far behind as the standby. This shows that
+    // the measurements can fail.
     let mut revoker = Revoker::start(&database, &at_standby, &[(FORGETS, "1")]).await;
     let mut round = revoker.issue().await;
     standby.pause_replay();
@@ -146,7 +149,7 @@ async fn its_standby_lags() {
             0
         };
         is_bounded_amid("PostgreSQL, standby lags", revoker, fault_rounds(), lag).await;
-        // A crash makes it forget how often it was asked.
+        // A crash of the standby resets its count of look-ups.
         assert!(look_ups(&at_standby).await > 0);
     }
 
@@ -164,7 +167,7 @@ async fn its_standby_lags() {
     is_bounded_amid("PostgreSQL, standby promoted", revoker, 2, promote).await;
 }
 
-/// A standby may be behind, but a token that was made meanwhile is not to be refused as unknown.
+/// A standby may be behind, but a token that was issued meanwhile must not be rejected as unknown.
 #[tokio::test]
 async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let Some(server) = Server::start() else { return };
@@ -177,10 +180,10 @@ async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let (elsewhere, beating) = (PostgresStore::connect(&database).await.unwrap(), here.clone());
     let beating = tokio::spawn(async move { beating.beat().await });
     let known = insert(&elsewhere).await;
-    // The standby is near enough to be asked, and has the one.
+    // The standby is close enough to be read, and has this token.
     let asked = Instant::now();
     while here.find_recent(&known).await.unwrap().age.is_zero() {
-        assert!(asked.elapsed() < PATIENCE, "the standby is never asked");
+        assert!(asked.elapsed() < PATIENCE, "the standby is never read");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     standby.pause_replay();
@@ -195,7 +198,7 @@ async fn insert(store: &PostgresStore) -> TokenKey {
     store.insert(record, None, None).await.unwrap().key()
 }
 
-/// How many the server at this address has answered.
+/// Returns how many look-ups the server at this address has answered.
 async fn look_ups(database: &str) -> i64 {
     let pool = PgPool::connect(database).await.unwrap();
     let scans = "SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname = 'keyfob_tokens'";

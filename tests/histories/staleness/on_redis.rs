@@ -1,4 +1,4 @@
-//! Faults of a Redis cluster, each in the midst of revocations.
+//! Faults of a Redis Cluster, each during revocations.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::staleness::{TURNS, fault_rounds};
 use crate::support::project;
 use crate::support::redis::{Servers, shared_cluster};
 
-/// Does what waits for a program.
+/// Runs a blocking call in its own thread.
 async fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(act).await.unwrap()
 }
@@ -40,7 +40,7 @@ async fn its_feed_is_cut_again_and_again() {
     }
 }
 
-/// The master that has the tokens; its replica takes over.
+/// The master that has the tokens is killed, and its replica takes over.
 #[tokio::test]
 async fn its_master_is_killed() {
     let Some(servers) = Servers::cluster(1) else { return };
@@ -59,7 +59,7 @@ async fn its_master_is_killed() {
     assert!(repeated > 0 && counts.unanswered > 0);
 }
 
-/// Each node in turn, of which none has a replica.
+/// Each node is restarted in turn. None has a replica.
 #[tokio::test]
 async fn a_node_is_restarted() {
     let Some(servers) = Servers::cluster(0) else { return };

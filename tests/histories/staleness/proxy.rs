@@ -1,4 +1,5 @@
-//! A proxy before a PostgreSQL server, that can silence connections which listen: they stay open, and nothing comes.
+//! A proxy in front of a PostgreSQL server that can silence the connections which listen to a feed.
+//! They stay open, but nothing arrives.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,14 +12,14 @@ pub struct Proxy {
     listening: Arc<Mutex<Vec<Arc<Link>>>>,
 }
 
-/// A connection, and what it lets through no more.
+/// A connection, and the directions in which it is silent.
 #[derive(Default)]
 struct Link {
     from_client: AtomicBool,
     from_server: AtomicBool,
 }
 
-/// What is swallowed.
+/// The side whose bytes are dropped.
 #[derive(Clone, Copy)]
 pub enum Side {
     Client,
@@ -26,7 +27,7 @@ pub enum Side {
 }
 
 impl Proxy {
-    /// On a port of its own, until the test ends.
+    /// Starts a proxy on a free port. It runs until the test ends.
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -36,7 +37,7 @@ impl Proxy {
             for client in listener.incoming() {
                 let (client, link) = (client.unwrap(), Arc::new(Link::default()));
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
-                // As a direct connection does.
+                // A direct connection has this option too.
                 client.set_nodelay(true).unwrap();
                 server.set_nodelay(true).unwrap();
                 let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
@@ -54,7 +55,8 @@ impl Proxy {
         Self { port, listening }
     }
 
-    /// Swallows from now on what this side says on the connections that listen. Says how many there were.
+    /// Drops the bytes of this side from now on, on all connections that listen. Returns the number
+    /// of these connections.
     pub fn silence(&self, side: Side) -> usize {
         let links = std::mem::take(&mut *self.listening.lock().unwrap());
         for link in &links {
@@ -68,7 +70,7 @@ impl Proxy {
     }
 }
 
-/// Until one side closes the connection.
+/// Passes bytes on until one side closes the connection.
 fn pass(mut from: TcpStream, mut to: TcpStream, muted: &AtomicBool, mut hears: impl FnMut(&[u8])) {
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut bytes) {

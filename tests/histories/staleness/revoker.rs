@@ -1,4 +1,5 @@
-//! This process: it makes tokens, revokes them, and judges by the bound what the other says of them.
+//! The process of the test. It issues tokens, revokes them, and compares the other process's
+//! results with the bound.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,42 +16,45 @@ use crate::staleness::{BOUND, DATABASE, FEED, ISSUERS};
 use crate::support::other::{Other, nanos};
 use crate::support::{actor, base62, keyring, project};
 
-/// How many tokens live at once, and of how many owners half of them are.
+/// The number of tokens in a round.
 pub const TOKENS: usize = 100;
+/// The number of owners that share half of the tokens. Each of the other tokens has its own owner.
 pub const OWNERS: usize = 2;
-/// No revoker has more rounds.
+/// The largest number of rounds of a revoker.
 const MOST_ROUNDS: usize = 1_000;
-/// Between two acts while something fails, and between the tries of one.
+/// The pause between two operations during a fault, and between two attempts.
 const PACE: Duration = Duration::from_millis(5);
 
-/// No act is without an answer for so long, whatever fails.
+/// How long an operation may stay unacknowledged, under every fault.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How many there have been.
+/// The number of revokers so far.
 static REVOKERS: AtomicUsize = AtomicUsize::new(0);
 
-/// An act of revoking, by the number of the token, or of the owner; or the same of the issuer of one, or of many.
+/// A revocation of one token, or of all tokens of an owner. If issuers end, it ends the issuer of
+/// one token, or an issuer that many tokens share.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     One(usize),
     Owner(usize),
 }
 
-/// What came of it.
+/// The results of the rounds.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Between the acknowledgement of each revocation and the last verification that accepted the token, where it began later.
+    /// For each revocation, the time from its acknowledgement to the start of the last verification
+    /// that accepted the token. It is zero if that verification began earlier.
     pub delays: Vec<Duration>,
-    /// Tried again when all was over, and accepted.
+    /// The tokens that were accepted when they were tried at the end.
     pub never_refused: usize,
-    /// Refused before the act that revoked them began.
+    /// The tokens that were rejected before their revocation began.
     pub refused_too_early: usize,
-    /// Acts whose acknowledgement was lost, and that were tried again.
+    /// The operations whose acknowledgement was lost, and that were repeated.
     pub repeated: usize,
 }
 
 impl Seen {
-    /// Accepted later than the bound allows.
+    /// Returns how many tokens were accepted later than the bound allows.
     pub fn too_late(&self) -> usize {
         self.delays.iter().filter(|delay| **delay > BOUND).count()
     }
@@ -62,18 +66,19 @@ impl Seen {
     }
 }
 
-/// What the other process did so far.
+/// The counts of the other process.
 pub struct Counts {
     pub hits: u64,
     pub misses: u64,
     pub joined: u64,
     pub feed_losses: u64,
-    /// Whether the feed told anything since it was lost.
+    /// Whether the feed has delivered an event since it was lost.
     pub feed_is_well: bool,
     pub unanswered: u64,
     pub unanswered_at: u64,
     pub longest: Duration,
-    /// An answer that is neither that it is well, nor revoked, nor that there is none.
+    /// A result other than "ok", "unavailable" and the expected rejection, or "none" if all results
+    /// were among these.
     pub strange: String,
 }
 
@@ -83,9 +88,9 @@ impl Counts {
     }
 }
 
-/// What the other process says of a token.
+/// The other process's result for a token.
 pub struct Tried {
-    /// When the last verification began that accepted it, and when the first ended that found it revoked.
+    /// When the last accepting verification began, and when the first rejecting one ended.
     pub accepted: u64,
     pub refused: u64,
     pub outcome: String,
@@ -97,7 +102,7 @@ pub struct Round {
     keys: Vec<TokenKey>,
     /// The issuers that many tokens share.
     shared: Vec<Delegation>,
-    /// When the act that revoked each began, and when it was acknowledged.
+    /// For each token, when its revocation began and when it was acknowledged.
     revoked: Vec<Option<(u64, u64)>>,
 }
 
@@ -107,23 +112,24 @@ pub struct Revoker {
     rounds: usize,
     /// Whether the other process follows a feed.
     pub follows: bool,
-    /// Whether it is the issuers of the tokens that are revoked or disabled.
+    /// Whether the issuers of the tokens are revoked or disabled, instead of the tokens.
     issuers: bool,
     pub seen: Seen,
 }
 
 impl Revoker {
-    /// Revokes by this address, while the other process knows another of the same engine.
+    /// Starts a revoker that uses one address of the engine, and the other process, which uses
+    /// `others`.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
         let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await).with_policy(policy());
         let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
         let [follows, issuers] = [FEED, ISSUERS].map(|wanted| environment.iter().any(|(name, _)| *name == wanted));
-        // Tests that share a cluster have owners of their own.
+        // Tests that share a cluster use different owners.
         let rounds = REVOKERS.fetch_add(1, Ordering::SeqCst) * MOST_ROUNDS;
         Self { tokens, other, rounds, follows, issuers, seen: Seen::default() }
     }
 
-    /// New tokens, all of them accepted.
+    /// Issues tokens, and waits until the other process has accepted all of them.
     pub async fn issue(&mut self) -> Round {
         let (keys, shared, revoked) = (Vec::new(), Vec::new(), vec![None; TOKENS]);
         let mut round = Round { number: self.rounds, keys, shared, revoked };
@@ -135,7 +141,8 @@ impl Revoker {
         }
         while round.keys.len() < TOKENS {
             let number = round.keys.len();
-            // The first half of the tokens are each one's own, the others of some owners.
+            // Each token of the first half has its own owner. The other tokens belong to a few
+            // owners.
             let owner = if number < TOKENS / 2 { number } else { TOKENS + number % OWNERS };
             let owner = round.owner(owner);
             let new = NewToken::new(project("145"), owner.clone(), Name::new("watched").unwrap());
@@ -144,7 +151,7 @@ impl Revoker {
             } else if number < TOKENS / 2 {
                 let mut by = self.issuer(owner.clone(), None).await;
                 let key = by.key();
-                // Some are bound to a token that is bound to the one that ends.
+                // Some tokens are bound to a token that is itself bound to the one that ends.
                 if number % 4 == 3 {
                     by = self.issuer(owner, Some(&by)).await;
                 }
@@ -162,7 +169,7 @@ impl Revoker {
         round
     }
 
-    /// Issues it, however often it takes until that is acknowledged.
+    /// Issues a token, and repeats the call until it is acknowledged.
     async fn make(&self, new: NewToken) -> Issued<Arc<TokenRecord>> {
         let began = Instant::now();
         loop {
@@ -176,7 +183,7 @@ impl Revoker {
         }
     }
 
-    /// A token that may issue tokens, and is bound to another if there is one.
+    /// Issues a token that may issue tokens. It is bound to `within`, if given.
     async fn issuer(&self, owner: OwnerId, within: Option<&Delegation>) -> Delegation {
         let new = NewToken::new(project("145"), owner, Name::new("issuer").unwrap());
         let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
@@ -195,18 +202,20 @@ impl Revoker {
         }
     }
 
-    /// Revokes each that is not yet, one by one or by owner, until that is acknowledged.
+    /// Revokes all tokens that are not revoked yet, one by one or by owner, until each revocation
+    /// is acknowledged.
     pub async fn revoke(&mut self, round: &mut Round) {
         self.act(round, &acts()).await;
     }
 
-    /// Revokes the first of them.
+    /// Revokes the first quarter of the tokens.
     pub async fn revoke_some(&mut self, round: &mut Round) {
         let acts = acts();
         self.act(round, &acts[..acts.len() / 4]).await;
     }
 
-    /// Revokes each, and something happens in the midst of it: acts go on from before it until after it.
+    /// Revokes all tokens while `happening` runs. The operations begin before it and continue after
+    /// it.
     pub async fn revoke_amid(&mut self, round: &mut Round, happening: impl Future<Output = ()>) {
         self.revoke_some(round).await;
         let acts = acts();
@@ -217,7 +226,7 @@ impl Revoker {
             is_over.set(true);
         };
         let acting = async {
-            // One that was acknowledged changes nothing when it is repeated.
+            // A repeated operation that was acknowledged before changes nothing.
             for act in amid.iter().cycle() {
                 if is_over.get() && amid.iter().all(|act| round.is_done(act)) {
                     break;
@@ -234,7 +243,7 @@ impl Revoker {
         let reason = RevocationReason::KeyCompromise;
         for act in acts {
             let (began, since) = (nanos(), Instant::now());
-            // How many it revokes is known of one that nothing came before.
+            // The number of revoked tokens is certain only if no operation came before.
             let mut first = !round.is_done(act);
             loop {
                 let acknowledged = match act {
@@ -256,7 +265,7 @@ impl Revoker {
                 };
                 match acknowledged {
                     Ok(()) => break,
-                    // It may have been done or not.
+                    // The operation may or may not have been applied.
                     Err(error) => {
                         assert_lost(&error);
                         assert!(since.elapsed() < PATIENCE, "{act:?} is not acknowledged: {error:?}");
@@ -273,20 +282,22 @@ impl Revoker {
         }
     }
 
-    /// Has each tried once.
+    /// Verifies each token once.
     pub fn try_all(&mut self) -> Vec<Tried> {
         self.other.tell("try");
         self.tried()
     }
 
-    /// Has each tried once more past the bound, until there is an answer, and judges.
+    /// Verifies each token once more after the bound, until there is a result, and records the
+    /// results.
     pub async fn end(&mut self, round: Round) {
         tokio::time::sleep(BOUND + Duration::from_millis(1)).await;
         self.other.tell("end");
         let tried = self.tried();
         for (tried, revoked) in tried.into_iter().zip(round.revoked) {
             let (began, acknowledged) = revoked.unwrap();
-            // Neither unknown, nor anything else.
+            // The token must be accepted, or rejected for the expected reason. Any other outcome,
+            // such as an unknown token, is a fault.
             let refused = if self.issuers { "issuer_ended" } else { "revoked" };
             assert!(["ok", refused].contains(&tried.outcome.as_str()), "{}", tried.outcome);
             self.seen.never_refused += usize::from(tried.outcome == "ok");
@@ -338,7 +349,7 @@ impl Round {
 }
 
 impl Act {
-    /// Of the tokens that it revokes.
+    /// Returns the numbers of the tokens that it revokes.
     fn numbers(self) -> impl Iterator<Item = usize> {
         let (first, step, end) = match self {
             Self::One(number) => (number, 1, number + 1),
@@ -348,14 +359,14 @@ impl Act {
     }
 }
 
-/// All acts, those on owners among the others.
+/// Returns all revocations. Those of owners are between those of single tokens.
 fn acts() -> Vec<Act> {
     let each = TOKENS / 2 / OWNERS;
     let of_owner = |owner| (owner * each..(owner + 1) * each).map(Act::One).chain([Act::Owner(owner)]);
     (0..OWNERS).flat_map(of_owner).collect()
 }
 
-/// The only error that an act may have.
+/// Checks that an error is the only one that may occur, which is `Unavailable`.
 #[track_caller]
 fn assert_lost(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");

@@ -1,4 +1,5 @@
-//! The other process: it hears of tokens, verifies them without a pause in eight tasks, and says when it last accepted each.
+//! The other process. It reads the texts of tokens, verifies them without a pause in eight tasks,
+//! and reports when it last accepted each.
 
 use std::env;
 use std::io::BufRead;
@@ -14,30 +15,31 @@ use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
 
 const TASKS: usize = 8;
-/// For what is a matter of moments, or of an engine's restart. The process that asks waits longer.
+/// How long the process waits for a change that normally takes moments, or a restart of the engine.
+/// The test waits longer.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How many verifications a task makes between two pauses of a millisecond.
+/// How many verifications a task runs between two pauses of a millisecond.
 const BURST: usize = 48;
 
-/// A token as the other process knows it.
+/// A token that the other process verifies.
 struct Watched {
     text: String,
-    /// When the last verification began that accepted it.
+    /// When the last accepting verification began.
     accepted: AtomicU64,
-    /// When the first one ended that found it, or its issuer, to have ended.
+    /// When the first verification ended that rejected the token for the expected reason.
     refused: AtomicU64,
 }
 
 struct Verifier {
     tokens: Service,
-    /// What a token is refused for in the end.
+    /// The reason for which the tokens are rejected in the end.
     refusal: &'static str,
     watched: RwLock<Vec<Arc<Watched>>>,
     verified: AtomicU64,
-    /// How many verifications had no answer of the store, and when the last of them ended.
+    /// How many verifications had no result of the store, and when the last of them ended.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
-    /// Any other answer, of which there is to be none.
+    /// An unexpected result, if there was one.
     strange: OnceLock<&'static str>,
     /// The longest verification, in nanoseconds.
     longest: AtomicU64,
@@ -67,18 +69,18 @@ impl Verifier {
         outcome
     }
 
-    /// What its tasks met, for a wait that fails.
+    /// Describes the results so far, for a wait that times out.
     fn doing(&self) -> String {
         let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
         let (verified, unanswered, longest) = (load(&self.verified), load(&self.unanswered), load(&self.longest));
         format!(
-            "{verified} verifications, {unanswered} without an answer, the longest {:?}, strange: {}",
+            "{verified} verifications, {unanswered} without a result, the longest {:?}, unexpected results: {}",
             Duration::from_nanos(longest),
             self.strange.get().unwrap_or(&"none")
         )
     }
 
-    /// Verifies one token after the other, for ever.
+    /// Verifies one token after the other, forever.
     async fn verify_on(&self, task: usize) {
         let mut next = task;
         loop {
@@ -86,7 +88,7 @@ impl Verifier {
                 next += 1;
                 let token = {
                     let watched = self.watched.read().unwrap();
-                    // A step that meets all of them, though not in their order.
+                    // This step size reaches all tokens, in another order.
                     (!watched.is_empty()).then(|| Arc::clone(&watched[next * 37 % watched.len()]))
                 };
                 let Some(token) = token else { break };
@@ -96,7 +98,8 @@ impl Verifier {
         }
     }
 
-    /// Tries each once more, all at once, and again where that `persists` and there is no answer; says how each went.
+    /// Verifies all tokens once more, concurrently, and reports the results. With `persists`,
+    /// repeats a verification that had no result.
     async fn try_all(self: &Arc<Self>, persists: bool) {
         let mut tries = Vec::new();
         for token in self.watched.read().unwrap().iter() {
@@ -143,7 +146,7 @@ fn other_process() {
     let mut heard = Vec::new();
     for line in std::io::stdin().lock().lines() {
         match line.unwrap().as_str() {
-            // All are accepted before the first is revoked.
+            // All tokens must be accepted before the first is revoked.
             "watch" => {
                 *verifier.watched.write().unwrap() = std::mem::take(&mut heard);
                 let open = |token: &&Arc<Watched>| token.accepted.load(Ordering::SeqCst) == 0;

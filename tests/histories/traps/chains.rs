@@ -1,4 +1,5 @@
-//! Tokens that issue tokens: what ends, stops or narrows the issuer does so to all that is bound to it.
+//! Tokens that issue tokens. If the issuer ends, is disabled or is narrowed, the same applies to
+//! all tokens that are bound to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,12 @@ fn manage() -> Scope {
 }
 
 impl<S: TokenStore + StoreMaintenance> World<S> {
-    /// A token for thirty days that may issue tokens.
+    /// Issues a token for thirty days that may issue tokens.
     async fn parent(&self) -> Made {
         self.make(self.new_token().with_scopes("repo:* tokens:manage".parse().unwrap())).await
     }
 
-    /// Returns what a token that works, and may issue tokens, gets by being presented from this address.
+    /// Presents a managing token from this address, and returns its delegation.
     async fn delegation_from(&self, made: &Made, address: &str) -> Delegation {
         let access = keyfob::Access::to(&self.project, &[]).from_address(address.parse().unwrap());
         self.tokens.verify(made.token.expose_secret(), &access).await.unwrap().delegate(&manage()).unwrap()
@@ -46,7 +47,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         self.new_token().with_scopes("repo:write".parse().unwrap())
     }
 
-    /// A token that is bound to another, and that works.
+    /// Issues a token that is bound to another, and checks that it works.
     async fn child_of(&self, parent: &Made) -> Made {
         let child = self.issue_within(&self.delegation(parent).await, self.new_child()).await.unwrap();
         assert_eq!(child.record.issuer, Some(Issuer { id: parent.record.id, bound: true }));
@@ -54,7 +55,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         child
     }
 
-    /// A parent and its child, both working.
+    /// Issues a parent and its child, and checks that both work.
     async fn family(&self) -> (Made, Made) {
         let parent = self.parent().await;
         let child = self.child_of(&parent).await;
@@ -65,12 +66,13 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         self.tokens.get(&made.record.key()).await.unwrap().unwrap().status
     }
 
-    /// The row itself, which no end of an issuer changes.
+    /// Returns the record itself, which does not change when an issuer ends.
     async fn row(&self, made: &Made) -> Arc<TokenRecord> {
         self.tokens.store().find(&made.record.key()).await.unwrap().unwrap()
     }
 
-    /// The child is refused for its issuer, is shown as ended, and its row is untouched.
+    /// Checks that the child is rejected because of its issuer and shown as ended, and that its
+    /// record is unchanged.
     async fn assert_ended_with_its_issuer(&self, child: &Made) {
         assert_eq!(self.outcome(child).await, "issuer_ended");
         assert_eq!(self.status(child).await, Status::IssuerEnded);
@@ -78,11 +80,12 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         assert_eq!((row.version, &row.revoked, &row.disabled), (child.record.version, &None, &None));
     }
 
-    /// The row of the child is revoked, which no cache is told: what one holds is refused for the issuer.
+    /// Checks that the record of the child is revoked. This invalidates no cache, so a cache may
+    /// still reject the child because of its issuer.
     async fn assert_revoked_after_its_issuer(&self, child: &Made) {
         assert!(["revoked", "issuer_ended"].contains(&self.outcome(child).await));
         assert_eq!(self.status(child).await, Status::Revoked);
-        assert_eq!(self.outcome(child).await, "revoked", "the row that was read to show it is held now");
+        assert_eq!(self.outcome(child).await, "revoked", "the cache has the record that was just read");
     }
 
     async fn narrow(&self, made: &Made, narrowing: Narrowing) {
@@ -103,8 +106,8 @@ pub async fn parent_narrowed_afterwards<S: TokenStore + StoreMaintenance>(world:
     let narrowing = Narrowing { scopes: Some("repo:read tokens:manage".parse().unwrap()), ..Narrowing::default() };
     world.narrow(&parent, narrowing).await;
     assert_eq!(world.may(&child, "repo:write").await, "scope");
-    assert_eq!(world.may(&child, "repo:read").await, "scope", "its own scopes stay a limit");
-    // It works still, though for nothing.
+    assert_eq!(world.may(&child, "repo:read").await, "scope", "the child's own scopes still apply");
+    // The token still works, but has no scopes.
     let access = keyfob::Access::to(&world.project, &[]);
     let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
     assert_eq!(verified.scopes().as_str(), "");
@@ -128,7 +131,7 @@ pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaint
     let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
     assert_eq!(verified.delegate(&manage()).unwrap_err(), Rejection::Scope);
     assert_eq!(world.may(&grandchild, "repo:write").await, "scope");
-    // Nor by the proofs from before.
+    // Delegations from before the narrowing cannot issue a token either.
     for by in [&by, &by_child] {
         let refused = world.issue_within(by, world.new_child()).await.unwrap_err();
         assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Scope));
@@ -143,7 +146,8 @@ pub async fn parent_disabled_and_enabled<S: TokenStore + StoreMaintenance>(world
         world.assert_ended_with_its_issuer(&child).await;
         let refused = world.issue_within(&by, world.new_child()).await.unwrap_err();
         assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Disabled));
-        // It has not ended for good: no book-keeping may revoke what is bound to it.
+        // The issuer may be enabled again, so no maintenance may revoke the tokens that are bound
+        // to it.
         assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
         world.tokens.enable(&actor(), &key).await.unwrap();
         assert_eq!(world.may(&child, "repo:write").await, "ok");
@@ -162,13 +166,13 @@ pub async fn parent_revoked<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
     world.assert_revoked_after_its_issuer(&child).await;
     let revoked = world.row(&child).await.revoked.clone().unwrap();
-    assert_eq!((revoked.by, revoked.reason), (actor(), LEAK), "as its issuer was");
+    assert_eq!((revoked.by, revoked.reason), (actor(), LEAK), "the actor and the reason are those of its issuer");
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
 }
 
 pub async fn parent_expired<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
-    // Its child was issued before, and by itself lives for longer.
+    // The child was issued earlier, and by itself would live longer.
     let end = world.tokens.now().saturating_add(HOUR);
     assert!(child.record.expires_at > Some(end));
     world.narrow(&parent, Narrowing { expires_at: Some(end), ..Narrowing::default() }).await;
@@ -192,14 +196,15 @@ pub async fn parent_rotated_and_past_its_grace<S: TokenStore + StoreMaintenance>
     assert_eq!(world.outcome(&child).await, "ok");
     world.clock.advance(MS);
     world.assert_ended_with_its_issuer(&child).await;
-    // It does not move to the successor, which neither takes it over nor lets it work.
+    // The child is not moved to the successor, and the successor can neither rotate it nor make it
+    // work.
     assert_eq!(world.outcome(&successor).await, "ok");
     let by = world.delegation(&successor).await;
     let rotation = Rotation::with_grace(Duration::ZERO).within(&by);
     assert!(world.tokens.rotate(&actor(), &child.record.key(), rotation).await.is_err());
     assert_eq!(world.row(&child).await.issuer, Some(Issuer { id: parent.record.id, bound: true }));
     assert_eq!(world.outcome(&child).await, "issuer_ended");
-    // The successor issues its own.
+    // The successor issues its own tokens.
     let new = world.child_of(&successor).await;
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
     world.assert_revoked_after_its_issuer(&child).await;
@@ -211,17 +216,18 @@ pub async fn parent_purged<S: TokenStore + StoreMaintenance>(world: World<S>) {
     world.revoke(&parent).await;
     assert_eq!(world.outcome(&child).await, "issuer_ended");
     world.clock.advance(HOUR);
-    // The row of the child is revoked first, now, and so is kept.
+    // The purge first revokes the child now, so the child's record is kept.
     assert_eq!(world.tokens.purge(HOUR / 2).await.unwrap(), 1);
     assert!(world.tokens.get(&parent.record.key()).await.unwrap().is_none());
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("unknown", "revoked"));
 
-    // A host that purges the store itself, or by another version, leaves a child without its parent.
+    // A host that purges the store directly, or with another version of keyfob, leaves a child
+    // without its parent.
     let (parent, child) = world.family().await;
     world.revoke(&parent).await;
     world.clock.advance(HOUR);
     let purged = world.tokens.store().purge(&world.project, world.tokens.now(), PageSize::MAX).await.unwrap();
-    assert_eq!(purged.count, 2, "the child of before too");
+    assert_eq!(purged.count, 2, "the purge includes the earlier child");
     world.assert_ended_with_its_issuer(&child).await;
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
     world.assert_revoked_after_its_issuer(&child).await;
@@ -239,11 +245,11 @@ pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let record = world.tokens.store().insert(child.record, None, None).await.unwrap();
     let child = Made { token: child.token, record };
     world.assert_ended_with_its_issuer(&child).await;
-    // Nothing holds on to its absence.
+    // No cache remembers that the parent was missing.
     world.tokens.store().insert(parent.record, None, None).await.unwrap();
     assert_eq!(world.outcome(&child).await, "ok");
 
-    // A token cannot be its own issuer, and two cannot be each other's.
+    // A token cannot be its own issuer, and two tokens cannot be each other's issuers.
     let mut own = mint();
     own.record.issuer = Some(Issuer { id: own.record.id, bound: true });
     let [mut one, mut two] = [mint(), mint()];
@@ -256,7 +262,7 @@ pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
     }
 }
 
-pub async fn parent_outside_todays_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_outside_the_current_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let world = world.set_policy(Policy::default().with_max_lifetime(30 * DAY - MS));
     assert_eq!(world.outcome(&parent).await, "policy");
@@ -266,7 +272,8 @@ pub async fn parent_outside_todays_policy<S: TokenStore + StoreMaintenance>(worl
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("ok", "ok"));
 }
 
-/// The rule on disuse is not for issuers: a person's token may lie in a drawer while its agents work.
+/// The rule on unused tokens does not apply to issuers: a person's token may be unused while its
+/// agents work.
 pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let world = world.set_policy(Policy::default().with_max_unused(2 * HOUR));
     let (parent, child) = world.family().await;
@@ -277,7 +284,7 @@ pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + Sto
     }
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("policy", "ok"));
     assert_eq!(world.status(&child).await, Status::Active);
-    // To the child itself it applies.
+    // The rule on unused tokens does apply to the child.
     world.clock.advance(3 * HOUR);
     assert_eq!(world.outcome(&child).await, "policy");
 }
@@ -291,15 +298,16 @@ pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMainten
     assert_eq!(world.outcome_from(&child, "10.1.2.3").await, "ok");
     let narrowing = Narrowing { addresses: Some("10.2.0.0/16".parse().unwrap()), ..Narrowing::default() };
     world.narrow(&parent, narrowing).await;
-    // No set of both is kept anywhere: one that is empty would mean every address.
+    // The intersection of both address sets is stored nowhere: an empty set would mean every
+    // address.
     for address in ["10.1.2.3", "10.2.0.1", "10.3.0.1", "192.0.2.1", "::1", "::ffff:10.1.2.3", "0.0.0.0"] {
         assert_eq!(world.outcome_from(&child, address).await, "address", "{address}");
     }
-    assert_eq!(world.outcome(&child).await, "address", "from nowhere");
+    assert_eq!(world.outcome(&child).await, "address", "a request without an address");
     assert_eq!(world.outcome_from(&parent, "10.2.0.1").await, "ok");
 }
 
-pub async fn owner_swept_with_a_delegation_in_hand<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn owner_revoked_while_a_delegation_is_kept<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     let ada = OwnerId::new("ada").unwrap();
@@ -329,7 +337,8 @@ pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(w
     }
     let child = world.issue_within(&by, asked("tokens:read repo:*")).await.unwrap();
     assert_eq!(world.may(&child, "tokens:manage").await, "scope");
-    // Nor by way of a rotation of a token that was allowed it.
+    // A token that was issued with this scope can be rotated only if the host allows managing
+    // again.
     let managing = world.issue_within(&by.clone().allow_manage(), asked("tokens:*")).await.unwrap();
     let rotate = async |by: &Delegation| {
         let rotation = Rotation::with_grace(HOUR).within(by);
@@ -374,7 +383,7 @@ pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintena
         world.issue_within(&last.independent(), world.new_child()).await.unwrap_err(),
         ErrorKind::OutsideIssuer(OutsideIssuer::Independent)
     );
-    // More than four is four, also if a row is put there by hand.
+    // The limit is four issuers, even for a record that was inserted by hand.
     world = world.set_policy(depth(5));
     let minted =
         keyfob::mint(world.tokens.keyring(), world.tokens.policy(), world.new_child(), &actor(), world.tokens.now());
@@ -390,7 +399,7 @@ pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintena
             assert_eq!(world.outcome(made).await, expected, "{bound} of {most}");
         }
     }
-    // Each is as good as the whole chain above it.
+    // Each token depends on the whole chain above it.
     for (place, ended) in chain.iter().enumerate().rev() {
         world.tokens.disable(&actor(), &ended.record.key()).await.unwrap();
         for (bound, made) in chain.iter().enumerate() {
@@ -412,7 +421,7 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     let rotate = async |made: &Made, rotation: Rotation| {
         kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
     };
-    // By the host, and by the issuer.
+    // The first rotation is by the host, and the second by the issuer.
     let second = rotate(&child, Rotation::with_grace(Duration::ZERO)).await.unwrap().issued;
     let third = rotate(&second, Rotation::with_grace(HOUR).within(&by)).await.unwrap().issued;
     for made in [&second, &third] {
@@ -421,12 +430,16 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     }
     assert!(third.record.expires_at <= parent.record.expires_at);
     world.revoke(&parent).await;
-    assert_eq!(world.outcome(&second).await, "issuer_ended", "in its grace");
+    assert_eq!(world.outcome(&second).await, "issuer_ended", "within its grace period");
     world.assert_ended_with_its_issuer(&third).await;
-    // No rotation saves it.
+    // A rotation cannot save the token.
     let refused = rotate(&third, Rotation::with_grace(HOUR)).await.unwrap_err();
     assert_eq!(refused, ErrorKind::Ended(Status::IssuerEnded));
-    assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 3, "the first too: it ended less than a day ago");
+    assert_eq!(
+        world.tokens.revoke_orphans().await.unwrap(),
+        3,
+        "the first one is revoked too, because it ended less than a day ago"
+    );
     world.assert_revoked_after_its_issuer(&third).await;
 }
 
@@ -451,8 +464,9 @@ pub async fn an_independent_token_survives_its_issuer<S: TokenStore + StoreMaint
     assert_eq!(world.status(&independent).await, Status::Active);
 }
 
-/// An id is no secret: nobody who has only that may learn whether the token's issuer has ended.
-pub async fn issuer_ended_is_told_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
+/// A token id is not secret. A caller that has only the id must not learn whether the token's
+/// issuer has ended.
+pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let parent = world.parent().await;
     let by = world.delegation(&parent).await;
     let mint = || {
@@ -470,7 +484,7 @@ pub async fn issuer_ended_is_told_only_after_the_digest_matched<S: TokenStore + 
     assert_eq!(told().await, ("digest", "unknown", "ok"));
     world.revoke(&parent).await;
     assert_eq!(told().await, ("digest", "unknown", "issuer_ended"));
-    // Outside, none of them is told apart.
+    // The error message is the same for both.
     let access = keyfob::Access::to(&world.project, &[]);
     for made in [&wrong, &unknown] {
         let error = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
@@ -478,7 +492,7 @@ pub async fn issuer_ended_is_told_only_after_the_digest_matched<S: TokenStore + 
     }
 }
 
-/// What was read before is judged as it was; the next verification is refused.
+/// A verification that has already read the child uses that state. The next one is rejected.
 pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     assert_eq!(world.outcome_with(&child, world.revoke(&parent)).await, "ok");
@@ -487,7 +501,7 @@ pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + S
     assert_eq!(world.outcome(&child).await, "issuer_ended");
 }
 
-/// It is refused, so nobody has to renew it.
+/// A notice would ask the owner to renew a token that is rejected anyway.
 pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let agents = keyfob::policy::Lifetimes::default();
     let world = world.set_policy(Policy::default().with_lifetimes(TokenKind::Agent, agents));
@@ -500,7 +514,8 @@ pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + Stor
     assert!(world.tokens.claim_notices(HOUR, PageSize::MAX).await.unwrap().is_empty());
 }
 
-/// A key may be retired that no working token uses any more.
+/// A key may be retired if no working token uses it. A bound token of an ended issuer does not
+/// work.
 pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let number = child.record.id.key_number();

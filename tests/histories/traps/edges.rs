@@ -29,7 +29,7 @@ pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut wo
     let policy = Policy::default().with_max_unused(Duration::MAX).with_max_grace(Duration::MAX);
     world.tokens = world.tokens.with_policy(policy);
     assert_eq!(world.outcome(&made).await, "ok");
-    // Nobody has lived past the end of time: a successor cannot, and the old token stays as it is.
+    // The rotation succeeds. The grace period ends with the old token, at the end of time.
     assert!(world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::MAX)).await.is_ok());
     assert!(world.tokens.claim_notices(Duration::MAX, PageSize::default()).await.is_ok());
     assert_eq!(world.tokens.purge(Duration::MAX).await.unwrap(), 0);
@@ -59,7 +59,11 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.outcome(&waits).await, "pending");
     assert_eq!(world.outcome(&rotated).await, "ok");
     assert_eq!(live().await, 4);
-    assert_eq!(world.tokens.claim_notices(MS, PageSize::default()).await.unwrap().len(), 0, "made for a day");
+    assert_eq!(
+        world.tokens.claim_notices(MS, PageSize::default()).await.unwrap().len(),
+        0,
+        "a token for one day gets no notice here"
+    );
     let (key, waits_key) = (made.record.key(), waits.record.key());
     assert!(world.tokens.disable(&actor(), &key).await.is_ok());
     assert!(world.tokens.enable(&actor(), &key).await.is_ok());
@@ -80,7 +84,7 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().status, Status::Expired);
     let explained = world.tokens.explain(made.token.expose_secret(), &Access::to(&world.project, &[])).await.unwrap();
     assert_eq!(explained.fails, [Rejection::Expired]);
-    // Purged is what ended strictly before.
+    // A purge deletes only tokens that ended before the given time, and not at it.
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 0);
     world.clock.advance(MS);
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 3);
@@ -99,19 +103,19 @@ pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<
     let access = Access::to(&world.project, &[]);
     assert!(tokens.verify(old.token.expose_secret(), &access).await.is_ok());
     assert!(tokens.verify(new.token.expose_secret(), &access).await.is_ok());
-    // One prefix in the place of the other is another token.
+    // A text with one prefix replaced by the other is another token.
     let swapped = old.token.expose_secret().replace("acme_pat_", "acme_pat2_");
     let error = tokens.verify(&swapped, &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Checksum));
     let only_new = Tokens::new(Keyring::new(next, pepper()), world.tokens.store());
     let error = only_new.verify(old.token.expose_secret(), &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Prefix));
-    // A rotation under the new ring gives a token of the new prefix.
+    // A rotation with the new keyring returns a token with the new prefix.
     let rotated = tokens.rotate(&actor(), &old.record.key(), Rotation::with_grace(HOUR)).await.unwrap();
     assert!(rotated.issued.token.expose_secret().starts_with("acme_pat2_145_"));
 }
 
-pub async fn presented_texts_that_are_none<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let text = made.token.expose_secret();
     let huge = "x".repeat(10_000_000);
@@ -130,7 +134,8 @@ pub async fn presented_texts_that_are_none<S: TokenStore + StoreMaintenance>(wor
     assert_eq!(Credential::from_authorization(&twice).unwrap_err(), HeaderError::Repeated);
     let nothing: [&str; 0] = [];
     assert_eq!(Credential::from_authorization(nothing).unwrap_err(), HeaderError::Missing);
-    // What is no credential is told so; what is one, but no token, is refused like any other text.
+    // A header without a credential has its own error. A credential that is no token is rejected
+    // like any other text.
     for no_credential in ["Bearer ", "Basic %%%", "Digest a", "\0"] {
         assert!(Credential::from_authorization([no_credential]).is_err(), "{no_credential}");
     }
@@ -166,5 +171,9 @@ pub async fn ipv4_mapped_in_ipv6<S: TokenStore + StoreMaintenance>(world: World<
     }
     let reason = RevocationReason::default();
     world.tokens.revoke(&actor(), &made.record.key(), reason).await.unwrap();
-    assert_eq!(from(Some("11.0.0.0")).await, Err(Some(Rejection::Revoked)), "its state comes before its limits");
+    assert_eq!(
+        from(Some("11.0.0.0")).await,
+        Err(Some(Rejection::Revoked)),
+        "the state of the token is checked before its limits"
+    );
 }

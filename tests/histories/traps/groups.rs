@@ -1,4 +1,4 @@
-//! One revocation of a group, however many rows it has, while another process rotates the group's tokens.
+//! One call revokes a group of any size, while another process rotates the group's tokens.
 
 use std::future::Future;
 use std::mem::replace;
@@ -18,17 +18,18 @@ use crate::support::{actor, keyring, project, size};
 use crate::traps::world::{DAY, MS, Made};
 
 const PROJECT: &str = "145";
-/// How many of an owner's tokens are rotated meanwhile. Of a family one token can be.
+/// How many tokens of an owner are rotated meanwhile. In a family, only one token can be rotated.
 const CHAINS: u64 = 20;
 
 /// An empty database of one engine.
 trait Database {
     type Store: TokenStore + StoreMaintenance + 'static;
 
-    /// Opens a store that shares nothing with others but the database.
+    /// Opens a store that shares only the database with other stores.
     fn open(&self) -> impl Future<Output = Self::Store>;
 
-    /// Copies a row to the ids of these numbers, with another expiry. No token has these rows' digest.
+    /// Copies a record to the ids with these numbers, with another expiry. No presented token
+    /// matches these records' digest.
     fn copy(
         &self,
         store: &Self::Store,
@@ -44,8 +45,8 @@ enum By {
     Family,
 }
 
-/// Does a check on an empty database for each kind of group: one of many dead tokens and a few live ones, and one of
-/// many live ones.
+/// Runs a check on an empty database for each kind of group: once with many ended tokens and a few
+/// live ones, and once with many live ones.
 macro_rules! for_each_group {
     ($database:expr) => {
         let many = if size::is_full() { 200_000 } else { 3_000 };
@@ -73,7 +74,7 @@ async fn one_call_revokes<D: Database>(database: &D, by: By, dead: u64, live: u6
     while (heads.len() as u64) < rotated {
         heads.push(issue("ada").await);
     }
-    // Half of the dead ones ended so long ago that a revocation need not reach them.
+    // Half of the ended tokens ended so long ago that a revocation may leave them out.
     let (long_ago, just_now) = (template.created_at.saturating_sub(2 * DAY), template.created_at.checked_add(MS));
     let kinds = [(dead / 2, Some(long_ago)), (dead - dead / 2, just_now), (live - rotated, template.expires_at)];
     let mut last = 0;
@@ -102,12 +103,12 @@ async fn one_call_revokes<D: Database>(database: &D, by: By, dead: u64, live: u6
     progress.phase.store(AFTER, Ordering::SeqCst);
     let made = writer.await.unwrap();
     println!(
-        "{by:?} of {dead} dead and {live} live: {count} revoked in one call of {took:?}, beside {} rotations",
+        "{by:?} with {dead} ended and {live} live tokens: one call revoked {count} in {took:?}, during {} rotations",
         progress.rotated(DURING)
     );
 
     assert!(count >= live, "{count} revoked");
-    assert_eq!(progress.rotated(AFTER), 0, "rotated after the acknowledgement");
+    assert_eq!(progress.rotated(AFTER), 0, "a rotation succeeded after the acknowledgement");
     for made in &made {
         let access = Access::to(&made.record.project, &[]);
         let verified = tokens.verify(made.token.expose_secret(), &access).await;
@@ -126,14 +127,17 @@ async fn one_call_revokes<D: Database>(database: &D, by: By, dead: u64, live: u6
     }
     assert!(of_group >= dead + live, "{of_group} rows");
     let access = Access::to(&other.record.project, &[]);
-    assert!(tokens.verify(other.token.expose_secret(), &access).await.is_ok(), "of another owner");
+    assert!(
+        tokens.verify(other.token.expose_secret(), &access).await.is_ok(),
+        "the token of another owner must still work"
+    );
 }
 
 const BEFORE: usize = 0;
 const DURING: usize = 1;
 const AFTER: usize = 2;
 
-/// How far the revocation is, and what the writer has rotated in each of its phases.
+/// The phase of the revocation, and the number of rotations in each phase.
 #[derive(Default)]
 struct Progress {
     phase: AtomicUsize,
@@ -146,14 +150,14 @@ impl Progress {
     }
 }
 
-/// Rotates the last token of each chain, one after the other, until each was tried after the acknowledgement. Returns all
-/// tokens of the chains.
+/// Rotates the last token of each chain in turn, until each was tried after the acknowledgement.
+/// Returns all tokens of the chains.
 async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, progress: Arc<Progress>) -> Vec<Made> {
     let mut outdated = Vec::new();
     loop {
         let round = progress.phase.load(Ordering::SeqCst);
         for head in &mut heads {
-            // That in which the rotation begins. It may end in a later one.
+            // The phase in which the rotation begins. It may end in a later one.
             let phase = progress.phase.load(Ordering::SeqCst);
             let outcome = tokens.rotate(&actor(), &head.record.key(), Rotation::with_grace(Duration::ZERO)).await;
             let has_begun = progress.phase.load(Ordering::SeqCst) != BEFORE;
@@ -163,7 +167,7 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
                     progress.rotated[phase].fetch_add(1, Ordering::SeqCst);
                 }
                 Err(error) if error.kind() == ErrorKind::Ended(Status::Revoked) && has_begun => {}
-                // It waited for its turn for too long.
+                // The rotation waited too long for its turn.
                 Err(error) if phase == DURING && error.kind() == ErrorKind::Unavailable => {}
                 Err(error) => panic!("{error:?} in phase {phase}"),
             }
@@ -175,7 +179,7 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
     }
 }
 
-/// Copies rows in SQL that SQLite and PostgreSQL understand.
+/// Returns the SQL that copies records, for SQLite and PostgreSQL.
 fn copy_in_sql(row: &TokenRecord, numbers: RangeInclusive<u64>, expires_at: Option<Timestamp>) -> String {
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
                    family, notice_leases, version";
@@ -260,7 +264,8 @@ mod redis_cluster {
     use super::*;
     use crate::support::redis::Servers;
 
-    /// So many rows in one script that it ends long before the cluster takes the node for dead.
+    /// The number of records per script. The script must end long before the cluster takes the node
+    /// for failed.
     const AT_ONCE: u64 = 2_000;
 
     struct Cluster<'s>(&'s Servers);
@@ -311,7 +316,7 @@ mod redis_cluster {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_call_revokes_a_large_group_on_a_redis_cluster() {
-        // Of its own: the other tests empty the one that they share.
+        // This test has its own cluster, because the other tests empty the shared one.
         let Some(servers) = Servers::cluster(0) else { return };
         for_each_group!(Cluster::emptied(&servers));
     }

@@ -1,4 +1,4 @@
-//! The traps that token services fall into, each a test of its own, on every shipped store, with and without a cache.
+//! Known traps of token services. Each is a test on every shipped store, with and without a cache.
 
 mod chains;
 mod edges;
@@ -8,11 +8,12 @@ mod rotation;
 mod together;
 mod world;
 
-/// The traps of the cluster, of both kinds, run one after the other, each in an empty cluster: some walk through all projects.
+/// The lock of the tests on the cluster. They run one after the other, each in an empty cluster,
+/// because some of them go through all projects.
 #[cfg(feature = "redis")]
 static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Each trap on each store, in a world that is made so.
+/// Defines a test of each trap on each store, with worlds from the given constructor.
 macro_rules! on_each_store {
     ($world:ident $($module:ident: $($trap:ident),+ $(,)?;)+) => {
         mod memory {
@@ -61,7 +62,7 @@ macro_rules! on_each_store {
     };
 }
 
-/// Each trap on each store, without a cache, and behind one.
+/// Defines a test of each trap on each store, without a cache and with one.
 macro_rules! traps {
     ($($traps:tt)+) => {
         on_each_store! { new $($traps)+ }
@@ -83,16 +84,16 @@ traps! {
         parent_rotated_and_past_its_grace,
         parent_purged,
         parent_missing,
-        parent_outside_todays_policy,
+        parent_outside_the_current_policy,
         parent_unused_for_longer_than_the_policy_allows,
         disjoint_addresses_of_child_and_issuer,
-        owner_swept_with_a_delegation_in_hand,
+        owner_revoked_while_a_delegation_is_kept,
         manage_scope_through_a_wildcard,
         a_delegation_that_rotates_its_owners_unrelated_token,
         a_chain_longer_than_the_policy_allows,
         a_bound_token_rotated_keeps_its_issuer,
         an_independent_token_survives_its_issuer,
-        issuer_ended_is_told_only_after_the_digest_matched,
+        issuer_ended_is_reported_only_after_the_digest_matched,
         no_notice_for_a_bound_token_whose_issuer_ended,
         no_key_is_held_by_a_bound_token_whose_issuer_ended,
         parent_revoked_during_a_verification_of_its_child;
@@ -141,15 +142,15 @@ traps! {
         now_plus_lifetime_overflow,
         exactly_at_expiry_on_every_path,
         two_prefixes_active,
-        presented_texts_that_are_none,
+        presented_texts_that_are_no_tokens,
         bearer_in_any_case,
         ipv4_mapped_in_ipv6;
 }
 
-/// Else none of the traps behind a cache would be one.
+/// Shows that the tests with a cache really read from the cache.
 #[cfg(feature = "cache")]
 #[tokio::test]
-async fn a_verification_behind_a_cache_is_answered_by_it() {
+async fn a_cache_answers_repeated_verifications() {
     let world = world::World::cached(keyfob::MemoryStore::new());
     let made = world.issue().await;
     for hits in [0, 1, 2] {

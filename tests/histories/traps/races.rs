@@ -1,4 +1,4 @@
-//! What happens between the reading and the writing of one act.
+//! Changes between the read and the write of one operation.
 
 use keyfob::{
     ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status, TokenStore,
@@ -16,7 +16,7 @@ async fn rotate<S: TokenStore>(world: &World<S>, made: &Made, rotation: Rotation
     kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
 }
 
-/// How many tokens there are, and how many of them are live.
+/// Returns the number of tokens, and the number of live ones.
 async fn tokens<S: TokenStore>(world: &World<S>) -> (usize, usize) {
     let page = world.tokens.list(&ListQuery::new(world.project)).await.unwrap();
     (page.items.len(), page.items.iter().filter(|view| view.status.is_live()).count())
@@ -34,10 +34,11 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(lost, ErrorKind::AlreadyRotated);
     let (won, view) = (won.unwrap(), world.tokens.get(&old.record.key()).await.unwrap().unwrap());
     assert_eq!((view.rotated_to, view.grace_until), (Some(won.issued.record.id), won.old.grace_until));
-    assert_eq!(tokens(&world).await, (2, 2), "the loser has left no token");
+    assert_eq!(tokens(&world).await, (2, 2), "the losing rotation must leave no token");
 }
 
-/// A client that has sent its request again before the first was done: both are answered, and one answer works.
+/// A client repeats its request before the first one has ended. Both requests get a response, and
+/// one of the tokens works.
 pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(HOUR).with_retry(RequestId::new("r1").unwrap(), HOUR);
@@ -56,7 +57,7 @@ pub async fn revoke_during_a_rotation<S: TokenStore + StoreMaintenance>(world: W
     let meanwhile = async { drop(world.tokens.revoke(&actor(), &key, LEAK).await.unwrap()) };
     let lost = world.during(rotate(&world, &old, Rotation::with_grace(HOUR)), meanwhile).await.unwrap_err();
     assert_eq!(lost, ErrorKind::Ended(Status::Revoked));
-    assert_eq!(tokens(&world).await, (1, 0), "no successor outlives the revocation");
+    assert_eq!(tokens(&world).await, (1, 0), "the rotation must leave no successor");
 }
 
 pub async fn revoke_all_of_an_owner_during_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
@@ -89,7 +90,7 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// The one that is stopped writes last, on what the other has written.
+/// The rename that was stopped writes last, after the other rename.
 pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -99,7 +100,7 @@ pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!((renamed.name, renamed.version), (name("slow"), made.record.version + 2));
 }
 
-/// What one has taken, the other does not give back.
+/// A narrowing must not give back a scope that another narrowing has removed.
 pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.make(world.new_token().with_scopes(scopes("a b c"))).await;
     let key = made.record.key();
@@ -113,7 +114,7 @@ pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().scopes, scopes("b c"));
 }
 
-/// It is no conflict, and is not lost.
+/// A last use that is written during a rename causes no conflict and is not lost.
 pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -125,7 +126,7 @@ pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance
     assert_eq!((renamed.last_used_at, renamed.version), (Some(world.tokens.now()), made.record.version + 1));
 }
 
-/// A store that takes its time does not make an ended token live.
+/// A slow store must not let an ended token work.
 pub async fn expiry_during_a_verification_and_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let new = || world.new_token().with_lifetime(Lifetime::For(HOUR));
     let made = world.make(new()).await;

@@ -1,4 +1,4 @@
-//! Rotations that revive, lengthen or lose.
+//! Rotations that might revive, extend or lose a token.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub async fn grace_longer_than_the_remaining_life<S: TokenStore + StoreMaintenan
     world.clock.advance(DAY - HOUR);
     let rotated = rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
     assert_eq!(rotated.old.grace_until, old.record.expires_at);
-    // The new one has a life of its own, as long as the old one was given.
+    // The successor has its own lifetime, as long as the old token's.
     assert_eq!(rotated.issued.record.expires_at, world.tokens.now().checked_add(DAY));
     world.clock.advance(HOUR - MS);
     assert_eq!(world.outcome(&old).await, "ok");
@@ -98,7 +98,7 @@ pub async fn retry_after_a_lost_response<S: TokenStore + StoreMaintenance>(world
     assert_eq!(rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap_err(), ErrorKind::AlreadyRotated);
 
     let again = rotate(&world, &old, asked("r1", 2 * HOUR)).await.unwrap();
-    assert_eq!(again.old.grace_until, lost.old.grace_until, "the grace is not lengthened");
+    assert_eq!(again.old.grace_until, lost.old.grace_until, "a repeat must not extend the grace period");
     assert_eq!(world.outcome(&lost.issued).await, "revoked");
     let key = again.issued.record.key();
     world.tokens.confirm_presented(&actor(), again.issued.token.expose_secret()).await.unwrap();
@@ -112,10 +112,11 @@ pub async fn retry_after_a_lost_response_without_grace<S: TokenStore + StoreMain
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     rotate(&world, &old, asked()).await.unwrap();
     assert_eq!(world.outcome(&old).await, "rotated");
-    // Also when the lost one lapsed meanwhile, or its holder would have neither.
+    // A repeat also works after the first successor has lapsed. Otherwise the holder would have no
+    // token.
     world.clock.advance(HOUR);
     let again = rotate(&world, &old, asked()).await.unwrap();
-    assert_eq!(world.outcome(&old).await, "rotated", "nothing revives the old one");
+    assert_eq!(world.outcome(&old).await, "rotated", "the repeat must not revive the old token");
     world.tokens.confirm(&actor(), &again.issued.record.key()).await.unwrap();
     assert_eq!(world.outcome(&again.issued).await, "ok");
 }
@@ -127,7 +128,7 @@ pub async fn a_never_expiring_token_rotated<S: TokenStore + StoreMaintenance>(mu
     let rotated = rotate(&world, &first, Rotation::with_grace(HOUR)).await.unwrap();
     assert_eq!(rotated.issued.record.expires_at, None);
     assert_eq!(rotated.old.grace_until, world.tokens.now().checked_add(HOUR));
-    // Where the policy allows none any more, its successor expires.
+    // If the policy no longer allows tokens that never expire, the successor expires.
     world.tokens = world.tokens.with_policy(Policy::default());
     let rotated = rotate(&world, &second, Rotation::with_grace(HOUR)).await.unwrap();
     assert_eq!(rotated.issued.record.expires_at, world.tokens.now().checked_add(30 * DAY));
@@ -141,7 +142,7 @@ pub async fn notices_after_rotation<S: TokenStore + StoreMaintenance>(world: Wor
     world.clock.advance(53 * DAY);
     let rotated = rotate(&world, &old, Rotation::with_grace(7 * DAY)).await.unwrap();
     let claim = || world.tokens.claim_notices(HOUR, PageSize::default());
-    assert!(claim().await.unwrap().is_empty(), "whoever has rotated is told nothing of the old one");
+    assert!(claim().await.unwrap().is_empty(), "a rotated token gets no notice");
     world.clock.advance(30 * DAY);
     let notices = claim().await.unwrap();
     assert_eq!(notices.len(), 1);
@@ -162,12 +163,12 @@ pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>
     }
 }
 
-/// The answer to the first call was lost, and it is repeated after the token has expired.
+/// The response to the first call was lost, and the call is repeated after the token has expired.
 pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
     let first = rotate(&world, &old, repeat()).await.unwrap();
-    // With the grace and the first successor ended, it still is a repeat.
+    // After the grace period and the end of the first successor, the call still counts as a repeat.
     world.clock.advance(13 * HOUR);
     let second = rotate(&world, &old, Rotation::with_grace(HOUR).with_retry(request("r"), 11 * HOUR)).await.unwrap();
     world.clock.advance(11 * HOUR - MS);
@@ -178,10 +179,10 @@ pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintena
     assert_eq!(world.outcome(&old).await, "rotated");
     assert_eq!(world.outcome(&first.issued).await, "revoked");
     assert_eq!(world.outcome(&second.issued).await, "revoked");
-    assert_eq!(world.outcome(&third.issued).await, "pending", "a refused repeat ends nothing");
+    assert_eq!(world.outcome(&third.issued).await, "pending", "a refused repeat must not end the successor");
 }
 
-/// An administrator disables a token in its grace; the repeat must not undo that.
+/// An administrator disables a token within its grace period. A repeat must not undo that.
 pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), DAY);
@@ -194,7 +195,7 @@ pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintena
     }
 }
 
-/// With a limit of one, a chain of rotations has two working tokens at most, and its owner gets no other.
+/// With a limit of one token, a family has at most two working tokens, and its owner gets no other.
 pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let World { clock, tokens, project } = world;
     let world = World { clock, tokens: tokens.with_policy(Policy::default().with_most_live_per_owner(1)), project };
@@ -210,7 +211,7 @@ pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: W
     assert!(rotate(&world, &second, Rotation::with_grace(DAY)).await.is_err());
     world.clock.advance(MS);
     let third = rotate(&world, &second, Rotation::with_grace(DAY)).await.unwrap().issued;
-    // Whoever cannot wait ends the grace.
+    // A caller that cannot wait can end the grace period.
     world.tokens.end_grace(&actor(), &second.record.key()).await.unwrap();
     rotate(&world, &third, Rotation::with_grace(DAY)).await.unwrap();
 }
@@ -224,7 +225,8 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }
 
-/// The lost rotation has ended for more than the margin of a group's revocation, so that neither row is written.
+/// The lost successor ended so long ago that the group's revocation changes neither record. A
+/// repeat must still give no working token.
 pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
     for of_family in [false, true] {
         let old = world.issue().await;
@@ -240,12 +242,13 @@ pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenan
         if let Ok(again) = rotate(&world, &old, asked()).await {
             world.tokens.confirm(&actor(), &again.issued.record.key()).await.unwrap();
             let outcome = world.outcome(&again.issued).await;
-            assert_ne!(outcome, "ok", "a successor of a group that was revoked works (family: {of_family})");
+            assert_ne!(outcome, "ok", "a successor in a revoked group works (family: {of_family})");
         }
     }
 }
 
-/// An administrator sees a pending token, as the one before it has ended, and disables it.
+/// An administrator sees a pending token whose predecessor has ended, and disables it. A repeat
+/// must not undo that.
 pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
@@ -257,7 +260,7 @@ pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + Stor
     }
 }
 
-/// The same, of what it may do.
+/// An administrator narrows the first successor. A repeat must not undo that.
 pub async fn repeat_a_rotation_whose_successor_was_narrowed<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.make(world.new_token().with_scopes("repo:*".parse().unwrap())).await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);

@@ -1,4 +1,4 @@
-//! Two things at once, and things that come after others.
+//! Concurrent operations, and operations that follow others.
 
 use keyfob::{
     Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,
@@ -11,7 +11,8 @@ use crate::traps::world::{DAY, HOUR, MS, World};
 
 const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
-/// What was read before is judged as it was; the next request is refused, for nothing of the old answer stays anywhere.
+/// A verification that has already read the token uses that state. The next request is rejected,
+/// because the old result is kept nowhere.
 pub async fn revoke_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -46,7 +47,8 @@ pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// A last use that is written between reading and renaming is no conflict, and is not lost.
+/// A last use that is written between the read and the write of a rename causes no conflict and is
+/// not lost.
 pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let (key, name) = (made.record.key(), Name::new("renamed").unwrap());
@@ -58,7 +60,8 @@ pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World
     assert_eq!((&renamed.name, renamed.last_used_at), (&name, Some(world.tokens.now())));
 }
 
-/// A host that ends a project revokes what is in it, and better never gives its id again. Where it does, the old tokens stay dead.
+/// A host that ends a project revokes its tokens and should not use its id again. If it does, the
+/// old tokens do not work.
 pub async fn project_ended_and_its_id_reused<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     world.clock.advance(MS);
@@ -83,7 +86,7 @@ pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: 
 }
 
 pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world: World<S>) {
-    // The digits that a generator gave twice.
+    // A random generator returned the same digits twice.
     let draw = || Script::of(&"7".repeat(48));
     let (ring, policy) = (Keyring::unkeyed(prefix()), world.tokens.policy());
     let make = |place| {
@@ -102,7 +105,7 @@ pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world:
     };
     assert!(verify(&first).await.is_err());
     assert_eq!(verify(&second).await.unwrap().as_str(), "146");
-    // The secret of one is not that of the other, though all random characters are the same.
+    // The secret of one token is not valid for the other, although all random characters are equal.
     let moved = first.token.expose_secret().replace("_145_", "_146_");
     assert!(PresentedToken::parse(&moved, tokens.keyring()).is_err());
 }
@@ -119,7 +122,7 @@ pub async fn store_time_out<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert!(world.tokens.explain(made.token.expose_secret(), &access).await.is_err());
     world.time_out();
     let unfinished = world.tokens.revoke_presented(&actor(), [made.token.expose_secret()], LEAK).await;
-    assert!(unfinished.is_err(), "a report is not taken for done");
+    assert!(unfinished.is_err(), "an unfinished report must return an error");
     assert_eq!(world.outcome(&made).await, "ok");
 }
 
@@ -137,13 +140,13 @@ pub async fn rows_that_expire_between_two_pages<S: TokenStore + StoreMaintenance
         let page = world.tokens.list(&query).await.unwrap();
         seen.extend(page.items.iter().map(|view| view.id));
         query.after = page.next;
-        // The row that the cursor stands on expires, and the next one too.
+        // The record at the cursor expires, and the next one too.
         world.clock.advance(3 * HOUR);
         if query.after.is_none() {
             break;
         }
     }
-    assert_eq!(seen, ids, "each once, in order");
+    assert_eq!(seen, ids, "each token occurs once, in order");
 }
 
 pub async fn revoke_matching_against_a_token_issued_in_the_same_second<S: TokenStore + StoreMaintenance>(
@@ -157,7 +160,8 @@ pub async fn revoke_matching_against_a_token_issued_in_the_same_second<S: TokenS
     let group = RevokeGroup::CreatedBefore(at);
     assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 1);
     assert_eq!((world.outcome(&before).await, world.outcome(&same).await), ("revoked", "ok"));
-    // By owner, all that are there go, also those of this very millisecond; one that comes after stays.
+    // A revocation by owner covers all existing tokens, including those of the same millisecond. A
+    // later token is not affected.
     let same_too = world.issue().await;
     let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
     assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 2);

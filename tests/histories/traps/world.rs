@@ -1,4 +1,4 @@
-//! A service on one store, with a clock that is moved by hand, and verifications in a word.
+//! A service on one store, with a clock that the test sets and with short forms of verification.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -28,12 +28,13 @@ pub struct World<S> {
 
 #[cfg(feature = "cache")]
 impl<S: TokenStore> World<keyfob::store::cache::Cached<S>> {
-    /// A world on a store behind a cache. What its service changes is seen at once, so that the bound never matters.
+    /// Creates a world whose store has a cache. The service's own changes are visible immediately,
+    /// so the bound does not matter.
     pub fn cached(store: S) -> Self {
         Self::new(keyfob::store::cache::Cached::new(store, HOUR))
     }
 
-    /// How many verifications were answered by the cache.
+    /// Returns how many reads found their record in the cache.
     pub fn hits(&self) -> u64 {
         self.tokens.store().store.counts().hits
     }
@@ -60,7 +61,7 @@ impl<S: TokenStore> World<S> {
         self.tokens.issue(&actor(), new).await.unwrap()
     }
 
-    /// `ok`, or why not.
+    /// Returns `ok`, or why the token is rejected.
     pub async fn outcome(&self, made: &Made) -> &'static str {
         self.outcome_in(made, &made.record.project).await
     }
@@ -69,13 +70,13 @@ impl<S: TokenStore> World<S> {
         self.word(made, &Access::to(project, &[])).await
     }
 
-    /// `ok` if the token may do this, or why not.
+    /// Returns `ok` if the token grants the scope, or why it is rejected.
     pub async fn may(&self, made: &Made, scope: &str) -> &'static str {
         let scopes = [Scope::new(scope).unwrap()];
         self.word(made, &Access::to(&made.record.project, &scopes)).await
     }
 
-    /// `ok` from this address, or why not.
+    /// Returns `ok` from this address, or why the token is rejected.
     pub async fn outcome_from(&self, made: &Made, address: &str) -> &'static str {
         let access = Access::to(&made.record.project, &[]).from_address(address.parse().unwrap());
         self.word(made, &access).await
@@ -88,12 +89,14 @@ impl<S: TokenStore> World<S> {
         }
     }
 
-    /// The outcome of a verification that is stopped between the store's answer and the check, where `meanwhile` happens.
+    /// Returns the outcome of a verification that is stopped after the store's read and before the
+    /// check. `meanwhile` runs in between.
     pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
         self.during(self.outcome(made), meanwhile).await
     }
 
-    /// What comes of an act that is stopped once its first look-up has read, where `meanwhile` happens.
+    /// Returns the result of an operation that is stopped after its first look-up. `meanwhile` runs
+    /// in between.
     pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
@@ -105,13 +108,13 @@ impl<S: TokenStore> World<S> {
         tokio::join!(act, meanwhile).0
     }
 
-    /// The next look-up does not answer.
+    /// Makes the next look-up time out.
     pub fn time_out(&self) {
         *self.tokens.store().find.lock().unwrap() = Some(Fault::TimeOut);
     }
 }
 
-/// A store whose next look-up may be stopped after it has read, or fail.
+/// A store whose next look-up can be stopped after its read, or can fail.
 pub struct Between<S> {
     store: S,
     find: Mutex<Option<Fault>>,
@@ -139,7 +142,7 @@ impl<S: TokenStore> TokenStore for Between<S> {
 }
 
 impl<S> Between<S> {
-    /// Reads, and then stops or fails if that is the next read's fault.
+    /// Reads, and then stops or fails if a fault is set for this read.
     async fn or_fault<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let fault = self.find.lock().unwrap().take();
         let answer = read.await?;

@@ -1,14 +1,16 @@
-//! What every request goes through, called often enough that callgrind can count its instructions.
+//! Runs the steps of every request so often that callgrind can count their instructions.
 //!
-//! `hot-path NAME` calls one step [`WARM`] times and then [`CALLS`] times more through [`counted`], the only function whose
-//! instructions `run.sh` has callgrind collect. `run.sh` divides by [`CALLS`], leaves out the functions of the crate `sha2`
-//! and compares each figure with `baseline`.
+//! `hot-path NAME` calls one step [`WARM`] times, and then [`CALLS`] times through [`counted`].
+//! callgrind counts only the instructions of that function. `run.sh` divides the count by
+//! [`CALLS`], leaves out the functions of the crate `sha2`, and compares the figure with
+//! `baseline`.
 //!
-//! SHA-256 is left out because valgrind offers no SHA instructions: its portable code would be nine tenths of each figure.
-//! What the figures do not show:
-//! - time: an instruction that waits for memory or for another one counts as much as one that does not;
-//! - the hash itself, so a second HMAC in a verification shows only in its frame (`cargo bench --bench token` shows it);
-//! - a store's own work beyond `MemoryStore`, and contention between threads.
+//! SHA-256 is left out because valgrind has no SHA instructions, and the portable code would be
+//! nine tenths of each figure. The figures do not show:
+//! - time: an instruction that waits for memory or for another instruction counts like any other;
+//! - the hash itself: a second HMAC in a verification changes only a few instructions (`cargo bench
+//!   --bench token` shows it);
+//! - the work of a store other than `MemoryStore`, and contention between threads.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -29,7 +31,8 @@ use keyfob::{
     tokens::Usage,
 };
 
-/// Before the count: what is done once per process (the dynamic linker, allocations that grow) is over after these.
+/// The calls before the count. They complete the work that is done once per process, such as
+/// dynamic linking and growing allocations.
 const WARM: u32 = 10;
 const CALLS: u32 = 100;
 const STEPS: [&str; 6] = ["parse", "check", "verify", "verify-observed", "verify-cached", "verify-bound"];
@@ -40,15 +43,17 @@ fn main() -> ExitCode {
     match step.as_str() {
         "parse" => repeat(&|| {
             black_box(
-                PresentedToken::parse(black_box(&world.text), &world.keyring).expect("it was minted by this ring"),
+                PresentedToken::parse(black_box(&world.text), &world.keyring)
+                    .expect("the token was minted with this keyring"),
             );
         }),
         "check" => {
-            let token = PresentedToken::parse(&world.text, &world.keyring).expect("it was minted by this ring");
+            let token =
+                PresentedToken::parse(&world.text, &world.keyring).expect("the token was minted with this keyring");
             let (access, policy, now) = (world.access(), Policy::default(), world.clock.now());
             repeat(&|| {
                 let record = Some(Arc::clone(&world.record));
-                black_box(check(black_box(&token), record.into(), &access, &policy, now).expect("it is live"));
+                black_box(check(black_box(&token), record.into(), &access, &policy, now).expect("the token is live"));
             });
         }
         "verify" => world.verify(&world.tokens(MemoryStore::new())),
@@ -65,7 +70,7 @@ fn main() -> ExitCode {
         "verify-cached" => {
             let tokens = world.tokens(Cached::new(MemoryStore::new(), Duration::from_secs(3600)));
             world.verify(&tokens);
-            assert_eq!(tokens.store().counts().misses, 1, "all but the first verification are answered by the cache");
+            assert_eq!(tokens.store().counts().misses, 1, "the cache answers all verifications except the first");
         }
         _ => {
             eprintln!("usage: hot-path {}", STEPS.join("|"));
@@ -81,7 +86,7 @@ fn repeat(call: &dyn Fn()) {
     (0..CALLS).for_each(|_| counted(call));
 }
 
-/// The name by which callgrind starts to collect; `run.sh` repeats it.
+/// Calls a step. callgrind collects inside the function of this name, which `run.sh` passes to it.
 #[inline(never)]
 fn counted(call: &dyn Fn()) {
     call();
@@ -92,7 +97,7 @@ fn keyring() -> Keyring {
     Keyring::new(Prefix::new("acme_pat").expect("valid"), pepper)
 }
 
-/// A token, and what a request shows of it.
+/// A token, and the request that presents it.
 struct World {
     keyring: Keyring,
     clock: FixedClock,
@@ -119,7 +124,7 @@ impl World {
         }
     }
 
-    /// The same token, bound to another; and the record of that.
+    /// Returns the world with its token bound to another, and the record of the issuer.
     fn bound(self) -> (Self, TokenRecord) {
         let mut issuer = Self::new().record.as_ref().clone();
         issuer.scopes = ScopeSet::new("repo:read repo:write tokens:manage").expect("valid");
@@ -132,7 +137,7 @@ impl World {
         Access::to(&self.record.project, &self.needs)
     }
 
-    /// With this token alone in the store, so that a look-up meets no collision.
+    /// Returns a service with only this token in its store, so that a look-up meets no collision.
     fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         ready(store.insert((*self.record).clone(), None, None)).expect("the store is empty");
         Tokens::new(keyring(), store).with_clock(self.clock.clone())
@@ -141,7 +146,7 @@ impl World {
     fn verify<S: TokenStore>(&self, tokens: &Tokens<S>) {
         let access = self.access();
         repeat(&|| {
-            black_box(ready(tokens.verify(black_box(&self.text), &access)).expect("it is live"));
+            black_box(ready(tokens.verify(black_box(&self.text), &access)).expect("the token is live"));
         });
     }
 }
@@ -154,7 +159,7 @@ impl EventSink for Ignored {
     }
 }
 
-/// The answer of a future that never waits, as those of `MemoryStore`.
+/// Returns the result of a future that never waits, as those of `MemoryStore` do.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

@@ -1,11 +1,13 @@
-//! Whether the public API is what `keyfob.txt` lists, and whether the version says what changed since the last release.
+//! Checks that `keyfob.txt` lists the public API, and that the version number fits the changes
+//! since the last release.
 //!
-//! `keyfob.txt` has the version in its first line, then a line for each public item with every feature: so that each
-//! change of the API is a change of that file, for a reviewer to see. Against the listing of a release, a line that is
-//! gone needs a version that `cargo update` does not take, and a new line needs a new version at all.
+//! The first line of `keyfob.txt` is the version. Each other line is a public item, with all
+//! features on. So a reviewer sees every change of the API as a change of this file. Compared with
+//! the listing of the last release, a removed line needs a version that `cargo update` does not
+//! choose, and a new line needs a new version.
 //!
-//! Not seen: a required method in a trait or a variant in an enum that was exhaustive, which are new lines like any
-//! other, and a change of behaviour.
+//! The check does not see a change of behaviour. It also does not see that a new line breaks
+//! dependent crates, as a required method of a trait or a variant of an exhaustive enum does.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -30,7 +32,7 @@ impl Listing {
 
     fn of(json: &str, version: &str) -> Result<Self, Box<dyn Error>> {
         let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
-        // Traits of the compiler, which nobody can name.
+        // Users cannot name these traits of the compiler.
         let named = |line: &String| {
             !["Freeze", "UnsafeUnpin", "StructuralPartialEq"].iter().any(|hidden| line.contains(hidden))
         };
@@ -46,7 +48,7 @@ impl Listing {
         text
     }
 
-    /// Why this may not be released after `released`.
+    /// Returns why this listing may not be released after `released`, or `None` if it may.
     fn breach(&self, released: &Self) -> Option<String> {
         let Version { major, minor, patch, .. } = released.version;
         let caret = |op, minor, patch| Comparator { op, major, minor, patch, pre: semver::Prerelease::EMPTY };
@@ -57,10 +59,15 @@ impl Listing {
         if self.version < released.version {
             Some(format!("{} comes before {}", self.version, released.version))
         } else if !gone.is_empty() && is_taken {
-            Some(format!("{} breaks who depends on {}, which had\n{}", self.version, released.version, gone.join("\n")))
+            Some(format!(
+                "{} breaks crates that depend on {}, which had\n{}",
+                self.version,
+                released.version,
+                gone.join("\n")
+            ))
         } else if has_new && (self.version == released.version || (major > 0 && is_a_patch)) {
             Some(format!(
-                "{} has items that {} had not, and its number does not say so",
+                "{} has items that {} did not have, which needs a higher version number",
                 self.version, released.version
             ))
         } else {
@@ -86,7 +93,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
             if !differs.is_empty() || listed.version != present.version {
                 let differs = differs.join("\n");
                 return Err(format!(
-                    "{listing} lists {}, this is {}\n{differs}\nbash tests/public-api/run.sh write",
+                    "{listing} lists version {}, this is {}\n{differs}\nto accept the change: bash tests/public-api/run.sh write",
                     listed.version, present.version
                 )
                 .into());
@@ -129,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_or_new_needs_its_number() {
+    fn removed_or_new_items_need_a_higher_version() {
         let (both, gone, new) = (["fn a", "fn b"], ["fn a"], ["fn a", "fn b", "fn c"]);
         let cases: [(&str, &str, &[&str], bool); 15] = [
             ("0.1.0", "0.1.0", &both, true),

@@ -1,4 +1,4 @@
-//! Who is refused, and what is said.
+//! The responses of guarded routes: which requests are refused, and what the response says.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,7 +33,8 @@ fn guarded(guard: &Guard) -> Router {
 
 const REPO: &str = "/projects/145/repo";
 
-/// Not even which check failed.
+/// Until the caller has proven that it holds a token, the response must not show which check
+/// failed.
 #[tokio::test]
 async fn before_proof_all_are_told_the_same() {
     let world = World::new();
@@ -104,7 +105,7 @@ async fn after_proof_the_holder_is_told_what_ended_the_token() {
 }
 
 #[tokio::test]
-async fn a_lacking_scope_is_named_and_no_other() {
+async fn only_the_missing_scope_is_named() {
     let world = World::new();
     let layer = world.guard.project_in_path("project", "repo:write repo:read").unwrap();
     let app = app("/projects/{project}/repo", on_get(in_project).layer(layer));
@@ -118,7 +119,7 @@ async fn a_lacking_scope_is_named_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_headers() {
+async fn credentials_are_read_from_the_headers() {
     let world = World::new();
     let (app, made) = (guarded(&world.guard), world.usual().await);
     let text = made.token.expose_secret();
@@ -133,7 +134,7 @@ async fn what_stands_in_the_headers() {
     twice.refused(400, "repeated_token");
     assert!(twice.challenge().unwrap().contains("error=\"invalid_request\""));
     get(&app, REPO, &[("authorization", "Bearer")]).await.refused(400, "malformed_header");
-    // Off: it is no credential.
+    // The API key header is off, so it is no credential.
     get(&app, REPO, &[("x-api-key", text)]).await.refused(401, "missing_token");
     get(&app, REPO, &[("authorization", &bearer), ("x-api-key", "x")]).await.passed("ada in 145");
 
@@ -189,7 +190,7 @@ async fn a_route_without_its_guard_lets_nobody_pass() {
     with(&app, "/both", &made).await.passed("ada in 145");
 }
 
-/// A store whose engine is away when it is asked for a token.
+/// A store whose engine is down when a token is looked up.
 struct Away {
     store: MemoryStore,
 }
@@ -232,7 +233,7 @@ async fn a_store_that_fails_is_a_503_without_a_challenge_and_the_host_can_log_wh
 }
 
 #[tokio::test]
-async fn a_host_answers_in_the_same_shape() {
+async fn a_host_refuses_requests_in_the_same_format() {
     let world = World::new();
     let made = world.usual().await;
     async fn mine(caller: Authenticated) -> Result<(), Refusal> {
@@ -257,7 +258,8 @@ async fn a_host_answers_in_the_same_shape() {
     assert!(refusal.cause().is_none() && refusal.source().is_none());
 }
 
-/// The service within is not called for a refused request, and its error is its own.
+/// A guard does not call the inner service for a refused request, and the inner service keeps its
+/// own error type.
 #[tokio::test]
 async fn a_plain_tower_service_is_guarded() {
     use axum::body::Body;
@@ -280,7 +282,7 @@ async fn a_plain_tower_service_is_guarded() {
     let body = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
     assert_eq!(body, "deleted by ada");
     assert_eq!(service.oneshot(request(false)).await.unwrap().status(), 401);
-    // A plain service has no path parameters.
+    // A service without axum's router has no path parameters.
     let service = world.guard.project_in_path("project", "").unwrap().layer(inner);
     for token in [true, false] {
         let refused = service.clone().oneshot(request(token)).await.unwrap();

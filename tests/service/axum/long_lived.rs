@@ -17,7 +17,7 @@ use crate::support::{actor, new_token};
 
 type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
 
-/// The caller of a request that was answered long ago.
+/// Sends a request, and returns its caller after the response.
 async fn kept(world: &World, made: &crate::axum::world::Made) -> Authenticated {
     let slot = Kept::default();
     let within = Arc::clone(&slot);
@@ -76,9 +76,9 @@ async fn it_ends_when_the_route_needs_more_than_the_token_still_has() {
     assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
 }
 
-/// A spawned task holds it, and ends with the token.
+/// A spawned task keeps the caller, and ends with the token.
 #[tokio::test]
-async fn a_task_of_its_own_ends_with_the_token() {
+async fn a_spawned_task_ends_with_the_token() {
     let world = World::new();
     let caller = kept(&world, &world.usual().await).await;
     let key = caller.key();
@@ -99,7 +99,7 @@ async fn a_task_of_its_own_ends_with_the_token() {
 }
 
 #[tokio::test]
-async fn a_caller_of_its_own_project_is_checked_as_such() {
+async fn a_caller_of_its_own_project_can_be_rechecked() {
     let world = World::new();
     let slot = Kept::<OwnProject>::default();
     let within = Arc::clone(&slot);
@@ -112,7 +112,7 @@ async fn a_caller_of_its_own_project_is_checked_as_such() {
     assert_eq!(caller.recheck().await.unwrap_err().reason(), "disabled");
 }
 
-/// The place of the request is that of the connection.
+/// A recheck uses the address of the original request.
 #[tokio::test]
 async fn the_address_is_kept() {
     let world = World::new();
@@ -130,8 +130,8 @@ async fn the_address_is_kept() {
     assert_eq!(told(caller.recheck().await), (403, "wrong_address"));
 }
 
-/// The guard of a router asks for one scope and that of its route for another, as a router of many routes has it. A new
-/// request needs both, and so must the connection.
+/// The router's guard requires one scope and the route's guard another, as is common for routers
+/// with many routes. A new request needs both scopes, and so does the connection.
 #[tokio::test]
 async fn it_ends_when_an_outer_guard_needs_more_than_the_token_still_has() {
     let world = World::new();
@@ -148,6 +148,6 @@ async fn it_ends_when_an_outer_guard_needs_more_than_the_token_still_has() {
     let only = Narrowing { scopes: Some(ScopeSet::new("chat:use").unwrap()), ..Narrowing::default() };
     world.tokens.narrow(&actor(), &caller.key(), only).await.unwrap();
     let anew = with(&app, "/projects/145", &made).await;
-    assert_eq!(anew.status.as_u16(), 403, "a new request meets this refusal");
+    assert_eq!(anew.status.as_u16(), 403, "a new request is refused");
     assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
 }

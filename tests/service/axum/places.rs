@@ -1,4 +1,4 @@
-//! Where a request comes from, and what stands around a guarded route.
+//! The client's address, and guards together with state and middleware.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use keyfob::{MemoryStore, Rejection, Scope, Tokens};
 use crate::axum::world::{Answer, MS, World, bearer, get, in_project, request, send, with};
 use crate::support::{actor, keyring, new_token, now, project};
 
-/// A request over a connection from this address.
+/// Sends a request over a connection from this address.
 async fn from(app: &Router, address: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let mut request: Request<Body> = request(axum::http::Method::GET, "/", headers);
     if let Some(address) = address {
@@ -48,7 +48,7 @@ async fn the_connection_tells_the_address_and_no_header_does() {
 }
 
 #[tokio::test]
-async fn a_host_behind_a_proxy_tells_the_address() {
+async fn a_host_behind_a_proxy_provides_the_address() {
     let world = World::new();
     let made = world.issue(new_token().with_addresses("10.0.0.0/8".parse().unwrap())).await;
     let guard = world.guard.clone();
@@ -63,7 +63,7 @@ async fn a_host_behind_a_proxy_tells_the_address() {
     from(&app, Some("10.0.0.1"), &[token]).await.refused(403, "wrong_address");
 }
 
-/// No `FromRef` is asked for.
+/// An application state that does not implement `FromRef`.
 #[derive(Clone)]
 struct App(Arc<String>);
 
@@ -72,7 +72,7 @@ async fn stateful(State(app): State<App>, caller: Authenticated) -> String {
 }
 
 #[tokio::test]
-async fn any_state_will_do() {
+async fn a_guard_works_with_every_kind_of_state() {
     let world = World::new();
     let made = world.usual().await;
     let guard = world.guard.project_in_path("project", "repo:read").unwrap();
@@ -86,7 +86,8 @@ async fn any_state_will_do() {
     get(&app, "/b/145", &[]).await.refused(401, "missing_token");
 }
 
-/// Behind the guard, and before the handler, which takes the caller once more.
+/// Lets only ada pass. This middleware is between the guard and the handler, and receives the
+/// caller as the handler does.
 async fn only_ada(caller: Authenticated, request: Request, next: Next) -> Result<Response, Refusal> {
     match caller.owner().as_str() {
         "ada" => Ok(next.run(request).await),
@@ -95,7 +96,7 @@ async fn only_ada(caller: Authenticated, request: Request, next: Next) -> Result
 }
 
 #[tokio::test]
-async fn a_middleware_takes_the_caller_too() {
+async fn a_middleware_receives_the_caller_too() {
     let world = World::new();
     let guard = || world.guard.project(project("145"), "").unwrap();
     let bob = keyfob::NewToken::new(project("145"), "bob".parse().unwrap(), "CI".parse().unwrap());
@@ -130,7 +131,7 @@ async fn a_last_use_records_the_address_and_the_client() {
     let used = used_from().await;
     assert_eq!((used.address, used.client.unwrap().as_str()), (None, "agent/1 (x)"));
 
-    // The second check of a request says the same as the first.
+    // The second check of a request uses the same address and client as the first.
     clock.advance(MS);
     from(&app, Some("203.0.113.7"), &headers).await.passed("checked again");
     let used = used_from().await;
@@ -142,7 +143,7 @@ async fn a_last_use_records_the_address_and_the_client() {
     assert_eq!(tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from, None);
 }
 
-/// What clients of the Model Context Protocol need of a refusal.
+/// Clients of the Model Context Protocol need these parts of a challenge.
 #[tokio::test]
 async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
     let world = World::new();
@@ -178,15 +179,15 @@ async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
     let of_route = Some("\"repo:read user\"".to_owned());
     assert_eq!(refused("/", None).await, (401, of_route.clone()));
     assert_eq!(refused("/", Some("acme_pat_no")).await, (401, of_route.clone()));
-    assert_eq!(refused("/", Some(text)).await, (403, of_route.clone()), "it lacks a scope");
+    assert_eq!(refused("/", Some(text)).await, (403, of_route.clone()), "the token lacks a scope");
     assert_eq!(refused("/lacking", None).await, (401, None), "the route needs none");
     assert_eq!(refused("/lacking", Some(text)).await, (403, Some("\"repo:write\"".into())));
     assert_eq!(refused("/lacking", Some(other.token.expose_secret())).await, (401, None));
-    // What a handler finds out of the token itself.
+    // The handler refuses the token after its own check.
     assert_eq!(refused("/within", Some(text)).await, (401, Some("\"repo:read\"".into())));
     world.tokens.revoke(&actor(), &made.record.key(), Default::default()).await.unwrap();
     assert_eq!(refused("/", Some(text)).await, (401, of_route));
-    // Where the host has no address, none is named.
+    // If the host has no address for the metadata, the challenge names none.
     let answer = get(&app, "/", &[]).await;
     assert_eq!(answer.challenge(), Some("Bearer realm=\"acme\", scope=\"repo:read user\""));
 }

@@ -1,4 +1,4 @@
-//! Where a request says which project it is about, and what it is told where it says none.
+//! The ways in which a request names its project, and the responses to requests that name none.
 
 use axum::Router;
 use axum::http::HeaderName;
@@ -46,9 +46,9 @@ async fn an_outer_path_names_the_project() {
     }
 }
 
-/// A handler may take the one and the guard the other, so neither is believed.
+/// The handler might take one project and the guard the other, so the request is refused.
 #[tokio::test]
-async fn a_path_that_names_two_or_none_is_answered_500() {
+async fn a_path_that_names_two_projects_or_none_is_a_500() {
     let world = World::new();
     let made = world.usual().await;
     let guard = || world.guard.project_in_path("project", "").unwrap();
@@ -59,7 +59,7 @@ async fn a_path_that_names_two_or_none_is_answered_500() {
         with(app, path, &made).await.refused(500, "misplaced_guard");
         get(app, path, &[]).await.refused(500, "misplaced_guard");
     }
-    // With `layer` on a router the guard stands before what does not exist, too.
+    // With `layer` on a router, the guard also runs for paths that do not exist.
     let layered = app("/projects/{project}", on_get(in_project)).layer(guard());
     with(&layered, "/nowhere", &made).await.refused(500, "misplaced_guard");
     let routed = app("/projects/{project}", on_get(in_project)).route_layer(guard());
@@ -109,7 +109,7 @@ async fn a_route_belongs_to_one_project_or_to_none() {
 }
 
 #[test]
-fn bad_scopes_are_found_when_the_route_is_made() {
+fn invalid_scopes_are_found_when_the_route_is_created() {
     let guard = World::new().guard;
     let field = |made: Result<keyfob::axum::GuardLayer, Invalid>| made.unwrap_err().field();
     assert_eq!(field(guard.project_in_path("project", "repo:read \"")), InvalidField::Scope);

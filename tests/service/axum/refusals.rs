@@ -1,4 +1,4 @@
-//! What a handler answers when a verb fails, without a line of the host's.
+//! The responses if an operation fails in a handler that only uses `?`.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
@@ -13,7 +13,7 @@ use keyfob::{
 use crate::support::now;
 
 #[test]
-fn each_kind_of_error_has_a_status_and_a_word() {
+fn each_kind_of_error_has_a_status_and_a_reason() {
     let invalid = Name::new("").unwrap_err();
     for (kind, status, reason) in [
         (ErrorKind::Invalid(invalid), 400, "invalid"),
@@ -41,7 +41,8 @@ fn each_kind_of_error_has_a_status_and_a_word() {
     ] {
         let refusal = Refusal::from(Error::from(kind));
         assert_eq!((refusal.status().as_u16(), refusal.reason()), (status, reason), "{kind:?}");
-        // Of a refusal that the caller can do something about, the sentence is the error's.
+        // If the caller can do something about the refusal, the detail is the sentence of the
+        // error.
         if matches!(status, 400 | 404 | 409 | 422) {
             assert_eq!(refusal.detail(), Error::from(kind).to_string());
         }
@@ -51,7 +52,7 @@ fn each_kind_of_error_has_a_status_and_a_word() {
 }
 
 #[test]
-fn nothing_of_the_engine_is_told() {
+fn no_response_shows_an_error_of_the_engine() {
     for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Corrupt, StoreErrorKind::Other] {
         let refusal = Refusal::from(StoreError::with_source(kind, "postgres://ada:secret@db"));
         assert!(!format!("{refusal} {}", refusal.detail()).contains("postgres"), "{refusal:?}");
@@ -62,7 +63,7 @@ fn nothing_of_the_engine_is_told() {
 }
 
 #[test]
-fn what_fails_before_a_verb_is_answered_too() {
+fn errors_before_an_operation_have_responses_too() {
     let invalid = Name::new("").unwrap_err();
     let refusal = Refusal::from(invalid);
     assert_eq!((refusal.status().as_u16(), refusal.detail()), (400, "name: empty"));

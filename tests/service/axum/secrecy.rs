@@ -1,4 +1,4 @@
-//! Nothing that a guard makes, hands on or logs shows four characters of a secret.
+//! Nothing that a guard creates, passes on or logs shows four characters of a secret.
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -49,7 +49,7 @@ impl MakeWriter<'_> for Seen {
     }
 }
 
-/// What a handler sees.
+/// Shows everything that a handler receives.
 async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Request, next: Next) -> Response {
     tracing::trace!(?request, "guarded");
     seen.show(&request);
@@ -59,7 +59,7 @@ async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Reques
     next.run(request).await
 }
 
-/// What a host's own layer logs of the answer.
+/// Shows and logs everything that a host's own layer sees of the response.
 async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     seen.show(&response);
@@ -71,8 +71,8 @@ async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Resp
     response
 }
 
-/// Keeps every event of interest to some subscriber, as long as the process runs. Without one, a test on another thread that
-/// meets an event first can make it of no interest to all.
+/// Installs a global subscriber, so that every event stays enabled while the process runs. Without
+/// one, a test on another thread that reaches an event first can disable it for all threads.
 fn keep_events_of_interest() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -87,7 +87,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
     let _log = tracing::subscriber::set_default(log);
 
-    // A token whose every digit is known: a random one would hold a run of some word once in a hundred times.
+    // The digits of the token are fixed. In about one run in a hundred, a random secret would have
+    // four characters that also occur in a logged word.
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     let made = mint_with(&mut drawn, &keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let store = MemoryStore::new();
@@ -131,7 +132,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     }
     assert_eq!(met, [200, 200, 400, 400, 401, 401, 403, 404, 404, 500]);
     let seen = String::from_utf8(seen.0.lock().unwrap().clone()).unwrap();
-    // What is public is shown, or the search would prove little.
+    // Public parts must be shown, or the search would prove little.
     assert!(seen.contains(made.record.id.as_str()) && seen.contains("Sensitive") && seen.contains("TRACE"));
     for at in 0..tail.len() - 3 {
         assert!(!seen.contains(&tail[at..at + 4]), "{} of {tail}", &tail[at..at + 4]);

@@ -24,7 +24,7 @@ pub const MS: Duration = Duration::from_millis(1);
 
 pub type Made = Issued<Arc<TokenRecord>>;
 
-/// What a directory says of everybody.
+/// A directory that returns the same state for every owner.
 #[derive(Clone)]
 pub struct Directory(pub Arc<Mutex<OwnerState>>);
 
@@ -56,7 +56,7 @@ impl World {
         self.tokens.issue(&actor(), new).await.unwrap()
     }
 
-    /// For project 145, for an hour, with two scopes.
+    /// Issues a token for project 145 that lives for an hour and has two scopes.
     pub async fn usual(&self) -> Made {
         let scopes = ScopeSet::new("notes:read repo:read").unwrap();
         self.issue(new_token().with_lifetime(Lifetime::For(HOUR)).with_scopes(scopes)).await
@@ -71,7 +71,7 @@ pub async fn own_project(caller: Authenticated<OwnProject>) -> String {
     format!("{} of {}", caller.owner(), caller.project())
 }
 
-/// One guarded route at `path`.
+/// Returns an app with one guarded route at `path`.
 pub fn app(path: &str, route: MethodRouter) -> Router {
     Router::new().route(path, route)
 }
@@ -83,7 +83,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The problem document: everything that all of them have in common holds, and its reason is told.
+    /// Checks the common parts of a problem document, and returns its reason.
     #[track_caller]
     pub fn reason(&self) -> String {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
@@ -113,7 +113,7 @@ impl Answer {
     }
 }
 
-/// A request to `path`, with these headers.
+/// Creates a request to `path` with these headers.
 pub fn request(method: Method, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
@@ -137,7 +137,7 @@ pub fn bearer(made: &Made) -> String {
     format!("Bearer {}", made.token.expose_secret())
 }
 
-/// A request with the token as Bearer.
+/// Sends a request with the token as a bearer credential.
 pub async fn with(app: &Router, path: &str, made: &Made) -> Answer {
     get(app, path, &[("authorization", &bearer(made))]).await
 }

@@ -1,4 +1,4 @@
-//! The finder finds what is a token, all of it, wherever the stream is cut.
+//! The finder finds every token completely, wherever the stream is cut.
 
 use std::io::{self, Read};
 
@@ -23,7 +23,7 @@ fn in_chunks(text: &[u8], sizes: &[usize]) -> Vec<Place> {
     places
 }
 
-/// Tries every place and every length.
+/// Finds the tokens by trying every position and every length.
 fn by_trying(text: &[u8]) -> Vec<Place> {
     let mut places = Vec::new();
     for start in 0..text.len() {
@@ -47,14 +47,14 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_any_kind_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..2000), sizes in sizes()) {
+    fn the_finder_accepts_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..2000), sizes in sizes()) {
         prop_assert_eq!(in_chunks(&bytes, &sizes), []);
     }
 }
 
 #[test]
 fn a_token_is_found_at_each_of_two_hundred_boundaries() {
-    // Each boundary cuts its token behind another of its characters, and some cut nothing.
+    // Each boundary cuts a token at a different character. Some boundaries cut no token.
     let tokens: Vec<String> = (0..200).map(|_| fresh()).collect();
     let (mut text, mut cuts, mut expected) = (String::new(), Vec::new(), Vec::new());
     for (number, token) in tokens.iter().enumerate() {
@@ -72,7 +72,7 @@ fn a_token_is_found_at_each_of_two_hundred_boundaries() {
 }
 
 #[test]
-fn every_size_of_chunk_will_do() {
+fn tokens_are_found_with_every_chunk_size() {
     let text = format!("a {} b {}\n{}", fresh(), look_alike("acme", "145", 7), token("k9", "0", 8));
     let expected = by_trying(text.as_bytes());
     assert_eq!(expected.len(), 2);
@@ -82,7 +82,7 @@ fn every_size_of_chunk_will_do() {
 }
 
 #[test]
-fn whatever_stands_around_it_it_is_found() {
+fn a_token_is_found_with_any_text_around_it() {
     let token = fresh();
     for (before, behind) in
         [("x", ""), ("acme_pat_", ""), ("", "tail"), ("_", "_"), ("acme_pat_145_", "0"), ("\0", "\u{ff}")]
@@ -96,7 +96,7 @@ fn whatever_stands_around_it_it_is_found() {
 }
 
 #[test]
-fn of_prefixes_that_end_alike_each_is_found() {
+fn prefixes_with_the_same_ending_are_each_found() {
     let prefixes = ["at", "pat", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
     let finder = keyfob::leak::Finder::new(prefixes);
     for prefix in prefixes {
@@ -109,7 +109,7 @@ fn of_prefixes_that_end_alike_each_is_found() {
 }
 
 #[test]
-fn what_is_no_token_is_not_found() {
+fn a_text_that_is_no_token_is_not_found() {
     let token = fresh();
     let other_prefix = keyfob::leak::Finder::new([Prefix::new("acme_test").unwrap()]);
     assert_eq!(other_prefix.find_in(token.as_bytes()).len(), 0);
@@ -123,7 +123,7 @@ fn what_is_no_token_is_not_found() {
     }
 }
 
-/// Gives some bytes at a time, is interrupted now and then, and fails in the end.
+/// A reader that returns a few bytes at a time, is interrupted sometimes, and fails in the end.
 struct Halting<'t> {
     text: &'t [u8],
     calls: usize,

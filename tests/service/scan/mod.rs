@@ -1,4 +1,4 @@
-//! Tokens found in streams, and kept out of them.
+//! Tokens are found in streams and redacted from them.
 
 mod finder;
 mod quiet;

@@ -1,4 +1,5 @@
-//! What nobody leaked is not found, in the sources of this machine's crates and in its library of Python.
+//! The finder and the redactor report nothing in texts without tokens: the sources of this
+//! machine's crates, and Python's library.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Sink, Write};
@@ -15,7 +16,7 @@ use crate::scan::streams::{finder, fresh, token};
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
-        // Where keyfob itself came from the registry: its examples are tokens.
+        // If keyfob itself came from the registry, its examples have tokens.
         let is_own = entry.file_name().as_encoded_bytes().starts_with(b"keyfob-");
         if kind.is_dir() && !is_own {
             files(&entry.path(), all);
@@ -25,14 +26,14 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// What was looked at, and what was found in it.
+/// The files that were searched, and the hits.
 struct Look {
     files: usize,
     bytes: u64,
     search: StreamFinder,
     redactor: Redactor<Sink>,
     found: u64,
-    /// Whatever the prefix.
+    /// The number of tokens with any prefix.
     any: u64,
 }
 
@@ -62,13 +63,13 @@ impl Look {
         self.any += memchr::memchr_iter(b'_', text).filter(|at| is_before_a_tail(text, *at)).count() as u64;
     }
 
-    /// By the finder, by the redactor, and of any prefix.
+    /// Returns the hits of the finder, of the redactor, and of a search for any prefix.
     fn hits(&self) -> [u64; 3] {
         [self.found, self.redactor.caught(), self.any]
     }
 }
 
-/// Whether a `_` is the last of a token.
+/// Returns whether the `_` at this position is the last one of a token.
 fn is_before_a_tail(text: &[u8], at: usize) -> bool {
     let may_be = at >= 17 && text[at - 17] == b'_' && text.len() > at + 50;
     may_be && (at.saturating_sub(70)..at - 17).any(|start| TokenText::parse(&text[start..at + 51]).is_ok())
@@ -83,10 +84,10 @@ fn is_quiet(folder: Option<PathBuf>, what: &str, at_least: u64) {
     let look = Look::through(&folder);
     println!("{what}: {} files, {} bytes, hits {:?}", look.files, look.bytes, look.hits());
     assert_eq!(look.hits(), [0, 0, 0]);
-    assert!(look.bytes > at_least, "{} bytes are not all of it", look.bytes);
+    assert!(look.bytes > at_least, "only {} bytes were searched", look.bytes);
 }
 
-/// What cargo has unpacked for this build and others.
+/// Searches the sources that cargo has unpacked, for this build and for others.
 #[test]
 fn the_sources_of_crates() {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -102,7 +103,7 @@ fn the_library_of_python() {
 }
 
 #[test]
-fn a_token_would_be_seen() {
+fn the_search_of_these_files_can_find_a_token() {
     let mut look = Look::new();
     look.at(format!("key = \"{}\"\n", fresh()).as_bytes());
     look.at(format!("key = \"{}\"\n", token("another", "145", 1)).as_bytes());

@@ -1,4 +1,6 @@
-//! The redactor lets no tail through, and everything else, however it is written to and whatever it writes to.
+//! The redactor removes every tail of a token and passes everything else on. The sizes of the
+//! writes and the behaviour of its writer make no difference. The tail of a token is the part after
+//! the last `_`, and the head is the part before it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -8,7 +10,8 @@ use proptest::prelude::*;
 
 use crate::scan::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts};
 
-/// Which bytes are of a tail: up to fifty base62 characters behind each head, as the grammar has it.
+/// Returns which bytes belong to a tail, and the number of tails. By the grammar, a tail has up to
+/// fifty base62 characters after a head.
 fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     let (mut masked, mut tails) = (vec![false; text.len()], BTreeSet::new());
     for start in 0..text.len() {
@@ -30,7 +33,7 @@ fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     (masked, tails.len() as u64)
 }
 
-/// How long the head is that a text begins with.
+/// Returns the length of the head with which a text begins.
 fn head(text: &[u8], prefix: &str) -> Option<usize> {
     let rest = text.strip_prefix(prefix.as_bytes())?.strip_prefix(b"_")?;
     let mut parts = rest.split(|byte| *byte == b'_');
@@ -55,7 +58,8 @@ fn redacted(text: &[u8]) -> (Vec<u8>, u64) {
     (out, count)
 }
 
-/// Takes as many bytes at a time as it is told, and fails as it is told, having taken nothing.
+/// A writer that takes a given number of bytes at a time. It fails for some of the given sizes, and
+/// takes nothing then.
 struct Meagre<'s> {
     out: Vec<u8>,
     sizes: std::iter::Cycle<std::slice::Iter<'s, usize>>,
@@ -96,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_writer_that_takes_little_and_fails_changes_nothing(text in texts(), sizes in sizes(), taken in sizes()) {
+    fn a_slow_and_failing_writer_makes_no_difference(text in texts(), sizes in sizes(), taken in sizes()) {
         let taken: Vec<usize> = taken.into_iter().chain([2, 3]).collect();
         let mut redactor = Redactor::new(&finder(), Meagre { out: Vec::new(), sizes: taken.iter().cycle() });
         for chunk in chunks(text.as_bytes(), &sizes) {
@@ -112,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_a_token_once_is_caught_too() {
+fn the_tail_of_an_altered_token_is_redacted_too() {
     let token = fresh();
     let public = &token[..token.rfind('_').unwrap()];
     let wrong = look_alike("acme_pat", "145", 1);
@@ -124,7 +128,7 @@ fn what_was_a_token_once_is_caught_too() {
         (token[..token.len() - 50].to_owned(), format!("{public}_"), 0),
         (format!("{}\" cut", &token[..token.len() - 20]), format!("{public}_…\" cut"), 1),
         (format!("{token}tail"), format!("{public}_…tail"), 1),
-        // A tail that begins as a token does.
+        // This tail begins like a token.
         (format!("{public}_{token}"), format!("{public}_…{}_…", &public["acme".len()..]), 2),
     ];
     for (text, expected, caught) in cases {
@@ -135,7 +139,7 @@ fn what_was_a_token_once_is_caught_too() {
     }
 }
 
-/// What is searched at once has an end, and a token may lie across it.
+/// One search step has a limited length, and a token may extend across its end.
 #[test]
 fn a_token_is_caught_wherever_it_lies_in_one_long_write() {
     let token = fresh();
@@ -148,7 +152,7 @@ fn a_token_is_caught_wherever_it_lies_in_one_long_write() {
     }
 }
 
-/// Takes all but white space.
+/// A writer that refuses white space.
 struct Choosy(Vec<u8>);
 
 impl Write for Choosy {
@@ -161,9 +165,9 @@ impl Write for Choosy {
     }
 }
 
-/// What a writer refused was not written: what comes in its place is of the tail still.
+/// Bytes that the writer refused were not written. The next bytes may still belong to the tail.
 #[test]
-fn a_tail_is_one_also_behind_what_was_refused() {
+fn a_tail_is_redacted_after_a_refused_write() {
     let token = fresh();
     let (head, tail) = token.split_at(token.rfind('_').unwrap() + 1);
     let mut redactor = Redactor::new(&finder(), Choosy(Vec::new()));
@@ -173,7 +177,7 @@ fn a_tail_is_one_also_behind_what_was_refused() {
     assert_eq!(redactor.into_inner().0, format!("{head}…").as_bytes());
 }
 
-/// Compares what is written with what it must be, over and over.
+/// A writer that compares everything with a repeated expected text.
 struct Expecting<'e> {
     expected: &'e [u8],
     at: usize,
@@ -185,7 +189,7 @@ impl Write for Expecting<'_> {
         let all = bytes.len();
         while !bytes.is_empty() {
             let now = bytes.len().min(self.expected.len() - self.at);
-            assert!(bytes[..now] == self.expected[self.at..self.at + now], "behind {} bytes", self.written);
+            assert!(bytes[..now] == self.expected[self.at..self.at + now], "after {} bytes", self.written);
             self.at = (self.at + now) % self.expected.len();
             self.written += now as u64;
             bytes = &bytes[now..];
@@ -198,7 +202,7 @@ impl Write for Expecting<'_> {
     }
 }
 
-/// Lines of a log, each hundredth with a token.
+/// Returns the lines of a log. Every hundredth line has a token.
 pub fn log(lines: usize) -> String {
     let line = |number: usize| {
         let (millis, project) = (number % 1000, number % 37);
@@ -218,7 +222,7 @@ fn ten_million_lines_with_a_token_in_each_hundredth() {
     let (expected, caught) = redacted(block.as_bytes());
     assert_eq!(caught, BLOCK as u64 / 100);
     let mut redactor = Redactor::new(&finder(), Expecting { expected: &expected, at: 0, written: 0 });
-    // The same numbers each time: a linear congruential generator.
+    // A linear congruential generator gives the same sizes in each run.
     let mut random = 1u64;
     for _ in 0..BLOCKS {
         let mut rest = block.as_bytes();

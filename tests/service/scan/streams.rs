@@ -1,31 +1,31 @@
-//! Texts with tokens and with what looks like them, and how they come in chunks.
+//! Texts with tokens and look-alikes, and their division into chunks.
 
 use keyfob::{Policy, Prefix, ProjectId, leak::Finder, mint};
 use proptest::prelude::*;
 
 use crate::support::{actor, base62, keyring, new_token, now, with_checksum};
 
-/// Of which one begins another, and one ends another.
+/// One of the prefixes begins another, and one ends another.
 pub const PREFIXES: [&str; 4] = ["pat", "acme_pat", "acme", "k9"];
 
 pub fn finder() -> Finder {
     Finder::new(PREFIXES.map(|prefix| Prefix::new(prefix).unwrap()))
 }
 
-/// One that is minted.
+/// Mints a token and returns its text.
 pub fn fresh() -> String {
     let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     issued.token.expose_secret().to_owned()
 }
 
-/// One with a right checksum and a tail of this number.
+/// Returns a text with a valid checksum. Its id and tail are derived from the number.
 pub fn token(prefix: &str, project: &str, number: u64) -> String {
     assert!(ProjectId::new(project).is_ok());
     let (id, secret) = (base62(number, 15), base62(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 44));
     with_checksum(&format!("{prefix}_{project}_1{id}_{secret}......"))
 }
 
-/// The same with a wrong checksum.
+/// Returns the text of [`token`] with an invalid checksum.
 pub fn look_alike(prefix: &str, project: &str, number: u64) -> String {
     let mut text = token(prefix, project, number);
     let last = text.pop().unwrap();
@@ -33,7 +33,8 @@ pub fn look_alike(prefix: &str, project: &str, number: u64) -> String {
     text
 }
 
-/// Pieces of tokens and of what may stand around them, so put together that much of it is nearly a token.
+/// Generates texts from pieces of tokens and of their surroundings, so that many parts are almost
+/// tokens.
 pub fn texts() -> impl Strategy<Value = String> {
     let prefix = || prop::sample::select(&PREFIXES[..]);
     let project =
@@ -51,12 +52,12 @@ pub fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// Sizes of chunks, to be used one after the other and over again.
+/// Generates sizes of chunks, which are used in turn.
 pub fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..8usize, 1..200usize], 1..8)
 }
 
-/// A text in chunks of these sizes.
+/// Divides a text into chunks of these sizes.
 pub fn chunks<'t>(text: &'t [u8], sizes: &[usize]) -> impl Iterator<Item = &'t [u8]> {
     let (mut rest, mut sizes) = (text, sizes.iter().copied().cycle());
     std::iter::from_fn(move || {

@@ -1,5 +1,6 @@
-//! Scanners that people use, with the rules that we write for them, on a tree with 1,000 tokens and 1,000 look-alikes whose
-//! checksum is wrong. None of them calls out. What is logged is counts.
+//! Common secret scanners run with the rules that keyfob writes for them. The files have 1,000
+//! tokens, and 1,000 look-alikes whose checksum is invalid. No scanner uses the network, and the
+//! test logs only counts.
 
 mod programs;
 mod texts;

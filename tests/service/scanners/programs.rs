@@ -1,4 +1,4 @@
-//! Each scanner, run as its rules say, and what it must find.
+//! Each scanner is run as its rules say, and must find the tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -37,7 +37,7 @@ fn detect_secrets_finds_the_tokens_alone() {
     scan.args(["--no-verify", "--all-files", "."]);
     let report: Value = serde_json::from_slice(&run(scan, 0).stdout).unwrap();
     let findings = report["results"].as_object().unwrap().values().flat_map(|file| file.as_array().unwrap());
-    // Its own plug-ins find strings of high entropy too.
+    // The scanner's own plug-ins also find strings of high entropy.
     let types = PREFIXES.map(|prefix| format!("Access token ({prefix})"));
     let ours: Vec<_> = findings.filter(|finding| types.iter().any(|own| finding["type"] == **own)).collect();
     let names = by_sha1(&tree);
@@ -48,7 +48,8 @@ fn detect_secrets_finds_the_tokens_alone() {
     assert_only_tokens("detect-secrets", &found.collect(), &tree);
 }
 
-/// detect-secrets tells hashes only. As Python made them, Python makes these.
+/// Returns the SHA-1 digests of all texts, because detect-secrets reports only digests. Python
+/// computes them, as it does for detect-secrets.
 fn by_sha1(tree: &Tree) -> BTreeMap<String, String> {
     let all: Vec<&String> = tree.tokens.iter().chain(&tree.look_alikes).collect();
     let program_text =
@@ -89,7 +90,8 @@ fn secretlint_finds_all_tokens() {
     let report = tree.beside().join("report.json");
     let mut secretlint = program("secretlint", &tree);
     secretlint.arg("--secretlintrc").arg(tree.rules(ScannerFormat::Secretlint));
-    // Into a pipe, it writes no more than fills it; into a file, it ends with 0 also where it found something.
+    // secretlint cuts its output if it is longer than a pipe's buffer. With an output file, it
+    // exits with 0 even if it finds something.
     secretlint.args(["--format", "json", "--no-maskSecrets", "--output"]).arg(&report).arg("**/*");
     run(secretlint, 0);
     let report = read_json(&report);
@@ -116,7 +118,8 @@ fn git_secrets_finds_all_tokens() {
         return;
     }
     let tree = Tree::new();
-    // By grep, and by git as its hooks do, which makes one expression of all.
+    // git-secrets searches with grep, and, as its hooks do, with git, which joins all patterns into
+    // one expression.
     for how in ["--recursive", "--no-index"] {
         let mut git_secrets = program("git-secrets", &tree);
         git_secrets.env("GIT_CONFIG_GLOBAL", tree.rules(ScannerFormat::GitSecrets)).env("GIT_CONFIG_NOSYSTEM", "1");

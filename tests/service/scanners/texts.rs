@@ -1,4 +1,5 @@
-//! The rules, word for word. `cargo run --example scanner_rules --features scan -- acme_pat --format FORMAT` writes them.
+//! The exact text of the scanner rules. `cargo run --example scanner_rules --features scan --
+//! acme_pat --format FORMAT` writes them.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Scanners as programs: where they are, and what they answer.
+//! Runs the scanners and reads their reports.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::scanners::tree::{PREFIXES, Tree};
 
-/// Where `.ci/run` installs tools, before what is on the PATH.
+/// Returns the folders of programs: those in which `.ci/run` installs tools, and then those of the
+/// PATH.
 fn folders() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-tools");
     let mut folders = vec![ours.join("bin"), ours.join("node_modules/.bin")];
@@ -17,7 +18,7 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Whether the scanner is there. On CI it has to be.
+/// Returns whether the scanner is installed. Panics under `CI=true` if it is not.
 pub fn is_installed(name: &str) -> bool {
     if folders().iter().any(|folder| folder.join(name).is_file()) {
         return true;
@@ -26,7 +27,8 @@ pub fn is_installed(name: &str) -> bool {
     false
 }
 
-/// A program to run in the tree. It finds no configuration of the user's, and leaves no cache behind.
+/// Returns a command that runs in the tree. The program finds no configuration of the user and
+/// leaves no cache behind.
 pub fn program(name: &str, tree: &Tree) -> Command {
     let mut command = Command::new(name);
     let path = env::join_paths(folders()).unwrap();
@@ -34,10 +36,11 @@ pub fn program(name: &str, tree: &Tree) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs a command to its end.
 ///
 /// # Panics
-/// Where it ends otherwise. What it said is told without the lines that hold a token.
+/// Panics if the exit status is not the expected one. The message shows the output without the
+/// lines that have a token.
 #[track_caller]
 pub fn run(mut command: Command, expected: i32) -> Output {
     let name = command.get_program().to_owned();
@@ -56,20 +59,20 @@ pub fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// What a report's findings say at a place (a JSON pointer).
+/// Returns the text at a JSON pointer in each finding.
 pub fn texts_at(findings: &Value, place: &str) -> BTreeSet<String> {
     let findings = findings.as_array().unwrap();
     findings.iter().map(|finding| finding.pointer(place).unwrap().as_str().unwrap().to_owned()).collect()
 }
 
-/// All tokens, and nothing else.
+/// Checks that exactly the tokens were found.
 #[track_caller]
 pub fn assert_only_tokens(name: &str, found: &BTreeSet<String>, tree: &Tree) {
     count(name, found, tree);
-    assert!(*found == tree.tokens, "{name} did not find just the tokens");
+    assert!(*found == tree.tokens, "{name} did not find exactly the tokens");
 }
 
-/// All tokens, and look-alikes as it may be.
+/// Checks that all tokens were found. The scanner may also find look-alikes.
 #[track_caller]
 pub fn assert_all_tokens(name: &str, found: &BTreeSet<String>, tree: &Tree) {
     count(name, found, tree);

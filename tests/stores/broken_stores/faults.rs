@@ -1,8 +1,9 @@
-//! The faults: each breaks one law, and names the case that has to find it.
+//! The faults of the broken stores. Each breaks one law, and names the conformance case that has to
+//! find it.
 
 macro_rules! faults {
     ($($(#[$docs:meta])* $fault:ident => $case:ident,)+) => {
-        /// One thing done wrong.
+        /// A fault of a broken store.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Fault {
             $($(#[$docs])* $fault,)+
@@ -11,7 +12,7 @@ macro_rules! faults {
         impl Fault {
             pub const ALL: &[Self] = &[$(Self::$fault),+];
 
-            /// The case that fails.
+            /// Returns the name of the case that fails.
             pub fn case(self) -> &'static str {
                 match self {
                     $(Self::$fault => stringify!($case)),+
@@ -22,23 +23,23 @@ macro_rules! faults {
 }
 
 faults! {
-    /// The insert under a limit is an upsert.
+    /// An insert with a limit replaces a record that exists.
     InsertReplacesUnderALimit => insert_never_replaces,
-    /// A revoked row makes room for a new one.
+    /// An insert replaces a revoked record.
     InsertReplacesRevoked => insert_never_replaces_a_dead_row,
-    /// An expired row makes room for a new one.
+    /// An insert replaces an expired record.
     InsertReplacesExpired => insert_never_replaces_a_dead_row,
     InsertTrimsMetadata => insert_keeps_every_column,
     InsertForgetsTheRequest => insert_keeps_every_column,
-    /// The answer is right, the row is another version.
+    /// The returned record is right, but the stored record has another version.
     InsertStartsAtVersionOne => insert_keeps_every_column,
-    /// As in a collation that ignores case.
+    /// The database compares ids with a collation that ignores case.
     IdsIgnoreCase => ids_differ_by_case,
     IdsAreOfTheService => one_id_in_two_projects_is_two_tokens,
     UpdateIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     TouchIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     LimitCountsOnlyActive => limit_counts_live_tokens,
-    /// Where the owner may have none at all.
+    /// An insert at the limit keeps the refused record. Applies only if the limit is zero.
     LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
     LimitIgnoresGrace => limit_counts_live_tokens,
     LimitCountsDead => limit_ignores_dead_tokens,
@@ -53,7 +54,7 @@ faults! {
     ChainsGoBeyondTheIndependent => a_chain_ends_at_an_independent_token,
     ChainsLookElsewhere => a_chain_ends_at_what_is_missing,
     ChainsStopAtThree => a_chain_ends_at_the_fourth_issuer,
-    /// As a cache of chains that no change of an issuer reaches.
+    /// Chains come from a cache that no change of an issuer invalidates.
     ChainsKeepIssuers => a_chain_shows_what_was_changed,
     RevokeIssuedTakesTheIndependent => revoke_issued_by_takes_what_is_bound,
     RevokeIssuedSkipsSuccessors => revoke_issued_by_takes_what_is_bound,
@@ -69,18 +70,18 @@ faults! {
     InsertJudgesItsIssuer => insert_takes_its_issuer_as_it_is,
     InsertAsksTheIssuerFirst => insert_says_conflict_before_its_issuer,
     FindHidesLapsed => find_answers_dead_rows,
-    /// What is not in the project is looked for in the others.
+    /// If the project does not have the token, the store looks in the other projects.
     FindFallsBack => find_answers_none_for_the_absent,
-    /// As a cache that keeps what was not there.
+    /// Reads come from a cache that remembers missing tokens.
     RecentKeepsAbsence => find_recent_shows_what_was_inserted,
-    /// As a cache that no change reaches.
+    /// Reads come from a cache that no change invalidates.
     RecentKeepsRows => find_recent_shows_what_was_changed,
-    /// As a cache that only the changes of single tokens reach.
+    /// Reads come from a cache that only changes of single tokens invalidate.
     RecentKeepsGroups => find_recent_shows_what_was_changed,
-    /// As a replica that no change reaches.
+    /// Durable reads come from a replica that receives no change.
     DurableKeepsRows => find_durable_shows_what_find_does,
 
-    /// As where the column is a character too short.
+    /// The column of the project is one character too short.
     ListCutsTheProject => list_stays_in_its_project,
     ListOfAnOwnerIgnoresTheProject => list_stays_in_its_project,
     ListLeavesMetadataOut => list_answers_whole_records,
@@ -95,15 +96,16 @@ faults! {
     ListSkipsTheUnused => list_filters_by_last_use,
     ListOwnerOrName => list_wants_all_its_filters,
     ListCreatedUnsigned => list_orders_by_creation,
-    /// As in UTF-16.
+    /// Names are ordered by their UTF-16 units.
     ListNameByUnit => list_orders_by_name,
     ListExpiresUnsigned => list_orders_by_expiry,
     ListTiesIgnoreCase => list_breaks_ties_by_id,
-    /// The cursor stands one row too far where that row ties with the last.
+    /// If the last record of a page and the next record have equal sort keys, the cursor skips the
+    /// next record.
     PagesSkipTies => pages_hold_each_row_once,
-    /// Behind a row that no longer matches there is nothing.
+    /// There is no next page if the record of the cursor no longer matches the filters.
     PagesEndWithTheirRow => pages_stay_stable_while_rows_come_and_go,
-    /// Behind a row that is not there, there is nothing.
+    /// There is no next page if the record of the cursor is gone.
     CursorsNeedTheirRow => a_cursor_is_a_place_without_its_row,
     NextIsAlwaysThere => next_is_there_just_where_more_follow,
     PagesHoldOneMore => a_page_holds_no_more_than_asked,
@@ -128,7 +130,7 @@ faults! {
     RevokeForgetsAReason => revoke_writes_time_actor_and_reason,
     RevokeEnables => revoke_writes_time_actor_and_reason,
     RevokeKeepsTheVersion => revoke_raises_the_version,
-    /// The earliest time counts, not the first call.
+    /// The earliest revocation stays, instead of the first one that was called.
     RevokeTakesTheEarliest => the_first_revocation_stays,
     RevokeAgainRaisesTheVersion => a_second_revoke_leaves_the_version,
     RevokeOfNoneFails => revoke_answers_none_for_the_absent,
@@ -139,15 +141,16 @@ faults! {
     GroupCreatedAtOrBefore => a_group_is_what_was_created_before,
     GroupKeyIgnoresCase => a_group_is_a_key_number,
     GroupCutsTheProject => a_group_stays_in_its_project,
-    /// A thousand rows, and no more.
+    /// One call revokes a single batch of at most a thousand tokens.
     GroupOfAnOwnerInOneStep => owner_and_family_are_revoked_in_one_call,
     GroupSkipsTheEnded => owner_and_family_take_all_that_can_still_work,
     GroupSkipsDisabled => owner_and_family_take_all_that_can_still_work,
-    /// What ended more than a minute ago.
+    /// Tokens that ended more than a minute ago are left out, instead of more than a day ago.
     GroupTrustsTheClock => owner_and_family_take_all_that_can_still_work,
     GroupCountsTheRevoked => a_group_counts_its_rows,
     BatchIgnoresMost => revoke_batch_revokes_no_more_than_asked,
-    /// The row behind a full batch, by which it knows whether it is done.
+    /// The count includes the record after a full batch, which the store reads to know whether the
+    /// batch is done.
     BatchCountsTheNextRow => revoke_batch_counts_its_rows,
     BatchIsDoneLate => revoke_batch_is_done_when_none_is_left,
     BatchIsDoneAtOnce => revoke_batch_is_done_when_none_is_left,
@@ -184,20 +187,20 @@ faults! {
     RetriesEndAMillisecondLate => an_expired_token_ends_retries,
     DisabledRetries => a_disabled_token_ends_retries,
     RotateIgnoresTheIssuersVersion => rotate_needs_its_issuer,
-    /// The old token is linked before the successor's insert fails.
+    /// The old token is linked before the insert of the successor fails.
     RefusedRotationsLink => a_refused_rotation_changes_nothing,
-    /// The first successor is revoked before the second one's insert fails.
+    /// The first successor is revoked before the insert of the second one fails.
     RefusedRetriesRevoke => a_refused_rotation_changes_nothing,
 
     TouchDropsTheEndOfTime => touch_moves_forwards,
-    /// A time before 1970 is the latest.
+    /// A time before 1970 counts as the latest.
     TouchUnsigned => touch_never_moves_backwards,
     TouchTakesTheFirstOfABatch => touch_takes_the_latest_of_a_batch,
     TouchForgetsWhereFrom => touch_writes_where_a_use_came_from,
     TouchFailsOnUnknown => touch_ignores_unknown_tokens,
     TouchStopsAtUnknown => touch_ignores_unknown_tokens,
     TouchEndsTheLease => touch_changes_no_other_column,
-    /// From the second touch on.
+    /// A touch raises the version, from the second touch on.
     TouchRaisesTheVersion => touch_leaves_the_version,
     TouchCountsAll => touch_counts_the_rows_it_moved,
     TouchSkipsExpired => touch_takes_dead_tokens,
@@ -208,23 +211,24 @@ faults! {
     RaceOfUpdates => one_update_of_a_version_wins,
     RaceOfRevokes => one_revoke_at_once_wins,
     RaceOfRotations => one_rotation_at_once_wins,
-    /// Revoke writes the row as it was when it was read.
+    /// Revoke writes the record as it was when the call read it.
     RaceOfRevokeAndRotate => revoke_and_rotate_come_one_by_one,
     RaceOfGroupAndRotate => no_rotation_slips_past_a_group,
-    /// An insert whose issuer was looked at before a pause: no row lock.
+    /// The insert checks the issuer before a pause, without a row lock.
     RaceOfInsertAndIssuer => no_insert_slips_past_the_revocation_of_its_issuer,
     RaceOfRotationAndIssuer => no_rotation_slips_past_the_revocation_of_its_issuer,
-    /// Touch writes the revocation as it was when it was read.
+    /// Touch writes the revocation as it was when the call read it.
     RaceOfTouchAndRevoke => touch_and_revoke_at_once_both_hold,
-    /// Update writes the row as it was when it was read, if the version still is what it was.
+    /// Update writes the record as it was when the call read it, if the version is still the same.
     RaceOfUpdateAndTouch => touch_and_rename_at_once_both_hold,
     RaceOfTouches => the_latest_touch_at_once_stays,
-    /// The successor is inserted, and after a pause linked.
+    /// Rotate inserts the successor, and links it after a pause.
     RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
-    /// A call goes on where the one before it stopped, which counts a row as done before it writes it.
+    /// A call continues after the place that an earlier call reached, but the earlier call noted a
+    /// record as done before it wrote it.
     GroupKeepsACursor => a_dropped_revoke_owner_can_be_repeated,
 
-    /// The one just behind the cursor.
+    /// The first project after the cursor is skipped.
     ProjectsSkipOne => projects_names_all_that_have_tokens,
     ProjectsOfAnOwnerSkipOne => projects_names_all_of_an_owner,
     LargeAnswersDescend => projects_ascend,
@@ -241,7 +245,7 @@ faults! {
     PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
     ClaimTakesRotated => claim_takes_just_what_is_due,
     ClaimCutsTheProject => claim_stays_in_its_project,
-    /// Leases count in whole seconds.
+    /// Leases are compared in whole seconds.
     ClaimForgetsTheMilliseconds => claim_respects_a_lease,
     ClaimWaitsAMillisecond => claim_takes_over_when_a_lease_ends,
     ClaimAcknowledges => claim_writes_the_lease,
@@ -259,9 +263,9 @@ faults! {
     FindImportedHidesLapsed => find_imported_answers_dead_rows,
     FindImportedReadsHalfTheKey => find_imported_answers_none_for_the_absent,
     ImportStopsAtWhatExists => import_answers_each_row_in_order,
-    /// Those inserted first.
+    /// The outcomes of inserted rows come first.
     ImportSortsItsAnswer => import_answers_each_row_in_order,
-    /// What is known is asked once, before the batch.
+    /// The store looks up the known import keys once, before the batch.
     ImportAsksBeforeTheBatch => import_knows_the_rows_before,
     ImportKeysAreOfTheProject => import_never_replaces_an_import_key,
     ImportLooksForTwoKeys => import_knows_a_token_under_another_key,
@@ -269,9 +273,9 @@ faults! {
     RefusedImportsKeepTheirKey => import_never_replaces_a_token,
     PurgeKeepsImportKeys => a_purged_import_key_is_free,
     FindImportedAnswersACopy => imported_records_are_revoked_like_others,
-    /// One row is inserted, and after a pause the others.
+    /// Import inserts one row, and the others after a pause.
     ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
     RaceOfImports => one_import_of_a_key_wins,
-    /// The other look-up keys are looked for before a pause.
+    /// The store looks up the other import keys before a pause.
     RaceOfImportKeys => one_import_under_two_keys_at_once_wins,
 }

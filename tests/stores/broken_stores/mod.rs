@@ -1,4 +1,5 @@
-//! The kit is tried itself: each broken store fails exactly the case that names its law, and every case is failed by one.
+//! Tests the conformance kit. Each broken store fails exactly the case of its law, and for each
+//! case there is a broken store that fails it.
 
 mod faults;
 mod store;
@@ -32,7 +33,7 @@ async fn each_fault_fails_the_case_of_its_law_and_no_other() {
     for trial in trials {
         let (fault, reports) = trial.await.unwrap();
         if failed(&reports) != [fault.case()] {
-            wrong.push(format!("{fault:?} is to fail {}:", fault.case()));
+            wrong.push(format!("{fault:?} must fail only {}:", fault.case()));
             wrong.extend(reports.iter().map(Report::to_string));
         }
     }
@@ -44,7 +45,7 @@ async fn each_case_is_failed_by_a_fault() {
     let reports = tried(&BrokenStore::without_fault()).await;
     let cases: BTreeSet<_> = reports.iter().flat_map(|report| report.passed.iter().copied()).collect();
     let broken: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.case()).collect();
-    // Both ways: a case that no fault fails, and a fault for a case that is not in the kit.
+    // This finds both a case that no fault fails and a fault for a case that does not exist.
     assert_eq!(cases, broken);
 }
 

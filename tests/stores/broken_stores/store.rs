@@ -1,4 +1,4 @@
-//! A store in a `Vec` that does one thing wrong. Without a fault it keeps every law.
+//! A store in a `Vec` with one fault. Without a fault it keeps every law.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,22 +28,23 @@ type Row = Arc<TokenRecord>;
 pub struct BrokenStore {
     fault: Option<Fault>,
     rows: Mutex<Rows>,
-    /// The answers of `find_recent`, where the fault keeps them.
+    /// The results of `find_recent` and `find_durable` that a fault remembers.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
-    /// How far a revocation of a project's owner is, where the fault keeps that.
+    /// How far an owner's revocation got in each project, for the fault that remembers it.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 
 #[derive(Default)]
 struct Rows {
     records: Vec<TokenRecord>,
-    /// The place of each key in `records`, the last if a fault puts it there twice.
+    /// The index of each key in `records`. If a fault inserts a key twice, this is the last index.
     places: HashMap<TokenKey, usize>,
     imported: Vec<(ImportKey, TokenRecord)>,
 }
 
-/// Just past the noon at which the kit plays: the clock of faults that judge.
+/// Returns the time of the faulty store's own clock, which some faults use. It is just after the
+/// time that the kit uses.
 fn clock() -> Timestamp {
     "2026-11-23T12:00:00.001Z".parse().unwrap()
 }
@@ -52,7 +53,7 @@ fn later(time: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(time.as_unix_millis() + millis).unwrap()
 }
 
-/// All but the last character.
+/// Returns the project id without its last character.
 fn cut(project: &ProjectId) -> &str {
     &project.as_str()[..project.as_str().len() - 1]
 }
@@ -107,14 +108,14 @@ impl BrokenStore {
         self.rows.lock().unwrap()
     }
 
-    /// Where the fault is this one: lets other calls come between what was read and what will be written.
+    /// Yields if the store has this fault, so that other calls run between its read and its write.
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;
         }
     }
 
-    /// A cache would hear of this change.
+    /// Invalidates a changed token in the faulty store's cache.
     fn forget(&self, key: &TokenKey) {
         if !matches!(self.fault, Some(RecentKeepsRows | DurableKeepsRows)) {
             self.known.lock().unwrap().remove(key);
@@ -146,7 +147,7 @@ impl BrokenStore {
                 && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
     }
 
-    /// Whether an insert meets a row that stands in its way.
+    /// Returns whether an insert conflicts with a record that exists.
     fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<LiveLimit>) -> bool {
         let replaced = |other: &TokenRecord| {
             let expired = other.expires_at.is_some_and(|end| end < clock());
@@ -200,7 +201,7 @@ impl BrokenStore {
 
 // Issuers and groups.
 impl BrokenStore {
-    /// Of a rotation.
+    /// Returns whether the condition on the issuer of a rotation holds.
     fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(condition) = issuer else { return true };
         let found = rows.find(&TokenKey { project, id: condition.id });
@@ -210,7 +211,7 @@ impl BrokenStore {
         condition.holds(found)
     }
 
-    /// Of an insert.
+    /// Returns whether the condition on the issuer of an insert holds.
     fn holds(&self, rows: &Rows, project: &ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(IssuerCondition { id, version }) = issuer else { return true };
         let elsewhere = self.is(InsertFindsItsIssuerElsewhere);
@@ -222,7 +223,7 @@ impl BrokenStore {
             && !self.skips_expired(InsertJudgesItsIssuer, found)
     }
 
-    /// A cache would hear of it.
+    /// Invalidates all tokens in the faulty store's cache after a change of a group.
     fn forget_group(&self) {
         if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
             self.known.lock().unwrap().clear();
@@ -245,7 +246,7 @@ impl BrokenStore {
         of_group && self.same_project(GroupCutsTheProject, &record.project, project)
     }
 
-    /// The keys of a group that are not revoked, if they are wanted.
+    /// Returns the keys of a group's tokens that are not revoked and that `wanted` selects.
     fn members(
         &self,
         rows: &Rows,
@@ -257,7 +258,8 @@ impl BrokenStore {
         of_group.filter(|record| record.revoked.is_none() && wanted(record)).map(TokenRecord::key).collect()
     }
 
-    /// How many had been revoked before; by a fault they take this revocation.
+    /// Returns how many tokens of the group were revoked before. With one fault, also replaces
+    /// their revocations.
     fn revoke_again(&self, rows: &mut Rows, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> u64 {
         let mut count = 0;
         for record in &mut rows.records {
@@ -285,7 +287,7 @@ impl BrokenStore {
         }
     }
 
-    /// An owner's or a family's.
+    /// Revokes the tokens of an owner or a family.
     async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
         self.forget_group();
         let wanted = |record: &TokenRecord| match self.fault {
@@ -314,16 +316,16 @@ impl BrokenStore {
         let again = self.revoke_again(&mut rows, project, group, revocation);
         self.revoke_rows(&mut rows, &keys, revocation);
         if self.is(GroupKeepsACursor) {
-            // It came to its end.
+            // The revocation is complete.
             self.cursor.lock().unwrap().remove(project);
         }
         Ok(keys.len() as u64 + if self.is(GroupCountsTheRevoked) { again } else { 0 })
     }
 }
 
-// What is on a list, and where.
+// Lists: filters and order.
 impl BrokenStore {
-    /// For a list.
+    /// Returns whether a list with this status filter contains the record.
     fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
         match (self.fault, filter.group) {
             (Some(ListIgnoresExcept), StatusGroup::Except(_)) => true,
@@ -334,7 +336,7 @@ impl BrokenStore {
         }
     }
 
-    /// For a count.
+    /// Returns whether a count with this status filter includes the record.
     fn is_counted_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
         let ignored = self.is(CountIgnoresExcept) && matches!(filter.group, StatusGroup::Except(_));
         ignored || self.is_so(CountEndsAMillisecondLate, filter, record)
@@ -383,7 +385,7 @@ impl BrokenStore {
             && query.last_used_before.is_none_or(used)
     }
 
-    /// Something that sorts as the place should.
+    /// Returns a value that sorts like the cursor's place.
     fn place(&self, Cursor { key, id }: &Cursor) -> (Vec<u64>, String) {
         let unsigned = |fault, time: Timestamp| {
             let millis = time.as_unix_millis();
@@ -652,7 +654,7 @@ impl TokenStore for BrokenStore {
             keys.truncate(PageSize::MAX.get());
         }
         for key in &keys {
-            rows.get(key).expect("it was found").revoke(revocation);
+            rows.get(key).expect("the key was found").revoke(revocation);
         }
         Ok(keys.len() as u64)
     }
@@ -698,7 +700,7 @@ impl TokenStore for BrokenStore {
         if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
             self.rows().push(successor.clone());
             self.pause(RotateInTwoActs).await;
-            // What comes last is right again, if it comes.
+            // If the call is not dropped during the pause, the result is right.
             self.rows().remove(&new);
         }
         let mut rows = self.rows();
@@ -822,7 +824,9 @@ impl BrokenStore {
         ChainResult::now(chain)
     }
 
-    /// Whether a rotation may be: the earlier successor that it takes the place of, if there is one; or there is no row.
+    /// Checks whether a rotation is possible. Returns `None` if there is no token, and `Some(None)`
+    /// if the token may be rotated. Returns `Some(Some(key))` if the call repeats a rotation and
+    /// replaces the earlier successor `key`.
     fn judge(
         &self,
         rows: &Rows,
@@ -1054,9 +1058,9 @@ impl StoreMaintenance for BrokenStore {
     }
 }
 
-// What an import does with a row.
+// Imports of single rows.
 impl BrokenStore {
-    /// The token that has one of the row's look-up keys.
+    /// Returns the key of the token that has one of the row's import keys.
     fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
         row.keys()
             .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })
@@ -1068,12 +1072,12 @@ impl BrokenStore {
         rows.imported.iter().find(|(known, other)| known == key && here(other)).map(|(_, other)| other.key())
     }
 
-    /// The token that is there instead, if it is not inserted. `before` is what was known before the batch, where that is
-    /// what counts.
+    /// Inserts a row. If it conflicts with a token, inserts nothing and returns the key of that
+    /// token. `before` is the result of an earlier look-up, for faults that use it.
     fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
         let rows = &mut *self.rows();
         let known = before.unwrap_or_else(|| self.knows(rows, &row));
-        // Of a race for the other keys, the own one is still held.
+        // In the race for the other import keys, the row's own key is still checked.
         if let Some(key) =
             known.or_else(|| self.is(RaceOfImportKeys).then(|| self.knows_key(rows, &row, &row.import_key))?)
         {

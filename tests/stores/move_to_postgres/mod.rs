@@ -1,4 +1,5 @@
-//! Tokens of a SQLite file move into PostgreSQL, by the same code as the example `move_to_postgres`.
+//! Moves the tokens of a SQLite file to PostgreSQL, with the code of the example
+//! `move_to_postgres`.
 
 #[path = "../../../examples/move_to_postgres/moving/mod.rs"]
 mod moving;

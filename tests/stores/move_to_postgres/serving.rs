@@ -1,5 +1,5 @@
-//! The move while a service serves: its requests go to whichever of its processes the balancer names, and nobody may see that
-//! the tokens move.
+//! The move while a service serves requests. A balancer distributes the requests over the service's
+//! processes, and no client may notice that the tokens move.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,32 +19,34 @@ use crate::move_to_postgres::world::World;
 use crate::support::notes::Notes;
 use crate::support::{actor, keyring};
 
-/// Enough for all acts of all phases, and more than are copied at once.
+/// The number of tokens. They are enough for all operations in all phases, and more than one batch
+/// of the copy.
 const TOKENS: usize = 1500;
 /// How many tasks verify without a pause.
 const VERIFIERS: usize = 2;
 const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
-/// How many of each act begin in a phase, and end, before the move goes on.
+/// How many operations of each kind must begin and end in a phase before the move continues.
 const MORE: usize = 3;
-/// For what never comes.
+/// The deadline of every wait in this file.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// An act pauses after this many in a phase, so that the tokens of the file do for all phases.
+/// Each kind of operation pauses after this many in a phase, so that the tokens of the file are
+/// enough for all phases.
 const MOST: usize = 30;
-/// From the fence to the opening: neither side takes writes.
+/// The phases in which neither side accepts writes: from the fence until PostgreSQL is opened.
 const SHUT: [&str; 3] = ["fenced", "both", "switched"];
-/// The name of the move's own note, beside those of the tasks.
+/// The name of the move's own note, next to the notes of the tasks.
 const MOVE: &str = "the move";
 
 type Service = Tokens<DynStore>;
 
-/// A process of the service.
+/// Creates a process of the service.
 fn service(store: impl TokenStore + StoreMaintenance + 'static) -> Arc<Service> {
-    // Short, so that there is always one to write.
+    // The resolution is short, so that there is always a last use to write.
     let usage = Usage::default().with_resolution(Duration::from_millis(300));
     Arc::new(Tokens::new(keyring(), DynStore::new(store)).with_usage(usage))
 }
 
-/// What a verb did with a token: `None` if the store does not know it.
+/// Returns the result of an operation, or `None` if the store does not know the token.
 fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
     match outcome {
         Ok(done) => Ok(Some(done)),
@@ -53,18 +55,18 @@ fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
     }
 }
 
-/// What the store failed with. No verb fails for another reason here.
+/// Returns the kind of the store error. In this test, no operation fails for another reason.
 fn of_store(error: &Error) -> StoreErrorKind {
     error.store().unwrap_or_else(|| panic!("{error}")).kind()
 }
 
-/// What is known of a token from what was acknowledged.
+/// The state of a token according to the acknowledged operations.
 #[derive(Clone, Debug, Default)]
 struct Known {
     text: String,
     name: Option<Name>,
     successor: Option<TokenId>,
-    /// Asked for, and then acknowledged.
+    /// Whether a revocation was called for. `revoked` is set after it was acknowledged.
     revoking: bool,
     revoked: bool,
 }
@@ -72,20 +74,22 @@ struct Known {
 #[derive(Default)]
 struct Ledger {
     known: BTreeMap<TokenKey, Known>,
-    /// In their order.
+    /// The tokens in the order in which they were issued.
     made: Vec<TokenKey>,
     revoked: Vec<TokenKey>,
 }
 
-/// What came of the verifications, in each phase of the move.
+/// The outcomes of the verifications in one phase of the move.
 #[derive(Clone, Copy, Debug, Default)]
 struct Verified {
     accepted: usize,
-    /// Behind the acknowledgement of their revocation, as revoked.
+    /// Tokens that were rejected as revoked, after their revocation was acknowledged.
     refused: usize,
-    /// What must not be: no answer, a live token refused, a revoked one accepted.
+    /// Verifications without a result. None may occur.
     failed: usize,
+    /// Live tokens that were rejected. None may occur.
     live_refused: usize,
+    /// Revoked tokens that were accepted. None may occur.
     revoked_accepted: usize,
 }
 
@@ -93,13 +97,15 @@ struct Verified {
 struct Seen {
     phase: &'static str,
     verified: BTreeMap<&'static str, Verified>,
-    /// By the phase in which they began: an act that ends in the next phase says nothing of that one.
+    /// The operations that succeeded, counted in the phase in which they began. An operation that
+    /// ends in the next phase says nothing about that phase.
     done: BTreeMap<(&'static str, &'static str), usize>,
-    /// Acts that were answered as unavailable.
+    /// The operations that failed with `Unavailable`.
     unavailable: BTreeMap<(&'static str, &'static str), usize>,
-    /// Acts that were done though they began and ended while neither side took writes.
+    /// The operations that succeeded although they began and ended while neither side accepted
+    /// writes.
     while_shut: usize,
-    /// Acts that found no token where there must be one.
+    /// The operations that did not find a token that must exist.
     astray: usize,
 }
 
@@ -113,7 +119,7 @@ impl Seen {
     }
 }
 
-/// The service, and those who use it.
+/// The service and its clients.
 struct Stage {
     processes: RwLock<Vec<Arc<Service>>>,
     next: AtomicUsize,
@@ -140,13 +146,13 @@ impl Stage {
         })
     }
 
-    /// One process after the other.
+    /// Returns the processes in turn.
     fn balance(&self) -> Arc<Service> {
         let processes = self.processes.read().unwrap();
         Arc::clone(&processes[self.next.fetch_add(1, Ordering::SeqCst) % processes.len()])
     }
 
-    /// What a failed assertion has poisoned is still what was seen.
+    /// Returns what was seen so far, also if a failed assertion has poisoned the lock.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,10 +169,13 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits for [`MORE`] of each act that begin in this phase, done or unavailable, and for as many verifications of each kind.
+    /// Waits until [`MORE`] operations of each kind have begun in this phase, and as many
+    /// verifications of each outcome. With `unavailable`, it counts operations that failed with
+    /// `Unavailable`. Otherwise it counts those that succeeded.
     ///
-    /// No act may pause before: those that are done need this phase to be one in which they can be, and those that are
-    /// unavailable one in which none is done any more.
+    /// The caller has to enter a new phase first, in which no kind of operation has paused yet. If
+    /// operations have to succeed, it must be a phase in which they can. If they have to fail, it
+    /// must be a phase in which none can succeed.
     async fn watch(&self, unavailable: bool) {
         let phase = self.phase();
         let outcome = if unavailable { "unavailable" } else { "done" };
@@ -177,14 +186,15 @@ impl Stage {
                 && verified.accepted >= MORE
                 && verified.refused >= MORE
         };
-        self.until(&format!("{MORE} of each act {outcome} in phase {phase}, and verifications"), is_so).await;
+        self.until(&format!("{MORE} of each operation {outcome} in phase {phase}, and verifications"), is_so).await;
     }
 
-    /// Waits until every act has paused in this phase: the worst order for what comes next.
+    /// Waits until every kind of operation has paused in this phase. This is the worst case for the
+    /// next step.
     async fn exhaust(&self) {
         let phase = self.phase();
         let is_so = |seen: &Seen| ACTS.iter().all(|act| seen.is_enough(phase, act));
-        self.until(&format!("{MOST} of each act in phase {phase}"), is_so).await;
+        self.until(&format!("{MOST} of each operation in phase {phase}"), is_so).await;
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
@@ -192,21 +202,22 @@ impl Stage {
         let began = Instant::now();
         while !is_so(&self.seen()) {
             assert!(!self.is_over(), "a task failed while the move waited for {what}\n{}", self.state());
-            assert!(began.elapsed() < PATIENCE, "waited in vain for {what}\n{}", self.state());
+            assert!(began.elapsed() < PATIENCE, "timed out while waiting for {what}\n{}", self.state());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// A step of the move, which ends.
+    /// Runs a step of the move, which has to end in time.
     async fn step<T>(&self, what: &str, step: impl Future<Output = T>) -> T {
         self.notes.set(MOVE, what);
         match tokio::time::timeout(PATIENCE, step).await {
             Ok(done) => done,
-            Err(_) => panic!("never ended: {what}\n{}", self.state()),
+            Err(_) => panic!("this step of the move did not end in time: {what}\n{}", self.state()),
         }
     }
 
-    /// For the message of a wait that fails: what was counted, and what each task is doing.
+    /// Describes the state for the message of a wait that fails: the counts, and what each task is
+    /// doing.
     fn state(&self) -> String {
         let seen = self.seen();
         let of_phase = |acts: &BTreeMap<(&str, &'static str), usize>| -> BTreeMap<&'static str, usize> {
@@ -223,7 +234,7 @@ impl Stage {
         )
     }
 
-    /// Does an act until it is done, each time by another process.
+    /// Repeats an operation until it succeeds, each time on another process.
     async fn insist<T, F>(&self, act: &'static str, attempt: impl Fn(Arc<Service>) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, StoreErrorKind>>,
@@ -247,7 +258,7 @@ impl Stage {
 
     fn count(&self, phase: &'static str, act: &'static str, done: bool) {
         let mut seen = self.seen();
-        // One that ends in a later phase may have waited for that.
+        // An operation that ends in a later phase may have waited for that phase.
         seen.while_shut += usize::from(done && SHUT.contains(&phase) && SHUT.contains(&seen.phase));
         let counts = if done { &mut seen.done } else { &mut seen.unavailable };
         *counts.entry((phase, act)).or_default() += 1;
@@ -284,12 +295,12 @@ impl Stage {
         let mut turn = verifier;
         while !self.is_over() {
             turn += 1;
-            // Every other time one of those that were revoked last.
+            // Every second time, this takes one of the tokens that were revoked last.
             let chosen = {
                 let tokens = self.tokens.lock().unwrap();
                 let (keys, from_end) = match turn % 2 {
                     0 => (&tokens.revoked, turn / 2 % 16),
-                    // A step that meets all of them.
+                    // This step size reaches all tokens.
                     _ => (&tokens.made, turn / 2 * 7919),
                 };
                 let from_end = from_end % keys.len().max(1);
@@ -316,10 +327,11 @@ impl Stage {
         }
     }
 
-    /// Each a token of its own from among those of the file, so that no two acts meet.
+    /// Runs an operation on one token of the file after the other. Each kind of operation has its
+    /// own tokens, so that no two operations conflict.
     async fn act(self: Arc<Self>, act: &'static str, own: Vec<TokenKey>) {
         let _panicking = Panicking(Arc::clone(&self));
-        // A flush needs no token, and is tried as often as there is something to write.
+        // A flush needs no token, and runs as often as there is something to write.
         let own: Box<dyn Iterator<Item = TokenKey> + Send> =
             if act == "flush" { Box::new(own.into_iter().cycle()) } else { Box::new(own.into_iter()) };
         for (turn, key) in own.enumerate() {
@@ -367,7 +379,7 @@ impl Stage {
                     }
                 }
                 "rotate" => {
-                    // An answer that did not come in time may be one of an act that was done.
+                    // A rotation that failed with `Unavailable` may have been applied.
                     let unanswered = AtomicBool::new(false);
                     let rotate = async |tokens: Arc<Service>| {
                         let rotation = Rotation::with_grace(Duration::from_secs(3600));
@@ -391,7 +403,7 @@ impl Stage {
                             self.known(key, |known| known.successor = Some(issued.record.id));
                             self.made(issued.record.key(), Known { text, ..Known::default() });
                         }
-                        // Nobody knows the text of its successor.
+                        // The text of this successor was lost, so the test does not verify it.
                         Some(Some(None)) => {}
                         Some(None) => self.astray(),
                         None => return,
@@ -400,7 +412,7 @@ impl Stage {
                 _ => {
                     let phase = self.phase();
                     self.notes.set(act, format!("a try in phase {phase}"));
-                    // Where no use waits, it writes nothing, and counts as nothing.
+                    // If there is no last use to write, the flush does nothing and is not counted.
                     match self.balance().flush_usage().await {
                         Ok(0) => {}
                         Err(error) if error.kind() != ErrorKind::Unavailable => panic!("{act}: {error}"),
@@ -413,7 +425,7 @@ impl Stage {
         panic!("{act} ran out of tokens");
     }
 
-    /// How many acknowledged acts the store knows nothing of.
+    /// Returns how many acknowledged operations the store does not have.
     async fn lost(&self, store: &Service) -> usize {
         let known = std::mem::take(&mut self.tokens.lock().unwrap().known);
         let mut lost = 0;
@@ -430,7 +442,7 @@ impl Stage {
     }
 }
 
-/// A task that fails ends the others.
+/// A guard that ends the other tasks if its task panics.
 struct Panicking(Arc<Stage>);
 
 impl Drop for Panicking {
@@ -444,9 +456,9 @@ impl Drop for Panicking {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// The services are switched right behind the fence.
+    /// The services switch right after the fence, without the final copy.
     NoFinalPass,
-    /// PostgreSQL takes writes while some processes verify with the file still.
+    /// PostgreSQL accepts writes while some processes still verify with the file.
     OpenedTooSoon,
 }
 
@@ -454,11 +466,12 @@ enum Fault {
 enum Pace {
     /// Each step begins as soon as enough was seen.
     Brisk,
-    /// Each step begins after every act has paused, as on a machine that gives the move no time.
+    /// Each step begins after every operation has paused, as on a machine that gives the move no
+    /// time.
     Slow,
 }
 
-/// What the whole of it came to.
+/// The outcome of a whole move.
 #[derive(Debug)]
 struct Outcome {
     verified: BTreeMap<&'static str, Verified>,
@@ -471,7 +484,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     let world = World::of(TOKENS).await?;
     let old = service(world.store.clone());
     let stage = Stage::new(&world, Arc::clone(&old));
-    // A phase in which the file takes writes.
+    // Enters a phase in which the file accepts writes.
     let enter = async |phase: &'static str| {
         stage.enter(phase);
         if pace == Pace::Slow {
@@ -490,7 +503,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     enter("first copy").await;
     stage.step("copies", moving.copy()).await.unwrap();
     stage.watch(false).await;
-    // While it is copied, all of a phase's acts may be done where the copy has not been yet: more are needed behind it.
+    // During the copy, all operations of a phase may have happened in a part of the file that was
+    // not yet copied. So the test waits for more operations after the copy.
     enter("copied").await;
     stage.watch(false).await;
     enter("second copy").await;
@@ -499,21 +513,22 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     enter("copied again").await;
     stage.watch(false).await;
 
-    // Until the fence is up, acts are done: all of them may pause meanwhile. So the phase in which all are unavailable
-    // begins when it is up.
+    // Operations succeed until the fence is set, and all kinds may have paused by then. So the
+    // phase in which all of them fail begins after the fence is set.
     enter("fencing").await;
     stage.step("puts the fence up", moving.fence()).await.unwrap();
     stage.enter("fenced");
-    // Whoever is told now that it is done was told too soon: this waits for all acts, and none may come to be done.
+    // An operation that succeeded now would be lost. So the test waits for all kinds of operations,
+    // and none may succeed.
     stage.watch(true).await;
     if fault != Fault::NoFinalPass {
         let finished = stage.step("finishes", moving.finish()).await.unwrap();
-        println!("behind the fence: {}\n{}", finished.copied, finished.compared);
+        println!("after the fence: {}\n{}", finished.copied, finished.compared);
         assert!(finished.copied.written > 0);
         assert!(finished.compared.is_equal());
     }
 
-    // The processes are replaced one by one: for a while, requests go to both kinds.
+    // The processes are replaced one by one. For a while, requests go to both kinds.
     let new = service(world.postgres().await);
     stage.enter("both");
     stage.processes.write().unwrap().push(Arc::clone(&new));
@@ -529,8 +544,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     }
     stage.enter("switched");
     stage.processes.write().unwrap().remove(0);
-    // Until the old process has answered what it had begun.
-    stage.until("the last answer of the old process", |_| Arc::strong_count(&old) == 1).await;
+    // Wait until the old process has ended the requests that it had begun.
+    stage.until("the last response of the old process", |_| Arc::strong_count(&old) == 1).await;
     stage.enter("opened");
     if fault != Fault::OpenedTooSoon {
         stage.step("opens", moving.open()).await.unwrap();
@@ -547,7 +562,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     let lost = stage.lost(&new).await;
     let seen = std::mem::take(&mut *stage.seen());
     if fault != Fault::OpenedTooSoon {
-        // At no time did both sides take writes, and none did from the fence to the opening.
+        // From the fence until PostgreSQL was opened, no operation succeeded. So the two sides
+        // never accepted writes at the same time.
         assert_eq!(seen.while_shut, 0);
     }
     let mut total = Verified::default();
@@ -563,7 +579,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// Nothing of the move shows, however slowly its steps follow one another.
+/// Checks that no client notices a move at this pace.
 async fn nobody_sees_it(pace: Pace) {
     let Some(Outcome { verified, total, lost, astray }) = move_while_serving(Fault::None, pace).await else { return };
     assert_eq!((total.failed, total.live_refused, total.revoked_accepted), (0, 0, 0));
@@ -574,7 +590,7 @@ async fn nobody_sees_it(pace: Pace) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_who_is_served_sees_that_the_tokens_move() {
+async fn clients_do_not_notice_that_the_tokens_move() {
     nobody_sees_it(Pace::Brisk).await;
 }
 
@@ -584,7 +600,7 @@ async fn a_move_whose_steps_begin_after_every_operation_has_paused_ends_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_move_without_its_final_pass_is_found_to_lose_acts() {
+async fn a_move_without_its_final_pass_is_found_to_lose_operations() {
     let Some(Outcome { total, lost, .. }) = move_while_serving(Fault::NoFinalPass, Pace::Brisk).await else { return };
     assert!(lost > 0 && total.revoked_accepted > 0);
 }

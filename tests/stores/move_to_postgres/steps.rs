@@ -1,4 +1,4 @@
-//! Each step, what it demands, and that what differs is found.
+//! The steps of the move: what each requires, and that the comparison finds every difference.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ async fn rename(world: &World, place: usize) {
 }
 
 #[tokio::test]
-async fn a_copy_brings_what_is_new_and_no_more() {
+async fn a_repeated_copy_writes_only_the_changes() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS, TOKENS, 0));
@@ -43,7 +43,7 @@ async fn a_copy_brings_what_is_new_and_no_more() {
     assert_eq!(world.store.purge(&purged.project, later, keyfob::store::PageSize::MAX).await.unwrap().count, 1);
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS - 1, 2, 1));
 
-    // The look-up key went with its token, and the others lead to theirs.
+    // The import key of the purged token is gone, and the other import keys lead to their tokens.
     let postgres = world.postgres().await;
     for (place, (_, key)) in world.texts.iter().enumerate().step_by(5) {
         let mut import_key = [0; 32];
@@ -56,7 +56,7 @@ async fn a_copy_brings_what_is_new_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_broken_off_goes_on() {
+async fn an_interrupted_copy_can_be_continued() {
     let Some(world) = World::new().await else { return };
     let told = Arc::new(AtomicU64::new(0));
     let telling = Arc::clone(&told);
@@ -67,9 +67,10 @@ async fn a_copy_that_was_broken_off_goes_on() {
         tokio::task::yield_now().await;
     }
     copying.abort();
-    assert!(copying.await.unwrap_err().is_cancelled(), "it was done before it was broken off");
+    assert!(copying.await.unwrap_err().is_cancelled(), "the copy ended before it was interrupted");
 
-    // The turn is given back when the server sees that the connection is gone.
+    // The lock of the interrupted move is released when the server notices that the connection is
+    // gone.
     let mut moving = loop {
         match world.moving().await {
             Ok(moving) => break moving,
@@ -111,7 +112,7 @@ async fn every_column_counts_in_the_comparison() {
             _ => format!("set_byte({column}, 0, 255 - get_byte({column}, 0))"),
         };
         let sql = format!("UPDATE keyfob_tokens SET {column} = {change} WHERE project = $1 AND id = $2");
-        // Each in a transaction that is given back as it was: there is one connection that the fence lets pass at a time.
+        // Each change is undone before the next. The fence lets only one connection pass at a time.
         let other = sqlx::query(AssertSqlSafe(format!(
             "CREATE TABLE kept AS SELECT * FROM keyfob_tokens WHERE id = '{}'",
             key.id
@@ -122,7 +123,7 @@ async fn every_column_counts_in_the_comparison() {
         let seen = moving.compare().await.unwrap();
         assert!(!seen.is_equal(), "{column}");
         assert_ne!(seen.source.digest, seen.target.digest, "{column}");
-        // A row elsewhere is one too many there, and one too few here.
+        // A record in the wrong place is one too many there, and one too few here.
         let moved = ["project", "id"].contains(&column.as_str());
         assert_eq!(seen.differing, if moved { 2 } else { 1 }, "{column}");
         assert_eq!(seen.uneven.len(), if column == "project" { 2 } else { 0 }, "{column}");
@@ -141,7 +142,8 @@ async fn every_column_counts_in_the_comparison() {
         let seen = moving.compare().await.unwrap();
         assert!(!seen.is_equal(), "{damage}");
         assert_ne!(seen.source.imports, seen.target.imports, "{damage}");
-        // Finding it is not enough: it must not open.
+        // The comparison must not only find the difference: the move must also refuse to open
+        // PostgreSQL.
         moving.fence().await.unwrap();
         if damage.starts_with("INSERT") {
             assert!(refusal(moving.finish().await).contains("the two sides differ"));
@@ -153,7 +155,7 @@ async fn every_column_counts_in_the_comparison() {
 }
 
 #[tokio::test]
-async fn nobody_writes_to_a_copy() {
+async fn a_copy_accepts_no_writes() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     moving.copy().await.unwrap();
@@ -168,7 +170,7 @@ async fn nobody_writes_to_a_copy() {
 }
 
 #[tokio::test]
-async fn each_step_demands_the_one_before() {
+async fn each_step_requires_the_one_before() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     for outcome in [moving.fence().await, moving.open().await, moving.reopen().await] {
@@ -183,7 +185,8 @@ async fn each_step_demands_the_one_before() {
     assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
 
-    // There and back: what was written meanwhile is copied by the next finish, and cannot be left behind.
+    // Reopen the file and fence it again. The next finish copies what was written meanwhile, and
+    // PostgreSQL cannot be opened without it.
     moving.reopen().await.unwrap();
     rename(&world, 4).await;
     assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
@@ -212,7 +215,7 @@ async fn each_step_demands_the_one_before() {
 #[tokio::test]
 async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     let Some(world) = World::new().await else { return };
-    // In use.
+    // The database is in use.
     let postgres = world.postgres().await;
     postgres.migrate().await.unwrap();
     let tokens = Tokens::new(keyring(), postgres.clone());
@@ -223,7 +226,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert_eq!(refusal(world.moving().await), "another move into this database is under way");
     drop(moving);
 
-    // Another's copy.
+    // The database has the copy of another file.
     let Some(other) = World::new().await else { return };
     let mut moving = other.moving().await.unwrap();
     moving.copy().await.unwrap();
@@ -237,16 +240,16 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert_eq!(refusal(moving.copy().await), "PostgreSQL holds a copy of another file");
     drop(moving);
 
-    // Of a schema that is to come.
+    // The file has the schema of a later version.
     sqlx::query("ALTER TABLE keyfob_tokens ADD COLUMN more TEXT").execute(world.store.pool()).await.unwrap();
     assert!(refusal(world.moving().await).contains("other columns"));
-    // And where there is no file, none is made.
+    // If the file does not exist, the move does not create it.
     let nowhere = world.file().with_file_name("nowhere.db");
     refusal(Move::between(&nowhere, &other.url, |_, _, _| {}).await);
     assert!(!nowhere.exists());
 }
 
-/// Then the copy may be all that is left of what was acknowledged since.
+/// A file that was restored from a back-up may lack operations that the copy already has.
 #[tokio::test]
 async fn a_file_from_a_back_up_replaces_no_later_state() {
     let Some(world) = World::new().await else { return };

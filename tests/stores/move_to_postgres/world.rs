@@ -1,4 +1,4 @@
-//! A file with tokens of every kind, and the database that they move to.
+//! A SQLite file with tokens of every kind, and the PostgreSQL database that they move to.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::move_to_postgres::moving::{Failure, Move};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, base62, changed, keyring, project};
 
-/// More than are read at once, and not a multiple of it.
+/// More than one batch of the copy, and not a multiple of the batch size.
 pub const TOKENS: usize = 2500;
 
 pub struct World {
@@ -29,12 +29,12 @@ pub struct World {
     folder: TempDir,
     pub url: String,
     pub store: SqliteStore,
-    /// The texts of the tokens, which are all imported ones that live.
+    /// The texts and keys of the tokens. All of them were imported and are live.
     pub texts: Vec<(String, TokenKey)>,
 }
 
 impl World {
-    /// `None` where PostgreSQL is not installed.
+    /// Creates the file and the database. Returns `None` if PostgreSQL is not installed.
     pub async fn new() -> Option<Self> {
         Self::of(TOKENS).await
     }
@@ -52,7 +52,7 @@ impl World {
         self.folder.path().join("tokens.db")
     }
 
-    /// In one act, over some projects.
+    /// Imports tokens in seven projects with one call.
     async fn fill(&mut self, tokens: usize) {
         let mut batch = Vec::new();
         for number in 0..tokens {
@@ -76,14 +76,14 @@ impl World {
         PostgresStore::connect(&self.url).await.unwrap()
     }
 
-    /// A connection that the fence lets pass.
+    /// Returns a connection that the fence lets pass.
     pub async fn privileged(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(&mut connection).await.unwrap();
         connection
     }
 
-    /// One token of which every column has a value.
+    /// Creates a token with a value in every column.
     pub async fn full(&self) -> TokenKey {
         let tokens = Tokens::new(keyring(), self.store.clone());
         let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("Ärger").unwrap());
@@ -126,7 +126,7 @@ impl World {
         key
     }
 
-    /// Puts the file where nobody has it open.
+    /// Copies the file to a place where no process has it open.
     pub async fn copy_of_file(&self) -> PathBuf {
         let path = self.folder.path().join("back-up.db");
         let mut connection = SqliteStore::connect_options(self.file()).connect().await.unwrap();
@@ -135,8 +135,8 @@ impl World {
     }
 }
 
-/// What a refusal says.
+/// Returns the message of a refusal.
 #[track_caller]
 pub fn refusal<T>(outcome: Result<T, Failure>) -> String {
-    outcome.err().expect("it is refused").to_string()
+    outcome.err().expect("the step is refused").to_string()
 }

@@ -1,4 +1,4 @@
-//! Connections that die, fall silent, or differ from the others of their pool.
+//! Connections that break, fall silent, or differ from the others of their pool.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -22,14 +22,14 @@ use sqlx::postgres::PgPoolOptions;
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
-/// More than any test waits for what must come.
+/// The deadline of every wait in this file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn record() -> TokenRecord {
     mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record
 }
 
-/// Opens every connection of the pool, and has the server end them all.
+/// Opens every connection of the pool, and makes the server end all of them.
 async fn end_all(pool: &PgPool, admin: &PgPool) {
     let most = pool.options().get_max_connections();
     let mut held = Vec::new();
@@ -39,13 +39,13 @@ async fn end_all(pool: &PgPool, admin: &PgPool) {
     drop(held);
     let asked = Instant::now();
     while pool.num_idle() < most as usize {
-        assert!(asked.elapsed() < PATIENCE, "{} of {most} connections came back", pool.num_idle());
+        assert!(asked.elapsed() < PATIENCE, "only {} of {most} connections came back", pool.num_idle());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
                WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
     let ended: i64 = sqlx::query_scalar(end).fetch_one(admin).await.unwrap();
-    assert!(ended >= i64::from(most), "{ended} ended");
+    assert!(ended >= i64::from(most), "only {ended} connections ended");
 }
 
 #[tokio::test]
@@ -72,8 +72,9 @@ async fn every_call_is_tried_again_on_a_connection_that_lives() {
     }
 }
 
-/// A proxy before a server. Once it is armed, the next connection whose client says what it looks for falls silent: it
-/// stays open, and nothing more comes, as if the client's machine were gone.
+/// A proxy in front of a server. Once it is armed, the next connection on which the client sends
+/// the given bytes falls silent. The connection stays open, but no more bytes pass, as if the
+/// client's machine were gone.
 struct Proxy {
     port: u16,
     armed: Arc<AtomicBool>,
@@ -101,7 +102,8 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until one side closes the connection, or for ever swallows them once it falls silent.
+/// Passes bytes on until one side closes the connection. Once the connection falls silent, it
+/// passes no more bytes, forever.
 fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u8]) -> bool) {
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
@@ -114,7 +116,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u
             break;
         }
     }
-    // One that is closed already is as it should be.
+    // The other direction may have closed them already.
     drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
 }
 
@@ -122,7 +124,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u
 async fn a_connection_that_falls_silent_as_it_is_given_back_loses_its_place_in_the_pool() {
     let Some(server) = shared() else { return };
     let url = server.database();
-    // What sqlx sends when a connection is given back, and nothing else.
+    // sqlx sends these bytes only when a connection is returned to the pool.
     let proxy = Proxy::before(server.port, |bytes| bytes == b"S\0\0\0\x04");
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.url_by(proxy.port, &url)).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
@@ -135,7 +137,7 @@ async fn a_connection_that_falls_silent_as_it_is_given_back_loses_its_place_in_t
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(silenced.elapsed() < PATIENCE);
     }
-    // Three calls with 5 seconds of patience each are more than enough.
+    // Each call waits up to 5 seconds, so three calls are more than enough.
     let mut outcomes = Vec::new();
     for _ in 0..3 {
         outcomes.push(store.find(&record.key()).await.map(|found| found.is_some()));
@@ -155,18 +157,18 @@ async fn a_process_that_is_gone_in_the_middle_of_a_call_does_not_keep_the_turn()
     proxy.armed.store(true, Ordering::SeqCst);
     let unknown = gone.insert(record(), limit, None).await.unwrap_err();
     assert_eq!(unknown.kind(), StoreErrorKind::Unavailable);
-    assert!(!proxy.armed.load(Ordering::SeqCst), "it has the turn");
+    assert!(!proxy.armed.load(Ordering::SeqCst), "the connection fell silent before it held the project's lock");
     let begun = Instant::now();
     while let Err(error) = other.insert(record(), limit, None).await {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        assert!(begun.elapsed() < PATIENCE, "the turn is still held");
+        assert!(begun.elapsed() < PATIENCE, "the project's lock is still held");
     }
 }
 
-/// `from_pool` asks one connection, which is the good one.
+/// `from_pool` checks only one connection. In this test, it checks the good one.
 #[tokio::test]
 async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_crash() {
-    // Nothing but a COMMIT that waits for the disk writes the log there in the time of this test.
+    // During this test, only a COMMIT that waits for the disk writes the log.
     let Some(server) = Server::start_in(std::env::temp_dir(), &["wal_writer_delay=10000ms"]) else { return };
     let opened = Arc::new(AtomicU32::new(0));
     let pool = PgPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
@@ -180,7 +182,7 @@ async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_cras
     });
     let store = PostgresStore::from_pool(pool.connect(&server.database()).await.unwrap()).await.unwrap();
     store.migrate().await.unwrap();
-    // The good one is held, so that the store gets the other.
+    // The good connection is held, so that the store gets the other one.
     let held = [store.pool().acquire().await.unwrap(), store.pool().acquire().await.unwrap()];
     let mut good = None;
     for mut connection in held {

@@ -1,4 +1,7 @@
-//! One slow project never starves another.
+//! PostgreSQL: one slow project never slows another.
+//!
+//! A call that changes the tokens of a project first takes the project's turn. The turn is a row
+//! lock in `keyfob_turns`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,19 +24,20 @@ use crate::support::postgres::shared;
 use crate::support::size::is_full;
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// Concurrent calls that issue in the slow project.
+/// How many calls issue tokens in the slow project concurrently.
 const ISSUES: usize = 200;
-/// Expired tokens of the owner who issues there.
+/// How many expired tokens the owner in the slow project has.
 const DEAD: i64 = 20_000;
-/// The owner's limit, which is reached.
+/// The owner's limit of live tokens. The owner has reached it.
 const MOST: u64 = 50;
 /// How long a process holds the turn: twice as long as any call may wait.
 const HELD: Duration = Duration::from_secs(10);
 
-/// Two tests at a time, because each keeps the machine busy and bounds how long calls may take.
+/// The semaphore that limits these tests to two at a time, because each keeps the machine busy and
+/// limits how long calls may take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// A service with a busy project, and a quiet one with one token.
+/// A service with a busy project, and a quiet project with one token.
 struct World {
     tokens: Tokens<PostgresStore>,
     quiet: Issued<Arc<TokenRecord>>,
@@ -52,7 +56,8 @@ impl World {
         kind_of(self.tokens.issue(&actor(), new).await)
     }
 
-    /// Fills the owner's places in the busy project, beside many tokens that have expired.
+    /// Issues as many tokens as the owner may have in the busy project, and adds many that have
+    /// expired.
     async fn fill(&self, busy: &str) {
         let issued = self.issue(busy).await.unwrap();
         expired_copies(self.tokens.store().pool(), &issued.record.id).await;
@@ -61,7 +66,7 @@ impl World {
         }
     }
 
-    /// Verifies the quiet project's token.
+    /// Verifies the token of the quiet project, and returns how long it took.
     async fn verify(&self) -> Duration {
         let asked = Instant::now();
         let access = Access::to(&self.quiet.record.project, &[]);
@@ -82,7 +87,7 @@ async fn expired_copies(pool: &PgPool, id: &TokenId) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(more)).execute(pool).await.unwrap();
 }
 
-/// As another process that takes the project's turn and does not go on.
+/// Takes the turn of a project and keeps it, like another process that has stopped.
 async fn hold_turn(pool: &PgPool, project: &str) -> Transaction<'static, Postgres> {
     let make = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
     sqlx::query(make).bind(project).execute(pool).await.unwrap();
@@ -99,9 +104,9 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_issues_hardly_slow_verification_in_another_project() {
-    // Short rounds, so that what else runs on the machine falls on both phases alike.
+    // The rounds are short, so that other load on the machine affects both phases alike.
     let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
-    /// More than a round takes, unless verification waits for the issues.
+    /// Longer than a round takes, unless verification waits for the issues.
     const ROUND: Duration = Duration::from_secs(5);
     let Some(server) = shared() else { return };
     let _place = PLACES.acquire().await.unwrap();
@@ -132,7 +137,7 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
                 }
             });
         }
-        // Until they all are under way.
+        // Wait until an issue of this round was refused.
         let before = refused.load(Ordering::SeqCst);
         while refused.load(Ordering::SeqCst) == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -144,8 +149,10 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
         }
     }
     let (quiet, beside) = (middle(quiet), middle(beside));
-    println!("median of a verification: {quiet:?}, beside {ISSUES} refused issues {beside:?}; {refused:?} refused");
-    assert!(beside <= 3 * quiet, "{beside:?} beside the issues, {quiet:?} without");
+    println!(
+        "median duration of a verification: {quiet:?}, and {beside:?} during {ISSUES} concurrent issues; {refused:?} issues were refused"
+    );
+    assert!(beside <= 3 * quiet, "a verification took {beside:?} during the issues, and {quiet:?} without them");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +194,7 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
     while let Some(issue) = issues.join_next().await {
         issue.unwrap();
     }
-    // The line moves on.
+    // Waiting calls continue after the turn is free.
     let outcome = world.issue("666").await;
     assert!(matches!(outcome, Ok(_) | Err(ErrorKind::Limit)), "{:?}", outcome.err());
 }
@@ -210,7 +217,7 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
         for call in 0..CALLS {
             let (world, key) = (Arc::clone(&world), of_busy.record.key());
             calls.spawn(async move {
-                // Half of them wait for the turn, and half for the row.
+                // Half of the calls wait for the turn, and half for the row lock.
                 if call % 2 == 0 {
                     world.issue("666").await.is_ok()
                 } else {
@@ -228,7 +235,8 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
     assert!(world.tokens.revoke(&actor(), &of_busy.record.key(), RevocationReason::KeyCompromise).await.is_ok());
 }
 
-/// A group's revocation may hold many rows locked for long, and calls on these wait for it.
+/// The revocation of a group may lock many rows for a long time, and calls on these rows wait for
+/// it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_stay_locked_stop_no_other_project() {
     let Some(server) = shared() else { return };
@@ -263,7 +271,7 @@ async fn rows_that_stay_locked_stop_no_other_project() {
     }
 }
 
-/// The count before an insert is answered by an index of those that have not ended.
+/// The count before an insert reads an index that has only the tokens that have not ended.
 #[tokio::test]
 async fn a_limited_insert_reads_no_dead_token() {
     const ASKED: i64 = 20;
@@ -284,11 +292,12 @@ async fn a_limited_insert_reads_no_dead_token() {
         assert!(matches!(world.issue("666").await, Err(ErrorKind::Limit)));
     }
     let read = read().await - before;
-    // The live ones for each call, with room for the look-up of its key.
+    // Each call reads the live tokens. The rest of the margin is for the look-up of its key.
     assert!(read <= ASKED * (MOST as i64 + 10), "{read} entries of indices for {ASKED} refused inserts");
 }
 
-/// What counts against a limit is what `Status::is_live` says, just before, at and after each time.
+/// Tests that the limit counts the tokens for which `Status::is_live` holds, just before, at and
+/// after each time.
 #[tokio::test]
 async fn the_limit_counts_just_the_tokens_that_are_live() {
     let Some(server) = shared() else { return };
@@ -324,7 +333,7 @@ async fn the_limit_counts_just_the_tokens_that_are_live() {
     }
     let existing = store.insert(template.clone(), None, None).await.unwrap();
     let refused = store.insert(existing.as_ref().clone(), limit(0), None).await.unwrap_err();
-    assert_eq!(refused.kind(), StoreErrorKind::Conflict, "that comes before the limit");
+    assert_eq!(refused.kind(), StoreErrorKind::Conflict, "a conflict is reported before the limit");
     live += u64::from(existing.status(now()).is_live());
     store.insert(record(&|_| ()), limit(live + 1), None).await.unwrap();
     store.insert(record(&|_| ()), limit(u64::MAX), None).await.unwrap();
@@ -334,7 +343,8 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
     values.iter().flat_map(move |a| values.iter().flat_map(move |b| values.iter().map(move |c| (*a, *b, *c))))
 }
 
-/// One member of a project sends more calls than may wait in it: `act`, again and again.
+/// Floods a project while `meanwhile` runs. One member runs the given operation again and again, in
+/// more concurrent calls than may wait.
 async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
@@ -348,7 +358,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
         flood.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
                 act(Arc::clone(&tokens), mallorys).await;
-                // Beyond what may wait it is refused at once, and asks again.
+                // A call that finds too many waiting fails immediately, and the member repeats it.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
@@ -359,7 +369,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
     flood.join_all().await;
 }
 
-/// Another member's token has leaked, and must end.
+/// While one member floods the project, another member's token has leaked and must be revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -387,7 +397,8 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// The flooding member is to lose all of their tokens, and so is another one.
+/// While one member floods the project, all tokens of this member and of another one must be
+/// revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     let Some(server) = shared() else { return };
@@ -413,8 +424,8 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// A process that was frozen, as by its host, held as many turns as one process holds: those of
-/// half its pool.
+/// A frozen process holds as many turns as one process can hold. This is half as many as its pool
+/// has connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     const HELD_TURNS: usize = 5;
@@ -455,11 +466,15 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     issues.join_all().await;
     let failed = answers.iter().filter(|(_, issued, revoked)| !issued || !revoked).count();
     let slowest = answers.iter().map(|(took, ..)| *took).max().unwrap();
-    assert!(failed == 0, "in other projects {failed} of {} failed, the slowest after {slowest:?}", answers.len());
+    assert!(
+        failed == 0,
+        "in other projects {failed} of {} calls failed, and the slowest took {slowest:?}",
+        answers.len()
+    );
 }
 
-/// A flood in a project that comes first by its name. Last uses in another one are written, as the
-/// rule on disuse needs.
+/// The flood is in the project that comes first by its id. Last uses in the other project must
+/// still be written, because the rule on unused tokens needs them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -494,7 +509,8 @@ async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written(
     .await;
 }
 
-/// A flood in a project that comes first by its name. Notices of another one are sent.
+/// The flood is in the project that comes first by its id. Notices of the other project must still
+/// be sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     let Some(server) = shared() else { return };
@@ -522,8 +538,8 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     .await;
 }
 
-/// Its holder changes a token all the time, which can make a disable fail, as each one is judged by
-/// the version. A revocation asks for no version.
+/// The holder changes the token all the time. This can make `disable` fail, because it depends on
+/// the version. A revocation does not depend on the version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
     let Some(server) = shared() else { return };

@@ -1,4 +1,5 @@
-//! Fences: a group's revocation that is in force, and not written into all of its rows yet.
+//! Redis fences. A fence puts a group's revocation into force before it is written into all of the
+//! group's tokens.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,9 @@ use crate::redis::{insert, revocation};
 use crate::support::redis::Servers;
 use crate::support::{now, size};
 
-/// As much as the documentation allows a call, and a little more.
+/// The longest time that the documentation allows for a call, and a little more.
 const DEADLINE: Duration = Duration::from_millis(5_500);
-/// Many scripts' worth, each of which takes some ten milliseconds.
+/// Returns a number of tokens that needs many scripts. Each script takes about ten milliseconds.
 fn many() -> usize {
     if size::is_full() { 250_000 } else { 60_000 }
 }
@@ -26,7 +27,8 @@ fn project() -> ProjectId {
     crate::support::project("145")
 }
 
-/// Rows of the owner as far as the scripts that write need them: what is quickly made.
+/// Creates many tokens of the owner with only the fields that the scripts need, because that is
+/// fast.
 fn give_rows(servers: &Servers, count: usize) {
     let script = format!(
         "for i = 1, {count} do \
@@ -40,7 +42,7 @@ fn give_rows(servers: &Servers, count: usize) {
     assert_eq!(servers.ask(&["EVAL", &script, "0"]).trim(), "OK");
 }
 
-/// The one token that is whole is revoked as soon as the fence lies.
+/// Returns whether the one complete token is revoked. It must be as soon as the fence is set.
 async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
     store.find(key).await.unwrap().unwrap().revoked.is_some()
 }
@@ -59,7 +61,8 @@ async fn a_large_group_is_revoked_and_purged_within_the_deadline() {
     assert_eq!(count, many() as u64 + 1);
     assert!(is_revoked(&store, &key).await);
 
-    // A purge has to write the rest first. What it cannot do in time, the next one does.
+    // A purge has to write the rest of the revocation first. If it cannot do so in time, the next
+    // purge continues.
     let mut purges = 0;
     loop {
         let asked = Instant::now();
@@ -73,7 +76,7 @@ async fn a_large_group_is_revoked_and_purged_within_the_deadline() {
         }
         assert!(purges < 100);
     }
-    assert!(purges > 1 || !size::is_full(), "all was written in time, so this shows nothing");
+    assert!(purges > 1 || !size::is_full(), "the first purge wrote everything in time, so the test shows nothing");
     assert!(is_revoked(&store, &key).await);
     assert_eq!(store.background_faults(), 0);
 }
@@ -92,7 +95,7 @@ async fn a_fence_that_cannot_be_finished_is_counted() {
     assert!(is_revoked(&store, &key).await, "the fence is in force");
     assert_eq!(store.background_faults(), 1);
     assert_eq!(store.clone().background_faults(), 1);
-    // The one that has to finish it is told.
+    // A purge has to finish the fence, so it reports the fault.
     let error = store.purge(&project(), now(), Default::default()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert_eq!(store.background_faults(), 1);

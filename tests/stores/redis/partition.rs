@@ -1,7 +1,8 @@
-//! A Redis Cluster that falls into two sides, in a network namespace of the test's own.
+//! A Redis Cluster with a network partition, in the test's own network namespace.
 //!
-//! The master that has the tokens is cut off together with one of its replicas. The other side elects the other replica, and
-//! what only the cut-off side has is lost when the network heals.
+//! The partition separates the master of the tokens and one of its replicas from the other nodes.
+//! The other side elects the other replica. When the partition heals, data that only the separated
+//! side has is lost.
 
 use std::env;
 use std::process::Command;
@@ -21,21 +22,22 @@ use crate::redis::{cause, insert, revocation};
 use crate::support::redis::{Servers, Side};
 use crate::support::size;
 
-/// The cut-off master and the replica on its side.
+/// The master that is cut off, and the replica on its side.
 const NEAR: &Side = &[0, 3];
 /// The other two masters, which are the majority, and the other replica.
 const FAR: &Side = &[1, 2, 4];
 const MASTER: usize = NEAR[0];
 const SUCCESSOR: usize = FAR[2];
-/// `cluster-node-timeout` of the servers.
+/// The `cluster-node-timeout` of the servers.
 const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// For what takes a moment.
+/// How long a test waits for a change that normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Says to a process that it is in the namespace.
+/// The environment variable that marks a process inside the namespace.
 const INSIDE: &str = "KEYFOB_TEST_NETWORK";
 
-/// Whether this process is in a network of its own. If it is not, the test is run again by a process that is.
+/// Returns whether this process has its own network. If not, runs the test again in a process that
+/// has one.
 fn is_in_own_network(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
@@ -48,7 +50,7 @@ fn is_in_own_network(test: &str) -> bool {
     };
     let trial = "ip link set lo up && iptables -A INPUT -s 127.0.0.11 -d 127.0.0.12 -j DROP";
     if !unshare("sh", &["-c", trial]).output().is_ok_and(|output| output.status.success()) {
-        test_summary::skip("no network namespace may be made here, or ip or iptables is not installed");
+        test_summary::skip("this process may not create a network namespace, or ip or iptables is not installed");
         return false;
     }
     let program = env::current_exe().unwrap();
@@ -56,7 +58,7 @@ fn is_in_own_network(test: &str) -> bool {
     let inner = inner.env(INSIDE, "1").output().unwrap();
     let (out, errors) = (String::from_utf8_lossy(&inner.stdout), String::from_utf8_lossy(&inner.stderr));
     println!("{out}\n{errors}");
-    assert!(inner.status.success() && out.contains("1 passed"), "in its own network");
+    assert!(inner.status.success() && out.contains("1 passed"), "the test failed in its own network");
     false
 }
 
@@ -75,12 +77,12 @@ async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
             Ok(found) => return found.unwrap().revoked.is_some(),
             Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
         }
-        assert!(asked.elapsed() < PATIENCE, "no answer");
+        assert!(asked.elapsed() < PATIENCE, "the store returned no result in time");
         pause(100).await;
     }
 }
 
-/// Until it is acknowledged.
+/// Repeats a revocation until it is acknowledged.
 async fn repeat(store: &RedisStore, key: &TokenKey) {
     let asked = Instant::now();
     while let Err(error) = store.revoke(key, &revocation()).await {
@@ -102,7 +104,7 @@ async fn a_partition_loses_nothing_that_was_acknowledged() {
 }
 
 async fn one_partition(run: usize, servers: Servers) {
-    // More than there is time for.
+    // There are more tokens than the test has time to revoke.
     const WRITTEN: usize = 600;
     let store = servers.store().await;
     let other = weaker(servers.store().await);
@@ -111,7 +113,7 @@ async fn one_partition(run: usize, servers: Servers) {
     for _ in 0..WRITTEN {
         keys.push(insert(&store).await);
     }
-    // Revocations go on all the time, each token's only once.
+    // Revocations continue all the time. Each token is revoked only once.
     let is_over = Arc::new(AtomicBool::new(false));
     let (writing, ends) = (servers.store().await, Arc::clone(&is_over));
     let writer = tokio::spawn(async move {
@@ -135,13 +137,13 @@ async fn one_partition(run: usize, servers: Servers) {
 
     servers.cut(NEAR, FAR);
     let cut = Instant::now();
-    other.revoke(&lost, &revocation()).await.expect("the replica on the master's side has acknowledged it");
+    other.revoke(&lost, &revocation()).await.expect("the replica on the master's side acknowledges the revocation");
     let asked = Instant::now();
     let revoked = store.revoke(&first, &revocation()).await;
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
     println!(
-        "run {run}: the cut-off master was answered after {took:?}: {:?}",
+        "run {run}: a call on the cut-off master returned after {took:?}: {:?}",
         revoked.as_ref().map(|_| "acknowledged")
     );
     let mut acknowledged = Vec::new();
@@ -154,7 +156,7 @@ async fn one_partition(run: usize, servers: Servers) {
             assert!(why.contains("127.0.0.15:7000"), "{why}");
         }
     }
-    // It is applied, and read as long as the cut-off master answers.
+    // The revocation is applied, and reads show it as long as the master that is cut off answers.
     match store.find(&first).await {
         Ok(found) => assert!(found.unwrap().revoked.is_some()),
         Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
@@ -181,15 +183,19 @@ async fn one_partition(run: usize, servers: Servers) {
     for (_, key) in acknowledged {
         assert!(is_revoked(&fresh, &key).await, "an acknowledged revocation is lost");
     }
-    assert!(!is_revoked(&fresh, &lost).await, "one replica is enough, so this partition shows nothing");
+    assert!(
+        !is_revoked(&fresh, &lost).await,
+        "the revocation with one replica survived, so this partition shows nothing"
+    );
     for key in [first, lost] {
         repeat(&store, &key).await;
         assert!(is_revoked(&fresh, &key).await);
     }
 }
 
-/// What the documentation warns of. The other side is told to take over at once, because an election takes longer than the
-/// cut-off master answers.
+/// A master that is cut off returns outdated records until the node timeout is over. The
+/// documentation warns of this. The test makes the other side take over immediately, because the
+/// master that is cut off stops answering before an election ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
     if !is_in_own_network("redis::partition::a_cut_off_master_answers_old_reads_for_the_node_timeout") {
@@ -202,13 +208,13 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
     let cut = Instant::now();
     assert_eq!(servers.ask_node(SUCCESSOR, &["CLUSTER", "FAILOVER", "TAKEOVER"]).trim(), "OK");
     servers.wait_until_master(SUCCESSOR);
-    // Only the other side knows of it.
+    // Only the other side knows about the revocation.
     let far = RedisStore::connect(FAR.iter().map(|node| servers.urls()[*node].clone())).await.unwrap();
     repeat(&far, &key).await;
     let acknowledged = cut.elapsed();
     assert!(
         near.find(&key).await.unwrap().unwrap().revoked.is_none(),
-        "nothing old was read {acknowledged:?} after the cut"
+        "no outdated record was read {acknowledged:?} after the cut"
     );
     let mut last = Duration::ZERO;
     while !matches!(near.find(&key).await, Ok(Some(record)) if record.revoked.is_some()) {
@@ -219,9 +225,12 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
         }
         pause(10).await;
     }
-    println!("revoked on the other side after {acknowledged:?}, and last read as it was after {last:?}");
-    // It takes a tenth of a second to notice.
+    println!("revoked on the other side after {acknowledged:?}, and last read as live after {last:?}");
+    // The node needs about a tenth of a second to notice the timeout.
     assert!(last < NODE_TIMEOUT * 2, "{last:?}");
     let stopped = near.find(&key).await;
-    assert!(stopped.map_or(true, |record| record.unwrap().revoked.is_some()), "old even then");
+    assert!(
+        stopped.map_or(true, |record| record.unwrap().revoked.is_some()),
+        "the record is outdated even after the timeout"
+    );
 }

@@ -1,43 +1,44 @@
-//! What a run of `cargo test` had: the engines that its tests started, and the tests that were skipped because a program is
-//! missing. Each test notes it in a file of that run, and the last test binary of the workspace prints it (`tests/summary.rs`).
+//! Records what a run of `cargo test` tested: the engines that its tests started, and the tests
+//! that were skipped because a program is missing. Each test adds a line to a file of the run. The
+//! last test binary of the workspace, `tests/summary.rs`, prints the file.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::{env, thread};
 
-/// Notes that a test started an engine, by its name and version.
+/// Records that a test started an engine with this name and version.
 ///
 /// # Panics
-/// If the note cannot be written, because the summary would then be wrong.
+/// Panics if the line cannot be written, because the summary would be wrong.
 pub fn engine(name: &str) {
     note(&format!("engine\t{name}"));
 }
 
-/// Notes, and prints, that a test is skipped because something is missing.
+/// Records and prints that a test is skipped because something is missing.
 ///
 /// # Panics
-/// Under `CI=true`, where nothing may be missing, and if the note cannot be written.
+/// Panics under `CI=true`, where nothing may be missing, and if the line cannot be written.
 #[track_caller]
 pub fn missing(why: &str) {
     assert_ne!(env::var("CI").as_deref(), Ok("true"), "{why}");
     skip(why);
 }
 
-/// Notes, and prints, that a test is skipped, under `CI=true` too.
+/// Records and prints that a test is skipped, also under `CI=true`.
 ///
 /// # Panics
-/// If the note cannot be written.
+/// Panics if the line cannot be written.
 pub fn skip(why: &str) {
     println!("skipped: {why}");
     let test = thread::current().name().unwrap_or("a test").to_owned();
     note(&format!("skipped\t{}::{test}: {why}", binary()));
 }
 
-/// Returns the notes of this run, and removes them and those of runs that are over.
+/// Returns the lines of this run. Removes the files of this run and of all runs that have ended.
 ///
 /// # Panics
-/// If they cannot be read or removed.
+/// Panics if a file cannot be read or removed.
 #[must_use]
 pub fn take_notes() -> String {
     let own = file();
@@ -54,28 +55,30 @@ pub fn take_notes() -> String {
 }
 
 fn note(line: &str) {
-    fs::create_dir_all(folder()).expect("the folder of notes can be made");
+    fs::create_dir_all(folder()).expect("the folder of notes can be created");
     let mut file = File::options().create(true).append(true).open(file()).expect("the file of notes can be opened");
-    // In one call, because other tests write at the same time.
+    // One call writes the whole line, because other tests write at the same time.
     file.write_all(format!("{line}\n").as_bytes()).expect("a note can be written");
 }
 
-/// Returns the file of this run: that of the process that started this one, which is cargo. Two processes may have the same
-/// number one after the other, so the time of its start belongs to the name.
+/// Returns the file of this run. It is named after the process that started this one, which is
+/// cargo. The name includes the start time, because process ids are reused.
 fn file() -> PathBuf {
     let cargo = std::os::unix::process::parent_id().to_string();
     folder().join(format!("{cargo}-{}", began_at(&cargo)))
 }
 
-/// Returns when a process began, in clock ticks after the machine; empty if there is no such process.
+/// Returns when a process began, in clock ticks since the machine started. Returns an empty text if
+/// there is no such process.
 fn began_at(process: &str) -> String {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name stands in brackets and may hold anything; the time is the 20th word after it.
+    // The name of the process is in brackets and may have any characters. The start time is the
+    // 20th word after it.
     let words = stat.rsplit_once(") ").map_or("", |(_, words)| words);
     words.split(' ').nth(19).unwrap_or_default().to_owned()
 }
 
-/// Returns `target/tested`: test binaries are in `target/debug/deps`.
+/// Returns `target/tested`. Test binaries are in `target/debug/deps`.
 fn folder() -> PathBuf {
     let program = env::current_exe().expect("a test binary has a path");
     program.ancestors().nth(3).expect("a test binary is in a target folder").join("tested")
@@ -84,6 +87,6 @@ fn folder() -> PathBuf {
 fn binary() -> String {
     let program = env::current_exe().expect("a test binary has a path");
     let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or("a test binary");
-    // Without the hash that cargo gives it.
+    // Removes the hash that cargo appends.
     name.rsplit_once('-').map_or(name, |(name, _)| name).to_owned()
 }

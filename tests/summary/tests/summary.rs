@@ -1,12 +1,13 @@
-//! Prints, after the tests of all other packages, which engines they started and which tests were skipped.
+//! Prints, after the tests of all other packages, which engines they started and which tests were
+//! skipped.
 
 use std::collections::BTreeMap;
 
-/// The engines that are programs.
+/// The engines that are separate programs.
 const ENGINES: [&str; 2] = ["PostgreSQL", "Redis"];
 
 fn main() {
-    // Asked for a list of tests, as a harness is, it has none.
+    // A test harness is called with `--list` to list its tests. This one has none.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
@@ -16,7 +17,7 @@ fn main() {
         match line.split_once('\t') {
             Some(("engine", name)) => *started.entry(name).or_default() += 1,
             Some(("skipped", why)) => skipped.push(why),
-            _ => panic!("a note that nothing writes: {line:?}"),
+            _ => panic!("unknown line: {line:?}"),
         }
     }
     println!("\nsummary of this run");
