@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_readmes_example_is_one() {
-        let readme = include_str!("../../../README.md");
+        let readme = include_str!("../README.md");
         let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let config: Config = serde_json::from_str(example).expect("a configuration");
         assert!(config.verify_ssl && config.public_url.as_deref().is_some_and(is_origin));
