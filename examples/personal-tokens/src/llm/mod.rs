@@ -1,4 +1,4 @@
-//! The back end that tokens open: which models a project has, and what is asked of them.
+//! The models that tokens give access to: which models a project has, and how they are asked.
 
 pub mod chat;
 pub mod echo;

@@ -1,4 +1,4 @@
-//! What people do with their tokens, and what is written down about it. The pages and the JSON API both stand on it.
+//! What people do with tokens, for the pages and the JSON API alike.
 
 pub mod audit;
 pub mod expiry;

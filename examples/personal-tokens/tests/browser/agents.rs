@@ -48,7 +48,7 @@ async fn an_agents_token_is_made_used_seen_and_ended_with_its_issuer() {
         .await
         .unwrap();
     browser.follow("#laptop").await;
-    browser.see("#issued-title", "Tokens that it issued").await;
+    browser.see("#issued-title", "Issued tokens").await;
     browser.until("document.querySelector('#issued .used').textContent.startsWith('Never used')", "#issued").await;
     browser.follow("#agent").await;
     let other = browser.make_agent("Night agent", "models:use").await;

@@ -71,7 +71,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     let (host, browser) = signed_in(&driver).await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
     assert!(browser.is_modal().await);
-    browser.see("#warning b", "Copy it now: it is shown this once.").await;
+    browser.see("#warning b", "Copy it now. It is shown only once.").await;
     browser.keep("guide-3-shown-once").await;
     browser.click("#copy").await;
     browser.see("#copy", "Copied").await;
@@ -183,7 +183,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_
     let old = browser.make("Deployment of the Büro, every night", "30", "Days").await;
     browser.follow("#done").await;
     browser.see("tbody .name", "Deployment of the Büro, every night").await;
-    browser.see("tbody td:nth-child(3)", "Never").await;
+    browser.see("tbody td:nth-child(3)", "Never used").await;
     browser.follow("a[href*='rotate=']").await;
     browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
     browser.follow("#rotate").await;
@@ -242,14 +242,14 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     browser.find("#typed").await.send_keys(" Integration").await.unwrap();
     browser.keep("guide-7-delete").await;
     browser.follow("#delete").await;
-    browser.see(".notice", "The token is deleted and has stopped working.").await;
+    browser.see(".notice", "The token is revoked and has stopped working.").await;
     let (status, problem) = get(&at("auth/whoami"), &token).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(problem["detail"], "the token was revoked");
     browser.find("#no-tokens").await;
 
     browser.click(".help summary").await;
-    for word in ["Wrong project.", "Expired or deleted.", "Lost.", "administrator"] {
+    for word in ["Wrong project.", "Expired or revoked.", "Lost.", "administrator"] {
         assert!(browser.text(".help").await.contains(word));
     }
     browser.keep("guide-7-help").await;

@@ -91,7 +91,7 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
 
     // Escape asks first.
     browser.press(&[Key::Escape]).await;
-    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without making the token?");
+    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without creating the token?");
     browser.client.dismiss_alert().await.unwrap();
     browser.holds("#token-name", "CI").await;
     browser.arrive_by(&[Key::Enter]).await;
@@ -109,7 +109,7 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.keys("CI").await;
     browser.arrive_by(&[Key::Enter]).await;
-    browser.see(".notice", "The token is deleted and has stopped working.").await;
+    browser.see(".notice", "The token is revoked and has stopped working.").await;
 
     // The tools of the pane are one group that the arrows walk through.
     browser.focus("#new").await;

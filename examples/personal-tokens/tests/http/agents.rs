@@ -238,10 +238,10 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     let uuid = laptop["uuid"].as_str().unwrap();
     let page = format!("/settings/tokens/{uuid}");
     let before = ada.get(&page).await.is(200);
-    assert!(!before.body.contains("Tokens that it issued") && before.body.contains("Create agent token"));
+    assert!(!before.body.contains("Issued tokens") && before.body.contains("Create agent token"));
 
     let form = ada.get(&format!("/settings/tokens?agent={uuid}")).await.is(200);
-    assert!(form.body.contains("Under <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
+    assert!(form.body.contains("Issued by <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
     let (csrf, id) = (form.field("csrf"), form.field("form"));
     let fields = format!("csrf={csrf}&form={id}&name=Review+agent&unit=hours&scope=notes%3Aread");
     // What is wrong comes back with the draft.
@@ -261,7 +261,7 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
     host.delegate(text_of(&agent.json()), &json!({"name": "<i>Worker", "scopes": ""})).await.is(200);
     let tree = ada.get(&page).await.is(200);
-    let (_, tree) = tree.body.split_once("Tokens that it issued").unwrap();
+    let (_, tree) = tree.body.split_once("Issued tokens").unwrap();
     let (tree, history) = tree.split_once("</section>").unwrap();
     for name in ["Review agent", "Planner", "Worker"] {
         assert!(tree.contains(name), "{tree}");
@@ -272,7 +272,7 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
     let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
     let of_agent = ada.get(agents_page).await.is(200);
-    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>, with which it ends.")));
+    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>. It ends with that token.")));
 
     // Disabled, it blocks them, and they would still end with it.
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
@@ -292,7 +292,7 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     // An administrator sees the tree of an ended token, and why its tokens ended.
     let key = public_id(&laptop);
     let of_admin = ada.get(&format!("/admin/tokens/1/{key}")).await.is(200);
-    assert!(of_admin.body.contains("Tokens that it issued") && !of_admin.body.contains("Create agent token"));
+    assert!(of_admin.body.contains("Issued tokens") && !of_admin.body.contains("Create agent token"));
     assert!(of_admin.body.contains("revoked what it issued"), "{}", of_admin.body);
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);

@@ -39,7 +39,7 @@ async fn a_token_is_told_once_and_masked_ever_after() {
 
     assert_eq!(ada.delete(&path).await.is(204).body, "");
     ada.get(&path).await.is(404);
-    assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "there is no such token"}));
+    assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "the token was not found"}));
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 }
 
@@ -404,7 +404,7 @@ async fn a_token_without_a_name_gets_one() {
 async fn what_is_not_there() {
     let host = Host::start().await;
     host.with_headers("/api/v2/nothing", &[]).await.is_problem(404, "not_found");
-    assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("There is no such page."));
+    assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("This page does not exist."));
     let request = Request::put(TOKENS).header("sec-fetch-site", "same-origin");
     let answer = host.send(request.body(Body::empty()).unwrap()).await;
     answer.is_problem(405, "method_not_allowed");

@@ -307,11 +307,11 @@ async fn the_administrators_form() {
     let add = async |fields: &str| ada.post_form("/admin/models", &format!("csrf={csrf}&{fields}")).await;
     for (fields, words) in [
         ("project=1&name=+&upstream=main", "A model's name must have 1 to 255 characters"),
-        ("project=1&name=a%00b&upstream=main", "and no control characters"),
-        ("project=1&name=a%E2%80%AEb&upstream=main", "nothing hidden"),
-        ("project=1&name=%E3%85%A4&upstream=main", "nothing hidden"),
-        ("project=1&name=fixed&upstream=main", "The project has a model of this name already."),
-        ("project=99&name=m&upstream=main", "There is no such project."),
+        ("project=1&name=a%00b&upstream=main", "and control characters"),
+        ("project=1&name=a%E2%80%AEb&upstream=main", "without invisible"),
+        ("project=1&name=%E3%85%A4&upstream=main", "without invisible"),
+        ("project=1&name=fixed&upstream=main", "The project already has a model of this name."),
+        ("project=99&name=m&upstream=main", "The project does not exist."),
         ("project=3&name=m&upstream=main", "has no credential for this project"),
     ] {
         let answer = add(fields).await.is(400).body;
@@ -321,7 +321,7 @@ async fn the_administrators_form() {
     add("project=1&name=m&upstream=main&owner=2").await.is(422);
     add("project=1&name=one&upstream=main&default=on").await.is(303);
     add("project=1&name=two&default=on&upstream=main&upstream_model=there").await.is(303);
-    assert!(add("project=1&name=two&upstream=main").await.is(400).body.contains("of this name already"));
+    assert!(add("project=1&name=two&upstream=main").await.is(400).body.contains("already has a model of this name"));
 
     let page = ada.get("/admin/models").await.is(200).body;
     assert!(!page.contains("credential-of"));
@@ -356,21 +356,21 @@ async fn configurations_that_stop_the_start() {
         (json!({"upstreams": upstreams("https://a/v1?key=1")}), "url must be http:// or https://"),
         (
             json!({"upstreams": {"main": {"url": "http://a", "credentials": {"1": "a\nb"}}}}),
-            "no text that a header can hold",
+            "contains a character that a header cannot hold",
         ),
-        (with(json!([model(99, "m", "main")])), "there is no such project"),
-        (with(json!([model(1, "m", "other")])), "names no such upstream"),
+        (with(json!([model(99, "m", "main")])), "the project does not exist"),
+        (with(json!([model(1, "m", "other")])), "does not define this upstream"),
         (with(json!([model(2, "m", "main")])), "no credential for this project"),
         (with(json!([model(1, "", "main")])), "1 to 255 characters"),
         (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
-        (with(json!([model(1, "\u{ffff}", "main")])), "no control characters"),
+        (with(json!([model(1, "\u{ffff}", "main")])), "and control characters"),
         // Nothing is seen of these, or they turn the text around them.
-        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "nothing hidden"),
-        (with(json!([model(1, "\u{200b}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "\u{3164}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "of this name already"),
-        (with(json!([default("a"), default("b")])), "two defaults"),
+        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "without invisible"),
+        (with(json!([model(1, "\u{200b}", "main")])), "without invisible"),
+        (with(json!([model(1, "\u{3164}", "main")])), "without invisible"),
+        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "without invisible"),
+        (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "already has a model of this name"),
+        (with(json!([default("a"), default("b")])), "already has a default model"),
     ] {
         let error = Host::refused(&config, 0o600).await;
         assert!(error.contains(words), "{config}: {error}");

@@ -85,7 +85,7 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     let path = format!("{PAGE}/{uuid}/delete");
     ada.post_form(&path, &format!("csrf=no&view=project%3D{station}&typed=VSCode+%26+co")).await.is(403);
     let wrong = ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=vscode")).await.is(400);
-    assert!(wrong.body.contains("That is not the name of the token."));
+    assert!(wrong.body.contains("The name does not match."));
     host.with_token(WHOAMI, &token).await.is(200);
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(303);
     host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
@@ -156,7 +156,7 @@ async fn mistakes_come_back_with_a_word_and_the_draft() {
     let (csrf, form) = (page.field("csrf"), page.field("form"));
     for (fields, word) in [
         ("name=+&amount=30&unit=days", "Give the token a name."),
-        ("name=n%00&amount=30&unit=days", "The name holds a character that is not allowed."),
+        ("name=n%00&amount=30&unit=days", "The name contains a character that is not allowed."),
         ("name=n&amount=0&unit=days", "The expiration must be a whole number of at least 1."),
         ("name=n&amount=-1&unit=days", "The expiration must be a whole number of at least 1."),
         ("name=n&amount=&unit=days", "The expiration must be a whole number of at least 1."),
@@ -409,7 +409,7 @@ async fn the_form_offers_what_the_policy_allows() {
         (7_200, "0 1 2", "2", "at most 2 more hours"),
         (5_400, "0 1", "1", "at most 90 more minutes"),
         (1, "0", "0", "at most 1 more second"),
-        (0, "0", "0", "may not work any longer"),
+        (0, "0", "0", "allows no grace period"),
     ] {
         let host = Host::start_configured(with_max_grace(seconds)).await;
         let ada = host.ada().await;

@@ -178,7 +178,7 @@ async fn a_file_never_carries_another_token() {
     popup.send(&ada, "download", Tool::VsCode, "4_none", &popup.token).await.is(400);
     ada.get(&format!("{PAGE}/{}/connect/vscode?integration=4_none", popup.uuid())).await.is(400);
     // The look at the file is no use of the token.
-    assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never</span>"));
+    assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never used</span>"));
     let uuid = popup.uuid();
     let delete = format!("csrf={}&typed=Editor", popup.csrf);
     ada.post_form(&format!("{PAGE}/{uuid}/delete"), &delete).await.is(303);

@@ -34,7 +34,7 @@ async fn is_an_engine(url: &str) {
 
     // A search and a place that hold a NUL, which no name does, reach no engine.
     let refused = ada.get("/settings/tokens?q=%00").await.is(400);
-    assert!(refused.body.contains("The search holds a character that is not allowed."), "{}", refused.body);
+    assert!(refused.body.contains("The search contains a character that is not allowed."), "{}", refused.body);
     let place = URL_SAFE_NO_PAD.encode("1abcdefghijklmnon\0");
     for parameter in ["after", "before"] {
         let start = ada.get(&format!("/settings/tokens?sort=name&{parameter}={place}")).await.is(200);

@@ -34,7 +34,7 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
 
     let first = printed(&data, 2);
     assert_eq!(first.len(), 2);
-    assert!(first[0].starts_with("first sign-in, shown this once: name ada password "));
+    assert!(first[0].starts_with("first sign-in, shown only once: name ada password "));
     assert!(first[1].starts_with("personal-tokens: http://127.0.0.1:"));
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("pepper"), mode("personal-tokens.db")), (0o700, 0o600, 0o600));
@@ -195,8 +195,8 @@ async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written
         said.trim_end(),
         format!(
             "personal-tokens: wrong pepper for key 1: its stored check value was made with another one (restore the right \
-             pepper from its back-up) as {}; only if this one is the right one, because the value was stored by a start \
-             that warned that it could not be checked, delete the value: DELETE FROM key_checks WHERE number IN (1) in {}",
+             pepper from its back-up) as {}; if this pepper is the right one, an earlier start that could not check its \
+             pepper stored the wrong value: then delete it with DELETE FROM key_checks WHERE number IN (1) in {}",
             data.join("pepper").display(),
             data.join("personal-tokens.db").display()
         )
@@ -233,7 +233,7 @@ async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
 
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
     // There is still nobody, so the right pepper brings the first sign-in.
-    assert!(printed(data, 2)[0].starts_with("first sign-in, shown this once: name ada password "));
+    assert!(printed(data, 2)[0].starts_with("first sign-in, shown only once: name ada password "));
 }
 
 #[tokio::test]

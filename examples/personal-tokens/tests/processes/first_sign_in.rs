@@ -44,13 +44,16 @@ async fn start_with_a_bad_configuration_makes_no_account() {
     let model = |project: i64, upstream: &str| json!({ "project_id": project, "name": "m", "upstream": upstream });
     let default = |name: &str| json!({ "project_id": 2, "name": name, "upstream": "main", "default": true });
     for (config, said) in [
-        (json!({ "upstreams": upstreams(), "models": [model(9, "main")] }), "no such project"),
-        (json!({ "upstreams": upstreams(), "models": [model(2, "other")] }), "no such upstream"),
+        (json!({ "upstreams": upstreams(), "models": [model(9, "main")] }), "the project does not exist"),
+        (json!({ "upstreams": upstreams(), "models": [model(2, "other")] }), "does not define this upstream"),
         (json!({ "upstreams": upstreams(), "models": [model(3, "main")] }), "no credential for this project"),
-        (json!({ "upstreams": upstreams(), "models": [model(2, "main"), model(2, "main")] }), "of this name already"),
-        (json!({ "upstreams": upstreams(), "models": [default("a"), default("b")] }), "two defaults"),
+        (
+            json!({ "upstreams": upstreams(), "models": [model(2, "main"), model(2, "main")] }),
+            "already has a model of this name",
+        ),
+        (json!({ "upstreams": upstreams(), "models": [default("a"), default("b")] }), "already has a default model"),
         (json!({ "upstreams": upstream("ftp://x", json!({})) }), "url must be"),
-        (json!({ "upstreams": upstream("http://x", json!({ "2": "a\nb" })) }), "a credential is no text"),
+        (json!({ "upstreams": upstream("http://x", json!({ "2": "a\nb" })) }), "a credential contains a character"),
         (json!({ "policy": 1 }), "config.json"),
         (json!({ "github_keys": "ftp://x" }), "github_keys must be"),
     ] {
@@ -116,7 +119,7 @@ async fn first_line_of_a_first_start_has_the_password() {
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let head = Command::new("head").arg("-1").stdin(child.stdout.take().unwrap()).output().unwrap();
     let printed = String::from_utf8(head.stdout).unwrap();
-    let said = printed.trim_end().strip_prefix("first sign-in, shown this once: name ");
+    let said = printed.trim_end().strip_prefix("first sign-in, shown only once: name ");
     let (name, password) = said.unwrap_or_else(|| panic!("{printed}")).split_once(" password ").unwrap();
     // The account is made after it is printed.
     let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
@@ -153,7 +156,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
     assert_eq!(page().await, 200);
 
     let unknown = reset(dir.path(), "eve");
-    assert!(refused(&unknown).contains("there is nobody named \"eve\""), "{unknown:?}");
+    assert!(refused(&unknown).contains("there is no person named \"eve\""), "{unknown:?}");
     // A password that cannot be printed is not set.
     for redirected in [">&-", ">/dev/full"] {
         let mut shell = in_shell(dir.path(), &format!("--reset-password ada {redirected}"));
@@ -166,7 +169,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
     let output = reset(dir.path(), "ada");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && printed.lines().count() == 1, "{printed}");
-    let said = printed.trim_end().strip_prefix("new password, shown this once: name ada password ").unwrap();
+    let said = printed.trim_end().strip_prefix("new password, shown only once: name ada password ").unwrap();
     assert_eq!(page().await, 303, "the sessions of before have ended");
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, said).await, 303);
@@ -215,7 +218,7 @@ fn first_start_prints_its_sign_in_before_its_address() {
     let dir = tempdir();
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.next().unwrap().starts_with("first sign-in, shown this once: name ada password "));
+    assert!(lines.next().unwrap().starts_with("first sign-in, shown only once: name ada password "));
     assert!(lines.next().unwrap().starts_with("personal-tokens: http://127.0.0.1:"));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -119,7 +119,7 @@ async fn a_request_that_never_ends_holds_nobody_up_for_ever() {
     let (success, log) = ended(process).await;
     drop(under_way);
     assert!(success, "{log}");
-    assert!(log.contains("requests under way are cut off"), "{log}");
+    assert!(log.contains("requests in progress are cut off"), "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
 }
 

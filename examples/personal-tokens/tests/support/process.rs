@@ -97,7 +97,7 @@ impl Process {
 
     /// The name and the password that a first start prints.
     pub fn first(&self) -> (String, String) {
-        let said = self.line("first sign-in, shown this once: name ");
+        let said = self.line("first sign-in, shown only once: name ");
         let (name, password) = said.split_once(" password ").unwrap();
         (name.into(), password.into())
     }
