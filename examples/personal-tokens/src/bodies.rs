@@ -14,7 +14,7 @@ use crate::serve::queued;
 
 /// The most time that a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How many requests may wait per body in memory, in all and of one sender.
+/// How many requests may wait for each body in memory, in total and from one sender.
 const WAITING: usize = 4;
 
 /// Room for a number of bodies. One sender gets only a part of it, so that others find room.
@@ -31,7 +31,7 @@ struct Held<K> {
     line: Tally<K>,
 }
 
-/// A count in all and per sender.
+/// A count, in total and for each sender.
 struct Tally<K> {
     all: usize,
     /// The count of each sender. Senders with a count of zero are absent.

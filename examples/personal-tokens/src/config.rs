@@ -59,9 +59,8 @@ impl Default for Config {
 impl Config {
     /// Reads the file of a data directory. Returns the default if there is none.
     ///
-    /// # Errors
-    /// Returns an error if the file cannot be read or parsed, if `public_url` is no origin, or if
-    /// the file holds credentials and other users may read it.
+    /// # Errors Returns an error if the file cannot be read or parsed, if `public_url` is not an
+    /// origin, or if the file holds credentials and other users may read it.
     pub fn read(data: &Path) -> Result<Self, SetupError> {
         let path = data.join("config.json");
         let text = match std::fs::read_to_string(&path) {

@@ -83,7 +83,7 @@ impl Database {
     }
 }
 
-/// Any of the databases.
+/// The database of the tokens, of any kind.
 pub type Engine = DynStore;
 
 /// Puts a cache of this bound in front of a database. The cache follows the feed until the process

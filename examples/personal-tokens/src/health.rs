@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const KEPT: Duration = Duration::from_secs(1);
 
 pub struct Health {
-    /// Without the cache, which would answer for a database that is unreachable.
+    /// The database without the cache, because a cache would answer for an unreachable database.
     engine: Engine,
     pool: SqlitePool,
     /// The key of no token. Looking it up costs the same as looking up an existing one.
@@ -79,7 +79,7 @@ impl Health {
     }
 }
 
-/// Answers `GET /health/live`. A process that answers runs.
+/// Answers `GET /health/live`. The answer itself shows that the process runs.
 pub async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }

@@ -1,5 +1,5 @@
-//! The program: `cargo run -p personal-tokens`. `--help` lists its options, and the library beside
-//! it does the work.
+//! The program: `cargo run -p personal-tokens`. `--help` lists its options. The library of this
+//! package does the work.
 
 use std::env;
 use std::error::Error;
@@ -29,7 +29,7 @@ use tokio::time::timeout;
 /// the last writes may take.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Starts the periodic work, each part as a task of its own, so that none waits for another.
+/// Starts the periodic work. Each part is a separate task, so that no part waits for another.
 ///
 /// - Every five seconds: write the last uses.
 /// - Every minute: gather notices of coming expiries, and fetch GitHub's keys if they are old.
@@ -116,8 +116,8 @@ async fn run() -> Result<(), SetupError> {
         None => None,
     };
     let behind_tls = settings.behind_tls;
-    // Before the address is printed, because a reader of the address may stop the service
-    // immediately.
+    // The handlers exist before the address is printed, because a reader of the address may stop
+    // the service immediately.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let address = format!("personal-tokens: http://{addr}/\n");
     let tell = |first: &FirstSignIn| {
@@ -199,7 +199,7 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
 
 /// Writes what is still only in memory: the last uses and the end of the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
-    // Concurrently, so that a slow write of one does not cost the other its time.
+    // Both run concurrently, so that a slow write of one does not use up the time of the other.
     let (written, ()) = tokio::join!(app.tokens.flush_usage(), app.audit.written());
     written?;
     Ok(())

@@ -34,8 +34,8 @@ async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page(&app))
 }
 
-/// The operations whose events are each counted here; of a leak, only the first report.
-/// Verifications are sampled, and keyfob itself counts them.
+/// The operations that are counted here, one for each event. Of a leak, only the first report is
+/// counted. Verifications are sampled, and keyfob itself counts them.
 const ACTS: [&str; 12] = [
     "issued",
     "rotated",

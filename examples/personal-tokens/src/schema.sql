@@ -118,7 +118,7 @@ CREATE TABLE IF NOT EXISTS token_leaks (
     -- Milliseconds since 1970.
     at INTEGER NOT NULL,
     reporter TEXT NOT NULL,
-    -- A stranger wrote it.
+    -- A reporter wrote it, so it is shown as text.
     url TEXT NOT NULL,
     seen INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (project, token_id)

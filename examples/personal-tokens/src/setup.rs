@@ -76,7 +76,11 @@ impl fmt::Debug for FirstSignIn {
     }
 }
 
-/// Opens the data directory, and makes what is not there yet.
+/// Opens the data directory. The first start creates the pepper, the tables, and one person with
+/// four projects. Returns the first sign-in only at that start.
+///
+/// # Errors
+/// Returns an error in the cases of [`open_telling`].
 pub async fn open(
     data: &Path,
     settings: Settings,
@@ -85,9 +89,13 @@ pub async fn open(
     open_telling(data, settings, clock, |_| Ok(())).await
 }
 
-/// Opens the data directory as [`open`] does, and calls `tell` with the first sign-in before its
-/// account is committed, after everything else that may fail. If `tell` fails, there is no account,
-/// and a later start makes one with another password.
+/// Opens the data directory as [`open`] does. At a first start it calls `tell` with the first
+/// sign-in, after everything else that may fail and before the account is committed. If `tell`
+/// fails, there is no account, and a later start creates one with another password.
+///
+/// # Errors
+/// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,
+/// readable by other users or wrong, if a database fails, or if `tell` fails.
 pub async fn open_telling(
     data: &Path,
     settings: Settings,
@@ -317,7 +325,10 @@ async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)").fetch_one(db).await
 }
 
-/// Adds a person with their personal project.
+/// Adds a person with their personal project. Returns the person's number.
+///
+/// # Errors
+/// Returns an error if the name is taken, or if the database or the hash fails.
 pub async fn add_user(pool: &SqlitePool, name: &str, password: &str) -> Result<i64, SetupError> {
     let hash = accounts::hash(password.into()).await?;
     let mut transaction = pool.begin().await?;

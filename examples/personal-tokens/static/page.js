@@ -139,7 +139,7 @@ function guardSecret(dialog) {
     const preview = dialog.querySelector("#preview");
     if (preview) preview.textContent = "";
   };
-  // Also from a page that the browser keeps for its Back button.
+  // The browser may keep this page for its Back button, so the token is removed on leaving it too.
   addEventListener("pagehide", wipe);
   dialog.addEventListener("close", wipe);
   dialog.querySelector("#copy").focus();

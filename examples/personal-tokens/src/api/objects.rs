@@ -93,8 +93,8 @@ impl TokenObject {
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     pub name: String,
-    /// If absent, the policy's default; `null` is never. Only a custom deserializer distinguishes
-    /// the two.
+    /// If absent, the policy's default. `null` means never. Only a custom deserializer
+    /// distinguishes the two.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     pub project_id: Option<Value>,
@@ -123,7 +123,7 @@ fn default_scopes() -> String {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RotateBody {
-    /// If absent, a day; `null` is no grace period.
+    /// If absent, a day, or the policy's maximum if that is shorter. `null` means no grace period.
     #[serde(default, deserialize_with = "present")]
     pub grace: Option<Value>,
 }

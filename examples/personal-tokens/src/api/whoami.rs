@@ -1,4 +1,4 @@
-//! Whom a token acts for: the first call to try it with.
+//! Answers whom a token acts for. This is the first call to try a new token with.
 
 use axum::Json;
 use serde_json::{Value, json};

@@ -78,7 +78,7 @@ impl Tool {
         self.facts().content_type
     }
 
-    /// Returns a hint where to put the text, and what else to do.
+    /// Returns a hint for people: where to put the text, and what else to do.
     pub fn hint(self) -> &'static str {
         self.facts().hint
     }

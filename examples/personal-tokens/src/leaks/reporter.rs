@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
 
-/// A client, as far as its address is known.
+/// A client that sends reports, identified by its address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reporter {
     /// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client
@@ -59,7 +59,7 @@ struct Rate {
 
 /// The rate of one reporter.
 const OF_ONE: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
-/// The rate of all reporters together: five times that of one.
+/// The rate of all reporters together: five times the rate of one.
 const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
 /// The rate at which one address may present false signatures, and the rate at which it may name
 /// unknown keys.

@@ -2,8 +2,8 @@
 //!
 //! Anybody may report a token whose text they have, because with the text they could do worse than
 //! revoke it. The status and the body of the answer are the same for every text, so that they do
-//! not reveal which texts are tokens. The time of the answer may. GitHub, which signs its reports,
-//! learns which texts are tokens.
+//! not reveal which texts are tokens. The time until the answer may differ. GitHub, which signs its
+//! reports, learns which texts are tokens.
 //!
 //! A report is processed to the end even if its sender closes the connection.
 
@@ -224,7 +224,8 @@ impl Signed {
     /// GitHub's key ids, which are digests.
     const MOST: usize = 256;
 
-    /// Returns `None` if a header is missing, occurs twice, or cannot be what GitHub sends.
+    /// Reads the headers. Returns `None` if one is missing, occurs twice, or cannot be what GitHub
+    /// sends.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let only = |name: &str| {
             let mut values = headers.get_all(name).iter();
@@ -289,8 +290,7 @@ async fn handle(
         *kept = room;
         let keys = github.fetch_keys().await;
         if keys.is_none() {
-            // Not for the log of operators, because anybody can name unknown keys, as often as they
-            // like.
+            // Only a debug line, because anybody could fill the log by naming unknown keys.
             tracing::debug!("cannot check now whether the key of a report is GitHub's");
             rates.waited_for_no_key(sender, Instant::now());
             *refused = Some(NotHandled::Later);

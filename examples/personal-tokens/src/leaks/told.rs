@@ -13,8 +13,8 @@ use crate::setup::SetupError;
 
 /// The most alarms on the page.
 const MOST: i64 = 5;
-/// The most characters of an address that are kept, and that are read for this. A thousand tokens
-/// may come with one address.
+/// The most characters of an address that are stored, and the most that are read. Reading is
+/// bounded because up to a thousand tokens of a report can share one long address.
 const MOST_OF_URL: usize = 500;
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 

@@ -41,8 +41,8 @@ struct Question {
 }
 
 /// Answers `POST /llm/v1/chat/completions`: forwards the question with the credential of the
-/// project that the model belongs to. The token and the other headers of the caller are not
-/// forwarded.
+/// project that the model belongs to. Of the caller's headers only `Accept` is forwarded, so the
+/// token is not.
 pub async fn completions(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
@@ -50,8 +50,8 @@ pub async fn completions(
 ) -> Result<Response, ChatError> {
     let models = models_of(&app, &caller).await?;
     let accept = request.headers().get(ACCEPT).cloned();
-    // Only while the body is received: the number of questions in progress with upstreams is
-    // bounded in [`crate::llm::upstream`]. One person gets only a part of the room.
+    // The room is held only while the body is received, and one person gets only a part of it. The
+    // number of questions in progress is bounded in [`crate::llm::upstream`].
     let room = app.questions.take(Some(caller.user.id)).await;
     let room = room.ok_or(ChatError::Ask(AskError::Busy))?;
     DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);

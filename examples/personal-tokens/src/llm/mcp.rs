@@ -1,6 +1,6 @@
 //! The models as tools of the Model Context Protocol, with its streamable HTTP transport: each
-//! message is a POST that is answered with JSON. The server keeps no session and sends nothing
-//! unasked.
+//! message is a POST that is answered with JSON. The server keeps no session and sends no messages
+//! of its own.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const MOST_ANSWER: usize = 1024 * 1024;
 #[derive(Deserialize)]
 struct Message {
     jsonrpc: Version,
-    /// The id of a request; `null` is refused. A notification has none and is not answered.
+    /// The id of a request. `null` is refused. A notification has no id and gets no answer.
     #[serde(default, deserialize_with = "present")]
     id: Option<Id>,
     method: String,
@@ -64,8 +64,8 @@ const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
-/// Answers `POST /mcp`. The guard of the route requires the scope of the first tools. Each tool
-/// checks the scope that it needs itself.
+/// Answers `POST /mcp`. The guard of the route requires `models:use`, the scope of the model tools.
+/// Each tool then checks its own scope.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
     let models = chat::models_of(&app, &caller).await?;
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
@@ -144,7 +144,7 @@ impl Tool {
         Scope::new(scope).expect("the constants are scopes")
     }
 
-    /// Returns whether the caller's token has the scope, and each token that it is bound to.
+    /// Returns whether the caller's token and each token that it is bound to have the scope.
     fn is_open_to(self, caller: &OwnCaller) -> bool {
         caller.token.allows(&self.scope())
     }

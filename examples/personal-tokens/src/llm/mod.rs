@@ -1,4 +1,5 @@
-//! The models that tokens give access to: which models a project has, and how they are asked.
+//! The models that tokens give access to: the models of each project, and the requests to their
+//! providers.
 
 pub mod chat;
 pub mod echo;

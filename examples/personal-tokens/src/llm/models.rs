@@ -89,7 +89,7 @@ pub struct Models {
 type Row = (i64, i64, String, String, Option<String>, bool);
 
 impl Models {
-    /// Creates the models of the table. [`configure`](Self::configure) adds those of the
+    /// Creates the models of the table. [`configure`](Self::configure) adds the models of the
     /// configuration.
     pub fn new(pool: SqlitePool, upstreams: Upstreams) -> Self {
         Self { pool, configured: Vec::new(), upstreams }
@@ -125,9 +125,9 @@ impl Models {
     }
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
-        // The rule for names is that of tokens, because people choose a model from a list. Spaces
-        // around a name stay, because the name is sent as it is. U+FFFE and U+FFFF are refused too:
-        // they are no characters, and XML cannot contain them.
+        // The names of models follow the rule for the names of tokens, because people choose a
+        // model from a list. Spaces around a name stay, because the name is sent unchanged. U+FFFE
+        // and U+FFFF are refused too: they are not characters, and XML cannot contain them.
         let name = &model.name;
         let is_name = Name::new(name).is_ok() && name.trim() == name.trim_matches(' ') && name.chars().count() <= 255;
         if !is_name || name.contains(['\u{fffe}', '\u{ffff}']) {

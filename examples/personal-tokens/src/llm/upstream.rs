@@ -1,6 +1,6 @@
-//! Asks a model's upstream, with the credential of the project that the model belongs to. Of the
-//! caller's request only the body is sent. Of the answer only the status, the body, the type and
-//! `Retry-After` come back.
+//! Asks a model's upstream, with the credential of the project that the model belongs to. Only the
+//! body and the `Accept` header of the caller's request are sent. Only the status, the body, the
+//! type and `Retry-After` of the answer come back.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,8 +81,8 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Returns the address of the chat completions of an API. Returns `None` if the text is no `http`
-/// or `https` address, or has a user name, a password, a query or a fragment.
+/// Returns the address of the chat completions of an API. Returns `None` if the text is not an
+/// `http` or `https` address, or has a user name, a password, a query or a fragment.
 fn address(url: &str) -> Option<Url> {
     let url: Url = format!("{}/chat/completions", url.trim_end_matches('/')).parse().ok()?;
     let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();

@@ -166,7 +166,7 @@ async fn attend(
     }
 }
 
-/// Completes if the connection has begun no request by then.
+/// Completes after this time, unless the connection has begun a request by then.
 async fn first_request_is_late(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
     if seat.has_begun() {
@@ -193,7 +193,7 @@ async fn respond(
     router: Router,
     patience: Duration,
 ) -> Result<Response<Body>, Cut> {
-    // No other request is answered without any wait.
+    // Only this route is answered without waiting for anything else.
     let is_for_health = request.uri().path() == "/health/live";
     let turn = match seat.begin(is_for_health) {
         Ok(turn) => turn,

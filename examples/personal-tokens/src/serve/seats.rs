@@ -253,7 +253,7 @@ mod tests {
         });
         second.cut().await;
         assert!(!is_cut(&first).await && !is_cut(&third).await && !taking.is_finished());
-        // One at a time.
+        // Only one connection is closed at a time.
         seats.make_room(Instant::now() + AT_LEAST);
         assert!(!is_cut(&third).await);
         drop(second);

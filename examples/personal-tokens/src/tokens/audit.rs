@@ -35,7 +35,7 @@ const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 pub struct Entry {
     pub at: i64,
     pub event: String,
-    /// Who did it. Empty for events that requests with the token caused.
+    /// The actor. Empty for events that requests with the token caused.
     pub actor: String,
     pub detail: String,
 }
@@ -66,7 +66,7 @@ impl Audit {
         tokio::spawn(async move {
             let (mut acts, mut refusals) = (Vec::new(), Vec::new());
             loop {
-                // Operations of people first. Both queues end at the same time.
+                // Operations of people have priority. Both queues end at the same time.
                 let received = tokio::select! {
                     biased;
                     received = acts_waiting.recv_many(&mut acts, QUEUE) => received,

@@ -59,7 +59,8 @@ impl Measure {
     }
 }
 
-/// Returns the lifetime that `expires` asks for. If absent, the policy's default; `null` is never.
+/// Returns the lifetime that `expires` requests: the policy's default if it is absent, and no
+/// expiry if it is `null`.
 ///
 /// # Errors
 /// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
@@ -71,9 +72,9 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// Returns the grace period of a rotation. If absent, a day, or the policy's maximum if that is
-/// shorter; `null` is none. A grace period longer than `max` is not an error here: the rotation
-/// refuses it.
+/// Returns the grace period that `grace` requests: a day if it is absent, or the policy's maximum
+/// if that is shorter, and none if it is `null`. A grace period longer than `max` is not an error
+/// here: the rotation refuses it.
 ///
 /// # Errors
 /// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
@@ -98,9 +99,8 @@ pub fn offered_graces(max: Duration) -> Vec<u64> {
 
 /// Returns the grace period that a form names in hours.
 ///
-/// # Errors
-/// Returns [`ExpiryError::Value`] if the text is no whole number, and [`Long`](ExpiryError::Long)
-/// if it is more than `max`, even if the number overflows.
+/// # Errors Returns [`ExpiryError::Value`] if the text is not a whole number, and
+/// [`Long`](ExpiryError::Long) if it is more than `max`, even if the number overflows.
 pub fn grace_in_hours(hours: &str, max: Duration) -> Result<Duration, ExpiryError> {
     let digits = hours.trim();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

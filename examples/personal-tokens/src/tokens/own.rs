@@ -224,8 +224,8 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
     Ok(OwnToken { name: token.name, view: changed.map_err(Refused::by)? })
 }
 
-/// Writes the last uses, so that "last used" is current when a person looks. If that fails, it is a
-/// few seconds old.
+/// Writes the last uses, so that "last used" is current when a person looks. If that fails, the
+/// shown times may be a few seconds old.
 pub async fn write_uses(app: &App) {
     if let Err(error) = app.tokens.flush_usage().await {
         tracing::warn!(

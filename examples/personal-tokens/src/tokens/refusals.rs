@@ -10,7 +10,7 @@ use crate::tokens::audit::Entry;
 
 /// The most rows of one token. The latest are kept.
 const MOST: i64 = 100;
-/// In milliseconds.
+/// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// An event that the holder of a token causes, and the number of events that it represents.

@@ -148,7 +148,7 @@ async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u
     app.tokens.store().count(&count).await.map_err(Refused::failed)
 }
 
-/// Revokes every token of a project, whoever owns it.
+/// Revokes every token of a project, for all owners.
 pub async fn revoke_project(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -173,9 +173,8 @@ pub async fn revoke_project(
 
 /// Returns the person that an administrator's form names.
 ///
-/// # Errors
-/// Returns [`PageError`] if the caller is no administrator, if the form is forged, or if there is
-/// no such person.
+/// # Errors Returns [`PageError`] if the caller is not an administrator, if the form is forged, or
+/// if there is no such person.
 async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> Result<User, PageError> {
     allow(signed_in)?;
     signed_in.check_form(&form.csrf)?;
@@ -184,8 +183,7 @@ async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> 
 
 /// Lets only administrators pass. For other people the page does not exist.
 ///
-/// # Errors
-/// Returns [`PageError::NotFound`] if the person is no administrator.
+/// # Errors Returns [`PageError::NotFound`] if the person is not an administrator.
 pub fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
     if signed_in.user.admin { Ok(()) } else { Err(PageError::NotFound) }
 }

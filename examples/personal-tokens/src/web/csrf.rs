@@ -10,7 +10,8 @@
 //! 3. Each form of a session carries a value that only the pages of this session contain
 //!    ([`crate::web::sessions::SignedIn`]).
 //!
-//! Routes that tokens open are not protected by it, because a browser never adds a token by itself.
+//! This module does not protect the routes that tokens open, because a browser never adds a token
+//! by itself.
 
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};

@@ -114,9 +114,8 @@ pub async fn create(
 
 /// Returns the lifetime that a form asks for.
 ///
-/// # Errors
-/// Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if the
-/// amount is no whole number of at least 1.
+/// # Errors Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if
+/// the amount is not a whole number of at least 1.
 pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     if unit == "never" {
         return Ok(Lifetime::Never);

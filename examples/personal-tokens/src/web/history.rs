@@ -223,7 +223,7 @@ impl Names<'_> {
         Ok(found.map_or_else(|| id.into(), |found| format!("“{}” ({id})", found.name)))
     }
 
-    /// Returns the name of a person. An actor that is no person, such as "a leak report", is its
+    /// Returns the name of a person. An actor that is not a person, such as "a leak report", is its
     /// own name.
     async fn of_person(&self, actor: &str) -> Result<String, Refused> {
         let Ok(id) = actor.parse() else { return Ok(actor.into()) };

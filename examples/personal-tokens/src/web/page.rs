@@ -150,7 +150,8 @@ impl<'a> Dialog<'a> {
         Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
     }
 
-    /// Returns the dialog that rotates a token. `grace` is the choice so far; at first it is a day.
+    /// Returns the dialog that rotates a token. `grace` is the chosen grace period in hours.
+    /// Without one, a day is chosen.
     pub fn rotate(
         app: &App,
         token: &'a OwnToken,

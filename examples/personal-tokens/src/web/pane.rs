@@ -34,7 +34,7 @@ pub struct Pane {
 }
 
 impl Pane {
-    /// Creates the pane. `tool` is a word of [`Tool`]; an unknown word is the first tool.
+    /// Creates the pane. `tool` is a word of [`Tool`], and an unknown word means the first tool.
     pub fn new(
         app: &App,
         headers: &HeaderMap,

@@ -38,7 +38,7 @@ pub struct Row {
     pub can_switch: Option<bool>,
 }
 
-/// A time relative to now, as RFC 3339, and in full.
+/// A time in three forms: relative to now, as RFC 3339, and in full.
 pub struct Time {
     pub words: String,
     pub exact: String,

@@ -134,8 +134,8 @@ fn backend(error: sqlx::Error) -> Error {
 
 #[async_trait]
 impl SessionStore for SqliteSessions {
-    /// Inserts a session and never updates one: an id that is taken, among 128 random bits, is a
-    /// fault and no coincidence.
+    /// Inserts a session and never updates one. If the id already exists, the insert fails: among
+    /// 128 random bits, that is a fault and not a coincidence.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(unix_now())

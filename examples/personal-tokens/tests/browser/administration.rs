@@ -32,7 +32,7 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
 
     browser.fill(&format!("#person-{id} input[name=typed]"), "eve").await;
     browser.follow(&format!("#person-{id} .danger")).await;
-    browser.see(".notice", "3 tokens are revoked, and have stopped working.").await;
+    browser.see(".notice", "3 tokens were revoked and have stopped working.").await;
     for token in &hers {
         let (status, problem) = get(&whoami, token).await;
         assert_eq!((status, &problem["reason"]), (401, &json!("revoked")), "at the next request");
