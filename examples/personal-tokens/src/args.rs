@@ -10,22 +10,27 @@ use crate::setup::{Settings, SetupError};
 pub const HELP: &str = "\
 personal-tokens: a small service with personal access tokens
 
-  --addr ADDRESS          where to listen (127.0.0.1:8088); port 0 is any free one
-  --data-dir DIR          where pepper and database are kept (personal-tokens-data)
-  --database-url URL      where the tokens are kept: sqlite:PATH, postgres://… or redis://A[,redis://B…].
-                          Without it the file of the data directory. A URL with a password belongs into the
-                          environment variable DATABASE_URL, as command lines are open to others on the machine
-  --cache TIME            accept a token by what was read of it so long ago at most: 200ms, 30s, 5m. A token that
-                          another process revokes may work here for that time; with PostgreSQL and Redis it is
-                          mostly moments, as the engine tells. Without it, each request asks the engine
-  --metrics-addr ADDRESS  where operators read /metrics (Prometheus) and /health; nobody signs in there
-  --no-never              no tokens that never expire
-  --behind-tls            a proxy in front speaks HTTPS: send the cookie by that only, and believe the last address
-                          of its X-Forwarded-For
-  --reset-password NAME   print a new password for this person, end their sessions, and end: the service may run
+  --addr ADDRESS          the address to listen on (127.0.0.1:8088); port 0 chooses a free port
+  --data-dir DIR          the directory of the pepper, the host's own database and config.json
+                          (personal-tokens-data); it is created if it does not exist
+  --database-url URL      the database of the tokens: sqlite:PATH, postgres://… or redis://A[,redis://B…]; by
+                          default the SQLite file of the data directory. Put a URL with a password into the
+                          environment variable DATABASE_URL, because other people on the machine can read a
+                          command line
+  --cache TIME            accept a token by a record that was read at most this long ago: 200ms, 30s, 5m. A token
+                          that another process revokes may work here for this time; with PostgreSQL and Redis
+                          usually only for moments, because they announce changes. By default each request
+                          queries the database
+  --metrics-addr ADDRESS  a second address for operators: /metrics (Prometheus) and /health, without a sign-in
+  --no-never              forbid tokens that never expire
+  --behind-tls            a proxy in front speaks HTTPS: make the session cookie Secure, and take the last address of
+                          X-Forwarded-For as the client's
+  --reset-password NAME   print a new password for this person, end all their sessions, and exit; the service may
+                          run meanwhile
+  --help, -h              print this text
 
-People, projects, sessions, models and the audit trail stay in the data directory, whatever the engine of the tokens.
-Several processes on one machine may share a data directory and an engine; each has an address of its own.
+People, projects, sessions, models and the audit trail stay in the data directory, whichever database holds the tokens.
+Several processes on one machine may share a data directory and a database; each needs its own address.
 ";
 
 /// The environment variable that names the database if `--database-url` is not given.

@@ -13,7 +13,7 @@ use crate::config::origin;
 use crate::tokens::scopes;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-/// The end point that has its own metadata, because clients compare the address that they were
+/// The endpoint that has its own metadata, because clients compare the address that they were
 /// given with the address in the metadata.
 const MCP: &str = "/mcp";
 
@@ -28,7 +28,7 @@ pub async fn of_service(State(app): State<Arc<App>>, headers: HeaderMap) -> Json
     metadata(&app, &headers, "")
 }
 
-/// Answers `GET /.well-known/oauth-protected-resource/mcp`: the metadata of the end point of the
+/// Answers `GET /.well-known/oauth-protected-resource/mcp`: the metadata of the endpoint of the
 /// Model Context Protocol.
 pub async fn of_mcp(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<Value> {
     metadata(&app, &headers, MCP)

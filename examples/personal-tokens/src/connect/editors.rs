@@ -157,7 +157,7 @@ mod tests {
 "#;
 
     #[test]
-    fn the_four_files_to_the_byte() {
+    fn the_four_files_are_exact() {
         let token = token();
         for (tool, text) in [
             (Tool::VsCode, VS_CODE),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_is_checked_unless_the_administrator_says_otherwise() {
+    fn certificate_is_verified_unless_the_administrator_turns_it_off() {
         for (tool, text) in [(Tool::VsCode, VS_CODE), (Tool::VsCodeAlita, VS_CODE_ALITA)] {
             let unverified = Connection { verify_ssl: false, ..connection(None) };
             let text = text.replace("TOKEN", PLACEHOLDER).replace("verifySsl\": true", "verifySsl\": false");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_escapes_what_it_must_and_no_more() {
+    fn json_escapes_only_what_it_must() {
         assert_eq!(json("a\"b\\c\n\u{1}"), r#""a\"b\\c\n\u0001""#);
         assert_eq!(json("模型 Ж 🦀 \u{2028}"), "\"模型 Ж 🦀 \u{2028}\"");
     }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_well_formed_whatever_it_is_given() {
+    fn attribute_is_well_formed_for_any_text() {
         assert_eq!(attribute("&<>\"'"), "&amp;&lt;&gt;&quot;&apos;");
         assert_eq!(attribute("\t\n\r "), "&#9;&#10;&#13; ");
         assert_eq!(attribute("\0\u{8}\u{B}\u{1F}\u{FFFE}\u{FFFF}"), "\u{FFFD}".repeat(6));

@@ -124,7 +124,7 @@ machine tokens.example
 "#;
 
     #[test]
-    fn those_that_hold_the_token_to_the_byte() {
+    fn texts_with_a_token_are_exact() {
         let token = token();
         for (tool, text) in [(Tool::Environment, ENVIRONMENT), (Tool::Netrc, NETRC), (Tool::Mcp, MCP)] {
             assert_eq!(tool.text(&connection(Some(&token))), text.replace('@', token.expose_secret()));
@@ -133,7 +133,7 @@ machine tokens.example
     }
 
     #[test]
-    fn the_others_are_the_same_with_a_token_and_without() {
+    fn other_texts_do_not_depend_on_the_token() {
         let token = token();
         for tool in [Tool::Curl, Tool::Python] {
             assert_eq!(tool.text(&connection(Some(&token))), tool.text(&connection(None)));

@@ -177,7 +177,7 @@ impl Tool {
                 file_name: "connect.sh",
                 content_type: TEXT,
                 hint: "Load the environment variables first. The token is read from TOKEN, so it appears neither in \
-                       the shell's history nor in the list of processes. It lists the models and asks the chosen one.",
+                       the shell's history nor in the list of processes. The commands list the models and ask the chosen one.",
             },
             Self::Netrc => Facts {
                 word: "netrc",
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_urls() {
+    fn words_in_urls_are_fixed() {
         let words = Tool::ALL.map(Tool::as_str);
         assert_eq!(
             words,
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_or_the_placeholder_where_it_belongs_and_nowhere_else() {
+    fn text_holds_the_token_or_the_placeholder_only_if_the_tool_does() {
         let token = token();
         let secret = token.expose_secret();
         for tool in Tool::ALL {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_where_it_is_said_to_be() {
+    fn text_names_the_model_if_the_tool_does() {
         let named = Connection { model: "unmistakable", ..connection(None) };
         for tool in Tool::ALL {
             assert_eq!(tool.text(&named).contains("unmistakable"), tool.names_model(), "{tool:?}");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hint_is_whole_sentences() {
+    fn each_hint_consists_of_whole_sentences() {
         for tool in Tool::ALL {
             let hint = tool.hint();
             assert!(hint.ends_with('.') && !hint.contains("  ") && !hint.contains('\n'), "{hint}");
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_end_with_one_line_end_and_have_no_blanks_before_it() {
+    fn files_end_with_one_line_break_and_lines_end_without_spaces() {
         for tool in Tool::ALL {
             let text = tool.text(&connection(None));
             assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{tool:?}");

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_suggested_model() {
+    fn own_and_default_models_are_suggested_first() {
         let (own, own_default) = (model(2, "own", false), model(2, "own default", true));
         let (other, other_default) = (model(9, "other", false), model(9, "other default", true));
         let shared = Kind::Shared;

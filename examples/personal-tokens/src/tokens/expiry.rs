@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn each_measure() {
+    fn each_measure_is_read() {
         assert_eq!(lifetime(None), Ok(Lifetime::Default));
         asks(Value::Null, Ok(Lifetime::Never));
         asks(json!({"measure": "seconds", "value": 1}), seconds(1));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn graces() {
+    fn grace_periods_are_read() {
         let max = 30 * DAY;
         let of = |measure: &str, value: i64| grace(Some(&json!({"measure": measure, "value": value})), max);
         assert_eq!(grace(None, max), Ok(DAY));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn graces_in_hours() {
+    fn grace_periods_in_hours_are_read() {
         let max = 30 * DAY;
         let too_long = Err(ExpiryError::Long { max });
         assert_eq!(grace_in_hours("0", max), Ok(Duration::ZERO));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_in_units() {
+    fn bounds_are_shown_in_the_largest_exact_unit() {
         for (seconds, text) in [
             (0, "0 seconds"),
             (1, "1 second"),
