@@ -1,5 +1,5 @@
 //! Stores a check value for each key of the pepper. By these values a start detects that its pepper
-//! is not the one of the existing tokens.
+//! differs from the pepper of the existing tokens.
 
 use std::fmt;
 use std::path::Path;

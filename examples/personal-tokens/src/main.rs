@@ -197,7 +197,7 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
     Ok(())
 }
 
-/// Writes what is still only in memory: the last uses and the end of the audit trail.
+/// Writes the data that is only in memory: the last uses and the end of the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
     // Both run concurrently, so that a slow write of one does not use up the time of the other.
     let (written, ()) = tokio::join!(app.tokens.flush_usage(), app.audit.written());

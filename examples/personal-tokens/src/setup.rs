@@ -64,7 +64,7 @@ impl Default for Settings {
     }
 }
 
-/// A name and its new password, such as that of the first person. Debug shows no password.
+/// A person's name and new password, at a first start or after a reset. Debug shows no password.
 pub struct FirstSignIn {
     pub name: String,
     pub password: String,
@@ -220,8 +220,9 @@ fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
     Ok(Some(Pepper::new(std::fs::read(path)?)?))
 }
 
-/// Creates a pepper and its file. The bytes are written to another name, which is then linked, so
-/// that the file is complete or absent and never overwrites that of another process.
+/// Creates a pepper and its file. The bytes are written to a file of another name, which is then
+/// linked to this path. So the file is complete or absent, and it never overwrites the file of
+/// another process.
 fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     let pepper = Pepper::generate()?;
     let aside = path.with_extension(random::hex128()?);

@@ -45,7 +45,7 @@ impl IntoResponse for ApiError {
             Self::Body(status @ (StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::PAYLOAD_TOO_LARGE)) => {
                 (status, json!("the body must be JSON, as application/json, of at most 16 KiB"))
             }
-            // Without the parser's message, which would repeat what was sent.
+            // The answer leaves out the parser's message, which would repeat parts of the body.
             Self::Body(_) => (StatusCode::BAD_REQUEST, json!("the body must be an object of the fields of this call")),
             Self::Refused(refused) => {
                 let message = refused.to_string();

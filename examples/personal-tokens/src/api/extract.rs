@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::ApiError;
 
-/// The variable part of a path. If it is not UTF-8, it is the empty text, which names nothing.
+/// The variable part of a path. A part that is not UTF-8 is read as the empty text, which names
+/// nothing.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {

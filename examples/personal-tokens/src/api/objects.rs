@@ -104,7 +104,7 @@ pub struct NewTokenBody {
     pub scopes: String,
 }
 
-/// The fields of a token for an agent. Its owner and project are those of its issuer.
+/// The fields of a token for an agent. The token gets the owner and the project of its issuer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentBody {

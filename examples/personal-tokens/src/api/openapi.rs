@@ -1,7 +1,8 @@
 //! The OpenAPI document of the API.
 //!
-//! It is written by hand, in JSON files that other tools can read. The tests keep it true: its
-//! paths are those of [`crate::api::routes`], and every answer that any test gets must match it.
+//! It is written by hand, in JSON files that other tools can read. The tests keep it true: it must
+//! have exactly the paths of [`crate::api::routes`], and every answer that any test gets must match
+//! it.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,5 @@
-//! The JSON API under `/api/v2/auth/token/`, for a session. Shapes and status codes are those that
-//! existing clients expect. Rotate, delegate, issued, disable, enable and revoke-all are additions.
+//! The JSON API under `/api/v2/auth/token/`, for a session. Existing clients expect these shapes
+//! and status codes. Rotate, delegate, issued, disable, enable and revoke-all are additions.
 
 use std::sync::Arc;
 

@@ -87,7 +87,7 @@ mod tests {
 
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 
-    /// The connection of the expected texts in these tests.
+    /// Returns the connection of the expected texts in these tests.
     pub(super) fn connection(token: Option<&PlaintextToken>) -> Connection<'_> {
         Connection {
             server: "https://tokens.example",

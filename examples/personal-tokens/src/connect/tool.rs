@@ -23,7 +23,8 @@ pub enum Group {
     Other,
 }
 
-/// The generation of an editor's extension, which changed its name and with it its settings.
+/// The generation of an editor's extension. The extension changed its name once, and with it the
+/// names of its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Generation {
     Elitea,
@@ -111,8 +112,8 @@ impl Tool {
         !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns the text, for the preview and the download alike. If it contains the token, it is as
-    /// secret as the token.
+    /// Returns the text, which is both the preview and the download. If it contains the token, it
+    /// is as secret as the token.
     pub fn text(self, connection: &Connection<'_>) -> String {
         match self {
             Self::VsCode => editors::vs_code(Generation::Elitea, connection),

@@ -20,8 +20,8 @@ pub enum Reporter {
 
 impl Reporter {
     /// Returns the client's address: behind a proxy, the address that the proxy names, otherwise
-    /// the address of the connection. A connection from loopback is unknown: it is a person who
-    /// tries the service, or a proxy that `--behind-tls` does not announce.
+    /// the address of the connection. Returns `None` for a connection from loopback: its client is
+    /// a person who tries the service, or a proxy that `--behind-tls` does not announce.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -96,7 +96,7 @@ struct Spent {
     by_unknown_keys: Doubtful,
 }
 
-/// The addresses that have sent reports in GitHub's name which may be false.
+/// The addresses that sent reports in GitHub's name, which may be false.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 

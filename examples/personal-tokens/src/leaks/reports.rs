@@ -352,7 +352,7 @@ fn not_now() -> Response {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
 }
 
-/// Answers a report for which there was no room.
+/// Refuses a report because there was no room for it.
 fn busy() -> Response {
     let detail = "too many reports are being read; send it again";
     after(bodies::PATIENCE, Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))

@@ -1,4 +1,4 @@
-//! The OpenAI-compatible routes: which models a token may use, and questions to them.
+//! The OpenAI-compatible routes: the list of models that a token may use, and questions to a model.
 
 use std::sync::Arc;
 

@@ -149,8 +149,8 @@ impl Asker {
         }
         let sent = self.client.post(upstream.completions()).headers(headers).body(body).send().await;
         let answer = sent.map_err(|error| {
-            // The error names only the upstream's address, which the administrator chose and which
-            // is no secret.
+            // The error names only the upstream's address. The administrator chose it, and it is
+            // not secret.
             tracing::warn!(error = &error as &dyn std::error::Error, "the upstream did not answer");
             if error.is_timeout() { AskError::Late } else { AskError::Failed }
         })?;

@@ -215,8 +215,8 @@ pub async fn appoint(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()>
     Ok(())
 }
 
-/// Hashes a password with Argon2id and the parameters that OWASP recommends, which are the crate's
-/// defaults.
+/// Hashes a password with Argon2id. The crate's default parameters are the ones that OWASP
+/// recommends.
 pub async fn hash(password: String) -> Result<String, SetupError> {
     let salt = SaltString::encode_b64(&random::bytes()?).map_err(|error| error.to_string())?;
     let hashed = tokio::task::spawn_blocking(move || {
@@ -244,7 +244,8 @@ mod tests {
         };
         assert_eq!(cost(&accounts.decoy), cost(&stored));
         assert!(accounts.check("nobody", "right".into()).await.expect("it is compared").is_none());
-        // With a decoy that is no hash the check fails, which proves that the comparison happens.
+        // With a decoy that is not a hash, the check fails. This proves that the comparison
+        // happens.
         accounts.decoy = "no hash".into();
         assert!(accounts.check("nobody", "right".into()).await.is_err());
         assert!(accounts.check("ada", "right".into()).await.expect("it is compared").is_some());

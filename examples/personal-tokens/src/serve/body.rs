@@ -1,5 +1,5 @@
-//! The body of a request, which has a deadline, and the body of an answer, whose end ends the
-//! request.
+//! The body of a request, which has a deadline, and the body of an answer. The request ends when
+//! the body of its answer ends.
 
 use std::error::Error;
 use std::fmt;

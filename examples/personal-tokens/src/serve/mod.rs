@@ -43,8 +43,8 @@ pub use queue::queued;
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most connections. At the limit, the connection that has waited longest for its headers
-    /// is closed for a new one. If no connection waits for its headers, it is the one that has
-    /// waited longest for a body or in a queue of the service.
+    /// is closed for a new one. If no connection waits for its headers, the one that has waited
+    /// longest for a body or in a queue of the service is closed.
     ///
     /// One seat in 32 is reserved for connections without a request and for `/health/live`, so that
     /// the process is not considered dead while all other requests wait for a database. A request
@@ -60,7 +60,7 @@ pub struct Limits {
     pub idle: Duration,
     /// The most time until the body of a request is complete, from its headers.
     pub body: Duration,
-    /// The most time in which a client reads no byte of an answer.
+    /// The most time that may pass without the client reading a byte of an answer.
     pub write: Duration,
     /// The most bytes that are read ahead, which also limits the headers.
     pub read_ahead: usize,

@@ -17,7 +17,7 @@ task_local! {
 /// this request may be closed for another.
 ///
 /// Every wait for other requests has to go through this function. Otherwise waiting requests could
-/// take all connections, and the service would answer nobody until their turn has come.
+/// take all connections, and the service would answer no other request until their turn has come.
 pub async fn queued<T>(turn: impl Future<Output = T>) -> T {
     // There is no seat outside a connection, for example in tests of the router alone.
     let _waiting = SEAT.try_with(|seat| Waiting::new(Arc::clone(seat)));

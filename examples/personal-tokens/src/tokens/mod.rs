@@ -1,4 +1,4 @@
-//! What people do with tokens, for the pages and the JSON API alike.
+//! The operations on tokens, for both the pages and the JSON API.
 
 pub mod audit;
 pub mod expiry;

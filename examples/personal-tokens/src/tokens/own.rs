@@ -245,7 +245,7 @@ pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refuse
     let (name, key) = found.ok_or(Refused::Unknown)?;
     write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
-    // The record decides whose token it is, not the row of its name.
+    // The record names the owner of the token. The row of its name does not decide.
     if view.owner != user.owner_id() || view.status == Status::Revoked {
         return Err(Refused::Unknown);
     }

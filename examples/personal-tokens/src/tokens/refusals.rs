@@ -25,8 +25,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Reads a refusal from an event. Returns `None` if the event is no refusal, or if its token
-    /// may not exist: anybody can invent any number of such tokens.
+    /// Reads a refusal from an event. Returns `None` if the event is not a refusal, or if its token
+    /// may not exist, because anybody can invent any number of such tokens.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let (key, reason, actor, left_out) = match event {
             Event::Failed { key, rejection, left_out } => {

@@ -163,7 +163,7 @@ pub async fn revoke_project(
         return Err(Refused::State("the name does not match the project's".into()).into());
     }
     let actor = Actor::from(&signed_in.user.owner_id());
-    // All existing tokens, including those created in this millisecond.
+    // The group contains all existing tokens, including tokens created in this millisecond.
     let all = RevokeGroup::CreatedBefore(app.tokens.now().saturating_add(Duration::from_millis(1)));
     let reason = RevocationReason::CessationOfOperation;
     let revoked = app.tokens.revoke_group(&actor, &project.project_id(), &all, reason).await;

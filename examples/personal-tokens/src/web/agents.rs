@@ -35,7 +35,7 @@ pub struct AgentForm {
     scope: Vec<String>,
 }
 
-/// The form of a token for an agent, with what was filled in so far.
+/// The form of a token for an agent, with the values that the person has entered so far.
 pub struct AgentDraft<'a> {
     pub form: String,
     /// The UUID of the issuer.

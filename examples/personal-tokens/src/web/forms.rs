@@ -124,7 +124,8 @@ pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     let amount = amount.trim();
     match amount.parse() {
         Ok(value) => measure.times(value),
-        // The number overflows: it is too long, which the policy's error says better.
+        // The number overflows. The policy's error for a lifetime that is too long explains this
+        // better.
         Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
         Err(_) => Err(ExpiryError::Value),
     }

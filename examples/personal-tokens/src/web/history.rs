@@ -223,8 +223,8 @@ impl Names<'_> {
         Ok(found.map_or_else(|| id.into(), |found| format!("“{}” ({id})", found.name)))
     }
 
-    /// Returns the name of a person. An actor that is not a person, such as "a leak report", is its
-    /// own name.
+    /// Returns the name of a person. An actor that is not a person, such as "a leak report", is
+    /// returned unchanged.
     async fn of_person(&self, actor: &str) -> Result<String, Refused> {
         let Ok(id) = actor.parse() else { return Ok(actor.into()) };
         let person = self.app.accounts.find(id).await.map_err(Refused::failed)?;

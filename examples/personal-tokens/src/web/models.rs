@@ -1,5 +1,5 @@
-//! The administrator's page of models: the models that settings files can name, and the project
-//! whose credential each uses.
+//! The administrator's page of models: the models that settings files can name, each with its
+//! project. A question to a model uses the credential of that project.
 
 use std::sync::Arc;
 

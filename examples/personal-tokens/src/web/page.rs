@@ -167,7 +167,7 @@ impl<'a> Dialog<'a> {
     }
 }
 
-/// The form of a new token, with what was filled in so far.
+/// The form of a new token, with the values that the person has entered so far.
 pub struct Draft<'a> {
     pub form: String,
     pub name: &'a str,

@@ -53,7 +53,7 @@ impl Pane {
     }
 }
 
-/// Returns the text of the settings, for the preview and the download alike.
+/// Returns the text of the settings, which is both the preview and the download.
 fn text(
     app: &App,
     headers: &HeaderMap,

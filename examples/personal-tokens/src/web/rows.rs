@@ -115,7 +115,7 @@ fn may_work_again(status: Status) -> bool {
     status.is_live() || status == Status::IssuerEnded
 }
 
-/// Returns where a token was last used from, such as "from 203.0.113.7, curl/8.5.0".
+/// Returns the origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
 pub fn used_from(view: &TokenView) -> Option<String> {
     let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
     let address = from.address.map(|address| address.to_string());

@@ -121,9 +121,9 @@ impl Browser {
         self.arrive(self.click(css)).await;
     }
 
-    /// Runs an action that leads to another page, and waits for that page. The wait is needed
-    /// because the old page may already contain what the test looks for on the new one: a list
-    /// shows through behind its dialog.
+    /// Runs an action that leads to another page, and waits for that page. The old page may already
+    /// contain the text that the test looks for on the new one, because a list is visible around
+    /// its dialog.
     pub async fn arrive(&self, act: impl Future<Output = ()>) {
         self.client.execute("window.isLeft = true", vec![]).await.unwrap();
         act.await;

@@ -234,7 +234,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
     assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
 
-    // A lost token is deleted after its name is typed, and replaced by a new one.
+    // A lost token is deleted, but only after its name is typed.
     browser.follow(".acts .danger").await;
     browser.fill("#typed", "VSCode").await;
     assert!(!browser.find("#delete").await.is_enabled().await.unwrap());

@@ -43,8 +43,11 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
     }
 }
 
-/// Returns the operation of the document for a request. If there is none, returns the name and the
-/// status of the document's response for an unknown address or method.
+/// Returns the operation of the document for a request.
+///
+/// # Errors
+/// Returns the name and the status of the document's response for an unknown address or method if
+/// the document has no such operation.
 fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d Value, (&'static str, u16)> {
     let template = template(document, path).ok_or(("NoSuchAddress", 404))?;
     document["paths"][template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
