@@ -1,4 +1,4 @@
-//! The service put together.
+//! Puts the parts of the service together.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
 use crate::web::{admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, sign_in};
 
-/// What every handler is given.
+/// The state that every handler receives.
 pub struct App {
     pub tokens: Arc<Tokens<Store>>,
     pub accounts: Accounts,
@@ -44,28 +44,33 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
-    /// Where the service is a partner of GitHub's secret scanning.
+    /// Present if the service is a partner of GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
-    /// Room for questions to models, by the person's id.
+    /// Bounds the bodies of questions to models in memory, by the person's id.
     pub questions: Arc<Bodies<i64>>,
-    /// Of its own tokens.
+    /// Finds tokens of this service in text.
     pub finder: Finder,
     pub config: Config,
-    /// What is the host's own. It is in the data directory, wherever the tokens are.
+    /// The host's own database. It is in the data directory, whichever database holds the tokens.
     pub pool: SqlitePool,
-    /// Browsers reach the service by HTTPS: its cookie must not travel otherwise.
+    /// Whether browsers reach the service by HTTPS. Then the session cookie is `Secure`.
     pub behind_tls: bool,
 }
 
 impl App {
+    /// Returns the name of the session cookie.
     pub fn session_cookie(&self) -> &'static str {
-        // The prefix makes browsers insist on Secure and on this very host.
+        // With the prefix `__Host-`, browsers accept the cookie only if it is `Secure` and set for
+        // this exact host.
         if self.behind_tls { "__Host-session" } else { "session" }
     }
 }
 
-/// All routes.
+/// Creates the router with all routes.
+///
+/// # Errors
+/// Returns [`Invalid`] if a scope of a guarded route is malformed.
 pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
     let by_token = routes::by_token(&guard::guard(&app))?.into_router().layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
@@ -120,27 +125,28 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .with_state(app))
 }
 
+/// Returns whether a path belongs to programs, which get problem documents instead of pages.
 fn is_for_programs(uri: &Uri) -> bool {
     ["/api/", "/llm/", "/mcp", "/health/", "/.well-known/"].iter().any(|start| uri.path().starts_with(start))
 }
 
 async fn not_found(uri: Uri, _: Request) -> Response {
     if is_for_programs(&uri) {
-        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into_response();
+        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "this address does not exist").into_response();
     }
     PageError::NotFound.into_response()
 }
 
-/// The router adds what is allowed.
+/// Answers a wrong method. The router adds the `Allow` header.
 async fn method_not_allowed(uri: Uri) -> Response {
     if is_for_programs(&uri) {
-        let detail = "this address has no such method";
+        let detail = "this address does not support the method";
         return Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
     }
     StatusCode::METHOD_NOT_ALLOWED.into_response()
 }
 
-/// On every answer, the refusals too.
+/// Sets the headers that every answer has, refusals included.
 pub(crate) async fn with_fixed_headers(mut response: Response) -> Response {
     const FIXED: [(HeaderName, &str); 6] = [
         (header::CACHE_CONTROL, "no-store"),
@@ -151,7 +157,8 @@ pub(crate) async fn with_fixed_headers(mut response: Response) -> Response {
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // Not "no-referrer", under which browsers send `Origin: null` with our own forms.
+        // Not "no-referrer", because then browsers send `Origin: null` with the forms of these
+        // pages.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];

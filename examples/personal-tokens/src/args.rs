@@ -1,4 +1,4 @@
-//! The command line.
+//! Reads the command line.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,25 +10,30 @@ use crate::setup::{Settings, SetupError};
 pub const HELP: &str = "\
 personal-tokens: a small service with personal access tokens
 
-  --addr ADDRESS          where to listen (127.0.0.1:8088); port 0 is any free one
-  --data-dir DIR          where pepper and database are kept (personal-tokens-data)
-  --database-url URL      where the tokens are kept: sqlite:PATH, postgres://… or redis://A[,redis://B…].
-                          Without it the file of the data directory. A URL with a password belongs into the
-                          environment variable DATABASE_URL, as command lines are open to others on the machine
-  --cache TIME            accept a token by what was read of it so long ago at most: 200ms, 30s, 5m. A token that
-                          another process revokes may work here for that time; with PostgreSQL and Redis it is
-                          mostly moments, as the engine tells. Without it, each request asks the engine
-  --metrics-addr ADDRESS  where operators read /metrics (Prometheus) and /health; nobody signs in there
-  --no-never              no tokens that never expire
-  --behind-tls            a proxy in front speaks HTTPS: send the cookie by that only, and believe the last address
-                          of its X-Forwarded-For
-  --reset-password NAME   print a new password for this person, end their sessions, and end: the service may run
+  --addr ADDRESS          the address to listen on (127.0.0.1:8088); port 0 chooses a free port
+  --data-dir DIR          the directory of the pepper, the host's own database and config.json
+                          (personal-tokens-data); it is created if it does not exist
+  --database-url URL      the database of the tokens: sqlite:PATH, postgres://… or redis://A[,redis://B…]; by
+                          default the SQLite file of the data directory. Put a URL with a password into the
+                          environment variable DATABASE_URL, because other people on the machine can read a
+                          command line
+  --cache TIME            accept a token by a record that was read at most this long ago: 200ms, 30s, 5m. A token
+                          that another process revokes may work here for this time; with PostgreSQL and Redis
+                          usually only for moments, because they announce changes. By default each request
+                          queries the database
+  --metrics-addr ADDRESS  a second address for operators: /metrics (Prometheus) and /health, without a sign-in
+  --no-never              forbid tokens that never expire
+  --behind-tls            a proxy in front speaks HTTPS: make the session cookie Secure, and take the last address of
+                          X-Forwarded-For as the client's
+  --reset-password NAME   print a new password for this person, end all their sessions, and exit; the service may
+                          run meanwhile
+  --help, -h              print this text
 
-People, projects, sessions, models and the audit trail stay in the data directory, whatever the engine of the tokens.
-Several processes on one machine may share a data directory and an engine; each has an address of its own.
+People, projects, sessions, models and the audit trail stay in the data directory, whichever database holds the tokens.
+Several processes on one machine may share a data directory and a database; each needs its own address.
 ";
 
-/// Where else the address of the engine may stand.
+/// The environment variable that names the database if `--database-url` is not given.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 
 #[derive(Debug)]
@@ -37,15 +42,17 @@ pub struct Args {
     pub metrics_addr: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub settings: Settings,
-    /// The person whose password is replaced. If there is one, the process does not serve.
+    /// The person whose password is replaced. If it is set, the process does not serve.
     pub reset_password: Option<String>,
 }
 
 impl Args {
-    /// What the arguments say; the variable [`DATABASE_URL`] counts where they name no engine. `None` where help is wanted.
+    /// Parses the arguments. `database_url` is the value of [`DATABASE_URL`] and counts only if the
+    /// arguments name no database. Returns `None` if the arguments ask for help.
     ///
     /// # Errors
-    /// None repeats what was given: it may be a password.
+    /// Returns an error if an option is unknown, lacks its value, or has a value that cannot be
+    /// read. No error repeats a value, because it may be a password.
     pub fn parse(
         args: impl IntoIterator<Item = OsString>,
         database_url: Option<OsString>,
@@ -60,7 +67,7 @@ impl Args {
         let mut database_url = database_url.filter(|url| !url.is_empty());
         let mut given = args.into_iter();
         while let Some(arg) = given.next() {
-            let mut value = || given.next().ok_or("an option lacks its value");
+            let mut value = || given.next().ok_or("the last option needs a value; --help lists the options");
             match arg.to_str() {
                 Some("--addr") => parsed.addr = value()?.to_string_lossy().parse()?,
                 Some("--metrics-addr") => parsed.metrics_addr = Some(value()?.to_string_lossy().parse()?),
@@ -68,23 +75,23 @@ impl Args {
                 Some("--database-url") => database_url = Some(value()?),
                 Some("--cache") => parsed.settings.cache = time(&value()?.to_string_lossy())?,
                 Some("--reset-password") => {
-                    let name = value()?.into_string().map_err(|_| "the name of a person is not UTF-8")?;
+                    let name = value()?.into_string().map_err(|_| "the name after --reset-password is not UTF-8")?;
                     parsed.reset_password = Some(name);
                 }
                 Some("--no-never") => parsed.settings.allow_never = false,
                 Some("--behind-tls") => parsed.settings.behind_tls = true,
                 Some("--help" | "-h") => return Ok(None),
-                _ => return Err("an option is not known; --help lists them".into()),
+                _ => return Err("there is an unknown option; --help lists the options".into()),
             }
         }
         if let Some(url) = database_url {
-            parsed.settings.database = Some(url.to_str().ok_or("the database's address is not UTF-8")?.parse()?);
+            parsed.settings.database = Some(url.to_str().ok_or("the database URL is not UTF-8")?.parse()?);
         }
         Ok(Some(parsed))
     }
 }
 
-/// A whole number with its unit.
+/// Parses a whole number with its unit: `200ms`, `30s` or `5m`.
 fn time(text: &str) -> Result<Duration, &'static str> {
     const FORM: &str = "--cache must be a time such as 200ms, 30s or 5m";
     let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();

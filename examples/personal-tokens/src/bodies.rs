@@ -1,5 +1,5 @@
-//! Bounds how many large bodies are in memory: a handler takes room before it reads a body, and
-//! gives it back afterwards. It also bounds how many requests wait for room.
+//! Bounds how many large request bodies are in memory. A handler takes room before it reads a body
+//! and gives it back afterwards. The number of requests that wait for room is bounded too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,11 +14,10 @@ use crate::serve::queued;
 
 /// The most time that a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How many requests may wait for each body in memory, of all senders and of one.
+/// How many requests may wait for each body in memory, in total and from one sender.
 const WAITING: usize = 4;
 
-/// Room for a number of bodies. One sender gets only a part of it, so that there is room for
-/// others.
+/// Room for a number of bodies. One sender gets only a part of it, so that others find room.
 pub struct Bodies<K> {
     most: usize,
     most_of_one: usize,
@@ -32,10 +31,10 @@ struct Held<K> {
     line: Tally<K>,
 }
 
-/// A count in all and by sender.
+/// A count, in total and for each sender.
 struct Tally<K> {
     all: usize,
-    /// The count of each sender, without the senders that have none.
+    /// The count of each sender. Senders with a count of zero are absent.
     by_sender: HashMap<K, usize>,
 }
 
@@ -45,8 +44,8 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         Arc::new(Self { most, most_of_one, held: Mutex::new(held), freed: Notify::new() })
     }
 
-    /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`], or without a
-    /// wait if too many requests wait already. An unknown sender has no limit of its own.
+    /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`], or immediately
+    /// if too many requests wait already. If the sender is unknown, only the total is limited.
     pub async fn take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
         if let Some(room) = self.take_now(sender.as_ref()) {
             return Some(room);
@@ -57,8 +56,8 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
 
     async fn wait(self: &Arc<Self>, sender: Option<K>) -> Room<K> {
         loop {
-            // Enabled before the look, so that no notification between the look and the wait is
-            // missed.
+            // Enabled before the check, so that no notification between the check and the wait is
+            // lost.
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
             if let Some(room) = self.take_now(sender.as_ref()) {
@@ -74,7 +73,7 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })
     }
 
-    /// Takes a place among the requests that wait, if there is any.
+    /// Takes a place among the waiting requests, if there is one.
     fn place(&self, sender: Option<&K>) -> Option<Place<'_, K>> {
         let is_taken = self.held().line.add(WAITING * self.most, WAITING * self.most_of_one, sender);
         is_taken.then(|| Place { bodies: self, sender: sender.cloned() })
@@ -91,7 +90,7 @@ impl<K: Eq + Hash + Clone> Tally<K> {
         Self { all: 0, by_sender: HashMap::new() }
     }
 
-    /// Adds one, unless there are as many as there may be. Returns whether it did.
+    /// Adds one unless a limit is reached. Returns whether it did.
     fn add(&mut self, most: usize, most_of_one: usize, sender: Option<&K>) -> bool {
         let of_one = sender.and_then(|sender| self.by_sender.get(sender)).copied().unwrap_or(0);
         if self.all >= most || of_one >= most_of_one {
@@ -128,7 +127,7 @@ impl<K: Eq + Hash + Clone> Drop for Room<K> {
     }
 }
 
-/// A place among the requests that wait for room. Dropping it gives the place back.
+/// A place among the waiting requests. Dropping it gives the place back.
 struct Place<'b, K: Eq + Hash + Clone> {
     bodies: &'b Bodies<K>,
     sender: Option<K>,
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
 
     impl<K: Eq + Hash + Clone> Bodies<K> {
-        /// Takes room as `take` does, without its patience.
+        /// Takes room as `take` does, but waits only a millisecond.
         async fn try_take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
             timeout(Duration::from_millis(1), self.wait(sender)).await.ok()
         }
@@ -193,8 +192,8 @@ mod tests {
             let bodies = Arc::clone(&bodies);
             tokio::spawn(async move { bodies.take(sender).await.is_some() })
         };
-        // Eight wait for two bodies, and eight are all. Of one sender no more wait than belong to
-        // its part.
+        // Two bodies let eight requests wait, and no more. Of one sender, only as many wait as
+        // belong to its part.
         let mut waiting: Vec<_> = (0..4).map(|_| wait(Some("a"))).collect();
         tokio::task::yield_now().await;
         waiting.extend((0..4).map(|_| wait(None)));
@@ -202,7 +201,7 @@ mod tests {
         for sender in [Some("a"), Some("b"), None] {
             assert!(matches!(bodies.take(sender).now_or_never(), Some(None)), "{sender:?} waits");
         }
-        // One that leaves makes room for another.
+        // A waiting request that is dropped leaves its place to another.
         waiting.remove(0).abort();
         tokio::task::yield_now().await;
         assert!(bodies.take(Some("b")).now_or_never().is_none());

@@ -1,4 +1,5 @@
-//! What an administrator writes into `config.json` beside the database. Everything may be left out.
+//! Reads `config.json`, which an administrator may write into the data directory. Every field is
+//! optional.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,26 +17,28 @@ use crate::llm::models::ModelEntry;
 use crate::llm::upstream::{Upstream, Upstreams};
 use crate::setup::SetupError;
 
-/// Live tokens of one person in one project, where the file names no policy.
+/// The most live tokens of one person in one project if the file has no policy.
 const MOST_LIVE_TOKENS: u64 = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// As [`Policy`] is written. Where there is none, the host's own: never is allowed, as the page of the product offers
-    /// it, and 100 live tokens of a person in a project.
+    /// What tokens people may have, as [`Policy`] is serialized. Without it, tokens may be issued
+    /// that never expire, and a person may have 100 live tokens in a project.
     pub policy: Policy,
-    /// Where clients reach the service (`https://tokens.example`), as settings files tell it. Where there is none, the
-    /// address by which the page itself was asked for.
+    /// Where clients reach the service (`https://tokens.example`), for settings files. Without it,
+    /// they get the address of the request.
     pub public_url: Option<String>,
-    /// Whether settings files tell editors to check the service's certificate.
+    /// Whether settings files tell editors to verify the service's certificate.
     pub verify_ssl: bool,
-    /// Where models are asked.
+    /// The providers of models, by name.
     pub upstreams: Upstreams,
     pub models: Vec<ModelEntry>,
-    /// Where GitHub publishes the keys of its secret scanning ([`keyfob::leak::github::GitHubKeys::ADDRESS`]), for a service that is a partner
-    /// of its programme. Where there is none, GitHub's reports are not taken. By `http://` only on this machine: whoever could alter
-    /// them on their way could report in GitHub's name.
+    /// Where GitHub publishes the keys of its secret scanning
+    /// ([`keyfob::leak::github::GitHubKeys::ADDRESS`]), for a service that is a partner of its
+    /// programme. Without it, GitHub's reports are refused. `http://` is accepted only for this
+    /// machine, because anybody who could alter the keys on their way could report in GitHub's
+    /// name.
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,
 }
@@ -54,7 +57,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What stands in the data directory.
+    /// Reads the file of a data directory. Returns the default if there is none.
+    ///
+    /// # Errors Returns an error if the file cannot be read or parsed, if `public_url` is not an
+    /// origin, or if the file holds credentials and other users may read it.
     pub fn read(data: &Path) -> Result<Self, SetupError> {
         let path = data.join("config.json");
         let text = match std::fs::read_to_string(&path) {
@@ -65,17 +71,18 @@ impl Config {
         let config: Self = serde_json::from_str(&text).map_err(|error| format!("config.json: {error}"))?;
         if config.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
             return Err(
-                "config.json: public_url must be http:// or https:// and a host, without a slash behind it".into()
+                "config.json: public_url must be http:// or https:// and a host, without a slash at the end".into()
             );
         }
         let is_secret = config.upstreams.values().any(Upstream::holds_credentials);
         if is_secret && path.metadata()?.permissions().mode() & 0o077 != 0 {
-            return Err("config.json holds credentials and is open to others: chmod 600 it".into());
+            return Err("config.json holds credentials and other users may read it: chmod 600 it".into());
         }
         Ok(config)
     }
 }
 
+/// Reads [`Config::github_keys`].
 fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let url = text.parse::<Url>().ok().filter(|url| match url.scheme() {
@@ -86,13 +93,14 @@ fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D
     url.map(Some).ok_or_else(|| D::Error::custom("github_keys must be https:// and a host, or http:// on loopback"))
 }
 
-/// As a parsed address names it.
+/// Returns whether the host of a parsed address is this machine.
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns where clients reach the service: as the administrator says, else as the request did.
+/// Returns where clients reach the service: `public_url` if it is configured, otherwise the host of
+/// the request.
 pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -> String {
     if let Some(url) = public_url {
         return url.into();
@@ -103,7 +111,7 @@ pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -
     origin.unwrap_or_else(|| format!("{scheme}://localhost"))
 }
 
-/// Scheme, host and port, and nothing behind them.
+/// Returns whether a text is a scheme, a host and optionally a port, with nothing after them.
 pub fn is_origin(url: &str) -> bool {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     host.is_some_and(|host| {
@@ -116,8 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readmes_example_is_one() {
-        let readme = include_str!("../../../README.md");
+    fn the_example_of_the_readme_is_a_valid_configuration() {
+        let readme = include_str!("../README.md");
         let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let config: Config = serde_json::from_str(example).expect("a configuration");
         assert!(config.verify_ssl && config.public_url.as_deref().is_some_and(is_origin));
@@ -125,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_an_origin() {
+    fn origin_has_a_scheme_and_a_host_and_no_path() {
         for url in ["https://tokens.example", "http://127.0.0.1:8088", "http://[::1]:1"] {
             assert!(is_origin(url), "{url}");
         }

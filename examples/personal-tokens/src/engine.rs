@@ -1,4 +1,5 @@
-//! Where the tokens are kept: on SQLite, PostgreSQL or Redis, one type for all of them, behind a cache where one is wanted.
+//! The database of the tokens: SQLite, PostgreSQL or Redis as one type, with an optional cache in
+//! front.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,15 +14,16 @@ use keyfob::store::{
     sqlite::SqliteStore,
 };
 
-/// An engine behind a cache. A bound of zero is no cache: every call asks the engine.
+/// A database with a cache in front. With a bound of zero, every call queries the database.
 pub type Store = Cached<Engine>;
 
-/// The address of an engine. It may hold a password, so Debug shows its kind only, and no error repeats it.
+/// The URL of a database. It may hold a password, so Debug shows only its kind, and no error
+/// repeats it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Database {
     Sqlite(PathBuf),
     Postgres(String),
-    /// Some nodes of a cluster, or the one server.
+    /// Some nodes of a cluster, or a single server.
     Redis(Vec<String>),
 }
 
@@ -29,7 +31,7 @@ impl FromStr for Database {
     type Err = &'static str;
 
     fn from_str(url: &str) -> Result<Self, Self::Err> {
-        const FORMS: &str = "the database's address must be sqlite:PATH, postgres://… or redis://…[,redis://…]";
+        const FORMS: &str = "the database URL must be sqlite:PATH, postgres://… or redis://…[,redis://…]";
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() || path.contains('?') { Err(FORMS) } else { Ok(Self::Sqlite(path.into())) };
@@ -53,8 +55,15 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Connects, and makes what tables the engine needs. Every change is told, for the caches of other processes; a cache here
-    /// follows what they tell. SQLite cannot tell: there the bound alone holds.
+    /// Connects, and creates the tables that the database needs. Returns the database, and the
+    /// database with a cache of this bound.
+    ///
+    /// On PostgreSQL and Redis every change is announced to the caches of other processes, and a
+    /// cache here follows these announcements. SQLite cannot announce changes: there only the bound
+    /// holds.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the database cannot be reached or its tables cannot be created.
     pub async fn open(&self, cache: Duration) -> Result<(Engine, Store), StoreError> {
         let cached = !cache.is_zero();
         match self {
@@ -74,13 +83,14 @@ impl Database {
     }
 }
 
-/// Any of the engines.
+/// The database of the tokens, of any kind.
 pub type Engine = DynStore;
 
-/// Puts the engine behind a cache of this bound, which follows a feed for as long as the process runs. Returns both.
+/// Puts a cache of this bound in front of a database. The cache follows the feed until the process
+/// exits. Returns the database, and the database with the cache.
 pub fn behind(engine: Engine, bound: Duration, feed: Option<impl Feed + 'static>) -> (Engine, Store) {
     let store = Cached::new(engine.clone(), bound);
-    // If nothing is answered from it, nothing need be held.
+    // A cache with a bound of zero never answers, so it holds nothing.
     let store = if bound.is_zero() { store.with_entries(0) } else { store };
     if let Some(feed) = feed {
         let following = store.clone();
@@ -94,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_address_of_an_engine() {
+    fn url_names_the_database() {
         let sqlite = |path: &str| Ok(Database::Sqlite(path.into()));
         assert_eq!("sqlite:tokens.db".parse(), sqlite("tokens.db"));
         assert_eq!("sqlite:/var/lib/tokens.db".parse(), sqlite("/var/lib/tokens.db"));

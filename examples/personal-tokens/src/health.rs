@@ -1,4 +1,5 @@
-//! Whether the process runs, and whether it can serve: for whatever starts it, and for whatever sends it requests.
+//! Reports whether the process runs and whether it can serve requests: for the program that starts
+//! it, and for the load balancer in front of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +17,17 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::setup::SetupError;
 
-/// How long the databases may take to answer.
+/// The most time that the databases may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long an answer is given again: however often anybody asks, the databases are asked once in this time.
+/// How long a result is repeated: the databases are queried at most once in this time, however
+/// often the health is requested.
 const KEPT: Duration = Duration::from_secs(1);
 
 pub struct Health {
-    /// Not through the cache, which would answer for an engine that is gone.
+    /// The database without the cache, because a cache would answer for an unreachable database.
     engine: Engine,
     pool: SqlitePool,
-    /// Of no token: looking for it costs what looking for any does.
+    /// The key of no token. Looking it up costs the same as looking up an existing one.
     nobody: TokenKey,
     last: Mutex<Option<(Instant, bool)>>,
     stopping: watch::Sender<bool>,
@@ -37,18 +39,18 @@ impl Health {
         Ok(Self { engine, pool, nobody, last: Mutex::default(), stopping: watch::Sender::new(false) })
     }
 
-    /// From now on the process is not ready: it is about to end.
+    /// Marks the process as not ready, because it is about to stop.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    /// Waits until the process is about to end.
+    /// Waits until the process is about to stop.
     pub async fn stopped(&self) {
-        // An error would mean that the sender is gone, which is in here.
+        // An error would mean that the sender is gone, but `self` holds it.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Whether both databases answer.
+    /// Returns whether both databases answer within [`PATIENCE`]. A result counts for [`KEPT`].
     async fn answers(&self) -> bool {
         let mut last = self.last.lock().await;
         if let Some((asked, answered)) = *last
@@ -64,11 +66,11 @@ impl Health {
         let answered = match answered.await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
-                tracing::warn!(error = &*error as &dyn std::error::Error, "not ready");
+                tracing::warn!(error = &*error as &dyn std::error::Error, "not ready: a database failed");
                 false
             }
             Err(_) => {
-                tracing::warn!("not ready: a database does not answer in time");
+                tracing::warn!("not ready: a database did not answer within a second");
                 false
             }
         };
@@ -77,12 +79,13 @@ impl Health {
     }
 }
 
-/// `GET /health/live`: whoever can be asked runs.
+/// Answers `GET /health/live`. The answer itself shows that the process runs.
 pub async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// `GET /health/ready`: whether requests may be sent here. Why not is for the log only.
+/// Answers `GET /health/ready`: whether requests may be sent to this process. The reason for a
+/// refusal is only in the log.
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let status = if *app.health.stopping.borrow() {
         "stopping"

@@ -1,4 +1,5 @@
-//! The check value of each key, by which a start finds out that its pepper is not the one that the tokens were made with.
+//! Stores a check value for each key of the pepper. By these values a start detects that its pepper
+//! differs from the pepper of the existing tokens.
 
 use std::fmt;
 use std::path::Path;
@@ -13,11 +14,12 @@ use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::setup::SetupError;
 
-/// Compares the keyring with the values in a database of an earlier start, if it has any. Writes nothing, so that it can come
-/// before everything that does.
+/// Compares the keyring with the check values in the database of an earlier start, if there are
+/// any. It writes nothing, so that it can run before everything that does.
 ///
 /// # Errors
-/// Fails if a value differs, if the ring lacks a key that has one, and if the database cannot be read.
+/// Returns an error if a value differs, if the keyring lacks a key that has a value, or if the
+/// database cannot be read.
 pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError> {
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
     let mut database = SqliteConnection::connect_with(&options).await?;
@@ -29,12 +31,15 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
     Ok(())
 }
 
-/// Compares the keyring with the stored values, and stores those that are not there yet. A value that is there is never
-/// overwritten. If `engine` has tokens and a value is not there, a warning says that this start cannot be checked; it comes
-/// before the value is stored, because no later start gives it.
+/// Compares the keyring with the stored values, and stores the missing ones. A stored value is
+/// never overwritten.
+///
+/// If `engine` has tokens and a value was missing, a warning says that this start could not be
+/// checked. It is logged before the value is stored, because no later start logs it.
 ///
 /// # Errors
-/// Fails as [`compare_in`] does, also if another process stored another value meanwhile, and if the engine cannot be asked.
+/// Returns an error in the cases of [`compare_in`], if another process has stored another value in
+/// the meantime, or if the engine fails.
 pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMaintenance) -> Result<(), SetupError> {
     let ComparedKeys { new, .. } = compare(keyring, stored(pool).await?)?;
     if new.is_empty() {
@@ -42,16 +47,17 @@ pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMai
     }
     if !engine.projects(&ProjectsQuery::default()).await?.is_empty() {
         tracing::warn!(
-            "the database has tokens but had no key check value, so this start could not be checked: if they are refused as bad \
-             tokens, the pepper is not theirs; from now on another pepper is refused at the start, and that refusal says how to \
-             delete the value that is stored now"
+            "the database has tokens but had no key check value, so this start could not check the pepper: if tokens are refused as \
+             invalid, the pepper is wrong; from now on a start with another pepper is refused, and that error says how to \
+             delete the value that this start stores"
         );
     }
     for (number, check) in new {
         let insert = "INSERT INTO key_checks (number, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
         sqlx::query(insert).bind(number.get()).bind(&check.as_bytes()[..]).execute(pool).await?;
     }
-    // Of two processes that start first with different peppers, the one that came second finds out here.
+    // If two processes with different peppers start for the first time concurrently, the second
+    // detects it here.
     compare(keyring, stored(pool).await?)?;
     Ok(())
 }
@@ -62,12 +68,17 @@ async fn stored(database: impl SqliteExecutor<'_>) -> Result<Vec<(KeyNumber, Key
     rows.into_iter().map(row).collect()
 }
 
+/// Compares the keyring with stored values.
+///
+/// # Errors
+/// Returns an error if a value differs, or [`AbsentKeys`] if the keyring lacks a key that has a
+/// value.
 fn compare(keyring: &Keyring, stored: Vec<(KeyNumber, KeyCheck)>) -> Result<ComparedKeys, SetupError> {
     let compared = keyring.compare_key_checks(stored)?;
     if compared.absent.is_empty() { Ok(compared) } else { Err(AbsentKeys(compared.absent).into()) }
 }
 
-/// Keys that tokens may have been made with and that this host does not hold.
+/// The keys that tokens may depend on and that this host does not hold.
 #[derive(Debug)]
 struct AbsentKeys(Vec<KeyNumber>);
 

@@ -1,13 +1,17 @@
 //! A small service whose users have personal access tokens: the reference host of `keyfob`.
 //!
-//! What the crate leaves to its host stands here: people, passwords and projects ([`people`]), what people do with their
-//! tokens ([`tokens`]), what becomes of leaked ones ([`leaks`]), the files by which tools reach the service ([`connect`]), the models behind it ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts them together.
+//! It contains what the crate leaves to its host: people, passwords and projects ([`people`]), the
+//! operations that people perform on their tokens ([`tokens`]), reports of leaked tokens
+//! ([`leaks`]), settings files for tools ([`connect`]), the models that tokens give access to
+//! ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts
+//! them together.
 //!
-//! Two doors, which never mix: a **session** makes and deletes tokens and is guarded against forged requests; a
-//! **token** opens the routes of its project, and touches no tokens but those that it issues to agents, bound to itself.
+//! There are two kinds of access, which never mix. A **session** issues and revokes tokens and is
+//! guarded against forged requests. A **token** opens the routes of its project. It reaches no
+//! other token, except that it may issue tokens for agents, which are bound to it.
 
 #![forbid(unsafe_code)]
-#![allow(missing_docs, reason = "an application, not a library: what needs words has them")]
+#![allow(missing_docs, reason = "an application, not a library: only what needs an explanation has one")]
 
 pub mod api;
 pub mod app;

@@ -1,4 +1,5 @@
-//! `cargo run -p personal-tokens`: see the library beside it, and `--help`.
+//! The program: `cargo run -p personal-tokens`. `--help` lists its options. The library of this
+//! package does the work.
 
 use std::env;
 use std::error::Error;
@@ -24,31 +25,41 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long requests under way may take to end once the process is told to, and how long the last writing may take.
+/// How long requests in progress may take to end after the process is told to stop, and how long
+/// the last writes may take.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Starts what the process does on its own: it writes last uses every five seconds, and looks every
-/// minute for tokens that are about to end and for GitHub's current keys, and every hour for tokens
-/// whose issuer has ended, which are refused already. Each is a task of its
-/// own, so that none waits for another. A failure is logged and retried.
+/// Starts the periodic work. Each part is a separate task, so that no part waits for another.
+///
+/// - Every five seconds: write the last uses.
+/// - Every minute: gather notices of coming expiries, and fetch GitHub's keys if they are old.
+/// - Every hour: revoke tokens whose issuer has ended. They are refused already.
+///
+/// A failure is logged, and the next turn tries again.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let one = Arc::clone(app);
     tasks.spawn(every(Duration::from_secs(5), async move || {
         if let Err(error) = one.tokens.flush_usage().await {
-            tracing::warn!(error = &error as &dyn Error, "last uses are not written");
+            tracing::warn!(error = &error as &dyn Error, "cannot write the last uses; the next try is in five seconds");
         }
     }));
     let one = Arc::clone(app);
     tasks.spawn(every(Duration::from_secs(60), async move || {
         if let Err(error) = notices::gather(&one).await {
-            tracing::warn!(error = &*error as &dyn Error, "coming ends are not told");
+            tracing::warn!(
+                error = &*error as &dyn Error,
+                "cannot gather notices of coming expiries; the next try is in a minute"
+            );
         }
     }));
     let one = Arc::clone(app);
     tasks.spawn(every(Duration::from_secs(60 * 60), async move || {
         if let Err(error) = one.tokens.revoke_orphans().await {
-            tracing::warn!(error = &error as &dyn Error, "tokens of ended issuers are not revoked");
+            tracing::warn!(
+                error = &error as &dyn Error,
+                "cannot revoke the tokens of ended issuers; the next try is in an hour"
+            );
         }
     }));
     if let Some(github) = app.github.clone() {
@@ -74,36 +85,43 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Runs the program. Returns when the process has stopped.
+///
+/// # Errors
+/// Returns an error if an option or the data directory is not usable, if an address cannot be
+/// bound, or if the last writes fail.
 async fn run() -> Result<(), SetupError> {
     let args = Args::parse(env::args_os().skip(1), env::var_os(DATABASE_URL))?;
     let Some(Args { addr, metrics_addr, data_dir, settings, reset_password }) = args else {
         print!("{HELP}");
         return Ok(());
     };
-    // Requests are not logged: their headers hold tokens.
-    // And should one find its way into a line, its secret is not written.
+    // Requests are not logged, because their headers hold tokens. If a token reaches a line of the
+    // log in another way, its secret is removed from the line.
     let log = RedactedLog::new(&Finder::new([Prefix::new(PREFIX)?]), std::io::stderr);
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(log).init();
 
     if let Some(name) = reset_password {
         return setup::reset_password(&data_dir, &name, |new| {
-            let line = format!("new password, shown this once: name {} password {}\n", new.name, new.password);
+            let line = format!("new password, shown only once: name {} password {}\n", new.name, new.password);
             printed::secret("the new password", &line)
         })
         .await;
     }
-    // The addresses first: a start that fails for a taken port must not have used up the first sign-in.
+    // Bind the addresses first: a start that fails because of a taken port must not use up the
+    // first sign-in.
     let (listener, addr) = bind(addr).await?;
     let metrics_listener = match metrics_addr {
         Some(addr) => Some(bind(addr).await?),
         None => None,
     };
     let behind_tls = settings.behind_tls;
-    // Before the address is told: whoever reads it may also stop the service at once.
+    // The handlers exist before the address is printed, because a reader of the address may stop
+    // the service immediately.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let address = format!("personal-tokens: http://{addr}/\n");
     let tell = |first: &FirstSignIn| {
-        let line = format!("first sign-in, shown this once: name {} password {}\n", first.name, first.password);
+        let line = format!("first sign-in, shown only once: name {} password {}\n", first.name, first.password);
         // The password is in the first line, and both lines are one write, so that `| head -1`
         // shows it.
         printed::secret("the first sign-in", &(line + &address))
@@ -115,11 +133,13 @@ async fn run() -> Result<(), SetupError> {
     if let Some((listener, addr)) = metrics_listener {
         printed::line(&format!("metrics: http://{addr}/metrics\n"))?;
         let limits = Limits { connections: 32, ..Limits::default() };
-        // Operators get answers until the process ends.
+        // Runs until the process exits, so that operators still get answers while requests end.
         tokio::spawn(serve(listener, metrics::router(Arc::clone(&app)), limits, pending()));
     }
     if !addr.ip().is_loopback() && !behind_tls {
-        eprintln!("personal-tokens: {addr} is not loopback; put TLS in front and say --behind-tls");
+        eprintln!(
+            "personal-tokens: {addr} is not a loopback address: put a proxy with TLS in front and give --behind-tls"
+        );
     }
     let stopped = Arc::clone(&app);
     tokio::spawn(async move {
@@ -131,12 +151,15 @@ async fn run() -> Result<(), SetupError> {
     });
     let mut housekeeping = housekeeping(&app);
     serve_until_told(listener, &app).await?;
-    // Awaited too: what it was writing waits again only once it has ended.
+    // Wait for the tasks to end: last uses that one of them was writing are queued again only when
+    // it has ended.
     housekeeping.shutdown().await;
-    timeout(GRACE, write_last(&app)).await.map_err(|_| "last uses and audit trail are not written in time")?
+    timeout(GRACE, write_last(&app))
+        .await
+        .map_err(|_| "the last uses and the audit trail were not written within ten seconds")?
 }
 
-/// Calls `act` now and then once per interval.
+/// Calls `act` immediately, and then once per interval, forever.
 async fn every(time: Duration, act: impl AsyncFn()) {
     let mut times = tokio::time::interval(time);
     loop {
@@ -145,13 +168,20 @@ async fn every(time: Duration, act: impl AsyncFn()) {
     }
 }
 
+/// Listens on an address. Returns the listener and the address with its actual port.
+///
+/// # Errors
+/// Returns an error that names the address if it cannot be bound.
 async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError> {
-    let listener = TcpListener::bind(addr).await?;
+    let listener = TcpListener::bind(addr).await.map_err(|error| {
+        format!("cannot listen on {addr}: {error} (choose another address with --addr or --metrics-addr)")
+    })?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }
 
-/// Until the process is told to end, and then for as long as requests under way take, within the grace.
+/// Serves until the process is told to stop, and then until the requests in progress end, for at
+/// most [`GRACE`].
 async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
     let told = Arc::clone(app);
     let serving =
@@ -162,14 +192,14 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
     };
     tokio::select! {
         () = serving => {}
-        () = cut => tracing::warn!("requests under way are cut off"),
+        () = cut => tracing::warn!("requests in progress are cut off after ten seconds"),
     }
     Ok(())
 }
 
-/// What is in memory still: the last uses, and the end of the trail.
+/// Writes the data that is only in memory: the last uses and the end of the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
-    // Side by side: neither is lost because the other takes its time.
+    // Both run concurrently, so that a slow write of one does not use up the time of the other.
     let (written, ()) = tokio::join!(app.tokens.flush_usage(), app.audit.written());
     written?;
     Ok(())

@@ -1,7 +1,7 @@
-//! What the process counts, for Prometheus to read (its text format, version 0.0.4).
+//! Serves what the process counts, for Prometheus to read (its text format, version 0.0.4).
 //!
-//! No number is of one token, owner or project: labels are words of keyfob's own, so that there are few series, and the page
-//! tells nobody's business.
+//! No number belongs to one token, owner or project. Labels are keyfob's own words, so that there
+//! are few series and the page reveals nothing about people.
 
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use keyfob::{
 use crate::app::App;
 use crate::health;
 
-/// What an operator asks, on an address of its own: the metrics, and the health, which answers here for as long as the process
-/// runs.
+/// Creates the router for operators, on a second address: the metrics, and the health, which
+/// answers here until the process exits.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(show))
@@ -34,8 +34,8 @@ async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page(&app))
 }
 
-/// The acts that are told each time; of a leaked token, the first report. Verifications are told as samples, and counted by keyfob
-/// itself.
+/// The operations that are counted here, one for each event. Of a leak, only the first report is
+/// counted. Verifications are sampled, and keyfob itself counts them.
 const ACTS: [&str; 12] = [
     "issued",
     "rotated",
@@ -51,7 +51,7 @@ const ACTS: [&str; 12] = [
     ChangeKind::Narrowed.as_str(),
 ];
 
-/// Counts the acts, and hands each event on.
+/// Counts the operations and passes each event on to another sink.
 pub struct Counted<E> {
     pub acts: Arc<Acts>,
     pub sink: E,
@@ -70,14 +70,14 @@ impl<E: EventSink> EventSink for Counted<E> {
     }
 }
 
-/// What was done to tokens, by this process.
+/// The number of operations on tokens by this process.
 #[derive(Default)]
 pub struct Acts {
     told: [AtomicU64; ACTS.len()],
     revoked_in_groups: AtomicU64,
 }
 
-/// What is counted, as Prometheus reads it.
+/// Writes the page of metrics.
 pub fn page(app: &App) -> String {
     let mut page = Page(String::new());
     if let Some(counts) = app.tokens.counts() {
@@ -87,11 +87,11 @@ pub fn page(app: &App) -> String {
         }
         page.counter(
             "keyfob_event_sink_panics_total",
-            "Events that were lost as the sink panicked.",
+            "Events that were lost because the sink panicked.",
             counts.sink_panics,
         );
     }
-    page.metric("keyfob_acts_total", "counter", "What was done to tokens; a group that was revoked is one act.");
+    page.metric("keyfob_acts_total", "counter", "Operations on tokens; revoking a group is one operation.");
     for (act, told) in ACTS.iter().zip(&app.acts.told) {
         page.labelled("keyfob_acts_total", "act", act, told.load(Ordering::Relaxed));
     }
@@ -101,16 +101,20 @@ pub fn page(app: &App) -> String {
     let cache = app.tokens.store();
     if !cache.max_staleness().is_zero() {
         let counts = cache.counts();
-        page.counter("keyfob_cache_hits_total", "Answers without the store.", counts.hits);
-        page.counter("keyfob_cache_misses_total", "Calls of the store.", counts.misses);
-        page.counter("keyfob_cache_joined_total", "Answers that waited for another's call.", counts.joined);
-        page.counter("keyfob_cache_fills_lost_total", "Answers of the store that were not kept.", counts.fills_lost);
-        page.counter("keyfob_cache_feed_losses_total", "Losses of the feed, its start with it.", counts.feed_losses);
-        page.gauge("keyfob_cache_entries", "Tokens that are held.", counts.entries);
+        page.counter("keyfob_cache_hits_total", "Lookups that the cache answered.", counts.hits);
+        page.counter("keyfob_cache_misses_total", "Lookups that called the store.", counts.misses);
+        page.counter("keyfob_cache_joined_total", "Lookups that waited for the call of another lookup.", counts.joined);
+        page.counter("keyfob_cache_fills_lost_total", "Answers of the store that were not cached.", counts.fills_lost);
+        page.counter(
+            "keyfob_cache_feed_losses_total",
+            "Times that the feed was lost, its start included.",
+            counts.feed_losses,
+        );
+        page.gauge("keyfob_cache_entries", "Tokens in the cache.", counts.entries);
         let bound = cache.max_staleness().as_secs_f64();
-        page.gauge("keyfob_cache_max_staleness_seconds", "How old an answer may be.", bound);
+        page.gauge("keyfob_cache_max_staleness_seconds", "Maximum staleness of the cache.", bound);
         if let Some(age) = counts.feed_age {
-            let help = "How long ago the feed told anything; absent without one, and while it is lost.";
+            let help = "Time since the feed last delivered; absent without a feed and while it is lost.";
             page.gauge("keyfob_cache_feed_age_seconds", help, age.as_secs_f64());
         }
     }
@@ -119,6 +123,7 @@ pub fn page(app: &App) -> String {
     page.0
 }
 
+/// Returns the outcomes of verifications with their counts.
 fn outcomes(counts: &VerificationCounts) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
     let rejected = Rejection::ALL.iter().map(|rejection| (rejection.as_str(), counts.rejected(*rejection)));
     [("verified", counts.verified), ("unavailable", counts.unavailable)].into_iter().chain(rejected)
@@ -147,7 +152,7 @@ impl Page {
     }
 
     fn line(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a String does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(self.0, "{line}");
     }
 }

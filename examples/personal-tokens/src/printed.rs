@@ -1,4 +1,4 @@
-//! Prints on the standard output, and notices if it cannot.
+//! Prints to the standard output, and detects if that is impossible.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,11 +14,11 @@ use crate::setup::SetupError;
 pub fn secret(what: &str, text: &str) -> Result<(), SetupError> {
     let failed = |why: String| {
         format!(
-            "{what} cannot be printed, so nothing was changed: {why} (start once with a terminal or a file as the standard output)"
+            "{what} cannot be printed, so nothing was changed: {why} (start again with a terminal or a file as the standard output)"
         )
     };
-    // The Rust runtime opens /dev/null in place of a closed standard output, so writing to it
-    // succeeds.
+    // The Rust runtime opens /dev/null in place of a closed standard output, so writing to it would
+    // succeed.
     if is_nowhere().map_err(|error| failed(error.to_string()))? {
         return Err(failed("the standard output is closed or /dev/null".into()).into());
     }
@@ -34,13 +34,14 @@ pub fn line(text: &str) -> Result<(), SetupError> {
 }
 
 fn write(text: &str) -> io::Result<()> {
-    // `Stdout` would write line by line, and a reader of one line only may be gone before the
-    // second.
+    // `Stdout` would write line by line, and a reader that takes one line (`| head -1`) may be gone
+    // before the second.
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
+/// Returns whether the standard output is `/dev/null`.
 fn is_nowhere() -> io::Result<bool> {
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?;
     let is_device = out.file_type().is_char_device();

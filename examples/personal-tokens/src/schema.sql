@@ -1,4 +1,4 @@
--- The host's own tables. Those of the tokens are keyfob's.
+-- The host's own tables. The tables of the tokens are keyfob's.
 CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -6,12 +6,12 @@ CREATE TABLE IF NOT EXISTS users (
     suspended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- AUTOINCREMENT: a project's id stands in its tokens, so it must never be used again.
+-- AUTOINCREMENT, because a project's id is part of its tokens and must never be used again.
 CREATE TABLE IF NOT EXISTS projects (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('personal', 'shared', 'public')),
-    -- Of a personal project only; nobody has two.
+    -- Set for a personal project only. A person has at most one.
     owner_id INTEGER UNIQUE REFERENCES users (id),
     CHECK ((kind = 'personal') = (owner_id IS NOT NULL))
 ) STRICT;
@@ -22,15 +22,15 @@ CREATE TABLE IF NOT EXISTS memberships (
     PRIMARY KEY (project_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
--- The id is kept as its SHA-256, so that who reads the database cannot take a session over.
+-- The id is stored as its SHA-256, so that a reader of the database cannot take over a session.
 CREATE TABLE IF NOT EXISTS sessions (
     id_hash BLOB PRIMARY KEY,
     data TEXT NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Forms that made or rotated a token, by the random id that the page gave each. Sent again, they do it no second time. Of each
--- person the latest 128 are kept.
+-- Forms that have issued or rotated a token, by the random id that the page gave each. A form that
+-- is sent again does nothing. Of each person the latest 128 are kept.
 CREATE TABLE IF NOT EXISTS spent_forms (
     id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users (id),
@@ -38,8 +38,8 @@ CREATE TABLE IF NOT EXISTS spent_forms (
     UNIQUE (user_id, form)
 ) STRICT;
 
--- The names by which the JSON API knows a token. They are made on first sight of a token, so a row may be missing
--- but is never wrong.
+-- The names of tokens in the JSON API. A row is created when a token is first seen, so a row may be
+-- missing but is never wrong.
 CREATE TABLE IF NOT EXISTS token_names (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uuid TEXT NOT NULL UNIQUE,
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS token_names (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_names_of_user ON token_names (user_id, project);
 
--- Who may see and end everybody's tokens, and suspend people.
+-- The administrators, who may see and revoke the tokens of others, and suspend people.
 CREATE TABLE IF NOT EXISTS admins (
     user_id INTEGER PRIMARY KEY REFERENCES users (id)
 ) STRICT;
@@ -68,25 +68,25 @@ CREATE TABLE IF NOT EXISTS token_events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
 
--- What was refused of each token, and how often it was reported again after it had leaked: a row for each kind and day. Of
--- each token the latest 100 are kept.
+-- Refused requests with each token, and repeated reports of a leaked token: a row for each kind and
+-- day. Of each token the latest 100 rows are kept.
 CREATE TABLE IF NOT EXISTS token_refusals (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
     event TEXT NOT NULL,
-    -- Why, if the event does not say it.
+    -- The reason, if the event does not imply it.
     reason TEXT NOT NULL,
-    -- Of a report; empty for requests with the token.
+    -- The reporter of a leak. Empty for requests with the token.
     actor TEXT NOT NULL,
-    -- In UTC, counted from 1 January 1970.
+    -- Days in UTC since 1 January 1970.
     day INTEGER NOT NULL,
-    -- The last of them, in milliseconds since 1970.
+    -- The time of the last one, in milliseconds since 1970.
     at INTEGER NOT NULL,
     times INTEGER NOT NULL,
     PRIMARY KEY (project, token_id, event, reason, actor, day)
 ) STRICT, WITHOUT ROWID;
 
--- Groups of tokens that were revoked. The trail of each token of a group tells that it ended with the others.
+-- Revoked groups of tokens. The trail of each token of a group names the group.
 CREATE TABLE IF NOT EXISTS group_revocations (
     id INTEGER PRIMARY KEY,
     -- Milliseconds since 1970, after the whole group was revoked.
@@ -99,7 +99,8 @@ CREATE TABLE IF NOT EXISTS group_revocations (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS group_revocations_of_project ON group_revocations (project, at);
 
--- Tokens whose owner is to be told that they end within a day. A row goes once it is true no more.
+-- Tokens that end within a day, for the notice to their owner. A row is deleted when it is no
+-- longer true.
 CREATE TABLE IF NOT EXISTS token_notices (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
@@ -108,7 +109,7 @@ CREATE TABLE IF NOT EXISTS token_notices (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_notices_of_owner ON token_notices (owner);
 
--- Tokens that were found where they should not be, as the first report has it: their owners are told until they say that they know.
+-- Leaked tokens, as the first report describes them. Their owner sees an alarm until `seen` is 1.
 CREATE TABLE IF NOT EXISTS token_leaks (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
@@ -117,7 +118,7 @@ CREATE TABLE IF NOT EXISTS token_leaks (
     -- Milliseconds since 1970.
     at INTEGER NOT NULL,
     reporter TEXT NOT NULL,
-    -- Written by strangers.
+    -- A reporter wrote it, so it is shown as text.
     url TEXT NOT NULL,
     seen INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (project, token_id)
@@ -132,18 +133,19 @@ CREATE TABLE IF NOT EXISTS leaked_issuers (
     PRIMARY KEY (project, token_id)
 ) STRICT, WITHOUT ROWID;
 
--- Reports of GitHub's that were answered, by the SHA-256 of their bodies. A row is deleted when GitHub no longer uses its key.
+-- Reports of GitHub that were answered, by the SHA-256 of their bodies. A row is deleted when
+-- GitHub no longer uses its key.
 CREATE TABLE IF NOT EXISTS github_deliveries (
     digest BLOB PRIMARY KEY,
     key_id TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The models that administrators added by the form.
+-- The models that administrators added on the page.
 CREATE TABLE IF NOT EXISTS models (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     project_id INTEGER NOT NULL REFERENCES projects (id),
     name TEXT NOT NULL,
-    -- A name of the configuration file's, where the credential stands.
+    -- The upstream's name in the configuration file, which holds the credential.
     upstream TEXT NOT NULL,
     upstream_model TEXT,
     is_default INTEGER NOT NULL,
@@ -151,7 +153,8 @@ CREATE TABLE IF NOT EXISTS models (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS models_default ON models (project_id) WHERE is_default;
 
--- The check value of each key of the pepper. A start with another pepper is refused; a row is never overwritten.
+-- The check value of each key of the pepper. A start with another pepper is refused. A row is never
+-- overwritten.
 CREATE TABLE IF NOT EXISTS key_checks (
     number INTEGER PRIMARY KEY,
     value BLOB NOT NULL CHECK (length(value) = 16)

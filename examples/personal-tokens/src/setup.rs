@@ -1,4 +1,4 @@
-//! The first start, and every other: the data directory, the pepper, the database, the first sign-in.
+//! Starts the service: the data directory, the pepper, the databases and the first sign-in.
 
 use std::error::Error;
 use std::fmt;
@@ -39,32 +39,32 @@ use crate::tokens::refusals;
 
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
-/// Stands in every token: a service of your own chooses its own, once.
+/// The prefix of every token. Your own service chooses another one, once.
 pub const PREFIX: &str = "demo_pat";
 
-/// The host's own database in the data directory.
+/// The name of the host's own database in the data directory.
 const DATABASE: &str = "personal-tokens.db";
 
-/// What an administrator chooses.
+/// What an administrator chooses on the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub allow_never: bool,
     pub behind_tls: bool,
-    /// Where the tokens are kept; `None` is the file of the data directory.
+    /// The database of the tokens. `None` means the file in the data directory.
     pub database: Option<Database>,
-    /// How old an answer of the cache may be; zero is no cache.
+    /// The maximum staleness of the cache. Zero means no cache.
     pub cache: Duration,
 }
 
 impl Default for Settings {
-    /// Tokens that never expire are allowed, as the page of the product offers them; `keyfob` by itself allows none.
+    /// Returns the settings without any option. Unlike `keyfob`'s own default, they allow tokens
+    /// that never expire.
     fn default() -> Self {
         Self { allow_never: true, behind_tls: false, database: None, cache: Duration::ZERO }
     }
 }
 
-/// A name and its new password, such as of the person that the first start makes. Debug shows no
-/// password.
+/// A person's name and new password, at a first start or after a reset. Debug shows no password.
 pub struct FirstSignIn {
     pub name: String,
     pub password: String,
@@ -76,7 +76,11 @@ impl fmt::Debug for FirstSignIn {
     }
 }
 
-/// Opens the data directory, and makes what is not there yet.
+/// Opens the data directory. The first start creates the pepper, the tables, and one person with
+/// four projects. Returns the first sign-in only at that start.
+///
+/// # Errors
+/// Returns an error in the cases of [`open_telling`].
 pub async fn open(
     data: &Path,
     settings: Settings,
@@ -85,9 +89,13 @@ pub async fn open(
     open_telling(data, settings, clock, |_| Ok(())).await
 }
 
-/// Opens the data directory as [`open`] does, and calls `tell` with the first sign-in before its
-/// account is committed, after everything else that may fail. If `tell` fails, there is no account,
-/// and a later start makes one with another password.
+/// Opens the data directory as [`open`] does. At a first start it calls `tell` with the first
+/// sign-in, after everything else that may fail and before the account is committed. If `tell`
+/// fails, there is no account, and a later start creates one with another password.
+///
+/// # Errors
+/// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,
+/// readable by other users or wrong, if a database fails, or if `tell` fails.
 pub async fn open_telling(
     data: &Path,
     settings: Settings,
@@ -96,13 +104,13 @@ pub async fn open_telling(
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     let mut config = Config::read(data)?;
-    // An option of the command line can only forbid.
+    // The option can only forbid what the file allows.
     if !settings.allow_never {
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join(DATABASE);
-    // In this order: another process that is at its first start writes the pepper before the file; and the engine may be this
-    // very file.
+    // Look for the file before the pepper is read: another process in its first start writes the
+    // pepper before the file. The database of the tokens may be this very file.
     let had_file = file.try_exists()?;
     let pepper_file = data.join("pepper");
     let prefix = Prefix::new(PREFIX)?;
@@ -118,19 +126,24 @@ pub async fn open_telling(
     };
     let keyring = match of_file {
         Some(keyring) => keyring,
-        // A new pepper would stop every token there is, and would look like a theft of all of them.
-        None if had_file => return Err("the database is there but its pepper file is not: restore it".into()),
+        // With a new pepper, every existing token would be refused, and that would look like forged
+        // tokens.
+        None if had_file => {
+            return Err("the data directory has a database but no pepper file: restore the pepper".into());
+        }
         None => {
             if let Some((engine, _)) = &tokens_elsewhere
                 && !engine.projects(&ProjectsQuery::default()).await?.is_empty()
             {
-                return Err("the database holds tokens but the data directory has no pepper: restore it".into());
+                return Err(
+                    "the database holds tokens but the data directory has no pepper file: restore the pepper".into()
+                );
             }
             Keyring::new(prefix, make_pepper(&pepper_file)?)
         }
     };
-    // What the host keeps is beside the pepper, wherever the tokens are; by default they are in the same file, so that there is
-    // one thing to back up.
+    // The host's own tables are always in the data directory, beside the pepper. By default the
+    // tokens are in the same file, so that there is one thing to back up.
     let own = SqliteStore::open(&file).await?;
     let pool = own.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
@@ -167,7 +180,7 @@ pub async fn open_telling(
         health,
         github,
         doors: Doors::default(),
-        // A question may have 4 MiB.
+        // A question to a model may have 4 MiB.
         questions: Bodies::new(16, 4),
         finder,
         config,
@@ -177,19 +190,24 @@ pub async fn open_telling(
     Ok((Arc::new(app), first))
 }
 
-/// Says where the right pepper belongs, and how to delete a value that a wrong one stored.
+/// Adds to a [`KeyringError::WrongPepper`] where the right pepper belongs, and how to delete a
+/// check value that a wrong pepper stored. Returns other errors unchanged.
 fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
     let Some(KeyringError::WrongPepper(wrong)) = error.downcast_ref() else { return error };
     let numbers: Vec<_> = wrong.iter().map(|number| number.get().to_string()).collect();
     let (pepper_file, file) = (pepper_file.display(), file.display());
     format!(
-        "{error} as {pepper_file}; only if this one is the right one, because the value was stored by a start that warned that it could \
-         not be checked, delete the value: DELETE FROM key_checks WHERE number IN ({}) in {file}",
+        "{error} as {pepper_file}; if this pepper is the right one, an earlier start that could not check its pepper stored the \
+         wrong value: then delete it with DELETE FROM key_checks WHERE number IN ({}) in {file}",
         numbers.join(", ")
     )
     .into()
 }
 
+/// Reads the pepper from its file. Returns `None` if there is no file.
+///
+/// # Errors
+/// Returns an error if other users may read the file, or if it holds no valid pepper.
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode(),
@@ -197,17 +215,19 @@ fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
         Err(error) => return Err(error.into()),
     };
     if mode & 0o077 != 0 {
-        return Err("the pepper file is open to others: chmod 600 it".into());
+        return Err("other users may read the pepper file: chmod 600 it".into());
     }
     Ok(Some(Pepper::new(std::fs::read(path)?)?))
 }
 
-/// Written aside and then linked, so that the file is whole or not there, and never another one's.
+/// Creates a pepper and its file. The bytes are written to a file of another name, which is then
+/// linked to this path. So the file is complete or absent, and it never overwrites the file of
+/// another process.
 fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     let pepper = Pepper::generate()?;
     let aside = path.with_extension(random::hex128()?);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    // The umask only takes rights away; this also holds where a default ACL gives some.
+    // The umask only removes rights. This call also holds if a default ACL grants some.
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(pepper.expose_secret())?;
     file.sync_all()?;
@@ -215,20 +235,20 @@ fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     std::fs::remove_file(&aside)?;
     let pepper = match linked {
         Ok(()) => pepper,
-        // Another process started at the same time, and was first: its pepper is the one.
+        // Another process that started at the same time was faster: use its pepper.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read_pepper(path)?.ok_or("the pepper file came and went")?
+            read_pepper(path)?.ok_or("the pepper file was created and removed at the same time; start again")?
         }
         Err(error) => return Err(error.into()),
     };
-    // The name must last as well as the bytes.
+    // The name must be on the disk too, not only the bytes.
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(pepper)
 }
 
-/// Makes one person, their own project, two shared ones and a public one if the database has no
-/// person yet, and checks the models of the configuration, which may name these projects. If
-/// several processes start at the same time, one of them makes these rows.
+/// Creates one person, their own project, two shared projects and a public one if the database has
+/// no person yet. Then it checks the models of the configuration, which may name these projects. If
+/// several processes start at the same time, only one of them creates these rows.
 async fn first_sign_in(
     pool: &SqlitePool,
     mut models: Models,
@@ -238,7 +258,7 @@ async fn first_sign_in(
     let is_first = !has_people(pool).await?;
     let first = FirstSignIn { name: "ada".into(), password: random::hex128()? };
     let hash = if is_first { accounts::hash(first.password.clone()).await? } else { String::new() };
-    // A first start takes the write lock before it looks, so that no other process makes the same
+    // A first start takes the write lock before it looks, so that no other process creates the same
     // rows.
     let mut transaction = match is_first {
         true => pool.begin_with("BEGIN IMMEDIATE").await?,
@@ -271,9 +291,13 @@ async fn make_first(connection: &mut SqliteConnection, name: &str, hash: &str) -
     Ok(())
 }
 
-/// Replaces a person's password, and calls `tell` with the new one before that. The database is not
-/// locked meanwhile, because printing may wait for a terminal. The person's sessions end in every
-/// process.
+/// Replaces a person's password. `tell` receives the new password before it is stored. The database
+/// is not locked meanwhile, because printing may wait for a terminal. The person's sessions end in
+/// every process.
+///
+/// # Errors
+/// Returns an error if there is no database or no person of this name, if `tell` fails, or if the
+/// new password cannot be stored.
 pub async fn reset_password(
     data: &Path,
     name: &str,
@@ -281,18 +305,18 @@ pub async fn reset_password(
 ) -> Result<(), SetupError> {
     let file = data.join(DATABASE);
     if !file.try_exists()? {
-        return Err(format!("there is no database {}: name its directory with --data-dir", file.display()).into());
+        return Err(format!("there is no database {}: give its directory with --data-dir", file.display()).into());
     }
     let pool = SqliteStore::open(&file).await?.pool().clone();
     if !accounts::exists(&pool, name).await? {
-        return Err(format!("there is nobody named {name:?}").into());
+        return Err(format!("there is no person named {name:?}").into());
     }
     let new = FirstSignIn { name: name.into(), password: random::hex128()? };
     let hash = accounts::hash(new.password.clone()).await?;
     tell(&new)?;
     let void = |why: &dyn fmt::Display| format!("the password that was printed is void, try again: {why}");
     if !accounts::set_password(&pool, name, &hash).await.map_err(|error| void(&error))? {
-        return Err(void(&format_args!("there is nobody named {name:?} any more")).into());
+        return Err(void(&format_args!("there is no person named {name:?} any more")).into());
     }
     pool.close().await;
     Ok(())
@@ -302,7 +326,10 @@ async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)").fetch_one(db).await
 }
 
-/// Adds a person with their personal project.
+/// Adds a person with their personal project. Returns the person's number.
+///
+/// # Errors
+/// Returns an error if the name is taken, or if the database or the hash fails.
 pub async fn add_user(pool: &SqlitePool, name: &str, password: &str) -> Result<i64, SetupError> {
     let hash = accounts::hash(password.into()).await?;
     let mut transaction = pool.begin().await?;

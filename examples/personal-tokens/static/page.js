@@ -1,8 +1,8 @@
-// The page works without this file. With it dialogs are modal, the list follows what is typed, texts are copied with one
-// press, and a token is wiped from the page when its pop-up closes.
+// The pages work without this file. With it dialogs are modal, the list follows the search, texts
+// are copied with one press, and a token is removed from the page when its dialog closes.
 "use strict";
 
-// Buttons that only stand in for this script go.
+// Hides the buttons that only replace this script.
 document.documentElement.classList.add("scripted");
 
 document.addEventListener("change", (event) => {
@@ -15,12 +15,12 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
-  // One press, one token.
+  // A double press must not send the form twice.
   if (!event.target.matches("[data-once]")) return;
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
 });
 
-// What was said is said once: a reload does not say it again.
+// A reload must not show the message again.
 const here = new URL(location);
 if (here.searchParams.has("said")) {
   here.searchParams.delete("said");
@@ -34,7 +34,8 @@ const dialog = document.getElementById("dialog");
 if (dialog) openModal(dialog);
 else returnFocus();
 
-// The list follows the search and the integration, without a new page and without taking the focus.
+// Updates the list while a person types or chooses a model, without a new page and without moving
+// the focus.
 function followLook(form) {
   let waiting;
   let asking;
@@ -59,7 +60,7 @@ function followLook(form) {
     const address = `${form.action}?${new URLSearchParams(fields)}`;
     try {
       const answer = await fetch(address, { signal: asking.signal });
-      // Signed out meanwhile, or something broke: the person is to see that page.
+      // The session has ended or something failed: show that page.
       if (!answer.ok || answer.redirected) throw answer;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-part]")) {
@@ -74,7 +75,7 @@ function followLook(form) {
   }
 }
 
-// Whoever opened a dialog is where the keyboard stands after it.
+// Returns the focus to the element that opened the dialog.
 function returnFocus() {
   const opener = sessionStorage.getItem("opener");
   sessionStorage.removeItem("opener");
@@ -89,7 +90,8 @@ document.addEventListener("click", (event) => {
 
 function openModal(dialog) {
   const back = dialog.dataset.back;
-  // The address of the list, so that a reload shows that and neither sends a form again nor opens the dialog again.
+  // Sets the address of the list, so that a reload shows the list and neither sends a form again
+  // nor opens the dialog again.
   history.replaceState(null, "", back);
   dialog.removeAttribute("open");
   dialog.showModal();
@@ -109,7 +111,7 @@ function openModal(dialog) {
   dialog.addEventListener("cancel", (event) => {
     if (!mayClose()) event.preventDefault();
   });
-  // A draft is not lost without a word.
+  // Asks before a draft is lost.
   addEventListener("beforeunload", (event) => {
     if (isDraft() && !sending) event.preventDefault();
   });
@@ -119,7 +121,7 @@ function openModal(dialog) {
   }
 
   function mayClose() {
-    return !isDraft() || confirm("Close without making the token?");
+    return !isDraft() || confirm("Close without creating the token?");
   }
 
   copies(dialog);
@@ -137,7 +139,7 @@ function guardSecret(dialog) {
     const preview = dialog.querySelector("#preview");
     if (preview) preview.textContent = "";
   };
-  // Also out of a page that the browser keeps for its Back button.
+  // The browser may keep this page for its Back button, so the token is removed on leaving it too.
   addEventListener("pagehide", wipe);
   dialog.addEventListener("close", wipe);
   dialog.querySelector("#copy").focus();
@@ -155,13 +157,13 @@ function copies(dialog) {
         said.textContent = button.dataset.said;
       } catch {
         getSelection().selectAllChildren(source);
-        said.textContent = "The browser does not let us copy. The text is selected: press Ctrl+C or ⌘C.";
+        said.textContent = "The browser blocked copying. The text is selected: press Ctrl+C or ⌘C.";
       }
     });
   }
 }
 
-// What the pane shows is fetched as the download is, so both are the same bytes.
+// Fetches the preview in the same way as the download, so both are the same bytes.
 function followPane(dialog) {
   const pane = dialog.querySelector("#pane");
   const preview = dialog.querySelector("#preview");
@@ -177,14 +179,14 @@ function followPane(dialog) {
       const answer = await fetch(pane.action, { method: "POST", body: fields });
       if (!answer.ok || answer.redirected) throw answer;
       const text = await answer.text();
-      // A later choice may have been answered first, and the dialog may be closed.
+      // A later choice may have been answered first, or the dialog may be closed.
       if (!tool.checked || !dialog.open) return;
       preview.textContent = text;
       dialog.querySelector("#made").hidden = false;
       said.textContent = "";
     } catch {
       preview.textContent = "";
-      said.textContent = "The settings could not be made. Choose again, or reload the page.";
+      said.textContent = "The settings could not be loaded. Choose again, or reload the page.";
     }
   });
 }

@@ -1,4 +1,4 @@
-//! What a token with the scope `tokens:manage` does with tokens: it issues bound ones for agents.
+//! The route by which a token with the scope `tokens:manage` issues bound tokens for agents.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::app::App;
 use crate::tokens::own::{self, Refused};
 use crate::tokens::{expiry, scopes};
 
-/// `POST /api/v2/auth/token/self/delegate`: a token for an agent, which ends with the token that asks and does no more than
-/// that.
+/// Answers `POST /api/v2/auth/token/self/delegate`: issues a token for an agent under the presented
+/// token. It ends with the presented token and never has more rights.
 pub async fn delegate(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
@@ -29,13 +29,13 @@ pub async fn delegate(
     let issued = app.tokens.issue(&delegation.actor(), new).await.map_err(|error| refusal(&caller, error))?;
     let made = own::named(&app, &caller.user, issued).await;
     let object = made.and_then(|(own, token)| TokenObject::new(&own, &caller.user, token.expose_secret().into()));
-    // The cause is in the log already.
+    // The cause is already in the log.
     object.map(Json).map_err(|_| failed())
 }
 
 fn refusal(caller: &OwnCaller, error: Error) -> Refusal {
     match error.kind() {
-        // The token that asks has ended since it passed the guard, or its owner was suspended.
+        // The presented token has ended since it passed the guard, or its owner was suspended.
         ErrorKind::IssuerEnded(rejection) => caller.token.refuse(rejection),
         ErrorKind::Unavailable | ErrorKind::Store | ErrorKind::Rng => unavailable(&error),
         _ => error.into(),

@@ -1,4 +1,4 @@
-//! Refusals of the token API, in the shapes that its existing clients read.
+//! The refusals of the token API, in the shapes that its existing clients read.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use crate::tokens::own::Refused;
 pub enum ApiError {
     NotSignedIn,
     NotFound,
-    /// The body was not read: not JSON, too large, or of another shape.
+    /// The body is not JSON, too large, or of another shape.
     Body(StatusCode),
     Refused(Refused),
 }
@@ -21,7 +21,8 @@ impl ApiError {
         Self::Refused(Refused::failed(error))
     }
 
-    /// For the routes that answer 404 for an unknown token; deleting one is 400 to existing clients.
+    /// Converts a refusal for the routes that answer 404 for an unknown token. Deleting an unknown
+    /// token is 400, as existing clients expect.
     pub fn or_not_found(refused: Refused) -> Self {
         match refused {
             Refused::Unknown => Self::NotFound,
@@ -44,7 +45,7 @@ impl IntoResponse for ApiError {
             Self::Body(status @ (StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::PAYLOAD_TOO_LARGE)) => {
                 (status, json!("the body must be JSON, as application/json, of at most 16 KiB"))
             }
-            // Without the parser's words, which would repeat what was sent.
+            // The answer leaves out the parser's message, which would repeat parts of the body.
             Self::Body(_) => (StatusCode::BAD_REQUEST, json!("the body must be an object of the fields of this call")),
             Self::Refused(refused) => {
                 let message = refused.to_string();

@@ -1,4 +1,4 @@
-//! What requests bring, read so that no answer is the framework's own.
+//! Reads paths and bodies of requests, so that no answer is the framework's own.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::ApiError;
 
-/// The variable part of a path. One that is not UTF-8 names nothing, as the empty text does.
+/// The variable part of a path. A part that is not UTF-8 is read as the empty text, which names
+/// nothing.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -35,7 +36,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be left out: then it is the default, whatever type was announced.
+/// A JSON body that may be absent. Without a body it is the default, even if the request names
+/// another content type.
 pub struct OptionalBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
@@ -59,7 +61,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(Parts, Byt
 }
 
 async fn parse<S: Send + Sync, T: DeserializeOwned>(parts: Parts, bytes: Bytes, state: &S) -> Result<T, ApiError> {
-    // serde would take an array for the fields in their order, and an empty one for none of them.
+    // serde would accept an array of the fields in their order, and an empty array for no fields.
     let object = bytes.trim_ascii_start().first() == Some(&b'{');
     match Json::from_request(Request::from_parts(parts, Body::from(bytes)), state).await {
         Ok(Json(body)) if object => Ok(body),

@@ -1,4 +1,4 @@
-//! Behind the guard of the routes that tokens open: who calls, as the host knows them.
+//! The guard of the routes that tokens open, and the caller as the host knows them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
 
-/// Named in every `WWW-Authenticate`.
+/// The realm in every `WWW-Authenticate`.
 const REALM: &str = "personal-tokens";
 
-/// What the routes of tokens are guarded with.
+/// Creates the guard of the routes that tokens open.
 pub fn guard(app: &App) -> Guard {
     let (behind_tls, public_url) = (app.behind_tls, app.config.public_url.clone());
     Guard::new(Arc::clone(&app.tokens))
@@ -36,7 +36,8 @@ pub fn guard(app: &App) -> Guard {
         })
 }
 
-/// Behind a proxy, the address that the proxy names, otherwise that of the connection.
+/// Returns the client's address: behind a proxy, the address that the proxy names, otherwise the
+/// address of the connection.
 fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
     if behind_proxy {
         return forwarded_for(&request.headers);
@@ -45,14 +46,14 @@ fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
     Some(peer.ip().to_canonical())
 }
 
-/// Who calls, by a token that passed: the proof, and what the host knows of its owner and project.
+/// The caller of a route: the verified token, and what the host knows of its owner and project.
 pub struct Caller<P = InProject> {
     pub token: Authenticated<P>,
     pub user: User,
     pub project: Project,
 }
 
-/// Who calls a route that names no project.
+/// The caller of a route that names no project.
 pub type OwnCaller = Caller<OwnProject>;
 
 impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
@@ -60,7 +61,8 @@ impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let token = Authenticated::<P>::from_request_parts(parts, app).await?;
-        // Whether both still count, keyfob has asked; here they are read for what is answered.
+        // keyfob has already checked that the owner may use the project. Here both are read for the
+        // answer.
         let failed = |error: SetupError| unavailable(&*error);
         let id = |text: &str| text.parse::<i64>().map_err(|error| failed(error.into()));
         let user = app.accounts.find(id(token.owner().as_str())?).await.map_err(|error| failed(error.into()))?;
@@ -72,17 +74,17 @@ impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
     }
 }
 
-/// What failed is ours to log, and nobody else's to read.
+/// Logs a failure, and answers without its cause.
 pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Refusal {
     tracing::error!(error, "request failed");
     Refusal::challenge(Challenge::UNAVAILABLE, REALM)
 }
 
-/// Refusals are told to the event sink; a check that failed is logged here.
+/// Logs why a token could not be verified. Refusals are already in the audit trail.
 pub async fn log_failures(response: Response) -> Response {
     let refusal = response.extensions().get::<Refusal>();
     if let Some(cause) = refusal.and_then(Refusal::cause).filter(|cause| cause.rejection().is_none()) {
-        tracing::error!(error = cause as &dyn std::error::Error, "token not checked");
+        tracing::error!(error = cause as &dyn std::error::Error, "a token could not be verified");
     }
     response
 }

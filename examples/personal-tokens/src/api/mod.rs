@@ -1,6 +1,7 @@
-//! The JSON API: what a session does with tokens ([`tokens`]), and what a token opens ([`guard`], [`whoami`]).
+//! The JSON API: the operations of a session on tokens ([`tokens`]), and the routes that a token
+//! opens ([`guard`], [`whoami`]).
 //!
-//! [`routes`] lists all of it, and [`openapi`] describes it; the tests hold the two together.
+//! [`routes`] lists all routes, and [`openapi`] describes them. Tests compare the two.
 
 pub mod delegate;
 pub mod error;

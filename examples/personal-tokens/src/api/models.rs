@@ -1,4 +1,4 @@
-//! The models of a project, as the product's clients ask for them.
+//! The models of a project, in the shape that the product's clients read.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::api::guard::{Caller, unavailable};
 use crate::app::App;
 
-/// `GET /api/v2/configurations/models/{project}`: a bare array.
+/// Answers `GET /api/v2/configurations/models/{project}` with a bare array.
 pub async fn models(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Value>, Refusal> {
     let models = app.models.of_project(&app.projects, &caller.project).await.map_err(|error| unavailable(&error))?;
     let models = models.iter().map(|model| {

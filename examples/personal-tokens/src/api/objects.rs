@@ -1,4 +1,4 @@
-//! What the token API is sent, and what it answers with.
+//! The bodies of requests and answers of the token API.
 
 use std::net::IpAddr;
 
@@ -10,17 +10,18 @@ use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused};
 use crate::tokens::scopes;
 
-/// A token as the API shows it. The first six fields are those that existing clients know, in their order; whatever is new
-/// stands behind them.
+/// A token in an answer of the API. Existing clients know the first six fields, in this order. New
+/// fields come after them.
 #[derive(Serialize)]
 pub struct TokenObject {
     id: i64,
     uuid: String,
     user_id: i64,
     name: String,
-    /// RFC 3339, or `null` for never.
+    /// In RFC 3339, or `null` for never.
     expires: Option<String>,
-    /// The whole token in the answer that makes it; masked, with nothing of the secret, everywhere else.
+    /// The whole token in the answer that issues it. In all other answers it is masked and shows
+    /// nothing of the secret.
     token: String,
     project_id: i64,
     status: Status,
@@ -29,27 +30,28 @@ pub struct TokenObject {
     /// Separated by spaces.
     scopes: String,
     kind: TokenKind,
-    /// The token that issued it, if one did.
+    /// The token that issued it, if any.
     issuer: Option<IssuerObject>,
-    /// Where its last use came from, if it was used.
+    /// Where its last use came from. `null` if it was never used.
     last_used_from: Option<OriginObject>,
 }
 
 #[derive(Serialize)]
 struct IssuerObject {
     public_id: String,
-    /// Whether this one ends with it.
+    /// Whether the token ends with its issuer.
     bound: bool,
 }
 
 #[derive(Serialize)]
 struct OriginObject {
     address: Option<IpAddr>,
-    /// As the client calls itself.
+    /// The `User-Agent` of the client.
     client: Option<String>,
 }
 
 impl TokenObject {
+    /// Describes a token. `text` is the token itself or its masked form.
     pub fn new(token: &OwnToken, user: &User, text: String) -> Result<Self, Refused> {
         let view = &token.view;
         Ok(Self {
@@ -79,34 +81,38 @@ impl TokenObject {
         })
     }
 
+    /// Describes a token with its masked form.
     pub fn masked(token: &OwnToken, user: &User) -> Result<Self, Refused> {
         Self::new(token, user, format!("{}_****", token.view.public_part))
     }
 }
 
-/// All fields that a client may name. Whose token it is comes from the session, so an `owner` or `user_id` is refused.
+/// The fields of a new token. The owner comes from the session, so a field such as `owner` or
+/// `user_id` is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     pub name: String,
-    /// Left out is the policy's default, `null` is never: only a custom reader tells them apart.
+    /// If absent, the policy's default. `null` means never. Only a custom deserializer
+    /// distinguishes the two.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     pub project_id: Option<Value>,
-    /// Separated by spaces. Left out is the service's default, for clients that know no scopes; empty grants none.
+    /// Separated by spaces. If absent, the service's default, for clients that know no scopes.
+    /// Empty grants none.
     #[serde(default = "default_scopes")]
     pub scopes: String,
 }
 
-/// All fields of a token for an agent. Whose it is and where it works comes from the token that issues it.
+/// The fields of a token for an agent. The token gets the owner and the project of its issuer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentBody {
     pub name: String,
-    /// Left out is the policy's default for agents, or less where the issuing token ends before.
+    /// If absent, the policy's default for agents, or the issuer's end if that is earlier.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
-    /// Separated by spaces. They have to be named: an agent gets as little as it needs.
+    /// Separated by spaces. The field is required, because an agent should get as few as it needs.
     pub scopes: String,
 }
 
@@ -117,7 +123,7 @@ fn default_scopes() -> String {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RotateBody {
-    /// Left out is a day, `null` is none.
+    /// If absent, a day, or the policy's maximum if that is shorter. `null` means no grace period.
     #[serde(default, deserialize_with = "present")]
     pub grace: Option<Value>,
 }
@@ -125,16 +131,21 @@ pub struct RotateBody {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeAllBody {
-    /// Only where it is left out all projects are meant. A `null` is refused: it may be a mistake, and cannot be undone.
+    /// If absent, all projects. `null` is refused, because it may be a mistake, and revoking cannot
+    /// be undone.
     #[serde(default, deserialize_with = "present")]
     pub project_id: Option<Value>,
 }
 
+/// Reads a field that is present, so that `null` differs from an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// The number of a project, as a body names it.
+/// Reads the number of a project in a body.
+///
+/// # Errors
+/// Returns [`Refused::InvalidProject`] if it is not a positive whole number.
 pub fn project_number(value: &Value) -> Result<i64, Refused> {
     value.as_i64().filter(|id| *id > 0).ok_or(Refused::InvalidProject)
 }

@@ -1,7 +1,8 @@
-//! What the API is, as an OpenAPI document.
+//! The OpenAPI document of the API.
 //!
-//! Written by hand, in files that other tools read as well. The tests keep it true: its paths are those of
-//! [`crate::api::routes`], and every answer that any test gets from such a path is one that it describes.
+//! It is written by hand, in JSON files that other tools can read. The tests keep it true: it must
+//! have exactly the paths of [`crate::api::routes`], and every answer that any test gets must match
+//! it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::app::App;
 
-/// Its parts: each group of routes has one, which [`document`] lays over the others.
+/// The parts of the document, one for each group of routes. [`DOCUMENT`] merges them.
 const PARTS: [&str; 8] = [
     include_str!("openapi/document.json"),
     include_str!("openapi/schemas.json"),
@@ -31,19 +32,19 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     whole
 });
 
-/// `GET /api/v2/openapi.json`.
+/// Answers `GET /api/v2/openapi.json`.
 pub async fn show(State(app): State<Arc<App>>) -> Json<Value> {
     Json(document(&app))
 }
 
-/// The document, with the name that the session's cookie has here.
+/// Returns the document with this service's name of the session cookie.
 pub fn document(app: &App) -> Value {
     let mut document = DOCUMENT.clone();
     document["components"]["securitySchemes"]["session"]["name"] = app.session_cookie().into();
     document
 }
 
-/// Objects are joined; anything else takes the place of what was there.
+/// Merges `above` into `below`. Objects are joined; any other value replaces the one below.
 fn lay_over(below: &mut Value, above: Value) {
     match (below, above) {
         (Value::Object(below), Value::Object(above)) => {

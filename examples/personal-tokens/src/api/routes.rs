@@ -1,4 +1,5 @@
-//! The routes of the API, in one table: the router is made from it, and a test compares it with the OpenAPI document.
+//! The routes of the API, in one table. The router is created from it, and a test compares it with
+//! the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::leaks::reports;
 use crate::llm::{chat, mcp};
 use crate::tokens::scopes;
 
-/// Opened by a session.
+/// Returns the routes that a session opens.
 pub fn by_session() -> Routes {
     Routes::default()
         .get("/api/v2/auth/token/", tokens::list)
@@ -34,7 +35,11 @@ pub fn by_session() -> Routes {
         .post("/api/v2/auth/token/{uuid}/enable", tokens::enable)
 }
 
-/// Opened by a token. These see no session at all: a signed-in browser is nobody here.
+/// Returns the routes that a token opens. They ignore sessions: a signed-in browser has no access
+/// here.
+///
+/// # Errors
+/// Returns [`Invalid`] if a scope is malformed.
 pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
     let any = guard.own_project("")?;
     let of_project = guard.project_in_path("project", "")?;
@@ -53,7 +58,7 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
         .guarded_post(&models_of_own, "/mcp", mcp::mcp))
 }
 
-/// Open to anybody.
+/// Returns the routes that are open to anybody.
 pub fn by_anybody() -> Routes {
     Routes::default()
         .get("/api/v2/openapi.json", openapi::show)
@@ -69,11 +74,11 @@ pub fn by_anybody() -> Routes {
         .get("/health/ready", health::ready)
 }
 
-/// A router, and what is in it: axum does not tell.
+/// A router with the list of its routes, which axum does not offer.
 #[derive(Default)]
 pub struct Routes {
     router: Router<Arc<App>>,
-    /// Method and path, as the document writes them.
+    /// The method and the path of each route, as the document writes them.
     pub listed: Vec<(&'static str, &'static str)>,
 }
 

@@ -1,5 +1,5 @@
-//! The JSON API under `/api/v2/auth/token/`, for a session. Shapes and status codes are what existing clients speak;
-//! rotate, delegate, issued, disable, enable and revoke-all are ours.
+//! The JSON API under `/api/v2/auth/token/`, for a session. Existing clients expect these shapes
+//! and status codes. Rotate, delegate, issued, disable, enable and revoke-all are additions.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Answers with the successor, its token in clear: the only time.
+/// Answers with the successor. This is the only answer with its token in clear text.
 pub async fn rotate(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -74,7 +74,8 @@ pub async fn rotate(
     Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
 }
 
-/// Issues a token for an agent under one of the caller's own: bound to it, and within it.
+/// Issues a token for an agent under one of the caller's tokens. It is bound to that token and has
+/// at most its rights.
 pub async fn delegate(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -89,7 +90,7 @@ pub async fn delegate(
     Ok(Json(TokenObject::new(&own, user, token.expose_secret().into())?))
 }
 
-/// What a token of the caller's has issued itself, revoked ones among them.
+/// Answers with the tokens that a token of the caller has issued directly, revoked ones included.
 pub async fn issued(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -126,7 +127,7 @@ async fn find(app: &App, signed_in: &SignedIn, uuid: &str) -> Result<OwnToken, A
     own::find(app, &signed_in.user, uuid).await.map_err(ApiError::or_not_found)
 }
 
-/// What makes a token asks whether its owner is still in the project.
+/// Checks that the owner of a token is still in its project, before another token is issued there.
 async fn check_project(app: &App, signed_in: &SignedIn, token: &OwnToken) -> Result<(), Refused> {
     let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;
     own::project_of(app, &signed_in.user, Some(project)).await.map(drop)

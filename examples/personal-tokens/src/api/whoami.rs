@@ -1,21 +1,23 @@
-//! Who a token speaks for: the first call to try it with.
+//! Answers whom a token acts for. This is the first call to try a new token with.
 
 use axum::Json;
 use serde_json::{Value, json};
 
 use crate::api::guard::{Caller, OwnCaller};
 
-/// `GET /api/v2/auth/whoami`: names no project, so any live token will do.
+/// Answers `GET /api/v2/auth/whoami`. The route names no project, so any live token is accepted.
 pub async fn whoami(caller: OwnCaller) -> Json<Value> {
     describe(&caller)
 }
 
-/// `GET /api/v2/projects/{project}/whoami`: what every route of a project looks like. A token of another one is refused.
+/// Answers `GET /api/v2/projects/{project}/whoami`, an example of a route of a project. A token of
+/// another project is refused.
 pub async fn whoami_in_project(caller: Caller) -> Json<Value> {
     describe(&caller)
 }
 
-/// `GET /api/v2/projects/{project}/notes`: what a route looks like that needs a scope, `notes:read`.
+/// Answers `GET /api/v2/projects/{project}/notes`, an example of a route that requires a scope,
+/// `notes:read`.
 pub async fn notes(caller: Caller) -> Json<Value> {
     Json(json!({ "project": caller.project.name, "notes": [] }))
 }

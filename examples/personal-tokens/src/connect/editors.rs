@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::quote::attribute;
 use super::{Connection, Generation};
 
-/// The generation's `settings.json`.
+/// Returns the `settings.json` of a generation of the extension.
 pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> String {
     let server = || Value::from(connection.server);
     let model = || Value::from(connection.model);
@@ -51,13 +51,14 @@ pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> St
     }
 }
 
-/// A flat object with its keys in this order, which `serde_json`'s own map would sort.
+/// Writes a flat JSON object with its keys in this order. `serde_json`'s own map would sort them.
 fn object(entries: &[(&str, Value)]) -> String {
     let lines: Vec<_> = entries.iter().map(|(key, value)| format!("  \"{key}\": {value}")).collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// The generation's file in `.idea/`, where version control finds it: the token is never in it.
+/// Returns the file in `.idea/` of a generation of the plug-in. It never contains the token,
+/// because version control may include the file.
 pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>) -> String {
     let (component, provider) = match generation {
         Generation::Elitea => ("EliteASettings", "ELITEA_EYE"),
@@ -156,7 +157,7 @@ mod tests {
 "#;
 
     #[test]
-    fn the_four_files_to_the_byte() {
+    fn the_four_files_are_exact() {
         let token = token();
         for (tool, text) in [
             (Tool::VsCode, VS_CODE),
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_is_checked_unless_the_administrator_says_otherwise() {
+    fn certificate_is_verified_unless_the_administrator_turns_it_off() {
         for (tool, text) in [(Tool::VsCode, VS_CODE), (Tool::VsCodeAlita, VS_CODE_ALITA)] {
             let unverified = Connection { verify_ssl: false, ..connection(None) };
             let text = text.replace("TOKEN", PLACEHOLDER).replace("verifySsl\": true", "verifySsl\": false");

@@ -1,7 +1,8 @@
-//! How tools reach the service: the settings of editors, and what people paste into shells and programs.
+//! The settings by which tools reach the service: settings files of editors, and texts for shells
+//! and programs.
 //!
-//! Nothing is read or written here. A text is a function of the tool and of the [`Connection`], so that what a person
-//! is shown is what they download:
+//! This module reads and writes nothing. A text is a function of the tool and of the
+//! [`Connection`], so the preview and the download are the same:
 //!
 //! ```
 //! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
@@ -26,28 +27,30 @@ use keyfob::PlaintextToken;
 
 pub use tool::{Generation, Group, Tool};
 
-/// Stands where the token belongs while it is not known. A person can find and replace it, and it is no token's
-/// beginning or end, so that nobody takes it for one.
+/// The text that takes the place of an unknown token. A person can find and replace it. No token
+/// begins or ends with it, so nobody mistakes it for a token.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
-/// What a tool is told.
+/// The facts that a settings file contains.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
-    /// Where the service is reached, as `https://tokens.example`: ASCII without blanks, no slash behind.
+    /// The address of the service, such as `https://tokens.example`: ASCII without spaces, without
+    /// a slash at the end.
     pub server: &'a str,
     /// The token's project.
     pub project: i64,
-    /// The project that owns the model.
+    /// The project that the model belongs to.
     pub model_project: i64,
     /// The model's name.
     pub model: &'a str,
-    /// Known when it was made or rotated a moment ago. Where there is none, [`PLACEHOLDER`] stands in its place.
+    /// The token, which is known only when it is issued or rotated. Without it the text contains
+    /// [`PLACEHOLDER`].
     pub token: Option<&'a PlaintextToken>,
-    /// Whether editors check the service's certificate. Shells and programs always do.
+    /// Whether editors verify the service's certificate. Shells and programs always do.
     pub verify_ssl: bool,
 }
 
-/// The name by which tools know a model of a project.
+/// Returns the name by which tools know a model of a project.
 pub fn integration_uid(project: i64, model: &str) -> String {
     format!("{project}_{model}")
 }
@@ -57,17 +60,17 @@ impl Connection<'_> {
         self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
     }
 
-    /// The model as editors know it.
+    /// Returns the name by which editors know the model.
     fn integration(&self) -> String {
         integration_uid(self.model_project, self.model)
     }
 
-    /// Where clients of OpenAI's API reach the models.
+    /// Returns the address of the models for clients of OpenAI's API.
     fn models_url(&self) -> String {
         format!("{}/llm/v1", self.server)
     }
 
-    /// The server's name or address alone.
+    /// Returns only the server's name or IP address.
     fn host(&self) -> &str {
         let authority = self.server.split_once("://").map_or(self.server, |(_, authority)| authority);
         match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -84,7 +87,7 @@ mod tests {
 
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 
-    /// An ordinary one, as the texts of the other tests know it.
+    /// Returns the connection of the expected texts in these tests.
     pub(super) fn connection(token: Option<&PlaintextToken>) -> Connection<'_> {
         Connection {
             server: "https://tokens.example",

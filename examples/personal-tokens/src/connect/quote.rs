@@ -1,25 +1,27 @@
-//! Text that stands in a file of another language and comes out of it as it was.
+//! Quotes text for files of other languages, so that parsers read it unchanged.
 
 use serde_json::Value;
 
-/// A JSON string, its quotes with it. Of what is not ASCII nothing is escaped.
+/// Returns a JSON string with its quotes. It escapes no character outside ASCII.
 ///
-/// It is a string of Python too: each escape that `serde_json` writes means the same there, and none of the characters
-/// it leaves alone ends a line of Python.
+/// The result is also a string of Python: each escape that `serde_json` writes means the same
+/// there, and no character that it leaves unescaped ends a line of Python.
 pub(super) fn json(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// One word of a POSIX shell, its quotes with it. Between single quotes nothing has a meaning but the next one.
+/// Returns one word of a POSIX shell with its quotes. Within single quotes only the next single
+/// quote has a meaning.
 pub(super) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What stands between the double quotes of an attribute of XML 1.0.
+/// Returns the text between the double quotes of an attribute of XML 1.0.
 ///
-/// Tab and line ends become references, for a parser reads the bare ones as blanks (section 3.3.3). The characters that
-/// XML cannot hold in any spelling (section 2.2) become U+FFFD: the file stays well-formed, and the name no longer fits
-/// the model's. Whoever lets models be named should refuse such names.
+/// Tabs and line ends become references, because a parser reads bare ones as spaces (section
+/// 3.3.3). Characters that XML cannot contain in any form (section 2.2) become U+FFFD: the file
+/// stays well-formed, but the name no longer matches the model's. So the service refuses such names
+/// of models.
 pub(super) fn attribute(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for char in text.chars() {
@@ -44,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_escapes_what_it_must_and_no_more() {
+    fn json_escapes_only_what_it_must() {
         assert_eq!(json("a\"b\\c\n\u{1}"), r#""a\"b\\c\n\u0001""#);
         assert_eq!(json("模型 Ж 🦀 \u{2028}"), "\"模型 Ж 🦀 \u{2028}\"");
     }
@@ -56,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_well_formed_whatever_it_is_given() {
+    fn attribute_is_well_formed_for_any_text() {
         assert_eq!(attribute("&<>\"'"), "&amp;&lt;&gt;&quot;&apos;");
         assert_eq!(attribute("\t\n\r "), "&#9;&#10;&#13; ");
         assert_eq!(attribute("\0\u{8}\u{B}\u{1F}\u{FFFE}\u{FFFF}"), "\u{FFFD}".repeat(6));

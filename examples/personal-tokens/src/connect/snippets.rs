@@ -1,11 +1,12 @@
-//! What people paste or load outside an editor.
+//! The texts that people paste or load outside an editor.
 //!
-//! No comment stands in the texts for shells: an interactive zsh would take it for a command.
+//! The texts for shells contain no comments, because an interactive zsh would run them as commands.
 
 use super::Connection;
 use super::quote::{json, shell};
 
-/// Variables for a POSIX shell, and by it for the programs that know OpenAI's.
+/// Returns variables for a POSIX shell, and so for programs that read the variables of OpenAI's
+/// clients.
 pub(super) fn environment(connection: &Connection<'_>) -> String {
     let variables = [
         ("SERVER", connection.server),
@@ -16,10 +17,10 @@ pub(super) fn environment(connection: &Connection<'_>) -> String {
     variables.map(|(name, value)| format!("export {name}={}\n", shell(value))).concat()
 }
 
-/// Lists the models and asks one of them, with the token of the environment.
+/// Returns commands that list the models and ask one of them, with the token of the environment.
 ///
-/// The token reaches curl by a pipe from `printf`, which is part of the shell: it stands neither in the history nor in
-/// the list of processes. `-H @-` needs curl 7.55 (2017).
+/// The token reaches curl through a pipe from `printf`, which is part of the shell, so it appears
+/// neither in the history nor in the list of processes. `-H @-` needs curl 7.55 (2017).
 pub(super) fn curl(connection: &Connection<'_>) -> String {
     let models = shell(&format!("{}/models", connection.models_url()));
     let completions = shell(&format!("{}/chat/completions", connection.models_url()));
@@ -39,14 +40,16 @@ printf 'Authorization: Bearer %s\n' "$TOKEN" |
     )
 }
 
-/// The service takes a token for the user name of Basic authentication, with any password.
+/// Returns an entry of `.netrc`. The service accepts a token as the user name of Basic
+/// authentication, with any password.
 ///
-/// The file knows hosts and no ports: the entry serves whatever else runs on this one too.
+/// The file has hosts but no ports, so the entry applies to every service on this host.
 pub(super) fn netrc(connection: &Connection<'_>) -> String {
     format!("machine {}\n  login {}\n  password x\n", connection.host(), connection.token_text())
 }
 
-/// The shape that most MCP clients share, for the service's own end point (`crate::llm::mcp`).
+/// Returns the configuration in the shape that most MCP clients share, for the service's own end
+/// point (`crate::llm::mcp`).
 pub(super) fn mcp(connection: &Connection<'_>) -> String {
     let url = json(&format!("{}/mcp", connection.server));
     let authorization = json(&format!("Bearer {}", connection.token_text()));
@@ -66,7 +69,8 @@ pub(super) fn mcp(connection: &Connection<'_>) -> String {
     )
 }
 
-/// A program that asks the model, with the token of the environment: programs are passed on and committed.
+/// Returns a program that asks the model. It reads the token from the environment, because programs
+/// are shared and committed.
 pub(super) fn python(connection: &Connection<'_>) -> String {
     let base_url = json(&connection.models_url());
     let model = json(connection.model);
@@ -120,7 +124,7 @@ machine tokens.example
 "#;
 
     #[test]
-    fn those_that_hold_the_token_to_the_byte() {
+    fn texts_with_a_token_are_exact() {
         let token = token();
         for (tool, text) in [(Tool::Environment, ENVIRONMENT), (Tool::Netrc, NETRC), (Tool::Mcp, MCP)] {
             assert_eq!(tool.text(&connection(Some(&token))), text.replace('@', token.expose_secret()));
@@ -129,7 +133,7 @@ machine tokens.example
     }
 
     #[test]
-    fn the_others_are_the_same_with_a_token_and_without() {
+    fn other_texts_do_not_depend_on_the_token() {
         let token = token();
         for tool in [Tool::Curl, Tool::Python] {
             assert_eq!(tool.text(&connection(Some(&token))), tool.text(&connection(None)));

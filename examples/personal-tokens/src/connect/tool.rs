@@ -1,4 +1,4 @@
-//! The tools there are texts for, and what people are told about each.
+//! The tools that the service writes settings for, with their names and hints.
 
 use super::{Connection, editors, snippets};
 
@@ -15,7 +15,7 @@ pub enum Tool {
     Python,
 }
 
-/// What a page offers together.
+/// A group of tools on a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
     VsCode,
@@ -23,14 +23,15 @@ pub enum Group {
     Other,
 }
 
-/// An editor's extension changed its name, and with it its settings.
+/// The generation of an editor's extension. The extension changed its name once, and with it the
+/// names of its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Generation {
     Elitea,
     Alita,
 }
 
-/// What does not depend on the connection.
+/// The facts of a tool that do not depend on the connection.
 struct Facts {
     word: &'static str,
     label: &'static str,
@@ -56,7 +57,7 @@ impl Tool {
         Self::Python,
     ];
 
-    /// The word that stands for it in URLs. It never changes.
+    /// Returns the tool's word in URLs. It never changes.
     pub fn as_str(self) -> &'static str {
         self.facts().word
     }
@@ -65,7 +66,7 @@ impl Tool {
         Self::ALL.into_iter().find(|tool| tool.as_str() == word)
     }
 
-    /// Its name for people.
+    /// Returns the tool's name for people.
     pub fn label(self) -> &'static str {
         self.facts().label
     }
@@ -78,7 +79,7 @@ impl Tool {
         self.facts().content_type
     }
 
-    /// Where the text goes, and what else there is to do.
+    /// Returns a hint for people: where to put the text, and what else to do.
     pub fn hint(self) -> &'static str {
         self.facts().hint
     }
@@ -91,7 +92,7 @@ impl Tool {
         }
     }
 
-    /// Of an editor's extension; nothing else has one.
+    /// Returns the generation of an editor's extension. Other tools have none.
     pub fn generation(self) -> Option<Generation> {
         match self {
             Self::VsCode | Self::JetBrains => Some(Generation::Elitea),
@@ -100,17 +101,19 @@ impl Tool {
         }
     }
 
-    /// Whether the token, or the placeholder in its place, stands in the text.
+    /// Returns whether the text contains the token or the placeholder.
     pub fn holds_token(self) -> bool {
         matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Whether the text names the model. The others serve a person who has none to choose.
+    /// Returns whether the text names the model. The other texts also work for a person who has no
+    /// model to choose.
     pub fn names_model(self) -> bool {
         !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// The text itself, for the preview and for the download alike. It is as secret as the token in it.
+    /// Returns the text, which is both the preview and the download. If it contains the token, it
+    /// is as secret as the token.
     pub fn text(self, connection: &Connection<'_>) -> String {
         match self {
             Self::VsCode => editors::vs_code(Generation::Elitea, connection),
@@ -133,7 +136,7 @@ impl Tool {
                 file_name: "settings.json",
                 content_type: JSON,
                 hint: "For the extension ELITEA Code: add these lines to your user settings (Preferences: Open User \
-                       Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not commit \
+                       Settings (JSON)), or save the file as .vscode/settings.json. It contains the token: do not commit \
                        it.",
             },
             Self::VsCodeAlita => Facts {
@@ -142,7 +145,7 @@ impl Tool {
                 file_name: "settings.json",
                 content_type: JSON,
                 hint: "For the older extension Alita Code: add these lines to your user settings (Preferences: Open \
-                       User Settings (JSON)), or save the file as .vscode/settings.json. It holds the token: do not \
+                       User Settings (JSON)), or save the file as .vscode/settings.json. It contains the token: do not \
                        commit it.",
             },
             Self::JetBrains => Facts {
@@ -166,24 +169,24 @@ impl Tool {
                 label: "Environment",
                 file_name: "environment.sh",
                 content_type: TEXT,
-                hint: "Save the file, close it to others (chmod 600 environment.sh) and load it with . \
-                       ./environment.sh: pasted into a shell, the token would stay in its history.",
+                hint: "Save the file, make it readable only by you (chmod 600 environment.sh) and load it with . \
+                       ./environment.sh. If you paste it into a shell, the token stays in its history.",
             },
             Self::Curl => Facts {
                 word: "curl",
                 label: "curl",
                 file_name: "connect.sh",
                 content_type: TEXT,
-                hint: "Load the environment variables first: the token is taken from TOKEN, and so it shows neither in \
-                       the shell's history nor in the list of processes. It lists the models and asks the chosen one.",
+                hint: "Load the environment variables first. The token is read from TOKEN, so it appears neither in \
+                       the shell's history nor in the list of processes. The commands list the models and ask the chosen one.",
             },
             Self::Netrc => Facts {
                 word: "netrc",
                 label: ".netrc",
                 file_name: "netrc",
                 content_type: TEXT,
-                hint: "Add these lines to ~/.netrc (on Windows %USERPROFILE%\\_netrc) and close it to others with \
-                       chmod 600 ~/.netrc; then curl --netrc sends the token to this host, on any port.",
+                hint: "Add these lines to ~/.netrc (on Windows %USERPROFILE%\\_netrc) and make it readable only by you with \
+                       chmod 600 ~/.netrc. Then curl --netrc sends the token to this host, on any port.",
             },
             Self::Mcp => Facts {
                 word: "mcp",
@@ -191,15 +194,15 @@ impl Tool {
                 file_name: "mcp.json",
                 content_type: JSON,
                 hint: "For a client of the Model Context Protocol: add the entry to its mcpServers. Its tools list the \
-                       project's models and ask one. It holds the token.",
+                       project's models and ask one. It contains the token.",
             },
             Self::Python => Facts {
                 word: "python",
                 label: "Python",
                 file_name: "connect.py",
                 content_type: "text/x-python; charset=utf-8",
-                hint: "Needs the package openai (pip install openai). Load the environment variables first: the token \
-                       is taken from OPENAI_API_KEY.",
+                hint: "It needs the package openai (pip install openai). Load the environment variables first: the token \
+                       is read from OPENAI_API_KEY.",
             },
         }
     }
@@ -216,14 +219,14 @@ impl Group {
         }
     }
 
-    /// Its tools, the usual one first.
+    /// Returns the tools of the group, the most common one first.
     pub fn tools(self) -> impl Iterator<Item = Tool> {
         Tool::ALL.into_iter().filter(move |tool| tool.group() == self)
     }
 }
 
 impl Generation {
-    /// The extension's name.
+    /// Returns the extension's name.
     pub fn label(self) -> &'static str {
         match self {
             Self::Elitea => "ELITEA Code",
@@ -240,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_urls() {
+    fn words_in_urls_are_fixed() {
         let words = Tool::ALL.map(Tool::as_str);
         assert_eq!(
             words,
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_or_the_placeholder_where_it_belongs_and_nowhere_else() {
+    fn text_holds_the_token_or_the_placeholder_only_if_the_tool_does() {
         let token = token();
         let secret = token.expose_secret();
         for tool in Tool::ALL {
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_where_it_is_said_to_be() {
+    fn text_names_the_model_if_the_tool_does() {
         let named = Connection { model: "unmistakable", ..connection(None) };
         for tool in Tool::ALL {
             assert_eq!(tool.text(&named).contains("unmistakable"), tool.names_model(), "{tool:?}");
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hint_is_whole_sentences() {
+    fn each_hint_consists_of_whole_sentences() {
         for tool in Tool::ALL {
             let hint = tool.hint();
             assert!(hint.ends_with('.') && !hint.contains("  ") && !hint.contains('\n'), "{hint}");
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_end_with_one_line_end_and_have_no_blanks_before_it() {
+    fn files_end_with_one_line_break_and_lines_end_without_spaces() {
         for tool in Tool::ALL {
             let text = tool.text(&connection(None));
             assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{tool:?}");

@@ -1,5 +1,5 @@
 //! Stores which of GitHub's reports were answered, so that every process of the data directory
-//! knows a replay, also after a restart.
+//! detects a replay, even after a restart.
 
 use sqlx::SqlitePool;
 

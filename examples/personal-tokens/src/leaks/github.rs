@@ -1,4 +1,4 @@
-//! GitHub's secret scanning: the keys that its reports are signed with, fetched where they are published.
+//! Fetches the keys by which GitHub's secret scanning signs its reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,16 @@ use tokio::sync::Mutex;
 use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
-/// The least time between two fetches, whatever keys reports name: GitHub answers 60 such questions in an hour.
+/// The least time between two fetches, whichever keys reports name. GitHub answers 60
+/// unauthenticated requests an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
-/// The same after one that failed: a report waits for the keys, and a minute is as often as GitHub answers.
+/// The least time after a failed fetch. A report may be waiting for the keys, and one request a
+/// minute is the most that GitHub answers.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
-/// For so long nobody asks whether there are newer ones.
+/// The keys count as current for this time, and are not fetched again.
 const FRESH: Duration = Duration::from_secs(10);
-/// After so long they are fetched whatever reports name, as GitHub may have withdrawn one.
+/// After this time the keys are fetched even if no report names an unknown one, because GitHub may
+/// have withdrawn a key.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_BYTES: usize = 64 * 1024;
@@ -32,12 +35,12 @@ pub struct GitHub {
     client: Client,
     clock: Arc<dyn Clock>,
     pool: SqlitePool,
-    /// When they were asked for, and what came.
+    /// When the keys were last requested, and the keys if the request succeeded.
     asked: Mutex<Option<(Timestamp, Option<GitHubKeys>)>>,
 }
 
 impl GitHub {
-    /// With no key yet: they are fetched by [`keep_keys`](Self::keep_keys), or for the first report.
+    /// Creates it without keys. [`keep_keys`](Self::keep_keys) or the first report fetches them.
     pub fn new(address: Url, clock: Arc<dyn Clock>, pool: SqlitePool) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
@@ -47,7 +50,8 @@ impl GitHub {
         Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, pool, asked: Mutex::default() })
     }
 
-    /// Fetches the keys where those that are there are a day old, or did not come. To be called now and then.
+    /// Fetches the keys if the present ones are a day old, or if the last fetch failed. Call it
+    /// periodically.
     pub async fn keep_keys(&self) {
         let asked = self.asked.lock().await.as_ref().map(|(at, keys)| (*at, keys.is_some()));
         if !asked.is_some_and(|(at, came)| came && self.is_within(OLD, at)) {
@@ -55,10 +59,10 @@ impl GitHub {
         }
     }
 
-    /// Fetches the keys, unless they were asked for a short while ago, and gives them to the webhook. Returns them if they are of
-    /// this moment.
+    /// Fetches the keys and gives them to the webhook, unless they were requested a short while
+    /// ago. Returns the keys if they are at most [`FRESH`] old.
     pub async fn fetch_keys(&self) -> Option<GitHubKeys> {
-        // Held for the while, so that reports that come together fetch once.
+        // Held during the fetch, so that reports that arrive together fetch once.
         let mut asked = self.asked.lock().await;
         if let Some((at, keys)) = &*asked
             && self.is_within(if keys.is_some() { PAUSE } else { PAUSE_AFTER_FAILURE }, *at)
@@ -69,17 +73,20 @@ impl GitHub {
             Ok(keys) => {
                 let current: Vec<&str> = keys.current_ids().collect();
                 if let Err(error) = deliveries::keep_of(&self.pool, &current).await {
-                    // They take room, and no harm is done.
+                    // Old rows only take room.
                     tracing::warn!(
                         error = &*error as &dyn std::error::Error,
-                        "old reports of GitHub are not forgotten"
+                        "cannot delete old reports of GitHub; the next fetch of its keys tries again"
                     );
                 }
                 self.webhook.set_keys(keys.clone());
                 Some(keys)
             }
             Err(error) => {
-                tracing::error!(error = &*error as &dyn std::error::Error, "GitHub's keys are not to be had");
+                tracing::error!(
+                    error = &*error as &dyn std::error::Error,
+                    "cannot fetch GitHub's keys; the next try is in a minute"
+                );
                 None
             }
         };
@@ -87,7 +94,8 @@ impl GitHub {
         keys
     }
 
-    /// Whether less than this has gone by since then. A clock that was set back does not tell.
+    /// Returns whether less than `time` has passed since `since`. Returns `false` if the clock was
+    /// set back before `since`.
     fn is_within(&self, time: Duration, since: Timestamp) -> bool {
         let now = self.clock.now();
         since <= now && now.saturating_since(since) < time
@@ -99,7 +107,7 @@ impl GitHub {
         while let Some(piece) = answer.chunk().await? {
             text.extend_from_slice(&piece);
             if text.len() > MOST_BYTES {
-                return Err("the answer is too long".into());
+                return Err("the list of keys has more than 64 KiB".into());
             }
         }
         Ok(GitHubKeys::from_json(&text)?)

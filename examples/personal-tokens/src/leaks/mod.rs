@@ -1,5 +1,5 @@
-//! Tokens that were found where they should not be: who reports them ([`reports`], [`github`]) and
-//! how often ([`reporter`]), and how their owners hear of it ([`told`]).
+//! Leaked tokens: the routes that receive reports ([`reports`], [`github`]), the rates of reporters
+//! ([`reporter`]), and what owners see ([`told`]).
 
 pub mod deliveries;
 pub mod github;

@@ -1,4 +1,4 @@
-//! The address of a reporter, as far as it is known, and the rate of its reports.
+//! Identifies reporters of leaks by their address, and limits the rate of their reports.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
 
-/// A client, as far as it is known.
+/// A client that sends reports, identified by its address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reporter {
-    /// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client has
-    /// all addresses of that network.
+    /// The IPv4 address of a client, or the /64 network of its IPv6 address, because a client
+    /// usually has all addresses of that network.
     At(IpAddr),
     /// All clients whose address the proxy does not name.
     Unnamed,
 }
 
 impl Reporter {
-    /// Returns the client's address: behind a proxy, the one that the proxy names, otherwise the
-    /// peer's. A loopback peer is unknown: it is a person who tries the service, or a proxy that
-    /// `--behind-tls` does not announce.
+    /// Returns the client's address: behind a proxy, the address that the proxy names, otherwise
+    /// the address of the connection. Returns `None` for a connection from loopback: its client is
+    /// a person who tries the service, or a proxy that `--behind-tls` does not announce.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -38,19 +38,19 @@ impl Reporter {
     }
 }
 
-/// Returns the last address of the header, which the proxy has added. The client may have written
-/// anything before it, also bytes that are no text.
+/// Returns the last address of `X-Forwarded-For`, which the proxy has added. The client may have
+/// written anything before it, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
-    // Some proxies add the port, and brackets around an address of IPv6.
+    // Some proxies add the port, and brackets around an IPv6 address.
     let with_port = || last.parse().map(|address: SocketAddr| address.ip());
     let in_brackets = || last.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let address: Option<IpAddr> = last.parse().or_else(|_| with_port()).ok().or_else(in_brackets);
     Some(address?.to_canonical())
 }
 
-/// A burst, and then one report per interval.
+/// A rate: a burst, and then one report per interval.
 #[derive(Clone, Copy)]
 struct Rate {
     burst: u32,
@@ -59,29 +59,30 @@ struct Rate {
 
 /// The rate of one reporter.
 const OF_ONE: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
-/// The rate of all reporters together: that of five.
+/// The rate of all reporters together: five times the rate of one.
 const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
-/// The rate at which one address may present false signatures, and that at which it may name keys
-/// that are not known.
+/// The rate at which one address may present false signatures, and the rate at which it may name
+/// unknown keys.
 const FALSE: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
 /// The most addresses whose false signatures, or unknown keys, are counted.
 const MOST_FALSE: usize = 4096;
 
 impl Rate {
-    /// Returns how long to wait for the next report; zero means none. `spent` is the time at which
-    /// the whole burst is free again.
+    /// Returns how long to wait before the next report. Zero means no wait. `spent` is the time at
+    /// which the whole burst is free again.
     fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
         let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
         debt.saturating_sub(self.every * (self.burst - 1))
     }
 
+    /// Counts a report. Returns the new time at which the whole burst is free again.
     fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
         spent.map_or(now, |spent| spent.max(now)) + self.every
     }
 }
 
-/// The rates of reports. GitHub's signed reports are not counted, and no report of others delays
-/// them.
+/// The rates of all reporters. GitHub's signed reports are not counted, and reports of others never
+/// delay them.
 #[derive(Default)]
 pub struct Rates {
     spent: Mutex<Spent>,
@@ -95,7 +96,7 @@ struct Spent {
     by_unknown_keys: Doubtful,
 }
 
-/// What some addresses have sent that may not be GitHub's.
+/// The addresses that sent reports in GitHub's name, which may be false.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 
@@ -114,15 +115,16 @@ impl Doubtful {
             self.0.retain(|_, spent| *spent > now);
         }
         let known = self.0.get(&address).copied();
-        // An attacker with more addresses than this is bounded by the number of bodies only.
+        // If an attacker has more addresses than this, only the number of bodies in memory is
+        // bounded.
         if known.is_some() || self.0.len() < MOST_FALSE {
             self.0.insert(address, FALSE.spend(known, now));
         }
     }
 }
 
-/// Returns the address of a client that is told from all others. GitHub may be among those that are
-/// not, and a stranger's false signatures must not delay its reports.
+/// Returns the address of a client that can be distinguished from all others. GitHub may be among
+/// the clients that cannot, and false signatures of others must not delay its reports.
 fn address(reporter: Option<Reporter>) -> Option<IpAddr> {
     match reporter {
         Some(Reporter::At(address)) => Some(address),
@@ -134,8 +136,8 @@ impl Rates {
     /// Counts an unsigned report.
     ///
     /// # Errors
-    /// Returns the time to wait if this reporter, or all of them together, have sent too many. Then
-    /// it is not counted.
+    /// Returns the time to wait if this reporter, or all reporters together, have sent too many.
+    /// The report is then not counted.
     pub fn take(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         let mut spent = self.spent();
         let by_one = spent.by_one.get(&reporter).copied();
@@ -144,8 +146,7 @@ impl Rates {
             return Err(wait);
         }
         spent.by_all = Some(OF_ALL.spend(spent.by_all, now));
-        // A burst that is free again need not be kept. Few entries remain, because all together are
-        // bounded.
+        // Entries whose burst is free again are dropped. Few remain, because the total is limited.
         spent.by_one.retain(|_, spent| *spent > now);
         spent.by_one.insert(reporter, OF_ONE.spend(by_one, now));
         Ok(())
@@ -164,8 +165,8 @@ impl Rates {
         self.spent().falsely.count(reporter, now);
     }
 
-    /// Checks that this address has not named too many keys that were not known. Its reports by
-    /// known keys are not concerned.
+    /// Checks that this address has not named too many unknown keys. Its reports with known keys
+    /// are not affected.
     ///
     /// # Errors
     /// Returns the time to wait if it has.
@@ -173,7 +174,7 @@ impl Rates {
         self.spent().by_unknown_keys.wait(reporter, now)
     }
 
-    /// Counts a report by a key that was not known after the wait for keys.
+    /// Counts a report with a key that was still unknown after the wait for keys.
     pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().by_unknown_keys.count(reporter, now);
     }
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!(rates.take(one, almost), Err(Duration::from_nanos(1)));
         assert_eq!(rates.take(one, start + OF_ONE.every), Ok(()));
         assert_eq!(rates.take(one, start + OF_ONE.every), Err(OF_ONE.every));
-        // Other reporters are not delayed, and a refusal is not counted.
+        // Other reporters are not delayed, and a refused report is not counted.
         assert_eq!(rates.take(reporter(2), start + OF_ONE.every), Ok(()));
         let later = start + OF_ONE.every * 100;
         assert!((0..OF_ONE.burst).all(|_| rates.take(one, later).is_ok()));
@@ -237,7 +238,7 @@ mod tests {
             assert_eq!(rates.may_be_github(other, now), Ok(()));
         }
         assert_eq!(rates.may_wait_for_keys(reporter(1), now), Ok(()), "each is counted by itself");
-        // The memory for them is bounded.
+        // The memory for addresses is bounded.
         for number in 0..=MOST_FALSE as u32 {
             rates.is_not_github(Some(Reporter::At(IpAddr::from(number.to_be_bytes()))), now);
         }
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(of("198.51.100.1:5", &[], false), some("198.51.100.1"));
         assert_eq!(of("[::ffff:198.51.100.1]:5", &[], false), some("198.51.100.1"));
         assert_eq!(of("[2001:db8:1:2:3:4:5:6]:5", &[], false), some("2001:db8:1:2::"));
-        // Without a proxy, the header is the client's own.
+        // Without a proxy, the client itself wrote the header.
         assert_eq!(of("198.51.100.1:5", &[b"198.51.100.2"], false), some("198.51.100.1"));
         for peer in ["127.0.0.1:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
             assert_eq!(of(peer, &[b"198.51.100.2"], false), None, "{peer}");

@@ -1,10 +1,11 @@
-//! The two addresses at which leaked tokens are reported.
+//! Receives reports of leaked tokens, at two routes.
 //!
-//! Anybody may report a token whose text they have: who has it could do worse with it than end it. The answer's status and body
-//! are the same whatever was reported, so that they tell nobody which texts are tokens, though its time may; GitHub's programme,
-//! which signs its reports, learns it.
+//! Anybody may report a token whose text they have, because with the text they could do worse than
+//! revoke it. The status and the body of the answer are the same for every text, so that they do
+//! not reveal which texts are tokens. The time until the answer may differ. GitHub, which signs its
+//! reports, learns which texts are tokens.
 //!
-//! What a report sets going goes on when the one who sent it does not wait.
+//! A report is processed to the end even if its sender closes the connection.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -34,17 +35,18 @@ use crate::leaks::reporter::{Rates, Reporter};
 use crate::leaks::{deliveries, told};
 use crate::setup::SetupError;
 
-/// The most bytes of a report by anybody, enough for 1,000 tokens with where they were found.
+/// The most bytes of an unsigned report, enough for 1,000 tokens with the places where they were
+/// found.
 pub const MOST_BYTES: usize = 256 * 1024;
-/// The most tokens of such a report.
+/// The most tokens of an unsigned report.
 const MOST_TOKENS: usize = 1000;
-/// Between one try and the next, where the store fails.
+/// The pauses between tries if the store fails.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 type Leak = (LeakReport, Result<LeakOutcome, TokenError>);
 
-/// The bounds of reports in memory. Unsigned reports, GitHub's, and those that wait for keys of
-/// GitHub's have separate room.
+/// Bounds the reports in memory. Unsigned reports, GitHub's reports, and reports that wait for
+/// GitHub's keys have separate room.
 pub struct Doors {
     by_anybody: Arc<Bodies<Reporter>>,
     by_github: Arc<Bodies<Reporter>>,
@@ -63,7 +65,7 @@ impl Default for Doors {
     }
 }
 
-/// `POST /api/v2/leaks`.
+/// Answers `POST /api/v2/leaks`: an unsigned report by anybody.
 pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
     let reporter = Reporter::of(&request, app.behind_tls);
     if request.body().size_hint().lower() > MOST_BYTES as u64 {
@@ -101,12 +103,16 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
     })
 }
 
-/// All are tried, also behind one that fails.
+/// Revokes the reported tokens. A failure does not stop the rest.
+///
+/// # Errors
+/// Returns the first error after all reports were tried.
 async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     let reporter = Actor::new("a leak report")?;
     let (mut leaks, mut seen) = (Vec::new(), HashSet::new());
     for report in reports {
-        // Once is enough, however often a report says it. What has a token's id and is another text is not skipped.
+        // A token that was already revoked by this report is skipped. A different text with the
+        // same token id is not.
         let key = report.token.key();
         if key.is_some_and(|key| seen.contains(&key)) {
             continue;
@@ -122,8 +128,8 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Tells the owners, and tries again what the store failed for: nobody may send the report a second time. What it still fails for
-/// stays as it is.
+/// Notes the leaks for their owners, and retries those for which the store failed, because the
+/// sender may be unable to send the report again. An outcome that still fails stays an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
     let mut noted = note(app, reporter, leaks).await;
     for pause in PAUSES {
@@ -139,6 +145,7 @@ async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), S
     noted
 }
 
+/// Notes each leak whose token was revoked.
 async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupError> {
     let mut noted = Ok(());
     for (report, outcome) in leaks {
@@ -149,12 +156,16 @@ async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupEr
     noted
 }
 
-/// `POST /api/v2/leaks/github`: the webhook of GitHub's secret scanning. The headers are checked
-/// before the body is read, and few bodies are read at a time: each may have 4 MiB, and only all of
-/// it shows whether GitHub has signed it.
+/// Answers `POST /api/v2/leaks/github`, the webhook of GitHub's secret scanning. The headers are
+/// checked before the body is read, and few bodies are read at a time: each may have 4 MiB, and
+/// only the complete body shows whether GitHub has signed it.
 pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(github) = &app.github else {
-        let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", "this service is no partner of GitHub's");
+        let refusal = Refusal::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "this service is not a partner of GitHub's secret scanning",
+        );
         return refusal.into_response();
     };
     let reporter = Reporter::of(&request, app.behind_tls);
@@ -188,32 +199,33 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         Ok(Err(NotHandled::Later)) => return not_now(),
         Err(error) => return unavailable(&error),
     };
-    // Here and not in the task: if the connection is lost, this is not reached, and the report may
-    // be sent again.
+    // Outside the task: if the connection is lost, this line is not reached, and GitHub may send
+    // the report again.
     let answer = match github.webhook.answer(&handled) {
         Ok(answer) => answer,
         Err(error) => return unavailable(error),
     };
     if let Err(error) = deliveries::note(&app.pool, &digest, &key_id).await {
-        // Answered all the same: a replay changes nothing, and GitHub may not send the report a
-        // second time.
+        // GitHub gets its answer anyway: a replay changes nothing, and GitHub may not send the
+        // report again.
         tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");
     }
     ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
 }
 
-/// The headers that GitHub signs with.
+/// The headers of GitHub's signature.
 struct Signed {
     key_id: String,
     signature: String,
 }
 
 impl Signed {
-    /// More characters than any signature by the curve has, and than GitHub's key ids, which are
-    /// digests.
+    /// The most characters of a header: more than any signature by the curve has, and more than
+    /// GitHub's key ids, which are digests.
     const MOST: usize = 256;
 
-    /// Returns `None` if a header is missing, occurs twice, or cannot be what GitHub sends.
+    /// Reads the headers. Returns `None` if one is missing, occurs twice, or cannot be what GitHub
+    /// sends.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let only = |name: &str| {
             let mut values = headers.get_all(name).iter();
@@ -226,25 +238,25 @@ impl Signed {
     }
 }
 
-/// Why a report was not handled.
+/// The reason why a report was not handled.
 enum NotHandled {
     Refused(Unfit),
     /// Too many reports wait for keys.
     Busy,
-    /// Its sender has named too many keys that are not known.
+    /// The sender has named too many unknown keys; the time to wait.
     TooMany(Duration),
-    /// It has to be sent again; the log says why.
+    /// The report must be sent again. The log says why.
     Later,
 }
 
 impl NotHandled {
     fn failed(error: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error, "a leak report waits to be sent again");
+        tracing::error!(error, "cannot handle a leak report; its sender has to send it again");
         Self::Later
     }
 }
 
-/// Revokes the reported tokens and notes them for their owners.
+/// Revokes the tokens of a signed report and notes them for their owners.
 async fn handle(
     app: &App,
     github: &GitHub,
@@ -252,7 +264,8 @@ async fn handle(
     sender: Option<Reporter>,
     room: Room<Reporter>,
 ) -> Result<ProcessedReport, NotHandled> {
-    // A stranger does not learn of it: the signature is checked first.
+    // A stranger does not learn whether the report was answered, because the signature is checked
+    // first.
     let digest = delivery.digest();
     match deliveries::is_answered(&app.pool, &digest).await {
         Ok(true) => github.webhook.remember(digest),
@@ -268,8 +281,8 @@ async fn handle(
             *refused = Some(NotHandled::TooMany(wait));
             return None;
         }
-        // Keys may take long to come. Anybody can make the host wait for them, and reports by known
-        // keys need the room meanwhile.
+        // The fetch of keys may take long, and anybody can cause it. Reports with known keys need
+        // the room meanwhile.
         let Some(room) = for_keys.take_now(sender.as_ref()) else {
             *refused = Some(NotHandled::Busy);
             return None;
@@ -277,8 +290,8 @@ async fn handle(
         *kept = room;
         let keys = github.fetch_keys().await;
         if keys.is_none() {
-            // Anybody can name a key, as often as they like: nothing for the log.
-            tracing::debug!("whether a report's key is GitHub's is not to be known now");
+            // Only a debug line, because anybody could fill the log by naming unknown keys.
+            tracing::debug!("cannot check now whether the key of a report is GitHub's");
             rates.waited_for_no_key(sender, Instant::now());
             *refused = Some(NotHandled::Later);
         }
@@ -291,7 +304,7 @@ async fn handle(
     Ok(handled)
 }
 
-/// Why a report is refused.
+/// The reason why a report is refused.
 #[derive(Clone, Copy)]
 enum Unfit {
     TooLarge,
@@ -330,25 +343,29 @@ fn refused(unfit: Unfit) -> Response {
 }
 
 fn unavailable(error: &(dyn Error + 'static)) -> Response {
-    tracing::error!(error, "a leak report waits to be sent again");
+    tracing::error!(error, "cannot handle a leak report; its sender has to send it again");
     not_now()
 }
 
 fn not_now() -> Response {
-    let detail = "the report could not be handled: send it again";
+    let detail = "the report could not be handled; send it again";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
 }
 
-/// Answers a report for which there was no room.
+/// Refuses a report because there was no room for it.
 fn busy() -> Response {
-    let detail = "too many reports are being read: send it again";
+    let detail = "too many reports are being read; send it again";
     after(bodies::PATIENCE, Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))
 }
 
 fn too_many(wait: Duration) -> Response {
-    after(wait, Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many reports have come: send it later"))
+    after(
+        wait,
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many reports were sent; send it again later"),
+    )
 }
 
+/// Returns the answer of a refusal with `Retry-After`.
 fn after(wait: Duration, refusal: Refusal) -> Response {
     let mut response = refusal.into_response();
     // Rounded up, so that the next try is not too early.

@@ -1,4 +1,4 @@
-//! What the owner of a leaked token is told, until they say that they know.
+//! Stores leaked tokens for their owners, who see an alarm until they dismiss it.
 
 use std::io::Write;
 
@@ -11,25 +11,26 @@ use crate::app::App;
 use crate::people::accounts::User;
 use crate::setup::SetupError;
 
-/// How many of them the page names.
+/// The most alarms on the page.
 const MOST: i64 = 5;
-/// How many characters of an address are kept, and how many are looked at for that: a thousand tokens may come with one address.
+/// The most characters of an address that are stored, and the most that are read. Reading is
+/// bounded because up to a thousand tokens of a report can share one long address.
 const MOST_OF_URL: usize = 500;
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
-/// A token of the person's that was found.
+/// A leaked token of the person.
 pub struct Leaked {
     pub key: TokenKey,
     pub name: String,
     pub at: Timestamp,
     pub reporter: String,
-    /// Strangers wrote it: it is shown, and is no link.
+    /// Where the token was found. Strangers wrote it, so it is shown as text and not as a link.
     pub url: String,
     /// How many tokens that it had issued ended with it.
     pub bound_ended: i64,
 }
 
-/// Notes that a token was found, for its owner. The first report of it counts.
+/// Stores for the owner that a token was leaked. Later reports of the same token change nothing.
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);
@@ -50,7 +51,8 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     if bound_ended == 0 {
         return Ok(());
     }
-    // Of a report that is repeated because it failed half-way, each try ends some.
+    // If a report failed half-way and is repeated, each try may end some tokens, so the counts add
+    // up.
     sqlx::query(
         "INSERT INTO leaked_issuers (project, token_id, bound_ended) VALUES (?, ?, ?) ON CONFLICT (project, token_id) \
          DO UPDATE SET bound_ended = bound_ended + excluded.bound_ended",
@@ -63,18 +65,18 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     Ok(())
 }
 
-/// Returns the address as it may be kept and shown: without characters that are not seen or turn
-/// text around, and without the secret that may be in it. In this order, because a secret is whole
-/// again only after nothing parts it. Redacted before, the part behind such a character would stay.
+/// Returns the address in the form that may be kept and shown: first without characters that are
+/// invisible or reverse the text, then without the secret of a token in it. The order matters: an
+/// invisible character within a secret would hide its second part from the redaction.
 fn shown(finder: &Finder, url: &str) -> String {
     let url: String = url.chars().filter(|letter| keyfob::record::is_shown(*letter)).take(READ_OF_URL).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
-    // Into memory, which takes all.
+    // A `Vec` accepts every write.
     let _ = redactor.write_all(url.as_bytes());
     String::from_utf8_lossy(redactor.get_ref()).chars().take(MOST_OF_URL).collect()
 }
 
-/// What the person has not said to know of, the latest first.
+/// Returns the leaked tokens whose alarm the person has not dismissed, the latest first.
 pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> {
     let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \
@@ -88,14 +90,14 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> 
     let mut leaked = Vec::with_capacity(rows.len());
     for (project, id, name, at, reporter, url, bound_ended) in rows {
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
-        // An earlier version kept more characters.
+        // An earlier version stored more characters.
         let url = shown(&app.finder, &url);
         leaked.push(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url, bound_ended });
     }
     Ok(leaked)
 }
 
-/// The person knows of it.
+/// Dismisses the alarm of a leaked token.
 pub async fn seen(app: &App, user: &User, key: &TokenKey) -> Result<(), SetupError> {
     sqlx::query("UPDATE token_leaks SET seen = 1 WHERE project = ? AND token_id = ? AND owner = ?")
         .bind(key.project.as_str())

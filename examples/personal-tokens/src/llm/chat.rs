@@ -1,4 +1,4 @@
-//! The OpenAI-compatible end of the service: which models a token may use, and what is asked of them.
+//! The OpenAI-compatible routes: the list of models that a token may use, and questions to a model.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::llm::models::{ECHO, Model};
 use crate::llm::upstream::AskError;
 use crate::setup::SetupError;
 
-/// What a question may weigh, in bytes: 4 MiB, for pictures and long files stand in it.
+/// The most bytes of a question: 4 MiB, because it may contain pictures and long files.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-/// `GET /llm/v1/models`: what the token's project may use.
+/// Answers `GET /llm/v1/models`: the models that the token's project may use.
 pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Json<Value>, ChatError> {
     let models = models_of(&app, &caller).await?;
     let data: Vec<Value> = by_name(&models)
@@ -34,14 +34,15 @@ pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Js
     Ok(Json(json!({ "object": "list", "data": data })))
 }
 
-/// What is read of a question; the rest is the upstream's to read.
+/// The part of a question that this service reads. The rest is for the upstream.
 #[derive(Deserialize)]
 struct Question {
     model: String,
 }
 
-/// `POST /llm/v1/chat/completions`: forwarded with the credential of the project that the model belongs to. The token, and
-/// whatever else the caller's headers hold, stay here.
+/// Answers `POST /llm/v1/chat/completions`: forwards the question with the credential of the
+/// project that the model belongs to. Of the caller's headers only `Accept` is forwarded, so the
+/// token is not.
 pub async fn completions(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
@@ -49,8 +50,8 @@ pub async fn completions(
 ) -> Result<Response, ChatError> {
     let models = models_of(&app, &caller).await?;
     let accept = request.headers().get(ACCEPT).cloned();
-    // Only while the body comes: how many questions are with upstreams is bounded there. One person
-    // gets only a part of the room.
+    // The room is held only while the body is received, and one person gets only a part of it. The
+    // number of questions in progress is bounded in [`crate::llm::upstream`].
     let room = app.questions.take(Some(caller.user.id)).await;
     let room = room.ok_or(ChatError::Ask(AskError::Busy))?;
     DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);
@@ -59,7 +60,7 @@ pub async fn completions(
     ask(&app, &models, body, accept.as_ref()).await
 }
 
-/// The answer of one of these models.
+/// Asks one of these models.
 pub async fn ask(
     app: &App,
     models: &[Model],
@@ -82,20 +83,21 @@ pub async fn ask(
     app.asker.complete(upstream, credential, body, accept).await.map_err(ChatError::Ask)
 }
 
-/// The question with the name that the upstream has for the model.
+/// Returns the question with the upstream's name of the model.
 fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     let mut question: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|_| ChatError::Shape)?;
     question.insert("model".into(), model.into());
     Ok(serde_json::to_vec(&question).map_err(|_| ChatError::Shape)?.into())
 }
 
-/// The models that the token's project may use.
+/// Returns the models that the token's project may use.
 pub async fn models_of(app: &App, caller: &OwnCaller) -> Result<Vec<Model>, ChatError> {
     let models = app.models.of_project(&app.projects, &caller.project).await;
     models.map_err(|error| ChatError::failed(error.into()))
 }
 
-/// Each name once: a project's own model stands before a public one of the same name.
+/// Returns each name once. A project's own model takes precedence over a public model of the same
+/// name.
 pub fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
     models
         .iter()
@@ -120,7 +122,7 @@ impl ChatError {
 }
 
 impl ChatError {
-    /// Status, code and message.
+    /// Returns the status, the code and the message of the answer.
     pub fn words(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -133,7 +135,7 @@ impl ChatError {
             Self::NoModel => (StatusCode::NOT_FOUND, "model_not_found", "the token's project has no such model"),
             Self::Ask(error) => (error.status(), error.code(), error.message()),
             Self::Failed => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "something went wrong on our side; please try again")
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "something went wrong on our side; try again")
             }
         }
     }
@@ -142,7 +144,7 @@ impl ChatError {
 impl IntoResponse for ChatError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.words();
-        // The shape that clients of OpenAI's API read.
+        // The error shape of OpenAI's API.
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         let error = json!({ "message": message, "type": kind, "param": null, "code": code });
         let mut response = (status, Json(json!({ "error": error }))).into_response();

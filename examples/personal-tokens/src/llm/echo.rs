@@ -1,4 +1,5 @@
-//! The built-in model: it repeats the last thing it was told, in the shapes of OpenAI's API. For trying the service out.
+//! The built-in model for trying the service: it repeats the last message of the user, in the
+//! shapes of OpenAI's API.
 
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
@@ -21,7 +22,7 @@ struct Message {
     content: Value,
 }
 
-/// The answer; none where there is nothing to repeat.
+/// Answers a question. Returns `None` if it has no text of the user to repeat.
 pub fn answer(question: &Question, model: &str, now: Timestamp) -> Option<Response> {
     let asked = question.messages.iter().rev().find(|message| message.role == "user")?;
     let text = asked.content.as_str()?;

@@ -1,5 +1,6 @@
-//! The models as tools for clients of the Model Context Protocol, by its streamable HTTP transport: each message is a POST,
-//! answered by JSON. No session is kept, and nothing is sent without being asked.
+//! The models as tools of the Model Context Protocol, with its streamable HTTP transport: each
+//! message is a POST that is answered with JSON. The server keeps no session and sends no messages
+//! of its own.
 
 use std::sync::Arc;
 
@@ -18,16 +19,16 @@ use crate::llm::chat::{self, ChatError};
 use crate::llm::models::Model;
 use crate::tokens::scopes;
 
-/// The versions of the protocol that this speaks, the newest first.
+/// The supported versions of the protocol, the newest first.
 const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
-/// The most of a model's answer that is passed on, in bytes.
+/// The most bytes of a model's answer that are passed on.
 const MOST_ANSWER: usize = 1024 * 1024;
 
 /// A message of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct Message {
     jsonrpc: Version,
-    /// None in a notification, which is not answered. It is never `null`.
+    /// The id of a request. `null` is refused. A notification has no id and gets no answer.
     #[serde(default, deserialize_with = "present")]
     id: Option<Id>,
     method: String,
@@ -58,17 +59,18 @@ struct AskModel {
     prompt: String,
 }
 
-/// JSON-RPC's numbers (section 5.1).
+/// Error codes of JSON-RPC (section 5.1).
 const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
-/// `POST /mcp`. Its guard demands what the first tools need; what another needs beside that, each tool says.
+/// Answers `POST /mcp`. The guard of the route requires `models:use`, the scope of the model tools.
+/// Each tool then checks its own scope.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
     let models = chat::models_of(&app, &caller).await?;
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
     let Ok(Message { jsonrpc: Version::Two, id, method, params }) = serde_json::from_slice(&body) else {
-        let refused = answer(None, Err((NO_MESSAGE, "the body is no message of JSON-RPC 2.0")));
+        let refused = answer(None, Err((NO_MESSAGE, "the body is not a message of JSON-RPC 2.0")));
         return Ok((StatusCode::BAD_REQUEST, refused).into_response());
     };
     let Some(id) = id else { return Ok(StatusCode::ACCEPTED.into_response()) };
@@ -79,14 +81,14 @@ pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Reques
         "tools/list" => Ok(listed(&caller)),
         "tools/call" => {
             let Some(tool) = params["name"].as_str().and_then(Tool::named) else {
-                return Ok(answer(Some(&id), Err((BAD_PARAMS, "there is no such tool"))));
+                return Ok(answer(Some(&id), Err((BAD_PARAMS, "this tool does not exist"))));
             };
             if !tool.is_open_to(&caller) {
                 return Ok(caller.token.refuse_without(&[tool.scope()]).into_response());
             }
             tool.call(&app, &caller, &models, &params).await
         }
-        _ => Err((NO_METHOD, "there is no such method")),
+        _ => Err((NO_METHOD, "this method does not exist")),
     };
     Ok(answer(Some(&id), result))
 }
@@ -99,7 +101,8 @@ fn answer(id: Option<&Id>, result: Result<Value, (i32, &str)>) -> Response {
     .into_response()
 }
 
-/// The client's version where it is spoken here, else the newest that is.
+/// Answers `initialize` with the client's version of the protocol if it is supported, otherwise
+/// with the newest supported one.
 fn initialized(params: &Value) -> Value {
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
     let version = VERSIONS.into_iter().find(|version| *version == asked).unwrap_or(VERSIONS[0]);
@@ -110,7 +113,7 @@ fn initialized(params: &Value) -> Value {
     })
 }
 
-/// What a token may be used for here.
+/// A tool that a token may call.
 #[derive(Clone, Copy, PartialEq)]
 enum Tool {
     ListModels,
@@ -141,7 +144,7 @@ impl Tool {
         Scope::new(scope).expect("the constants are scopes")
     }
 
-    /// Whether the caller's token has the scope, and each token that it is bound to.
+    /// Returns whether the caller's token and each token that it is bound to have the scope.
     fn is_open_to(self, caller: &OwnCaller) -> bool {
         caller.token.allows(&self.scope())
     }
@@ -152,7 +155,7 @@ impl Tool {
             Self::ListModels => ("The names of the models that the token's project may use.", json!({}), json!([])),
             Self::AskModel => (
                 "Asks a model of the token's project.",
-                json!({ "model": text("A name of list_models."), "prompt": text("What to ask.") }),
+                json!({ "model": text("A name that list_models returned."), "prompt": text("The question.") }),
                 json!(["model", "prompt"]),
             ),
             Self::ListNotes => ("The notes of the token's project.", json!({}), json!([])),
@@ -180,7 +183,8 @@ impl Tool {
                 let asked: AskModel = serde_json::from_value(params["arguments"].clone())
                     .map_err(|_| (BAD_PARAMS, "ask_model takes model and prompt"))?;
                 let text = ask(app, models, &asked).await;
-                // What went wrong with a model is for whoever asked it to read, and no fault of the protocol.
+                // A failure of the model is a result for the caller to read, not an error of the
+                // protocol.
                 Ok(text.map_or_else(|error| told(error.words().2, true), |text| told(&text, false)))
             }
             Self::ListNotes => Ok(told(&format!("{} has no notes.", caller.project.name), false)),
@@ -188,7 +192,7 @@ impl Tool {
     }
 }
 
-/// The tools that the caller's token has the scopes for.
+/// Lists the tools that the caller's token has the scopes for.
 fn listed(caller: &OwnCaller) -> Value {
     let open = Tool::ALL.into_iter().filter(|tool| tool.is_open_to(caller));
     json!({ "tools": open.map(Tool::description).collect::<Vec<_>>() })

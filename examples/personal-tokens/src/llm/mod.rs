@@ -1,4 +1,5 @@
-//! The back end that tokens open: which models a project has, and what is asked of them.
+//! The models that tokens give access to: the models of each project, and the requests to their
+//! providers.
 
 pub mod chat;
 pub mod echo;

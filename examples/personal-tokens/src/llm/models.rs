@@ -10,19 +10,19 @@ use crate::connect;
 use crate::llm::upstream::Upstreams;
 use crate::people::projects::{Kind, Project, Projects};
 
-/// A model that a project has.
+/// A model of a project.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Model {
-    /// The row of the administrator's form; none for those of the configuration file.
+    /// The row of a model that was added on the page. `None` for a model of the configuration file.
     pub id: Option<i64>,
-    /// The project that it belongs to, and whose credential is used.
+    /// The project that the model belongs to. Its credential is used.
     pub project_id: i64,
     pub name: String,
-    /// The one that the project suggests.
+    /// Whether the project suggests this model.
     pub default: bool,
-    /// A name of [`Upstreams`].
+    /// The upstream's name in [`Upstreams`].
     pub upstream: String,
-    /// What the upstream calls it, where it is not the same.
+    /// The upstream's name of the model, if it differs.
     pub upstream_model: Option<String>,
 }
 
@@ -31,13 +31,13 @@ impl Model {
         connect::integration_uid(self.project_id, &self.name)
     }
 
-    /// As the query of an address.
+    /// Returns the query of an address that chooses this model.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
     }
 }
 
-/// A model as `config.json` names it.
+/// A model in `config.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
@@ -50,10 +50,10 @@ pub struct ModelEntry {
     default: bool,
 }
 
-/// The built-in upstream, which repeats what it is told: for trying the service out.
+/// The name of the built-in upstream, which repeats the question. It is for trying the service.
 pub const ECHO: &str = "built-in echo";
 
-/// Why a model is not accepted.
+/// The reason why a model is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModelError {
     Name,
@@ -61,19 +61,19 @@ pub enum ModelError {
     Upstream,
     Credential,
     Taken,
-    /// Of the configuration only: the form moves the default.
+    /// The configuration names two defaults of a project. The form moves the default instead.
     Defaults,
 }
 
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "a model's name must have 1 to 255 characters, nothing hidden and no control characters",
-            Self::Project => "there is no such project",
-            Self::Upstream => "the configuration file names no such upstream",
+            Self::Name => "a model's name must have 1 to 255 characters, without invisible and control characters",
+            Self::Project => "the project does not exist",
+            Self::Upstream => "the configuration file does not define this upstream",
             Self::Credential => "the upstream has no credential for this project in the configuration file",
-            Self::Taken => "the project has a model of this name already",
-            Self::Defaults => "the project has two defaults",
+            Self::Taken => "the project already has a model of this name",
+            Self::Defaults => "the project already has a default model",
         })
     }
 }
@@ -89,7 +89,7 @@ pub struct Models {
 type Row = (i64, i64, String, String, Option<String>, bool);
 
 impl Models {
-    /// Returns the models of the table; [`configure`](Self::configure) adds those of the
+    /// Creates the models of the table. [`configure`](Self::configure) adds the models of the
     /// configuration.
     pub fn new(pool: SqlitePool, upstreams: Upstreams) -> Self {
         Self { pool, configured: Vec::new(), upstreams }
@@ -98,7 +98,7 @@ impl Models {
     /// Adds the models of the configuration.
     ///
     /// # Errors
-    /// Returns an error with the [`ModelError`] of the first model that could not work.
+    /// Returns an error with the [`ModelError`] of the first model that cannot work.
     pub fn configure(
         &mut self,
         projects: &[Project],
@@ -125,8 +125,9 @@ impl Models {
     }
 
     fn check(&self, model: &Model, projects: &[Project]) -> Result<(), ModelError> {
-        // People choose from a list of names, so the rule is that of a token's name, but spaces around it stay: it is sent as
-        // it is. Two code points are refused too, because they are no characters and XML cannot hold them.
+        // The names of models follow the rule for the names of tokens, because people choose a
+        // model from a list. Spaces around a name stay, because the name is sent unchanged. U+FFFE
+        // and U+FFFF are refused too: they are not characters, and XML cannot contain them.
         let name = &model.name;
         let is_name = Name::new(name).is_ok() && name.trim() == name.trim_matches(' ') && name.chars().count() <= 255;
         if !is_name || name.contains(['\u{fffe}', '\u{ffff}']) {
@@ -144,8 +145,8 @@ impl Models {
         }
     }
 
-    /// Every model there is. Where nobody named any, one that echoes, of each public project: so that a person who has just
-    /// started the service can walk the whole way.
+    /// Returns all models. If there are none, each public project gets the model `echo`, so that a
+    /// person who has just started the service can try everything.
     pub async fn all(&self, projects: &Projects) -> sqlx::Result<Vec<Model>> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, project_id, name, upstream, upstream_model, is_default FROM models ORDER BY project_id, name",
@@ -175,7 +176,7 @@ impl Models {
         Ok(models)
     }
 
-    /// Those that a project may use: its own, then those of public projects.
+    /// Returns the models that a project may use: its own, then those of public projects.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
         let public: Vec<i64> =
             projects.all().await?.into_iter().filter(|one| one.kind == Kind::Public).map(|one| one.id).collect();
@@ -185,7 +186,11 @@ impl Models {
         Ok(models)
     }
 
-    /// Adds a model of the administrator's form.
+    /// Adds a model of the administrator's form. The inner error says why the model is not
+    /// accepted.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
     pub async fn add(&self, projects: &Projects, model: &Model) -> Result<Result<(), ModelError>, sqlx::Error> {
         if let Err(error) = self.check(model, &projects.all().await?) {
             return Ok(Err(error));
@@ -215,15 +220,16 @@ impl Models {
         Ok(Ok(()))
     }
 
-    /// Takes a model of the form away. Whether there was one.
+    /// Removes a model of the form. Returns whether it existed.
     pub async fn remove(&self, id: i64) -> sqlx::Result<bool> {
         let done = sqlx::query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.pool).await?;
         Ok(done.rows_affected() > 0)
     }
 }
 
-/// The model that settings name unless a person chooses: the project's default, else its first, else any default, else the
-/// first. A public project suggests none.
+/// Returns the model that settings name if the person chooses none: the project's default,
+/// otherwise its first model, otherwise any default, otherwise the first model. A public project
+/// suggests none.
 pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
     if project.kind == Kind::Public {
         return None;
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_suggested_model() {
+    fn own_and_default_models_are_suggested_first() {
         let (own, own_default) = (model(2, "own", false), model(2, "own default", true));
         let (other, other_default) = (model(9, "other", false), model(9, "other default", true));
         let shared = Kind::Shared;

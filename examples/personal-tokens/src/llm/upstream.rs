@@ -1,5 +1,6 @@
-//! Asking a model's upstream, with the credential of the project that the model belongs to. Of the caller's request only the
-//! body goes there; of the answer only status, body, type and the time to wait come back.
+//! Asks a model's upstream, with the credential of the project that the model belongs to. Only the
+//! body and the `Accept` header of the caller's request are sent. Only the status, the body, the
+//! type and `Retry-After` of the answer come back.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,14 +19,15 @@ use tokio::sync::Semaphore;
 
 use crate::setup::SetupError;
 
-/// Where models are asked, by the name that the configuration gives each place.
+/// The upstreams by the name that the configuration gives them.
 pub type Upstreams = BTreeMap<String, Upstream>;
 
 /// A server that speaks OpenAI's API.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// What stands before `/chat/completions` in `https://api.openai.com/v1`.
+    /// The address of the chat completions. The configuration names it without `/chat/completions`,
+    /// for example `https://api.openai.com/v1`.
     #[serde(deserialize_with = "read_address")]
     url: Url,
     /// The credential of each project, by the project's number.
@@ -52,11 +54,11 @@ impl Upstream {
     }
 }
 
-/// What an upstream knows a project by. Debug shows nothing of it.
+/// The credential of a project at an upstream. Debug shows nothing of it.
 pub struct Credential(HeaderValue);
 
 impl Credential {
-    /// As the value of `Authorization`, marked so that nothing prints it.
+    /// Returns the value of `Authorization`, marked as sensitive so that Debug does not show it.
     pub fn bearer(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -66,7 +68,8 @@ impl<'de> Deserialize<'de> for Credential {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let value = HeaderValue::try_from(format!("Bearer {text}"));
-        let mut value = value.map_err(|_| D::Error::custom("a credential is no text that a header can hold"))?;
+        let mut value =
+            value.map_err(|_| D::Error::custom("a credential contains a character that a header cannot hold"))?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -78,7 +81,8 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Where chat completions are asked for, if the text is the address of an API.
+/// Returns the address of the chat completions of an API. Returns `None` if the text is not an
+/// `http` or `https` address, or has a user name, a password, a query or a fragment.
 fn address(url: &str) -> Option<Url> {
     let url: Url = format!("{}/chat/completions", url.trim_end_matches('/')).parse().ok()?;
     let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
@@ -86,9 +90,9 @@ fn address(url: &str) -> Option<Url> {
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// Between two pieces of an answer; a model thinks before the first.
+/// The longest pause within an answer. A model thinks before the first piece.
 const SILENCE: Duration = Duration::from_secs(120);
-/// Answers under way at one time. One more is told to come back.
+/// The most answers in progress at a time. The next question is answered 503.
 const MOST_AT_ONCE: usize = 64;
 
 /// The client of all upstreams.
@@ -97,16 +101,17 @@ pub struct Asker {
     gate: Arc<Semaphore>,
 }
 
-/// Why there is no answer. The upstream's own words are not passed on where they speak of our credential or its innards.
+/// The reason why there is no answer. The upstream's own words are not passed on if they concern
+/// this service's credential or the upstream's internals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AskError {
-    /// Too many at once.
+    /// Too many answers are in progress.
     Busy,
-    /// It refuses the project's credential.
+    /// The upstream refuses the project's credential.
     Refused,
-    /// It does not answer in time.
+    /// The upstream does not answer in time.
     Late,
-    /// It cannot be reached, breaks off, or answers what nobody can use.
+    /// The upstream cannot be reached, interrupts its answer, or answers something unusable.
     Failed,
 }
 
@@ -115,13 +120,19 @@ impl Asker {
         let client = Client::builder()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
-            // A redirect would carry the question elsewhere.
+            // A redirect would send the question to another server.
             .redirect(Policy::none())
             .build()?;
         Ok(Self { client, gate: Arc::new(Semaphore::new(MOST_AT_ONCE)) })
     }
 
-    /// Sends a chat completion's body, and gives back what the caller may have of the answer, piece by piece as it comes.
+    /// Sends the body of a chat completion. Returns the part of the answer that the caller may see,
+    /// piece by piece as it arrives.
+    ///
+    /// # Errors
+    /// Returns [`AskError::Busy`] if too many answers are in progress, [`AskError::Refused`] on
+    /// status 401 or 403, [`AskError::Late`] on a timeout, and [`AskError::Failed`] on any other
+    /// failure.
     pub async fn complete(
         &self,
         upstream: &Upstream,
@@ -138,24 +149,25 @@ impl Asker {
         }
         let sent = self.client.post(upstream.completions()).headers(headers).body(body).send().await;
         let answer = sent.map_err(|error| {
-            // Its address is the administrator's and tells no secret; the error names nothing else.
-            tracing::warn!(error = &error as &dyn std::error::Error, "upstream did not answer");
+            // The error names only the upstream's address. The administrator chose it, and it is
+            // not secret.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the upstream did not answer");
             if error.is_timeout() { AskError::Late } else { AskError::Failed }
         })?;
         let status = answer.status();
         match status.as_u16() {
             200..=299 | 400 | 404 | 409 | 413 | 415 | 422 | 429 => {}
             401 | 403 => {
-                tracing::error!(%status, upstream = %upstream.completions(), "upstream refuses the credential of the project");
+                tracing::error!(%status, upstream = %upstream.completions(), "the upstream refuses the credential of the project");
                 return Err(AskError::Refused);
             }
             _ => {
-                tracing::warn!(%status, upstream = %upstream.completions(), "upstream failed");
+                tracing::warn!(%status, upstream = %upstream.completions(), "the upstream failed");
                 return Err(AskError::Failed);
             }
         }
         if !is_readable(answer.headers()) {
-            tracing::warn!(upstream = %upstream.completions(), "upstream answers neither JSON nor events");
+            tracing::warn!(upstream = %upstream.completions(), "the upstream answered neither JSON nor events");
             return Err(AskError::Failed);
         }
         let mut passed = Response::builder().status(status);
@@ -164,7 +176,7 @@ impl Asker {
                 passed = passed.header(name, value);
             }
         }
-        // The turn ends with the last piece, or with the caller.
+        // The turn ends with the last piece, or when the caller closes the connection.
         let pieces = answer.bytes_stream().inspect_ok(move |_| {
             let _ = &turn;
         });
@@ -172,7 +184,8 @@ impl Asker {
     }
 }
 
-/// JSON or a stream of events: what clients of the API can read, and no browser takes for a page.
+/// Returns whether the type is JSON or a stream of events: clients of the API can read these, and
+/// no browser shows them as a page.
 fn is_readable(headers: &HeaderMap) -> bool {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
@@ -199,8 +212,8 @@ impl AskError {
 
     pub fn message(self) -> &'static str {
         match self {
-            Self::Busy => "too many answers are under way; try again in a second",
-            Self::Refused => "the model's provider refuses the project's credential; tell your administrator",
+            Self::Busy => "too many answers are in progress; try again in a second",
+            Self::Refused => "the model's provider refuses the project's credential; ask your administrator",
             Self::Late => "the model's provider does not answer in time",
             Self::Failed => "the model's provider cannot be reached or failed",
         }
@@ -212,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_is_not_told() {
+    fn debug_shows_no_credential() {
         let upstream: Upstream =
             serde_json::from_str(r#"{"url": "http://x", "credentials": {"2": "sk-secret"}}"#).expect("an upstream");
         assert!(upstream.credential(2).is_some_and(|credential| credential.bearer() == "Bearer sk-secret"));

@@ -20,10 +20,10 @@ pub struct User {
     pub id: i64,
     pub name: String,
     pub suspended: bool,
-    /// May see and end everybody's tokens.
+    /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
-    /// Changes with the password, so that sessions of an earlier one end. It is a digest of the
-    /// salted hash, and so reveals nothing of the password.
+    /// A value that changes with the password, so that sessions of an earlier password end. It is a
+    /// digest of the salted hash and reveals nothing of the password.
     pub password_mark: u64,
 }
 
@@ -37,7 +37,7 @@ impl From<Row> for User {
     }
 }
 
-/// Writes the query of a [`Row`].
+/// Writes a query of [`Row`]s.
 macro_rules! select_users {
     ($rest:literal) => {
         concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
@@ -45,7 +45,7 @@ macro_rules! select_users {
 }
 
 impl User {
-    /// The user as keyfob knows it.
+    /// Returns the user's id in keyfob.
     pub fn owner_id(&self) -> OwnerId {
         OwnerId::new(&self.id.to_string()).expect("a number is a valid owner id")
     }
@@ -53,15 +53,16 @@ impl User {
 
 pub struct Accounts {
     pool: SqlitePool,
-    /// What an unknown name's password is compared with, so that an unknown name takes as long as a known one.
+    /// The hash that the password of an unknown name is compared with, so that an unknown name
+    /// takes as long as a known one.
     decoy: String,
     sign_ins: Gate,
-    /// Signed-in people, who do not wait for the sign-ins of strangers.
+    /// Bounds changes of passwords. Signed-in people do not wait for the sign-ins of strangers.
     changes: Gate,
 }
 
-/// Bounds how many passwords are hashed at a time, and how many requests wait for that: a hash takes
-/// 19 MiB and some 20 ms of a core.
+/// Bounds how many passwords are hashed at a time, and how many requests wait for this. A hash
+/// takes 19 MiB and about 20 ms of a core.
 struct Gate {
     turns: Arc<Semaphore>,
     places: Semaphore,
@@ -75,7 +76,7 @@ impl Gate {
     /// Takes a place among the requests that wait or have their turn.
     ///
     /// # Errors
-    /// Returns [`Busy`] without a wait if too many have one.
+    /// Returns [`Busy`] immediately if all places are taken.
     fn place(&self) -> Result<SemaphorePermit<'_>, Busy> {
         self.places.try_acquire().map_err(|_| Busy)
     }
@@ -89,13 +90,13 @@ impl Gate {
     }
 }
 
-/// Too many passwords wait to be checked.
+/// The error if too many passwords wait to be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Busy;
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many passwords are being checked: try again in a few seconds")
+        f.write_str("too many passwords are being checked; try again in a few seconds")
     }
 }
 
@@ -111,11 +112,11 @@ impl Accounts {
         find(&self.pool, id).await
     }
 
-    /// Returns the user of this name, if the password is theirs.
+    /// Returns the user of this name if the password is correct.
     ///
     /// # Errors
-    /// Returns [`Busy`] without a wait if too many sign-ins wait for this, and another error if the
-    /// database or the hash fails.
+    /// Returns [`Busy`] immediately if too many sign-ins wait, and another error if the database or
+    /// the hash fails.
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
@@ -126,11 +127,11 @@ impl Accounts {
     }
 
     /// Replaces a person's password if `present` is the current one. Returns the person with the
-    /// new mark, by which their earlier sessions have ended, or `None` if `present` is wrong.
+    /// new mark, which ends their earlier sessions, or `None` if `present` is wrong.
     ///
     /// # Errors
-    /// Returns [`Busy`] without a wait if too many changes wait for this, and another error if the
-    /// database or a hash fails.
+    /// Returns [`Busy`] immediately if too many changes wait, and another error if the database or
+    /// a hash fails.
     pub async fn change_password(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
         let _place = self.changes.place()?;
         let stored: String =
@@ -141,7 +142,7 @@ impl Accounts {
         let turn = self.changes.turn().await?;
         let hash = hash(new).await?;
         drop(turn);
-        // If it was changed at the same time, `present` is no longer the current one.
+        // If the password was changed at the same time, `present` is no longer the current one.
         let changed = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
             .bind(&hash)
             .bind(user)
@@ -151,7 +152,7 @@ impl Accounts {
         if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
-    /// Everybody, by name.
+    /// Returns all people by name.
     pub async fn all(&self) -> sqlx::Result<Vec<User>> {
         let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(User::from).collect())
@@ -163,11 +164,12 @@ impl Accounts {
     }
 }
 
-/// Returns whether this hash was made of this password.
+/// Returns whether a password has this hash.
 async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
     let turn = gate.turn().await?;
     let fits = tokio::task::spawn_blocking(move || {
-        // Kept by the hash itself: a client that goes away drops the request, and not the work.
+        // The turn moves into the blocking task: if a client disconnects, its request is dropped,
+        // but not the work.
         let _turn = turn;
         let stored = PasswordHash::new(&stored)?;
         match Argon2::default().verify_password(password.as_bytes(), &stored) {
@@ -179,13 +181,13 @@ async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, Set
     Ok(fits.await?.map_err(|error| error.to_string())?)
 }
 
-/// The person of this number.
+/// Returns the person of this number.
 pub async fn find(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<User>> {
     let row: Option<Row> = sqlx::query_as(select_users!("WHERE id = ?")).bind(id).fetch_optional(pool).await?;
     Ok(row.map(User::from))
 }
 
-/// Adds a person; the caller gives them a personal project in the same transaction.
+/// Adds a person. The caller adds a personal project in the same transaction.
 pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<i64> {
     let done = sqlx::query("INSERT INTO users (name, password_hash) VALUES (?, ?)")
         .bind(name)
@@ -207,13 +209,14 @@ pub async fn set_password(db: impl SqliteExecutor<'_>, name: &str, password_hash
     Ok(done.await?.rows_affected() > 0)
 }
 
-/// Makes somebody an administrator.
+/// Makes a person an administrator.
 pub async fn appoint(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO admins (user_id) VALUES (?) ON CONFLICT DO NOTHING").bind(user).execute(db).await?;
     Ok(())
 }
 
-/// Argon2id with the parameters that OWASP recommends, which are the crate's defaults.
+/// Hashes a password with Argon2id. The crate's default parameters are the ones that OWASP
+/// recommends.
 pub async fn hash(password: String) -> Result<String, SetupError> {
     let salt = SaltString::encode_b64(&random::bytes()?).map_err(|error| error.to_string())?;
     let hashed = tokio::task::spawn_blocking(move || {
@@ -241,7 +244,8 @@ mod tests {
         };
         assert_eq!(cost(&accounts.decoy), cost(&stored));
         assert!(accounts.check("nobody", "right".into()).await.expect("it is compared").is_none());
-        // What cannot be compared fails, which shows that the comparison is made.
+        // With a decoy that is not a hash, the check fails. This proves that the comparison
+        // happens.
         accounts.decoy = "no hash".into();
         assert!(accounts.check("nobody", "right".into()).await.is_err());
         assert!(accounts.check("ada", "right".into()).await.expect("it is compared").is_some());

@@ -1,4 +1,5 @@
-//! Who uses the service: people, their projects, and whether a token's owner still counts.
+//! The users of the service: people, their projects, and whether the owner of a token may still
+//! act.
 
 pub mod accounts;
 pub mod owners;

@@ -1,4 +1,4 @@
-//! What keyfob asks at each verification: whether the token's owner may still act, and in this project.
+//! Reports to keyfob at each verification whether the token's owner may still act in its project.
 
 use keyfob::{
     OwnerId, ProjectId,
@@ -9,7 +9,8 @@ use sqlx::SqlitePool;
 use crate::people::accounts;
 use crate::people::projects::Projects;
 
-/// Asked of the database each time, so that a suspension and a lost membership count at the next request.
+/// Queries the database each time, so that a suspension or a lost membership takes effect at the
+/// next request.
 pub struct TokenOwners {
     pool: SqlitePool,
     projects: Projects,

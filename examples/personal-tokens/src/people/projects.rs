@@ -1,4 +1,4 @@
-//! Projects, and who is in them.
+//! Projects and their members.
 
 use keyfob::ProjectId;
 use sqlx::{SqliteExecutor, SqlitePool};
@@ -12,11 +12,11 @@ pub struct Project {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// One person's own.
+    /// The personal project of one person.
     Personal,
-    /// Its members'.
+    /// A project of its members.
     Shared,
-    /// Everybody's.
+    /// A project that everybody is in.
     Public,
 }
 
@@ -44,7 +44,7 @@ impl From<Row> for Project {
 }
 
 impl Project {
-    /// The project as keyfob knows it.
+    /// Returns the project's id in keyfob.
     pub fn project_id(&self) -> ProjectId {
         ProjectId::new(&self.id.to_string()).expect("a positive number is a valid project id")
     }
@@ -54,7 +54,8 @@ pub struct Projects {
     pool: SqlitePool,
 }
 
-/// One person's projects: their own, those they are in, and the public ones.
+/// Writes a query of one person's projects: their own, the shared ones that they are in, and the
+/// public ones.
 macro_rules! of_user {
     ($and:literal) => {
         concat!(
@@ -70,7 +71,7 @@ impl Projects {
         Self { pool }
     }
 
-    /// The personal one first, the public ones last.
+    /// Returns a person's projects: the personal one first, the public ones last.
     pub async fn of_user(&self, user: i64) -> sqlx::Result<Vec<Project>> {
         let rows: Vec<Row> = sqlx::query_as(of_user!(" ORDER BY kind = 'personal' DESC, kind = 'public', name, id"))
             .bind(user)
@@ -79,7 +80,7 @@ impl Projects {
         Ok(rows.into_iter().map(Project::from).collect())
     }
 
-    /// This project, if it is one of the user's.
+    /// Returns this project if it is one of the user's.
     pub async fn find_of_user(&self, user: i64, project: i64) -> sqlx::Result<Option<Project>> {
         let row: Option<Row> =
             sqlx::query_as(of_user!(" AND id = ?2")).bind(user).bind(project).fetch_optional(&self.pool).await?;
@@ -94,7 +95,7 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Every project there is, by name.
+    /// Returns all projects by name.
     pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
         all(&self.pool).await
     }
@@ -109,7 +110,7 @@ impl Projects {
     }
 }
 
-/// Returns all projects, by name.
+/// Returns all projects by name.
 pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
     let rows: Vec<Row> = sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(db).await?;
     Ok(rows.into_iter().map(Project::from).collect())

@@ -1,4 +1,5 @@
-//! The body of a request with its deadline, and the body of an answer with the turn that it ends.
+//! The body of a request, which has a deadline, and the body of an answer. The request ends when
+//! the body of its answer ends.
 
 use std::error::Error;
 use std::fmt;
@@ -28,7 +29,7 @@ pub(super) struct Coming {
     body: Incoming,
     seat: Arc<Seat>,
     deadline: Instant,
-    /// The timer of the deadline, from the first time that the body is waited for.
+    /// The timer of the deadline. It exists while the handler waits for the body.
     waiting: Option<Pin<Box<Sleep>>>,
     late: Late,
 }
@@ -100,7 +101,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(error) => error.fmt(f),
-            Self::Late => f.write_str("the body did not come in time"),
+            Self::Late => f.write_str("the body did not arrive in time"),
         }
     }
 }
@@ -114,7 +115,7 @@ impl Error for BodyError {
     }
 }
 
-/// The body of an answer. The request is in progress until hyper has taken all of it.
+/// The body of an answer. The request is in progress until hyper has taken all of the body.
 pub(super) struct Answer {
     body: Body,
     _turn: Turn,

@@ -1,8 +1,8 @@
-//! Serves connections within bounds, so that a client cannot stop the service by holding
+//! Serves connections within bounds, so that a client cannot block the service by holding
 //! connections.
 //!
-//! `axum::serve` has no timeouts and no limit of connections, so this calls hyper directly, as
-//! axum's own examples do.
+//! `axum::serve` has no timeouts and no limit of connections. So this module calls hyper directly,
+//! as axum's own examples do.
 
 mod body;
 mod queue;
@@ -39,27 +39,30 @@ use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
-/// The bounds of connections. Each time is counted on its own.
+/// The bounds of connections. Each time is measured separately.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most connections. At the limit, the connection that has waited longest for its headers
-    /// is closed for a new one. If none waits for its headers, it is the one that has waited
-    /// longest for a body or in a queue of the service. One in 32 is left to connections without a
-    /// request and to `/health/live`, so that the process is not taken for dead while all other
-    /// requests wait for an engine; the next request is answered 503.
+    /// is closed for a new one. If no connection waits for its headers, the one that has waited
+    /// longest for a body or in a queue of the service is closed.
+    ///
+    /// One seat in 32 is reserved for connections without a request and for `/health/live`, so that
+    /// the process is not considered dead while all other requests wait for a database. A request
+    /// beyond the other seats is answered 503.
     pub connections: usize,
     /// The least time that a connection may wait before it is closed for another.
     pub at_least: Duration,
     /// The most time until the headers of the first request are complete.
     pub headers: Duration,
-    /// The most time until the headers of the next request are complete, from the end of the one
-    /// before. A proxy keeps idle connections for a minute, and must not meet one that is closing.
+    /// The most time until the headers of the next request are complete, from the end of the
+    /// previous one. A proxy keeps idle connections for a minute and must not meet one that is
+    /// closing.
     pub idle: Duration,
     /// The most time until the body of a request is complete, from its headers.
     pub body: Duration,
-    /// The most time in which a client reads no byte of an answer.
+    /// The most time that may pass without the client reading a byte of an answer.
     pub write: Duration,
-    /// The most bytes that are read ahead, and so the most bytes of headers.
+    /// The most bytes that are read ahead, which also limits the headers.
     pub read_ahead: usize,
 }
 
@@ -109,11 +112,14 @@ async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr
             Ok(accepted) => return accepted,
             Err(error) => error,
         };
-        // The client left before it was accepted.
+        // The client disconnected before it was accepted.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             continue;
         }
-        tracing::error!(error = &error as &dyn std::error::Error, "cannot accept a connection");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "cannot accept a connection; the process may have too many open files"
+        );
         seats.make_room(Instant::now());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -148,19 +154,19 @@ async fn attend(
             tracing::debug!(%peer, "connection closed to make room for another");
             return;
         }
-        // An error means that the server is gone, so the connection ends too.
+        // An error means that the server is gone. Then the connection ends too.
         () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        // The client has mostly caused it, and an operator cannot mend it: not a warning.
+        // Not a warning: usually the client caused it, and an operator cannot fix it.
         tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
     }
 }
 
-/// Completes if the connection has begun no request by then.
+/// Completes after this time, unless the connection has begun a request by then.
 async fn first_request_is_late(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
     if seat.has_begun() {
@@ -187,11 +193,11 @@ async fn respond(
     router: Router,
     patience: Duration,
 ) -> Result<Response<Body>, Cut> {
-    // No other request is answered without any wait.
+    // Only this route is answered without waiting for anything else.
     let is_for_health = request.uri().path() == "/health/live";
     let turn = match seat.begin(is_for_health) {
         Ok(turn) => turn,
-        // The client of a connection that is being closed would not get the answer.
+        // If the connection is being closed, its client would not receive the answer.
         Err(NoTurn::Cut) => return Err(Cut),
         Err(NoTurn::Busy) => return Ok(busy().await),
     };
@@ -206,12 +212,12 @@ async fn respond(
 }
 
 async fn too_late() -> Response<Body> {
-    let detail = "the body of the request did not come in time";
+    let detail = "the body of the request did not arrive in time";
     closing(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)).await
 }
 
 async fn busy() -> Response<Body> {
-    let detail = "too many requests are in progress: send it again";
+    let detail = "too many requests are in progress; send it again";
     let mut response = closing(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)).await;
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

@@ -1,5 +1,5 @@
-//! Lets a request wait in a queue of the service without holding its connection's seat against
-//! others.
+//! Lets a request wait in a queue of the service. Meanwhile its connection may be closed for a new
+//! one.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ task_local! {
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits for `turn` in a queue of the service. If connections run out meanwhile, the one of this
-/// request may be closed for another.
+/// Waits for `turn` in a queue of the service. If connections run out meanwhile, the connection of
+/// this request may be closed for another.
 ///
-/// Each wait for other requests has to go through this. Otherwise requests that wait could take all
-/// connections, and the service would not answer anybody until they have had their turn.
+/// Every wait for other requests has to go through this function. Otherwise waiting requests could
+/// take all connections, and the service would answer no other request until their turn has come.
 pub async fn queued<T>(turn: impl Future<Output = T>) -> T {
-    // Outside of a connection, as in tests of the router alone, there is no seat.
+    // There is no seat outside a connection, for example in tests of the router alone.
     let _waiting = SEAT.try_with(|seat| Waiting::new(Arc::clone(seat)));
     turn.await
 }
 
-/// The time in the queue.
+/// The time of a request in a queue. Dropping it ends the wait.
 struct Waiting(Arc<Seat>);
 
 impl Waiting {

@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep_until};
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Phase {
-    /// It waits for the headers of a request, since then.
+    /// It has waited for the headers of a request since then.
     Headers(Instant),
-    /// Its request waits for its body, since then.
+    /// Its request has waited for its body since then.
     Body(Instant),
-    /// Its request waits in a queue of the service, since then.
+    /// Its request has waited in a queue of the service since then.
     Queued(Instant),
     /// Its request is handled, or the answer is sent.
     Working,
@@ -26,7 +26,8 @@ enum Phase {
 /// A bounded number of seats, one for each connection.
 pub(super) struct Seats {
     most: usize,
-    /// The most connections whose request has begun. The others can always make room.
+    /// The most connections whose request has begun. The other connections can always be closed for
+    /// new ones.
     most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
@@ -95,8 +96,8 @@ impl Seats {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a seat. If there is none, makes room and waits for it. Only one task may call this at
-    /// a time.
+    /// Takes a seat. If all are taken, it closes a connection and waits for its seat. Only one task
+    /// may call this at a time.
     pub(super) async fn take(self: &Arc<Self>) -> Seat {
         loop {
             let room = {
@@ -138,7 +139,7 @@ impl Seats {
         }
         holder.phase = phase;
         drop(taken);
-        // It may be the one that `take` waits for.
+        // `take` may wait for this seat.
         if is_full && phase != Phase::Working {
             self.changed.notify_one();
         }
@@ -252,12 +253,12 @@ mod tests {
         });
         second.cut().await;
         assert!(!is_cut(&first).await && !is_cut(&third).await && !taking.is_finished());
-        // One at a time.
+        // Only one connection is closed at a time.
         seats.make_room(Instant::now() + AT_LEAST);
         assert!(!is_cut(&third).await);
         drop(second);
         let fourth = taking.await.expect("it does not panic");
-        // The first waits for its next request only since now.
+        // The first has only now begun to wait for its next request.
         drop(turn);
         assert_eq!(seats.taken().by_number.len(), 3);
         seats.make_room(Instant::now() + AT_LEAST);

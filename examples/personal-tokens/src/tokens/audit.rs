@@ -1,8 +1,9 @@
-//! The audit trail: what happened to each token, kept in the host's database.
+//! The audit trail: what happened to each token, stored in the host's database.
 //!
-//! keyfob tells its events in the midst of requests, so they go through bounded queues to one writer. If a queue is full, events
-//! are dropped, counted and logged: a request never waits for its own trail. What people do has a queue of its own, because the
-//! holders of ended tokens cause refusals without end.
+//! keyfob emits its events during requests, so they go through bounded queues to one writer. If a
+//! queue is full, events are dropped, counted and logged, because a request never waits for its own
+//! trail. Operations of people have a queue of their own, because the holders of ended tokens can
+//! cause any number of refusals.
 
 use keyfob::{
     Actor, Clock, TokenKey, TokenView,
@@ -18,22 +19,23 @@ use tokio::sync::{mpsc, oneshot};
 use crate::tokens::groups::{self, Group};
 use crate::tokens::refusals::{self, Refusal};
 
-/// How many events may wait to be written in each queue.
+/// The most events that wait to be written in each queue.
 const QUEUE: usize = 1024;
-/// How many refusals are written at a time, while the next of what people do waits.
+/// The most refusals that are written at a time, while the next operation of a person waits.
 const REFUSALS: usize = 256;
 
-/// A token issued another, whose id is the detail of the entry.
+/// The event of a token that issued another one. The detail of the entry is the id of the new
+/// token.
 pub const ISSUED_TOKEN: &str = "issued_token";
-/// What was bound to a token was revoked after it had ended.
+/// The event of a token whose bound tokens were revoked after it had ended.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 
-/// One event of one token, as its page shows it.
+/// One event of one token, as the token's page shows it.
 #[derive(Debug)]
 pub struct Entry {
     pub at: i64,
     pub event: String,
-    /// Who did it; empty for what requests with the token caused.
+    /// The actor. Empty for events that requests with the token caused.
     pub actor: String,
     pub detail: String,
 }
@@ -45,7 +47,7 @@ enum Message {
     Written(oneshot::Sender<()>),
 }
 
-/// Where keyfob's events go, and where the page reads them.
+/// The sink that receives keyfob's events, and the source of the trails on the pages.
 #[derive(Clone)]
 pub struct Audit {
     pool: SqlitePool,
@@ -64,7 +66,7 @@ impl Audit {
         tokio::spawn(async move {
             let (mut acts, mut refusals) = (Vec::new(), Vec::new());
             loop {
-                // In this order. Both queues end at the same time.
+                // Operations of people have priority. Both queues end at the same time.
                 let received = tokio::select! {
                     biased;
                     received = acts_waiting.recv_many(&mut acts, QUEUE) => received,
@@ -77,7 +79,7 @@ impl Audit {
                 write_all(&writer, &messages).await;
                 for message in messages {
                     match message {
-                        // The caller may have gone.
+                        // The caller may no longer wait.
                         Message::Written(done) => drop(done.send(())),
                         Message::Write { .. } | Message::Refused { .. } | Message::Group(_) => {}
                     }
@@ -87,30 +89,32 @@ impl Audit {
         Self { pool, acts, refusals, clock, dropped: Arc::default() }
     }
 
-    /// Waits until all that was told before is written.
+    /// Waits until all events that were received before are written.
     pub async fn written(&self) {
         for queue in [&self.acts, &self.refusals] {
             let (done, written) = oneshot::channel();
             if queue.send(Message::Written(done)).await.is_ok() {
-                // An error means that the writer has ended, and then nothing more is written.
+                // An error means that the writer has ended. Then nothing more is written.
                 let _ = written.await;
             }
         }
     }
 
-    /// How many events were lost, as too many waited.
+    /// Returns how many events were lost because a queue was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns what happened to a token, the latest first: at most 100 acts, and at most 100 lines
-    /// of what was refused of it. They are read apart, so that no number of refusals hides an act.
+    /// Returns what happened to a token, the latest first: at most 100 operations, and at most 100
+    /// lines of refusals. They are read separately, so that no number of refusals hides an
+    /// operation.
     ///
     /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
-    /// from the token itself, which holds when, by whom and why it was revoked.
+    /// from the token itself, whose record holds when, by whom and why it was revoked.
     pub async fn of(&self, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
         let (project, id) = (view.project.as_str(), view.id.as_str());
-        // A process of an earlier version may write refusals here. The next start folds them.
+        // A process of an earlier version may still write refusals into this table. The next start
+        // folds them.
         let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
                    AND event NOT IN ('failed', 'reused', 'policy_blocked') ORDER BY id DESC LIMIT 100";
         let rows: Vec<(i64, String, String, String)> =
@@ -133,14 +137,15 @@ impl Audit {
             }
         }
         entries.extend(refusals::of(&self.pool, view).await?);
-        // Stable: of the same time, the acts stay in their order.
+        // The sort is stable: entries of the same time keep their order.
         entries.sort_by_key(|entry| Reverse(entry.at));
         Ok(entries)
     }
 }
 
 impl Audit {
-    /// Whether the tokens that are bound to this one's issuer were revoked after that had ended.
+    /// Returns whether the tokens that are bound to this token's issuer were revoked because the
+    /// issuer had ended.
     async fn ended_with_issuer(&self, view: &TokenView) -> sqlx::Result<bool> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(false) };
         let sql = "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = ?)";
@@ -157,12 +162,12 @@ impl EventSink for Audit {
             return self.send(&self.refusals, Message::Refused { at, refusal });
         }
         let (key, actor, detail) = match event {
-            // Each pass of a busy token would drown what people did; the last use tells enough.
+            // Each verification of a busy token would hide what people did. The last use is enough.
             Event::Verified { .. } => return,
             Event::Issued { key, issuer: Some(issuer), actor } => {
                 let by = TokenKey { project: key.project, id: issuer.id };
                 self.push(by, ISSUED_TOKEN, Some(actor), key.id.to_string());
-                let detail = if issuer.bound { "under a token, with which it ends" } else { "under a token" };
+                let detail = if issuer.bound { "under a token, ends with it" } else { "under a token" };
                 (Some(*key), Some(*actor), detail.into())
             }
             Event::Issued { key, actor, .. } | Event::Changed { key, actor, .. } | Event::Imported { key, actor } => {
@@ -188,14 +193,14 @@ impl EventSink for Audit {
                     format!("{count} token{plural}, {}", words(*reason)),
                 );
             }
-            // Of no token, or of one that may not exist: the log has them.
+            // These events belong to no token, or to one that may not exist. They are in the log.
             _ => return,
         };
         let Some(key) = key else { return };
         if let Event::Rotated { successor, .. } = event {
-            // The new token's own trail begins here.
+            // The trail of the new token begins here.
             let new = TokenKey { project: key.project, id: *successor };
-            self.push(new, "issued", actor, format!("in the place of {}", key.id));
+            self.push(new, "issued", actor, format!("replaces {}", key.id));
         }
         self.push(key, event.name(), actor, detail);
     }
@@ -212,17 +217,18 @@ impl Audit {
         if queue.try_send(message).is_err() {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
-                tracing::warn!(dropped, "the audit trail is behind, and loses events");
+                tracing::warn!(dropped, "the audit trail is too slow and has lost events");
             }
         }
     }
 }
 
+/// Returns a reason in words.
 fn words(reason: RevocationReason) -> String {
     reason.as_str().replace('_', " ")
 }
 
-/// Writes these in one transaction, so that the disk is waited for once.
+/// Writes messages in one transaction, so that the disk is synchronized once.
 async fn write_all(pool: &SqlitePool, messages: &[Message]) {
     let together = async {
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -232,11 +238,11 @@ async fn write_all(pool: &SqlitePool, messages: &[Message]) {
         transaction.commit().await
     };
     let Err(error) = together.await else { return };
-    tracing::warn!(error = &error as &dyn std::error::Error, "events are written one by one");
+    tracing::warn!(error = &error as &dyn std::error::Error, "cannot write events together; writing them one by one");
     for message in messages {
         let alone = async { message.write(&mut *pool.acquire().await?).await };
         if let Err(error) = alone.await {
-            tracing::error!(error = &error as &dyn std::error::Error, "an event is not written");
+            tracing::error!(error = &error as &dyn std::error::Error, "an event of the audit trail is lost");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How clients say when a token shall end, and how long one that was rotated works still: `null`, or a measure and a value.
+//! Reads how clients name lifetimes and grace periods: `null`, or a measure and a value.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: u64 = 60 * 60;
 const DEFAULT_GRACE: Duration = DAY;
 
-/// What `expires` may be counted in.
+/// The unit of a lifetime or a grace period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Measure {
     Seconds,
@@ -42,8 +42,11 @@ impl Measure {
         }
     }
 
-    /// So many of them. What no number of seconds can hold is saturated: the policy refuses it as too long, in its own
-    /// words.
+    /// Returns the lifetime of this many units. A lifetime that overflows is saturated, and the
+    /// policy then refuses it as too long.
+    ///
+    /// # Errors
+    /// Returns [`ExpiryError::Value`] if the value is less than 1.
     pub fn times(self, value: i64) -> Result<Lifetime, ExpiryError> {
         self.span(value).map(Lifetime::For)
     }
@@ -56,7 +59,11 @@ impl Measure {
     }
 }
 
-/// The lifetime that a request's `expires` asks for. Absent is the policy's default; `null` is never.
+/// Returns the lifetime that `expires` requests: the policy's default if it is absent, and no
+/// expiry if it is `null`.
+///
+/// # Errors
+/// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
 pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     match expires {
         None => Ok(Lifetime::Default),
@@ -65,8 +72,12 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// Returns how long a token still works after another took over from it. Absent is a day, or what the policy allows of it;
-/// `null` is not at all. The rotation refuses what is longer than `max`.
+/// Returns the grace period that `grace` requests: a day if it is absent, or the policy's maximum
+/// if that is shorter, and none if it is `null`. A grace period longer than `max` is not an error
+/// here: the rotation refuses it.
+///
+/// # Errors
+/// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
 pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryError> {
     match grace {
         None => Ok(DEFAULT_GRACE.min(max)),
@@ -75,8 +86,8 @@ pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryErr
     }
 }
 
-/// Returns the hours of grace that the form of a rotation offers, the shortest first: some usual ones, and the longest that the
-/// policy allows, up to 30 days.
+/// Returns the grace periods in hours that the form of a rotation offers, the shortest first: some
+/// usual ones, and the longest that the policy allows, up to 30 days.
 pub fn offered_graces(max: Duration) -> Vec<u64> {
     const USUAL: [u64; 5] = [0, 1, 24, 7 * 24, 30 * 24];
     let max = max.as_secs() / HOUR;
@@ -86,19 +97,21 @@ pub fn offered_graces(max: Duration) -> Vec<u64> {
     offered
 }
 
-/// Returns the grace that a form names in hours. A number that is larger than any grace is [`Long`](ExpiryError::Long) like one
-/// that is a little too large.
+/// Returns the grace period that a form names in hours.
+///
+/// # Errors Returns [`ExpiryError::Value`] if the text is not a whole number, and
+/// [`Long`](ExpiryError::Long) if it is more than `max`, even if the number overflows.
 pub fn grace_in_hours(hours: &str, max: Duration) -> Result<Duration, ExpiryError> {
     let digits = hours.trim();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ExpiryError::Value);
     }
-    // Only digits are left, so that what does not parse overflows.
+    // Only digits are left, so a number that cannot be parsed overflows.
     let seconds = digits.parse::<u64>().ok().and_then(|hours| hours.checked_mul(HOUR));
     seconds.map(Duration::from_secs).filter(|grace| *grace <= max).ok_or(ExpiryError::Long { max })
 }
 
-/// Returns "30 days" for a bound, in the largest unit that tells it exactly.
+/// Returns a bound such as "30 days", in the largest unit that expresses it exactly.
 pub fn in_units(bound: Duration) -> String {
     let seconds = bound.as_secs();
     let units = [(DAY.as_secs(), "day"), (HOUR, "hour"), (60, "minute"), (1, "second")];
@@ -116,7 +129,7 @@ fn span(value: &Value) -> Result<Duration, ExpiryError> {
     let measure = measure.as_str().and_then(Measure::parse).ok_or(ExpiryError::Measure)?;
     match value.as_i64() {
         Some(value) => measure.span(value),
-        // A whole number that is larger yet is too long as well.
+        // A whole number beyond `i64` is too long as well.
         None if value.is_u64() => measure.span(i64::MAX),
         None => Err(ExpiryError::Value),
     }
@@ -127,7 +140,7 @@ pub enum ExpiryError {
     Shape,
     Measure,
     Value,
-    /// Of a grace, which may have this at most.
+    /// The grace period is longer than `max`.
     Long {
         max: Duration,
     },
@@ -159,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn each_measure() {
+    fn each_measure_is_read() {
         assert_eq!(lifetime(None), Ok(Lifetime::Default));
         asks(Value::Null, Ok(Lifetime::Never));
         asks(json!({"measure": "seconds", "value": 1}), seconds(1));
@@ -177,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn graces() {
+    fn grace_periods_are_read() {
         let max = 30 * DAY;
         let of = |measure: &str, value: i64| grace(Some(&json!({"measure": measure, "value": value})), max);
         assert_eq!(grace(None, max), Ok(DAY));
@@ -185,7 +198,7 @@ mod tests {
         assert_eq!(grace(Some(&Value::Null), max), Ok(Duration::ZERO));
         assert_eq!(of("seconds", 1), Ok(Duration::from_secs(1)));
         assert_eq!(of("days", 30), Ok(max));
-        // The rotation refuses these, as a test of the API shows.
+        // The rotation refuses these. A test of the API shows it.
         assert_eq!(of("seconds", 30 * 86_400 + 1), Ok(max + Duration::from_secs(1)));
         assert_eq!(of("weeks", i64::MAX), Ok(Duration::from_secs(u64::MAX)));
         assert_eq!(of("days", 0), Err(ExpiryError::Value));
@@ -194,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn graces_in_hours() {
+    fn grace_periods_in_hours_are_read() {
         let max = 30 * DAY;
         let too_long = Err(ExpiryError::Long { max });
         assert_eq!(grace_in_hours("0", max), Ok(Duration::ZERO));
@@ -208,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_in_units() {
+    fn bounds_are_shown_in_the_largest_exact_unit() {
         for (seconds, text) in [
             (0, "0 seconds"),
             (1, "1 second"),
@@ -225,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expiry() {
+    fn malformed_expiries_are_refused() {
         for value in
             [json!(0), json!(-1), json!(i64::MIN), json!(1.0), json!("1"), json!(null), json!([1]), json!(true)]
         {

@@ -1,4 +1,4 @@
-//! Stores the groups of tokens that were revoked, one row each, for the audit trail.
+//! Stores revoked groups of tokens for the audit trail, one row for each group.
 
 use keyfob::{
     Actor, ProjectId, TokenView,
@@ -44,8 +44,8 @@ impl Group {
     }
 }
 
-/// Returns in words the group that a token was revoked with. The row is written after the whole
-/// group has been revoked, so it is the first one that fits after the token's own revocation.
+/// Returns, in words, the group that a token was revoked with. The row is written after the whole
+/// group has been revoked, so it is the first matching row after the token's own revocation.
 pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<&'static str>> {
     let kind: Option<String> = sqlx::query_scalar(
         "SELECT kind FROM group_revocations WHERE project = ?1 AND at >= ?2 AND actor = ?3 AND reason = ?4 AND CASE kind \
@@ -67,6 +67,6 @@ pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sq
         "owner" => "with all tokens of its owner",
         "family" => "with all tokens of its rotations",
         "created_before" => "with all tokens of the project",
-        _ => "with all tokens made with its key",
+        _ => "with all tokens of its key",
     }))
 }

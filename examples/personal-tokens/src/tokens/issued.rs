@@ -1,4 +1,4 @@
-//! What a token has issued: the tokens of agents.
+//! The tokens that a token has issued: the tokens of agents.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -12,18 +12,18 @@ use crate::app::App;
 use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
-/// How many tokens a tree shows at most, and how many of one issuer. The newest are shown.
+/// The most tokens that a tree shows, and the most of one issuer. The newest are shown.
 const MOST: usize = 200;
 const MOST_OF_ONE: usize = 50;
 
-/// A token that was issued by another, and those that it has issued, the newest first.
+/// A token that another one issued, and the tokens that it has issued, the newest first.
 #[derive(Debug)]
 pub struct Branch {
     pub view: TokenView,
     pub below: Vec<Branch>,
 }
 
-/// What a token has issued, directly and through others.
+/// The tokens that a token has issued, directly and through others.
 #[derive(Debug)]
 pub struct Tree {
     pub branches: Vec<Branch>,
@@ -31,7 +31,7 @@ pub struct Tree {
     pub more: bool,
 }
 
-/// Returns the tokens that a token of the person's has issued itself, the newest first.
+/// Returns the tokens that a token of the person has issued directly, the newest first.
 pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
     let mut tokens = Vec::new();
@@ -42,7 +42,8 @@ pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<Ow
     Ok(tokens)
 }
 
-/// Returns what a token has issued, revoked tokens among them until they are purged.
+/// Returns the tokens that a token has issued, directly and through others. Revoked tokens are
+/// included until they are purged.
 pub async fn tree(app: &App, issuer: &TokenKey) -> Result<Tree, Refused> {
     write_uses(app).await;
     let mut tree = Tree { branches: Vec::new(), more: false };
@@ -73,16 +74,16 @@ fn grow<'f>(app: &'f App, issuer: TokenKey, left: &'f mut usize, more: &'f mut b
     })
 }
 
-/// Counts the tokens that end with this one: those that are bound to it, or to one of these, and have not ended by
-/// themselves. Those of a disabled token count, because they work again when that does.
+/// Counts the tokens that end with this one: live tokens that are bound to it, directly or through
+/// others. Bound tokens of a disabled token count, because they work again when it is enabled.
 pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     if !issuer.status.is_live() && issuer.status != Status::IssuerEnded {
         return Ok(0);
     }
-    // Each once: in rows that somebody has forged, a token may stand below itself.
+    // Each token counts once: in forged rows, a token may be its own issuer.
     let (mut seen, mut issuers) = (HashSet::from([issuer.key()]), vec![issuer.key()]);
     while let Some(issuer) = issuers.pop() {
-        // The filter asks the rows alone, and not what their issuers are.
+        // The filter looks only at each row, not at its issuers.
         for view in live(app, issuer).await?.into_iter().filter(is_bound) {
             if seen.insert(view.key()) {
                 issuers.push(view.key());
@@ -92,7 +93,7 @@ pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     Ok(seen.len() as u64 - 1)
 }
 
-/// Counts the tokens that a token has issued and that do not end with it.
+/// Counts the live tokens that a token has issued and that do not end with it.
 pub async fn independent(app: &App, issuer: TokenKey) -> Result<usize, Refused> {
     Ok(live(app, issuer).await?.iter().filter(|view| !is_bound(view)).count())
 }
@@ -102,23 +103,24 @@ async fn live(app: &App, issuer: TokenKey) -> Result<Vec<TokenView>, Refused> {
     all(app, &ListQuery { status: Some(status), ..of(issuer) }).await
 }
 
-/// Returns the token that has issued this one, if it is still there.
+/// Returns the issuer of a token, if it still exists.
 pub async fn issuer_of(app: &App, view: &TokenView) -> Result<Option<TokenView>, Refused> {
     let Some(issuer) = view.issuer else { return Ok(None) };
     let key = TokenKey { project: view.project, id: issuer.id };
     app.tokens.get(&key).await.map_err(Refused::failed)
 }
 
-/// Returns whether a token may issue tokens as far as it alone shows.
+/// Returns whether a token may issue tokens, as far as its own record shows.
 pub fn may_issue(app: &App, view: &TokenView) -> bool {
     view.status == Status::Active && app.tokens.policy().max_depth() > usize::from(is_bound(view))
 }
 
-/// Returns whether a token ends with the one that issued it.
+/// Returns whether a token ends with its issuer.
 pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
+/// Returns the query of the tokens that a token has issued directly.
 fn of(issuer: TokenKey) -> ListQuery {
     ListQuery { issuer: Some(issuer.id), most: PageSize::MAX, ..ListQuery::new(issuer.project) }
 }

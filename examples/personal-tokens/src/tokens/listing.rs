@@ -1,4 +1,4 @@
-//! A person's tokens in a project: a page of them, or all. Those they deleted are not among them.
+//! Lists a person's tokens in a project, page by page or all of them, without revoked ones.
 
 use keyfob::{
     Status, TokenView,
@@ -10,9 +10,9 @@ use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
-/// Which page.
+/// The request for one page.
 pub struct Listing {
-    /// `None` for all names.
+    /// A part of the name. `None` matches all names.
     pub name_contains: Option<FoldedName>,
     pub order: ListOrder,
     pub descending: bool,
@@ -20,7 +20,7 @@ pub struct Listing {
     pub place: Place,
 }
 
-/// Where the page lies.
+/// The place of a page in the list.
 pub enum Place {
     Start,
     After(Cursor),
@@ -29,12 +29,12 @@ pub enum Place {
 
 pub struct Page {
     pub tokens: Vec<OwnToken>,
-    /// Whether there are rows before and behind.
+    /// Whether there are rows before and after the page.
     pub earlier: bool,
     pub later: bool,
 }
 
-/// A page of the person's tokens.
+/// Returns a page of the person's tokens.
 pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
     write_uses(app).await;
     let mut query = query(app, user, project);
@@ -48,7 +48,7 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
         Place::Start => None,
         Place::After(cursor) => Some(cursor),
         Place::Before(cursor) => {
-            // The page before a row is the page behind it, the other way round.
+            // The page before a row is the page after it in the opposite order.
             query.descending = !query.descending;
             Some(cursor)
         }
@@ -63,7 +63,7 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
     Ok(Page { tokens, earlier, later })
 }
 
-/// All of the person's tokens in a project, the newest first.
+/// Returns all of the person's tokens in a project, the newest first.
 pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
     let mut query = query(app, user, project);
@@ -79,6 +79,7 @@ pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnTok
     }
 }
 
+/// Returns the query of a person's tokens in a project, without revoked ones.
 fn query(app: &App, user: &User, project: &Project) -> ListQuery {
     let mut query = ListQuery::new(project.project_id());
     query.owner = Some(user.owner_id());
@@ -89,7 +90,7 @@ fn query(app: &App, user: &User, project: &Project) -> ListQuery {
 async fn named(app: &App, user: &User, project: &Project, views: Vec<TokenView>) -> Result<Vec<OwnToken>, Refused> {
     let ids: Vec<_> = views.iter().map(|view| view.id).collect();
     let names = app.names.of_all(&project.project_id(), &ids, user.id).await.map_err(Refused::failed)?;
-    // Each id was named just now.
+    // The lines above named every id.
     let named = |view: TokenView| names.get(&view.id).map(|name| OwnToken { name: *name, view });
     Ok(views.into_iter().filter_map(named).collect())
 }

@@ -1,4 +1,4 @@
-//! What people do with their tokens, and what is written down about it. The pages and the JSON API both stand on it.
+//! The operations on tokens, for both the pages and the JSON API.
 
 pub mod audit;
 pub mod expiry;

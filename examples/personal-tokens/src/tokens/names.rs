@@ -1,7 +1,9 @@
-//! The names by which the JSON API knows a token: a UUID and a number, where keyfob has project and public id.
+//! The names of tokens in the JSON API: a UUID and a number, instead of keyfob's project and token
+//! id.
 //!
-//! They are made on first sight of a token. So a crash between storing a token and naming it leaves a token that
-//! nobody has seen the secret of and that shows up, named, in its owner's next list.
+//! A name is created when a token is first seen. If the process crashes between storing a token and
+//! naming it, nobody has seen the token's secret, and the owner's next list shows the token with a
+//! name.
 
 use std::collections::HashMap;
 
@@ -27,13 +29,13 @@ impl TokenNames {
         Self { pool }
     }
 
-    /// The name of a token, made if it has none yet.
+    /// Returns the name of a token. Creates it if there is none.
     pub async fn of(&self, key: &TokenKey, user: i64) -> Result<TokenName, SetupError> {
         let mut names = self.of_all(&key.project, &[key.id], user).await?;
         names.remove(&key.id).ok_or_else(|| "a token was not named".into())
     }
 
-    /// The names of a user's tokens of one project, made for those that have none yet.
+    /// Returns the names of a user's tokens of one project. Creates the missing ones.
     pub async fn of_all(
         &self,
         project: &ProjectId,
@@ -47,7 +49,7 @@ impl TokenNames {
         let mut transaction = self.pool.begin().await?;
         for token in tokens.iter().filter(|token| !names.contains_key(*token)) {
             let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
-            // Somebody else may name it at the same time: the first name stays.
+            // Another request may name the token at the same time: the first name stays.
             sqlx::query(
                 "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
@@ -77,8 +79,8 @@ impl TokenNames {
             .collect()
     }
 
-    /// Finds the user's token of this name. The query is the same for another user's token and for
-    /// none, so its time tells nothing.
+    /// Finds the user's token of this name. The query is the same whether the token belongs to
+    /// another user or does not exist, so its time does not reveal which.
     pub async fn find(&self, uuid: Uuid, user: i64) -> Result<Option<(TokenName, TokenKey)>, SetupError> {
         let row: Option<(i64, String, String)> =
             sqlx::query_as("SELECT id, project, token_id FROM token_names WHERE uuid = ? AND user_id = ?")

@@ -1,4 +1,5 @@
-//! Tokens that are about to end: keyfob says which, once, and the page tells their owner until something is done about it.
+//! Stores which tokens end within a day. keyfob emits each notice once, and the page shows it to
+//! the owner until the token is rotated or has ended.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use crate::people::accounts::User;
 use crate::setup::SetupError;
 use crate::tokens::own::Refused;
 
-/// How many of them the page names.
+/// The most tokens that the page names.
 const MOST: usize = 5;
 
-/// Takes what keyfob has to say since the last time. A process that stops in the midst is told again.
+/// Claims, stores and acknowledges the notices that are due. If the process stops in between, the
+/// notices are claimed again.
 pub async fn gather(app: &App) -> Result<(), SetupError> {
     const LEASE: Duration = Duration::from_secs(60);
     loop {
@@ -21,7 +23,7 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
             return Ok(());
         }
         for notice in due {
-            // Weeks ahead the colour of the row is enough.
+            // Weeks before the end, the color of the row is enough.
             if notice.id.lead == NoticeLead::DAY {
                 sqlx::query(
                     "INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -37,7 +39,7 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
     }
 }
 
-/// The person's tokens that end within a day: the project's name, the token, and its end.
+/// Returns the person's tokens that end within a day: the project's name, the token, and its end.
 pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, Timestamp)>, Refused> {
     let rows: Vec<(String, String)> =
         sqlx::query_as("SELECT project, token_id FROM token_notices WHERE owner = ? ORDER BY rowid")
@@ -55,7 +57,7 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, T
         let number = project.parse().map_err(|error| Refused::failed(Box::new(error)))?;
         let project = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?;
         match (view, project) {
-            // Where another has taken over, its end is meant.
+            // A token that was rotated needs no notice.
             (Some(view), Some(project)) if view.status.is_live() && view.rotated_to.is_none() => {
                 if let Some(end) = view.expires_at {
                     ending.push((project.name, view, end));
@@ -70,6 +72,7 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, T
     Ok(ending)
 }
 
+/// Deletes the notice of a token.
 async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM token_notices WHERE project = ? AND token_id = ?")
         .bind(key.project.as_str())

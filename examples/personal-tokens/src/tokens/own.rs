@@ -1,4 +1,5 @@
-//! What a signed-in person does with their own tokens. The page and the JSON API both stand on it.
+//! The operations of a signed-in person on their own tokens. The pages and the JSON API both use
+//! them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub struct OwnToken {
     pub view: TokenView,
 }
 
-/// Why something was not done, in words for its person.
+/// The reason why an operation was refused, in words for the person.
 #[derive(Debug)]
 pub enum Refused {
     Name(Invalid),
@@ -39,28 +40,29 @@ pub enum Refused {
     Policy(Error),
     TooMany,
     Scopes(Invalid),
-    /// The token is not in a state for this.
+    /// The token's state does not allow the operation.
     State(String),
-    /// The token that it replaced works until then.
+    /// The predecessor of the token still works until this time.
     PredecessorInGrace(Timestamp),
-    /// Others changed the token all the time.
+    /// The token was changed concurrently on every try.
     Conflict,
     InvalidProject,
     ForbiddenProject,
-    /// There is no such token, or it is another person's. The answer does not tell which.
+    /// The token does not exist or belongs to another person. The answer does not reveal which.
     Unknown,
     Failed,
 }
 
 impl Refused {
-    /// Something broke: the cause goes to the log, and nobody else.
+    /// Logs a failure. The person learns only that it failed.
     pub fn failed(error: impl Into<SetupError>) -> Self {
         let error = error.into();
         tracing::error!(error = &*error as &dyn std::error::Error, "request failed");
         Self::Failed
     }
 
-    /// Says what a person is told of an error. Faults of the store and the generator are for the log.
+    /// Converts an error into a refusal for the person. Faults of the store and of the random
+    /// generator are only logged.
     pub fn by(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Policy(PolicyBreach::GraceTooLong) => match error.bound() {
@@ -93,27 +95,30 @@ impl fmt::Display for Refused {
             Self::PredecessorInGrace(until) => Error::from(ErrorKind::PredecessorInGrace(*until)).fmt(f),
             Self::Scopes(invalid) => invalid.fmt(f),
             Self::State(text) => f.write_str(text),
-            Self::Conflict => f.write_str("the token was changed at the same time: look at it and try again"),
-            Self::TooMany => f.write_str("you have too many live tokens in this project: delete one first"),
+            Self::Conflict => f.write_str("the token was changed at the same time; reload it and try again"),
+            Self::TooMany => f.write_str("you have too many live tokens in this project; revoke one first"),
             Self::InvalidProject => f.write_str("project_id must be the number of a project"),
-            Self::ForbiddenProject => f.write_str("you are not in this project"),
-            Self::Unknown => f.write_str("there is no such token"),
-            Self::Failed => f.write_str("something went wrong on our side; please try again"),
+            Self::ForbiddenProject => f.write_str("you don't have access to this project"),
+            Self::Unknown => f.write_str("the token was not found"),
+            Self::Failed => f.write_str("something went wrong on our side; try again"),
         }
     }
 }
 
-/// The person's project of this number, or their personal one.
+/// Returns the person's project of this number, or their personal project without a number.
+///
+/// # Errors
+/// Returns [`Refused::ForbiddenProject`] if the project does not exist or the person is not in it.
 pub async fn project_of(app: &App, user: &User, project: Option<i64>) -> Result<Project, Refused> {
     let found = match project {
-        // One that does not exist and one that is closed to them look the same from outside.
+        // A project that does not exist and one without access give the same answer.
         Some(project) => app.projects.find_of_user(user.id, project).await,
         None => app.projects.personal(user.id).await,
     };
     found.map_err(Refused::failed)?.ok_or(Refused::ForbiddenProject)
 }
 
-/// Makes a token of the person for a project they are in.
+/// Issues a token of the person for a project that they are in.
 pub async fn issue(
     app: &App,
     user: &User,
@@ -130,7 +135,7 @@ pub async fn issue(
     named(app, user, issued.map_err(Refused::by)?).await
 }
 
-/// Names a token that was issued just now.
+/// Returns a token that was just issued, with its name in the JSON API.
 pub async fn named(
     app: &App,
     user: &User,
@@ -141,17 +146,19 @@ pub async fn named(
     Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
 }
 
-/// Returns the token of an agent, to be issued within this delegation.
+/// Prepares a token for an agent, to be issued within a delegation.
 pub fn agent(delegation: &Delegation, name: &str, lifetime: Lifetime, scopes: &str) -> Result<NewToken, Refused> {
     let name = Name::new(name).map_err(Refused::Name)?;
     let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
-    // An agent gets the scope for issuing tokens only if the caller names it. How long chains may be is the policy's to say.
+    // An agent gets the scope for issuing tokens only if the caller names it. The policy bounds the
+    // length of chains.
     let delegation = delegation.clone().allow_manage();
     let new = NewToken::new(*delegation.project(), delegation.owner().clone(), name);
     Ok(new.with_lifetime(lifetime).with_scopes(scopes).within(&delegation))
 }
 
-/// Issues a token for an agent under one of the person's own. It is bound to that, and within it.
+/// Issues a token for an agent under one of the person's tokens. It is bound to that token and has
+/// at most its rights.
 pub async fn issue_agent(
     app: &App,
     user: &User,
@@ -166,14 +173,14 @@ pub async fn issue_agent(
     let issued = issued.map_err(|error| match error.kind() {
         ErrorKind::Limit => {
             let most = app.tokens.policy().most_live_per_issuer();
-            Refused::State(format!("this token has {most} live agent tokens, and may have no more: revoke one first"))
+            Refused::State(format!("this token has {most} live agent tokens, which is the limit; revoke one first"))
         }
         _ => Refused::by(error),
     });
     named(app, user, issued?).await
 }
 
-/// Lets another token take over; the old one works for the grace still.
+/// Rotates a token. The old token works for the grace period. Returns the new one.
 pub async fn rotate(
     app: &App,
     user: &User,
@@ -187,14 +194,17 @@ pub async fn rotate(
     Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
 }
 
-/// Returns the name of the token that this one took over from, for the form that ends its grace.
+/// Returns the name of the token's predecessor, for the form that ends its grace period.
 pub async fn predecessor(app: &App, user: &User, token: &OwnToken) -> Result<Option<TokenName>, Refused> {
     let Some(id) = token.view.rotated_from else { return Ok(None) };
     let key = TokenKey { project: token.view.project, id };
     app.names.of(&key, user.id).await.map(Some).map_err(Refused::failed)
 }
 
-/// Ends the grace of a token that was rotated: whoever uses it from now on is told that it was revoked.
+/// Ends the grace period of a rotated token. Its later uses are refused as revoked.
+///
+/// # Errors
+/// Returns [`Refused::State`] if the token was not rotated.
 pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
     if token.view.rotated_to.is_none() {
         return Err(Refused::State("the token was not rotated".into()));
@@ -204,7 +214,7 @@ pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), R
     revoked.map(drop).map_err(Refused::failed)
 }
 
-/// Stops a token for now, or lets it work again; gives what it is now.
+/// Disables or enables a token. Returns its new state.
 pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<OwnToken, Refused> {
     let (actor, key) = (Actor::from(&user.owner_id()), token.view.key());
     let changed = match disabled {
@@ -214,28 +224,36 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
     Ok(OwnToken { name: token.name, view: changed.map_err(Refused::by)? })
 }
 
-/// So that "last used" is true to the moment where a person looks. Where it fails, it is a little late.
+/// Writes the last uses, so that "last used" is current when a person looks. If that fails, the
+/// shown times may be a few seconds old.
 pub async fn write_uses(app: &App) {
     if let Err(error) = app.tokens.flush_usage().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "last uses are not written");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot write the last uses; what is shown may be a few seconds old"
+        );
     }
 }
 
-/// One of the person's tokens, unless they deleted it.
+/// Finds one of the person's tokens that is not revoked.
+///
+/// # Errors
+/// Returns [`Refused::Unknown`] if there is no such token.
 pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
     let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
     let found = app.names.find(uuid, user.id).await.map_err(Refused::failed)?;
     let (name, key) = found.ok_or(Refused::Unknown)?;
     write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
-    // The record says whose it is, not the row of its name.
+    // The record names the owner of the token. The row of its name does not decide.
     if view.owner != user.owner_id() || view.status == Status::Revoked {
         return Err(Refused::Unknown);
     }
     Ok(OwnToken { name, view })
 }
 
-/// Ends one of the person's tokens. Its record stays, so that whoever still uses it is told why it does not work.
+/// Revokes one of the person's tokens. The record stays, so that a later use is refused with the
+/// reason.
 pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
     let actor = Actor::from(&user.owner_id());
     app.tokens
@@ -245,7 +263,8 @@ pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refu
     Ok(())
 }
 
-/// Ends all of the person's tokens in a project, or wherever they have any; gives how many were not ended before.
+/// Revokes all of the person's tokens in a project, or in all projects. Returns how many were not
+/// revoked before.
 pub async fn revoke_all(app: &App, user: &User, project: Option<&Project>) -> Result<u64, Refused> {
     let owner = user.owner_id();
     let (actor, group) = (Actor::from(&owner), RevokeGroup::Owner(owner));
@@ -255,7 +274,7 @@ pub async fn revoke_all(app: &App, user: &User, project: Option<&Project>) -> Re
             let revoked = app.tokens.revoke_group(&actor, &project.project_id(), &group, reason).await;
             revoked.map_err(Refused::failed)
         }
-        // Also those in projects that they have left.
+        // This includes tokens in projects that the person has left.
         None => app.tokens.revoke_everywhere(&actor, &group, reason, None).await.map_err(Refused::failed),
     }
 }

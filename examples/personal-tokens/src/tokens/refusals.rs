@@ -1,7 +1,7 @@
-//! Stores what was refused of a token: one row for each kind and UTC day, with how often.
+//! Stores refused requests with a token: one row for each kind and UTC day, with a count.
 //!
-//! The holder of a token causes its refusals, so they must neither hide what people did to it nor
-//! fill the database.
+//! The holder of a token causes its refusals, so they must neither hide what people did to the
+//! token nor fill the database.
 
 use keyfob::{Rejection, TokenKey, TokenView, events::Event};
 use sqlx::{SqliteConnection, SqlitePool};
@@ -10,27 +10,27 @@ use crate::tokens::audit::Entry;
 
 /// The most rows of one token. The latest are kept.
 const MOST: i64 = 100;
-/// In milliseconds.
+/// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// An event that the holder of a token causes, and the number of those that it stands for.
+/// An event that the holder of a token causes, and the number of events that it represents.
 pub struct Refusal {
     key: TokenKey,
     event: &'static str,
-    /// The word of the [`Rejection`]; empty for other events.
+    /// The word of the [`Rejection`]. Empty for other events.
     reason: &'static str,
-    /// The reporter of a leak; empty for requests with the token.
+    /// The reporter of a leak. Empty for requests with the token.
     actor: String,
     times: i64,
 }
 
 impl Refusal {
-    /// Returns `None` for an event that is none, or is of a token that may not exist: anybody can
-    /// make up texts of such tokens, without end.
+    /// Reads a refusal from an event. Returns `None` if the event is not a refusal, or if its token
+    /// may not exist, because anybody can invent any number of such tokens.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let (key, reason, actor, left_out) = match event {
             Event::Failed { key, rejection, left_out } => {
-                // Before the proof, it counts the refusals of other tokens too.
+                // Before the proof of the secret, the count includes refusals of other tokens.
                 let left_out = if rejection.is_after_proof() { *left_out } else { 0 };
                 (key.filter(|_| is_of_a_token(*rejection))?, rejection.as_str(), None, left_out)
             }
@@ -43,7 +43,7 @@ impl Refusal {
         Some(Self { key, event: event.name(), reason, actor, times })
     }
 
-    /// Adds it to the row of its kind and day.
+    /// Adds the refusal to the row of its kind and day.
     pub async fn write(&self, database: &mut SqliteConnection, at: i64) -> sqlx::Result<()> {
         let (project, id) = (self.key.project.as_str(), self.key.id.as_str());
         let times: i64 = sqlx::query_scalar(
@@ -61,7 +61,7 @@ impl Refusal {
         .bind(self.times)
         .fetch_one(&mut *database)
         .await?;
-        // Only a new row can be one too many.
+        // Only a new row can exceed the limit.
         if times == self.times {
             sqlx::query(
                 "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2 AND at < (SELECT at FROM token_refusals \
@@ -77,7 +77,7 @@ impl Refusal {
     }
 }
 
-/// Returns whether a token that is refused so is in the store.
+/// Returns whether a token that is refused for this reason is in the store.
 fn is_of_a_token(rejection: Rejection) -> bool {
     !rejection.is_before_store() && rejection != Rejection::Unknown
 }
@@ -107,8 +107,8 @@ fn words(event: &str, reason: &str, times: i64) -> String {
     [what, &often].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes the condition of the rows that versions before this table wrote among the acts, one for
-/// each refusal. A repeated report of a leak is one that is not the first of its token.
+/// Writes the condition of rows that versions before this table wrote into the table of events, one
+/// for each refusal. A repeated report of a leak is a report that is not the first of its token.
 macro_rules! one_by_one {
     () => {
         "(event IN ('failed', 'reused', 'policy_blocked') OR event = 'leaked' AND EXISTS (SELECT 1 FROM token_events AS \
@@ -117,8 +117,8 @@ macro_rules! one_by_one {
     };
 }
 
-/// Folds the refusals that an earlier version wrote one by one. Those of tokens that may not exist
-/// are deleted.
+/// Folds the refusals that an earlier version stored one by one. Refusals of tokens that may not
+/// exist are deleted.
 pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
     if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {
@@ -128,7 +128,7 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
         let words: Vec<&str> = Rejection::ALL.iter().filter(|one| of(**one)).map(Rejection::as_str).collect();
         serde_json::Value::from(words).to_string()
     };
-    // With the lock, so that no other process folds the same rows.
+    // With the write lock, so that no other process folds the same rows.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(concat!(
         "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \

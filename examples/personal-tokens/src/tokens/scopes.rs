@@ -1,24 +1,24 @@
-//! The scopes that this service has, and what they mean.
+//! The scopes of this service, and what they allow.
 
 use std::sync::LazyLock;
 
 use keyfob::Scope;
 
-/// A scope, and what it lets a token do.
+/// A scope with a sentence about what it allows.
 pub struct Known {
     pub scope: &'static str,
     pub words: &'static str,
 }
 
-/// To list the project's models and to ask them.
+/// The scope to list and to use the project's models.
 pub const MODELS_USE: &str = "models:use";
-/// To read the project's notes.
+/// The scope to read the project's notes.
 pub const NOTES_READ: &str = "notes:read";
 
-/// To issue tokens for agents. They are bound to the token that issues them.
+/// The scope to issue tokens for agents. They are bound to the token that issues them.
 pub const TOKENS_MANAGE: &str = "tokens:manage";
 
-/// [`TOKENS_MANAGE`].
+/// [`TOKENS_MANAGE`] as a [`Scope`].
 pub static MANAGE: LazyLock<Scope> = LazyLock::new(|| Scope::new(TOKENS_MANAGE).expect("the constant is a scope"));
 
 pub const ALL: [Known; 3] = [
@@ -27,5 +27,6 @@ pub const ALL: [Known; 3] = [
     Known { scope: TOKENS_MANAGE, words: "Create agent tokens, which end with this one" },
 ];
 
-/// What a token may do where nobody says: clients of the JSON API know no scopes, and editors need this one.
+/// The scopes of a token if the request names none: clients of the JSON API know no scopes, and
+/// editors need this one.
 pub const DEFAULT: &str = MODELS_USE;

@@ -1,5 +1,5 @@
-//! The administrator's page: everybody and every project, and how many live tokens each has; revoke all of a person's or a
-//! project's, suspend a person.
+//! The administrator's page: all people and projects with their live tokens. An administrator
+//! revokes all tokens of a person or a project, and suspends people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +27,14 @@ use crate::web::sessions::SignedIn;
 struct AdminPage<'a> {
     signed_in: &'a SignedIn,
     people: Vec<Person>,
-    /// With its live tokens.
+    /// The projects, each with the number of its live tokens.
     projects: Vec<(Project, u64)>,
     notice: Option<String>,
 }
 
 struct Person {
     user: User,
-    /// Live tokens by project.
+    /// The number of live tokens by project.
     projects: Vec<(String, u64)>,
     live: u64,
 }
@@ -48,7 +48,7 @@ pub struct Asked {
 #[serde(deny_unknown_fields)]
 pub struct PersonForm {
     csrf: String,
-    /// The person's name, typed as confirmation; only where something cannot be undone.
+    /// The person's or project's name, typed to confirm an operation that cannot be undone.
     #[serde(default)]
     typed: String,
 }
@@ -71,11 +71,14 @@ pub async fn show(
         let live = live(&app, project.project_id(), None).await?;
         projects.push((project, live));
     }
-    let notice = asked.revoked.map(|count| format!("{count} tokens are revoked, and have stopped working."));
+    let notice = asked.revoked.map(|count| match count {
+        1 => String::from("1 token was revoked and has stopped working."),
+        count => format!("{count} tokens were revoked and have stopped working."),
+    });
     render(&AdminPage { signed_in: &signed_in, people, projects, notice })
 }
 
-/// In how many projects the person has live tokens, and how many in each.
+/// Returns the projects in which the person has live tokens, each with the number of live tokens.
 async fn live_by_project(app: &App, named: &[Project], user: &User) -> Result<Vec<(String, u64)>, Refused> {
     let store = app.tokens.store();
     let mut counts = Vec::new();
@@ -104,7 +107,7 @@ pub async fn revoke_all(
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
     if form.typed.trim() != person.name {
-        return Err(Refused::State("that is not the name of the person".into()).into());
+        return Err(Refused::State("the name does not match the person's".into()).into());
     }
     let (actor, group) = (Actor::from(&signed_in.user.owner_id()), RevokeGroup::Owner(person.owner_id()));
     let revoked = app.tokens.revoke_everywhere(&actor, &group, RevocationReason::PrivilegeWithdrawn, None).await;
@@ -137,7 +140,7 @@ pub async fn reinstate(
     Ok(Redirect::to("/admin"))
 }
 
-/// The live tokens of a project, or of one owner in it.
+/// Counts the live tokens of a project, or of one owner in it.
 async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
     let mut count = CountQuery::new(project);
     count.owner = owner;
@@ -145,7 +148,7 @@ async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u
     app.tokens.store().count(&count).await.map_err(Refused::failed)
 }
 
-/// Ends every token of a project, whoever's it is.
+/// Revokes every token of a project, for all owners.
 pub async fn revoke_project(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -157,10 +160,10 @@ pub async fn revoke_project(
     let projects = app.projects.all().await.map_err(Refused::failed)?;
     let project = projects.into_iter().find(|project| project.id == id).ok_or(PageError::NotFound)?;
     if form.typed.trim() != project.name {
-        return Err(Refused::State("that is not the name of the project".into()).into());
+        return Err(Refused::State("the name does not match the project's".into()).into());
     }
     let actor = Actor::from(&signed_in.user.owner_id());
-    // All there are: those made in this very millisecond too.
+    // The group contains all existing tokens, including tokens created in this millisecond.
     let all = RevokeGroup::CreatedBefore(app.tokens.now().saturating_add(Duration::from_millis(1)));
     let reason = RevocationReason::CessationOfOperation;
     let revoked = app.tokens.revoke_group(&actor, &project.project_id(), &all, reason).await;
@@ -168,14 +171,19 @@ pub async fn revoke_project(
     Ok(Redirect::to(&format!("/admin?revoked={count}")))
 }
 
-/// The person that a form of an administrator is about.
+/// Returns the person that an administrator's form names.
+///
+/// # Errors Returns [`PageError`] if the caller is not an administrator, if the form is forged, or
+/// if there is no such person.
 async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> Result<User, PageError> {
     allow(signed_in)?;
     signed_in.check_form(&form.csrf)?;
     app.accounts.find(id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
 }
 
-/// For everybody else, there is no such page.
+/// Lets only administrators pass. For other people the page does not exist.
+///
+/// # Errors Returns [`PageError::NotFound`] if the person is not an administrator.
 pub fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
     if signed_in.user.admin { Ok(()) } else { Err(PageError::NotFound) }
 }

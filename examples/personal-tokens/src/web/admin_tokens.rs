@@ -1,4 +1,4 @@
-//! The administrator's view of one project's or one person's tokens, the revoked ones too: who holds what, and is it dead?
+//! The administrator's view of the tokens of one project or one person, revoked ones included.
 
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ struct TokensPage {
     tables: Vec<Table>,
 }
 
-/// Tokens of one project.
+/// A table of tokens of one project.
 struct Table {
     caption: String,
     rows: Vec<Row>,
-    /// The address of the rest.
+    /// The address of the next page, if there are more tokens.
     more: Option<String>,
 }
 
@@ -52,7 +52,7 @@ struct Row {
     status: String,
     is_live: bool,
     is_revoked: bool,
-    /// When, by whom and why it was revoked.
+    /// When, by whom and why the token was revoked.
     revoked: Option<String>,
 }
 
@@ -79,7 +79,7 @@ pub async fn of_project(
     let project = projects.into_iter().find(|project| project.id == id).ok_or(PageError::NotFound)?;
     let people = app.accounts.all().await.map_err(Refused::failed)?;
     let mut query = ListQuery::new(project.project_id());
-    // What is no place in this list is its start.
+    // An invalid position is the start of the list.
     query.after = asked.after.parse().ok().filter(|cursor: &Cursor| cursor.key.order() == query.order);
     let table = table(&app, &people, &query, project.name.clone(), id).await?;
     render(&TokensPage { signed_in, title: format!("Tokens of {}", project.name), tables: vec![table] })
@@ -137,7 +137,7 @@ async fn table(app: &App, people: &[User], query: &ListQuery, caption: String, p
         revoked: view.revoked.as_ref().map(|revoked| {
             let by = people.iter().find(|person| person.owner_id().as_str() == revoked.by.as_str());
             let by = by.map_or_else(|| revoked.by.to_string(), |person| person.name.clone());
-            format!("{} by {by}: {}", Time::ago(revoked.at, now).words, revoked.reason)
+            format!("{} by {by}: {}", Time::ago(revoked.at, now).words, revoked.reason.as_str().replace('_', " "))
         }),
         name: view.name.as_str().into(),
         public_part: view.public_part,
@@ -146,7 +146,7 @@ async fn table(app: &App, people: &[User], query: &ListQuery, caption: String, p
     Ok(Table { caption, rows: page.items.into_iter().map(row).collect(), more })
 }
 
-/// What happened to a token, whoever's it is.
+/// Shows the page of any token.
 pub async fn history(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -163,7 +163,7 @@ fn key(project: &str, id: &str) -> Result<TokenKey, PageError> {
     Ok(TokenKey { project, id: TokenId::new(id).map_err(|_| PageError::NotFound)? })
 }
 
-/// Ends one token, whoever's it is.
+/// Revokes any token.
 pub async fn revoke(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,

@@ -1,4 +1,4 @@
-//! The dialog that makes a token for an agent, under one of the person's own.
+//! The dialog that issues a token for an agent, under one of the person's tokens.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
 
-/// A token for an agent.
+/// The form of a token for an agent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentForm {
@@ -30,36 +30,37 @@ pub struct AgentForm {
     name: String,
     amount: String,
     unit: String,
-    /// None grants nothing.
+    /// Without a scope, nothing is granted.
     #[serde(default)]
     scope: Vec<String>,
 }
 
-/// The form of a token for an agent, as far as it is filled in.
+/// The form of a token for an agent, with the values that the person has entered so far.
 pub struct AgentDraft<'a> {
     pub form: String,
-    /// Of the token that is to issue it.
+    /// The UUID of the issuer.
     pub uuid: String,
     pub issuer: &'a str,
     pub name: &'a str,
     pub amount: String,
     pub unit: &'a str,
-    /// The longest that an agent's token may live, in words.
+    /// The longest lifetime of an agent's token, in words.
     pub most: String,
     pub scopes: Vec<Choice>,
     pub error: Option<String>,
 }
 
-/// A scope that may be chosen.
+/// A scope that the person can choose.
 pub struct Choice {
     pub scope: String,
-    /// What it lets a token do, if the service knows it.
+    /// What the scope allows. Empty if the service does not know it.
     pub words: &'static str,
     pub is_chosen: bool,
 }
 
 impl<'a> AgentDraft<'a> {
-    /// Returns the form as it is at first: for as long as agents' tokens live by default, or as the issuer still does.
+    /// Returns the form in its initial state. The lifetime is the default for agents, or the rest
+    /// of the issuer's lifetime if that is shorter.
     pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
         let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
         let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
@@ -78,14 +79,14 @@ impl<'a> AgentDraft<'a> {
         }
     }
 
-    /// Returns the scopes that the issuer may give, of which these are chosen.
+    /// Returns the scopes that the issuer can grant, with these chosen.
     pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
         let granted = &issuer.view.scopes;
         let known =
             scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
         let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
         let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
-        // An agent that issues tokens is for whoever knows to ask for it.
+        // The form does not offer the scope for issuing tokens. The JSON API grants it.
         let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
         let choice = |(scope, words): (&str, &'static str)| {
             let is_chosen = chosen.iter().any(|one| one == scope);
@@ -95,7 +96,7 @@ impl<'a> AgentDraft<'a> {
     }
 }
 
-/// Makes a token for an agent under one of the person's own.
+/// Issues a token for an agent under one of the person's tokens.
 pub async fn create(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,

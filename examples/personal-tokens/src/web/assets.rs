@@ -1,4 +1,4 @@
-//! The style and the script, in the executable.
+//! The style, the script and the icon, compiled into the executable.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;

@@ -1,14 +1,17 @@
-//! Requests that another site made in the user's browser.
+//! Refuses requests that another site sent from the user's browser.
 //!
-//! Three fences, each enough for the browsers it knows:
-//! 1. the session cookie is `SameSite=Strict`: it does not travel with another site's request;
-//! 2. here: a request that changes something must say that it comes from our own pages. Browsers say so by
-//!    `Sec-Fetch-Site` (since 2023 all do), or by `Origin` (since 2020). One that says neither is refused, so a script
-//!    with a session cookie sends `Origin` itself. This is what guards the JSON API and the sign-in form, and it holds
-//!    between ports of one host too, which are one site to a cookie;
-//! 3. each form of a session carries a value that only the session's own pages hold ([`crate::web::sessions::SignedIn`]).
+//! Three defences protect the pages, and each is enough for the browsers that support it:
+//! 1. The session cookie is `SameSite=Strict`: browsers do not send it with another site's request.
+//! 2. This module: a request that changes something must prove that it comes from these pages.
+//!    Browsers do so with `Sec-Fetch-Site` (all since 2023) or with `Origin` (since 2020). A
+//!    request with neither is refused, so a script with a session cookie has to send `Origin`
+//!    itself. This protects the JSON API and the sign-in form, also between ports of one host,
+//!    which a cookie does not distinguish.
+//! 3. Each form of a session carries a value that only the pages of this session contain
+//!    ([`crate::web::sessions::SignedIn`]).
 //!
-//! Routes that tokens open are not behind it: a browser never adds a token by itself.
+//! This module does not protect the routes that tokens open, because a browser never adds a token
+//! by itself.
 
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
@@ -41,7 +44,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
         }
     };
     match (only("sec-fetch-site"), only(ORIGIN.as_str()), only(HOST.as_str())) {
-        // "none" is a person's own doing: the address bar, a bookmark.
+        // "none" means that the person caused the request, by the address bar or a bookmark.
         (Ok(Some(site)), _, _) => site == "same-origin" || site == "none",
         (Ok(None), Ok(Some(origin)), Ok(Some(host))) => {
             let origin = origin.as_bytes();
@@ -66,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_same_origin() {
+    fn only_requests_of_these_pages_are_same_origin() {
         let host = ("host", "127.0.0.1:8088");
         passes(&[host, ("sec-fetch-site", "same-origin")], true);
         passes(&[host, ("sec-fetch-site", "none")], true);

@@ -1,4 +1,4 @@
-//! A page instead of the one that was asked for, and refusals in the words of the pages.
+//! The pages of errors, and refusals in the words of the pages.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
     page.render().map(Html).map_err(|error| PageError::failed(error.into()))
 }
 
-/// A page instead of the one that was asked for.
+/// An error that is shown as a page.
 pub enum PageError {
     ForgedForm,
     NotFound,
-    /// Too many requests wait for the same.
+    /// Too many requests wait already.
     Busy,
     Refused(Refused),
 }
 
 impl PageError {
     pub fn failed(error: SetupError) -> Self {
-        // Not logged, because a flood would fill the log.
+        // Not logged, because a flood of requests would fill the log.
         if error.is::<Busy>() {
             return Self::Busy;
         }
@@ -57,14 +57,15 @@ impl IntoResponse for PageError {
             Self::ForgedForm => (
                 StatusCode::FORBIDDEN,
                 "This form is out of date",
-                "It did not come from a page of your present session. Nothing was changed.".into(),
+                "It does not belong to your current session, and nothing was changed. Reload the page and try again."
+                    .into(),
             ),
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is no such page.".into()),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "This page does not exist.".into()),
             Self::Refused(Refused::Unknown) => {
-                (StatusCode::NOT_FOUND, "No such token", "It may have been deleted meanwhile.".into())
+                (StatusCode::NOT_FOUND, "Token not found", "It may have been revoked in the meantime.".into())
             }
             Self::Refused(refused @ Refused::ForbiddenProject) => {
-                (StatusCode::FORBIDDEN, "Not yours", in_words(&refused))
+                (StatusCode::FORBIDDEN, "No access", in_words(&refused))
             }
             Self::Refused(refused @ Refused::Failed) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", in_words(&refused))
@@ -82,20 +83,20 @@ impl IntoResponse for PageError {
     }
 }
 
-/// A refusal in the words of the form.
+/// Returns a refusal in the words of the form.
 pub fn in_words(refused: &Refused) -> String {
     match refused {
         Refused::Name(invalid) => match invalid.kind() {
             keyfob::error::InvalidKind::Empty => "Give the token a name.".into(),
             keyfob::error::InvalidKind::TooLong { max } => format!("The name may have at most {max} characters."),
-            _ => "The name holds a character that is not allowed.".into(),
+            _ => "The name contains a character that is not allowed.".into(),
         },
         Refused::Search(invalid) => match invalid.kind() {
             keyfob::error::InvalidKind::TooLong { max } => format!("The search may have at most {max} characters."),
-            _ => "The search holds a character that is not allowed.".into(),
+            _ => "The search contains a character that is not allowed.".into(),
         },
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
-        Refused::Grace(ExpiryError::Long { max: Duration::ZERO }) => "The old token may not work any longer.".into(),
+        Refused::Grace(ExpiryError::Long { max: Duration::ZERO }) => "The policy allows no grace period.".into(),
         Refused::Grace(ExpiryError::Long { max }) => {
             // "30 more days"
             format!("The old token may work for at most {}.", expiry::in_units(*max).replacen(' ', " more ", 1))
@@ -111,7 +112,7 @@ pub fn in_words(refused: &Refused) -> String {
     }
 }
 
-/// With a capital and a full stop.
+/// Returns a text as a sentence: with a capital letter and a full stop.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What the forms of the page do: make, rotate, disable, enable and delete a token.
+//! The forms of the page: issue, rotate, disable, enable and revoke a token.
 
 use std::sync::Arc;
 
@@ -26,16 +26,16 @@ use crate::web::view::View;
 pub struct NewForm {
     csrf: String,
     form: String,
-    /// The list behind the dialog.
+    /// The list that is shown with the dialog.
     #[serde(default)]
     view: String,
     project: i64,
     name: String,
-    /// Text, so that what was typed wrong comes back with a word about it. Not sent where the unit is "never".
+    /// Text, so that the form can show a wrong value with an error. Absent if the unit is "never".
     #[serde(default)]
     amount: String,
     unit: String,
-    /// None grants nothing.
+    /// Without a scope, nothing is granted.
     #[serde(default)]
     scope: Vec<String>,
 }
@@ -47,7 +47,7 @@ pub struct RotateForm {
     form: String,
     #[serde(default)]
     view: String,
-    /// In hours. Text, so that what is no such number comes back with a word about it.
+    /// In hours. Text, so that the form can show a wrong value with an error.
     grace: String,
 }
 
@@ -112,7 +112,10 @@ pub async fn create(
     }
 }
 
-/// How long a form asks a token to live.
+/// Returns the lifetime that a form asks for.
+///
+/// # Errors Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if
+/// the amount is not a whole number of at least 1.
 pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     if unit == "never" {
         return Ok(Lifetime::Never);
@@ -121,7 +124,8 @@ pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     let amount = amount.trim();
     match amount.parse() {
         Ok(value) => measure.times(value),
-        // More digits than a number holds: too long, which the policy says better.
+        // The number overflows. The policy's error for a lifetime that is too long explains this
+        // better.
         Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
         Err(_) => Err(ExpiryError::Value),
     }
@@ -167,7 +171,7 @@ pub async fn rotate(
     Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
 }
 
-/// What a button of a row does.
+/// The operation of a button of a row.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
@@ -193,7 +197,7 @@ pub async fn act(
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
 }
 
-/// A person knows that a token of theirs was found.
+/// Dismisses the alarm of a leaked token.
 pub async fn leak_seen(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -225,7 +229,7 @@ pub async fn delete(
         uuid: token.name.uuid.to_string(),
         name: token.view.name.as_str(),
         issued,
-        error: Some("That is not the name of the token."),
+        error: Some("The name does not match."),
     };
     let page = draw(&app, &signed_in, &scene, dialog, None).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())

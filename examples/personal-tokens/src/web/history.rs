@@ -1,4 +1,4 @@
-//! The page of one token: what it issued, and what happened to it.
+//! The page of one token: the tokens that it issued, and its audit trail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,22 +25,22 @@ struct HistoryPage {
     view: TokenView,
     last_used: Option<Time>,
     used_from: Option<String>,
-    /// The token that issued it: its name, and its page if the person may look at it.
+    /// The issuer: its name, and the address of its page if the person may see it.
     issuer: Option<(String, Option<String>)>,
-    /// What may be done here, by the token's owner.
+    /// The operations that the owner can start here. `None` for an administrator.
     links: Option<Links>,
     issued: Issued,
     entries: Vec<Line>,
 }
 
-/// Dialogs of the list.
+/// Addresses of dialogs of the list.
 struct Links {
-    /// `None` if the token may issue none.
+    /// `None` if the token may not issue tokens.
     agent: Option<String>,
     revoke: String,
 }
 
-/// What a token has issued, as a list within the list of the token above.
+/// The tokens that a token has issued, as a nested list.
 #[derive(Template)]
 #[template(path = "issued.html")]
 struct Issued {
@@ -52,7 +52,7 @@ struct Branch {
     name: String,
     page: Option<String>,
     public_part: String,
-    status: &'static str,
+    status: String,
     status_class: &'static str,
     scopes: String,
     is_bound: bool,
@@ -62,12 +62,12 @@ struct Branch {
     below: Issued,
 }
 
-/// Whose pages a person is led to.
+/// Which pages the links lead to.
 #[derive(Clone, Copy, PartialEq)]
 enum Looks {
-    /// The owner, at a token of theirs.
+    /// The owner looks at a token of their own.
     Owner,
-    /// An administrator, at anybody's.
+    /// An administrator looks at any token.
     Administrator,
 }
 
@@ -92,7 +92,7 @@ pub async fn show(
     draw(&app, signed_in, token.view, list.link(), Some(links)).await
 }
 
-/// The page of a token of anybody's, for an administrator.
+/// Shows the page of any token to an administrator.
 pub async fn show_any(
     app: &App,
     signed_in: SignedIn,
@@ -134,7 +134,7 @@ async fn draw(
     }
     let page = |of: &TokenView| match looks {
         Looks::Administrator => Some(format!("/admin/tokens/{}/{}", of.project, of.id)),
-        // A token that its owner has ended has no page of theirs.
+        // A token that its owner has revoked has no page for the owner.
         Looks::Owner => pages.get(&of.id).filter(|_| of.status != Status::Revoked).cloned(),
     };
     let issuer = match view.issuer {
@@ -184,12 +184,12 @@ fn branches(
     branches.into_iter().map(branch).collect()
 }
 
-/// The names of those who did something to a token, each looked up once.
+/// Looks up the names of the people and tokens in a trail, each once.
 struct Names<'a> {
     app: &'a App,
-    /// The token.
+    /// The token of the page.
     view: &'a TokenView,
-    /// Who looks at it.
+    /// The person who looks at the page.
     me: Actor,
     known: HashMap<String, String>,
 }
@@ -213,7 +213,8 @@ impl Names<'_> {
         Ok(name)
     }
 
-    /// Returns the name and the id of a token of the same project and owner. Of another, and of one that is gone, only the id.
+    /// Returns the name and the id of a token of the same project and owner. For another owner's
+    /// token, and for one that no longer exists, it returns only the id.
     async fn of_token(&self, id: &str) -> Result<String, Refused> {
         let Ok(token) = TokenId::new(id) else { return Ok(id.into()) };
         let key = TokenKey { project: self.view.project, id: token };
@@ -222,7 +223,8 @@ impl Names<'_> {
         Ok(found.map_or_else(|| id.into(), |found| format!("“{}” ({id})", found.name)))
     }
 
-    /// Returns the name of a person. An actor that is no person, such as a leak report, is its own name.
+    /// Returns the name of a person. An actor that is not a person, such as "a leak report", is
+    /// returned unchanged.
     async fn of_person(&self, actor: &str) -> Result<String, Refused> {
         let Ok(id) = actor.parse() else { return Ok(actor.into()) };
         let person = self.app.accounts.find(id).await.map_err(Refused::failed)?;

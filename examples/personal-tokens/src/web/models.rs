@@ -1,4 +1,5 @@
-//! The administrator's page of models: what settings files can name, and which project pays for it.
+//! The administrator's page of models: the models that settings files can name, each with its
+//! project. A question to a model uses the credential of that project.
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub struct Draft {
     upstream: String,
     #[serde(default)]
     upstream_model: String,
-    /// A check box: there where it is ticked.
+    /// A check box: present if it is checked.
     #[serde(default)]
     default: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! The page *Settings → Personal tokens*.
 //!
-//! It works without its script: dialogs are links to the page with the dialog open. The script makes them modal, searches as
-//! a person types, copies, and wipes the token.
+//! It works without its script: dialogs are links to the page with the dialog open. The script
+//! makes them modal, searches as a person types, copies texts, and removes the token from the page.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::web::sessions::SignedIn;
 use crate::web::time_words;
 use crate::web::view::{Column, SIZES, View};
 
-/// What is open over the list, beside the list itself.
+/// The part of the query that opens a dialog or shows a message. The rest is the [`View`].
 #[derive(Deserialize)]
 pub struct Asked {
     new: Option<String>,
@@ -68,20 +68,20 @@ struct Columns {
     expires: Column,
 }
 
-/// A token that was found where it should not be.
+/// A leaked token.
 struct Found {
     name: String,
     at: Time,
     reporter: String,
     url: String,
-    /// How many tokens of its issuing ended with it, and how many work still.
+    /// How many tokens that it issued ended with it, and how many still work.
     bound_ended: i64,
     independent: usize,
-    /// Where the person says that they know.
+    /// The address of the form that dismisses the alarm.
     form: String,
 }
 
-/// A token that is about to end.
+/// A token that ends within a day.
 struct Ending {
     name: String,
     project: String,
@@ -104,20 +104,20 @@ pub enum Dialog<'a> {
         form: String,
         uuid: String,
         name: &'a str,
-        /// How long the old token works, in hours and in words, as the form offers it; and which of them is chosen.
+        /// The grace periods that the form offers, in hours and in words, and the chosen one.
         graces: Vec<(u64, String)>,
         grace: u64,
         error: Option<RotateFault>,
     },
-    /// A token that was made or rotated just now, the one time that it is known.
+    /// A token that was just issued or rotated. This is the only time that it is known.
     Issued {
         name: &'a str,
         token: &'a PlaintextToken,
-        /// Whether it ends with the token that issued it.
+        /// Whether it ends with its issuer.
         is_bound: bool,
         pane: Pane,
     },
-    /// A token for an agent, under one of the person's own.
+    /// The form of a token for an agent, under one of the person's tokens.
     Agent(AgentDraft<'a>),
     Settings {
         name: &'a str,
@@ -132,10 +132,11 @@ pub enum Dialog<'a> {
     },
 }
 
-/// Why a token was not rotated, and where the dialog says it.
+/// The reason why a token was not rotated, by the place where the dialog shows it.
 pub enum RotateFault {
     Grace(String),
-    /// The token that it replaced still works: the button that ends this is of this UUID.
+    /// The predecessor of the token still works. A button ends the grace period of the token with
+    /// this UUID.
     Predecessor {
         words: String,
         uuid: Option<String>,
@@ -144,12 +145,13 @@ pub enum RotateFault {
 }
 
 impl<'a> Dialog<'a> {
-    /// The dialog that shows a token that was made just now.
+    /// Returns the dialog that shows a token that was just issued.
     pub fn issued(own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
         Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
     }
 
-    /// The dialog that rotates a token. `grace` is what was chosen, a day at first.
+    /// Returns the dialog that rotates a token. `grace` is the chosen grace period in hours.
+    /// Without one, a day is chosen.
     pub fn rotate(
         app: &App,
         token: &'a OwnToken,
@@ -165,7 +167,7 @@ impl<'a> Dialog<'a> {
     }
 }
 
-/// The form of a new token, as far as it is filled in.
+/// The form of a new token, with the values that the person has entered so far.
 pub struct Draft<'a> {
     pub form: String,
     pub name: &'a str,
@@ -175,7 +177,7 @@ pub struct Draft<'a> {
     pub error: Option<String>,
 }
 
-/// Whose list of which project is looked at, and which models are there to choose from.
+/// The list that is shown: its project, its view, and the models that can be chosen.
 pub struct Scene {
     pub project: Project,
     pub view: View,
@@ -183,7 +185,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// `project` overrules what the view says.
+    /// Creates the scene of a view. `project` takes precedence over the view's project.
     pub async fn new(app: &App, signed_in: &SignedIn, mut view: View, project: Option<i64>) -> Result<Self, Refused> {
         let project = own::project_of(app, &signed_in.user, project.or(view.project)).await?;
         view.project = Some(project.id);
@@ -191,19 +193,20 @@ impl Scene {
         Ok(Self { project, view, models })
     }
 
-    /// The list of a token's project.
+    /// Creates the scene of a token's project.
     pub async fn of_token(app: &App, signed_in: &SignedIn, view: &str, token: &OwnToken) -> Result<Self, Refused> {
         let project = token.view.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
         Self::new(app, signed_in, View::parse(view), Some(project)).await
     }
 
-    /// The model that settings are made for: the one that was chosen, else the one that the project suggests.
+    /// Returns the model that settings files name: the chosen one, otherwise the one that the
+    /// project suggests.
     pub fn chosen(&self) -> Option<&Model> {
         let named = self.models.iter().find(|model| model.integration_uid() == self.view.integration);
         named.or_else(|| choose(&self.models, &self.project))
     }
 
-    /// The list, after something was done.
+    /// Returns the address of the list with the message that something was done.
     pub fn link_after(&self, done: &str) -> String {
         self.view.link_with("said", done)
     }
@@ -299,10 +302,12 @@ pub async fn show(
     };
     let said = match said.as_deref() {
         Some("deleted-all") => Some("The token and everything it issued have stopped working."),
-        Some("deleted") => Some("The token is deleted and has stopped working."),
+        Some("deleted") => Some("The token is revoked and has stopped working."),
         Some("disabled") => Some("The token is disabled: it does not work until you enable it."),
         Some("enabled") => Some("The token works again."),
-        Some("seen") => Some("Look for who may have used it, and make another token where you still need one."),
+        Some("seen") => {
+            Some("Alarm dismissed. Check who may have used the token, and create a new one if you still need it.")
+        }
         Some("ended") => Some("The old token has stopped working."),
         _ => None,
     };

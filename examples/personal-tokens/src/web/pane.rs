@@ -1,7 +1,9 @@
-//! The pane that sets a tool up: which tool, for which model, what its file looks like, and its download.
+//! The pane that sets up a tool: the choice of a tool and a model, the text of its settings, and
+//! the download.
 //!
-//! The token is known at two moments only, when it is made and when it is rotated: then the pop-up holds it, and its form
-//! sends it back for the file. At all other times a placeholder stands in its place. Preview and download are one text.
+//! The token is known only when it is issued or rotated. At that moment the dialog holds it, and
+//! its form sends it back for the file. At all other times a placeholder takes its place. The
+//! preview and the download are the same text.
 
 use std::sync::Arc;
 
@@ -25,14 +27,14 @@ use crate::web::sessions::SignedIn;
 pub struct Pane {
     pub uuid: String,
     pub tool: Tool,
-    /// The file; none where there is no model to make it for.
+    /// The text of the settings. `None` if there is no model for them.
     pub text: Option<String>,
-    /// What the form sends back.
+    /// The token that the form sends back.
     pub token: Option<PlaintextToken>,
 }
 
 impl Pane {
-    /// `tool` is a word of [`Tool`]; what is none is the first.
+    /// Creates the pane. `tool` is a word of [`Tool`], and an unknown word means the first tool.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -51,7 +53,7 @@ impl Pane {
     }
 }
 
-/// The one text of preview and download.
+/// Returns the text of the settings, which is both the preview and the download.
 fn text(
     app: &App,
     headers: &HeaderMap,
@@ -76,7 +78,7 @@ pub struct DownloadAsked {
     integration: String,
 }
 
-/// A file with the placeholder, for a token that was made before.
+/// Downloads settings with the placeholder, for a token that was issued before.
 pub async fn download(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -100,7 +102,7 @@ pub struct PaneForm {
     #[serde(default)]
     integration: String,
     tool: String,
-    /// The token in clear, where the pop-up that shows it asks.
+    /// The token in clear text, if the dialog that shows it sent the form.
     #[serde(default)]
     token: String,
     #[serde(rename = "do")]
@@ -114,7 +116,7 @@ enum Wanted {
     Download,
 }
 
-/// The pane's form: another tool or another model is looked at, or the file is downloaded.
+/// Answers the form of the pane: shows another tool or model, or downloads the settings.
 pub async fn submit(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -143,9 +145,12 @@ pub async fn submit(
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
 }
 
-/// The text as the token that it must be: a file never carries another one.
+/// Parses a text and checks that it is this token, so that a file never contains another token.
+///
+/// # Errors
+/// Returns [`Refused::State`] if the text is another token or the token is revoked.
 async fn proven(app: &App, own: &OwnToken, text: &str) -> Result<PlaintextToken, Refused> {
-    let another = || Refused::State("that is not this token".into());
+    let another = || Refused::State("the form holds another token".into());
     let token: PlaintextToken = text.parse().map_err(|_| another())?;
     let explanation = app.tokens.explain(text, &Access::to_own_project(&[])).await.map_err(Refused::failed)?;
     match explanation.view {
@@ -162,10 +167,10 @@ fn file(
     token: Option<&PlaintextToken>,
 ) -> Result<Response, PageError> {
     let model = scene.chosen().ok_or_else(|| Refused::State("choose an integration first".into()))?;
-    // A file never names another model than the one that was asked for.
+    // A file never names another model than the requested one.
     let asked = &scene.view.integration;
     if !asked.is_empty() && *asked != model.integration_uid() {
-        return Err(Refused::State("the project has no such integration".into()).into());
+        return Err(Refused::State("the project does not have this integration".into()).into());
     }
     let named = format!("attachment; filename=\"{}\"", tool.file_name());
     let mut response = (StatusCode::OK, text(app, headers, scene, model, tool, token)).into_response();

@@ -1,4 +1,4 @@
-//! The page on which a person changes their own password.
+//! The page on which people change their own password.
 
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use crate::app::App;
 use crate::web::error::{PageError, render};
 use crate::web::sessions::SignedIn;
 
-/// The least length of NIST SP 800-63B-4 (section 3.1.1.2) for a password that is the only factor.
+/// The least characters of a password: NIST SP 800-63B-4 (section 3.1.1.2) for a password that is
+/// the only factor.
 const SHORTEST: usize = 15;
-/// The most that the sign-in accepts.
+/// The most characters of a password. The sign-in accepts no more either.
 const LONGEST: usize = 1024;
 
 #[derive(Template)]
@@ -26,7 +27,7 @@ struct PasswordPage<'a> {
     errors: Errors,
 }
 
-/// The error of each field.
+/// The errors of the fields.
 #[derive(Default)]
 struct Errors {
     present: Option<String>,
@@ -49,7 +50,7 @@ pub struct PasswordForm {
 }
 
 impl PasswordForm {
-    /// Returns the errors that need no look at the stored password.
+    /// Returns the errors that can be found without the stored password.
     fn errors(&self) -> Errors {
         let (length, mut errors) = (self.new.chars().count(), Errors::default());
         if self.present.is_empty() {

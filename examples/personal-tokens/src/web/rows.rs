@@ -1,4 +1,4 @@
-//! A token as a row of the page.
+//! The rows of the list of tokens.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ pub struct Row {
     pub created: Time,
     pub last_used: Option<Time>,
     pub expires: Option<Time>,
-    /// A class of the style sheet.
+    /// The class of the expiry in the style sheet.
     pub expiry_class: &'static str,
-    pub status: &'static str,
+    pub status: String,
     pub status_class: &'static str,
     pub scopes: String,
-    /// The name of the token that issued it, if one did.
+    /// The name of its issuer, if it has one.
     pub agent_of: Option<String>,
-    /// From where it was used last, in words.
+    /// Where it was last used from, in words.
     pub used_from: Option<String>,
-    /// Whether its owner may make a token for an agent under it.
+    /// Whether its owner may issue a token for an agent under it.
     pub can_issue: bool,
-    /// Whether it works still although another token has taken over.
+    /// Whether it was rotated and still works.
     pub in_grace: bool,
-    /// Whether it was used since then.
+    /// Whether it was used since it was rotated.
     pub still_used: bool,
-    /// Whether setting a tool up with it makes sense.
+    /// Whether the row offers settings of tools.
     pub is_live: bool,
     pub can_rotate: bool,
-    /// Whether it may be disabled (`false`) or enabled (`true`).
+    /// Whether it is disabled, if the row offers to switch that.
     pub can_switch: Option<bool>,
 }
 
-/// A time in words, for machines, and in full.
+/// A time in three forms: relative to now, as RFC 3339, and in full.
 pub struct Time {
     pub words: String,
     pub exact: String,
@@ -61,11 +61,11 @@ impl Time {
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The rows of a page.
+/// Returns the rows of a page.
 pub async fn of(app: &App, tokens: &[OwnToken], now: Timestamp) -> Result<Vec<Row>, Refused> {
     let mut rows = Vec::with_capacity(tokens.len());
     for token in tokens {
-        // Since when another token does its work, where one does: a few rows at most.
+        // The time of the rotation, for tokens within their grace period: a few rows at most.
         let replaced = match token.view.rotated_to {
             Some(id) if token.view.status.is_live() => {
                 let key = TokenKey { project: token.view.project, id };
@@ -85,31 +85,37 @@ fn is_in_grace(view: &TokenView) -> bool {
     view.status.is_live() && view.rotated_to.is_some()
 }
 
-/// What a token is, and the class of the style sheet for that. `issuer` is the token that issued it, if it is still there.
-pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (&'static str, &'static str) {
-    match view.status {
-        Status::Active if is_in_grace(view) => ("Replaced, works still", "warn"),
+/// Returns the status of a token and its class in the style sheet. `issuer` is the token that
+/// issued it, if it still exists.
+pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static str) {
+    let (status, class) = match view.status {
+        Status::Active if is_in_grace(view) => {
+            let until = view.grace_until.or(view.expires_at).map(time_words::day);
+            let status = until.map_or_else(|| "Replaced".into(), |day| format!("Replaced · works until {day}"));
+            return (status, "warn");
+        }
         Status::Active => ("Active", "good"),
-        Status::NotYetValid => ("Not valid yet", "warn"),
-        Status::Pending => ("Waits for confirmation", "warn"),
+        Status::NotYetValid => ("Not yet valid", "warn"),
+        Status::Pending => ("Pending", "warn"),
         Status::Disabled => ("Disabled", "warn"),
-        // It works again when that does.
+        // The token works again when its issuer does.
         Status::IssuerEnded if issuer.is_some_and(|issuer| may_work_again(issuer.status)) => {
             ("Blocked by its issuer", "warn")
         }
         Status::IssuerEnded => ("Ended with its issuer", "over"),
         Status::Expired => ("Expired", "over"),
-        Status::Lapsed => ("Never confirmed", "over"),
+        Status::Lapsed => ("Not confirmed in time", "over"),
         Status::Rotated => ("Replaced", "over"),
-        Status::Revoked => ("Deleted", "over"),
-    }
+        Status::Revoked => ("Revoked", "over"),
+    };
+    (status.into(), class)
 }
 
 fn may_work_again(status: Status) -> bool {
     status.is_live() || status == Status::IssuerEnded
 }
 
-/// "from 203.0.113.7, curl/8.5.0".
+/// Returns the origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
 pub fn used_from(view: &TokenView) -> Option<String> {
     let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
     let address = from.address.map(|address| address.to_string());
@@ -117,16 +123,17 @@ pub fn used_from(view: &TokenView) -> Option<String> {
     Some(format!("from {}", address.into_iter().chain(client).collect::<Vec<_>>().join(", ")))
 }
 
-/// The name of an issuer, or its id if it is gone.
+/// Returns the name of an issuer, or its id if it no longer exists.
 pub fn issuer_name(id: &str, issuer: Option<&TokenView>) -> String {
     issuer.map_or(id, |issuer| issuer.name.as_str()).into()
 }
 
 impl Row {
-    /// `replaced` is since when another token has taken over.
+    /// Creates a row. `replaced` is the time of the rotation, if the token is within its grace
+    /// period.
     fn new(token: &OwnToken, issuer_view: Option<&TokenView>, replaced: Option<Timestamp>, now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
-        // Where another has taken over, that end counts.
+        // During the grace period, its end counts.
         let in_grace = is_in_grace(view);
         let end = if in_grace { view.grace_until.or(view.expires_at) } else { view.expires_at };
         let (status, status_class) = status(view, issuer_view);

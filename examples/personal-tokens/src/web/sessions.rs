@@ -1,4 +1,4 @@
-//! Sign-in sessions, kept in the service's own database, and who stands behind a request.
+//! Sign-in sessions, stored in the host's own database, and the person of a request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ use crate::random;
 use crate::setup::SetupError;
 use crate::web::error::PageError;
 
-/// What a session holds.
+/// The content of a session.
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
@@ -35,7 +35,8 @@ struct Visit {
 
 const VISIT: &str = "visit";
 
-/// Begins a session for the user, under a new id: one that somebody planted before is worth nothing after.
+/// Begins a session for the user under a new id, so that an id that an attacker planted before the
+/// sign-in is worthless.
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
@@ -44,7 +45,8 @@ pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// The person behind a session, who is not suspended. As an extractor it is the guard of every session route.
+/// The person of a session, who is not suspended. As an extractor it guards every route of
+/// sessions.
 pub struct SignedIn {
     pub user: User,
     visit: Visit,
@@ -52,11 +54,15 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// What every form of this session carries.
+    /// Returns the value that every form of this session carries.
     pub fn csrf(&self) -> &str {
         &self.visit.csrf
     }
 
+    /// Checks the value that a form carries.
+    ///
+    /// # Errors
+    /// Returns [`PageError::ForgedForm`] if it is not the session's value.
     pub fn check_form(&self, csrf: &str) -> Result<(), PageError> {
         match bool::from(self.visit.csrf.as_bytes().ct_eq(csrf.as_bytes())) {
             true => Ok(()),
@@ -69,6 +75,7 @@ impl SignedIn {
         begin(&self.session, user).await
     }
 
+    /// Ends the session.
     pub async fn end(self) -> Result<(), SetupError> {
         Ok(self.session.flush().await?)
     }
@@ -99,7 +106,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     }
 }
 
-/// Sessions on the service's SQLite pool.
+/// The sessions in the host's own database.
 #[derive(Clone, Debug)]
 pub struct SqliteSessions {
     pool: SqlitePool,
@@ -111,7 +118,8 @@ impl SqliteSessions {
     }
 }
 
-/// Row keys are hashes: 128 random bits need no salt, and a copy of the database opens no session.
+/// Returns the key of a row: a hash of the id, so that a copy of the database opens no session. The
+/// 128 random bits of an id need no salt.
 fn row_key(id: &Id) -> Vec<u8> {
     Sha256::digest(id.0.to_le_bytes()).to_vec()
 }
@@ -126,7 +134,8 @@ fn backend(error: sqlx::Error) -> Error {
 
 #[async_trait]
 impl SessionStore for SqliteSessions {
-    /// An insert and never an upsert: an id that is taken, at 128 random bits, is a fault and not a coincidence.
+    /// Inserts a session and never updates one. If the id already exists, the insert fails: among
+    /// 128 random bits, that is a fault and not a coincidence.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(unix_now())
@@ -143,7 +152,8 @@ impl SessionStore for SqliteSessions {
         Ok(())
     }
 
-    /// An update and never an upsert: a request that is still under way must not bring back a session that has ended.
+    /// Updates a session and never inserts one, so that a request in progress does not bring back a
+    /// session that has ended.
     async fn save(&self, record: &Record) -> StoreResult<()> {
         sqlx::query("UPDATE sessions SET data = ?, expires_at = ? WHERE id_hash = ?")
             .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)

@@ -49,7 +49,7 @@ pub async fn sign_in(
             sessions::begin(&session, &user).await.map_err(PageError::failed)?;
             return Ok(Redirect::to("/settings/tokens").into_response());
         }
-        // Told only to who knows the password.
+        // Shown only to a person who knows the password.
         Some(_) => "This account is suspended.",
         None => "The name or the password is wrong.",
     };

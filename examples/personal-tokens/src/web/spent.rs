@@ -1,16 +1,15 @@
-//! Stores which forms have made or rotated a token, so that a form that is sent again does it no
-//! second time.
+//! Stores which forms have issued or rotated a token, so that a repeated form does nothing.
 
 use sqlx::SqlitePool;
 
 use crate::people::accounts::User;
 
-/// How many forms of one person are remembered. The latest are.
+/// The most forms of one person that are stored. The latest are kept.
 const MOST: i64 = 128;
 
-/// Spends a form, before what it does is done. Returns whether it is to be done: of requests that
-/// come at the same time, one is told so. A form that has no id of the page's is never to be done,
-/// because it would only fill the table.
+/// Spends a form before its operation. Returns whether the operation may run: if a form is sent
+/// several times concurrently, only one request gets `true`. A form without an id of the page gets
+/// `false`, because it would only fill the table.
 pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<bool> {
     if form.len() != 32 || !form.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(false);
@@ -34,7 +33,8 @@ pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<b
     Ok(true)
 }
 
-/// Gives a form back whose act was refused, so that the person can correct it and send it again.
+/// Makes a form usable again after its operation was refused, so that the person can correct it and
+/// send it again.
 pub async fn give_back(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM spent_forms WHERE user_id = ? AND form = ?")
         .bind(user.id)

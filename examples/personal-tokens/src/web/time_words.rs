@@ -1,4 +1,4 @@
-//! Times as people read them.
+//! Times in words.
 
 use keyfob::Timestamp;
 
@@ -6,7 +6,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// "5 minutes ago".
+/// Returns a past time as "5 minutes ago".
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     match now.saturating_since(then).as_secs() {
         0..MINUTE => "just now".into(),
@@ -14,13 +14,15 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// "in 30 days", for a time ahead. Up to the second above, so that a token made a moment ago for 30 days says so.
+/// Returns a future time as "in 30 days". It rounds up to a second, so that a token issued a moment
+/// ago for 30 days says so.
 pub fn ahead(then: Timestamp, now: Timestamp) -> String {
     let seconds = then.saturating_since(now).as_millis().div_ceil(1000);
     format!("in {}", span(u64::try_from(seconds).unwrap_or(u64::MAX)))
 }
 
-/// Each unit up to twice the next one, so that the rounding never hides more than a quarter.
+/// Returns a time span in words. Each unit is used up to twice the next unit, so that rounding
+/// changes the span by at most a quarter.
 fn span(seconds: u64) -> String {
     let (unit, name) = match seconds {
         0..MINUTE => (1, "second"),
@@ -33,7 +35,7 @@ fn span(seconds: u64) -> String {
     format!("{count} {name}{plural}")
 }
 
-/// "2026-11-23 12:00 UTC".
+/// Returns a time as "2026-11-23 12:00 UTC".
 pub fn full(time: Timestamp) -> String {
     let text = time.to_string();
     match (text.get(..10), text.get(11..16)) {
@@ -42,21 +44,26 @@ pub fn full(time: Timestamp) -> String {
     }
 }
 
-/// Returns "7 more days" for hours of grace.
+/// Returns a grace period in hours as "7 more days".
 pub fn grace(hours: u64) -> String {
     let (count, unit) = if hours > 0 && hours.is_multiple_of(24) { (hours / 24, "day") } else { (hours, "hour") };
     match count {
-        0 => "No longer".into(),
+        0 => "None: it ends immediately".into(),
         1 => format!("1 more {unit}"),
         count => format!("{count} more {unit}s"),
     }
 }
 
-/// Returns "29 Nov 2026, 14:05 UTC", as sentences of the page say a time.
+/// Returns the day of a time in UTC as "29 Nov".
+pub fn day(time: Timestamp) -> String {
+    on_page(time).split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a time as "29 Nov 2026, 14:05 UTC", for sentences of the page.
 pub fn on_page(time: Timestamp) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let text = time.to_string();
-    // RFC 3339, of which the years have four digits.
+    // RFC 3339 with four digits of the year.
     let number = |at| text.get(at..at + 2).and_then(|digits| digits.parse::<usize>().ok());
     match (text.get(..4), number(5), number(8), text.get(11..16)) {
         (Some(year), Some(month @ 1..=12), Some(day), Some(clock)) => {
@@ -100,6 +107,7 @@ mod tests {
         let almost = now.saturating_add(Duration::from_millis(30 * DAY * 1000 - 20));
         assert_eq!(ahead(almost, now), "in 30 days");
         assert_eq!(full(now), "2026-11-23 12:00 UTC");
+        assert_eq!(day(now), "23 Nov");
         assert_eq!(on_page(now), "23 Nov 2026, 12:00 UTC");
         assert_eq!(on_page("2027-01-01T00:00:00Z".parse().expect("a time")), "1 Jan 2027, 00:00 UTC");
     }

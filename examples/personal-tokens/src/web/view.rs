@@ -1,4 +1,5 @@
-//! What of the list a person looks at, as it stands in the page's address: project, search, order, page, integration.
+//! The part of the list that a person sees, as the query of the page's address: project, search,
+//! order, page and integration.
 
 use keyfob::{
     Invalid, ProjectId, TokenView,
@@ -9,30 +10,31 @@ use serde::{Deserialize, Serialize};
 use crate::tokens::listing::{Listing, Place};
 
 pub const PATH: &str = "/settings/tokens";
-/// How many rows a person may choose to see at once.
+/// The numbers of rows per page that a person can choose.
 pub const SIZES: [usize; 4] = [5, 10, 50, 100];
 const SIZE: usize = 10;
 
-/// The part of the address that says what is looked at. What is as usual does not stand in it; what cannot be read is as usual.
+/// The query of the list. Default values are left out of it, and invalid values count as the
+/// default.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<i64>,
-    /// Part of a name.
+    /// A part of a name.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub q: String,
-    /// `name`, `created` or `expires`; with a minus in front, largest first.
+    /// `name`, `created` or `expires`. A leading minus sorts in descending order.
     #[serde(skip_serializing_if = "String::is_empty")]
     sort: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     size: String,
-    /// The row that the page starts behind, or ends before.
+    /// The row that the page starts after.
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     before: String,
-    /// The model that settings files are made for: `OWNERPROJECT_MODEL`.
+    /// The model that settings files name: `OWNERPROJECT_MODEL`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub integration: String,
 }
@@ -42,22 +44,23 @@ impl View {
         Self { project: project.as_str().parse().ok(), ..Self::default() }
     }
 
-    /// From the text of [`query`](Self::query), which a form sends back.
+    /// Parses the text of [`query`](Self::query), which a form sends back.
     pub fn parse(query: &str) -> Self {
         serde_urlencoded::from_str(query).unwrap_or_default()
     }
 
     pub fn query(&self) -> String {
-        // Texts and a number: nothing that the format could not hold.
+        // The fields are texts and a number, which the format can always express.
         serde_urlencoded::to_string(self).unwrap_or_default()
     }
 
-    /// The address of the list.
+    /// Returns the address of the list.
     pub fn link(&self) -> String {
         format!("{PATH}?{}", self.query())
     }
 
-    /// The address of the list with something open over it.
+    /// Returns the address of the list with one more parameter, which opens a dialog or shows a
+    /// message.
     pub fn link_with(&self, name: &str, value: &str) -> String {
         format!("{}&{name}={value}", self.link())
     }
@@ -66,7 +69,8 @@ impl View {
         self.size.parse().ok().filter(|size| SIZES.contains(size)).unwrap_or(SIZE)
     }
 
-    /// By what the list is sorted, and whether the largest is first. The newest token first, unless asked otherwise.
+    /// Returns the order of the list, and whether it is descending. By default the newest token
+    /// comes first.
     pub fn order(&self) -> (ListOrder, bool) {
         let (word, descending) = match self.sort.strip_prefix('-') {
             Some(word) => (word, true),
@@ -80,11 +84,11 @@ impl View {
         format!("{}{order}", if descending { "-" } else { "" })
     }
 
-    /// What the list is asked for.
+    /// Returns the request for the page.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the search is too long or holds a character that no name holds. A place that cannot be read
-    /// is the start instead: a stale link still leads to the list.
+    /// Returns [`Invalid`] if the search is too long or contains a character that no name contains.
+    /// An invalid position is the start, so that an outdated link still leads to the list.
     pub fn listing(&self) -> Result<Listing, Invalid> {
         let (order, descending) = self.order();
         let place = |text: &str| text.parse::<Cursor>().ok().filter(|cursor| cursor.key.order() == order);
@@ -98,7 +102,8 @@ impl View {
         Ok(Listing { name_contains, order, descending, size: self.size(), place })
     }
 
-    /// The head of a column: where a press on it leads, and how the list is sorted by it now (a word of `aria-sort`).
+    /// Returns the head of a column: the address that sorts by it, and its present order as a word
+    /// of `aria-sort`.
     pub fn column(&self, by: ListOrder) -> Column {
         let (order, descending) = self.order();
         let turned = order == by && !descending;
@@ -119,17 +124,17 @@ impl View {
         self.after.is_empty() && self.before.is_empty()
     }
 
-    /// The first page.
+    /// Returns the first page.
     pub fn start(&self) -> Self {
         Self { after: String::new(), before: String::new(), ..self.clone() }
     }
 
-    /// The page that starts behind this row.
+    /// Returns the page that starts after this row.
     pub fn behind(&self, row: &TokenView) -> Self {
         Self { after: self.place_of(row).to_string(), ..self.start() }
     }
 
-    /// The page that ends before this row.
+    /// Returns the page that ends before this row.
     pub fn ahead_of(&self, row: &TokenView) -> Self {
         Self { before: self.place_of(row).to_string(), ..self.start() }
     }
@@ -154,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_usual_does_not_stand_in_the_address() {
+    fn default_values_are_left_out_of_the_address() {
         assert_eq!(View::of_project(&ProjectId::new("3").expect("a project")).link(), "/settings/tokens?project=3");
         assert_eq!(View::parse("").query(), "");
         let view = View::parse("project=3&q=a+%26+b&sort=-name&size=50&integration=2_gpt%264");
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_as_usual() {
+    fn invalid_values_count_as_the_default() {
         let view = View::parse("project=3&size=7&sort=owner&after=%00");
         assert_eq!((view.size(), view.order()), (10, (ListOrder::Created, true)));
         assert!(matches!(view.listing().expect("no search").place, Place::Start));
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_press_on_a_head_turns_the_order() {
+    fn a_second_press_on_a_head_reverses_the_order() {
         let view = View::of_project(&ProjectId::new("3").expect("a project"));
         let Column { link, sorted } = view.column(ListOrder::Name);
         assert_eq!((link.as_str(), sorted), ("/settings/tokens?project=3&sort=name", "none"));

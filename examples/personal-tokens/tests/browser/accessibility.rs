@@ -1,7 +1,7 @@
-//! Each page and dialog before axe-core, in light and in dark, on a wide and on a narrow screen.
+//! Checks each page and dialog with axe-core, in light and dark, on a wide and a narrow screen.
 //!
-//! It needs `axe.min.js` (npm's axe-core), at `AXE_CORE` or where `.ci/run` puts it. Without it this is skipped, except
-//! under `CI=true`.
+//! The tests need `axe.min.js` (npm's axe-core), at `AXE_CORE` or in the folder that `.ci/run`
+//! installs it in. Without this file, the tests are skipped. Under `CI=true` they fail.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ async fn no_violation_in_dark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_found() {
+async fn missing_label_is_found() {
     let (Some(axe), Some(driver)) = (axe(), Driver::start()) else { return };
     let host = Host::start().await;
     let browser = open(&driver, &host, Scheme::Light).await;
@@ -48,7 +48,8 @@ async fn in_scheme(scheme: Scheme) {
     .await;
     let ada = host.ada().await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
-    // One of each colour: ended, about to end, replaced, disabled, and well.
+    // One token for each colour of a badge: expired, about to expire, replaced, disabled and
+    // active.
     ada.make("Ended", None).await;
     host.clock.advance(10 * day);
     ada.make("About to end", None).await;
@@ -126,9 +127,9 @@ async fn in_scheme(scheme: Scheme) {
 }
 
 impl Browser {
-    /// What axe finds, a line each: the rule and where.
+    /// Returns the violations that axe finds, a line each: the rule and the elements.
     async fn violations(&self, axe: &str) -> Vec<String> {
-        // A page keeps it from one width to the other.
+        // A page keeps the script when its width changes.
         if self.client.execute("return !window.axe", vec![]).await.unwrap() == true {
             self.client.execute(axe, vec![]).await.unwrap();
         }

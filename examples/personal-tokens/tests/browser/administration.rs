@@ -1,4 +1,4 @@
-//! What an administrator does.
+//! Tests what an administrator does in the browser.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
     let id: i64 = 2;
     browser.goto("/admin").await;
     browser.see(&format!("#person-{id} .live"), "3").await;
-    // Suspended, she is locked out with all of them; reinstated, they work again.
+    // A suspended person's tokens are rejected, and work again after the person is reinstated.
     browser.follow(&format!("#person-{id} form[action$='/suspend'] button")).await;
     browser.find(&format!("#person-{id} form[action$='/reinstate']")).await;
     let (status, problem) = get(&whoami, &hers[0]).await;
@@ -32,13 +32,13 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
 
     browser.fill(&format!("#person-{id} input[name=typed]"), "eve").await;
     browser.follow(&format!("#person-{id} .danger")).await;
-    browser.see(".notice", "3 tokens are revoked, and have stopped working.").await;
+    browser.see(".notice", "3 tokens were revoked and have stopped working.").await;
     for token in &hers {
         let (status, problem) = get(&whoami, token).await;
         assert_eq!((status, &problem["reason"]), (401, &json!("revoked")), "at the next request");
     }
     assert_eq!(get(&whoami, &mine).await.0, 200);
-    // Whoever is no administrator does not find the page.
+    // A person who is not an administrator gets 404 for the page.
     eve.get("/admin").await.is(404);
     browser.client.close().await.unwrap();
 }

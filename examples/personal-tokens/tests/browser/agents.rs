@@ -1,11 +1,12 @@
-//! An agent's token in a browser: made under a token, used, seen in the tree, and ended with its issuer.
+//! Tests an agent token in the browser: created under a token, used, shown in the tree, and revoked
+//! with its issuer.
 
 use serde_json::json;
 
 use crate::driver::{Browser, Driver, get, signed_in};
 
 impl Browser {
-    /// Makes a token for an agent by the form that is open. The pop-up stays open.
+    /// Creates an agent token with the open form, and returns it. The pop-up stays open.
     async fn make_agent(&self, name: &str, scope: &str) -> String {
         self.fill("#token-name", name).await;
         self.fill("#amount", "10").await;
@@ -17,19 +18,19 @@ impl Browser {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agents_token_is_made_used_seen_and_ended_with_its_issuer() {
+async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     let Some(driver) = Driver::start() else { return };
     let (_host, browser) = signed_in(&driver).await;
     let laptop = browser.make("Laptop", "30", "Days").await;
     browser.follow("#done").await;
     browser.see("tbody .name", "Laptop").await;
 
-    // Made under a token, from the list and from the token's own page.
+    // The form opens from the list, and from the issuer's own page.
     browser.follow("tbody a[href*='agent=']").await;
     assert!(browser.is_modal().await);
     browser.see("#dialog-title", "New agent token").await;
     browser.see("#most", "At most 7 days.").await;
-    assert_eq!(browser.count("#scopes input").await, 1, "only what the token itself has");
+    assert_eq!(browser.count("#scopes input").await, 1, "only the scopes that the token itself has");
     browser.holds("#amount", "12").await;
     browser.keep("agent-1-form").await;
     let agent = browser.make_agent("Review agent", "models:use").await;
@@ -48,13 +49,13 @@ async fn an_agents_token_is_made_used_seen_and_ended_with_its_issuer() {
         .await
         .unwrap();
     browser.follow("#laptop").await;
-    browser.see("#issued-title", "Tokens that it issued").await;
+    browser.see("#issued-title", "Issued tokens").await;
     browser.until("document.querySelector('#issued .used').textContent.startsWith('Never used')", "#issued").await;
     browser.follow("#agent").await;
     let other = browser.make_agent("Night agent", "models:use").await;
     browser.follow("#done").await;
 
-    // Used, and seen in the tree with where the use came from.
+    // After a use, the tree shows the last use of each token and its address.
     let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
     for token in [&laptop, &agent, &other] {
         assert_eq!(get(&whoami, token).await.0, 200);
@@ -77,7 +78,7 @@ async fn an_agents_token_is_made_used_seen_and_ended_with_its_issuer() {
     assert_eq!(browser.client.execute(fits, vec![]).await.unwrap(), json!(true));
     browser.client.set_window_size(1280, 900).await.unwrap();
 
-    // Revoked with everything it issued, which the button counts.
+    // The button counts the tokens that are revoked with their issuer.
     browser.follow("#revoke").await;
     browser.see("#ends-too", "It issued 2 agent tokens, which end with it.").await;
     browser.see("#delete", "Revoke with everything it issued (2)").await;

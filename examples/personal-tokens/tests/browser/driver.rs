@@ -1,4 +1,4 @@
-//! A chromedriver and a browser of our own, and what tests do with them.
+//! Starts a chromedriver and a browser for a test, and drives them.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use tempfile::TempDir;
 
 use crate::support::{self, Host};
 
-/// How long a test waits for what the browser is to show. A busy machine takes seconds for a page.
+/// How long a test waits for the page to show something. A busy machine takes seconds for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause between two looks at it.
+/// The pause between two looks at the page.
 const POLL: Duration = Duration::from_millis(20);
 
-/// A host behind a port, and a browser in which its first person is signed in.
+/// Starts a host on a port, and a browser in which its first person is signed in.
 pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
     let host = Host::start().await;
     let browser = open(driver, &host, Scheme::Light).await;
@@ -30,7 +30,7 @@ pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
     (host, browser)
 }
 
-/// A browser that knows where the host listens, and shows nothing yet.
+/// Starts a browser that knows the host's address. It shows no page yet.
 pub async fn open(driver: &Driver, host: &Host, scheme: Scheme) -> Browser {
     let address = host.serve().await;
     Browser { client: driver.client(scheme).await, address, downloads: driver.downloads.path().into() }
@@ -42,7 +42,7 @@ pub enum Scheme {
     Dark,
 }
 
-/// By real HTTP, with the token as Bearer.
+/// Sends a request over HTTP, with the token as Bearer. Returns the status and the JSON.
 pub async fn get(url: &str, token: &str) -> (u16, Value) {
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
     let request = axum::http::Request::get(url).header("authorization", format!("Bearer {token}"));
@@ -67,19 +67,19 @@ impl Browser {
         self.find("#new").await;
     }
 
-    /// Keeps what the browser shows, for people to look at: `target/screenshots/NAME.png`.
+    /// Writes a picture of the page to `target/screenshots/NAME.png`, for people to look at.
     pub async fn keep(&self, name: &str) {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         std::fs::create_dir_all(&kept).unwrap();
         std::fs::write(kept.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
-    /// The file that a download brings, taken away from where the browser put it.
+    /// Returns the text of a downloaded file, and deletes the file.
     pub async fn downloaded(&self, name: &str) -> String {
         let path = self.downloads.join(name);
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            // The browser writes under another name until all is there.
+            // The browser renames the file to this name after the last byte.
             if let Ok(text) = std::fs::read_to_string(&path) {
                 std::fs::remove_file(&path).unwrap();
                 return text;
@@ -89,14 +89,14 @@ impl Browser {
         panic!("{name} was not downloaded");
     }
 
-    /// What the page's script says of an element.
+    /// Returns the text of the first matching element, including hidden text.
     pub async fn text(&self, css: &str) -> String {
         self.find(css).await;
         let script = "return document.querySelector(arguments[0]).textContent";
         self.client.execute(script, vec![json!(css)]).await.unwrap().as_str().unwrap().into()
     }
 
-    /// How many elements there are.
+    /// Returns the number of matching elements.
     pub async fn count(&self, css: &str) -> u64 {
         let script = "return document.querySelectorAll(arguments[0]).length";
         self.client.execute(script, vec![json!(css)]).await.unwrap().as_u64().unwrap()
@@ -115,14 +115,15 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
     }
 
-    /// A press that leads to another page.
+    /// Clicks an element that leads to another page, and waits for that page.
     pub async fn follow(&self, css: &str) {
         self.find(css).await;
         self.arrive(self.click(css)).await;
     }
 
-    /// Does what leads to another page, and waits for that page. The old one may hold what the new one is looked at for:
-    /// a list shows through behind its dialog.
+    /// Runs an action that leads to another page, and waits for that page. The old page may already
+    /// contain the text that the test looks for on the new one, because a list is visible around
+    /// its dialog.
     pub async fn arrive(&self, act: impl Future<Output = ()>) {
         self.client.execute("window.isLeft = true", vec![]).await.unwrap();
         act.await;
@@ -135,7 +136,7 @@ impl Browser {
         input.send_keys(text).await.unwrap();
     }
 
-    /// Waits until the first such element has this text.
+    /// Waits until the first matching element has this text.
     pub async fn see(&self, css: &str, text: &str) {
         self.until(&format!("document.querySelector(arguments[0])?.textContent.trim() === {}", json!(text)), css).await;
     }
@@ -154,7 +155,7 @@ impl Browser {
             }
             tokio::time::sleep(POLL).await;
         }
-        panic!("never so at {css}: {condition}\n{}", self.client.source().await.unwrap());
+        panic!("never true at {css}: {condition}\n{}", self.client.source().await.unwrap());
     }
 
     pub async fn is_modal(&self) -> bool {
@@ -165,7 +166,7 @@ impl Browser {
         support::assert_holds_no_part(&self.client.source().await.unwrap(), token);
     }
 
-    /// A token by the form; the pop-up stays open.
+    /// Creates a token with the form, and returns it. The pop-up stays open.
     pub async fn make(&self, name: &str, amount: &str, unit: &str) -> String {
         self.follow("#new").await;
         self.fill("#token-name", name).await;
@@ -176,7 +177,7 @@ impl Browser {
     }
 }
 
-/// A chromedriver of our own, ended with the test, by a panic too.
+/// A chromedriver that ends with its test, even if the test panics.
 pub struct Driver {
     child: Child,
     port: u16,
@@ -186,17 +187,18 @@ pub struct Driver {
     _turn: Turn,
 }
 
-/// How many browsers run at the same time: more are slower on two cores than one after the other.
+/// How many browsers run at the same time. On two cores, more of them take longer in total.
 const MOST_BROWSERS: usize = 3;
 
 static BROWSERS: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// One of [`MOST_BROWSERS`] turns, given back at its end.
+/// One of the [`MOST_BROWSERS`] permits to run a browser. Dropping it frees the permit.
 struct Turn;
 
 impl Turn {
-    /// Waits for one. It blocks the thread, which has nothing else to do before its browser starts.
+    /// Waits for a permit. This blocks the thread, which has no other work until its browser
+    /// starts.
     fn take() -> Self {
         let browsers = BROWSERS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut browsers =
@@ -257,7 +259,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Asked first, chromedriver ends its browser; killed, it would leave it behind.
+        // A shutdown request makes chromedriver end its browser. Killing chromedriver would not.
         if let Ok(mut stream) = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
             let _ = std::io::Write::write_all(&mut stream, b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
             let began = Instant::now();

@@ -1,4 +1,4 @@
-//! What the guide promises its readers, line by line. Each test keeps a picture.
+//! Tests each line of the guide for users. Each test keeps a picture.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_
     for unit in ["Never", "Days", "Weeks", "Hours", "Minutes"] {
         browser.find("#unit").await.select_by_label(unit).await.unwrap();
     }
-    // What is wrong comes back as words, with the draft.
+    // A rejected form comes back with the reason and the draft.
     browser.fill("#token-name", "VSCode Integration").await;
     browser.fill("#amount", "4000").await;
     browser.find("#unit").await.select_by_label("Days").await.unwrap();
@@ -71,12 +71,12 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     let (host, browser) = signed_in(&driver).await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
     assert!(browser.is_modal().await);
-    browser.see("#warning b", "Copy it now: it is shown this once.").await;
+    browser.see("#warning b", "Copy it now. It is shown only once.").await;
     browser.keep("guide-3-shown-once").await;
     browser.click("#copy").await;
     browser.see("#copy", "Copied").await;
 
-    // Gone with the pop-up, with each reload, and behind the Back button.
+    // The token is gone after the pop-up closes, after a reload, and after the Back button.
     browser.follow("#done").await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.holds_nothing_of(&token).await;
@@ -86,7 +86,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.client.back().await.unwrap();
     browser.holds_nothing_of(&token).await;
 
-    // A reload of the pop-up itself closes it, and makes no second token.
+    // Reloading the pop-up closes it, and creates no second token.
     browser.goto("/settings/tokens").await;
     host.clock.advance(Duration::from_secs(1));
     let other = browser.make("Night job", "1", "Hours").await;
@@ -95,7 +95,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.holds_nothing_of(&other).await;
     assert_eq!(host.ada().await.get(crate::support::TOKENS).await.json().as_array().unwrap().len(), 2);
 
-    // What the copy button put on the clipboard is the token: pasted where a name is typed.
+    // Pastes the clipboard into a text field, to check that the copy button put the token there.
     browser.follow("#new").await;
     browser.find("#token-name").await.send_keys(&format!("{}v", char::from(Key::Control))).await.unwrap();
     browser.holds("#token-name", &token).await;
@@ -131,7 +131,7 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     let (host, browser) = signed_in(&driver).await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
 
-    // In the pop-up the token is known: what is shown is what is downloaded, for every tool.
+    // The pop-up still knows the token, so each tool's preview equals its download.
     for (tool, file) in [
         ("vscode", "settings.json"),
         ("vscode-alita", "settings.json"),
@@ -152,7 +152,7 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         }
     }
 
-    // Later the icons beside the token give the same files with a placeholder.
+    // Later the icons beside the token offer the same files with a placeholder.
     browser.follow("#done").await;
     for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
         browser.click(&format!("tbody a[download][href*='/connect/{icon}?']")).await;
@@ -163,7 +163,7 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         browser.follow("[data-close]").await;
     }
 
-    // A public project suggests none, and has no icons until one is chosen.
+    // In a public project no model is preselected, and the icons appear after one is chosen.
     let library = host.ada().await.project("Open library").await;
     host.ada().await.make("Reader", Some(library)).await;
     browser.goto(&format!("/settings/tokens?project={library}")).await;
@@ -177,13 +177,13 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_unused() {
+async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_tokens() {
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let old = browser.make("Deployment of the Büro, every night", "30", "Days").await;
     browser.follow("#done").await;
     browser.see("tbody .name", "Deployment of the Büro, every night").await;
-    browser.see("tbody td:nth-child(3)", "Never").await;
+    browser.see("tbody td:nth-child(3)", "Never used").await;
     browser.follow("a[href*='rotate=']").await;
     browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
     browser.follow("#rotate").await;
@@ -209,7 +209,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(get(&whoami, &new).await.0, 200);
 
-    // Stopped for now, and let work again.
+    // Disables the token and enables it again.
     browser.follow("form[action$='/disable'] button").await;
     browser.see("tbody .badge", "Disabled").await;
     assert_eq!(get(&whoami, &new).await.1["reason"], "disabled");
@@ -217,7 +217,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_an_end_for_what_is_
     browser.see("tbody .badge", "Active").await;
     assert_eq!(get(&whoami, &new).await.0, 200);
 
-    // What happened is told on the token's own page.
+    // The token's own page lists what happened to it.
     browser.follow("tbody a.name").await;
     browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
     browser.client.close().await.unwrap();
@@ -234,7 +234,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
     assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
 
-    // Lost: deleted with its name typed, and not before, and another one made.
+    // A lost token is deleted, but only after its name is typed.
     browser.follow(".acts .danger").await;
     browser.fill("#typed", "VSCode").await;
     assert!(!browser.find("#delete").await.is_enabled().await.unwrap());
@@ -242,14 +242,14 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     browser.find("#typed").await.send_keys(" Integration").await.unwrap();
     browser.keep("guide-7-delete").await;
     browser.follow("#delete").await;
-    browser.see(".notice", "The token is deleted and has stopped working.").await;
+    browser.see(".notice", "The token is revoked and has stopped working.").await;
     let (status, problem) = get(&at("auth/whoami"), &token).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(problem["detail"], "the token was revoked");
     browser.find("#no-tokens").await;
 
     browser.click(".help summary").await;
-    for word in ["Wrong project.", "Expired or deleted.", "Lost.", "administrator"] {
+    for word in ["Wrong project.", "Expired or revoked.", "Lost.", "administrator"] {
         assert!(browser.text(".help").await.contains(word));
     }
     browser.keep("guide-7-help").await;
@@ -257,7 +257,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
 }
 
 impl Browser {
-    /// What the pane shows for a tool.
+    /// Returns the preview of a tool's settings.
     async fn preview(&self, tool: &str) -> String {
         let before = self.text("#preview").await;
         let radio = format!("[name=tool][value={tool}]");

@@ -1,4 +1,4 @@
-//! The list and its dialogs by hand: search as one types, order, and the keyboard alone.
+//! Tests the list and its dialogs: search while typing, sorting, and use with the keyboard alone.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::driver::{Browser, Driver, signed_in};
 use crate::support::TOKENS;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
+async fn list_follows_the_typed_search_and_keeps_the_focus() {
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let ada = host.ada().await;
@@ -40,7 +40,7 @@ async fn the_list_follows_what_is_typed_and_keeps_the_focus() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_rotation_says_why_and_what_to_do() {
+async fn refused_rotation_says_why_and_what_to_do() {
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let ada = host.ada().await;
@@ -71,7 +71,7 @@ async fn a_refused_rotation_says_why_and_what_to_do() {
 }
 
 impl Browser {
-    /// Sends the form of a rotation with the grace that a forged page names.
+    /// Sends the form of a rotation with a grace period that the page does not offer.
     pub async fn ask_for_a_long_grace(&self, uuid: &str) {
         self.goto(&format!("/settings/tokens?rotate={uuid}")).await;
         let forge = "document.querySelector('#grace').add(new Option('Long', '4294967295', true, true))";
@@ -81,7 +81,7 @@ impl Browser {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
+async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     let Some(driver) = Driver::start() else { return };
     let (_host, browser) = signed_in(&driver).await;
     browser.focus("#new").await;
@@ -89,9 +89,9 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
     browser.keys("CI").await;
 
-    // Escape asks first.
+    // Escape asks for confirmation first.
     browser.press(&[Key::Escape]).await;
-    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without making the token?");
+    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without creating the token?");
     browser.client.dismiss_alert().await.unwrap();
     browser.holds("#token-name", "CI").await;
     browser.arrive_by(&[Key::Enter]).await;
@@ -99,7 +99,7 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     browser.arrive_by(&[Key::Escape]).await;
     browser.see("tbody .name", "CI").await;
 
-    // Where the dialog was opened from, the keyboard is again.
+    // After the dialog closes, the focus is back on the button that opened it.
     browser.focus("tbody .danger").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
@@ -109,9 +109,9 @@ async fn the_keyboard_alone_is_enough_and_a_draft_is_not_lost_without_a_word() {
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.keys("CI").await;
     browser.arrive_by(&[Key::Enter]).await;
-    browser.see(".notice", "The token is deleted and has stopped working.").await;
+    browser.see(".notice", "The token is revoked and has stopped working.").await;
 
-    // The tools of the pane are one group that the arrows walk through.
+    // The tools of the pane are one group, and the arrow keys move through it.
     browser.focus("#new").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
@@ -130,12 +130,12 @@ impl Browser {
         self.client.execute("document.querySelector(arguments[0]).focus()", vec![json!(css)]).await.unwrap();
     }
 
-    /// Keys to whatever has the focus.
+    /// Sends keys to the focused element.
     async fn press(&self, keys: &[Key]) {
         self.keys(&keys.iter().map(|key| char::from(*key)).collect::<String>()).await;
     }
 
-    /// Keys that lead to another page.
+    /// Sends keys that lead to another page, and waits for that page.
     async fn arrive_by(&self, keys: &[Key]) {
         self.arrive(self.press(keys)).await;
     }

@@ -1,6 +1,7 @@
-//! The service in a real browser.
+//! Tests the service in a real browser.
 //!
-//! It needs `chromium` and `chromedriver` on the path. Without them it is skipped, except under `CI=true`.
+//! The tests need `chromium` and `chromedriver` on the path. Without these programs, the tests are
+//! skipped. Under `CI=true` they fail.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 

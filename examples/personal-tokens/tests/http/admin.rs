@@ -1,4 +1,4 @@
-//! What an administrator sees and does, and that nobody else does.
+//! Tests what an administrator sees and does, and that other people see none of it.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn text(made: &Value) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
-/// The public id of a token.
+/// Returns the public id of a token.
 fn id(token: &str) -> &str {
     token.rsplit('_').nth(1).unwrap()
 }
@@ -53,7 +53,7 @@ async fn an_administrator_sees_who_holds_what_and_ends_it() {
     host.with_token(WHOAMI, &hers).await.is_problem(401, "revoked");
     host.with_token(WHOAMI, &mine).await.is(200);
     let page = ada.get(&format!("/admin/projects/{shared}")).await.is(200).body;
-    assert!(page.contains("just now by ada: privilege_withdrawn"), "{page}");
+    assert!(page.contains("just now by ada: privilege withdrawn"), "{page}");
     assert!(ada.get(&at).await.is(200).body.contains("<td data-label=\"What\">revoked</td>"));
     ada.post_form(&format!("/admin/tokens/{shared}/{}/revoke", id(&own)), &format!("csrf={csrf}")).await.is(404);
     for path in ["/admin/people/99", "/admin/projects/99", "/admin/tokens/1/x", "/admin/tokens/-/1aaaaaaaaaaaaaaa"] {
@@ -70,7 +70,7 @@ async fn an_administrator_sees_who_holds_what_and_ends_it() {
 }
 
 #[tokio::test]
-async fn a_long_list_goes_on() {
+async fn long_list_has_a_second_page() {
     let host = Host::start().await;
     let ada = host.ada().await;
     for number in 0..51 {
@@ -102,14 +102,14 @@ async fn an_administrator_ends_all_tokens_of_a_project() {
         host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
     }
     host.with_token(WHOAMI, &elsewhere).await.is(200);
-    // There is no such page for anybody else.
+    // Other people get 404 for this page.
     eve.get("/admin").await.is(404);
     let csrf = eve.get(PAGE).await.field("csrf");
     eve.post_form(&path, &format!("csrf={csrf}&typed=Open+library")).await.is(404);
 }
 
 #[tokio::test]
-async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
+async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
@@ -119,7 +119,7 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
     };
     let csrf = ada.get("/admin").await.is(200).field("csrf");
 
-    // An administrator revokes all tokens of an owner, who has revoked one of them before.
+    // An administrator revokes all tokens of an owner. The owner had revoked one of them before.
     let ended = eve.make("before", Some(shared)).await;
     eve.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
     host.clock.advance(Duration::from_secs(60));
@@ -136,7 +136,7 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
     assert!(trail.contains(">eve<") && !trail.contains("with all tokens"), "{trail}");
     assert!(!trail_of(&mine, shared).await.contains("\"What\">revoked<"));
 
-    // The administrator revokes all tokens of a project, and an owner all of her own.
+    // The administrator revokes all tokens of a project, and an owner revokes all of her own.
     host.clock.advance(Duration::from_secs(60));
     ada.post_form(&format!("/admin/projects/{shared}/revoke-all"), &format!("csrf={csrf}&typed=Open+library"))
         .await
@@ -154,15 +154,15 @@ async fn trail_of_a_token_tells_that_it_was_revoked_with_its_owner() {
     );
 }
 
-/// The entry of the token's own revocation was lost, and all tokens of its project are revoked after
-/// it.
+/// Deletes the entries of the tokens' own revocations, and then revokes all tokens of their
+/// project.
 #[tokio::test]
-async fn trail_names_no_group_that_another_revoked_or_for_another_reason() {
+async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
     let csrf = ada.get("/admin").await.is(200).field("csrf");
-    // Her own reason is that of the group, and the administrator revokes the group too.
+    // Her own reason is the reason of the group too, but the administrator revokes the group.
     let by_another = eve.make("a", Some(shared)).await;
     eve.delete(&format!("{TOKENS}{}", by_another["uuid"].as_str().unwrap())).await.is(204);
     let for_another_reason = text(&eve.make("b", Some(shared)).await);
@@ -191,7 +191,7 @@ async fn trail(admin: &Person<'_>, token: &str) -> String {
     admin.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
 }
 
-/// Returns the line of this event.
+/// Returns the only line of the trail with this event.
 #[track_caller]
 fn line<'t>(trail: &'t str, event: &str) -> &'t str {
     let what = format!("\"What\">{event}<");
@@ -212,7 +212,7 @@ fn begin_day(host: &Host) {
     host.clock.advance(Duration::from_millis(left.unsigned_abs()));
 }
 
-/// The holder of a revoked token presents it, and reports it, once a second.
+/// The holder of a revoked token presents it and reports it, once a second.
 #[tokio::test]
 async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let host = Host::start().await;
@@ -230,14 +230,14 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
     assert!(line(&page, "issued").contains(">you<"));
-    // All of a day is one line, with the last time.
+    // All refusals of a day are one line, with the time of the last one.
     let refused = line(&page, "failed");
     assert!(refused.contains("revoked, 101 times that day") && refused.contains("just now"), "{refused}");
     let reported = line(&page, "leaked");
     assert!(reported.contains(">a leak report<") && reported.contains("reported again, 101 times"), "{reported}");
     assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 2);
 
-    // The next day is another line, and of each token a bounded number is kept.
+    // The next day adds another line. At most 100 lines are kept for a token.
     for _ in 0..110 {
         host.clock.advance(Duration::from_secs(24 * 60 * 60));
         host.with_token(WHOAMI, &token).await.is(401);
@@ -249,7 +249,7 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
 }
 
-/// Nothing is written between these events: the test does not wait, and it has one thread.
+/// Nothing is written between these events, because the test does not wait and has one thread.
 #[tokio::test]
 async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
@@ -269,9 +269,10 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
-/// Texts of tokens that never were are made up by anybody: the prefix and the checksum are public.
+/// An attacker can make up well-formed texts of tokens that never existed, because the prefix and
+/// the checksum are public.
 #[tokio::test]
-async fn refusals_of_tokens_that_are_not_there_are_not_kept() {
+async fn refusals_of_unknown_tokens_are_not_kept() {
     let (host, elsewhere) = (Host::start().await, Host::start().await);
     let foreign = text(&elsewhere.ada().await.make("CI", None).await);
     host.with_token(WHOAMI, &foreign).await.is(401);
@@ -280,7 +281,7 @@ async fn refusals_of_tokens_that_are_not_there_are_not_kept() {
     assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 0);
 }
 
-/// A version before wrote each refusal as a row of its own among the others.
+/// An earlier version wrote each refusal as a row of its own, in the table of the other events.
 #[tokio::test]
 async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     let host = Host::start().await;
@@ -304,13 +305,13 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
         let row = sqlx::query(sql).bind(at + number).bind(project).bind(id).bind(event).bind(actor).bind(detail);
         row.execute(&host.app.pool).await.unwrap();
     }
-    // Also if a process of an earlier version writes them while this one runs.
+    // A process of an earlier version may write such rows while this one runs. They hide nothing.
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
 
-    // That version had no such table.
+    // The earlier version had no such table.
     sqlx::raw_sql("DROP TABLE token_refusals").execute(&host.app.pool).await.unwrap();
-    // Twice, of which the second finds nothing to fold.
+    // Opens the host twice. The second time there is nothing left to fold.
     for _ in 0..2 {
         setup::open(host.dir(), Settings::default(), std::sync::Arc::new(host.clock.clone())).await.unwrap();
         let page = trail(&ada, &token).await;
@@ -318,7 +319,8 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
             assert!(line(&page, event).contains(words), "{event}: {page}");
         }
         assert!(page.contains("revoked, 750 times that day"), "{page}");
-        // A refusal before the proof counts others, of any token.
+        // A refusal of an unproven token also counts refusals of other tokens, so no number is
+        // shown.
         assert!(page.contains("digest, once or more that day"), "{page}");
         assert!(page.contains("reported again, 2 times that day"), "{page}");
         assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 3);

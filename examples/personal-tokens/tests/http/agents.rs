@@ -1,4 +1,5 @@
-//! Tokens for agents: made under a token by its owner or by the token itself, listed, and ended with it.
+//! Tests tokens for agents: issued by a session or by another token, listed, and ended with their
+//! issuer.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -21,7 +22,7 @@ fn public_id(token: &Value) -> &str {
 }
 
 impl Host {
-    /// Asks for an agent's token with a token.
+    /// Requests an agent token with this token.
     pub async fn delegate(&self, token: &str, body: &Value) -> Answer {
         let request = Request::post(DELEGATE).header("authorization", format!("Bearer {token}"));
         let request = request.header("content-type", "application/json");
@@ -29,7 +30,7 @@ impl Host {
     }
 }
 
-/// A token of ada's that may issue tokens.
+/// Creates a token of ada's that may issue tokens.
 async fn manager(ada: &Person<'_>) -> Value {
     ada.post(json!({"name": "Laptop", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json()
 }
@@ -54,14 +55,14 @@ async fn a_token_issues_a_bound_one_for_an_agent() {
     host.with_token("/api/v2/projects/1/notes", text_of(&agent)).await.is(200);
     host.with_token("/llm/v1/models", text_of(&agent)).await.is_problem(403, "insufficient_scope");
 
-    // Without a lifetime, the policy's for agents.
+    // Without a lifetime, the token gets the policy's default lifetime for agents.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
     let end: keyfob::Timestamp = agent["expires"].as_str().unwrap().parse().unwrap();
     assert_eq!(end.saturating_since(host.app.tokens.now()).as_secs(), 12 * 3600);
 }
 
 #[tokio::test]
-async fn what_a_token_may_not_issue_is_refused_in_words() {
+async fn each_refused_delegation_says_why() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let laptop = manager(&ada).await;
@@ -96,7 +97,7 @@ async fn what_a_token_may_not_issue_is_refused_in_words() {
     let request = Request::post(DELEGATE).header("authorization", format!("Bearer {}", text_of(&laptop)));
     host.send(request.body(Body::from("{}")).unwrap()).await.is_problem(415, "not_json");
 
-    // Without the scope, and without a token.
+    // A token without the scope, and a request without a token.
     let plain = ada.make("n", None).await;
     let answer = host.delegate(text_of(&plain), &json!({"name": "n", "scopes": ""})).await;
     assert!(answer.header("www-authenticate").contains(r#", scope="tokens:manage""#));
@@ -127,16 +128,16 @@ async fn a_bound_token_issues_no_further_than_the_policy_allows() {
     let agent = host.delegate(text_of(&laptop), &named).await.is(200).json();
     let second = host.delegate(text_of(&agent), &named).await.is(200).json();
     host.delegate(text_of(&second), &named).await.is_problem(422, "policy");
-    // As many as a token may issue.
+    // The policy lets a token issue two tokens.
     host.delegate(text_of(&laptop), &named).await.is(200);
     host.delegate(text_of(&laptop), &named).await.is_problem(409, "limit");
-    // The first ends the last.
+    // Revoking the first token ends the last one.
     host.ada().await.delete(&path_of(&laptop, "")).await.is(204);
     host.with_token(WHOAMI, text_of(&second)).await.is_problem(401, "issuer_ended");
 }
 
 #[tokio::test]
-async fn a_person_makes_an_agents_token_under_one_of_theirs() {
+async fn person_creates_an_agent_token_under_their_own_token() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let engine = ada.project("Difference engine").await;
@@ -147,7 +148,7 @@ async fn a_person_makes_an_agents_token_under_one_of_theirs() {
     assert_eq!(agent["issuer"], json!({"public_id": public_id(&ci), "bound": true}));
     host.with_token(WHOAMI, text_of(&agent)).await.is(200);
 
-    // Within the token, even if the person could do more.
+    // The agent token stays within its issuer, even if the person could do more.
     for (body, status, words) in [
         (json!({"name": "n", "scopes": "notes:read"}), 409, "a token cannot grant scopes that it does not have"),
         (
@@ -160,7 +161,8 @@ async fn a_person_makes_an_agents_token_under_one_of_theirs() {
         let refused = ada.post_to(&path_of(&ci, "/delegate"), &body.to_string()).await.is(status).json();
         assert_eq!(refused, json!({"error": words}));
     }
-    // No further than the policy allows, and under none that does not work.
+    // An agent token issues no further token unless the policy allows it, and a disabled token
+    // issues none.
     let refused = ada.post_to(&path_of(&agent, "/delegate"), &body).await.is(400).json();
     assert_eq!(refused["error"], "the chain of issuing tokens would be longer than the policy allows");
     ada.post_to(&path_of(&ci, "/disable"), "").await.is(200);
@@ -171,7 +173,7 @@ async fn a_person_makes_an_agents_token_under_one_of_theirs() {
     ada.post_to(&path_of(&ci, "/enable"), "").await.is(200);
     host.with_token(WHOAMI, text_of(&agent)).await.is(200);
 
-    // Another person has no such token.
+    // Another person gets the answer for a token that does not exist.
     let eve = host.eve().await;
     eve.post_to(&path_of(&ci, "/delegate"), &body).await.is(404);
     eve.get(&path_of(&ci, "/issued")).await.is(404);
@@ -196,13 +198,13 @@ async fn what_a_token_issued_is_listed_with_its_last_use() {
     assert_eq!(column("name"), ["second", "first"]);
     assert_eq!(column("status"), ["revoked", "active"]);
     assert_eq!(column("last_used_at"), [Value::Null, json!(host.app.tokens.now().to_string())]);
-    // No connection here: over one there is an address too.
+    // The test sends its request without a connection, so no address is recorded.
     assert_eq!(column("last_used_from"), [Value::Null, json!({"address": null, "client": "agent/1.0"})]);
     assert!(column("issuer").iter().all(|issuer| issuer["bound"] == true));
 }
 
 #[tokio::test]
-async fn where_a_use_came_from_is_the_proxys_word_behind_one() {
+async fn behind_a_proxy_the_address_of_a_use_comes_from_its_header() {
     use personal_tokens::setup::Settings;
 
     let host = Host::start_with(Settings { behind_tls: true, ..Settings::default() }).await;
@@ -229,22 +231,22 @@ async fn a_use_over_a_connection_has_its_address() {
     assert_eq!(shown["last_used_from"], json!({"address": "127.0.0.1", "client": "tester/2"}));
 }
 
-/// The pages, without their script.
+/// Uses the pages without their script.
 #[tokio::test]
-async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
+async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     let host = Host::start_configured(json!({"policy": {"human": {"never_expiring": true}, "max_depth": 2}})).await;
     let ada = host.ada().await;
     let laptop = manager(&ada).await;
     let uuid = laptop["uuid"].as_str().unwrap();
     let page = format!("/settings/tokens/{uuid}");
     let before = ada.get(&page).await.is(200);
-    assert!(!before.body.contains("Tokens that it issued") && before.body.contains("Create agent token"));
+    assert!(!before.body.contains("Issued tokens") && before.body.contains("Create agent token"));
 
     let form = ada.get(&format!("/settings/tokens?agent={uuid}")).await.is(200);
-    assert!(form.body.contains("Under <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
+    assert!(form.body.contains("Issued by <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
     let (csrf, id) = (form.field("csrf"), form.field("form"));
     let fields = format!("csrf={csrf}&form={id}&name=Review+agent&unit=hours&scope=notes%3Aread");
-    // What is wrong comes back with the draft.
+    // A rejected form comes back with its draft.
     let wrong = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=200")).await.is(400);
     assert!(wrong.body.contains("A token may live for at most 7 days."), "{}", wrong.body);
     assert!(wrong.body.contains("value=\"Review agent\"") && wrong.body.contains("value=\"notes:read\" checked"));
@@ -254,34 +256,34 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     ada.post_form(&format!("{page}/agent"), &format!("{}&amount=1", fields.replace(&csrf, "no"))).await.is(403);
     let shown = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(200);
     assert!(shown.body.contains("It ends with the token that issued it."));
-    // Sent again, it makes no second one.
+    // Sending the form again creates no second token.
     ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(303);
 
-    // One below that, by a token, and one by the first token.
+    // The first token issues another one, which issues a token below itself.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
     host.delegate(text_of(&agent.json()), &json!({"name": "<i>Worker", "scopes": ""})).await.is(200);
     let tree = ada.get(&page).await.is(200);
-    let (_, tree) = tree.body.split_once("Tokens that it issued").unwrap();
+    let (_, tree) = tree.body.split_once("Issued tokens").unwrap();
     let (tree, history) = tree.split_once("</section>").unwrap();
     for name in ["Review agent", "Planner", "Worker"] {
         assert!(tree.contains(name), "{tree}");
     }
     assert!(!tree.contains("<i>"), "{tree}");
     assert_eq!((tree.matches("<ul").count(), tree.matches("<li").count()), (2, 3), "{tree}");
-    // Who made which: ada by the form, the token by itself.
+    // The trail names the actor: ada for the form, the token “Laptop” for its own request.
     assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
     let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
     let of_agent = ada.get(agents_page).await.is(200);
-    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>, with which it ends.")));
+    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>. It ends with that token.")));
 
-    // Disabled, it blocks them, and they would still end with it.
+    // If the issuer is disabled, its tokens are blocked, and they would still end with it.
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
     assert_eq!(ada.get(&page).await.body.matches("Blocked by its issuer").count(), 3);
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
     assert!(dialog.body.contains("Revoke with everything it issued (3)"));
     ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
 
-    // All three end with it; a leak ends them as well, and says so.
+    // A leak report ends all three with the issuer, and the list says so.
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
     assert!(dialog.body.contains("Revoke with everything it issued (3)"));
     let report = json!([{"token": text_of(&laptop), "type": "t", "url": "https://paste.example/1", "source": "s"}]);
@@ -292,7 +294,7 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     // An administrator sees the tree of an ended token, and why its tokens ended.
     let key = public_id(&laptop);
     let of_admin = ada.get(&format!("/admin/tokens/1/{key}")).await.is(200);
-    assert!(of_admin.body.contains("Tokens that it issued") && !of_admin.body.contains("Create agent token"));
+    assert!(of_admin.body.contains("Issued tokens") && !of_admin.body.contains("Create agent token"));
     assert!(of_admin.body.contains("revoked what it issued"), "{}", of_admin.body);
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);

@@ -1,4 +1,5 @@
-//! Every shape and status code of the JSON API, of its two doors and of the refusals.
+//! Tests every shape and status code of the JSON API, of the session's routes and the token's
+//! routes.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ fn keys(object: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_token_is_told_once_and_masked_ever_after() {
+async fn token_is_shown_once_and_masked_afterwards() {
     let host = Host::start().await;
     let ada = host.ada().await;
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
@@ -39,13 +40,13 @@ async fn a_token_is_told_once_and_masked_ever_after() {
 
     assert_eq!(ada.delete(&path).await.is(204).body, "");
     ada.get(&path).await.is(404);
-    assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "there is no such token"}));
+    assert_eq!(ada.delete(&path).await.is(400).json(), json!({"error": "the token was not found"}));
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 }
 
-/// Existing clients know the first six.
+/// Existing clients know the first six fields.
 #[tokio::test]
-async fn the_fields_stand_in_their_order() {
+async fn fields_keep_their_order() {
     let host = Host::start().await;
     let body = host.ada().await.post(json!({"name": "n"})).await.is(200).body;
     let fields = [
@@ -69,7 +70,7 @@ async fn the_fields_stand_in_their_order() {
 }
 
 #[tokio::test]
-async fn the_list_runs_over_all_projects() {
+async fn list_covers_all_projects() {
     let host = Host::start().await;
     let ada = host.ada().await;
     for (name, project) in [("one", "Personal (ada)"), ("two", "Difference engine"), ("three", "Open library")] {
@@ -81,7 +82,7 @@ async fn the_list_runs_over_all_projects() {
 }
 
 #[tokio::test]
-async fn expirations() {
+async fn expirations_are_accepted_in_every_unit_within_the_policy() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let make = async |expires: Value| ada.post(json!({"name": "n", "expires": expires})).await;
@@ -98,7 +99,7 @@ async fn expirations() {
     }
     assert_eq!(make(Value::Null).await.is(200).json()["expires"], Value::Null);
     let by_default = ada.post(json!({"name": "n"})).await.is(200).json();
-    assert!(by_default["expires"].is_string(), "left out is the policy's default, not never");
+    assert!(by_default["expires"].is_string(), "a missing lifetime means the policy's default, not never");
 
     for value in
         [json!(0), json!(-1), json!(1.5), json!("1"), json!(null), json!(367), json!(i64::MAX), json!(u64::MAX)]
@@ -112,7 +113,7 @@ async fn expirations() {
 }
 
 #[tokio::test]
-async fn never_only_where_the_administrator_allows_it() {
+async fn tokens_without_expiry_need_the_administrators_permission() {
     let host = Host::start_with(Settings { allow_never: false, ..Settings::default() }).await;
     let ada = host.ada().await;
     let refused = ada.post(json!({"name": "n", "expires": null})).await.is(400);
@@ -122,7 +123,7 @@ async fn never_only_where_the_administrator_allows_it() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_refused() {
+async fn invalid_bodies_are_refused() {
     let host = Host::start().await;
     let ada = host.ada().await;
     for body in [
@@ -134,7 +135,7 @@ async fn bodies_that_are_refused() {
         "{\"name\": \"\"}",
         "{\"name\": \" \\n\"}",
         "{\"name\": \"a\\u0000b\"}",
-        // Whose token it is comes from the session.
+        // The owner comes from the session, so the body may not name one.
         "{\"name\": \"n\", \"user_id\": 2}",
         "{\"name\": \"n\", \"owner\": \"2\"}",
         "{\"name\": \"n\", \"owner_id\": 2}",
@@ -142,7 +143,7 @@ async fn bodies_that_are_refused() {
         "{\"name\": \"n\", \"kind\": \"service\"}",
         "{\"name\": \"n\", \"id\": 1}",
         "{\"name\": \"n\", \"token\": \"demo_pat_1\"}",
-        // A field twice, and fields without their names.
+        // A repeated field, and fields without their names.
         "{\"name\": \"n\", \"name\": \"m\"}",
         "[\"n\", null, null, \"\"]",
         "{\"name\": \"n\", \"scopes\": [\"notes:read\"]}",
@@ -155,7 +156,7 @@ async fn bodies_that_are_refused() {
     let plain = ada.request("POST", TOKENS).header("content-type", "text/plain");
     host.send(plain.body("{\"name\": \"n\"}".into()).unwrap()).await.is(415);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
-    // Not even one that shows nowhere.
+    // No row is left either, not even one that no list shows.
     let (made,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_names").fetch_one(&host.app.pool).await.unwrap();
     assert_eq!(made, 0);
 }
@@ -169,7 +170,7 @@ async fn project_errors_have_a_code() {
         assert_eq!(keys(&error), ["code", "message", "type"]);
         assert_eq!((&error["code"], &error["type"]), (&json!("invalid_project_id"), &json!("invalid_request_error")));
     }
-    // Closed to her, and not there at all: the same answer.
+    // A project that is closed to her and one that does not exist get the same answer.
     for project in [ada.project("Difference engine").await, 1, 9_999] {
         let error = eve.post(json!({"name": "n", "project_id": project})).await.is(403).json()["error"].clone();
         assert_eq!((&error["code"], &error["type"]), (&json!("project_forbidden"), &json!("permission_error")));
@@ -194,7 +195,7 @@ async fn anothers_token_is_refused() {
     let library = ada.project("Open library").await;
     let made = ada.make("n", Some(library)).await;
     let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
-    // As one that is not there: attacks.rs holds the answers beside each other.
+    // The answer is the one for an unknown token. `attacks.rs` compares the two byte by byte.
     eve.get(&path).await.is(404);
     eve.delete(&path).await.is(400);
     for verb in ["rotate", "disable", "enable"] {
@@ -215,7 +216,7 @@ async fn anothers_token_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_session_there_is_nothing() {
+async fn requests_without_a_session_are_refused() {
     let host = Host::start().await;
     let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
     for headers in [vec![], vec![("authorization", format!("Bearer {token}"))], vec![("cookie", "session=AAAA".into())]]
@@ -224,7 +225,7 @@ async fn without_a_session_there_is_nothing() {
         assert_eq!(host.with_headers(TOKENS, &headers).await.is(401).json(), json!({"error": "sign in first"}));
         assert_eq!(host.with_headers("/settings/tokens", &headers).await.is(303).header("location"), "/sign-in");
     }
-    // A token cannot make tokens.
+    // A token cannot create tokens on the session's routes.
     let request = Request::post(TOKENS)
         .header("authorization", format!("Bearer {token}"))
         .header("origin", "http://localhost")
@@ -271,7 +272,7 @@ async fn forged_requests_are_refused() {
 }
 
 #[tokio::test]
-async fn whoami_tells_who_a_token_speaks_for() {
+async fn whoami_returns_the_user_the_project_and_the_token() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let station = ada.project("Weather station").await;
@@ -292,12 +293,12 @@ async fn whoami_tells_who_a_token_speaks_for() {
         let path = format!("/api/v2/projects/{station}/whoami");
         assert_eq!(host.with_headers(&path, &[header]).await.is(200).json(), expected);
     }
-    // The use shows.
+    // The page shows the use.
     assert!(ada.get(&format!("/settings/tokens?project={station}")).await.body.matches(">just now<").count() == 2);
 }
 
 #[tokio::test]
-async fn the_holder_is_told_what_is_wrong() {
+async fn holder_of_a_token_learns_why_it_is_rejected() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let engine = ada.project("Difference engine").await;
@@ -333,7 +334,7 @@ async fn the_holder_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn who_holds_nothing_is_told_nothing() {
+async fn caller_without_a_valid_token_learns_nothing() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
@@ -351,7 +352,8 @@ async fn who_holds_nothing_is_told_nothing() {
         host.with_headers(WHOAMI, &[("authorization", &bearer), second]).await.is_problem(400, "repeated_token");
     }
 
-    // A half of one token and a half of the other, a letter too few, another prefix: all the same answer.
+    // The key of one token with the secret of another, a missing letter, another prefix: all get
+    // the same answer.
     let crossed = format!("{}_{}", token.rsplit_once('_').unwrap().0, other.rsplit_once('_').unwrap().1);
     for text in ["x", &token[..token.len() - 1], &crossed, &token.replace("demo", "demi"), &"A".repeat(4_000)] {
         let answer = host.with_token(WHOAMI, text).await;
@@ -361,7 +363,7 @@ async fn who_holds_nothing_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_suspended_persons_tokens_and_sessions_stop_at_once() {
+async fn suspension_stops_a_persons_tokens_and_sessions_immediately() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
@@ -376,7 +378,7 @@ async fn a_suspended_persons_tokens_and_sessions_stop_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_ends_with_its_owners_place_in_the_project() {
+async fn token_is_rejected_after_its_owner_leaves_the_project() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let engine = ada.project("Difference engine").await;
@@ -389,7 +391,7 @@ async fn a_token_ends_with_its_owners_place_in_the_project() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_name_gets_one() {
+async fn token_without_a_uuid_gets_a_new_one() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("n", None).await;
@@ -401,10 +403,10 @@ async fn a_token_without_a_name_gets_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_there() {
+async fn unknown_addresses_and_methods_are_refused() {
     let host = Host::start().await;
     host.with_headers("/api/v2/nothing", &[]).await.is_problem(404, "not_found");
-    assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("There is no such page."));
+    assert!(host.with_headers("/nothing", &[]).await.is(404).body.contains("This page does not exist."));
     let request = Request::put(TOKENS).header("sec-fetch-site", "same-origin");
     let answer = host.send(request.body(Body::empty()).unwrap()).await;
     answer.is_problem(405, "method_not_allowed");

@@ -1,4 +1,5 @@
-//! Rotate, disable, enable and revoke-all in the JSON API, and the document that describes all of it.
+//! Tests rotate, disable, enable and revoke-all in the JSON API, and the document that describes
+//! the API.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,14 +37,14 @@ async fn a_successor_takes_over() {
     let shown = ada.get(&path_of(&new, "")).await.is(200).json();
     assert_eq!(shown["last_used_at"], json!(host.app.tokens.now().to_string()));
 
-    // Only once.
+    // A token can be rotated only once.
     let again = ada.post_to(&path_of(&old, "/rotate"), "").await.is(409).json();
     assert_eq!(again, json!({"error": "the token was rotated already"}));
     assert_eq!(ada.get(TOKENS).await.json().as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn the_grace_ends_when_it_was_said() {
+async fn grace_period_ends_at_the_requested_time() {
     const DAY: u64 = 86_400;
     let host = Host::start().await;
     let ada = host.ada().await;
@@ -68,7 +69,7 @@ async fn the_grace_ends_when_it_was_said() {
 }
 
 #[tokio::test]
-async fn the_policy_bounds_the_grace() {
+async fn policy_bounds_the_grace_period() {
     let host = Host::start_configured(json!({ "policy": { "max_grace_seconds": 7200 } })).await;
     let ada = host.ada().await;
     let old = ada.make("n", None).await;
@@ -79,7 +80,7 @@ async fn the_policy_bounds_the_grace() {
         assert_eq!(refused.json(), json!({"error": "grace: must be at most 2 hours"}), "{value}");
     }
     ada.post_to(&rotate, &span(7_200)).await.is(200);
-    // A request that names none gets what the policy allows of a day.
+    // A request without a grace period gets one day, or the policy's maximum if that is shorter.
     let old = ada.make("n", None).await;
     let new = ada.post_to(&path_of(&old, "/rotate"), "").await.is(200).json();
     let end = host.app.tokens.now().saturating_add(Duration::from_secs(7_200));
@@ -95,7 +96,7 @@ async fn the_policy_bounds_the_grace() {
 }
 
 #[tokio::test]
-async fn rotations_that_are_refused() {
+async fn invalid_rotations_are_refused() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let old = ada.make("n", None).await;
@@ -123,13 +124,13 @@ async fn rotations_that_are_refused() {
     host.send(plain.body("{}".into()).unwrap()).await.is(415);
     host.send(ada.request("POST", &rotate).body("{}".into()).unwrap()).await.is(415);
     assert_eq!(ada.get(TOKENS).await.json().as_array().unwrap().len(), 1);
-    // Nothing at all is no body, whatever it is said to be.
+    // An empty body counts as no body, even if the request names a content type.
     let nothing = ada.request("POST", &rotate).header("content-type", "application/json");
     host.send(nothing.body(Body::empty()).unwrap()).await.is(200);
 }
 
 #[tokio::test]
-async fn nobody_rotates_in_a_project_they_have_left() {
+async fn owner_cannot_rotate_in_a_project_that_they_left() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let engine = ada.project("Difference engine").await;
@@ -137,12 +138,12 @@ async fn nobody_rotates_in_a_project_they_have_left() {
     host.app.projects.leave(engine, 1).await.unwrap();
     let refused = ada.post_to(&path_of(&old, "/rotate"), "").await.is(403).json();
     assert_eq!(refused["error"]["code"], "project_forbidden");
-    // What they left behind they may end.
+    // The owner can still revoke a token in a project that they left.
     assert_eq!(ada.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 1}));
 }
 
 #[tokio::test]
-async fn a_token_rests_and_works_again() {
+async fn disabled_token_is_rejected_until_it_is_enabled() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("n", None).await;
@@ -173,7 +174,7 @@ async fn a_token_rests_and_works_again() {
 }
 
 #[tokio::test]
-async fn revoke_all_ends_ones_own_and_no_others() {
+async fn revoke_all_ends_only_the_callers_tokens() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let (station, library) = (ada.project("Weather station").await, ada.project("Open library").await);
@@ -202,7 +203,7 @@ async fn revoke_all_ends_ones_own_and_no_others() {
 }
 
 #[tokio::test]
-async fn without_the_database_every_answer_is_still_of_the_api() {
+async fn answers_without_the_database_follow_the_document() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("n", None).await;
@@ -217,7 +218,7 @@ async fn without_the_database_every_answer_is_still_of_the_api() {
 #[tokio::test]
 async fn the_document_has_every_route_and_no_other() {
     let host = Host::start().await;
-    // Anybody may read it.
+    // The document needs no credentials.
     let document = host.with_headers("/api/v2/openapi.json", &[]).await.is(200).json();
     assert_eq!(document, host.document);
     let by_token = routes::by_token(&guard::guard(&host.app)).unwrap();
@@ -233,14 +234,14 @@ async fn the_document_has_every_route_and_no_other() {
         }
     }
     assert_eq!(routed, described);
-    // Routes of the API stand in that table only.
+    // `app.rs` adds no route of the API outside the table.
     let app = include_str!("../../src/app.rs");
     assert!(!app.contains(".route(\"/api"));
 }
 
-/// Each example is of its schema, so that readers can trust them.
+/// Readers can rely on the examples, because each one fits its schema.
 #[tokio::test]
-async fn the_examples_are_of_their_schemas() {
+async fn examples_fit_their_schemas() {
     let host = Host::start().await;
     let mut found = 0;
     let mut open = vec![&host.document];
@@ -263,7 +264,7 @@ async fn the_examples_are_of_their_schemas() {
 }
 
 #[tokio::test]
-async fn the_document_names_the_cookie_that_is_set() {
+async fn document_names_the_session_cookie() {
     use personal_tokens::setup::Settings;
     for (behind_tls, name) in [(false, "session"), (true, "__Host-session")] {
         let host = Host::start_with(Settings { behind_tls, ..Settings::default() }).await;

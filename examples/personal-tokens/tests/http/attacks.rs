@@ -1,4 +1,4 @@
-//! What others try on a person's tokens, each tried and refused.
+//! Tries attacks on a person's tokens. Each one is refused.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
-/// A form of another site, sent by the browser of a signed-in person: with the cookie (as one that ignores SameSite would), with or
-/// without a stolen or guessed csrf value.
+/// Another site makes the browser of a signed-in person send a form. The browser sends the cookie,
+/// as one that ignores SameSite would. The form has no csrf value, a guessed one or a stolen one.
 #[tokio::test]
 async fn a_form_of_another_site() {
     let host = Host::start().await;
@@ -37,7 +37,7 @@ async fn a_form_of_another_site() {
         ("/admin/projects/1/revoke-all".into(), "typed=Personal+(ada)".into()),
         ("/admin/models".into(), "project=1&name=m&upstream=u".into()),
     ] {
-        // From elsewhere, even with the right value.
+        // From another site, even the right value is refused.
         for site in ["cross-site", "same-site"] {
             let request = Request::post(&path)
                 .header("cookie", &ada.cookie)
@@ -46,7 +46,7 @@ async fn a_form_of_another_site() {
             let body = format!("csrf={csrf}&{fields}");
             host.send(request.body(body.into()).unwrap()).await.is(403);
         }
-        // From here, with none, with a wrong one and with that of another session.
+        // From this site, a missing value, a wrong one and the one of another session are refused.
         assert!(matches!(ada.post_form(&path, &fields).await.status.as_u16(), 403 | 422), "{path}");
         for wrong in ["", "0", &hers] {
             ada.post_form(&path, &format!("csrf={wrong}&{fields}")).await.is(403);
@@ -63,7 +63,8 @@ async fn a_form_of_another_site() {
     ada.get(PAGE).await.is(200);
 }
 
-/// Every page forbids to be framed, in the words of old and new browsers: [`Host::send`] looks at each answer of each test.
+/// Every page forbids framing, in a header for new browsers and one for old browsers.
+/// [`Host::send`] checks both headers in every answer of every test.
 #[tokio::test]
 async fn a_frame_around_the_page() {
     let host = Host::start().await;
@@ -75,7 +76,8 @@ async fn a_frame_around_the_page() {
     }
 }
 
-/// A session id that somebody planted in the browser is worth nothing after the sign-in, and neither is one made up.
+/// A session id that an attacker planted in the browser, or made up, is worthless after the
+/// sign-in.
 #[tokio::test]
 async fn a_session_that_was_planted() {
     let host = Host::start().await;
@@ -102,12 +104,12 @@ async fn a_session_that_was_planted() {
     host.send(request.body(Body::empty()).unwrap()).await.is(303);
 }
 
-/// A cookie that was copied, and is sent after the eight hours of its session.
+/// A copied cookie is sent after the eight hours of its session.
 #[tokio::test]
 async fn a_session_that_has_expired() {
     let host = Host::start().await;
     let ada = host.ada().await;
-    // Sessions go by the system's clock, in seconds.
+    // Sessions use the system's clock, in seconds.
     let expire_in = async |seconds: i64| {
         let change = sqlx::query("UPDATE sessions SET expires_at = unixepoch() + ?").bind(seconds);
         assert_eq!(change.execute(&host.app.pool).await.unwrap().rows_affected(), 1);
@@ -120,8 +122,8 @@ async fn a_session_that_has_expired() {
     ada.post(json!({"name": "n"})).await.is(401);
 }
 
-/// Somebody on the network, or a script in the page, that would read the cookie. Browsers drop one
-/// of this name that is not `Secure`.
+/// An attacker on the network, or a script in the page, tries to read the cookie. A browser drops a
+/// cookie whose name begins with `__Host-` unless it is `Secure`.
 #[tokio::test]
 async fn a_cookie_that_is_overheard() {
     for behind_tls in [false, true] {
@@ -138,8 +140,8 @@ async fn a_cookie_that_is_overheard() {
     }
 }
 
-/// Tries the id of another person's token on every route that takes one. Each answers byte by byte
-/// as for an id of no token.
+/// Tries the id of another person's token on every route that takes one. Each answer equals the
+/// answer for an unknown id, byte by byte.
 #[tokio::test]
 async fn another_persons_token_by_its_id() {
     let host = Host::start().await;
@@ -149,7 +151,7 @@ async fn another_persons_token_by_its_id() {
     let (uuid, token) = (made["uuid"].as_str().unwrap(), made["token"].as_str().unwrap());
     let page = eve.get("/settings/tokens?new=1").await;
     let (csrf, form) = (page.field("csrf"), page.field("form"));
-    // An id of no token, one of a token that its owner has deleted, and a text that is no id.
+    // An id of no token, the id of a token that its owner deleted, and a text that is no id.
     let deleted = ada.make("gone", Some(shared)).await["uuid"].as_str().unwrap().to_owned();
     ada.delete(&format!("{TOKENS}{deleted}")).await.is(204);
     let absent = ["00000000-0000-4000-8000-000000000000", &deleted, "x"];
@@ -189,7 +191,7 @@ async fn another_persons_token_by_its_id() {
     for verb in ["rotate", "disable", "enable"] {
         same(404, "POST", &format!("{at}/{verb}"), "").await;
     }
-    // By project and public id.
+    // The routes that name a token by project and public id.
     let id = token.rsplit('_').nth(1).unwrap();
     for door in ["settings/leaks/{shared}/{id}/seen", "admin/tokens/{shared}/{id}/revoke"] {
         let ask = async |id: &str| {
@@ -211,7 +213,7 @@ async fn another_persons_token_by_its_id() {
     assert_eq!((&after["status"], &after["name"]), (&json!("active"), &json!("CI")));
 }
 
-/// A token of one project, on every route of another, where its owner is a member too.
+/// Presents a token of one project on every route of another project of its owner.
 #[tokio::test]
 async fn another_projects_token() {
     let host = Host::start().await;
@@ -230,12 +232,12 @@ async fn another_projects_token() {
             host.with_token(&at(none), token).await.is_problem(404, "not_found");
         }
     }
-    // Text that names another project does not pass for one of it.
+    // A token's text cannot be moved to another project by changing the id in it.
     let forged = token.replacen(&format!("_{station}_"), &format!("_{engine}_"), 1);
     host.with_token(WHOAMI, &forged).await.is_problem(401, "invalid_token");
 }
 
-/// A token opens no door of a session: it makes, lists and ends no tokens.
+/// A token works on none of the session's routes, so it cannot create, list or end tokens.
 #[tokio::test]
 async fn a_token_that_would_manage_tokens() {
     let host = Host::start().await;
@@ -256,7 +258,7 @@ async fn a_token_that_would_manage_tokens() {
     }
 }
 
-/// Fields that no form of ours has, or that name somebody or something else.
+/// Bodies with fields that the API does not take, or that name another person or project.
 #[tokio::test]
 async fn owner_or_project_in_the_body() {
     let host = Host::start().await;
@@ -277,7 +279,7 @@ async fn owner_or_project_in_the_body() {
         body[field] = value;
         eve.post(body).await.is(400);
     }
-    // A project that is not hers, by its number and in other clothes.
+    // A project that is closed to her, by its number and in other JSON types.
     let refused = eve.post(json!({"name": "n", "project_id": station})).await.is(403).json();
     assert_eq!(refused["error"]["code"], "project_forbidden");
     for odd in [json!("2"), json!(2.5), json!([station]), json!({"id": station}), json!(-1), json!(true)] {
@@ -295,13 +297,14 @@ async fn owner_or_project_in_the_body() {
         assert!(eve.post_form(PAGE, &new(5, more)).await.status.is_client_error(), "{more}");
     }
     for person in [&ada, &eve] {
-        assert_eq!(person.get(TOKENS).await.json(), Value::Array(Vec::new()), "nothing was made");
+        assert_eq!(person.get(TOKENS).await.json(), Value::Array(Vec::new()), "no token was created");
     }
 }
 
-/// Rows that no policy allowed, from a damaged table: neither the page nor the dialog walks around in them.
+/// The rows come from a damaged table; no policy allows them. Neither the page nor the dialog
+/// loops.
 #[tokio::test]
-async fn a_page_comes_to_an_end_though_two_tokens_are_bound_to_each_other() {
+async fn page_of_two_tokens_that_are_bound_to_each_other_is_answered() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let tokens = &host.app.tokens;

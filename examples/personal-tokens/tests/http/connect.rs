@@ -1,4 +1,4 @@
-//! The texts for tools, read back by what reads them in earnest.
+//! Tests the texts for tools by reading them with the tools' own parsers.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ fn connection<'a>(model: &'a str, token: Option<&'a PlaintextToken>) -> Connecti
     Connection { server: SERVER, project: 123, model_project: 7, model, token, verify_ssl: true }
 }
 
-/// Names that each break one careless way to write a file.
+/// Returns names that each break one careless way to write a file.
 fn hostile() -> Vec<String> {
     let mut names: Vec<String> = [
         "& < > \" '",
@@ -61,7 +61,7 @@ fn hostile() -> Vec<String> {
     names
 }
 
-/// What XML 1.0 can hold of a name.
+/// Returns the text with a replacement character for each character that XML 1.0 forbids.
 fn as_xml_holds_it(text: &str) -> String {
     let unheld =
         |char| matches!(char, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
@@ -115,7 +115,7 @@ fn check_jet_brains(tool: Tool, connection: &Connection<'_>) {
     );
 }
 
-/// What a program says when it is given this to read.
+/// Returns the output of a program that reads this input, and checks that it succeeds.
 #[track_caller]
 fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
     let mut command = Command::new(program);
@@ -128,7 +128,7 @@ fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
     done.stdout
 }
 
-/// Each call of curl in the snippet: what came by its standard input, then its arguments.
+/// Returns the calls of curl in the snippet: the standard input of each, then its arguments.
 #[track_caller]
 fn curl_calls(connection: &Connection<'_>) -> Vec<Vec<String>> {
     let stub = r#"curl() { printf '%s\0' "$(cat)" "$@"; printf '\n\0'; }"#;
@@ -166,7 +166,7 @@ fn check_curl(connection: &Connection<'_>) {
 }
 
 #[test]
-fn hostile_names_come_out_of_the_editors_files_as_they_went_in() {
+fn hostile_names_survive_the_editors_files() {
     let token = token();
     for name in hostile() {
         for tool in [Tool::VsCode, Tool::VsCodeAlita] {
@@ -181,7 +181,7 @@ fn hostile_names_come_out_of_the_editors_files_as_they_went_in() {
 
 proptest! {
     #[test]
-    fn any_name_comes_out_of_the_editors_files(name in any::<String>()) {
+    fn any_name_survives_the_editors_files(name in any::<String>()) {
         for tool in Group::VsCode.tools() {
             check_vs_code(tool, &connection(&name, None));
         }
@@ -199,7 +199,7 @@ fn names_that_are_not_latin_stay_readable() {
 }
 
 #[test]
-fn what_xml_cannot_hold_leaves_the_file_well_formed() {
+fn characters_that_xml_forbids_leave_the_file_well_formed() {
     for char in ('\0'..' ').chain(['\u{FFFE}', '\u{FFFF}', '\u{FDD0}', '\u{10FFFF}']) {
         let name = format!("a{char}b");
         check_jet_brains(Tool::JetBrains, &connection(&name, None));
@@ -208,7 +208,7 @@ fn what_xml_cannot_hold_leaves_the_file_well_formed() {
 }
 
 #[test]
-fn a_hostile_server_breaks_nothing_either() {
+fn hostile_server_address_breaks_no_file() {
     let server = r#"https://a"b'c<d>&e$(exit)`f`;g]]>"#;
     let connection = Connection { server, ..connection("m", None) };
     check_vs_code(Tool::VsCode, &connection);
@@ -219,17 +219,17 @@ fn a_hostile_server_breaks_nothing_either() {
 }
 
 #[test]
-fn the_shell_gives_curl_what_was_meant() {
+fn shell_passes_hostile_names_to_curl_unchanged() {
     for name in hostile() {
         check_curl(&connection(&name, None));
     }
 }
 
 proptest! {
-    // Each starts a shell.
+    // Each case starts a shell.
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn the_shell_gives_curl_any_name(name in any::<String>()) {
+    fn shell_passes_any_name_to_curl_unchanged(name in any::<String>()) {
         check_curl(&connection(&name, None));
     }
 }
@@ -244,7 +244,7 @@ fn without_a_token_in_the_environment_nothing_is_sent() {
 }
 
 #[test]
-fn the_environment_is_what_the_shell_exports() {
+fn shell_exports_the_environment_as_written() {
     let token = token();
     let server = "https://it's.example";
     let connection = Connection { server, ..connection("m", Some(&token)) };
@@ -256,7 +256,7 @@ fn the_environment_is_what_the_shell_exports() {
 }
 
 #[test]
-fn python_reads_the_model_and_the_address_as_they_are() {
+fn python_reads_the_model_and_the_address_unchanged() {
     const READ: &str = r"
 import ast, json, sys
 said = {}
@@ -273,8 +273,8 @@ print(json.dumps(said))
 }
 
 #[test]
-fn python_calls_the_package_as_it_is_called() {
-    // The package itself is not needed for this.
+fn python_snippet_calls_the_openai_package() {
+    // A stub replaces the package, so it need not be installed.
     const STUB: &str = r#"
 import os, sys, types
 class OpenAI:

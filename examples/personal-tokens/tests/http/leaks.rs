@@ -1,4 +1,5 @@
-//! Reports of leaked tokens: what they end, what is answered, and how the owner hears of it.
+//! Tests reports of leaked tokens: what they revoke, how they are answered, and how the owner
+//! learns of them.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,10 +30,11 @@ use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";
 const BY_GITHUB: &str = "/api/v2/leaks/github";
-/// What a stranger writes, who would like it to be more than text.
+/// The address that a reporter sends, with markup that must stay text.
 const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
 
-/// Found at an address that holds it too, once as it is and twice with what is not shown in its midst.
+/// Returns a report whose address also holds the token: once unchanged, and three times with a line
+/// break or an invisible character inside it.
 fn report(token: &str) -> Vec<u8> {
     let (head, tail) = token.split_at(token.len().saturating_sub(25));
     let (start, rest) = head.split_at(head.len().min(4));
@@ -63,7 +65,7 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
     assert_holds_no_part(&page.body, token);
 
-    // Nobody else is told, nor can say that she knows.
+    // Other people see no notice, and cannot dismiss hers.
     let eve = host.eve().await;
     let theirs = eve.get(PAGE).await.is(200);
     assert!(!theirs.body.contains("id=\"leaked\""));
@@ -75,12 +77,12 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
 
     ada.post_form(&form, &format!("csrf={}", page.field("csrf"))).await.is(303);
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
-    // Whoever repeats the report does not bring it back.
+    // Repeating the report does not bring the notice back.
     send(&host, report(token)).await.is(202);
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
 }
 
-/// Fillers, tags, selectors and joiners, of which a browser shows nothing.
+/// Each of these characters is invisible in a browser: fillers, tags, selectors and joiners.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
     let host = Host::start().await;
@@ -99,7 +101,7 @@ async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() 
             sqlx::query_scalar("SELECT url FROM token_leaks").fetch_all(&host.app.pool).await.unwrap();
         kept.iter().for_each(|url| assert_holds_no_part(url, token));
     }
-    // An earlier version kept such an address.
+    // A row that an earlier version stored still holds the address with the token.
     let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
     send(&host, report(&token)).await.is(202);
     let (head, tail) = token.split_at(token.len() - 40);
@@ -120,7 +122,7 @@ async fn a_reported_token_ends_whatever_stands_around_it() {
         send(&host, report_of(&[format!("{before}{token}{behind}")])).await.is(202);
         host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
     }
-    // As the header of a request that was logged.
+    // The value of a logged `Authorization` header.
     let made = ada.make("CI", None).await;
     let token = made["token"].as_str().unwrap();
     send(&host, report_of(&[format!("Basic {}", STANDARD.encode(format!("{token}:x")))])).await.is(202);
@@ -128,20 +130,20 @@ async fn a_reported_token_ends_whatever_stands_around_it() {
 }
 
 #[tokio::test]
-async fn the_trail_and_the_metrics_have_it() {
+async fn trail_and_metrics_record_a_leak() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("CI", None).await;
     send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     host.app.audit.written().await;
-    // As an administrator; the owner's own list has it no more.
+    // Reads the trail as an administrator, because the owner's list no longer has the token.
     let token = made["token"].as_str().unwrap().replace('_', "/");
     let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
     let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
     assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
-    // Repeats are told as samples, so they are not counted.
+    // A repeated report emits a sampled event, which this counter does not count.
     send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
@@ -172,16 +174,16 @@ async fn what_is_no_report_is_refused() {
     assert!(many(1000).len() > 100_000);
     send(&host, many(1000)).await.is(202);
     send(&host, many(1001)).await.is_problem(413, "too_large");
-    // Without a word in the configuration nobody is GitHub.
+    // Without `github_keys` in the configuration, the route does not exist.
     host.send(Request::post(BY_GITHUB).body("[]".into()).unwrap()).await.is_problem(404, "not_found");
 }
 
-/// Publishes keys as GitHub does, and signs.
+/// A stand-in for GitHub that publishes keys and signs reports.
 struct Signer256 {
     key: SigningKey,
-    /// The name under which the key is published now; without one it is away.
+    /// The name under which the key is published. If it is `None`, the server of the keys fails.
     name: Arc<Mutex<Option<&'static str>>>,
-    /// Set if the answer begins and never ends.
+    /// Set if the answer of the server begins and never ends.
     is_slow: Arc<AtomicBool>,
     published: Upstream,
 }
@@ -233,7 +235,7 @@ async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answ
     host.send(delivery(key, signature, body)).await
 }
 
-/// A token of ada's, and what GitHub sends and signs once it has found it.
+/// Returns a token of ada's, and the report that GitHub sends and signs for it.
 async fn token_and_report<'h>(host: &'h Host, github: &Signer256) -> (Person<'h>, String, Vec<u8>, String) {
     let ada = host.ada().await;
     let made = ada.make("CI", None).await;
@@ -244,7 +246,7 @@ async fn token_and_report<'h>(host: &'h Host, github: &Signer256) -> (Person<'h>
 }
 
 #[tokio::test]
-async fn github_is_believed_and_answered() {
+async fn signed_reports_of_github_are_handled_and_answered() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let (ada, token, body, signature) = token_and_report(&host, &github).await;
@@ -270,7 +272,7 @@ async fn github_is_believed_and_answered() {
 }
 
 #[tokio::test]
-async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
+async fn repeated_unknown_key_causes_one_fetch_of_the_keys() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     for _ in 0..5 {
@@ -280,13 +282,14 @@ async fn keys_that_nobody_knows_are_asked_for_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_believed_once_it_was_fetched() {
+async fn new_key_is_accepted_after_it_is_fetched() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let signed = async |key: &str, body: &str| deliver(&host, key, &github.sign(body.as_bytes()), body.into()).await;
     signed("k1", "[]").await.is(200);
     github.publish(Some("k2"));
-    // Not asked for again at once, so it is not to be known whose that is.
+    // The keys are less than five minutes old, so they are not fetched again and the new key is
+    // unknown.
     host.clock.advance(Duration::from_secs(10));
     signed("k2", " []").await.is_problem(503, "unavailable");
     host.clock.advance(Duration::from_secs(5 * 60 - 11));
@@ -298,7 +301,7 @@ async fn a_new_key_is_believed_once_it_was_fetched() {
 }
 
 #[tokio::test]
-async fn keys_that_did_not_come_are_asked_for_again_soon() {
+async fn failed_fetch_of_keys_is_repeated_after_a_minute() {
     let github = Signer256::start().await;
     github.publish(None);
     let host = Host::start_configured(github.config()).await;
@@ -312,9 +315,9 @@ async fn keys_that_did_not_come_are_asked_for_again_soon() {
     assert_eq!(github.published.asked().len(), 2);
 }
 
-/// By what `main` calls each minute.
+/// Calls what `main` calls each minute.
 #[tokio::test]
-async fn a_key_that_is_withdrawn_is_believed_for_a_day_at_most() {
+async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let keys = host.app.github.as_ref().unwrap();
@@ -329,7 +332,7 @@ async fn a_key_that_is_withdrawn_is_believed_for_a_day_at_most() {
     keys.keep_keys().await;
     deliver(&host, "k1", &github.sign(b" []"), b" []".to_vec()).await.is_problem(403, "not_signed");
     assert_eq!(github.published.asked().len(), 1);
-    // What does not come is asked for in a while, and what is there holds until then.
+    // A failed fetch is repeated after a minute, and the known key holds until then.
     github.publish(None);
     host.clock.advance(Duration::from_secs(24 * 60 * 60));
     keys.keep_keys().await;
@@ -339,14 +342,14 @@ async fn a_key_that_is_withdrawn_is_believed_for_a_day_at_most() {
     keys.keep_keys().await;
     deliver(&host, "k3", &github.sign(b"   []"), b"   []".to_vec()).await.is(200);
     assert_eq!(github.published.asked().len(), 2);
-    // A clock that was set back does not stop it.
+    // Setting the clock back does not stop the fetches.
     github.publish(Some("k4"));
     host.clock.set(SystemClock.now().saturating_sub(Duration::from_secs(60)));
     keys.keep_keys().await;
     deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
 }
 
-/// The database refuses to end this token.
+/// Makes the database refuse to revoke this token.
 async fn refuse_to_end(host: &Host, token: &str) {
     let id = token.rsplit('_').nth(1).unwrap();
     let trigger = format!(
@@ -370,7 +373,7 @@ fn report_of(tokens: &[String]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn behind_one_that_fails_all_others_end() {
+async fn failure_of_one_token_does_not_save_the_others() {
     let host = Host::start().await;
     let [a, b] = make_two(&host).await;
     refuse_to_end(&host, &a).await;
@@ -383,9 +386,9 @@ async fn behind_one_that_fails_all_others_end() {
     host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
 }
 
-/// Nobody promises to send a report a second time.
+/// A reporter may not send a report a second time.
 #[tokio::test]
-async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
+async fn brief_failure_is_retried_before_the_answer() {
     let github = Signer256::start().await;
     for by_github in [false, true] {
         let host = Host::start_configured(github.config()).await;
@@ -400,7 +403,7 @@ async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
             }
         };
         let moment = async {
-            // The first try is over once the second token has ended.
+            // The first attempt has ended once the second token is revoked.
             until("the second ends", async || host.with_token(WHOAMI, &b).await.status != 200).await;
             run(&host, "DROP TRIGGER refusing").await;
         };
@@ -412,7 +415,7 @@ async fn what_fails_for_a_moment_is_tried_again_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
+async fn report_is_accepted_again_if_its_owner_could_not_be_notified() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let (ada, _, body, signature) = token_and_report(&host, &github).await;
@@ -424,21 +427,21 @@ async fn a_report_whose_owner_could_not_be_told_is_taken_again() {
 }
 
 #[tokio::test]
-async fn a_report_whose_answer_nobody_waited_for_is_answered_when_it_comes_again() {
+async fn report_whose_connection_was_lost_is_answered_when_repeated() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let (ada, _, body, signature) = token_and_report(&host, &github).await;
-    // It is begun, and its connection lost.
+    // The request begins, and its connection is lost.
     let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
     assert!(lost.is_err());
-    until("its owner is told", async || ada.get(PAGE).await.body.contains("id=\"leaked\"")).await;
+    until("its owner is notified", async || ada.get(PAGE).await.body.contains("id=\"leaked\"")).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let answer = deliver(&host, "k1", &signature, body).await.is(200).json();
     assert_eq!(answer[0]["label"], "true_positive");
 }
 
 #[tokio::test]
-async fn first_reports_that_come_together_are_all_taken() {
+async fn concurrent_first_reports_are_all_accepted() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let bodies = ["[]", " []", "  []"].map(|body| body.as_bytes().to_vec());
@@ -452,13 +455,13 @@ async fn first_reports_that_come_together_are_all_taken() {
 }
 
 #[tokio::test]
-async fn without_its_keys_a_report_is_to_be_sent_again() {
+async fn report_is_answered_503_if_the_keys_cannot_be_fetched() {
     let host = Host::start_configured(json!({ "github_keys": "http://127.0.0.1:1/" })).await;
     deliver(&host, "k1", "AAAA", b"[]".to_vec()).await.is_problem(503, "unavailable");
 }
 
 #[tokio::test]
-async fn the_address_of_the_keys_must_be_one() {
+async fn address_of_the_keys_must_be_https_or_on_loopback() {
     for (address, starts) in [
         ("https://api.github.com/meta", true),
         ("http://127.0.0.1:1/", true),
@@ -493,7 +496,7 @@ async fn replay_is_known_to_other_processes_and_after_a_restart() {
         for router in [&other, &restarted] {
             let answer = host.send_to(router, delivery("k1", &signature, body.clone())).await;
             answer.is_problem(409, "replayed");
-            // A stranger learns nothing of what was handled.
+            // A stranger without a valid signature does not learn that the report was handled.
             host.send_to(router, delivery("k1", "AAAA", body.clone())).await.is_problem(403, "not_signed");
         }
     }
@@ -510,7 +513,7 @@ fn small_report() -> Request<Body> {
     Request::post(LEAKS).header("content-type", "application/json").body("[]".into()).unwrap()
 }
 
-/// Seconds to wait.
+/// Returns the seconds to wait.
 fn retry_after(answer: &Answer) -> u64 {
     answer.header("retry-after").parse().unwrap()
 }
@@ -532,11 +535,11 @@ async fn flood_of_one_reporter_delays_neither_others_nor_github() {
     };
     refused.is_problem(429, "too_many");
     assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
-    // An address that the client itself wrote, before the one that the proxy adds, does not count.
+    // Only the address that the proxy appends counts. The client wrote the one before it.
     host.send(sent_by(format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
     host.send(sent_by("198.51.100.2", small_report())).await.is(202);
 
-    // Neither do false signatures delay GitHub.
+    // False signatures do not delay GitHub either.
     let sign = |body: &[u8]| delivery("k1", &github.sign(body), body.to_vec());
     host.send(sent_by("192.0.2.1", sign(b"[]"))).await.is(200);
     let mut falsely = 0;
@@ -567,7 +570,7 @@ async fn endless_bodies_of_one_sender_leave_room_for_github() {
     refused.is_problem(503, "busy");
     assert!(retry_after(&refused) > 0);
     drop(held);
-    // Without a signature, no room is needed and no byte is read.
+    // A request without a signature needs no free place, and none of its body is read.
     let unsigned = Request::post(BY_GITHUB).body(endless());
     host.send(unsigned.unwrap()).await.is_problem(403, "not_signed");
 }
@@ -585,15 +588,15 @@ async fn hold_endless(host: &Host, sender: impl AsRef<[u8]>) -> JoinSet<Result<R
     held
 }
 
-/// Sends a report from an address of GitHub's, signed by its known key, and checks that it is
-/// answered sooner than a report that waits for room.
+/// Sends a report from an address of GitHub's, signed with its known key. Checks that the answer
+/// comes sooner than it would if the report had to wait for a place.
 async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &str) {
     let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(body.as_bytes()), body.into()));
     let answer = tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await;
     answer.expect("there is room").is(status);
 }
 
-/// A proxy appends the address of its client to what the client has sent in this header.
+/// A proxy appends the address of its client to the value that the client sent in this header.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
     let github = Signer256::start().await;
@@ -605,7 +608,7 @@ async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
     }
 }
 
-/// Anybody can name a key that is not known, for which the host asks GitHub.
+/// An attacker can name an unknown key, and then the host fetches the keys from GitHub.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     let github = Signer256::start().await;
@@ -622,18 +625,18 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     for number in 1..=20 {
         sent_by_github_is(200, &host, &github, &(" ".repeat(number) + "[]")).await;
     }
-    // No more reports wait than there is room for.
+    // The places for reports that wait for keys are bounded.
     host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
 }
 
-/// GitHub's own reports by a new key are among those that are refused.
+/// GitHub's own reports with a new key can be among the refused ones.
 #[tokio::test]
 async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     let github = Signer256::start().await;
     let settings = Settings { behind_tls: true, ..Settings::default() };
     let host = Host::start_configured_with(github.config(), settings).await;
     sent_by_github_is(200, &host, &github, "[]").await;
-    // Now they are not fresh, and not asked for again.
+    // After a minute the keys are no longer fresh, but they are not fetched again yet.
     host.clock.advance(Duration::from_secs(60));
     let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
     let mut taken = 0;
@@ -648,7 +651,7 @@ async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     refused.is_problem(429, "too_many");
     assert!((1..=6).contains(&retry_after(&refused)));
     host.send(unknown("198.51.100.1")).await.is_problem(503, "unavailable");
-    // It may be GitHub, so its reports by a known key are taken.
+    // The sender may be GitHub, so its reports with a known key are accepted.
     sent_by_github_is(200, &host, &github, " []").await;
 }
 

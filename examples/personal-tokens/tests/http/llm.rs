@@ -1,4 +1,5 @@
-//! The back end that tokens open: what reaches a model's provider, what comes back, and who may ask.
+//! Tests the back end for models: what reaches a model's provider, what comes back, and which
+//! tokens may use it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,14 +18,15 @@ use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
 
-/// A host whose first person's own project has the model `m`, and a token for it.
+/// Starts a host with the model `m` in the personal project of its first person. Returns the host
+/// and a token of that project.
 async fn host_of(upstream: &Upstream) -> (Host, String) {
     let host = Host::start_configured(upstream.config(&[(1, "m")])).await;
     let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
     (host, token)
 }
 
-/// The code of a refusal in the shape of OpenAI's API.
+/// Returns the code of a refusal in the shape of OpenAI's API.
 #[track_caller]
 fn code(answer: &Answer) -> String {
     let error = answer.json()["error"].clone();
@@ -33,7 +35,7 @@ fn code(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn the_question_goes_with_the_projects_credential_and_nothing_of_the_callers() {
+async fn question_carries_the_projects_credential_and_nothing_of_the_callers() {
     let upstream = Upstream::start().await;
     let (host, token) = host_of(&upstream).await;
     let question =
@@ -61,7 +63,7 @@ async fn the_question_goes_with_the_projects_credential_and_nothing_of_the_calle
 }
 
 #[tokio::test]
-async fn a_model_may_have_another_name_there() {
+async fn model_can_have_another_name_at_its_provider() {
     let upstream = Upstream::start().await;
     let mut config = upstream.config(&[(1, "m")]);
     config["models"][0]["upstream_model"] = json!("provider/m-2026");
@@ -73,7 +75,7 @@ async fn a_model_may_have_another_name_there() {
 }
 
 #[tokio::test]
-async fn of_the_answer_status_body_and_type_come_back() {
+async fn only_status_body_type_and_retry_time_of_an_answer_pass() {
     for (status, passes) in
         [(200, true), (400, true), (404, true), (422, true), (429, true), (401, false), (403, false), (500, false)]
     {
@@ -111,7 +113,7 @@ async fn of_the_answer_status_body_and_type_come_back() {
 }
 
 #[tokio::test]
-async fn an_answer_that_a_browser_would_show_does_not_pass() {
+async fn answer_of_an_unexpected_content_type_does_not_pass() {
     for content_type in ["text/html", "application/json-patch", ""] {
         let upstream =
             Upstream::answering(move |_| ([("content-type", content_type)], "<script>").into_response()).await;
@@ -131,8 +133,8 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_not_there_or_hangs_up() {
-    // A port that nobody listens on.
+async fn unreachable_provider_is_answered_502() {
+    // A port on which no server listens.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut upstream = Upstream::start().await;
     upstream.address = listener.local_addr().unwrap();
@@ -140,7 +142,7 @@ async fn a_provider_that_is_not_there_or_hangs_up() {
     drop(listener);
     assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
 
-    // One that hangs up in the midst of the head.
+    // A provider that closes the connection in the middle of the head.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     upstream.address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -153,7 +155,7 @@ async fn a_provider_that_is_not_there_or_hangs_up() {
     assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
 }
 
-/// The sender of an answer that comes piece by piece, as a model speaks.
+/// Returns an answer that comes piece by piece, as a model sends it, and the sender of its pieces.
 fn streaming() -> (mpsc::Sender<&'static str>, impl Fn() -> Response + Clone) {
     let (sender, pieces) = mpsc::channel(1);
     let pieces = std::sync::Arc::new(std::sync::Mutex::new(Some(pieces)));
@@ -183,7 +185,7 @@ async fn a_streamed_answer_comes_piece_by_piece() {
     let response = raw(&host, &token).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut body = response.into_body();
-    // The second is not sent before the first is here.
+    // The second piece is sent only after the first one has arrived.
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: one\n\n");
     sender.send("data: [DONE]\n\n").await.unwrap();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: [DONE]\n\n");
@@ -192,7 +194,7 @@ async fn a_streamed_answer_comes_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn only_so_many_at_once_and_who_goes_away_gives_the_turn_back() {
+async fn concurrent_answers_are_bounded_and_a_lost_client_frees_its_place() {
     let upstream = Upstream::answering(|_| {
         let silent = futures_util::stream::pending::<Result<Bytes, Infallible>>();
         ([("content-type", "text/event-stream")], Body::from_stream(silent)).into_response()
@@ -210,7 +212,7 @@ async fn only_so_many_at_once_and_who_goes_away_gives_the_turn_back() {
 }
 
 #[tokio::test]
-async fn who_may_ask_what() {
+async fn models_are_open_to_live_tokens_of_their_project_with_the_scope() {
     let upstream = Upstream::start().await;
     let host = Host::start_configured(upstream.config(&[(1, "own"), (2, "other"), (4, "public"), (4, "own")])).await;
     let ada = host.ada().await;
@@ -245,7 +247,7 @@ async fn who_may_ask_what() {
 }
 
 #[tokio::test]
-async fn bodies_up_to_four_mebibytes_and_none_of_it_from_strangers() {
+async fn bodies_are_bounded_and_not_read_without_a_token() {
     let upstream = Upstream::start().await;
     let (host, token) = host_of(&upstream).await;
     let question = |length: usize| {
@@ -254,7 +256,7 @@ async fn bodies_up_to_four_mebibytes_and_none_of_it_from_strangers() {
     };
     host.ask(&token, &question(4 * 1024 * 1024)).await.is(200);
     assert_eq!(code(&host.ask(&token, &question(4 * 1024 * 1024 + 1)).await.is(413)), "too_large");
-    // A body that never ends is not waited for where nobody is allowed to send one.
+    // The service rejects a caller without a token before it reads the body, which never ends here.
     let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
     host.send(Request::post("/llm/v1/chat/completions").body(endless).unwrap()).await.is_problem(401, "missing_token");
 }
@@ -268,17 +270,17 @@ async fn endless_questions_of_one_person_leave_room_for_others() {
         let request = request.header("authorization", format!("Bearer {}", mine["token"].as_str().unwrap()));
         request.body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())).unwrap()
     };
-    // As many as there is room for.
+    // Takes every place that there is.
     let _held: JoinSet<_> = (0..16).map(|_| host.router.clone().oneshot(endless())).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let question = r#"{"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}"#;
-    // Sooner than a question that waits for room.
+    // The answer comes sooner than it would if the question had to wait for a place.
     let asking = host.ask(hers["token"].as_str().unwrap(), question);
     tokio::time::timeout(Duration::from_secs(4), asking).await.expect("there is room").is(200);
 }
 
 #[tokio::test]
-async fn nothing_is_configured_and_a_model_echoes() {
+async fn without_configured_models_one_echoes() {
     let host = Host::start().await;
     let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
     let ask = |more: &str| format!(r#"{{"model": "echo", "messages": [{{"role": "user", "content": "Hi"}}]{more}}}"#);
@@ -297,7 +299,7 @@ async fn nothing_is_configured_and_a_model_echoes() {
 }
 
 #[tokio::test]
-async fn the_administrators_form() {
+async fn administrators_form_adds_and_removes_models() {
     let upstream = Upstream::start().await;
     let mut config = upstream.config(&[(1, "fixed")]);
     config["upstreams"]["main"]["credentials"]["2"] = json!("credential-of-2");
@@ -307,11 +309,11 @@ async fn the_administrators_form() {
     let add = async |fields: &str| ada.post_form("/admin/models", &format!("csrf={csrf}&{fields}")).await;
     for (fields, words) in [
         ("project=1&name=+&upstream=main", "A model's name must have 1 to 255 characters"),
-        ("project=1&name=a%00b&upstream=main", "and no control characters"),
-        ("project=1&name=a%E2%80%AEb&upstream=main", "nothing hidden"),
-        ("project=1&name=%E3%85%A4&upstream=main", "nothing hidden"),
-        ("project=1&name=fixed&upstream=main", "The project has a model of this name already."),
-        ("project=99&name=m&upstream=main", "There is no such project."),
+        ("project=1&name=a%00b&upstream=main", "and control characters"),
+        ("project=1&name=a%E2%80%AEb&upstream=main", "without invisible"),
+        ("project=1&name=%E3%85%A4&upstream=main", "without invisible"),
+        ("project=1&name=fixed&upstream=main", "The project already has a model of this name."),
+        ("project=99&name=m&upstream=main", "The project does not exist."),
         ("project=3&name=m&upstream=main", "has no credential for this project"),
     ] {
         let answer = add(fields).await.is(400).body;
@@ -321,7 +323,7 @@ async fn the_administrators_form() {
     add("project=1&name=m&upstream=main&owner=2").await.is(422);
     add("project=1&name=one&upstream=main&default=on").await.is(303);
     add("project=1&name=two&default=on&upstream=main&upstream_model=there").await.is(303);
-    assert!(add("project=1&name=two&upstream=main").await.is(400).body.contains("of this name already"));
+    assert!(add("project=1&name=two&upstream=main").await.is(400).body.contains("already has a model of this name"));
 
     let page = ada.get("/admin/models").await.is(200).body;
     assert!(!page.contains("credential-of"));
@@ -342,7 +344,7 @@ async fn the_administrators_form() {
 }
 
 #[tokio::test]
-async fn configurations_that_stop_the_start() {
+async fn invalid_configuration_stops_the_start() {
     let upstreams = |url: &str| json!({"main": {"url": url, "credentials": {"1": "c"}}});
     let model =
         |project: i64, name: &str, upstream: &str| json!({"project_id": project, "name": name, "upstream": upstream});
@@ -356,27 +358,27 @@ async fn configurations_that_stop_the_start() {
         (json!({"upstreams": upstreams("https://a/v1?key=1")}), "url must be http:// or https://"),
         (
             json!({"upstreams": {"main": {"url": "http://a", "credentials": {"1": "a\nb"}}}}),
-            "no text that a header can hold",
+            "contains a character that a header cannot hold",
         ),
-        (with(json!([model(99, "m", "main")])), "there is no such project"),
-        (with(json!([model(1, "m", "other")])), "names no such upstream"),
+        (with(json!([model(99, "m", "main")])), "the project does not exist"),
+        (with(json!([model(1, "m", "other")])), "does not define this upstream"),
         (with(json!([model(2, "m", "main")])), "no credential for this project"),
         (with(json!([model(1, "", "main")])), "1 to 255 characters"),
         (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
-        (with(json!([model(1, "\u{ffff}", "main")])), "no control characters"),
-        // Nothing is seen of these, or they turn the text around them.
-        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "nothing hidden"),
-        (with(json!([model(1, "\u{200b}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "\u{3164}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "nothing hidden"),
-        (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "of this name already"),
-        (with(json!([default("a"), default("b")])), "two defaults"),
+        (with(json!([model(1, "\u{ffff}", "main")])), "and control characters"),
+        // Names with invisible characters, or with characters that turn the direction of the text.
+        (with(json!([model(1, "gpt\u{202e}o4", "main")])), "without invisible"),
+        (with(json!([model(1, "\u{200b}", "main")])), "without invisible"),
+        (with(json!([model(1, "\u{3164}", "main")])), "without invisible"),
+        (with(json!([model(1, "gpt-4o\u{2060}", "main")])), "without invisible"),
+        (with(json!([model(1, "m", "main"), model(1, "m", "main")])), "already has a model of this name"),
+        (with(json!([default("a"), default("b")])), "already has a default model"),
     ] {
         let error = Host::refused(&config, 0o600).await;
         assert!(error.contains(words), "{config}: {error}");
         assert!(!error.contains("password"), "{error}");
     }
-    // Open to others: refused where it holds a credential, and only there.
+    // A file that others can read is refused only if it holds a credential.
     let error = Host::refused(&with(json!([])), 0o640).await;
     assert!(error.contains("chmod 600"), "{error}");
     assert_eq!(Host::refused(&json!({"verify_ssl": false}), 0o644).await, "");

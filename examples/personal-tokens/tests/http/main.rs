@@ -1,4 +1,5 @@
-//! The service's answers, most of them from a router without a network: a module for each subject.
+//! Tests the service's answers, most of them from a router without a network. Each subject is a
+//! module.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 

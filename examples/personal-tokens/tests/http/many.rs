@@ -1,6 +1,8 @@
-//! A person with ten thousand tokens in one project: pages, search and order are the server's, and what a page costs
-//! follows its rows, not the list. The costs are printed beside those of a list of ten; `--nocapture` shows them, and
-//! they stand in `target/tmp/many.txt`.
+//! Tests the pages of a person with ten thousand tokens in one project. The server pages, searches
+//! and sorts, so the cost of a page follows its rows and not the length of the list.
+//!
+//! The test prints the costs beside the costs of a list of ten (`--nocapture` shows them), and
+//! writes them to `target/tmp/many.txt`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +22,7 @@ async fn ten_thousand_tokens_page_by_page() {
     fill(&host, many, MANY).await;
     fill(&host, few, 10).await;
 
-    // Every token stands on one page, forwards and backwards, in each order.
+    // Every token is on exactly one page, forwards and backwards, in each order.
     for sort in ["created", "-created", "name", "-name", "expires", "-expires"] {
         let mut at = format!("/settings/tokens?project={many}&size=100&sort={sort}");
         let mut seen = Vec::new();
@@ -31,7 +33,8 @@ async fn ten_thousand_tokens_page_by_page() {
             let Some(next) = link(&page, "later") else { break };
             before = link(&page, "earlier");
             at = next;
-            // Two orders to the end, the others for a few pages: the rest is the same code.
+            // Reads two orders to the end and a few pages of the others, because they share the
+            // code.
             if !sort.ends_with("name") && seen.len() == 500 {
                 break;
             }
@@ -40,20 +43,20 @@ async fn ten_thousand_tokens_page_by_page() {
             assert_eq!(seen.len(), MANY, "{sort}");
         }
         let unique: BTreeSet<_> = seen.iter().collect();
-        assert_eq!(unique.len(), seen.len(), "{sort}: none twice");
+        assert_eq!(unique.len(), seen.len(), "{sort}: a token is listed twice");
         let mut sorted = seen.clone();
         sorted.sort();
         if sort.starts_with('-') {
             sorted.reverse();
         }
-        assert_eq!(seen, sorted, "{sort}: made in the order of the names");
-        // And back: the page before the last but one.
+        assert_eq!(seen, sorted, "{sort}: the fill creates tokens in the order of their names");
+        // One step back leads to the page before the last but one.
         let back = names(&ada.get(&before.unwrap()).await.is(200).body);
         assert_eq!(back.len(), 100);
         assert!(back.iter().all(|name| seen.contains(name)));
     }
 
-    // A search looks at all of them, not at the page.
+    // A search covers all tokens, not only the page.
     let page = ada.get(&format!("/settings/tokens?project={many}&q=TOKEN+07")).await.is(200).body;
     assert_eq!(names(&page).len(), 10);
     assert!(link(&page, "later").is_some());
@@ -87,7 +90,7 @@ async fn cost(ada: &Person<'_>, path: &str) -> Duration {
     start.elapsed()
 }
 
-/// Rows as `issue` writes them, without its limit on live tokens.
+/// Inserts rows as `issue` writes them, without its limit on live tokens.
 async fn fill(host: &Host, project: i64, count: usize) {
     let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap());
     let (project, ada) = (ProjectId::new(&project.to_string()).unwrap(), OwnerId::new("1").unwrap());
@@ -103,13 +106,13 @@ async fn fill(host: &Host, project: i64, count: usize) {
     host.clock.advance(Duration::from_secs(60));
 }
 
-/// The names on a page, in their order.
+/// Returns the names on a page, in their order.
 fn names(page: &str) -> Vec<String> {
     let rows = page.split("<a class=\"name\"").skip(1);
     rows.map(|row| row.split('>').nth(1).unwrap().split('<').next().unwrap().to_lowercase()).collect()
 }
 
-/// Where a step of the pager leads.
+/// Returns the address of a step of the pager.
 fn link(page: &str, id: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("id=\"{id}\""))?;
     let (_, rest) = rest.split_once("href=\"")?;

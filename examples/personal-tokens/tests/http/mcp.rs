@@ -1,7 +1,8 @@
-//! The end point for clients of the Model Context Protocol.
+//! Tests the endpoint for clients of the Model Context Protocol.
 //!
-//! One test asks it with the protocol's own client library for Python (`pip install mcp`), which is looked for in the Python that
-//! `MCP_PYTHON` names, in `target/ci-tools` and in the `python3` on the path.
+//! One test uses the protocol's own client library for Python (`pip install mcp`). It looks for the
+//! library in the Python that `MCP_PYTHON` names, in `target/ci-tools`, and in the `python3` on the
+//! path.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_client_is_greeted_in_a_version_that_both_speak() {
+async fn client_gets_a_protocol_version_that_both_support() {
     let client = Client::start().await;
     for (asked, spoken) in [("2024-11-05", "2024-11-05"), ("2025-06-18", "2025-06-18"), ("1999-01-01", "2025-06-18")] {
         let answer = client.ask("initialize", json!({ "protocolVersion": asked })).await;
@@ -68,7 +69,7 @@ async fn its_tools_list_the_models_and_ask_one() {
 }
 
 #[tokio::test]
-async fn what_it_does_not_understand_and_whom_it_does_not_know() {
+async fn invalid_messages_and_tokens_are_refused() {
     let mut client = Client::start().await;
     for body in [
         "no",
@@ -110,7 +111,7 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
             let text = answer.is(200).json()["result"]["content"][0]["text"].clone();
             assert_eq!(text, "Personal (ada) has no notes.");
         } else {
-            // With what a client needs to ask for more.
+            // The challenge names the scopes that a client needs to ask for.
             let challenge = answer.header("www-authenticate").to_owned();
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
             let rest = "scope=\"models:use notes:read\", \
@@ -124,7 +125,7 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
     host.send(request.body("{}".into()).unwrap()).await.is_problem(403, "insufficient_scope");
 }
 
-/// RFC 9728: the metadata is of the resource that the client was given.
+/// RFC 9728 requires metadata of the resource that the client called.
 #[tokio::test]
 async fn the_challenge_leads_to_the_metadata_of_the_resource() {
     let host = Host::start().await;
@@ -148,14 +149,14 @@ async fn the_challenge_leads_to_the_metadata_of_the_resource() {
             })
         );
     }
-    // As the administrator says, whatever the request does.
+    // The configured address wins over the `Host` header of the request.
     let host = Host::start_configured(json!({"public_url": "https://tokens.example"})).await;
     let metadata = host.with_headers("/.well-known/oauth-protected-resource", &[("host", "evil.example")]).await;
     assert_eq!(metadata.json()["resource"], "https://tokens.example");
     host.with_headers("/.well-known/other", &[]).await.is_problem(404, "not_found");
 }
 
-/// A Python that has the client library.
+/// Returns a Python that has the client library, if there is one.
 fn python() -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ci-tools/bin/python3");
     let named = std::env::var_os("MCP_PYTHON").map(PathBuf::from);
@@ -202,7 +203,7 @@ async fn a_client_library_sees_the_permitted_tools_and_after_revocation_the_chal
     }
 }
 
-/// The library in a process, ended with the test.
+/// The client library in a process that ends with the test.
 struct LibraryClient {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
@@ -218,7 +219,7 @@ impl LibraryClient {
         Self { child, output }
     }
 
-    /// The next line of its output.
+    /// Returns the next line of its output.
     async fn said(&mut self) -> Value {
         let mut output = self.output.take().unwrap();
         let read = tokio::task::spawn_blocking(move || {
@@ -234,7 +235,7 @@ impl LibraryClient {
 
 impl Drop for LibraryClient {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,5 @@
-//! The page that Prometheus reads: each line is of its text format, and the numbers move with what they count.
+//! Tests the page that Prometheus reads: its lines have the right format, and its numbers follow
+//! what they count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tower::ServiceExt;
 
 use crate::support::{Host, REVOKE_ALL, WHOAMI};
 
-/// What the page says: each series, as it is written, with its value.
+/// Returns each series of the page, as it is written, with its value.
 async fn read(host: &Host) -> BTreeMap<String, f64> {
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let answer = metrics::router(host.app.clone()).oneshot(request).await.unwrap();
@@ -24,11 +25,13 @@ async fn read(host: &Host) -> BTreeMap<String, f64> {
     parse(std::str::from_utf8(&page).unwrap())
 }
 
-/// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>, and the conventions for names.
+/// Parses the page and checks it against Prometheus' [text format] and its rules for names.
+///
+/// [text format]: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 fn parse(page: &str) -> BTreeMap<String, f64> {
     assert!(page.ends_with('\n'));
     let (mut series, mut helped, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-    // The metric whose lines these are: all of one stand together, and its help and type before them.
+    // The metric of the current lines. Its help and type come first, and its lines are together.
     let mut current = String::new();
     for line in page.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
@@ -48,7 +51,8 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
             assert_eq!(name, current, "{line}");
             if what.contains('{') {
                 let (label, value) = labels.strip_suffix("\"}").unwrap().split_once("=\"").unwrap();
-                // One label, of a word of ours: nothing of a token, an owner or a project.
+                // The value of a label is a fixed word, never part of a token, an owner or a
+                // project.
                 assert!(["outcome", "act"].contains(&label), "{line}");
                 assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
             }
@@ -66,8 +70,8 @@ fn is_name(name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_numbers_move_with_what_they_count() {
-    // Held for long enough that the second look is in time, however busy the machine is.
+async fn numbers_follow_what_they_count() {
+    // Long enough that the cache still holds the entry at the second use, even on a busy machine.
     let host = Host::start_with(Settings { cache: Duration::from_secs(3600), ..Settings::default() }).await;
     let ada = host.ada().await;
     let before = read(&host).await;
@@ -96,7 +100,7 @@ async fn the_numbers_move_with_what_they_count() {
     assert_eq!(moved("keyfob_acts_total{act=\"rotated\"}"), 1.0);
     assert_eq!(moved("keyfob_acts_total{act=\"group_revoked\"}"), 1.0);
     assert_eq!(moved("keyfob_group_revoked_tokens_total"), 3.0);
-    // The second use of the token, at least.
+    // At least the second use of the token hits the cache.
     assert!(moved("keyfob_cache_hits_total") >= 1.0);
     assert!(moved("keyfob_cache_misses_total") >= 2.0);
     assert!(after["keyfob_cache_entries"] >= 1.0);
@@ -106,13 +110,13 @@ async fn the_numbers_move_with_what_they_count() {
 }
 
 #[tokio::test]
-async fn without_a_cache_there_are_no_numbers_of_one() {
+async fn without_a_cache_there_are_no_cache_metrics() {
     let host = Host::start().await;
     assert!(read(&host).await.keys().all(|series| !series.contains("cache")));
 }
 
 #[tokio::test]
-async fn the_page_is_not_at_the_address_of_the_service() {
+async fn metrics_are_not_served_at_the_address_of_the_service() {
     let host = Host::start().await;
     host.with_headers("/metrics", &[]).await.is(404);
     host.with_headers("/health/live", &[]).await.is(200);

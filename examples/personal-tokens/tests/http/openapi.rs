@@ -1,7 +1,9 @@
-//! The API tried against its own document by schemathesis: thousands of requests, fitting and not, over the network.
+//! Tests the API against its own document with schemathesis, which sends thousands of valid and
+//! invalid requests over the network.
 //!
-//! It comes from PyPI (`pip install schemathesis`), and is looked for in `SCHEMATHESIS`, in `target/ci-tools` and on the path.
-//! A run that found something is repeated with the seed that it printed: `SCHEMATHESIS_SEED=…`.
+//! The program comes from PyPI (`pip install schemathesis`). The test looks for it in
+//! `SCHEMATHESIS`, in `target/ci-tools` and on the path. `SCHEMATHESIS_SEED=…` repeats a run with
+//! the seed that the run printed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,12 +20,12 @@ use tokio::net::TcpListener;
 use crate::support::document::template;
 use crate::support::{Host, size};
 
-/// Returns how many requests a phase tries on each operation at most.
+/// Returns the maximum number of requests for each operation in a phase.
 fn most_examples() -> &'static str {
     if size::is_full() { "150" } else { "40" }
 }
 
-/// How many tokens there are when it begins.
+/// The number of tokens before the first request.
 const TOKENS: u32 = 160;
 
 fn schemathesis() -> Option<PathBuf> {
@@ -37,15 +39,16 @@ fn schemathesis() -> Option<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_api_does_what_its_document_says() {
+async fn api_matches_its_document() {
     let Some(program) = schemathesis() else {
         test_summary::missing("schemathesis is not installed");
         return;
     };
-    // Many tokens are made, and what a hundred are too many for is tried elsewhere.
+    // The run creates many tokens. Other tests cover the policy's limit of one hundred.
     let policy = json!({"policy": {"human": {"never_expiring": true}, "most_live_per_owner": 1_000_000}});
     let host = Host::start_configured(policy).await;
-    // One person's session ends tokens at will; the routes of tokens are tried with another's.
+    // The requests use eve's session, so they revoke her tokens. The token that they present is
+    // ada's.
     let (ada, eve) = (host.ada().await, host.eve().await);
     let token = ada.post(json!({"name": "n", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json();
     let mut uuids = String::new();
@@ -53,7 +56,7 @@ async fn the_api_does_what_its_document_says() {
         let owner = if number % 8 == 0 { &ada } else { &eve };
         uuids += &format!("{}\n", owner.make("n", None).await["uuid"]);
     }
-    // It reads both where it runs, and writes there too.
+    // schemathesis reads both files in its working directory, and writes there too.
     std::fs::write(host.dir().join("uuids.txt"), uuids).unwrap();
     std::fs::write(host.dir().join("schemathesis.toml"), include_str!("../schemathesis.toml")).unwrap();
 
@@ -66,8 +69,8 @@ async fn the_api_does_what_its_document_says() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = std::env::var("SCHEMATHESIS_SEED").unwrap_or_else(|_| now.to_string());
     println!("SCHEMATHESIS_SEED={seed}");
-    // The one that ends all tokens is tried when the others are done with them, and without the phase that follows links
-    // from operation to operation: it has none.
+    // The operation that revokes all tokens runs last, because it would end the tokens of the
+    // others. It has no links, so the phase that follows links is left out.
     let runs = [("exclude", "examples,coverage,fuzzing,stateful"), ("include", "examples,coverage,fuzzing")];
     for (which, phases) in runs {
         let mut command = Command::new(&program);
@@ -83,7 +86,7 @@ async fn the_api_does_what_its_document_says() {
     }
     server.abort();
 
-    // Requests that were all refused would have shown nothing.
+    // If every request of an operation was refused, the run has shown nothing about it.
     let seen = seen.count.lock().unwrap();
     for (answer, count) in seen.iter() {
         println!("{count:6} {answer}");
@@ -92,7 +95,7 @@ async fn the_api_does_what_its_document_says() {
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
             for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
                 let answer = format!("{} {path} {status}", method.to_uppercase());
-                // Nobody signs as GitHub here: leaks.rs does.
+                // This run cannot sign as GitHub. `leaks.rs` covers that route.
                 if path == "/api/v2/leaks/github" {
                     continue;
                 }
@@ -102,7 +105,7 @@ async fn the_api_does_what_its_document_says() {
     }
 }
 
-/// How often each operation gave each status.
+/// Counts how often each operation returned each status.
 #[derive(Clone)]
 struct Seen {
     document: Arc<Value>,

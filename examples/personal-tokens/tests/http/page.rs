@@ -1,4 +1,5 @@
-//! The page without its script: forms, dialogs, the shown-once pop-up, and what never leaves the service.
+//! Tests the pages without their script: forms, dialogs, the token that is shown once, and that no
+//! later answer holds it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ fn token_in(body: &str) -> &str {
 }
 
 #[tokio::test]
-async fn signing_in_renews_the_session_and_out_ends_it() {
+async fn sign_in_renews_the_session_and_sign_out_ends_it() {
     let host = Host::start().await;
     let wrong = Request::post("/sign-in")
         .header("sec-fetch-site", "same-origin")
@@ -52,11 +53,11 @@ async fn signing_in_renews_the_session_and_out_ends_it() {
     ada.post_form("/sign-out", &format!("csrf={csrf}")).await.is(303);
     ada.get(PAGE).await.is(303);
     let (sessions,): (i64,) = sqlx::query_as("SELECT count(*) FROM sessions").fetch_one(&host.app.pool).await.unwrap();
-    assert_eq!(sessions, 1, "only the second of the three is left");
+    assert_eq!(sessions, 1, "only the second of the three sessions is left");
 }
 
 #[tokio::test]
-async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
+async fn token_is_created_shown_once_and_deleted_by_its_name() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let station = ada.project("Weather station").await;
@@ -71,7 +72,7 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     let token = token_in(&shown.body).to_owned();
     host.with_token(&format!("/api/v2/projects/{station}/whoami"), &token).await.is(200);
 
-    // Sent again, as a reload of that page does, it makes no second one and shows nothing.
+    // Reloading that page sends the form again. It creates no second token and shows nothing.
     assert_eq!(ada.post_form(PAGE, &send).await.is(303).header("location"), at);
     let list = ada.get(&at).await.is(200);
     assert_eq!(list.body.matches("<tr id=\"token-").count(), 1);
@@ -85,16 +86,16 @@ async fn a_token_is_made_shown_once_and_deleted_by_its_name() {
     let path = format!("{PAGE}/{uuid}/delete");
     ada.post_form(&path, &format!("csrf=no&view=project%3D{station}&typed=VSCode+%26+co")).await.is(403);
     let wrong = ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=vscode")).await.is(400);
-    assert!(wrong.body.contains("That is not the name of the token."));
+    assert!(wrong.body.contains("The name does not match."));
     host.with_token(WHOAMI, &token).await.is(200);
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(303);
     host.with_token(WHOAMI, &token).await.is_problem(401, "revoked");
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(404);
 }
 
-/// As a double click without the script sends it.
+/// A double click without the script sends the form several times.
 #[tokio::test]
-async fn form_that_is_sent_several_times_at_once_makes_one_token() {
+async fn form_that_is_sent_several_times_concurrently_creates_one_token() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let page = ada.get(&format!("{PAGE}?new=")).await.is(200);
@@ -106,7 +107,7 @@ async fn form_that_is_sent_several_times_at_once_makes_one_token() {
     let list = ada.get(TOKENS).await.is(200).json();
     assert_eq!(list.as_array().unwrap().len(), 1);
 
-    // The same for the form that rotates it.
+    // The form for rotation behaves in the same way.
     let uuid = list[0]["uuid"].as_str().unwrap();
     let form = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200).field("form");
     let send = format!("csrf={csrf}&form={form}&grace=1");
@@ -117,7 +118,7 @@ async fn form_that_is_sent_several_times_at_once_makes_one_token() {
     assert_eq!(ada.get(TOKENS).await.is(200).json().as_array().unwrap().len(), 2);
 }
 
-/// Each person's forms that were sent are remembered, and not without bound.
+/// The service remembers the forms that each person sent, up to a bound.
 #[tokio::test]
 async fn forms_that_were_sent_are_remembered_within_bounds() {
     let host = Host::start().await;
@@ -135,9 +136,9 @@ async fn forms_that_were_sent_are_remembered_within_bounds() {
     };
     let form = |number: usize| format!("{number:032x}");
     assert_eq!((send(&ada, &form(0)).await, send(&ada, &form(0)).await), (200, 303));
-    // The same number of another person's is another form.
+    // The same number in another person's form names another form.
     assert_eq!((send(&eve, &form(0)).await, send(&eve, &form(0)).await), (200, 303));
-    // What no form of the page carries is not kept.
+    // A number that no form of the page carries is not stored.
     assert_eq!(send(&ada, "0").await, 303);
     let many = "INSERT INTO spent_forms (user_id, form) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM \
                 number WHERE n < 200) SELECT 1, printf('%032x', n) FROM number";
@@ -149,14 +150,14 @@ async fn forms_that_were_sent_are_remembered_within_bounds() {
 }
 
 #[tokio::test]
-async fn mistakes_come_back_with_a_word_and_the_draft() {
+async fn invalid_form_comes_back_with_its_draft_and_the_reason() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let page = ada.get("/settings/tokens?new=1").await.is(200);
     let (csrf, form) = (page.field("csrf"), page.field("form"));
     for (fields, word) in [
         ("name=+&amount=30&unit=days", "Give the token a name."),
-        ("name=n%00&amount=30&unit=days", "The name holds a character that is not allowed."),
+        ("name=n%00&amount=30&unit=days", "The name contains a character that is not allowed."),
         ("name=n&amount=0&unit=days", "The expiration must be a whole number of at least 1."),
         ("name=n&amount=-1&unit=days", "The expiration must be a whole number of at least 1."),
         ("name=n&amount=&unit=days", "The expiration must be a whole number of at least 1."),
@@ -174,7 +175,7 @@ async fn mistakes_come_back_with_a_word_and_the_draft() {
     let owner = format!("csrf={csrf}&form={form}&project=1&name=n&amount=1&unit=days&owner=2");
     ada.post_form(PAGE, &owner).await.is(422);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
-    // The same form, once it is right, still makes one.
+    // The corrected form still creates a token.
     ada.post_form(PAGE, &format!("csrf={csrf}&form={form}&project=1&name=n&unit=never")).await.is(200);
     ada.get("/settings/tokens?project=x").await.is(404);
     ada.get("/settings/tokens?delete=x").await.is(404);
@@ -194,7 +195,7 @@ async fn names_are_text_and_not_markup() {
     }
 }
 
-/// A version before the rule for what is shown stored such a name: an emoji of several.
+/// A version without the rule for names stored such a name: an emoji of several code points.
 #[tokio::test]
 async fn row_with_a_name_from_before_the_rule_is_listed_verified_and_ended() {
     const NAME: &str = "\u{1f469}\u{200d}\u{1f4bb} laptop";
@@ -238,8 +239,8 @@ impl Write for Log {
     }
 }
 
-/// Keeps every event of interest to some subscriber, as long as the process runs. Without one, a test on another thread that
-/// meets an event first can make it of no interest to all.
+/// Keeps every event enabled for the whole process. Otherwise a test on another thread that meets
+/// an event first can disable it for all threads.
 fn keep_events_of_interest() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -266,7 +267,8 @@ async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
         ada.get(path).await;
     }
     ada.get(&format!("{PAGE}?delete={uuid}")).await.is(200);
-    // A token where it does not belong: a path, a query, a name of a field, a wrong header, a cookie.
+    // Sends the token in places where it does not belong: a path, a query, a field's name, a wrong
+    // header, a cookie.
     ada.get(&format!("{TOKENS}{token}")).await;
     ada.get(&format!("{PAGE}?project={token}")).await;
     ada.get(&format!("/{token}")).await;
@@ -284,7 +286,7 @@ async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
 
     assert_holds_no_part(&host.answered.lock().unwrap(), token);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("event=\"failed\""), "the log was kept");
+    assert!(log.contains("event=\"failed\""), "the test captures the log");
     assert_holds_no_part(&log, token);
 }
 
@@ -324,14 +326,14 @@ async fn a_token_is_disabled_and_enabled_and_a_scope_opens_a_route() {
 }
 
 #[tokio::test]
-async fn the_last_day_of_a_token_is_told_until_something_is_done() {
+async fn expiry_notice_of_a_token_stays_until_it_is_rotated() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let station = ada.project("Weather station").await;
     let uuid = ada.make("CI", Some(station)).await["uuid"].as_str().unwrap().to_owned();
     let seen = async || {
         notices::gather(&host.app).await.unwrap();
-        // Wherever she looks: this is another project.
+        // The notice is on every page, and this page is of another project.
         ada.get(PAGE).await.is(200).body.contains("<li><b>CI</b> in Weather station")
     };
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -340,7 +342,7 @@ async fn the_last_day_of_a_token_is_told_until_something_is_done() {
     host.clock.advance(Duration::from_millis(1));
     // Sessions last 8 hours by the real clock, which has not moved.
     assert!(seen().await);
-    assert!(seen().await, "until something is done");
+    assert!(seen().await, "the notice stays until the token is rotated");
     let eve = host.eve().await;
     assert!(!eve.get(PAGE).await.is(200).body.contains("id=\"ending\""));
 
@@ -351,7 +353,7 @@ async fn the_last_day_of_a_token_is_told_until_something_is_done() {
 }
 
 #[tokio::test]
-async fn the_whole_way_without_the_script() {
+async fn token_is_created_and_its_settings_downloaded_without_the_script() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let page = ada.get("/settings/tokens?new=1").await.is(200);
@@ -363,7 +365,8 @@ async fn the_whole_way_without_the_script() {
     let action = shown.body.split("id=\"pane\"").next().unwrap().rsplit("action=\"").next().unwrap().to_owned();
     let action = action.split('"').next().unwrap();
     let send = format!("csrf={csrf}&view=project%3D1&integration=4_echo&token={token}&tool=vscode");
-    // "Show" draws the pop-up again with what was chosen; "Download" gives the same text.
+    // "Show" renders the pop-up again with the chosen settings, and "Download" returns the same
+    // text.
     let shown = ada.post_form(action, &format!("{send}&do=show")).await.is(200);
     let file = ada.post_form(action, &format!("{send}&do=download")).await.is(200);
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"settings.json\"");
@@ -371,13 +374,13 @@ async fn the_whole_way_without_the_script() {
     assert_eq!(preview.replace("&#34;", "\""), file.body);
 }
 
-/// A policy whose longest grace is this.
+/// Returns a configuration whose policy has this maximum grace period.
 fn with_max_grace(seconds: u64) -> Value {
     json!({ "policy": { "max_grace_seconds": seconds } })
 }
 
 #[tokio::test]
-async fn a_grace_that_is_too_long_or_no_number_is_an_error_at_its_field() {
+async fn invalid_grace_period_is_an_error_at_its_field() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let uuid = ada.make("n", None).await["uuid"].as_str().unwrap().to_owned();
@@ -402,14 +405,14 @@ async fn a_grace_that_is_too_long_or_no_number_is_an_error_at_its_field() {
 }
 
 #[tokio::test]
-async fn the_form_offers_what_the_policy_allows() {
+async fn form_offers_the_grace_periods_that_the_policy_allows() {
     for (seconds, offered, chosen, words) in [
         (172_800, "0 1 24 48", "24", "at most 2 more days"),
         (86_400, "0 1 24", "24", "at most 1 more day"),
         (7_200, "0 1 2", "2", "at most 2 more hours"),
         (5_400, "0 1", "1", "at most 90 more minutes"),
         (1, "0", "0", "at most 1 more second"),
-        (0, "0", "0", "may not work any longer"),
+        (0, "0", "0", "allows no grace period"),
     ] {
         let host = Host::start_configured(with_max_grace(seconds)).await;
         let ada = host.ada().await;

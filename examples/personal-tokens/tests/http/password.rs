@@ -1,4 +1,4 @@
-//! Tests the page on which a person changes their own password. It needs no script.
+//! Tests the page on which people change their own password. The page needs no script.
 
 use axum::http::Request;
 
@@ -39,29 +39,30 @@ async fn changing_the_password_ends_all_other_sessions() {
 
     host.try_sign_in(&name, &old).await.is(401);
     host.sign_in(&name, &NEW.replace(' ', "+")).await;
-    // A second change needs the new password.
+    // A second change requires the new password.
     let csrf = here.get(PATH).await.field("csrf");
     let other = "yet another battery of words";
     here.post_form(PATH, &form(&csrf, &old, other, other)).await.is(400);
     here.post_form(PATH, &form(&csrf, NEW, other, other)).await.is(303);
 }
 
-/// Both know the current password when they begin. The second must not overwrite the password of the
-/// first, as the holder of an old password would that of `--reset-password`.
+/// Both requests know the current password when they begin. The second one must not overwrite the
+/// password that the first one set. Otherwise the holder of an old password could undo
+/// `--reset-password`.
 #[tokio::test]
-async fn of_two_changes_at_the_same_time_one_is_made() {
+async fn one_of_two_concurrent_changes_succeeds() {
     let host = Host::start().await;
     let change = |new: &str| host.app.accounts.change_password(1, host.first.password.clone(), new.into());
     let (one, other) = ("one+battery+of+words", "another+battery+of+words");
     let (first, second) = tokio::join!(change(&one.replace('+', " ")), change(&other.replace('+', " ")));
     let (first, second) = (first.unwrap().is_some(), second.unwrap().is_some());
-    assert_ne!(first, second, "exactly one is made");
+    assert_ne!(first, second, "exactly one change succeeds");
     host.try_sign_in("ada", one).await.is(if first { 303 } else { 401 });
     host.try_sign_in("ada", other).await.is(if second { 303 } else { 401 });
 }
 
 #[tokio::test]
-async fn each_error_stands_at_its_field_and_changes_nothing() {
+async fn each_error_is_shown_at_its_field_and_changes_nothing() {
     let host = Host::start().await;
     let old = host.first.password.clone();
     let ada = host.ada().await;
@@ -83,7 +84,7 @@ async fn each_error_stands_at_its_field_and_changes_nothing() {
         let input = answer.body.split(&format!("<input id=\"{field}\"")).nth(1).unwrap().split('>').next().unwrap();
         assert!(input.contains("aria-invalid=\"true\"") && input.contains("autofocus"), "{input}");
         assert_eq!(answer.body.matches("autofocus").count(), 1);
-        // The page does not repeat what was typed.
+        // The page does not repeat the typed passwords.
         assert!(!answer.body.contains(&old) && !answer.body.contains(NEW));
     }
     // Fifteen characters are enough in any script.
@@ -92,7 +93,7 @@ async fn each_error_stands_at_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn forged_forms_and_strangers_change_no_password() {
+async fn forged_and_unauthenticated_forms_change_no_password() {
     let host = Host::start().await;
     let old = host.first.password.clone();
     let (ada, eve) = (host.ada().await, host.eve().await);

@@ -1,5 +1,5 @@
-//! The settings that the page gives lead somewhere: what is shown is what is downloaded, holds what was chosen byte for byte, and
-//! opens the service.
+//! Tests the settings that the page offers: the preview equals the download, the file holds the
+//! chosen values byte for byte, and it opens the service.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -14,10 +14,10 @@ use crate::support::{Answer, Host, Person, WHOAMI};
 const PAGE: &str = "/settings/tokens";
 const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];
 
-/// A token just made by the form of the page, as its pop-up has it.
+/// A token that the form just created, as its pop-up shows it.
 struct Popup {
     csrf: String,
-    /// Where the pane's form goes.
+    /// The address to which the pane's form is sent.
     action: String,
     token: String,
 }
@@ -59,14 +59,14 @@ impl Popup {
     }
 }
 
-/// The text of the pane's preview.
+/// Returns the text of the pane's preview.
 fn preview(page: &str) -> String {
     let text = page.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
     roxmltree::Document::parse(&format!("<pre>{text}</pre>")).unwrap().root_element().text().unwrap().into()
 }
 
 #[tokio::test]
-async fn what_is_shown_is_what_is_downloaded() {
+async fn preview_equals_the_download() {
     let upstream = Upstream::start().await;
     let host = Host::start_configured(upstream.config(&[(1, ODD[0]), (1, ODD[1])])).await;
     let ada = host.ada().await;
@@ -81,7 +81,7 @@ async fn what_is_shown_is_what_is_downloaded() {
             assert_eq!(file.contains(&popup.token), tool.holds_token(), "{tool:?}");
             assert!(!file.contains(PLACEHOLDER), "{tool:?}");
 
-            // Later, when the token is not known any more.
+            // Later the service no longer knows the token, so the file holds a placeholder.
             let uuid = popup.uuid();
             let file = ada.get(&format!("{PAGE}/{uuid}/connect/{}?{query}", tool.as_str())).await.is(200).body;
             let page = ada.get(&format!("{PAGE}?settings={uuid}&tool={}&{query}", tool.as_str())).await.is(200);
@@ -96,7 +96,7 @@ async fn what_is_shown_is_what_is_downloaded() {
 }
 
 #[tokio::test]
-async fn files_hold_what_was_chosen_byte_for_byte_and_open_the_service() {
+async fn files_hold_the_chosen_values_byte_for_byte_and_open_the_service() {
     let upstream = Upstream::start().await;
     let host = Host::start_configured(upstream.config(&ODD.map(|name| (2, name)))).await;
     let ada = host.ada().await;
@@ -145,7 +145,7 @@ async fn files_hold_what_was_chosen_byte_for_byte_and_open_the_service() {
 }
 
 #[tokio::test]
-async fn the_administrator_says_where_the_service_is_and_whether_to_check() {
+async fn settings_use_the_configured_address_and_tls_check() {
     let upstream = Upstream::start().await;
     let mut config = upstream.config(&[(1, "m")]);
     config["public_url"] = json!("https://tokens.example:8443");
@@ -174,11 +174,11 @@ async fn a_file_never_carries_another_token() {
         crate::support::assert_holds_no_part(&answer.body, &popup.token);
     }
     popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(200);
-    // Nor another model than the one that was asked for.
+    // A file names no other model than the requested one.
     popup.send(&ada, "download", Tool::VsCode, "4_none", &popup.token).await.is(400);
     ada.get(&format!("{PAGE}/{}/connect/vscode?integration=4_none", popup.uuid())).await.is(400);
-    // The look at the file is no use of the token.
-    assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never</span>"));
+    // Previewing the file does not count as a use of the token.
+    assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never used</span>"));
     let uuid = popup.uuid();
     let delete = format!("csrf={}&typed=Editor", popup.csrf);
     ada.post_form(&format!("{PAGE}/{uuid}/delete"), &delete).await.is(303);
@@ -186,7 +186,7 @@ async fn a_file_never_carries_another_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_gets_an_answer_with_nothing_but_the_downloaded_file() {
+async fn script_needs_only_the_downloaded_file() {
     let upstream = Upstream::start().await;
     let host = Host::start_configured(upstream.config(&[(2, ODD[1]), (4, "public")])).await;
     let address = host.serve().await;
@@ -209,7 +209,7 @@ async fn a_script_gets_an_answer_with_nothing_but_the_downloaded_file() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].headers["authorization"], "Bearer credential-of-2");
 
-    // With what a rotation gives as well.
+    // The settings of a rotated token work too.
     let uuid = popup.uuid();
     let page = ada.get(&format!("{PAGE}?project=2&rotate={uuid}")).await.is(200);
     let fields = format!("csrf={}&form={}&grace=0", popup.csrf, page.field("form"));
@@ -219,18 +219,18 @@ async fn a_script_gets_an_answer_with_nothing_but_the_downloaded_file() {
     let lines = ask(&host, &download(&rotated).await).await.unwrap();
     assert_eq!(lines[2], json!(format!("Rain, says {}", ODD[1])));
 
-    // Not with the placeholder of a later download.
+    // The placeholder of a later download does not work.
     let later = ada.get(&format!("{PAGE}/{}/connect/vscode", rotated.uuid())).await.is(200).body;
     let refused = ask(&host, &reached_at(address, &later)).await.unwrap_err();
     assert!(refused.starts_with("401 ") && refused.contains("invalid_token"), "{refused}");
 }
 
-/// The file as a browser gets it that reached the service at this address.
+/// Returns the file that a browser would get from the service at this address.
 fn reached_at(address: SocketAddr, file: &str) -> String {
     file.replace("http://tokens.example", &format!("http://{address}"))
 }
 
-/// What the script prints, or why it stopped.
+/// Returns the lines that the script prints, or its error.
 async fn ask(host: &Host, settings: &str) -> Result<Vec<Value>, String> {
     let path = host.dir().join("settings.json");
     std::fs::write(&path, settings).unwrap();

@@ -1,7 +1,7 @@
-//! The service answers while strangers hold half-open requests, idle connections, bodies that never
-//! end, and requests that wait in queues of the service.
+//! Checks that the service answers while strangers hold half-open requests, idle connections,
+//! bodies that never end, and requests that wait in the service's queues.
 //!
-//! `KEYFOB_TEST_SIZE=full` also sends sign-ins and reports without end from 1,500 connections.
+//! With `KEYFOB_TEST_SIZE=full`, 1,500 connections also send endless sign-ins and reports.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -29,8 +29,9 @@ use tower::ServiceExt;
 use crate::support::process::{PATIENCE, Process, client, command};
 use crate::support::{Host, WHOAMI, size, tempdir};
 
-/// Held by a test that measures a service under a flood or opens thousands of connections: one at a time, because a
-/// second would fill the machine and the files that this process may open.
+/// Held by a test that measures a service under a flood or opens thousands of connections. Two such
+/// tests at the same time would overload the machine and exceed the files that this process may
+/// open.
 static FLOOD: Mutex<()> = Mutex::const_new(());
 
 const HALF_OPEN: usize = 2000;
@@ -63,7 +64,7 @@ async fn connect_within(address: SocketAddr, patience: Duration) -> TcpStream {
     }
 }
 
-/// A test that waits for a service that is gone, or that hangs, fails in time.
+/// A test that waits for a stopped or hanging service must fail in time.
 #[tokio::test]
 #[should_panic(expected = "no connection to 127.0.0.1:")]
 async fn wait_for_a_service_that_is_gone_ends() {
@@ -90,7 +91,7 @@ async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     };
     let head = format!("POST /api/v2/leaks/github HTTP/1.1\r\nhost: h\r\n{signature}content-length: {A_POST}\r\n\r\n");
     let body = vec![b' '; A_POST - 1];
-    // It may be refused before all of it is read.
+    // The service may refuse the report before it has read all of it.
     let sent = async {
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(&body).await
@@ -120,10 +121,10 @@ async fn is_live(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Starts a service that may open 1,024 files and takes reports of GitHub's.
+/// Starts a service that may open 1,024 files and accepts GitHub's reports.
 async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
     fs::write(dir.join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
-    // The connections are this process's too.
+    // This process holds the other ends of the connections.
     let own = rlimit::increase_nofile_limit(4096).unwrap();
     assert!(own > (HALF_OPEN + POSTS + 100) as u64, "this test may open {own} files only");
     let plain = command(dir);
@@ -168,7 +169,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
 
-    // Those that waited longest were closed, and the latest are still open.
+    // The oldest connections were closed, and the latest ones are still open.
     let (mut oldest, mut latest) = (0, 0);
     for stream in &mut half_open[..100] {
         oldest += usize::from(is_closed(stream).await);
@@ -182,7 +183,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_take_memory_in_proportion_to_their_size() {
     let _alone = FLOOD.lock().await;
-    // The checksum is public: anybody can make texts that are found.
+    // Anybody can make texts that look like tokens, because the checksum is public.
     let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap());
     let look_alike = |_| {
         let new = NewToken::new(ProjectId::new("1").unwrap(), OwnerId::new("x").unwrap(), Name::new("x").unwrap());
@@ -225,12 +226,12 @@ fn report_without_body() -> String {
 
 async fn hold(address: SocketAddr, request: String) -> TcpStream {
     let mut stream = connect(address).await;
-    // The connection may be closed to make room for another.
+    // The service may close the connection to make room for another one.
     let _ = stream.write_all(request.as_bytes()).await;
     stream
 }
 
-/// Nobody needs a password for this, and each connection sends 190 bytes once.
+/// This attack needs no password, and each connection sends only 190 bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_beside_600_sign_ins() {
     let _alone = FLOOD.lock().await;
@@ -243,7 +244,7 @@ async fn health_is_answered_beside_600_sign_ins() {
     drop(held);
 }
 
-/// Sends a request again and again from 1,500 connections, and asks for the health meanwhile.
+/// Sends a request repeatedly from 1,500 connections, and requests the health meanwhile.
 async fn flood(address: SocketAddr, request: String) {
     let mut posting = JoinSet::new();
     for _ in 0..1500 {
@@ -251,7 +252,7 @@ async fn flood(address: SocketAddr, request: String) {
         posting.spawn(async move {
             loop {
                 let mut stream = hold(address, request.clone()).await;
-                // Any answer, or the end of the connection.
+                // The loop continues after any answer, or after the connection has ended.
                 let _ = stream.read(&mut [0]).await;
             }
         });
@@ -259,8 +260,8 @@ async fn flood(address: SocketAddr, request: String) {
     tokio::time::sleep(Duration::from_secs(8)).await;
     for _ in 0..6 {
         let begun = Instant::now();
-        // On a busy machine the probe's own connection may wait long enough to be closed, so it
-        // tries again as probes do.
+        // On a busy machine the connection of a probe may wait so long that it is closed. Real
+        // probes repeat, so this one does too.
         let mut answer = is_live(address).await;
         for _ in 0..2 {
             if answer.is_err() {
@@ -301,7 +302,7 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
         host.router.clone().oneshot(request.body(Body::from(WRONG)).unwrap())
     };
     let mut posts: JoinSet<_> = (0..SIGN_INS).map(|_| post()).collect();
-    // The first answer is to one that does not wait for its hash.
+    // The first answer goes to a sign-in that did not get into the queue for a hash.
     let refused = posts.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "1");
@@ -309,7 +310,7 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
 
     host.with_token(WHOAMI, &token).await.is(200);
     ada.get("/settings/tokens").await.is(200);
-    // A signed-in person needs two hashes, and waits for none of the strangers'.
+    // A signed-in person needs two hashes, and does not queue behind strangers.
     let (old, new) = (&host.first.password, "a+battery+of+new+words");
     let form = format!("csrf={csrf}&present={old}&new={new}&again={new}");
     ada.post_form("/settings/password", &form).await.is(303);
@@ -321,7 +322,7 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
     assert!(answered < SIGN_INS, "some of the strangers' sign-ins still wait");
 }
 
-/// Only the connection that has waited longest is closed, and the others get their answers.
+/// The service closes only the connection that has waited longest. The others get their answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_request_waits_in_a_queue_makes_room() {
     let host = Host::start().await;
@@ -350,7 +351,8 @@ async fn connection_whose_request_waits_in_a_queue_makes_room() {
     }
 }
 
-/// Requests wait for an engine that does not answer, so their connections are not closed.
+/// Requests wait for an engine that does not answer, so the service does not close their
+/// connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_while_no_other_request_ends() {
     let router = Router::new().route("/health/live", get(async || "")).fallback(std::future::pending::<()>);
@@ -372,11 +374,11 @@ async fn health_is_answered_while_no_other_request_ends() {
         is_live(address).await.unwrap();
     }
     for stream in &mut held[..62] {
-        assert!(!is_closed(stream).await, "a request at work is not ended");
+        assert!(!is_closed(stream).await, "a connection whose request is in progress stays open");
     }
 }
 
-/// The client reads none of its answers, for which the service would wait 30 seconds.
+/// The client reads none of its answers, and the service would wait 30 seconds for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_client_reads_nothing_makes_room() {
     let host = Host::start().await;
@@ -384,7 +386,7 @@ async fn connection_whose_client_reads_nothing_makes_room() {
     let stream = connect(address).await;
     let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
     let (_unread, mut writing) = stream.into_split();
-    // Until the service reads no more, because the answers fill all buffers on their way.
+    // The answers fill all buffers on their way, and then the service stops reading.
     while tokio::time::timeout(SOON, writing.write_all(request.as_bytes())).await.is_ok() {}
     is_live(address).await.unwrap();
 }
@@ -394,7 +396,7 @@ const SOON: Duration = Duration::from_millis(300);
 /// Reads until the connection is closed.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
-    // A reset is an end too.
+    // A reset ends the connection too.
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
     assert!(read.is_ok(), "it is held for ever");
     String::from_utf8(text).unwrap()
@@ -403,8 +405,8 @@ async fn rest(stream: &mut TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_bodies_and_idle_connections_time_out() {
     let host = Host::start().await;
-    // A connection that sends nothing, and one that sends a part of the headers. Each time is counted
-    // on its own, so a proxy may keep idle connections longer.
+    // A silent connection, and one that sends only some of the headers. Each has its own time
+    // limit, so a proxy may keep idle connections longer.
     let limits = Limits { headers: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
     let mut silent = connect(address).await;
@@ -413,7 +415,7 @@ async fn headers_bodies_and_idle_connections_time_out() {
     let begun = Instant::now();
     assert_eq!(rest(&mut half_open).await, "");
     assert!(begun.elapsed() < Duration::from_secs(10));
-    // One that sends no second request.
+    // A connection that sends no second request.
     let address = host.serve_within(Limits { idle: SOON, body: SOON, ..limits }).await;
     let mut idle = connect(address).await;
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
@@ -464,7 +466,7 @@ async fn connection_whose_client_reads_nothing_is_closed() {
     let limits = Limits { connections: 1, write: SOON, idle: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
     let stream = connect(address).await;
-    // Until the service reads no more, because the answers fill all buffers on their way.
+    // The answers fill all buffers on their way, and then the service stops reading.
     let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
     let (_unread, mut writing) = stream.into_split();
     let asking = async { while writing.write_all(request.as_bytes()).await.is_ok() {} };

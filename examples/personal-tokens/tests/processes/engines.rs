@@ -1,4 +1,5 @@
-//! Each engine beneath the service: the tokens are on it, what is the service's own is not, and processes share both.
+//! Tests the service on each engine. The engine holds the tokens, the data directory holds the
+//! host's own data, and several processes share both.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use serde_json::json;
 use crate::support::{Host, WHOAMI, tempdir, until};
 use crate::{postgres, redis};
 
-/// Longer than an engine takes for an answer on a busy machine.
+/// Longer than any engine takes to answer on a busy machine.
 const CACHE: Duration = Duration::from_secs(2);
 
-/// On the engine at this address.
+/// Checks that the service works on the engine at this address.
 async fn is_an_engine(url: &str) {
     let settings = Settings { database: Some(url.parse().unwrap()), cache: CACHE, ..Settings::default() };
     let host = Host::start_with(settings.clone()).await;
@@ -27,21 +28,22 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is(200);
     host.with_headers("/health/ready", &[]).await.is(200);
 
-    // Nothing of it stands in the file of the data directory.
+    // The data directory's file holds no token.
     let file = SqliteStore::open(host.dir().join("personal-tokens.db")).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(file.pool()).await.unwrap();
     assert_eq!(rows, 0, "{url}");
 
-    // A search and a place that hold a NUL, which no name does, reach no engine.
+    // No name contains a NUL, so a search or a page position that contains one reaches no engine.
     let refused = ada.get("/settings/tokens?q=%00").await.is(400);
-    assert!(refused.body.contains("The search holds a character that is not allowed."), "{}", refused.body);
+    assert!(refused.body.contains("The search contains a character that is not allowed."), "{}", refused.body);
     let place = URL_SAFE_NO_PAD.encode("1abcdefghijklmnon\0");
     for parameter in ["after", "before"] {
         let start = ada.get(&format!("/settings/tokens?sort=name&{parameter}={place}")).await.is(200);
         assert!(start.body.contains("<tr id=\"token-"), "{}", start.body);
     }
 
-    // Another process, which makes no first person again, ends one; the other works on.
+    // A second process creates no first person, and it revokes one token. The other token still
+    // works there.
     let (app, first) = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.unwrap();
     assert!(first.is_none());
     let own = Access::to_own_project(&[]);
@@ -51,7 +53,7 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is_problem(401, "revoked");
     assert!(app.tokens.verify(&token, &Access::to(&ProjectId::new("1").unwrap(), &[])).await.is_ok());
 
-    // Another pepper in this directory makes all of these forged.
+    // With another pepper, the host would reject all of these tokens as forged.
     let pepper = std::fs::read(host.dir().join("pepper")).unwrap();
     std::fs::write(host.dir().join("pepper"), b"0123456789abcdef a wrong pepper!").unwrap();
     let refused = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.err().unwrap();
@@ -59,39 +61,39 @@ async fn is_an_engine(url: &str) {
     std::fs::write(host.dir().join("pepper"), pepper).unwrap();
     assert!(setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.is_ok());
 
-    // A data directory of its own would have a pepper of its own, to which all of these are forged.
+    // A second data directory would have another pepper, and would reject these tokens as forged.
     let dir = tempdir();
     let refused = setup::open(dir.path(), settings, Arc::new(SystemClock)).await.err().unwrap();
     assert!(refused.to_string().contains("no pepper"), "{refused}");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is begun");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the refused start leaves no file");
 }
 
 #[tokio::test]
-async fn another_file_is_one() {
+async fn another_sqlite_file_is_an_engine() {
     let dir = tempdir();
     is_an_engine(&format!("sqlite:{}", dir.path().join("tokens.db").display())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgresql_is_one() {
+async fn postgresql_is_an_engine() {
     let Some(server) = postgres::Server::start() else { return };
     is_an_engine(&server.database()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_one() {
+async fn redis_is_an_engine() {
     let Some(server) = redis::Servers::one() else { return };
     is_an_engine(&server.urls().join(",")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_is_one() {
+async fn redis_cluster_is_an_engine() {
     let Some(cluster) = redis::Servers::cluster(0) else { return };
     is_an_engine(&cluster.urls().join(",")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() {
+async fn without_its_engine_the_service_is_not_ready_and_accepts_no_token() {
     let Some(server) = postgres::Server::start() else { return };
     let settings = Settings { database: Some(server.database().parse().unwrap()), cache: CACHE, ..Settings::default() };
     let host = Host::start_with(settings).await;
@@ -100,7 +102,7 @@ async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() 
     host.with_headers("/health/ready", &[]).await.is(200);
 
     server.halt("immediate");
-    // Both answers may be a second old.
+    // Both answers can be up to a second old.
     tokio::time::sleep(Duration::from_secs(1)).await;
     host.with_token(WHOAMI, &token).await.is_problem(503, "unavailable");
     let answer = host.with_headers("/health/ready", &[]).await.is(503);
@@ -112,9 +114,9 @@ async fn while_its_engine_is_away_the_service_is_not_ready_and_lets_nobody_in() 
     host.with_token(WHOAMI, &token).await.is(200);
 }
 
-/// A password in the address: what fails to start says why, and not that.
+/// The address contains a password. The error says why the start failed, without the password.
 #[tokio::test]
-async fn no_failed_start_tells_a_password() {
+async fn failed_start_does_not_print_the_password() {
     // All start at the same time, because some wait for their engine for seconds.
     let mut started = Vec::new();
     for url in [

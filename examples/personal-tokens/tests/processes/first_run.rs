@@ -1,4 +1,4 @@
-//! The first start and the second, as a person runs them.
+//! Tests the first start and later starts, as the operator runs them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use personal_tokens::setup::{self, PREFIX, Settings};
 use crate::support::process::{Process, Visitor, client, command, output_within, whoami};
 use crate::support::tempdir;
 
-/// What it prints until it is stopped.
+/// Starts the process and stops it after this number of lines. Returns the lines that it printed.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
     let mut process = Process::start(&mut command(data), lines);
     process.terminate();
@@ -34,7 +34,7 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
 
     let first = printed(&data, 2);
     assert_eq!(first.len(), 2);
-    assert!(first[0].starts_with("first sign-in, shown this once: name ada password "));
+    assert!(first[0].starts_with("first sign-in, shown only once: name ada password "));
     assert!(first[1].starts_with("personal-tokens: http://127.0.0.1:"));
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("pepper"), mode("personal-tokens.db")), (0o700, 0o600, 0o600));
@@ -44,7 +44,7 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
     assert_eq!(second.len(), 1, "{second:?}");
     assert_eq!(fs::read(data.join("pepper")).unwrap(), pepper);
 
-    // Nothing but these, and nothing left aside.
+    // The directory holds the pepper and the database, and no temporary file.
     let mut names: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| !name.to_string_lossy().starts_with("personal-tokens.db"));
     assert_eq!(names, ["pepper"]);
@@ -61,7 +61,7 @@ fn a_pepper_that_is_open_to_others_or_lost_stops_the_start() {
     assert!(!command(&data).output().unwrap().status.success());
     fs::remove_file(&pepper).unwrap();
     assert!(!command(&data).output().unwrap().status.success());
-    assert!(!pepper.exists(), "no new one in place of a lost one");
+    assert!(!pepper.exists(), "a lost pepper is not replaced by a new one");
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn tokens_outlive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_first_starts_at_once_one_makes_the_first_person() {
+async fn of_several_concurrent_first_starts_one_creates_the_first_person() {
     for _ in 0..2 {
         let dir = tempdir();
         let starts: Vec<_> = (0..4)
@@ -103,7 +103,7 @@ async fn of_several_first_starts_at_once_one_makes_the_first_person() {
         assert_eq!(firsts, 1);
         let projects = apps[0].projects.all().await.unwrap();
         assert_eq!((apps[0].accounts.all().await.unwrap().len(), projects.len()), (1, 4));
-        // All have one pepper: what one makes, each knows.
+        // All share one pepper, so each accepts the token of another.
         let (user, project) = (apps[0].accounts.find(1).await.unwrap().unwrap(), ProjectId::new("1").unwrap());
         let new = NewToken::new(project, user.owner_id(), Name::new("n").unwrap());
         let issued = apps[0].tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
@@ -124,7 +124,7 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     let (one, other) = (start(), start());
     let mut both = [one.join().unwrap(), other.join().unwrap()];
 
-    // Whoever prints a sign-in has printed it by the end.
+    // Each process has printed its sign-in, if any, by the time it ends.
     let addresses = [both[0].address(), both[1].address()];
     let mut firsts = Vec::new();
     for process in &mut both {
@@ -142,12 +142,12 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     }
 }
 
-/// How long a start that should fail may serve.
+/// The time after which a start that should fail is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What no generator made.
+/// A pepper that no generator made.
 const ANOTHER: &[u8; 32] = b"0123456789abcdef a wrong pepper!";
 
-/// Starts in a directory, makes a token and stops: its text.
+/// Starts a host in a directory, issues a token and stops. Returns the token's text.
 async fn one_live_token(data: &Path) -> String {
     let (app, _) = setup::open(data, Settings::default(), Arc::new(SystemClock)).await.unwrap();
     let user = app.accounts.find(1).await.unwrap().unwrap();
@@ -157,14 +157,14 @@ async fn one_live_token(data: &Path) -> String {
     issued.token.expose_secret().into()
 }
 
-/// Runs this on the host's own database while no process has it open.
+/// Runs SQL on the host's own database while no process has it open.
 async fn change(data: &Path, statements: &'static str) {
     let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
     sqlx::raw_sql(statements).execute(&pool).await.unwrap();
     pool.close().await;
 }
 
-/// Starts and stops it: the log.
+/// Starts the process and stops it. Returns its log.
 fn log_of_start(data: &Path, lines: usize) -> String {
     let mut process = Process::start(&mut command(data), lines);
     process.terminate();
@@ -172,7 +172,8 @@ fn log_of_start(data: &Path, lines: usize) -> String {
     process.log()
 }
 
-/// Starts it with a pepper that is not its own, and puts the right one back: what it said on stderr.
+/// Starts the process with a wrong pepper, and then restores the right one. Returns what the
+/// process wrote to stderr.
 fn refusal_of_another_pepper(data: &Path) -> String {
     let right = fs::read(data.join("pepper")).unwrap();
     fs::write(data.join("pepper"), ANOTHER).unwrap();
@@ -195,8 +196,8 @@ async fn a_wrong_pepper_beside_live_tokens_is_refused_before_anything_is_written
         said.trim_end(),
         format!(
             "personal-tokens: wrong pepper for key 1: its stored check value was made with another one (restore the right \
-             pepper from its back-up) as {}; only if this one is the right one, because the value was stored by a start \
-             that warned that it could not be checked, delete the value: DELETE FROM key_checks WHERE number IN (1) in {}",
+             pepper from its back-up) as {}; if this pepper is the right one, an earlier start that could not check its \
+             pepper stored the wrong value: then delete it with DELETE FROM key_checks WHERE number IN (1) in {}",
             data.join("pepper").display(),
             data.join("personal-tokens.db").display()
         )
@@ -213,7 +214,7 @@ async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
     let data = dir.path();
     one_live_token(data).await;
     fs::write(data.join("pepper"), ANOTHER).unwrap();
-    // Opening this engine makes its file.
+    // Opening this engine creates its file.
     let elsewhere = data.join("elsewhere.db");
     let database = Some(format!("sqlite:{}", elsewhere.display()).parse().unwrap());
     let settings = Settings { database, ..Settings::default() };
@@ -232,26 +233,27 @@ async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
     change(data, NOBODY).await;
 
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
-    // There is still nobody, so the right pepper brings the first sign-in.
-    assert!(printed(data, 2)[0].starts_with("first sign-in, shown this once: name ada password "));
+    // No person exists yet, so a start with the right pepper prints the first sign-in.
+    assert!(printed(data, 2)[0].starts_with("first sign-in, shown only once: name ada password "));
 }
 
 #[tokio::test]
 async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     let dir = tempdir();
     let data = dir.path();
-    // A first start has no tokens that could have been made with another pepper.
+    // Before the first start there are no tokens of another pepper, so no warning is needed.
     assert_eq!(log_of_start(data, 2), "");
     one_live_token(data).await;
     change(data, "DROP TABLE IF EXISTS key_checks").await;
 
     let log = log_of_start(data, 1);
     assert_eq!((log.matches("WARN").count(), log.matches("could not be checked").count()), (1, 1), "{log}");
-    assert_eq!(log_of_start(data, 1), "", "the value is there now");
+    assert_eq!(log_of_start(data, 1), "", "the value is stored now");
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
 
-/// The first start after an upgrade cannot be checked. If its pepper was the wrong one, so is the value that it stored.
+/// The first start after an upgrade cannot check its pepper. If that pepper is wrong, the start
+/// stores a wrong check value.
 #[tokio::test]
 async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     let dir = tempdir();
@@ -269,8 +271,11 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     fs::write(data.join("pepper"), right).unwrap();
     let refused = output_within(&mut command(data), PATIENCE);
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && !said.contains("tokens were made with another one"), "a false word: {said}");
-    // It says how to take the value back.
+    assert!(
+        !refused.status.success() && !said.contains("tokens were made with another one"),
+        "the message must not say that this pepper is wrong: {said}"
+    );
+    // The message says how to delete the wrong value.
     const TAKE_BACK: &str = "DELETE FROM key_checks WHERE number IN (1)";
     let file = data.join("personal-tokens.db").display().to_string();
     assert!(said.contains(TAKE_BACK) && said.contains(&file), "{said}");
@@ -281,7 +286,8 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
 
-/// A later start would find a value to compare with, and warn no more.
+/// If the value were stored before its warning, a later start would have a value to compare with,
+/// and would not warn.
 #[tokio::test]
 async fn no_value_is_stored_before_its_warning() {
     let dir = tempdir();
@@ -310,7 +316,7 @@ async fn a_key_that_the_host_lacks_is_refused() {
 }
 
 #[tokio::test]
-async fn the_check_value_is_in_no_line() {
+async fn check_value_is_in_no_output() {
     let dir = tempdir();
     let data = dir.path();
     one_live_token(data).await;
@@ -351,7 +357,7 @@ async fn of_two_first_starts_with_different_peppers_one_is_refused() {
             pool
         };
         let pools = (database().await, database().await);
-        // Neither finds a value before both write.
+        // Neither start finds a value before both of them write one.
         key_checks::compare_in(&file, &one).await.unwrap();
         key_checks::compare_in(&file, &other).await.unwrap();
         let started =

@@ -1,5 +1,5 @@
-//! The first start prints the password of the first person before it makes the account, and a lost
-//! password can be replaced.
+//! Tests that the first start prints the first person's password before it creates the account, and
+//! that a lost password can be replaced.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -26,12 +26,12 @@ fn configure(data: &Path, config: &Value) {
 #[track_caller]
 fn refused(output: &Output) -> String {
     let (said, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-    assert!(!output.status.success(), "it started: {said}");
-    assert!(!printed.contains("password"), "a password that is worth nothing was printed: {printed}");
+    assert!(!output.status.success(), "the service started: {said}");
+    assert!(!printed.contains("password"), "a useless password was printed: {printed}");
     said.into_owned()
 }
 
-/// Checks that the next start makes the first person, whose password works.
+/// Checks that the next start creates the first person, and that the printed password works.
 async fn is_still_to_come(data: &Path) {
     let process = Process::start_to_address(&mut command(data));
     Visitor::sign_in(&process.address(), process.first()).await;
@@ -44,13 +44,16 @@ async fn start_with_a_bad_configuration_makes_no_account() {
     let model = |project: i64, upstream: &str| json!({ "project_id": project, "name": "m", "upstream": upstream });
     let default = |name: &str| json!({ "project_id": 2, "name": name, "upstream": "main", "default": true });
     for (config, said) in [
-        (json!({ "upstreams": upstreams(), "models": [model(9, "main")] }), "no such project"),
-        (json!({ "upstreams": upstreams(), "models": [model(2, "other")] }), "no such upstream"),
+        (json!({ "upstreams": upstreams(), "models": [model(9, "main")] }), "the project does not exist"),
+        (json!({ "upstreams": upstreams(), "models": [model(2, "other")] }), "does not define this upstream"),
         (json!({ "upstreams": upstreams(), "models": [model(3, "main")] }), "no credential for this project"),
-        (json!({ "upstreams": upstreams(), "models": [model(2, "main"), model(2, "main")] }), "of this name already"),
-        (json!({ "upstreams": upstreams(), "models": [default("a"), default("b")] }), "two defaults"),
+        (
+            json!({ "upstreams": upstreams(), "models": [model(2, "main"), model(2, "main")] }),
+            "already has a model of this name",
+        ),
+        (json!({ "upstreams": upstreams(), "models": [default("a"), default("b")] }), "already has a default model"),
         (json!({ "upstreams": upstream("ftp://x", json!({})) }), "url must be"),
-        (json!({ "upstreams": upstream("http://x", json!({ "2": "a\nb" })) }), "a credential is no text"),
+        (json!({ "upstreams": upstream("http://x", json!({ "2": "a\nb" })) }), "a credential contains a character"),
         (json!({ "policy": 1 }), "config.json"),
         (json!({ "github_keys": "ftp://x" }), "github_keys must be"),
     ] {
@@ -61,13 +64,13 @@ async fn start_with_a_bad_configuration_makes_no_account() {
         fs::remove_file(dir.path().join("config.json")).unwrap();
         is_still_to_come(dir.path()).await;
     }
-    // A model of a project that the first start makes is valid.
+    // A model may name a project that the first start creates.
     let dir = tempdir();
     configure(dir.path(), &json!({ "upstreams": upstreams(), "models": [model(2, "main")] }));
     is_still_to_come(dir.path()).await;
 }
 
-/// Starts it through a shell, with this redirection.
+/// Returns a command that starts the service through a shell, with this redirection.
 fn in_shell(data: &Path, redirected: &str) -> Command {
     let plain = command(data);
     let mut shell = Command::new("sh");
@@ -76,7 +79,7 @@ fn in_shell(data: &Path, redirected: &str) -> Command {
     shell
 }
 
-/// Waits for its end, which must come by itself, and returns its output.
+/// Waits until the process ends by itself, and returns its output.
 #[track_caller]
 fn ended(command: &mut Command) -> Output {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -84,7 +87,7 @@ fn ended(command: &mut Command) -> Output {
     while child.try_wait().unwrap().is_none() {
         if begun.elapsed() > Duration::from_secs(60) {
             child.kill().unwrap();
-            panic!("it goes on: {command:?}");
+            panic!("the process did not end: {command:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -109,19 +112,19 @@ async fn password_that_cannot_be_printed_makes_no_account() {
     is_still_to_come(dir.path()).await;
 }
 
-/// Runs it as `personal-tokens | head -1`, which reads one line only.
+/// Runs the service as `personal-tokens | head -1`, which reads only one line.
 #[tokio::test]
 async fn first_line_of_a_first_start_has_the_password() {
     let dir = tempdir();
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let head = Command::new("head").arg("-1").stdin(child.stdout.take().unwrap()).output().unwrap();
     let printed = String::from_utf8(head.stdout).unwrap();
-    let said = printed.trim_end().strip_prefix("first sign-in, shown this once: name ");
+    let said = printed.trim_end().strip_prefix("first sign-in, shown only once: name ");
     let (name, password) = said.unwrap_or_else(|| panic!("{printed}")).split_once(" password ").unwrap();
-    // The account is made after it is printed.
+    // The account is created after its password is printed.
     let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
     let exists = "SELECT EXISTS (SELECT 1 FROM users)";
-    until("the account is made", async || sqlx::query_scalar(exists).fetch_one(&pool).await.unwrap()).await;
+    until("the account is created", async || sqlx::query_scalar(exists).fetch_one(&pool).await.unwrap()).await;
     child.kill().unwrap();
     child.wait().unwrap();
     let process = Process::start(&mut command(dir.path()), 1);
@@ -153,7 +156,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
     assert_eq!(page().await, 200);
 
     let unknown = reset(dir.path(), "eve");
-    assert!(refused(&unknown).contains("there is nobody named \"eve\""), "{unknown:?}");
+    assert!(refused(&unknown).contains("there is no person named \"eve\""), "{unknown:?}");
     // A password that cannot be printed is not set.
     for redirected in [">&-", ">/dev/full"] {
         let mut shell = in_shell(dir.path(), &format!("--reset-password ada {redirected}"));
@@ -162,17 +165,17 @@ async fn lost_password_is_replaced_on_the_command_line() {
     }
     assert_eq!(page().await, 200);
 
-    // The service is running meanwhile.
+    // The service runs while the password is reset.
     let output = reset(dir.path(), "ada");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && printed.lines().count() == 1, "{printed}");
-    let said = printed.trim_end().strip_prefix("new password, shown this once: name ada password ").unwrap();
-    assert_eq!(page().await, 303, "the sessions of before have ended");
+    let said = printed.trim_end().strip_prefix("new password, shown only once: name ada password ").unwrap();
+    assert_eq!(page().await, 303, "the earlier sessions have ended");
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, said).await, 303);
 }
 
-/// The terminal may not take the line for long: ctrl-S, a pager, a full pipe.
+/// The terminal can block for a long time: ctrl-S, a pager, a full pipe.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
     let dir = tempdir();
@@ -198,7 +201,7 @@ async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, &new).await, 303);
 
-    // The person goes while it is printed.
+    // The person is renamed while the password is being printed.
     let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
     let renaming = |_: &FirstSignIn| {
         let rename = sqlx::query("UPDATE users SET name = 'eve'").execute(&pool);
@@ -215,7 +218,7 @@ fn first_start_prints_its_sign_in_before_its_address() {
     let dir = tempdir();
     let mut child = command(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.next().unwrap().starts_with("first sign-in, shown this once: name ada password "));
+    assert!(lines.next().unwrap().starts_with("first sign-in, shown only once: name ada password "));
     assert!(lines.next().unwrap().starts_with("personal-tokens: http://127.0.0.1:"));
     child.kill().unwrap();
     child.wait().unwrap();

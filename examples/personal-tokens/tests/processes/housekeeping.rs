@@ -1,4 +1,4 @@
-//! Tests what the process does on its own, beside its requests.
+//! Tests what the process does periodically, besides answering requests.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn slow_fetch_of_keys_does_not_delay_last_uses() {
         }
     };
     let given_up = async {
-        // The request, and then the end of the connection.
+        // Reads the request, and then waits for the end of the connection.
         while asked.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
     };
     tokio::select! {

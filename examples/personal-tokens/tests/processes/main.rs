@@ -1,4 +1,4 @@
-//! The service as a process: its starts and its end, its connections, the engines beneath it, and several of it at a time.
+//! Tests the service as a process: start and stop, connections, engines, and several processes.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 

@@ -1,6 +1,8 @@
-//! The service's tokens move from its SQLite file into PostgreSQL, by the code of the example `move_to_postgres`, while it serves behind
-//! a balancer: no request with a live token is refused or lost, an ended token is refused from its acknowledgement on, and
-//! whatever was acknowledged is there afterwards.
+//! Moves the tokens of a serving host from its SQLite file into PostgreSQL.
+//!
+//! The test runs the code of the example `move_to_postgres`, with the host behind a balancer. No
+//! request with a live token is rejected or lost. An ended token is rejected as soon as its
+//! revocation is acknowledged. Every acknowledged operation is still there afterwards.
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../move_to_postgres/moving/mod.rs"]
@@ -22,13 +24,14 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, command, json, whoami};
 use crate::support::{TOKENS, tempdir};
 
-/// How many acts there are of each kind, and how many requests of each outcome, before the move goes on.
+/// The number of operations, and of requests with each outcome, that must be seen before the move
+/// continues.
 const MORE: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
-/// For what never comes.
+/// The longest wait for these numbers.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Leads each connection to the process that serves.
+/// Forwards each connection to the process that serves.
 struct Balancer {
     url: String,
     to: Arc<Mutex<SocketAddr>>,
@@ -63,14 +66,14 @@ impl Balancer {
     }
 }
 
-/// What is known of a token.
+/// The test's knowledge of a token.
 struct Token {
     text: String,
     asked: bool,
     ended: bool,
 }
 
-/// What was seen since the phase began.
+/// What the tasks have seen since the phase began.
 #[derive(Debug, Default)]
 struct Seen {
     accepted: AtomicUsize,
@@ -89,7 +92,7 @@ struct World {
     notes: Notes,
 }
 
-/// A task that panics is a fault: nobody else would know before the end.
+/// Records a fault if a task panics. Otherwise the panic would go unnoticed until the end.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -122,15 +125,15 @@ impl World {
         while !(enough(acts(&seen)) && enough(&seen.accepted) && enough(&seen.refused)) {
             let faults = self.faults.lock().unwrap().clone();
             assert!(faults.is_empty(), "{faults:#?}\n{}", self.notes);
-            assert!(began.elapsed() < PATIENCE, "waited in vain for {MORE} of each: {seen:?}\n{}", self.notes);
+            assert!(began.elapsed() < PATIENCE, "did not see {MORE} of each: {seen:?}\n{}", self.notes);
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Sends a request until it is not answered as one to be tried again.
+    /// Repeats a request for as long as the answer is 503.
     async fn insist(&self, task: &str, expected: u16, request: RequestBuilder) -> Option<Value> {
         while !self.is_over() {
-            self.notes.set(task, format!("asks for what is answered {expected}"));
+            self.notes.set(task, format!("repeats a request until it is answered {expected}"));
             let answer = self.visitor.of(request.try_clone().unwrap()).send().await.unwrap();
             match answer.status().as_u16() {
                 503 => {
@@ -142,7 +145,7 @@ impl World {
                     return Some(if status == 204 { Value::Null } else { json(answer).await.unwrap() });
                 }
                 status => {
-                    self.fault(format!("an act: {status}"));
+                    self.fault(format!("an operation: {status}"));
                     return None;
                 }
             }
@@ -150,7 +153,7 @@ impl World {
         None
     }
 
-    /// Makes tokens, and ends every other.
+    /// Creates tokens, and revokes every other one.
     async fn act(&self, task: &str) {
         let _panicking = Panicking(self);
         let url = format!("{}{TOKENS}", self.url);
@@ -177,7 +180,7 @@ impl World {
         }
     }
 
-    /// Presents a token, and holds the answer against what was known before and after.
+    /// Presents a token, and compares the answer with what was known before and after the request.
     async fn try_token(&self, client: &Client, number: usize) {
         let (text, ended) = {
             let token = &self.tokens.lock().unwrap()[number];
@@ -196,7 +199,7 @@ impl World {
         };
     }
 
-    /// Presents the latest, for as long as the test runs.
+    /// Presents the latest tokens for as long as the test runs.
     async fn try_all(&self, task: &str) {
         let _panicking = Panicking(self);
         const LATEST: usize = 20;
@@ -212,13 +215,14 @@ impl World {
     }
 }
 
-/// A connection for each request, so that none stays with the process that is to end.
+/// Returns a client that opens a connection for each request, so that no connection stays with the
+/// process that is to end.
 fn client() -> Client {
     Client::builder().pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_moves_and_nobody_is_refused_for_it() {
+async fn service_moves_without_rejecting_a_live_token() {
     let Some(server) = postgres::Server::start() else { return };
     let (url, dir) = (server.database(), tempdir());
     let data = dir.path().join("data");
@@ -254,7 +258,7 @@ async fn a_service_moves_and_nobody_is_refused_for_it() {
     world.watch(|seen| &seen.unavailable).await;
     let finished = moving.finish().await.unwrap();
     assert!(finished.compared.is_equal() && finished.copied.written > 0);
-    println!("behind the fence: {}\n{}", finished.copied, finished.compared);
+    println!("after the fence: {}\n{}", finished.copied, finished.compared);
 
     let new = Process::start(command(&data).env("DATABASE_URL", &url), 1);
     balancer.switch(&new);
@@ -268,7 +272,7 @@ async fn a_service_moves_and_nobody_is_refused_for_it() {
         task.await.unwrap();
     }
 
-    // All of them once more.
+    // Presents all tokens once more.
     let count = world.tokens.lock().unwrap().len();
     let ended = world.tokens.lock().unwrap().iter().filter(|token| token.ended).count();
     let client = client();

@@ -1,4 +1,4 @@
-//! The end of the process, as whoever runs it asks for it.
+//! Tests the end of the process after the operator has stopped it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,14 +11,15 @@ use tokio::net::TcpStream;
 use crate::support::process::{Process, Visitor, client, command, whoami};
 use crate::support::{TOKENS, tempdir, until};
 
-/// As `Process::ended`, beside what goes on in the test.
+/// Waits for the end of the process without blocking the test's other tasks. Returns whether it
+/// succeeded, and its log.
 async fn ended(mut process: Process) -> (bool, String) {
     let ended = tokio::task::spawn_blocking(move || (process.ended().0.success(), process.log()));
     ended.await.unwrap()
 }
 
 async fn last_use(store: &SqliteStore, made: &Value) -> Option<String> {
-    // The public part is prefix, project and id.
+    // The parts of a token are prefix, project, id and secret.
     let text = made["token"].as_str().unwrap();
     let mut parts = text.rsplit('_').skip(1);
     let (id, project) = (parts.next().unwrap(), parts.next().unwrap());
@@ -39,14 +40,14 @@ async fn started(data: &Path) -> (Process, Visitor, SqliteStore) {
 }
 
 #[tokio::test]
-async fn what_is_in_memory_is_written_at_the_end() {
+async fn last_uses_and_trail_in_memory_are_written_at_the_end() {
     let dir = tempdir();
     let (process, visitor, store) = started(dir.path()).await;
     let at = process.address();
     let made = loop {
         let made = visitor.make(&at).await;
         assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
-        // Its housekeeping may have come between; then another one.
+        // If the periodic work has already written the last use, tries another token.
         if last_use(&store, &made).await.is_none() {
             break made;
         }
@@ -55,7 +56,7 @@ async fn what_is_in_memory_is_written_at_the_end() {
     let (success, log) = ended(process).await;
     assert!(success, "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
-    // Each was issued at least.
+    // At least the event of the issue is written.
     assert!(trail(&store).await >= 1);
 }
 
@@ -67,7 +68,7 @@ async fn trail_that_waits_for_the_database_is_written_at_the_end() {
     let made = visitor.make(&at).await;
     let path = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
     assert_eq!(visitor.of(visitor.client.delete(path)).send().await.unwrap().status(), 204);
-    // Nothing else is to be written at the end.
+    // Only the trail remains to be written at the end.
     let lock = store.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 401);
     process.terminate();
@@ -80,7 +81,7 @@ async fn trail_that_waits_for_the_database_is_written_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
+async fn request_in_progress_completes_while_readiness_reports_stopping() {
     let dir = tempdir();
     let (process, visitor, _) = started(dir.path()).await;
     let metrics = process.printed[2].strip_prefix("metrics: ").unwrap().trim_end_matches("/metrics").to_owned();
@@ -92,8 +93,8 @@ async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
 
     let mut under_way = begin(&visitor, &process.address()).await;
     process.terminate();
-    // Told by the signal, which takes its moment.
-    until("told by the signal", async || ready().await.0 != 200).await;
+    // The process needs a moment to handle the signal.
+    until("not ready after the signal", async || ready().await.0 != 200).await;
     assert_eq!(ready().await, (503, r#"{"status":"stopping"}"#.into()));
     let address = process.address();
     let refuses = async || TcpStream::connect(address.trim_start_matches("http://")).await.is_err();
@@ -108,7 +109,7 @@ async fn a_request_under_way_ends_and_nobody_is_sent_here_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_holds_nobody_up_for_ever() {
+async fn endless_request_is_cut_off() {
     let dir = tempdir();
     let (process, visitor, store) = started(dir.path()).await;
     let at = process.address();
@@ -119,21 +120,21 @@ async fn a_request_that_never_ends_holds_nobody_up_for_ever() {
     let (success, log) = ended(process).await;
     drop(under_way);
     assert!(success, "{log}");
-    assert!(log.contains("requests under way are cut off"), "{log}");
+    assert!(log.contains("requests in progress are cut off"), "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
 }
 
 const BODY: &[u8] = br#"{"name": "under way"}"#;
 const REST: &[u8] = BODY.split_at(5).1;
 
-/// A request of which the service has read a part, and waits for the rest.
+/// Begins a request. The service has read a part of its body, and waits for the rest.
 async fn begin(visitor: &Visitor, at: &str) -> TcpStream {
     let request = visitor.of(visitor.client.post(format!("{at}{TOKENS}"))).build().unwrap();
     let mut head = format!("POST {TOKENS} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n");
     for (name, value) in request.headers() {
         head += &format!("{name}: {}\r\n", value.to_str().unwrap());
     }
-    // It is asked to go on once its body is wanted, and by then it is under way.
+    // The service sends `100 Continue` once it wants the body, and then the request is in progress.
     head +=
         &format!("content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", BODY.len());
     let mut stream = TcpStream::connect(at.trim_start_matches("http://")).await.unwrap();

@@ -1,6 +1,8 @@
-//! Two processes under load on one PostgreSQL, of which one is killed and started again, several times: no act that was
-//! acknowledged is lost, and no token that was ended is accepted in a request that began later than the bound of the cache after
-//! the acknowledgement.
+//! Runs two processes under load on one PostgreSQL, and kills and restarts one of them several
+//! times.
+//!
+//! No acknowledged operation is lost. A request with an ended token is rejected if it begins later
+//! than the cache's bound after the acknowledgement.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,8 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, client, command, json, whoami};
 use crate::support::{TOKENS, size, tempdir};
 
-/// How old the answer of a process's cache may be. An answer of PostgreSQL that took longer would be none, and the load must meet
-/// no such answer, however busy the machine is.
+/// The bound on the age of a cached answer. If PostgreSQL took longer than this to answer, the
+/// request would fail, and the load must not cause that even on a busy machine.
 const BOUND: Duration = Duration::from_secs(2);
 const CACHE: &str = "2s";
 
@@ -26,32 +28,34 @@ fn rounds() -> usize {
     if size::is_full() { 5 } else { 3 }
 }
 
-/// How many acts of each process are acknowledged before the kill, and again after the start.
+/// The number of operations of each process that are acknowledged before the kill, and again after
+/// the start.
 const ACTS: usize = 6;
-/// Between two tries, where a process is away.
+/// The pause between two attempts while a process is down.
 const PAUSE: Duration = Duration::from_millis(10);
-/// For what never comes.
+/// The longest wait for these operations.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is known of a token.
+/// The test's knowledge of a token.
 struct Token {
     text: String,
-    /// When its end was asked for; from then on it may be over.
+    /// When its revocation was requested. From then on the token may be rejected.
     asked: Option<Instant>,
-    /// When its end was acknowledged; the bound later it must be over.
+    /// When its revocation was acknowledged. After this time plus the bound, the token must be
+    /// rejected.
     ended: Option<Instant>,
 }
 
-/// What the parts of the test share.
+/// The state that the tasks of the test share.
 struct World {
     addresses: [Mutex<String>; 2],
     visitor: Visitor,
     tokens: Mutex<Vec<Token>>,
-    /// Acts that were acknowledged, by process.
+    /// The number of acknowledged operations, by process.
     acts: [AtomicUsize; 2],
-    /// Tokens that were shown to a process before they ended.
+    /// How often a process verified a token before the token ended.
     shown: AtomicUsize,
-    /// Answers of 200 and of 401 to whoever tries the tokens.
+    /// The number of answers 200 and 401 to presented tokens.
     accepted: AtomicUsize,
     refused: AtomicUsize,
     faults: Mutex<Vec<String>>,
@@ -59,7 +63,7 @@ struct World {
     notes: Notes,
 }
 
-/// A task that panics is a fault: nobody else would know before the end.
+/// Records a fault if a task panics. Otherwise the panic would go unnoticed until the end.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -97,12 +101,14 @@ impl World {
         self.tokens.lock().unwrap()[number].ended = Some(Instant::now());
     }
 
-    /// One token, made, sometimes rotated, and mostly ended: as far as the process is there to do it.
+    /// Creates a token. In some turns the token is rotated, and in most turns it is revoked. Stops
+    /// at the first request that gets no answer.
     async fn act(&self, host: usize, turn: usize) -> reqwest::Result<()> {
         let tokens = format!("{}{TOKENS}", self.at(host));
         let acknowledged = || self.acts[host].fetch_add(1, Ordering::SeqCst);
 
-        // A rotation empties the cache of its whole project: it has one of its own, so that the other tokens stay held.
+        // A rotation empties the cache of its whole project. It uses a project of its own, so that
+        // the other tokens stay cached.
         let rotates = turn.is_multiple_of(3);
         let project = if rotates { 2 } else { 1 };
         let answer = self.visitor.post(&tokens, &json!({"name": "n", "project_id": project})).await?;
@@ -116,7 +122,7 @@ impl World {
         acknowledged();
 
         if rotates {
-            // Without a grace the old one is over.
+            // Without a grace period the old token ends immediately.
             self.show(number, &made).await;
             self.ask(number);
             let rotate = format!("{tokens}{}/rotate", made["uuid"].as_str().unwrap());
@@ -147,8 +153,8 @@ impl World {
         Ok(())
     }
 
-    /// Has a token in both caches before it ends, where both processes are there. To look at it writes its last use, which takes
-    /// it out of the cache; after that it stays.
+    /// Brings a token into the cache of each running process before it ends. Reading the token
+    /// writes its last use, which removes it from the cache. The second use then stays cached.
     async fn show(&self, number: usize, made: &Value) {
         for host in 0..2 {
             let of_token = format!("{}{TOKENS}{}", self.at(host), made["uuid"].as_str().unwrap());
@@ -162,7 +168,8 @@ impl World {
         }
     }
 
-    /// Presents one token to a process, and holds the answer against what was known of it before and after. Whether it was judged.
+    /// Presents a token to a process, and compares the answer with what was known before and after
+    /// the request. Returns whether the token was accepted or rejected.
     async fn try_token(&self, client: &reqwest::Client, host: usize, number: usize) -> reqwest::Result<bool> {
         let (text, ended) = {
             let token = &self.tokens.lock().unwrap()[number];
@@ -182,10 +189,10 @@ impl World {
             401 => {
                 self.refused.fetch_add(1, Ordering::SeqCst);
                 if asked.is_none() {
-                    self.fault(format!("{number} is refused by {host}, and nobody has ended it"));
+                    self.fault(format!("{number} is rejected by {host} although its end was not requested"));
                 }
             }
-            // Neither let in nor refused: PostgreSQL was too slow.
+            // The process could not decide, because PostgreSQL was too slow.
             503 => return Ok(false),
             status => self.fault(format!("{number}: {status} of {host}")),
         }
@@ -193,7 +200,7 @@ impl World {
     }
 }
 
-/// Acts through one process for as long as the test runs.
+/// Runs operations through one process for as long as the test runs.
 async fn act_on(world: Arc<World>, host: usize) {
     let (task, _panicking) = (format!("actor on {host}"), Panicking(&world));
     for turn in 1.. {
@@ -201,14 +208,14 @@ async fn act_on(world: Arc<World>, host: usize) {
             break;
         }
         world.notes.set(&task, format!("act {turn}"));
-        // Whoever gets no answer does not know what came of it.
+        // Without an answer, the outcome of the operation is unknown.
         if world.act(host, turn).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
-/// Tries the latest tokens at one process, the ended ones too, for as long as the test runs.
+/// Presents the latest tokens to one process, including ended ones, for as long as the test runs.
 async fn try_on(world: Arc<World>, host: usize) {
     const LATEST: usize = 48;
     let client = client();
@@ -225,7 +232,7 @@ async fn try_on(world: Arc<World>, host: usize) {
     }
 }
 
-/// wrk, which asks whose some tokens are, one after the other.
+/// A run of wrk, which calls `whoami` with some tokens in turn.
 struct Load {
     wrk: Child,
     out: PathBuf,
@@ -234,12 +241,12 @@ struct Load {
 impl Load {
     fn on(address: &str, script: &Path, out: PathBuf) -> Self {
         let mut wrk = Command::new("wrk");
-        // It is ended long before.
+        // The test ends the run long before these 600 seconds.
         wrk.args(["-t1", "-c2", "-d600", "--timeout", "60", "-s"]).arg(script).arg(address);
         Self { wrk: wrk.stdout(fs::File::create(&out).unwrap()).stderr(Stdio::null()).spawn().unwrap(), out }
     }
 
-    /// Ends it, as by ctrl-c: what it has seen.
+    /// Ends the run with SIGINT, as ctrl-C does. Returns wrk's output.
     fn seen(&mut self) -> String {
         let pid = self.wrk.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
@@ -255,7 +262,7 @@ impl Drop for Load {
     }
 }
 
-/// How many requests wrk had an answer to.
+/// Returns the number of requests that wrk got an answer to.
 fn requests(seen: &str) -> usize {
     let line = seen.lines().find(|line| line.contains(" requests in ")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
@@ -265,7 +272,7 @@ fn start(data: &Path, database: &str, lines: usize) -> Process {
     Process::start(command(data).env("DATABASE_URL", database).args(["--cache", CACHE]), lines)
 }
 
-/// Waits until so many acts more of both are acknowledged.
+/// Waits until each process has acknowledged [`ACTS`] more operations.
 async fn acted(world: &World) {
     let count = |host: usize| world.acts[host].load(Ordering::SeqCst);
     let (before, began) = ([count(0), count(1)], Instant::now());
@@ -273,7 +280,7 @@ async fn acted(world: &World) {
         let acts = [count(0), count(1)];
         assert!(
             began.elapsed() < PATIENCE,
-            "waited in vain for {ACTS} more than {before:?}: {acts:?}\n{}",
+            "did not see {ACTS} operations more than {before:?}: {acts:?}\n{}",
             world.notes
         );
         tokio::time::sleep(PAUSE).await;
@@ -281,7 +288,7 @@ async fn acted(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_outlives_a_killed_process() {
+async fn acknowledged_operations_survive_a_killed_process() {
     if Command::new("wrk").arg("-v").output().is_err() {
         test_summary::missing("wrk is not installed");
         return;
@@ -346,7 +353,7 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
         task.await.unwrap();
     }
 
-    // All of them once more, at both.
+    // Presents all tokens to both processes once more.
     tokio::time::sleep(BOUND).await;
     let count = world.tokens.lock().unwrap().len();
     let (mut live, mut ended, mut unknown) = (0, 0, 0);
@@ -354,7 +361,7 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
         for host in 0..2 {
             let began = Instant::now();
             while !world.try_token(&world.visitor.client, host, number).await.unwrap() {
-                assert!(began.elapsed() < PATIENCE, "{host} judges token {number} never");
+                assert!(began.elapsed() < PATIENCE, "{host} never decides about token {number}");
             }
         }
         match &world.tokens.lock().unwrap()[number] {
@@ -365,13 +372,16 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
     }
     let (accepted, refused) = (world.accepted.load(Ordering::SeqCst), world.refused.load(Ordering::SeqCst));
     println!(
-        "{rounds} kills; {live} tokens live, {ended} ended, of {unknown} the answer was lost; tried: {accepted} accepted, \
-         {refused} refused; wrk: {} answers of who survived, {} of who was killed",
+        "{rounds} kills; {live} tokens live, {ended} ended, {unknown} without an answer; presented: {accepted} accepted, \
+         {refused} rejected; wrk: {} answers of the surviving process, {} of the killed one",
         answered[1], answered[0]
     );
     let faults = world.faults.lock().unwrap();
     assert!(faults.is_empty(), "{}: {:#?}", faults.len(), &faults[..faults.len().min(10)]);
-    // Otherwise it has shown little.
+    // The test shows little if few tokens were cached before they ended.
     let shown = world.shown.load(Ordering::SeqCst);
-    assert!(live >= rounds && ended >= 2 * rounds && shown >= ended, "too little was tried: {shown} were shown");
+    assert!(
+        live >= rounds && ended >= 2 * rounds && shown >= ended,
+        "the run was too short: {shown} uses before an end"
+    );
 }

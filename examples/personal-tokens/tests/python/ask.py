@@ -1,7 +1,8 @@
-"""Lists the models and asks one, with nothing but the settings.json that the page downloads for VS Code.
+"""Lists the models and asks one. Its only input is the settings.json that the page offers for VS Code.
 
 Usage: ask.py SETTINGS.JSON
-Prints three lines of JSON: the project's models, the names that the token may use, and the answer.
+Prints three lines of JSON: the project's models, the names of the models that the token may use, and the
+answer.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Connects to the end point of the Model Context Protocol with a token in its header, by the protocol's own client library.
+"""Connects to the service's MCP endpoint with a token, by the client library of the Model Context Protocol.
 
-Usage: mcp_client.py URL, with the token in the variable TOKEN.
-Prints a line of JSON with the tools and the answer of one. After a line on its input it calls that tool again, and prints what
-the library reads of the refusal.
+Usage: mcp_client.py URL, with the token in the environment variable TOKEN.
+Prints a line of JSON with the names of the tools and the answer of one tool. After a line on its input, calls
+that tool again, which must be refused, and prints what the library reads from the refusal.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ async def main(url):
 
 
 async def read(response, http):
-    # As JSON: the library's own type wants an authorization server, and there is none.
+    # Reads the metadata as JSON: the library's own type requires an authorization server, which this service lacks.
     metadata = (await http.get(extract_resource_metadata_from_www_auth(response))).json()
     print(
         json.dumps(

@@ -1,4 +1,4 @@
-//! Answers held against the OpenAPI document.
+//! Compares answers with the OpenAPI document.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use super::Answer;
 
 const WHOLE: &str = "https://personal-tokens.invalid/openapi.json";
 
-/// The document has this answer: its status for this operation, its headers, its type and the shape of its body.
+/// Checks that the document describes this answer: the status of the operation, its headers, its
+/// content type and the shape of its body.
 #[track_caller]
 pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &Answer) {
     let status = answer.status.as_u16();
@@ -34,7 +35,7 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
         Some(content) => {
             let media = content.get(answer.header("content-type"));
             let media = media.unwrap_or_else(|| panic!("type {}: {what}", answer.header("content-type")));
-            // What is no JSON has no schema to fit.
+            // Only JSON has a schema.
             if media["schema"].is_object() {
                 assert_fits(document, &media["schema"], &answer.json(), &what);
             }
@@ -42,17 +43,21 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
     }
 }
 
-/// What the document has for an address, or the response that is everywhere else, with its status.
+/// Returns the operation of the document for a request.
+///
+/// # Errors
+/// Returns the name and the status of the document's response for an unknown address or method if
+/// the document has no such operation.
 fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d Value, (&'static str, u16)> {
     let template = template(document, path).ok_or(("NoSuchAddress", 404))?;
     document["paths"][template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
 }
 
-/// The path of the document that an address is of.
+/// Returns the path template of the document that this path matches.
 pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
     let paths = document["paths"].as_object().unwrap().keys();
     let fitting = paths.filter(|template| fits_template(template, path)).map(String::as_str);
-    // As the router has it: a fixed segment before a variable one.
+    // Like the router, prefers a fixed segment to a variable one.
     fitting.min_by_key(|template| template.contains('{'))
 }
 
@@ -71,7 +76,7 @@ fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     }
 }
 
-/// A schema of the document, which may point to others of it.
+/// Checks a value against a schema, which may refer to other schemas of the document.
 #[track_caller]
 pub fn assert_fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     let whole = json!({"$id": WHOLE, "components": document["components"], "allOf": [schema]});

@@ -1,4 +1,5 @@
-//! A host of its own for each test: a fresh directory, a clock that stands, and requests without a network.
+//! Starts a separate host for each test, with a fresh directory and a clock that the test moves.
+//! Requests need no network.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
 
@@ -32,13 +33,14 @@ pub const TOKENS: &str = "/api/v2/auth/token/";
 pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
 pub const WHOAMI: &str = "/api/v2/auth/whoami";
 
-/// Returns a new folder where a sync costs nothing, if there is such a place: a host syncs each of its writes.
+/// Returns a new folder, in memory if possible. A host syncs each of its writes, and there a sync
+/// costs nothing.
 pub fn tempdir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
-/// Asks until it is so.
+/// Repeats a check until it holds, for at most 60 seconds.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !is_so().await {
@@ -52,9 +54,9 @@ pub struct Host {
     pub router: Router,
     pub clock: FixedClock,
     pub first: FirstSignIn,
-    /// Everything that was ever answered, headers too.
+    /// All answers so far, with their headers.
     pub answered: Mutex<String>,
-    /// What the API says of itself.
+    /// The OpenAPI document of the host.
     pub document: Value,
     dir: TempDir,
 }
@@ -82,7 +84,7 @@ impl Answer {
         self.headers[name].to_str().unwrap()
     }
 
-    /// The value of the first hidden field of this name.
+    /// Returns the value of the first hidden field of this name.
     #[track_caller]
     pub fn field(&self, name: &str) -> String {
         let start = format!("name=\"{name}\" value=\"");
@@ -90,7 +92,7 @@ impl Answer {
         rest.split('"').next().unwrap().into()
     }
 
-    /// A refusal of a token: the status, the reason, and the words of the challenge.
+    /// Checks that the answer is a problem document with this status and reason.
     #[track_caller]
     pub fn is_problem(&self, status: u16, reason: &str) {
         assert_eq!(self.status, status, "{}", self.body);
@@ -113,7 +115,7 @@ impl Host {
         Self::start_in(tempdir(), settings).await
     }
 
-    /// With this `config.json`.
+    /// Starts a host with this `config.json`.
     pub async fn start_configured(config: Value) -> Self {
         Self::start_configured_with(config, Settings::default()).await
     }
@@ -122,14 +124,14 @@ impl Host {
         Self::start_in(configured(&config, 0o600), settings).await
     }
 
-    /// Returns the router of another process of the same data directory.
+    /// Returns the router of another process on the same data directory.
     pub async fn another(&self, settings: Settings) -> Router {
         let (app, first) = setup::open(self.dir.path(), settings, Arc::new(self.clock.clone())).await.unwrap();
         assert!(first.is_none());
         router(app).unwrap()
     }
 
-    /// Why it does not start with this `config.json`; empty if it does.
+    /// Returns the error of a start with this `config.json`, or an empty text if it starts.
     pub async fn refused(config: &Value, mode: u32) -> String {
         let dir = configured(config, mode);
         let opened = setup::open(dir.path(), Settings::default(), Arc::new(SystemClock)).await;
@@ -148,13 +150,13 @@ impl Host {
         Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir }
     }
 
-    /// Sends a request as our own pages' script does. Every answer must carry the headers that all carry, and one of the
-    /// API must be one that the OpenAPI document describes.
+    /// Sends a request to the host's router. Checks that the answer carries the headers of every
+    /// answer and, for an API route, that the OpenAPI document describes it.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         self.send_to(&self.router, request).await
     }
 
-    /// Sends it to another process.
+    /// Sends a request to the router of another process.
     pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
@@ -190,7 +192,7 @@ impl Host {
         self.sign_in(&self.first.name, &self.first.password).await
     }
 
-    /// Somebody else, with only a personal project.
+    /// Adds another person, who has only a personal project, and signs them in.
     pub async fn eve(&self) -> Person<'_> {
         setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
         self.sign_in("eve", "eves-password").await
@@ -204,7 +206,7 @@ impl Host {
         self.send(request.body(question.to_owned().into()).unwrap()).await
     }
 
-    /// Answers on a free loopback port too, for as long as the test runs.
+    /// Serves the host on a free loopback port for the rest of the test.
     pub async fn serve(&self) -> SocketAddr {
         self.serve_within(Limits::default()).await
     }
@@ -237,7 +239,7 @@ fn configured(config: &Value, mode: u32) -> TempDir {
     dir
 }
 
-/// A signed-in browser.
+/// The browser of a signed-in person.
 pub struct Person<'h> {
     pub host: &'h Host,
     pub cookie: String,
@@ -266,7 +268,7 @@ impl Person<'_> {
         self.host.send(request.body(body.to_owned().into()).unwrap()).await
     }
 
-    /// An empty body is sent as none.
+    /// Sends a request without a content type if the body is empty.
     pub async fn post_to(&self, path: &str, body: &str) -> Answer {
         let request = self.request("POST", path);
         let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
@@ -278,7 +280,8 @@ impl Person<'_> {
         self.host.send(request.body(form.to_owned().into()).unwrap()).await
     }
 
-    /// A token for a project, or for the personal one: its object, with the token in clear.
+    /// Creates a token for a project, by default the personal one. Returns its JSON with the token
+    /// in clear text.
     pub async fn make(&self, name: &str, project: Option<i64>) -> Value {
         let mut body = serde_json::json!({"name": name, "expires": {"measure": "days", "value": 30}});
         if let Some(project) = project {
@@ -294,11 +297,11 @@ impl Person<'_> {
     }
 }
 
-/// No eight characters of the secret are in the text.
+/// Checks that no eight consecutive characters of the secret are in the text.
 #[track_caller]
 pub fn assert_holds_no_part(text: &str, token: &str) {
     let (_, secret) = token.rsplit_once('_').unwrap();
     for at in 0..=secret.len() - 8 {
-        assert!(!text.contains(&secret[at..at + 8]), "a part of the secret is told");
+        assert!(!text.contains(&secret[at..at + 8]), "the text contains a part of the secret");
     }
 }

@@ -1,4 +1,4 @@
-//! The service as a process, and a client of it.
+//! Runs the service as a process, and acts as its client.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -12,14 +12,16 @@ use serde_json::Value;
 
 use super::{TOKENS, WHOAMI};
 
-/// The longest wait for a line, for the end of a process or for a connection. A test that waits longer fails with the log.
+/// The longest wait for a line, for the end of a process or for a connection. A test that waits
+/// longer fails and prints the log.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// It ends with the test, and a test that fails shows its log.
+/// A process of the service that ends with its test. If the test fails, it prints the process's
+/// log.
 pub struct Process {
     child: Child,
     pub printed: Vec<String>,
-    /// Its lines, read by a thread so that a wait for one can end.
+    /// The printed lines. A thread reads them, so that a wait for a line can time out.
     out: Receiver<String>,
     log: File,
 }
@@ -30,7 +32,8 @@ pub fn command(data: &Path) -> Command {
     command
 }
 
-/// Runs a start that should fail: what it said. One that serves instead is ended after this time.
+/// Runs a start that should fail, and returns its output. If the process still runs after this
+/// time, it is killed.
 pub fn output_within(command: &mut Command, time: Duration) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
@@ -44,18 +47,18 @@ pub fn output_within(command: &mut Command, time: Duration) -> Output {
 }
 
 impl Process {
-    /// Starts it, and waits for so many lines.
+    /// Starts the process, and waits for this number of lines.
     pub fn start(command: &mut Command, lines: usize) -> Self {
         Self::start_within(command, lines, PATIENCE)
     }
 
-    /// The same with another patience.
+    /// Starts the process, and waits at most this long for this number of lines.
     pub fn start_within(command: &mut Command, lines: usize, patience: Duration) -> Self {
         let log = tempfile::tempfile().unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
         let printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, out) = channel();
-        // It ends with the process, or when the test no longer reads.
+        // The thread ends with the process, or when the test no longer reads.
         std::thread::spawn(move || printed.map(Result::unwrap).try_for_each(|line| sender.send(line)));
         let mut process = Self { child, printed: Vec::new(), out, log };
         let began = Instant::now();
@@ -65,14 +68,14 @@ impl Process {
         process
     }
 
-    /// Waits for its next line. Returns whether there was one.
+    /// Waits for the next line. Returns whether there was one.
     fn read_line(&mut self, patience: Duration) -> bool {
         let line = self.out.recv_timeout(patience);
         self.printed.extend(line.iter().cloned());
         line.is_ok()
     }
 
-    /// Starts it, and waits for its address, which follows the first sign-in if there is one.
+    /// Starts the process, and waits for its address. A first start prints the sign-in before it.
     pub fn start_to_address(command: &mut Command) -> Self {
         let mut process = Self::start(command, 1);
         if !process.printed[0].starts_with("personal-tokens: ") {
@@ -90,14 +93,14 @@ impl Process {
         line.unwrap_or_else(|| panic!("no line {start}: {:?}", self.printed))
     }
 
-    /// `http://HOST:PORT`
+    /// Returns the address as `http://HOST:PORT`.
     pub fn address(&self) -> String {
         self.line("personal-tokens: ").trim_end_matches('/').to_owned()
     }
 
-    /// The name and the password that a first start prints.
+    /// Returns the name and the password that a first start prints.
     pub fn first(&self) -> (String, String) {
-        let said = self.line("first sign-in, shown this once: name ");
+        let said = self.line("first sign-in, shown only once: name ");
         let (name, password) = said.split_once(" password ").unwrap();
         (name.into(), password.into())
     }
@@ -113,13 +116,13 @@ impl Process {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
     }
 
-    /// As by SIGKILL.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for its end: the status, and all that it printed.
+    /// Waits for the end of the process. Returns its status and all lines that it printed.
     pub fn ended(&mut self) -> (ExitStatus, &[String]) {
         let until = Instant::now() + PATIENCE;
         let printed = loop {
@@ -144,12 +147,12 @@ impl Drop for Process {
     }
 }
 
-/// A client that does not follow, so that each answer is seen.
+/// Returns a client that follows no redirect, so that the test sees each answer.
 pub fn client() -> Client {
     Client::builder().redirect(redirect::Policy::none()).build().unwrap()
 }
 
-/// A person's session, which any process of the same data directory knows.
+/// A person's session, which every process on the same data directory accepts.
 #[derive(Clone)]
 pub struct Visitor {
     pub client: Client,
@@ -176,7 +179,7 @@ impl Visitor {
         request.body(body.to_string()).send().await
     }
 
-    /// A new token: its object, with the token in clear.
+    /// Creates a token. Returns its JSON with the token in clear text.
     pub async fn make(&self, at: &str) -> Value {
         let answer = self.post(&format!("{at}{TOKENS}"), &serde_json::json!({"name": "n"})).await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -188,11 +191,11 @@ pub async fn json(answer: Response) -> reqwest::Result<Value> {
     Ok(serde_json::from_slice(&answer.bytes().await?).unwrap())
 }
 
-/// What a process says to a token.
+/// Presents a token at `whoami`, and returns the status.
 pub async fn whoami(client: &Client, at: &str, token: &str) -> reqwest::Result<u16> {
     let answer = client.get(format!("{at}{WHOAMI}")).bearer_auth(token).send().await?;
     let status = answer.status().as_u16();
-    // To its end, or it is none.
+    // An answer counts only if its body arrives completely.
     answer.bytes().await?;
     Ok(status)
 }

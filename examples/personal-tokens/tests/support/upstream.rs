@@ -1,4 +1,4 @@
-//! A model's provider on a loopback port, which writes down what it is asked.
+//! A stand-in for a model's provider on a loopback port, which records the requests that it gets.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// What the service sent.
+/// A request that the service sent.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub method: Method,
@@ -34,7 +34,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// One that answers each question by this.
+    /// Starts a provider that answers each request with this function.
     pub async fn answering(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'static) -> Self {
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let noted = Arc::clone(&asked);
@@ -51,7 +51,7 @@ impl Upstream {
         Self { address, asked }
     }
 
-    /// One that knows the weather.
+    /// Starts a provider that answers each question with the weather.
     pub async fn start() -> Self {
         Self::answering(|asked| {
             let text = format!("Rain, says {}", asked.json()["model"].as_str().unwrap());
@@ -60,12 +60,13 @@ impl Upstream {
         .await
     }
 
-    /// What it was asked since the last look.
+    /// Returns the requests since the last call.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    /// A `config.json` with these models of projects, each with the credential `credential-of-PROJECT`.
+    /// Returns a `config.json` with these models, each with the credential `credential-of-PROJECT`
+    /// of its project.
     pub fn config(&self, models: &[(i64, &str)]) -> Value {
         let credentials: serde_json::Map<String, Value> = models
             .iter()
