@@ -1,4 +1,4 @@
-//! Finding the token in a request's headers.
+//! Reads the token from the headers of a request.
 
 use core::fmt;
 
@@ -7,12 +7,17 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// What a request presents: the token out of its header, trimmed, not parsed yet. Debug shows nothing of it.
+/// The token text that a request presents, trimmed and not yet parsed. Debug shows no part of it.
 ///
-/// Read from `Authorization: Bearer TOKEN` (RFC 6750), from `Authorization: Basic` with the token as user name and any
-/// password (what git, curl and Maven can send), and, where the host asks for it, from `X-API-Key: TOKEN`.
-/// Schemes are compared in any case. Around the token, white space, quotes, angle brackets, commas, semicolons and
-/// invisible characters are dropped, as a paste leaves them.
+/// It is read from one of these headers:
+/// - `Authorization: Bearer TOKEN` (RFC 6750).
+/// - `Authorization: Basic …` with the token as user name and any password, which Git, curl and
+///   Maven can send.
+/// - `X-API-Key: TOKEN`, if the host calls
+///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
+///
+/// The case of the scheme does not matter. Characters that a paste leaves around the token are
+/// dropped: white space, quotes, angle brackets, commas, semicolons and invisible characters.
 ///
 /// ```
 /// use keyfob::{Credential, error::HeaderError};
@@ -23,7 +28,8 @@ use zeroize::Zeroizing;
 /// # Ok::<(), HeaderError>(())
 /// ```
 ///
-/// Which facts may leak through time: all of them towards the presenter. Base64 is decoded by tables.
+/// Which facts may leak through timing: all of the token, but only to the caller that presents it.
+/// The base64 decoder looks digits up in tables.
 pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
@@ -31,9 +37,10 @@ enum Source<'h> {
     Decoded { user: Zeroizing<[u8; DECODED]>, start: usize, end: usize },
 }
 
-/// A longer header value is refused unread.
+/// The most bytes of a header value. A longer one is refused unread.
 const MAX_VALUE: usize = 8 * 1024;
-/// A user name that is a token, with all that a paste may leave around it, lies within the first 192 bytes.
+/// The most bytes that are decoded of a Basic credential. A user name that is a token fits, with
+/// everything that a paste leaves around it.
 const DECODED: usize = 192;
 const ENCODED: usize = DECODED / 3 * 4;
 
@@ -45,10 +52,14 @@ pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl<'h> Credential<'h> {
-    /// From all values of the `Authorization` header.
+    /// Reads the credential from all values of the `Authorization` header.
     ///
     /// # Errors
-    /// [`HeaderError`] where there is none, more than one, another scheme, or nothing to read.
+    /// - Returns [`HeaderError::Missing`] if there is no value.
+    /// - Returns [`HeaderError::Repeated`] if there is more than one value.
+    /// - Returns [`HeaderError::Scheme`] if the scheme is neither Bearer nor Basic.
+    /// - Returns [`HeaderError::Malformed`] if the value is longer than 8 KiB or no token can be
+    ///   read from it.
     pub fn from_authorization<I, V>(authorization: I) -> Result<Self, HeaderError>
     where
         I: IntoIterator<Item = &'h V>,
@@ -58,10 +69,12 @@ impl<'h> Credential<'h> {
         Self::from_authorization_or_api_key(authorization, none)
     }
 
-    /// From all values of the `Authorization` and of the `X-API-Key` header; one of the two, once.
+    /// Reads the credential from all values of the `Authorization` and the `X-API-Key` header. A
+    /// request must have exactly one value of the two headers together.
     ///
     /// # Errors
-    /// As [`from_authorization`](Self::from_authorization).
+    /// Returns [`HeaderError::Repeated`] if both headers have a value. Otherwise fails as
+    /// [`from_authorization`](Self::from_authorization) does.
     pub fn from_authorization_or_api_key<I, V, J, W>(authorization: I, api_key: J) -> Result<Self, HeaderError>
     where
         I: IntoIterator<Item = &'h V>,
@@ -82,13 +95,15 @@ impl<'h> Credential<'h> {
         credential
     }
 
-    /// Reads a token that was pasted or sent in another place than a header: by itself, or as a header's value with its
-    /// scheme, and with what a paste leaves around it.
+    /// Reads a token that was pasted, or that was sent outside a header.
+    ///
+    /// The text may be the token alone, or the value of a header with its scheme. Characters that a
+    /// paste leaves around the token are dropped.
     pub(crate) fn pasted(text: &'h [u8]) -> Self {
         let text = trim_paste(text);
         match Self::read_authorization(text) {
             Ok(credential) => credential,
-            // It has no scheme, or no token behind one.
+            // The text has no scheme, or no readable token after it.
             Err(_) => Self(Source::Header(text)),
         }
     }
@@ -113,7 +128,10 @@ impl<'h> Credential<'h> {
         }
     }
 
-    /// RFC 7617: base64 of `user:password`. The password is neither decoded nor looked at.
+    /// Reads the user name from the base64 of `user:password` (RFC 7617).
+    ///
+    /// At most 192 bytes are decoded. The part of the password within them is ignored, and is wiped
+    /// with the credential.
     fn read_basic(encoded: &[u8]) -> Result<Self, HeaderError> {
         let encoded = encoded.get(..ENCODED).unwrap_or(encoded);
         let mut user = Zeroizing::new([0; DECODED]);
@@ -131,7 +149,7 @@ impl<'h> Credential<'h> {
 }
 
 impl AsRef<[u8]> for Credential<'_> {
-    /// What to parse or verify. It is a secret.
+    /// Returns the text to parse or verify. It is a secret.
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Source::Header(token) => token,
@@ -146,17 +164,18 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// Why no token was read from the headers.
+/// The reason why no token was read from the headers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// No such header: the request is anonymous.
+    /// There is no credential: the request is anonymous.
     Missing,
-    /// More than one: RFC 6750 section 2 allows one way per request.
+    /// There is more than one credential. RFC 6750 section 2 allows one method per request.
     Repeated,
-    /// Neither Bearer nor Basic.
+    /// The scheme is neither Bearer nor Basic.
     Scheme,
-    /// No token behind the scheme, broken base64, or more than 8 KiB.
+    /// The value is longer than 8 KiB, has no token after the scheme, or is a Basic credential that
+    /// cannot be decoded.
     Malformed,
 }
 
@@ -177,7 +196,8 @@ fn bounded(value: &[u8]) -> Result<&[u8], HeaderError> {
     if value.len() > MAX_VALUE { Err(HeaderError::Malformed) } else { Ok(value) }
 }
 
-/// What a paste leaves around a token, in UTF-8. None of it can be part of one.
+/// The characters that a paste leaves around a token, in UTF-8. None of them can be part of a
+/// token.
 const AROUND: [&str; 19] = [
     " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}",
     "\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}",
@@ -216,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn bearer_in_any_case_and_with_what_a_paste_leaves() {
+    fn bearer_is_read_in_any_case_and_with_pasted_characters_around() {
         for value in [
             "Bearer token",
             "bearer token",
@@ -235,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_with_the_token_as_user_name() {
+    fn basic_is_read_with_the_token_as_user_name() {
         assert_eq!(read(&basic("token:")), Ok("token".into()));
         assert_eq!(read(&basic("token:x-oauth-basic")), Ok("token".into()));
         assert_eq!(read(&basic(" token :a:b")), Ok("token".into()));
@@ -262,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credential() {
+    fn unreadable_values_are_refused() {
         assert_eq!(read(""), Err(HeaderError::Scheme));
         assert_eq!(read("Bearer"), Err(HeaderError::Malformed));
         assert_eq!(read("Bearer  "), Err(HeaderError::Malformed));
@@ -274,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_only() {
+    fn only_one_header_is_accepted() {
         let none: [&str; 0] = [];
         let both = |auth: &[&'static str], key: &[&'static str]| {
             let credential = Credential::from_authorization_or_api_key(auth.iter().copied(), key.iter().copied())?;
