@@ -1,7 +1,8 @@
 //! The case folding of names.
 
-/// Lower case, as [`Name::folded`] has it.
+/// Folds the case of a text: Unicode lower case, with each final sigma `ς` replaced by `σ`.
 pub(super) fn fold(text: &str) -> String {
-    // A final sigma is another letter than one inside a word, so what is found would depend on what stands behind it.
+    // `to_lowercase` writes a capital sigma at the end of a word as `ς`, and elsewhere as `σ`. If
+    // both were kept, a search for the first letters of a word could miss the word.
     text.to_lowercase().replace('ς', "σ")
 }
