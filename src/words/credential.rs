@@ -24,7 +24,9 @@ use zeroize::Zeroizing;
 ///
 /// let credential = Credential::from_authorization([b"bearer  'acme_pat_1_...' "])?;
 /// assert_eq!(credential.as_ref(), b"acme_pat_1_...");
-/// assert_eq!(Credential::from_authorization([] as [&[u8]; 0]).unwrap_err(), HeaderError::Missing);
+///
+/// let none: [&[u8]; 0] = [];
+/// assert_eq!(Credential::from_authorization(none).unwrap_err(), HeaderError::Missing);
 /// # Ok::<(), HeaderError>(())
 /// ```
 ///

@@ -14,7 +14,8 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 ///
 /// // acme-0123…cdef: 40 hex digits. All 45 characters were hashed.
-/// let shape = ImportShape::new("acme-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
+/// let alphabet = ImportAlphabet::LowerHex;
+/// let shape = ImportShape::new("acme-", 40..=40, alphabet, ImportHash::Sha256)?;
 /// assert!(shape.digest_of(b"acme-0123456789abcdef0123456789abcdef01234567").is_some());
 /// assert!(shape.digest_of(b"acme-0123456789ABCDEF0123456789abcdef01234567").is_none());
 /// # Ok::<(), keyfob::Invalid>(())

@@ -210,8 +210,8 @@ impl KeyringBuilder {
     /// [`Keyring::unkeyed`] does.
     ///
     /// # Errors
-    /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice, if HMAC cannot
-    /// tell two peppers apart, if a pepper has key number 0, or if all peppers are verify-only.
+    /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice, if HMAC
+    /// cannot tell two peppers apart, if a pepper has key number 0, or if all are verify-only.
     pub fn build(self) -> Result<Keyring, KeyringError> {
         let first = self.prefixes[0];
         let mut peppers: Vec<(KeyNumber, &[u8])> = Vec::new();

@@ -17,10 +17,14 @@ use super::rejection::Rejection;
 /// ```
 /// use keyfob::leak::LeakedToken;
 ///
-/// let leaked = LeakedToken::new("acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o")?;
+/// let leaked = LeakedToken::new(
+///     "acme_pat_145_00123456789ABCDE_\
+///      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o",
+/// )?;
 /// assert_eq!(leaked.public_part(), Some("acme_pat_145_00123456789ABCDE"));
 /// // A token from before keyfob has no public part.
-/// assert_eq!(LeakedToken::new("acme-0123456789abcdef0123456789abcdef01234567")?.public_part(), None);
+/// let earlier = LeakedToken::new("acme-0123456789abcdef0123456789abcdef01234567")?;
+/// assert_eq!(earlier.public_part(), None);
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 pub struct LeakedToken {

@@ -19,7 +19,8 @@ use super::rejection::Rejection;
 /// use keyfob::{Keyring, Prefix, PresentedToken, Rejection};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
-/// let text = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
+/// let text = "acme_pat_145_00123456789ABCDE_\
+///             AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 /// let token = PresentedToken::parse(text, &keyring)?;
 /// assert_eq!(token.key().project.as_str(), "145");
 ///
