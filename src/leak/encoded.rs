@@ -1,4 +1,4 @@
-//! Tokens in the base64 that a text holds, such as that of `Authorization: Basic …`.
+//! Finds tokens in the base64 that a text holds, such as in `Authorization: Basic …`.
 
 use base64::Engine;
 use zeroize::Zeroizing;
@@ -11,22 +11,24 @@ use crate::words::leaked::LeakedToken;
 /// The fewest characters of base64 that hold a token.
 const SHORTEST: usize = MIN_LEN.div_ceil(3) * 4;
 
-/// Returns the tokens in each run of base64 of a text. It takes memory and time in proportion to the text.
+/// Returns the tokens in each run of base64 characters of a text.
+///
+/// Memory and time grow in proportion to the text.
 pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let (mut search, mut tokens) = (finder.search(), Vec::new());
     let is_of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     for run in text.split(|byte| !is_of_base64(byte)).filter(|run| run.len() >= SHORTEST) {
         let mut decoded = Zeroizing::new(vec![0; base64::decoded_len_estimate(run.len())]);
-        // What stands before the base64 may be of its alphabet too, as in `Basic%20`: four characters are three bytes, so one
-        // of four beginnings is right.
+        // Characters before the base64 may look like base64 too, as in `Basic%20…`. Four characters
+        // are three bytes, so one of four starting points is right.
         for mut part in (0..4).map(|begin| &run[begin..]) {
-            // A last character by itself holds no whole byte.
+            // A single character at the end holds no whole byte.
             if part.len() % 4 == 1 {
                 part = &part[..part.len() - 1];
             }
             let bytes = BASIC.decode_slice(part, &mut decoded).expect("the run has the alphabet's characters alone");
             search.feed(&decoded[..bytes], |found| tokens.push(found.token));
-            // No token goes on from one run into the next.
+            // A token does not continue from one run into the next.
             search.feed(b" ", |found| tokens.push(found.token));
         }
     }

@@ -1,4 +1,4 @@
-//! A writer for `tracing-subscriber` that lets no secret through.
+//! A writer for `tracing-subscriber` that redacts tokens.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,16 +10,20 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::finder::Finder;
 use super::redactor::Redactor;
 
-/// Where a `tracing-subscriber` layer writes, behind a [`Redactor`] for each event.
+/// A writer for a layer of `tracing-subscriber`. It passes each event through a [`Redactor`].
 ///
 /// ```
 /// use keyfob::{Prefix, leak::{Finder, RedactedLog}};
 ///
-/// let log = RedactedLog::new(&Finder::new([Prefix::new("acme_pat")?]), std::io::stderr);
+/// let finder = Finder::new([Prefix::new("acme_pat")?]);
+/// let log = RedactedLog::new(&finder, std::io::stderr);
 /// let caught = log.clone();
 /// let subscriber = tracing_subscriber::fmt().with_writer(log).finish();
 /// tracing::subscriber::with_default(subscriber, || {
-///     tracing::warn!("who wrote acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o?");
+///     tracing::warn!(
+///         "seen: acme_pat_145_00123456789ABCDE_\
+///          AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o"
+///     );
 /// });
 /// assert_eq!(caught.caught(), 1);
 /// # Ok::<(), keyfob::Invalid>(())
@@ -32,12 +36,14 @@ pub struct RedactedLog<M> {
 }
 
 impl<M> RedactedLog<M> {
-    /// Writes to what `inner` makes: a function that gives a writer, such as [`std::io::stderr`], or any other [`MakeWriter`].
+    /// Creates a log that writes to `inner`: a function that returns a writer, such as
+    /// [`std::io::stderr`], or any other [`MakeWriter`].
     pub fn new(finder: &Finder, inner: M) -> Self {
         Self { finder: finder.clone(), inner, caught: Arc::default() }
     }
 
-    /// How many tails it, and all clones of it, have replaced. Anything above zero is a line of code to be found and mended.
+    /// Returns how many tails this log and its clones have replaced. If the number is above zero,
+    /// find the line of code that logs tokens, and fix it.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -61,9 +67,11 @@ impl<M> RedactedLog<M> {
     }
 }
 
-/// The writer of one event. What comes in one piece, as it does from a layer of `tracing-subscriber`, is written in one piece, so that
-/// the lines of several threads stay apart, and the error of the writer behind it is answered. What comes in several is gathered, and
-/// written when it is flushed or dropped.
+/// The writer of one event.
+///
+/// `write_all`, which a layer of `tracing-subscriber` calls once for an event, passes the event on
+/// in one piece. The lines of several threads stay apart, and an error of the inner writer is
+/// returned. Bytes from `write` are collected, and passed on when the writer is flushed or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -72,7 +80,8 @@ pub struct RedactedLine<W: Write> {
 
 impl<W: Write> RedactedLine<W> {
     fn hand_on(&mut self) -> io::Result<()> {
-        // What fails is not tried again: half a line behind a whole one helps nobody.
+        // A failed write is not repeated: the inner writer may already have written half of the
+        // line.
         let line = self.redactor.take();
         if line.is_empty() { Ok(()) } else { self.inner.write_all(&line) }
     }
@@ -96,7 +105,7 @@ impl<W: Write> Write for RedactedLine<W> {
 
 impl<W: Write> Drop for RedactedLine<W> {
     fn drop(&mut self) {
-        // Of what was neither written whole nor flushed, nobody is there to be told.
+        // `drop` has no caller that it could return an error to. `write_all` and `flush` return it.
         let _ = self.hand_on();
     }
 }
@@ -114,7 +123,7 @@ mod tests {
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
     const REDACTED: &str = "acme_pat_145_00123456789ABCDE_…";
 
-    /// Each call of a writer, with the level that the writer was made for.
+    /// The calls of a writer, each with the level that the writer was created for.
     #[derive(Clone, Default)]
     struct Calls(Arc<Mutex<Vec<String>>>);
 
@@ -196,7 +205,7 @@ mod tests {
     fn pieces_are_gathered_until_they_are_flushed_or_dropped() {
         let (log, calls) = log();
         let mut line = log.make_writer();
-        // One call takes the head, the next ones some of the tail.
+        // The first call takes the head, and the next ones take parts of the tail.
         let mut rest = TOKEN.as_bytes();
         while !rest.is_empty() {
             let taken = line.write(&rest[..rest.len().min(40)]).unwrap();
@@ -211,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_writer_is_answered() {
+    fn an_error_of_the_inner_writer_is_returned() {
         let (log, _calls) = log();
         let mut line = log.make_writer();
         assert_eq!(line.write_all(b"full\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
-        // The line is lost; the next one is not.
+        // This line is lost, but the next one is written.
         line.write_all(b"next\n").unwrap();
         assert_eq!(line.write(b"full\n").unwrap(), 5);
         assert_eq!(line.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
