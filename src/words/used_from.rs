@@ -51,7 +51,7 @@ impl ClientText {
     /// use keyfob::record::ClientText;
     ///
     /// let value = b" git/2.47\x07 \xff(x) ";
-/// let client = ClientText::of_header(value).expect("something is left");
+    /// let client = ClientText::of_header(value).expect("something is left");
     /// assert_eq!(client.as_str(), "git/2.47 (x)");
     /// assert_eq!(ClientText::of_header(b" \t"), None);
     /// ```
