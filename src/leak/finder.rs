@@ -10,12 +10,12 @@ use crate::words::format::{MAX_LEN, TAIL, TokenText};
 use crate::words::ids::Prefix;
 use crate::words::leaked::LeakedToken;
 
-/// Finds the tokens of some prefixes in text of any size and kind: a log, a dump or the contents of
-/// a repository.
+/// A finder for the tokens of some prefixes, in text of any size and kind: a log, a dump or the
+/// contents of a repository.
 ///
 /// A token is found by its shape and its checksum, no matter what is around it. Only one in 4
-/// billion look-alikes has a correct checksum by chance. Text without tokens is searched about as
-/// fast as a search for the prefix alone (`cargo bench --bench scan --features scan`).
+/// billion look-alikes has a correct checksum by chance. Searching text without tokens is about
+/// as fast as searching for the prefix alone (`cargo bench --bench scan --features scan`).
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};

@@ -14,10 +14,10 @@ const MARK: &[u8] = "…".as_bytes();
 
 /// A writer that replaces the tail of each token of the finder's prefixes with `…`.
 ///
-/// The tail is everything up to 50 letters and digits after a prefix, a project and an id. It is
-/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. Nothing is held
-/// back either, because everything before the tail is public. A token may be spread over any number
-/// of writes.
+/// The tail is the run of up to 50 letters and digits after a prefix, a project and an id. It is
+/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. The redactor holds
+/// no bytes back, because everything before the tail is public. A token may be spread over any
+/// number of writes.
 ///
 /// ```
 /// use std::io::Write;
@@ -35,7 +35,7 @@ const MARK: &[u8] = "…".as_bytes();
 /// ```
 ///
 /// These parts of tokens are not replaced:
-/// - Tokens that were changed before, such as by base64, compression or a change to capitals.
+/// - Tokens that were encoded or changed before, such as by base64, compression or upper-casing.
 /// - A tail without its head, or after a head with a typo.
 /// - The rest of a tail after a character that no tail has, such as the end of a line.
 /// - The texts of imported tokens.

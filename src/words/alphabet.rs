@@ -27,8 +27,8 @@ pub(crate) fn all_lower(bytes: &[u8]) -> bool {
 /// Returns all 11 digits of `value`, left-padded with `0`. They suffice because 62^11 > 2^64.
 #[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
-    // One digit and two 32-bit numbers: most of the arithmetic is then cheap and runs in two
-    // independent chains.
+    // Splits the value into one digit and two 32-bit numbers. Most of the arithmetic is then cheap
+    // and runs in two independent chains.
     const FIVE: u64 = 62u64.pow(5);
     let (high, low) = (value / FIVE, (value % FIVE) as u32);
     let (first, high) = ((high / FIVE) as u8, (high % FIVE) as u32);

@@ -73,8 +73,8 @@ impl Keyring {
     }
 }
 
-/// The keys in which a keyring and the stored check values do not overlap, from
-/// [`Keyring::compare_key_checks`]. The values of all other keys are equal.
+/// The keys that are only in the keyring or only among the stored check values, from
+/// [`Keyring::compare_key_checks`]. The check values of all other keys are equal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComparedKeys {

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 /// ```
 ///
 /// Which facts may leak through timing: all of the token, but only to the caller that presents it.
-/// The base64 decoder looks digits up in tables.
+/// The reason is that base64 is decoded with tables.
 pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
@@ -41,8 +41,8 @@ enum Source<'h> {
 
 /// The most bytes of a header value. A longer one is refused unread.
 const MAX_VALUE: usize = 8 * 1024;
-/// The most bytes that are decoded of a Basic credential. A user name that is a token fits, with
-/// everything that a paste leaves around it.
+/// The most bytes that are decoded of a Basic credential. They hold a token as user name, with
+/// everything that a paste may leave around it.
 const DECODED: usize = 192;
 const ENCODED: usize = DECODED / 3 * 4;
 
@@ -71,8 +71,8 @@ impl<'h> Credential<'h> {
         Self::from_authorization_or_api_key(authorization, none)
     }
 
-    /// Reads the credential from all values of the `Authorization` and the `X-API-Key` header. A
-    /// request must have exactly one value of the two headers together.
+    /// Reads the credential from all values of the `Authorization` and the `X-API-Key` header. The
+    /// two headers together must have exactly one value.
     ///
     /// # Errors
     /// Returns [`HeaderError::Repeated`] if both headers have a value. Otherwise fails as

@@ -42,7 +42,7 @@ impl Digest {
     /// Returns whether both digests are equal, in a time that does not depend on their bytes.
     #[inline]
     pub fn ct_eq(&self, other: &Self) -> bool {
-        // Comparing four words: comparing byte by byte takes thirty times as long.
+        // Compares four words, because comparing byte by byte takes thirty times as long.
         let differing = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
         let differing = differing.fold(0, |bits, (a, b)| bits | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)));
         black_box(differing).ct_eq(&0).into()
@@ -57,8 +57,8 @@ impl Digest {
     /// checked that the tag is base62.
     #[inline]
     pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
-        // Comparing numbers: decoding takes half the time of encoding. If the 11 digits exceed 64
-        // bits, `rest` is not zero and the tag does not match.
+        // Compares numbers, because decoding takes half the time of encoding. If the 11 digits
+        // exceed 64 bits, `rest` is not zero and the tag does not match.
         let presented = alphabet::decode_11(presented);
         let (low, rest) = (presented as u64, (presented >> 64) as u64);
         (low.ct_eq(&self.first_word()) & rest.ct_eq(&0)).into()

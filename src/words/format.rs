@@ -146,7 +146,7 @@ impl<'a> TokenText<'a> {
             return Err(Rejection::Shape);
         }
         let (body, crc) = text.split_at(text.len() - CRC);
-        // As numbers: decoding what is there need not wait for the checksum, as encoding it would.
+        // Compares numbers: decoding the presented checksum need not wait until the other is computed.
         if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
             return Err(Rejection::Checksum);
         }

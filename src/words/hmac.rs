@@ -40,7 +40,7 @@ impl PreparedHmac {
         Self { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// Returns the MAC of the parts, one after the other. They may have at most 119 bytes together.
+    /// Returns the MAC of the joined parts, which may have at most 119 bytes together.
     ///
     /// The copy of the parts is not wiped, because the caller keeps them in memory anyway.
     #[inline]

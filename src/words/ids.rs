@@ -242,7 +242,8 @@ impl fmt::Debug for KeyNumber {
     }
 }
 
-/// The key of every store call. The project comes first because it is the shard key.
+/// The project and the id by which every store call names a token. The project comes first because
+/// it is the shard key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TokenKey {
     /// The project of the token.

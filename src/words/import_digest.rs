@@ -13,7 +13,7 @@ use super::hmac::keyed;
 use super::ids::KeyNumber;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The unsalted hash function that the earlier system stored its tokens with.
+/// The unsalted hash function that a service used for its tokens before keyfob.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ImportHash {
@@ -129,10 +129,10 @@ fn nibble(digit: u8) -> Result<u8, Invalid> {
     Ok(value as u8)
 }
 
-/// A pepper that is prepared to compute the MACs of imported tokens: `HMAC-SHA-256(pepper,
-/// "keyfob/1 import" digest)`.
+/// A pepper that is prepared to compute the MACs of imported tokens.
 ///
-/// The store holds this MAC as the token's digest, and looks the token up by it.
+/// The MAC is `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`. The store holds it as the token's
+/// digest, and looks the token up by it.
 #[derive(Clone)]
 pub(crate) struct ImportMac {
     number: KeyNumber,

@@ -97,8 +97,8 @@ impl ImportShape {
         Self { prefix_is_hashed: false, ..self }
     }
 
-    /// Returns the stored hash of a token with this text, or `None` if the text does not match the
-    /// shape. Such a text is not hashed.
+    /// Returns the hash that the service stored for a token with this text, or `None` if the text
+    /// does not match the shape. Such a text is not hashed.
     ///
     /// Which facts may leak through timing: whether the text matches, and its length.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
