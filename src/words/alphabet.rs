@@ -1,7 +1,7 @@
 //! Base62 with the digits `0-9 A-Z a-z`, in that order, most significant digit first.
 //!
-//! Except `value`, no function indexes a table by a digit or branches on one. Secret digits
-//! therefore do not leak through timing.
+//! No function indexes a table by a digit, and only `value` branches on one. Except through `value`,
+//! secret digits therefore do not leak through timing.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -10,8 +10,8 @@ use super::rng_error::RngError;
 
 /// Returns whether every byte is a base62 digit.
 ///
-/// It reads all bytes, even after an invalid one, so that the compiler can check several bytes in
-/// one instruction.
+/// It reads all bytes, even after an invalid one. The compiler can then check several bytes in one
+/// instruction.
 #[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
@@ -24,7 +24,7 @@ pub(crate) fn all_lower(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!lower(byte))) == 0
 }
 
-/// Returns all 11 digits of `value`, left-padded with `0`. They suffice because 62^11 > 2^64.
+/// Returns the 11 base62 digits of `value`, left-padded with `0`. Every `u64` fits: 62^11 > 2^64.
 #[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
     // Splits the value into one digit and two 32-bit numbers. Most of the arithmetic is then cheap
@@ -37,7 +37,7 @@ pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
     [digit(first), a, b, c, d, e, f, g, h, i, j]
 }
 
-/// Returns all 6 digits of `value`, left-padded with `0`. They suffice because 62^6 > 2^32.
+/// Returns the 6 base62 digits of `value`, left-padded with `0`. Every `u32` fits: 62^6 > 2^32.
 #[inline]
 pub(crate) fn encode_u32(value: u32) -> [u8; 6] {
     const FIVE: u32 = 62u32.pow(5);
@@ -45,7 +45,7 @@ pub(crate) fn encode_u32(value: u32) -> [u8; 6] {
     [digit((value / FIVE) as u8), b, c, d, e, f]
 }
 
-/// Returns the digits of a value below 62^5.
+/// Returns the 5 base62 digits of a value below 62^5.
 #[inline]
 fn five_digits(value: u32) -> [u8; 5] {
     // Division by a constant compiles to a multiplication, which takes the same time for every
@@ -58,7 +58,7 @@ fn five_digits(value: u32) -> [u8; 5] {
 
 /// Returns the number that 11 base62 digits encode. It may exceed 64 bits, because 62^11 > 2^64.
 ///
-/// Runs in constant time. Different digits give different numbers. The caller must have checked
+/// It runs in constant time. Different texts give different numbers. The caller must have checked
 /// that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
@@ -69,7 +69,7 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
 
 /// Returns the number that 6 base62 digits encode. It may exceed 32 bits, because 62^6 > 2^32.
 ///
-/// Runs in constant time. The caller must have checked that every byte is a base62 digit.
+/// It runs in constant time. The caller must have checked that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
     number(&digits.map(undigit))
@@ -82,7 +82,8 @@ fn number(values: &[u8]) -> u64 {
 
 /// Fills `digits` with uniformly random base62 digits.
 ///
-/// Each digit is six bits of a random byte. The values 62 and 63 are discarded and drawn again.
+/// Each digit comes from six bits of a random byte. The values 62 and 63 are discarded, so all digits
+/// are equally likely.
 ///
 /// # Errors
 /// Returns [`RngError`] if the generator fails.
@@ -92,12 +93,13 @@ where
 {
     let mut filled = 0;
     while filled < digits.len() {
-        // 64 bytes give 62 digits on average. A token needs 48, so a second draw is needed once in
-        // 10^10 times.
+        // 64 bytes give 62 digits on average. A token needs 48 digits, so a second draw is needed
+        // once in 10^11 times.
         let mut bytes = Zeroizing::new([0; 64]);
         rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
         for byte in bytes.iter() {
-            // The next digit overwrites a discarded one. A branch here would often be mispredicted.
+            // The next digit overwrites a discarded one. This avoids a branch that the processor would
+            // often mispredict.
             let Some(place) = digits.get_mut(filled) else { break };
             let value = byte & 63;
             *place = digit(value);
@@ -110,7 +112,8 @@ where
 /// Returns the digit of a value from 0 to 61.
 #[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
-    // The sign bit of each difference adds the gap in ASCII after '9' or 'Z' without a branch.
+    // Each difference is negative if the digit is above '9' or 'Z'. Its sign bit then adds the gap
+    // in ASCII, without a branch.
     let above_nine = (9u8.wrapping_sub(value) >> 7) * (b'A' - b'9' - 1);
     let above_upper = (35u8.wrapping_sub(value) >> 7) * (b'a' - b'Z' - 1);
     b'0' + value + above_nine + above_upper
@@ -134,8 +137,9 @@ pub(crate) fn as_str(checked: &[u8]) -> &str {
     str::from_utf8(checked).expect("the parts of a token are ASCII")
 }
 
-/// Returns the value of a base62 digit, or `None` for another byte. It branches on the digit, so
-/// use it for public digits only.
+/// Returns the value of a base62 digit, or `None` for any other byte.
+///
+/// It branches on the digit, so use it for public digits only.
 pub(crate) const fn value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

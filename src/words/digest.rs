@@ -10,8 +10,8 @@ use crate::words::alphabet;
 
 /// The digest of a token: the 32-byte MAC that the store holds.
 ///
-/// A reader of the store cannot compute a token from its digest. If the keyring has a pepper, a
-/// writer of the store cannot forge a token either.
+/// An attacker that can read the store cannot compute a token from its digest. If the keyring has a
+/// pepper, an attacker that can write to the store cannot forge a token either.
 ///
 /// Debug shows no byte of it. [`ct_eq`](Self::ct_eq) compares two digests in constant time:
 /// ```
@@ -42,13 +42,13 @@ impl Digest {
     /// Returns whether both digests are equal, in a time that does not depend on their bytes.
     #[inline]
     pub fn ct_eq(&self, other: &Self) -> bool {
-        // Compares four words, because comparing byte by byte takes thirty times as long.
+        // Compares four 64-bit words. Comparing byte by byte takes thirty times as long.
         let differing = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
         let differing = differing.fold(0, |bits, (a, b)| bits | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)));
         black_box(differing).ct_eq(&0).into()
     }
 
-    /// Returns the tag of a token with this digest: the first 64 bits in base62.
+    /// Returns the tag of the token with this digest: the first 64 bits of the digest in base62.
     pub(crate) fn tag(&self) -> [u8; 11] {
         alphabet::encode_u64(self.first_word())
     }
@@ -57,8 +57,8 @@ impl Digest {
     /// checked that the tag is base62.
     #[inline]
     pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
-        // Compares numbers, because decoding takes half the time of encoding. If the 11 digits
-        // exceed 64 bits, `rest` is not zero and the tag does not match.
+        // Decodes the tag instead of encoding the digest, because this takes half the time. If the
+        // 11 digits exceed 64 bits, `rest` is not zero and the tag does not match.
         let presented = alphabet::decode_11(presented);
         let (low, rest) = (presented as u64, (presented >> 64) as u64);
         (low.ct_eq(&self.first_word()) & rest.ct_eq(&0)).into()

@@ -5,6 +5,7 @@ use sha2::Sha256;
 use sha2::block_api::compress256;
 use zeroize::Zeroizing;
 
+/// The block size of SHA-256 in bytes.
 const BLOCK: usize = 64;
 /// The initial hash value of SHA-256 (FIPS 180-4 section 5.3.3).
 const INITIAL: [u32; 8] =
@@ -12,16 +13,17 @@ const INITIAL: [u32; 8] =
 
 /// Creates a general HMAC-SHA-256, for texts of any length and for keys that are used once.
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes a key of any length, so the error of the general signature never occurs. A fixed
-    // key used in its place would be public knowledge.
+    // HMAC takes a key of any length, so this never fails. Do not fall back to a fixed key instead:
+    // everyone could read it in this source.
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
 }
 
-/// HMAC-SHA-256 (RFC 2104) of up to 119 bytes. The two blocks of the key are hashed in advance.
+/// HMAC-SHA-256 (RFC 2104) of up to 119 bytes. The inner and the outer block of the key are hashed
+/// in advance.
 ///
-/// The hash is computed by `sha2`. Only HMAC itself is implemented here, because the general
-/// implementation copies and wipes a buffer on each use. A token takes one or two blocks, so this
-/// overhead costs as much as a third of the hash.
+/// `sha2` computes the hash. HMAC is implemented here because the general implementation copies
+/// and wipes a buffer on each use. For the one or two blocks of a token, this takes as much as a
+/// third of the time of the hash itself.
 #[derive(Clone)]
 pub(crate) struct PreparedHmac {
     inner: Zeroizing<[u32; 8]>,
@@ -40,9 +42,9 @@ impl PreparedHmac {
         Self { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// Returns the MAC of the joined parts, which may have at most 119 bytes together.
+    /// Returns the MAC of the concatenated parts. Together they must have at most 119 bytes.
     ///
-    /// The copy of the parts is not wiped, because the caller keeps them in memory anyway.
+    /// The internal copy of the parts is not wiped, because the caller holds them in memory anyway.
     #[inline]
     pub(crate) fn of(&self, parts: [&[u8]; 3]) -> [u8; 32] {
         let mut blocks = [[0; BLOCK]; 2];
@@ -58,8 +60,10 @@ impl PreparedHmac {
     }
 }
 
-/// Pads a text of `len` bytes that follows the key's block (FIPS 180-4 section 5.1.1), and returns
-/// the hash of the one or two blocks.
+/// Completes a hash whose `state` already covers the block of the key, and returns it.
+///
+/// Pads the text in the first `len` bytes of `blocks` (FIPS 180-4 section 5.1.1), and hashes the one
+/// or two blocks that it takes.
 #[inline]
 fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
     let used = (len + 1 + 8).div_ceil(BLOCK);
@@ -80,8 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Compares with the general implementation at every length of a project and on both sides of
-    /// the second block.
+    /// Covers every length of a project, and texts that need one block and two blocks.
     #[test]
     fn prepared_hmac_equals_the_general_hmac_at_every_length() {
         let text: Vec<u8> = (0..119).map(|at| (at * 7) as u8).collect();

@@ -1,4 +1,4 @@
-//! The error about an invalid value. No error shows the value.
+//! The error about a value that does not fit its type. It never shows the value.
 
 use core::fmt;
 
@@ -115,7 +115,7 @@ pub enum InvalidField {
     ImportBatch,
     LeakReport,
     GitHubKeys,
-    /// The name of an enum's variant, such as a kind, a status, an order or a reason.
+    /// A text that should be the name of an enum variant, such as a kind, a status or a reason.
     Word,
 }
 
@@ -123,9 +123,9 @@ pub enum InvalidField {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidKind {
-    /// The value is empty, or only white space.
+    /// The value is empty, or consists of white space only.
     Empty,
-    /// The value has fewer than `min` characters, or bytes for a pepper.
+    /// The value has fewer than `min` characters. For a pepper, `min` counts bytes.
     TooShort {
         /// The smallest number that is allowed.
         min: usize,
@@ -146,7 +146,8 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// A key number, a pepper or a prefix is given twice in one keyring.
+    /// A part of the value is given twice. keyfob itself does not return this kind:
+    /// [`KeyringError`](crate::keys::KeyringError) reports duplicates in a keyring.
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,

@@ -1,4 +1,4 @@
-//! The check value of a pepper, which shows a process that it holds the wrong pepper.
+//! The check value of a pepper, by which a process detects that it holds the wrong pepper.
 
 use core::fmt;
 
@@ -12,12 +12,12 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// It identifies the pepper without showing it.
 ///
 /// A service that starts with another pepper than before rejects every token that it has issued,
-/// just as it rejects forged tokens. To find this out at the start, store the check value of each
-/// key beside the tokens, and call [`compare_key_checks`](crate::Keyring::compare_key_checks).
+/// just as it rejects forged tokens. To detect this at start-up, store the check value of each key
+/// beside the tokens, and call [`compare_key_checks`](crate::Keyring::compare_key_checks).
 ///
-/// The value reveals nothing about a pepper from a random number generator. Keep it out of logs
-/// nevertheless, because an attacker could use it to test guesses of a weak pepper. Debug shows no
-/// byte of it, and there is no Display:
+/// The value reveals nothing about a pepper from a random number generator. Still, keep it out of
+/// logs, because an attacker could use it to test guesses of a weak pepper. Debug shows no byte of
+/// it, and there is no Display:
 /// ```compile_fail,E0277
 /// # use keyfob::keys::KeyCheck;
 /// println!("{}", KeyCheck::from_bytes([7; 16]));
@@ -34,8 +34,8 @@ impl KeyCheck {
     /// Computes the check value of a pepper.
     pub(super) fn of(pepper: &[u8]) -> Self {
         let mut mac = keyed(pepper);
-        // No subkey has the same input: a subkey's input is "keyfob/1 " and a prefix, and no prefix
-        // holds the second space.
+        // No subkey is derived from the same input. The input of a subkey is "keyfob/1 " and a
+        // prefix, and a prefix has no space.
         mac.update(b"keyfob/1 key check");
         let mac = mac.finalize().into_bytes();
         Self(core::array::from_fn(|at| mac[at]))

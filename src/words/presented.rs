@@ -1,4 +1,4 @@
-//! A presented token: parsed and with a correct tag, but not trusted yet.
+//! A presented token, which is parsed and has a correct tag, but is not trusted yet.
 
 use core::fmt;
 
@@ -8,12 +8,12 @@ use super::ids::TokenKey;
 use super::keyring::Keyring;
 use super::rejection::Rejection;
 
-/// A presented token with a correct text and a correct tag, ready to be looked up.
+/// A presented token with a well-formed text and a correct tag. It can be looked up in the store.
 ///
-/// **It is not trusted yet.** Only [`check`](crate::check()), with the stored record, decides
-/// whether the token was issued and is still live.
+/// **It is not trusted yet.** [`check`](crate::check()) compares it with the stored record. Only
+/// this shows whether the token was issued and is still live.
 ///
-/// It holds the MAC of the presented text, so a verification computes one HMAC in total.
+/// It keeps the MAC of the presented text, so that a verification computes only one HMAC.
 ///
 /// ```
 /// use keyfob::{Keyring, Prefix, PresentedToken, Rejection};

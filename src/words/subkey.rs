@@ -1,4 +1,4 @@
-//! The key that is derived from a pepper for one prefix.
+//! The HMAC key that computes the digests of tokens: it is derived from a pepper for one prefix.
 
 use hmac::Mac;
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix};
 
-/// The key that is derived from a pepper for one prefix, prepared for use.
+/// The HMAC key that is derived from a pepper for one prefix. Its blocks are hashed in advance.
 #[derive(Clone)]
 pub(super) struct Subkey {
     pub(super) prefix: Prefix,
