@@ -1,7 +1,7 @@
 //! Base62 with the digits `0-9 A-Z a-z`, in that order, most significant digit first.
 //!
-//! No function indexes a table by a digit, and only `value` branches on one. Except through `value`,
-//! secret digits therefore do not leak through timing.
+//! Only `value` branches on a digit, and no function uses a digit as a table index. The time of all
+//! other functions therefore does not depend on secret digits.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -82,8 +82,8 @@ fn number(values: &[u8]) -> u64 {
 
 /// Fills `digits` with uniformly random base62 digits.
 ///
-/// Each digit comes from six bits of a random byte. The values 62 and 63 are discarded, so all digits
-/// are equally likely.
+/// Each digit comes from six bits of a random byte. The values 62 and 63 are discarded, so all
+/// digits are equally likely.
 ///
 /// # Errors
 /// Returns [`RngError`] if the generator fails.
@@ -98,8 +98,8 @@ where
         let mut bytes = Zeroizing::new([0; 64]);
         rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
         for byte in bytes.iter() {
-            // The next digit overwrites a discarded one. This avoids a branch that the processor would
-            // often mispredict.
+            // The next digit overwrites a discarded one. This avoids a branch that the processor
+            // would often mispredict.
             let Some(place) = digits.get_mut(filled) else { break };
             let value = byte & 63;
             *place = digit(value);
@@ -219,7 +219,7 @@ mod tests {
     impl TryCryptoRng for Counter {}
 
     #[test]
-    fn each_digit_is_drawn_alike_and_62_and_63_are_drawn_again() {
+    fn each_digit_is_equally_likely_and_62_and_63_are_discarded() {
         let mut digits = [0; 62 * 4];
         random(&mut Counter(0), &mut digits).unwrap();
         for expected in ORDER {

@@ -1,5 +1,5 @@
-//! The source of the current time. The rules never read a clock: the caller passes the time to
-//! them.
+//! The source of the current time. The code in `rules` never reads a clock: its callers pass the
+//! time to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

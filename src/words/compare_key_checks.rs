@@ -17,8 +17,8 @@ impl Keyring {
     ///
     /// 1. Read the stored values, and compare. If the comparison fails, do not start.
     /// 2. If there are [new](ComparedKeys::new) values and the store already has tokens, log a
-    ///    warning: this start could not be checked. Then insert the new values. **Never overwrite**
-    ///    a stored value.
+    ///    warning that their peppers could not be checked. Then insert the new values. **Never
+    ///    overwrite** a stored value.
     /// 3. If you inserted any value, read and compare again. If two processes start for the first
     ///    time with different peppers, one of them inserts its value, and the other fails at this
     ///    step.
@@ -73,13 +73,13 @@ impl Keyring {
     }
 }
 
-/// The keys that are only in the keyring or only among the stored check values, from
-/// [`Keyring::compare_key_checks`]. The check values of all other keys are equal.
+/// The result of [`Keyring::compare_key_checks`]: the keys that are only in the keyring, and the
+/// keys that have only a stored check value. The check values of all other keys are equal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComparedKeys {
-    /// The keys of the keyring without a stored value, each with the value to store. If the store
-    /// already has tokens of such a key, this start could not check its pepper.
+    /// The keys of the keyring that have no stored value, each with the value to store. The pepper
+    /// of such a key could not be checked, even if the store already has tokens of the key.
     pub new: Vec<(KeyNumber, KeyCheck)>,
     /// The keys that have a stored value and are missing from the keyring. This process rejects
     /// their tokens. If such a key was [retired](crate::Tokens::retire_key), delete its stored

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 ///
 /// It is read from one of these headers:
 /// - `Authorization: Bearer TOKEN` (RFC 6750).
-/// - `Authorization: Basic …` with the token as user name and any password, which Git, curl and
-///   Maven can send.
+/// - `Authorization: Basic …` with the token as the user name and any password. Git, curl and Maven
+///   can send it.
 /// - `X-API-Key: TOKEN`, if the host calls
 ///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
 ///
@@ -30,8 +30,8 @@ use zeroize::Zeroizing;
 /// # Ok::<(), HeaderError>(())
 /// ```
 ///
-/// Which facts may leak through timing: all of the token, but only to the caller that presents it.
-/// The reason is that base64 is decoded with tables.
+/// Which facts may leak through timing: all of the token, because base64 is decoded with tables.
+/// They leak only to the caller that presents the token.
 pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
@@ -39,13 +39,16 @@ enum Source<'h> {
     Decoded { user: Zeroizing<[u8; DECODED]>, start: usize, end: usize },
 }
 
-/// The most bytes of a header value. A longer one is refused unread.
+/// The most bytes of a header value. A longer value is refused before it is read.
 const MAX_VALUE: usize = 8 * 1024;
-/// The most bytes that are decoded of a Basic credential. They hold a token as user name, with
-/// everything that a paste may leave around it.
+/// The most bytes that are decoded from a Basic credential. A token as the user name fits, together
+/// with the characters that a paste leaves around it.
 const DECODED: usize = 192;
+/// The length of the base64 of `DECODED` bytes.
 const ENCODED: usize = DECODED / 3 * 4;
 
+/// The base64 decoder for Basic credentials. It accepts missing padding, and any value of the
+/// unused bits at the end.
 pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -75,8 +78,12 @@ impl<'h> Credential<'h> {
     /// two headers together must have exactly one value.
     ///
     /// # Errors
-    /// Returns [`HeaderError::Repeated`] if both headers have a value. Otherwise fails as
-    /// [`from_authorization`](Self::from_authorization) does.
+    /// - Returns [`HeaderError::Missing`] if neither header has a value.
+    /// - Returns [`HeaderError::Repeated`] if there is more than one value.
+    /// - Returns [`HeaderError::Scheme`] if the scheme of `Authorization` is neither Bearer nor
+    ///   Basic.
+    /// - Returns [`HeaderError::Malformed`] if the value is longer than 8 KiB or no token can be
+    ///   read from it.
     pub fn from_authorization_or_api_key<I, V, J, W>(authorization: I, api_key: J) -> Result<Self, HeaderError>
     where
         I: IntoIterator<Item = &'h V>,
@@ -170,14 +177,16 @@ impl fmt::Debug for Credential<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// There is no credential: the request is anonymous.
+    /// The request has no credential, so it is anonymous.
     Missing,
-    /// There is more than one credential. RFC 6750 section 2 allows one method per request.
+    /// The request has more than one credential. RFC 6750 section 2 allows only one method in each
+    /// request.
     Repeated,
     /// The scheme is neither Bearer nor Basic.
     Scheme,
-    /// The value is longer than 8 KiB, has no token after the scheme, or is a Basic credential that
-    /// cannot be decoded.
+    /// No token can be read: the value is longer than 8 KiB, nothing follows the scheme, or a Basic
+    /// credential is not base64. It is also returned if the user name of a Basic credential is
+    /// empty or longer than 191 bytes.
     Malformed,
 }
 
@@ -198,8 +207,8 @@ fn bounded(value: &[u8]) -> Result<&[u8], HeaderError> {
     if value.len() > MAX_VALUE { Err(HeaderError::Malformed) } else { Ok(value) }
 }
 
-/// The characters that a paste leaves around a token, in UTF-8. None of them can be part of a
-/// token.
+/// The characters that a paste leaves around a token, in UTF-8. No token that keyfob issues
+/// contains one.
 const AROUND: [&str; 19] = [
     " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}",
     "\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}",

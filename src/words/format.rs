@@ -7,22 +7,27 @@ use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
 
-/// The numbers of characters in the tail, all of it secret: 33 random ones, 11 of the tag and 6 of
-/// the checksum.
+/// The number of random characters, with which the tail begins.
 const SECRET: usize = 33;
+/// The number of characters of the tag.
 const TAG: usize = 11;
+/// The number of characters of the checksum.
 pub(crate) const CRC: usize = 6;
+/// The number of characters of the tail. All of them are secret.
 pub(crate) const TAIL: usize = SECRET + TAG + CRC;
 /// The number of characters from the `_` before the id to the end. Offsets from the end are fixed,
 /// so parsing needs no search.
 const FROM_ID: usize = 1 + TokenId::LEN + 1 + TAIL;
+/// The fewest characters of a token.
 pub(crate) const MIN_LEN: usize = 2 + 1 + 1 + FROM_ID;
+/// The most characters of a token.
 pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FROM_ID;
 
 /// The text of a token, split into its parts. It is well-formed, and its checksum is correct.
 ///
-/// A client, an editor or a scanner can check this without a key. To verify a token, a service
-/// parses a [`PresentedToken`](crate::PresentedToken) with its keyring, which also checks the tag.
+/// A client, an editor or a scanner can check this without a key. It does not show that the token
+/// is genuine. To verify a token, a service parses a [`PresentedToken`](crate::PresentedToken) with
+/// its keyring, which also checks the tag.
 ///
 /// # The grammar
 /// ```text
@@ -55,12 +60,12 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// # Why this shape
 /// - The token is one word: a double click selects all of it, and a shell, a URL and a header take
 ///   it without quotes.
-/// - It has two checks. Anyone can tell a typo from a token by the CRC. The tag depends on the
-///   pepper, so a forged token with a correct CRC is rejected without a store call.
+/// - The token has two checks. Anyone can detect a typo by the CRC. The tag depends on the pepper,
+///   so a forged token with a correct CRC is rejected without a store call.
 /// - The secret has 196 random bits (RFC 6749 section 10.10 asks for 160), so a fast MAC is enough.
 ///   A password hash would only make a denial of service easier.
-/// - The text shows neither a time nor the owner. The project and the id serve routing and
-///   diagnosis. They never authorize.
+/// - The text shows neither a time nor the owner. The project and the id are for routing and
+///   diagnosis. They never grant access.
 ///
 /// ```
 /// use keyfob::text::TokenText;
@@ -76,11 +81,11 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// ```
 ///
 /// Which facts may leak through timing: the length, the public part, and whether the text is
-/// well-formed. The checksum is computed over the whole text with tables, and does not depend on
-/// what a store holds.
+/// well-formed. The checksum is computed over the whole text with tables. Its time does not depend
+/// on what a store holds.
 #[derive(Clone, Copy)]
 pub struct TokenText<'a> {
-    /// The checked text. An accessor cuts its part out of it.
+    /// The checked text, of which each accessor returns a part.
     text: &'a [u8],
     prefix_len: usize,
 }
@@ -99,7 +104,8 @@ impl<'a> TokenText<'a> {
     /// Parses a token's text that starts with one of `prefixes`.
     ///
     /// # Errors
-    /// Fails as [`parse`](Self::parse) does, and with [`Rejection::Prefix`] for any other prefix.
+    /// Returns [`Rejection::Prefix`] if the text starts with another prefix. Otherwise fails as
+    /// [`parse`](Self::parse) does.
     #[inline]
     pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let text = bounded(text)?;
@@ -121,8 +127,8 @@ impl<'a> TokenText<'a> {
 
     #[inline]
     fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
-        // One prefix may be the start of another. A project holds no "_", so at most one prefix
-        // leaves a valid project after it.
+        // One prefix may be the start of another. A project has no "_", so a valid project follows
+        // at most one of the prefixes.
         let mut found = Rejection::Prefix;
         for prefix in prefixes {
             let prefix = prefix.as_bytes();
@@ -146,7 +152,8 @@ impl<'a> TokenText<'a> {
             return Err(Rejection::Shape);
         }
         let (body, crc) = text.split_at(text.len() - CRC);
-        // Compares numbers: decoding the presented checksum need not wait until the other is computed.
+        // Compares numbers instead of texts, because the processor can decode the presented
+        // checksum while it computes the other one.
         if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
             return Err(Rejection::Checksum);
         }
@@ -168,7 +175,7 @@ impl<'a> TokenText<'a> {
         TokenId::from_checked(*self.handle())
     }
 
-    /// Returns whether the token has this prefix, project and id.
+    /// Returns whether the token has the given prefix, project and id.
     pub(crate) fn names(&self, prefix: Prefix, project: &ProjectId, id: &TokenId) -> bool {
         self.handle() == id.as_bytes()
             && self.project_bytes() == project.as_bytes()
@@ -230,7 +237,7 @@ pub(crate) fn render(
     secret: &[u8; SECRET],
     tag: &[u8; TAG],
 ) -> String {
-    // The capacity holds the whole token: growing the buffer would leave copies of the secret in
+    // The capacity suffices for every token. Growing the buffer would leave copies of the secret in
     // memory.
     let mut text = String::with_capacity(MAX_LEN);
     for part in [prefix.as_str(), project.as_str(), id.as_str()] {
@@ -253,7 +260,8 @@ fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
 
 /// Returns [`Rejection::NotAscii`] if the text has a byte outside ASCII, and `found` otherwise.
 ///
-/// Such a text always fails one of the other checks, so only rejected texts are searched for it.
+/// A text with such a byte always fails another check too. Only rejected texts are therefore
+/// searched for one.
 #[cold]
 fn first_of(found: Rejection, text: &[u8]) -> Rejection {
     if text.is_ascii() { found } else { Rejection::NotAscii }

@@ -62,8 +62,8 @@ impl PreparedHmac {
 
 /// Completes a hash whose `state` already covers the block of the key, and returns it.
 ///
-/// Pads the text in the first `len` bytes of `blocks` (FIPS 180-4 section 5.1.1), and hashes the one
-/// or two blocks that it takes.
+/// Pads the text in the first `len` bytes of `blocks` (FIPS 180-4 section 5.1.1), and hashes the
+/// one or two blocks that it takes.
 #[inline]
 fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
     let used = (len + 1 + 8).div_ceil(BLOCK);

@@ -32,7 +32,8 @@ impl ImportHash {
     }
 }
 
-/// The stored hash of a token from before keyfob, as an import reads it from the old table.
+/// The hash of a token from before keyfob, as the service stored it. An import reads it from the
+/// old table.
 ///
 /// keyfob does not store this hash. It stores a MAC of it under the pepper. Debug shows no part of
 /// the hash.
@@ -142,9 +143,9 @@ pub(crate) struct ImportMac {
 impl ImportMac {
     pub(crate) fn new(number: KeyNumber, pepper: &[u8]) -> Self {
         let mut hmac = keyed(pepper);
-        // No two inputs of HMAC under this pepper are equal. A subkey's input is "keyfob/1 " and a
-        // prefix of at most 20 characters. Here, "import" and a digest of 32 or 64 bytes follow
-        // "keyfob/1 ". The lengths also keep the two hash functions apart.
+        // HMAC with this pepper never gets the same input for two purposes. This input has 47 bytes
+        // for SHA-256 and 79 bytes for SHA-512. The input of a subkey has at most 29 bytes, and the
+        // input of the key check has 18.
         hmac.update(b"keyfob/1 import");
         Self { number, hmac }
     }

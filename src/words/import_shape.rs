@@ -7,8 +7,9 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The form of the tokens that a service issued before keyfob, and the part of them that it hashed.
 ///
-/// keyfob neither hashes nor looks up a presented text that matches no declared shape. Declare the
-/// shape as narrowly as the tokens allow, because every text that matches it costs a store call.
+/// keyfob hashes a presented text and looks it up as an imported token only if it matches a
+/// declared shape. Declare the shape as narrowly as the tokens allow, because every text that
+/// matches it costs a store call.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
@@ -59,14 +60,14 @@ impl ImportAlphabet {
 }
 
 impl ImportShape {
-    /// The most characters of an imported token.
+    /// The most characters of an imported token, including its prefix.
     pub const MAX_LEN: usize = 512;
 
-    /// Creates a shape: a literal prefix, which may be empty, followed by characters of `alphabet`.
-    /// Their number must be in the range `rest`.
+    /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
+    /// `rest` is the range of the number of these characters.
     ///
-    /// The stored hash is the hash of the whole text. If only the part after the prefix was hashed,
-    /// call [`with_only_the_rest_hashed`](Self::with_only_the_rest_hashed).
+    /// The stored hash is expected to be the hash of the whole text. If the service hashed only the
+    /// part after the prefix, call [`with_only_the_rest_hashed`](Self::with_only_the_rest_hashed).
     ///
     /// # Errors
     /// Returns [`Invalid`] if the prefix has a character other than visible ASCII, if `rest` starts
@@ -91,14 +92,14 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// Returns the shape for a stored hash of only the part after the prefix.
+    /// Returns the shape for tokens of which the service hashed only the part after the prefix.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {
         Self { prefix_is_hashed: false, ..self }
     }
 
-    /// Returns the hash that the service stored for a token with this text, or `None` if the text
-    /// does not match the shape. Such a text is not hashed.
+    /// Returns the hash that the service stored for a token with this text. Returns `None`, without
+    /// computing a hash, if the text does not match the shape.
     ///
     /// Which facts may leak through timing: whether the text matches, and its length.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {

@@ -17,8 +17,8 @@ use super::subkey::{Subkey, subkey};
 
 /// The keys with which a process issues and verifies tokens of one or more prefixes.
 ///
-/// One key is for new tokens. Any number of other keys only verify. A token keeps its key for life,
-/// and its id names the number of the key. To rotate a pepper:
+/// One key is for new tokens. Any number of other keys only verify. The key of a token never
+/// changes, and the token's id contains the number of the key. To rotate a pepper:
 /// 1. Add the new pepper as verify-only in every process.
 /// 2. [Promote](Self::promoted) it to the key for new tokens in every process.
 /// 3. Wait until no live token uses the old key, and [retire](crate::Tokens::retire_key) it.
@@ -31,21 +31,21 @@ use super::subkey::{Subkey, subkey};
 /// use keyfob::{Keyring, Pepper, Prefix, keys::KeyNumber};
 ///
 /// let prefix = Prefix::new("acme_pat")?;
-/// // Only at the first start. Store it, and read it back at later starts.
+/// // Generate it only at the first start. Store it, and read it back at later starts.
 /// let pepper = Pepper::generate()?;
 /// let keyring = Keyring::new(prefix, pepper);
 /// assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Keyring {
-    /// The first one is for new tokens.
+    /// The accepted prefixes. The first one is for new tokens.
     prefixes: Vec<Prefix>,
     minting: Subkey,
-    /// One for each prefix and key, including the key for new tokens.
+    /// The subkeys of all prefixes and keys, including the key for new tokens.
     verifying: Vec<Subkey>,
-    /// One for each pepper, the pepper for new tokens first.
+    /// The MACs for imported tokens, one for each pepper. The pepper for new tokens is first.
     importing: Vec<ImportMac>,
-    /// One for each pepper, the lowest key number first.
+    /// The check values, one for each pepper. The lowest key number is first.
     pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
@@ -58,8 +58,8 @@ impl Keyring {
 
     /// Creates a keyring without a pepper.
     ///
-    /// Its tokens are as hard to guess as others, but a forged token is rejected only after a store
-    /// call. Also, an attacker that can write to the store can forge tokens.
+    /// Its tokens are as hard to guess as others. However, rejecting a forged token can take a
+    /// store call, and an attacker that can write to the store can forge tokens.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
         let verifying = vec![minting.clone()];
@@ -91,9 +91,9 @@ impl Keyring {
         self.verifying.iter().any(|subkey| subkey.number == number)
     }
 
-    /// Returns the keyring with another of its keys as the key for new tokens.
+    /// Returns the keyring with its key `number` as the key for new tokens.
     ///
-    /// Call it after every process holds that key as verify-only.
+    /// Call it after every process has that key in its keyring.
     ///
     /// # Errors
     /// Returns [`KeyringError::NotHeld`] if the keyring does not hold the key.
@@ -120,16 +120,16 @@ impl Keyring {
 
     /// Returns the MAC of a token's text under the key that its id names.
     ///
-    /// It is for code that compares the MAC itself: with the tag by [`TokenText::has_tag_of`], and
+    /// Most services call [`PresentedToken::parse`](crate::PresentedToken::parse), which also
+    /// checks the tag. Other code compares the MAC with the tag by [`TokenText::has_tag_of`], and
     /// with a stored digest by [`Digest::ct_eq`].
-    /// [`PresentedToken::parse`](crate::PresentedToken::parse) compares the tag for you.
     ///
     /// The time depends on the prefix, the id and the project, which are public. It does not depend
     /// on the secret or the pepper.
     ///
     /// # Errors
-    /// Returns [`Rejection::Unkeyed`] for key 0 or [`Rejection::UnknownKey`] for another key if the
-    /// keyring does not hold the key for the token's prefix.
+    /// If the keyring does not hold the key for the token's prefix, returns [`Rejection::Unkeyed`]
+    /// for key 0, and [`Rejection::UnknownKey`] for any other key.
     #[inline]
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
         let number = KeyNumber::of_digit(text.handle()[0]);
@@ -144,14 +144,14 @@ impl Keyring {
         }
     }
 
-    /// Returns the MAC of a new token's parts. The id must start with the number of the key for new
+    /// Returns the MAC of a new token's parts. The id must start with the digit of the key for new
     /// tokens.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 
     /// Returns the MAC of an imported hash under each pepper, the pepper for new tokens first.
-    /// Without a pepper there is no MAC.
+    /// Returns nothing if the keyring has no pepper.
     pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }
@@ -193,21 +193,20 @@ impl KeyringBuilder {
         self
     }
 
-    /// Accepts tokens of another prefix too, while a service changes its prefix.
+    /// Accepts tokens with this prefix in addition. Use it while a service changes its prefix.
     pub fn accept_prefix(mut self, prefix: Prefix) -> Self {
         self.prefixes.push(prefix);
         self
     }
 
-    /// Accepts unkeyed tokens too, while a service changes to its first pepper. Forged unkeyed
-    /// tokens then reach the store.
+    /// Accepts tokens without a pepper in addition. Use it while a service changes to its first
+    /// pepper. Rejecting a forged token without a pepper can then take a store call.
     pub fn accept_unkeyed_for_migration(mut self) -> Self {
         self.unkeyed = true;
         self
     }
 
-    /// Builds the keyring. Without any pepper it verifies and issues unkeyed tokens, as
-    /// [`Keyring::unkeyed`] does.
+    /// Builds the keyring. If no pepper was added, it issues and verifies tokens without a pepper.
     ///
     /// # Errors
     /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice, if HMAC
@@ -249,7 +248,7 @@ impl KeyringBuilder {
             subkeys.collect::<Vec<_>>()
         };
         let verifying: Vec<Subkey> = self.prefixes.iter().flat_map(subkeys).collect();
-        // With verify-only peppers alone, the service would issue unkeyed tokens without notice.
+        // If all peppers are verify-only, the service would silently issue unkeyed tokens.
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
         let minting = minting.ok_or(KeyringError::NoMintingPepper)?;

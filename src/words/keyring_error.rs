@@ -1,4 +1,4 @@
-//! The error about the keys of a keyring.
+//! The error about the peppers, keys and prefixes of a keyring.
 
 use core::fmt;
 
@@ -6,12 +6,12 @@ use super::ids::{KeyNumber, Prefix};
 use super::invalid::Invalid;
 use super::rng_error::RngError;
 
-/// The problem with the keys of a [`Keyring`](crate::Keyring).
+/// The problem with the peppers, keys or prefixes of a [`Keyring`](crate::Keyring).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeyringError {
     /// A prefix, a pepper or a key number does not fit its type. keyfob itself never returns this
-    /// variant: it is for functions of the host that read these values and build a keyring.
+    /// variant. It is for functions of your service that read these values and build a keyring.
     Invalid(Invalid),
     /// Two peppers have this key number.
     DuplicateNumber(KeyNumber),
@@ -27,8 +27,8 @@ pub enum KeyringError {
     NotHeld(KeyNumber),
     /// This is the key for new tokens, so it cannot be removed.
     Minting(KeyNumber),
-    /// The stored check values of these keys belong to other peppers. The lowest key number is
-    /// first.
+    /// The stored check values of these keys belong to other peppers than those in the keyring. The
+    /// lowest key number is first.
     WrongPepper(Vec<KeyNumber>),
     /// The operating system returned no random bytes for a new pepper.
     Rng,

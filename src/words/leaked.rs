@@ -32,7 +32,7 @@ pub struct LeakedToken {
 }
 
 impl LeakedToken {
-    /// The most bytes, which is the length of the longest token that a service can import.
+    /// The most bytes of the text: the length of the longest token that a service can import.
     pub const MAX_LEN: usize = ImportShape::MAX_LEN;
 
     /// Creates a leaked token from any text.
@@ -56,7 +56,8 @@ impl LeakedToken {
     /// Returns the project and the id that the text names, or `None` if it has no
     /// [`public_part`](Self::public_part).
     ///
-    /// They do not prove that the text is this token. Only a check of the secret proves it.
+    /// Anyone can write a text with these parts. Only a check of the secret proves that the text is
+    /// the token.
     pub fn key(&self) -> Option<TokenKey> {
         self.parsed().map(|text| TokenKey { project: text.project(), id: text.id() })
     }
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_longer_than_any_token_is_refused() {
+    fn a_text_longer_than_512_bytes_is_refused() {
         assert!(LeakedToken::new(&[b'a'; 512]).is_ok());
         assert_eq!(LeakedToken::new(&[b'a'; 513]).unwrap_err(), Rejection::Length);
     }

@@ -13,9 +13,9 @@ use super::keyring_error::KeyringError;
 /// **Keep it apart from the database, and back it up.** Without it, no token of its key can be
 /// verified again.
 ///
-/// Create it with [`generate`](Self::generate). Every token contains 64 bits that depend on the
-/// pepper. A user with one token could guess a pepper that a person made up, without asking the
-/// server.
+/// Create it with [`generate`](Self::generate), and do not make one up. Every token contains 64
+/// bits that depend on the pepper. With one token, a user can therefore test guesses of the pepper
+/// offline.
 ///
 /// Debug shows no byte of it. There is no Display, Clone or Serialize, and its memory is wiped when
 /// it is dropped.
@@ -37,7 +37,8 @@ impl Pepper {
         Ok(Self(bytes))
     }
 
-    /// Creates a pepper from its stored bytes. All bytes count, including a line break at the end.
+    /// Creates a pepper from its stored bytes. All bytes are part of it, including a line break at
+    /// the end.
     ///
     /// # Errors
     /// Returns [`Invalid`] if there are fewer than 32 or more than 1,024 bytes, or if all bytes are
@@ -49,7 +50,8 @@ impl Pepper {
         } else if bytes.len() > Self::MAX_BYTES {
             InvalidKind::TooLong { max: Self::MAX_BYTES }
         } else if bytes.iter().all(|byte| *byte == bytes[0]) {
-            // A key of zeros only is the same key for HMAC as the empty pepper of key 0.
+            // HMAC pads a key with zeros, so up to 64 zeros are the same key as the empty pepper of
+            // key 0.
             InvalidKind::Weak
         } else {
             return Ok(Self(bytes));
@@ -57,7 +59,7 @@ impl Pepper {
         Err(Invalid::new(InvalidField::Pepper, flaw))
     }
 
-    /// Returns the bytes, to be kept in a secret store or in a file that only the service can read.
+    /// Returns the bytes. Keep them in a secret store, or in a file that only the service can read.
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
     }
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_ones_differ() {
+    fn generated_peppers_differ() {
         let (a, b) = (Pepper::generate().unwrap(), Pepper::generate().unwrap());
         assert_ne!(a.expose_secret(), b.expose_secret());
         assert_eq!(a.expose_secret().len(), 32);

@@ -3,11 +3,12 @@
 /// The detailed reason for rejecting a token, for logs, events and tests.
 ///
 /// The variants are in the order of the checks:
-/// - Up to [`Tag`](Self::Tag), the text alone decides, and the store is not called.
-/// - For [`Unknown`](Self::Unknown) and [`Digest`](Self::Digest), the response says only "invalid
-///   token", as it does for the variants before.
-/// - After that, the caller has proved that it holds the token. The response may name the reason
-///   (see [`Challenge`](crate::Challenge)).
+/// - From [`Length`](Self::Length) to [`Tag`](Self::Tag), the text alone decides, and the store is
+///   not called. The response says only "invalid token".
+/// - For [`Unknown`](Self::Unknown) and [`Digest`](Self::Digest), the store was called. The
+///   response still says only "invalid token".
+/// - From [`Revoked`](Self::Revoked) on, the caller has proved that it holds the token. The
+///   response may name the reason (see [`Challenge`](crate::Challenge)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -19,15 +20,15 @@ pub enum Rejection {
     Prefix,
     /// A separator, a character or the length of a part is wrong.
     Shape,
-    /// The public CRC-32 is wrong, which a typing or copying error causes.
+    /// The CRC-32 is wrong. The usual cause is a typing or copying error.
     Checksum,
-    /// The token has no pepper, and the keyring requires one.
+    /// The token was issued without a pepper, and the keyring requires one.
     Unkeyed,
-    /// The keyring does not hold the key of the token.
+    /// The keyring does not hold the key that the token's id names.
     UnknownKey,
     /// The keyed tag is wrong: the token is forged, or was issued under another pepper.
     Tag,
-    /// The store has no such token.
+    /// The store has no token with this project and id.
     Unknown,
     /// The secret is not the one that was issued with this id.
     Digest,
@@ -70,7 +71,7 @@ enum Reached {
 }
 
 impl Rejection {
-    /// Returns whether the text alone decides, before any store call.
+    /// Returns whether the text of the token alone is the reason, so that no store call was needed.
     pub const fn is_before_store(self) -> bool {
         matches!(self.reached(), Reached::Text)
     }
@@ -83,8 +84,8 @@ impl Rejection {
 
     /// Returns the stage of a rejection.
     ///
-    /// The match names every variant. A new variant does not compile until its author decides how
-    /// much of it the response may reveal.
+    /// The match names every variant, so that the author of a new variant must decide how much the
+    /// response may reveal.
     const fn reached(self) -> Reached {
         match self {
             Self::Length

@@ -1,4 +1,4 @@
-//! The plaintext of a token, which is shown once.
+//! The plaintext of a token, which a service shows only once.
 
 use core::fmt;
 use core::str::FromStr;
@@ -20,7 +20,7 @@ use super::rejection::Rejection;
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 ///
-/// A program that prints, copies or serializes it does not compile:
+/// Code that prints, clones or serializes it does not compile:
 /// ```compile_fail,E0277
 /// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
 /// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
@@ -42,7 +42,7 @@ use super::rejection::Rejection;
 pub struct PlaintextToken(Zeroizing<String>);
 
 impl PlaintextToken {
-    /// Creates the plaintext from the output of [`format::render`], which ends in a tail.
+    /// Creates the plaintext from the output of [`format::render`].
     pub(crate) fn rendered(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
@@ -65,11 +65,14 @@ impl fmt::Debug for PlaintextToken {
     }
 }
 
-/// Parses a token that a client holds, for example from its environment. This checks only what can
-/// be checked without a key.
 impl FromStr for PlaintextToken {
     type Err = Rejection;
 
+    /// Parses a token that a client holds, for example from its environment. This checks only what
+    /// can be checked without a key.
+    ///
+    /// # Errors
+    /// Returns the same [`Rejection`] as [`TokenText::parse`].
     fn from_str(text: &str) -> Result<Self, Rejection> {
         let token = TokenText::parse(text)?;
         let (prefix, project, id) = (token.prefix(), token.project(), token.id());
@@ -82,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_what_is_exposed() {
+    fn a_parsed_token_exposes_the_same_text() {
         let text = "k9_0_100000000000000z_0000000000000000000000000000000006H8L9pYffcT3vAP6Y";
         let token: PlaintextToken = text.parse().unwrap();
         assert_eq!(token.expose_secret(), text);

@@ -17,8 +17,8 @@ pub struct StoreError {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The record is not as the caller expected: the key already exists, or the version differs.
-    /// Read the record again, and decide anew.
+    /// The stored token is not as the caller expected: its key already exists, or its version
+    /// differs. Read it again, and decide anew.
     Conflict,
     /// The owner already has as many live tokens as the caller allows.
     Limit,
@@ -44,7 +44,7 @@ impl StoreError {
         Self { kind, source: Some(source.into()) }
     }
 
-    /// Returns the kind of the error.
+    /// Returns the kind of error.
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind
     }

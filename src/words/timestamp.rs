@@ -12,8 +12,8 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A point in time in whole milliseconds, from year 1 to the end of year 9999.
 ///
-/// It is a type of its own so that the public API depends on no time crate. Its text is RFC 3339.
-/// Display always writes milliseconds, so that sorting the texts sorts the times.
+/// keyfob defines this type so that its public API depends on no time crate. The text form is RFC
+/// 3339. Display writes UTC with milliseconds, so the texts sort in the order of the times.
 ///
 /// ```
 /// use core::time::Duration;
@@ -25,7 +25,8 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// assert_eq!(now.as_unix_millis(), 1_795_435_200_000);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// The milliseconds since MIN plus one. It is never zero, so an Option of it takes no more memory.
+// The number is the milliseconds since MIN, plus one. It is never zero, so that an Option of a
+// Timestamp takes no more memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(NonZeroU64);
 
@@ -62,7 +63,7 @@ impl Timestamp {
         Self(NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1).expect("it is at least 1"))
     }
 
-    /// Returns the milliseconds since the Unix epoch. They are negative before it.
+    /// Returns the milliseconds since the Unix epoch. The number is negative for earlier times.
     pub const fn as_unix_millis(self) -> i64 {
         self.0.get() as i64 - 1 + MIN_MILLIS
     }
@@ -87,20 +88,21 @@ impl Timestamp {
         Self::clamped(self.as_unix_millis().saturating_sub(by))
     }
 
-    /// Returns the start of the day of this time in UTC.
+    /// Returns the start of the UTC day that contains this time.
     pub(crate) fn start_of_day(self) -> Self {
         const DAY: i64 = 24 * 60 * 60 * 1000;
         Self::clamped(self.as_unix_millis().div_euclid(DAY) * DAY)
     }
 
-    /// Returns how long after `earlier` this time is, or zero if it is not later.
+    /// Returns the duration from `earlier` to this time, or zero if this time is not later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes RFC 3339 in UTC, always with milliseconds, so that sorting the texts sorts the times.
+    /// Writes RFC 3339 in UTC, always with milliseconds, so that the texts sort in the order of the
+    /// times.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a timestamp is of year 1 to 9999");

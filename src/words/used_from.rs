@@ -6,15 +6,15 @@ use super::invalid::{Invalid, InvalidField};
 use super::text::{StoredText, bounded, stored};
 use super::visible::is_shown;
 
-/// The place from which a token was used. keyfob records it only if the host has asked for it, and
-/// only the parts that the host passes.
+/// The place from which a token was used. keyfob records it only if your service enables this, and
+/// only the parts that your service passes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct UsedFrom {
     /// The address of the client.
     pub address: Option<IpAddr>,
-    /// The client's own description: the text of its `User-Agent` header. A client can write
-    /// anything there.
+    /// The description of the client from its `User-Agent` header. A client can send any text
+    /// there.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::as_stored::if_any"))]
     pub client: Option<ClientText>,
 }
@@ -26,8 +26,8 @@ impl UsedFrom {
     }
 }
 
-/// A client's own description, in a form that may be shown to people: 1 to 255 characters, none of
-/// them hidden.
+/// The description that a client gives of itself, in a form that may be shown to people: 1 to 255
+/// characters, none of them hidden.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientText(Box<str>);
 
@@ -44,8 +44,8 @@ impl ClientText {
         bounded(text, InvalidField::ClientText, Self::MAX_CHARS).map(|text| Self(text.into()))
     }
 
-    /// Creates the description from the value of a header. Characters that may not be shown are
-    /// dropped, and at most 255 are kept. Returns `None` if nothing is left.
+    /// Creates the description from the value of a header. Drops characters that may not be shown,
+    /// and keeps at most 255 characters. Returns `None` if nothing is left.
     ///
     /// ```
     /// use keyfob::record::ClientText;
@@ -56,8 +56,8 @@ impl ClientText {
     /// assert_eq!(ClientText::of_header(b" \t"), None);
     /// ```
     pub fn of_header(value: &[u8]) -> Option<Self> {
-        // 255 characters take at most 1,020 bytes. Later bytes are ignored, even if earlier
-        // characters are dropped.
+        // 255 characters take at most 1,020 bytes. Later bytes are ignored, even if fewer than 255
+        // characters are left.
         let value = String::from_utf8_lossy(value.get(..4 * Self::MAX_CHARS).unwrap_or(value));
         let shown = value.chars().filter(|letter| is_shown(*letter) && *letter != char::REPLACEMENT_CHARACTER);
         let text: String = shown.take(Self::MAX_CHARS).collect();

@@ -1,9 +1,10 @@
-//! Which characters may be shown to people. Such a character is visible and does not reorder the
-//! text around it.
+//! The rule for characters that may be shown to people: a character must be visible, and must not
+//! reorder the text around it.
 
-/// The characters that show nothing or reorder others, sorted. They are the general categories Cf
-/// (format), Zl and Zp, the property `Default_Ignorable_Code_Point` (all of Unicode 16.0), and six
-/// characters that are blank by name.
+/// The ranges of characters that show nothing or reorder others, sorted. They are, from Unicode
+/// 16.0, the general categories Cf (format), Zl and Zp, and the property
+/// `Default_Ignorable_Code_Point`. Five characters that are blank by their names are added: U+2800,
+/// U+13441, U+13442, U+16FE4 and U+1D159.
 #[rustfmt::skip]
 const HIDDEN: [(char, char); 29] = [
     ('\u{ad}', '\u{ad}'), ('\u{34f}', '\u{34f}'), ('\u{600}', '\u{605}'), ('\u{61c}', '\u{61c}'),
@@ -16,8 +17,8 @@ const HIDDEN: [(char, char); 29] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// The pictographs that a variation selector may follow, sorted. They are `Extended_Pictographic`
-/// of Unicode 16.0 up to U+FFFF, and the blocks of pictographs above.
+/// The ranges of pictographs that a variation selector may follow, sorted. Up to U+FFFF, they are
+/// the property `Extended_Pictographic` of Unicode 16.0. Above, they are the blocks of pictographs.
 #[rustfmt::skip]
 const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{a9}', '\u{a9}'), ('\u{ae}', '\u{ae}'), ('\u{203c}', '\u{203c}'), ('\u{2049}', '\u{2049}'),
@@ -38,13 +39,13 @@ const PICTOGRAPHS: [(char, char); 51] = [
 /// Returns whether a character may be shown to people by itself: it is visible, and it does not
 /// reorder the text around it.
 ///
-/// The result is false for control characters, fillers, tags, variation selectors, and format
-/// characters such as a bidirectional override or a zero-width space. [`Name`](crate::Name) uses
-/// the same table, but also allows the variation selectors of emoji.
+/// Returns false for control characters, fillers, tags, variation selectors, and format characters
+/// such as a bidirectional override or a zero-width space. [`Name`](crate::Name) follows the same
+/// rule, but also allows the variation selectors of emoji.
 ///
-/// Text that strangers wrote may hold such characters. Remove them before you redact or show the
-/// text. Otherwise a token that is split by a hidden character looks whole to a reader, but a
-/// redactor does not recognize it.
+/// Text that strangers wrote may hold hidden characters. Remove them before you redact or show the
+/// text. Otherwise a token with a hidden character inside looks whole to a reader, but a redactor
+/// does not recognize it.
 ///
 /// ```
 /// let written = "https://paste.example/?t=acme_pat\u{200b}_145";
@@ -56,8 +57,8 @@ pub fn is_shown(letter: char) -> bool {
     !letter.is_control() && !is_in(&HIDDEN, letter)
 }
 
-/// Returns whether every character of a text may be shown. A variation selector may be shown only
-/// directly after its pictograph, or within a keycap.
+/// Returns whether every character of a text may be shown. A variation selector is allowed only
+/// directly after a pictograph, or within a keycap such as `1\u{fe0f}\u{20e3}`.
 pub(super) fn is_visible(text: &str) -> bool {
     let mut before = None;
     let mut rest = text.chars();
@@ -70,8 +71,8 @@ pub(super) fn is_visible(text: &str) -> bool {
     true
 }
 
-/// Returns whether a character is the variation selector U+FE0E or U+FE0F, and follows a character
-/// that it can select.
+/// Returns whether `letter` is the variation selector U+FE0E or U+FE0F and has an effect: `before`
+/// is a pictograph, or `before` and `after` form a keycap with it.
 fn selects(before: Option<char>, letter: char, after: Option<char>) -> bool {
     let is_keycap = |before| matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
     matches!(letter, '\u{fe0e}' | '\u{fe0f}')
