@@ -2,7 +2,7 @@
 
 /// Folds the case of a text: Unicode lower case, with each final sigma `ς` replaced by `σ`.
 pub(super) fn fold(text: &str) -> String {
-    // `to_lowercase` writes a capital sigma at the end of a word as `ς`, and elsewhere as `σ`. If
-    // both were kept, a search for the first letters of a word could miss the word.
+    // `to_lowercase` writes a capital sigma as `ς` at the end of a word, and as `σ` elsewhere. If
+    // both were kept, a search for "ΟΔΥΣ" would not find "Οδυσσεύς".
     text.to_lowercase().replace('ς', "σ")
 }

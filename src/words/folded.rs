@@ -6,8 +6,8 @@ use super::text::{Name, bounded, stored};
 
 /// A name, or a part of a name, in the form in which names are searched and sorted.
 ///
-/// The form is Unicode lower case, with each final sigma `ς` replaced by `σ`. It is the same in
-/// every store. A text to search for may hold only characters that a [`Name`] may hold.
+/// The form is Unicode lower case, with each final sigma `ς` replaced by `σ`. All stores use the
+/// same form. A text to search for may hold only characters that a [`Name`] may hold.
 ///
 /// ```
 /// use keyfob::{ProjectId, store::{FoldedName, ListQuery}};
@@ -23,11 +23,11 @@ use super::text::{Name, bounded, stored};
 pub struct FoldedName(Box<str>);
 
 impl FoldedName {
-    /// The most characters. A name of maximum length reaches it if each of its characters folds to
-    /// two.
+    /// The most characters of a folded name. It is twice the maximum of a name, because one
+    /// character may fold to two.
     pub const MAX_CHARS: usize = 2 * Name::MAX_CHARS;
 
-    /// Trims white space at both ends of a text, and folds the rest.
+    /// Creates the folded form of a text, after trimming white space at both ends.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than
@@ -46,10 +46,11 @@ impl FoldedName {
         &self.0
     }
 
-    /// Returns the folded name of a stored record, or `None` if the text is not folded.
+    /// Returns the folded name from a stored record, or `None` if the text is not in the folded
+    /// form.
     ///
-    /// The record may be older than the current rule for names, so only the rule for stored text
-    /// applies.
+    /// The record may be older than the current rule for names. This function therefore checks only
+    /// the rule for stored text.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))

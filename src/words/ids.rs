@@ -5,7 +5,7 @@ use core::fmt;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
-/// A short ASCII text that is stored inline, so that looking up a token allocates nothing.
+/// A short ASCII text that is stored inline, so that looking up a token needs no heap allocation.
 ///
 /// Unused bytes are zero, so the derived order is the order of the texts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,9 +36,9 @@ impl<const N: usize> Inline<N> {
 /// It should name the service and the kind of token: `acme_pat`, `acme_test_pat`.
 ///
 /// **Choose it once.** The prefix is part of every token, of every stored digest and of the rules
-/// in secret scanners. A service that changes it must verify the old prefix too, for as long as
-/// tokens with it live
-/// ([`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix)).
+/// in secret scanners. A service that changes its prefix must also accept the old one, until no
+/// token with the old prefix is live. See
+/// [`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Inline<20>);
 
@@ -95,7 +95,7 @@ impl Prefix {
 ///
 /// **Never change the id of a project, and never use it for another project.** The id is part of
 /// each token's text and digest, and it is the shard key of every store call. A service without
-/// projects uses the user's id, never one constant.
+/// projects should use the id of the user, and not one constant for all users.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(Inline<32>);
 
@@ -141,7 +141,8 @@ impl ProjectId {
 /// The public look-up id of a token: 16 base62 characters, safe to log and to show. Its first
 /// character is the [`KeyNumber`].
 ///
-/// It is unique within a project. Its 89 random bits make it unique across projects in practice.
+/// It is unique within a project. Because it has 89 random bits, it is in practice also unique
+/// across projects.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId([u8; 16]);
 
@@ -172,7 +173,7 @@ impl TokenId {
         alphabet::as_str(&self.0)
     }
 
-    /// Returns the number of the key that the token's digest is computed with. It never changes.
+    /// Returns the number of the key with which the token's digest is computed. It never changes.
     pub fn key_number(&self) -> KeyNumber {
         KeyNumber::of_digit(self.0[0])
     }
@@ -188,7 +189,7 @@ pub struct KeyNumber(u8);
 
 impl KeyNumber {
     /// Key 0, which has no pepper. Anyone can compute a correct tag for it, so the tag does not
-    /// filter forged tokens.
+    /// detect forged tokens.
     pub const UNKEYED: Self = Self(0);
     /// Key 1, the first pepper of a service.
     pub const FIRST: Self = Self(1);
@@ -242,8 +243,8 @@ impl fmt::Debug for KeyNumber {
     }
 }
 
-/// The project and the id by which every store call names a token. The project comes first because
-/// it is the shard key.
+/// The project and the id of a token. Together they are its key in the store. The project comes
+/// first because it is the shard key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TokenKey {
     /// The project of the token.

@@ -1,7 +1,7 @@
 //! The basic types of the crate: ids, bounded texts, secrets, keys, digests, times and errors.
 //!
-//! This layer imports no rule and no store. Only `SystemClock` and `Pepper::generate` call the
-//! operating system.
+//! This module imports no other layer of the crate. Only `SystemClock` and `Pepper::generate` call
+//! the operating system.
 
 #[macro_use]
 pub(crate) mod text;

@@ -4,7 +4,8 @@ use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 
-/// Implements the conversions and serde for a type that is text and has an `as_str`.
+/// Implements the conversions and the serde traits for a text type that has an `as_str` method. The
+/// function `$new` parses its text.
 macro_rules! text_conversions {
     ($type:ident, $new:ident) => {
         impl core::str::FromStr for $type {
@@ -44,7 +45,7 @@ macro_rules! text_conversions {
     };
 }
 
-/// Implements Display, Debug and the conversions for a struct that is text.
+/// Implements Display, Debug and the conversions for a text type.
 macro_rules! text_type {
     ($type:ident) => {
         impl core::fmt::Display for $type {
@@ -63,14 +64,15 @@ macro_rules! text_type {
     };
 }
 
-/// Implements the names of an enum's variants, as stores, queries and serde write them.
+/// Gives each variant of an enum the name that stores, queries and serde use, and implements the
+/// conversions.
 macro_rules! word_type {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// All variants, in order.
+            /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Returns the name of the variant, as stores, queries and serde write it.
+            /// Returns the name of the variant that stores, queries and serde use.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
@@ -100,20 +102,23 @@ macro_rules! word_type {
     };
 }
 
+/// Defines a type for a text of 1 to 255 characters that people may see.
 macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
         ///
-        /// It has 1 to 255 characters after white space at both ends is trimmed. People see it, so
-        /// characters that hide or deceive are refused: control characters, line and paragraph
-        /// separators, format characters and other characters that show nothing. Format characters
-        /// are Unicode's general category Cf, which includes every bidirectional override and every
-        /// zero-width character. Others that show nothing are, for example, fillers, tags and
-        /// variation selectors.
+        /// White space at both ends is trimmed. After that, the text has 1 to 255 characters.
+        /// People see it, so characters that could deceive them are refused:
+        /// - Control characters, and line and paragraph separators.
+        /// - Format characters (Unicode's general category Cf), such as bidirectional overrides and
+        ///   zero-width characters.
+        /// - Other characters that show nothing, such as fillers, tags, and variation selectors
+        ///   that do not follow an emoji.
         ///
-        /// This rule is for new text, and it grows with Unicode. Text in a store or in a serialized
-        /// [`TokenRecord`](crate::TokenRecord) only needs a valid length and no control characters,
-        /// so that a later rule never makes a token unreadable. Escape the text where you show it.
+        /// This rule is for new text, and it grows with Unicode. For text in a store or in a
+        /// serialized [`TokenRecord`](crate::TokenRecord), only the length and the control
+        /// characters are checked. A stricter rule therefore never makes a stored token unreadable.
+        /// Escape the text wherever you show it.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
@@ -147,29 +152,31 @@ macro_rules! host_text {
 }
 
 host_text!(
-    /// The name of a token, which says in the owner's words what it is for: "VS Code integration".
+    /// The name of a token, in which the owner describes what the token is for: "VS Code
+    /// integration".
     ///
-    /// An emoji may have a variation selector, as keyboards write it (`☁️`). The joiners U+200C and
-    /// U+200D are refused, because two names that differ only in a joiner may look the same. This
-    /// excludes emoji that are joined from several, and words that are written with joiners, as in
-    /// Persian. Write a space, or put the emoji side by side.
+    /// An emoji may have a variation selector, which many keyboards add (`☁️`). The joiners U+200C
+    /// and U+200D are refused, because two names that differ only in a joiner may look the same.
+    /// Emoji that are joined from several, and words with joiners, as in Persian, are therefore
+    /// refused. Users can write a space instead, or put the emoji side by side.
     Name, Name
 );
 host_text!(
-    /// The host's id of the user that a token acts for.
+    /// The id of the user that a token acts for, as your service assigned it.
     ///
-    /// The current rule may refuse an id that an older rule accepted. In this case, take the id
-    /// from a token of the owner ([`TokenView::owner`](crate::TokenView::owner)) to list or revoke
-    /// the owner's other tokens.
+    /// The current rule may refuse an id that an older version of keyfob accepted. To list or
+    /// revoke the tokens of such an owner, take the id from one of them with
+    /// [`TokenView::owner`](crate::TokenView::owner).
     OwnerId, OwnerId
 );
 host_text!(
-    /// The user or program that performs an operation, as the host names it. Take it from the
-    /// host's own session, never from the body of a request.
+    /// The user or program that performs an operation, as your service names it. Take it from the
+    /// authenticated session, never from the body of a request.
     Actor, Actor
 );
 host_text!(
-    /// The caller's id of a request. A repeat after a lost response is recognized by the same id.
+    /// The id that a caller gives to a request. If the response was lost and the caller repeats the
+    /// request with the same id, keyfob recognizes it.
     RequestId, RequestId
 );
 
@@ -180,8 +187,8 @@ impl From<&OwnerId> for Actor {
 }
 
 impl Actor {
-    /// Creates the actor for a token that performs an operation. Its public part has at most 70
-    /// characters, and no control character.
+    /// Creates the actor for a token that performs an operation. The public part has at most 70
+    /// characters and needs no check.
     pub(crate) fn of_token(public_part: &str) -> Self {
         Self(format!("token {public_part}").into())
     }
@@ -189,14 +196,14 @@ impl Actor {
 
 impl Name {
     /// Returns the form in which the name is searched and sorted: Unicode lower case, with each
-    /// final sigma `ς` replaced by `σ`. It is the same in every store.
+    /// final sigma `ς` replaced by `σ`. All stores use the same form.
     pub fn folded(&self) -> String {
         fold(&self.0)
     }
 }
 
-/// Text that the host keeps with a token, often JSON: at most 4,096 bytes, without NUL. keyfob does
-/// not interpret it.
+/// Text that your service keeps with a token, such as JSON. It has at most 4,096 bytes and no NUL.
+/// keyfob does not interpret it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Metadata(Box<str>);
 
@@ -233,12 +240,12 @@ text_type!(Metadata);
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Creates the value from a text that was valid when it was stored, perhaps by an older rule.
+    /// Creates the value from a stored text. When it was stored, an older rule may have applied.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it
-    /// holds a control character. No version has stored control characters, and Unicode does not
-    /// add new ones.
+    /// holds a control character. No version has stored control characters, and Unicode adds no new
+    /// ones.
     fn of_stored(text: &str) -> Result<Self, Invalid>;
 }
 
@@ -258,7 +265,7 @@ pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str
     if text.is_empty() {
         return Err(Invalid::new(field, InvalidKind::Empty));
     }
-    // The number of bytes comes first, so that a huge text is refused without counting its
+    // The number of bytes is checked first, so that a huge text is refused without counting its
     // characters.
     if text.len() > 4 * max || text.chars().count() > max {
         return Err(Invalid::new(field, InvalidKind::TooLong { max }));
