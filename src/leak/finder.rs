@@ -10,12 +10,12 @@ use crate::words::format::{MAX_LEN, TAIL, TokenText};
 use crate::words::ids::Prefix;
 use crate::words::leaked::LeakedToken;
 
-/// A finder for the tokens of some prefixes, in text of any size and kind: a log, a dump or the
+/// A finder for tokens with given prefixes, in text of any size and kind: a log, a dump or the
 /// contents of a repository.
 ///
-/// A token is found by its shape and its checksum, no matter what is around it. Only one in 4
-/// billion look-alikes has a correct checksum by chance. Searching text without tokens is about
-/// as fast as searching for the prefix alone (`cargo bench --bench scan --features scan`).
+/// It finds a token by its shape and its checksum, no matter what is around it. Only one in 4
+/// billion look-alikes has a correct checksum by chance. Searching text without tokens takes about
+/// as long as searching for the prefix alone (`cargo bench --bench scan --features scan`).
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};
@@ -41,7 +41,7 @@ pub struct Finder {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundToken {
-    /// The position of the token's first byte, counted from the start of the text or stream.
+    /// The position of the token's first byte, in bytes from the start of the text or stream.
     pub position: u64,
     /// The token.
     pub token: LeakedToken,
@@ -62,10 +62,11 @@ impl Finder {
     }
 
     /// Reads to the end, calls `found` with each token, and returns the number of bytes read.
+    /// Interrupted reads are repeated.
     ///
     /// # Errors
-    /// Returns the error of the reader if it fails. `found` was already called for the tokens
-    /// before it.
+    /// Returns the error of the reader if it fails. By then, `found` was called with each token
+    /// that was read completely.
     pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(FoundToken)) -> io::Result<u64> {
         let mut search = self.search();
         let mut buffer = Zeroizing::new(vec![0; 2 * AT_ONCE]);
@@ -85,8 +86,8 @@ impl Finder {
             needles: self.needles.clone(),
             behind: Behind::nothing(),
             passed: 0,
-            // The capacity holds a whole token: growing the buffer would leave copies of the secret
-            // in memory.
+            // The capacity suffices for every token. Growing the buffer would leave copies of the
+            // secret in memory.
             token: Zeroizing::new(Vec::with_capacity(MAX_LEN)),
             tail_left: 0,
         }
@@ -120,7 +121,8 @@ pub struct StreamFinder {
     passed: u64,
     /// A head, and the part of its tail that has arrived.
     token: Zeroizing<Vec<u8>>,
-    /// The number of characters of the tail that have not arrived yet. It is 0 if there is no head.
+    /// The number of characters of the tail that have not arrived yet. It is 0 if no tail is
+    /// expected.
     tail_left: usize,
 }
 
@@ -153,9 +155,9 @@ impl StreamFinder {
         }
     }
 
-    /// Calls `found` with each token that ends where `self.token` ends.
+    /// Calls `found` with each token that ends where `self.token` ends. The tail must be complete.
     ///
-    /// The tail is complete. Its last `fresh` bytes are not counted in `passed` yet.
+    /// The last `fresh` bytes of the tail are not counted in `passed` yet.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(FoundToken)) {
         let head = &self.token[..self.token.len() - TAIL];
         for at in self.needles.beginnings(head) {
@@ -182,8 +184,8 @@ impl fmt::Debug for StreamFinder {
     }
 }
 
-/// Returns how many bytes at the start of `text` may belong to a tail of which `tail_left`
-/// characters are missing.
+/// Returns how many bytes at the start of `text` may continue a tail that lacks `tail_left`
+/// characters.
 pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
     text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

@@ -1,4 +1,5 @@
-//! Finds the public heads of tokens, `prefix_project_handle_`, in a stream. A tail follows a head.
+//! Finds the heads of tokens in a stream. A head is the public part `prefix_project_handle_`, which
+//! the secret tail follows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use crate::words::ids::{Prefix, ProjectId, TokenId};
 
 /// The most bytes of a head.
 pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
-/// The most bytes that are searched in one call. Without this bound, a stream full of heads would
-/// be searched to its end after each head.
+/// The most bytes that a caller passes to [`Behind::next_head`] at a time. Without this bound, a
+/// stream full of heads would be searched to its end after each head.
 pub(super) const AT_ONCE: usize = 32 * 1024;
-/// The most bytes that are searched for one prefix before the next prefix has its turn. Without
-/// this bound, text that looks like a head of one prefix would be examined again after each head of
-/// another.
+/// The most bytes that are searched for one prefix before they are searched for the next prefix.
+/// Without this bound, text that looks like a head of one prefix would be examined again after each
+/// head of another.
 const IN_TURN: usize = 1024;
 
 /// The texts with which heads begin: each prefix with a `_` after it.
@@ -35,14 +36,14 @@ impl Needles {
         let at_once = if self.0.len() == 1 { text.len() } else { IN_TURN };
         let mut first: Option<Range<usize>> = None;
         let mut from = 0;
-        // A head of another prefix may begin after the start of `first` and still end before it.
+        // A head of another prefix may begin later than `first`, and still end earlier.
         while from < first.as_ref().map_or(text.len(), |first| first.end) {
             let until = from + at_once;
             for needle in self.0.iter() {
                 let within = first.as_ref().map_or(text.len(), |first| first.end);
                 let hits = &text[..within.min(until + needle.needle().len() - 1)];
-                // One prefix may be the end of another. Of the heads that end together, the longest
-                // counts.
+                // One prefix may be the end of another. Of two heads that end at the same place,
+                // the longer one is kept.
                 if let Some(head) = first_of(needle, hits, from, text, behind)
                     && first.as_ref().is_none_or(|first| (head.end, head.start) < (first.end, first.start))
                 {
@@ -54,7 +55,8 @@ impl Needles {
         first
     }
 
-    /// Returns the positions in `head` where heads begin that end with it, the longest head first.
+    /// Returns each position in `head` at which a head begins that reaches to the end of `head`.
+    /// The lowest position, with the longest head, is first.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -67,10 +69,10 @@ impl Needles {
     }
 }
 
-/// Returns the first head of one prefix, which is also the head of this prefix that ends first.
+/// Returns the first head of one prefix in `text`. Of all heads of this prefix, it also ends first.
 ///
-/// Its prefix is in `hits`, which is the start of `text`, at or after `from`. The head ends after
-/// the first `behind` bytes.
+/// `hits` is the start of `text`. A head counts only if its prefix is in `hits`, at or after
+/// `from`, and if it ends after the first `behind` bytes of `text`.
 fn first_of(
     needle: &memmem::Finder<'_>,
     hits: &[u8],
@@ -98,16 +100,16 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The latest bytes of a stream, as far as a head may have begun in them. They may also be part of
-/// a tail.
+/// The latest bytes of a stream in which a head may have begun. They are wiped on drop, because
+/// they may also be part of a tail.
 pub(super) struct Behind {
     bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,
 }
 
-/// A head, which may have begun before the block that was searched.
+/// A head that was found. It ends in the block that was searched, and may begin before it.
 pub(super) struct Head {
-    /// The end of the head in the block.
+    /// The position in the block at which the head ends.
     pub(super) end: usize,
     bytes: [u8; LONGEST],
     len: usize,
@@ -130,7 +132,7 @@ impl Behind {
         Self { bytes: Zeroizing::new([0; LONGEST - 1]), len: 0 }
     }
 
-    /// Returns the head that ends first in the next block.
+    /// Returns the head that ends first in `block`, the next bytes of the stream.
     pub(super) fn next_head(&self, needles: &Needles, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
             let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);
@@ -145,7 +147,8 @@ impl Behind {
         needles.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
     }
 
-    /// Records that these bytes of the stream have passed.
+    /// Records the next bytes of the stream. It keeps only the latest ones in which a head may have
+    /// begun.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let is_of_a_head = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
         let run = bytes.iter().rev().take(self.bytes.len()).take_while(is_of_a_head).count();
@@ -217,8 +220,8 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
-    /// The head that ends first, of "acme", is within a head of "k9_acme_pat", and may begin in the
-    /// next turn.
+    /// The head of "acme" is within a head of "k9_acme_pat" and ends first. It may begin in bytes
+    /// that are searched in a later turn.
     #[test]
     fn a_head_within_another_is_found_across_turns() {
         for clean in IN_TURN - 60..IN_TURN + 2 {

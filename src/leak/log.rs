@@ -10,7 +10,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::finder::Finder;
 use super::redactor::Redactor;
 
-/// A writer for a layer of `tracing-subscriber`. It passes each event through a [`Redactor`].
+/// A [`MakeWriter`] for a layer of `tracing-subscriber`. It passes each event through a
+/// [`Redactor`].
 ///
 /// ```
 /// use keyfob::{Prefix, leak::{Finder, RedactedLog}};
@@ -42,8 +43,8 @@ impl<M> RedactedLog<M> {
         Self { finder: finder.clone(), inner, caught: Arc::default() }
     }
 
-    /// Returns how many tails this log and its clones have replaced. If the number is above zero,
-    /// find the line of code that logs tokens, and fix it.
+    /// Returns how many tails of tokens this log and its clones have replaced. If the number is
+    /// above zero, find the line of code that logs tokens, and fix it.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -69,9 +70,10 @@ impl<M> RedactedLog<M> {
 
 /// The writer of one event.
 ///
-/// `write_all`, which a layer of `tracing-subscriber` calls once for an event, passes the event on
-/// in one piece. The lines of several threads stay apart, and an error of the inner writer is
-/// returned. Bytes from `write` are collected, and passed on when the writer is flushed or dropped.
+/// A layer of `tracing-subscriber` calls `write_all` once for each event. `write_all` passes the
+/// event to the inner writer in one piece, so that the lines of several threads do not mix. It
+/// returns the inner writer's error. Bytes from `write` are collected until the writer is flushed or
+/// dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -105,7 +107,7 @@ impl<W: Write> Write for RedactedLine<W> {
 
 impl<W: Write> Drop for RedactedLine<W> {
     fn drop(&mut self) {
-        // `drop` has no caller that it could return an error to. `write_all` and `flush` return it.
+        // `drop` cannot return an error. `write_all` and `flush` do.
         let _ = self.hand_on();
     }
 }
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_written_at_once_without_its_secret_for_its_level() {
+    fn an_event_is_written_in_one_call_without_its_secret_and_with_its_level() {
         let (log, calls) = log();
         tracing::subscriber::with_default(subscriber(log.clone()), || {
             tracing::warn!(token = TOKEN, "who wrote {TOKEN}, twice");
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_gathered_until_they_are_flushed_or_dropped() {
+    fn pieces_are_collected_until_they_are_flushed_or_dropped() {
         let (log, calls) = log();
         let mut line = log.make_writer();
         // The first call takes the head, and the next ones take parts of the tail.

@@ -12,11 +12,12 @@ use crate::words::format::TAIL;
 /// The text that replaces a tail.
 const MARK: &[u8] = "…".as_bytes();
 
-/// A writer that replaces the tail of each token of the finder's prefixes with `…`.
+/// A writer that replaces the secret tail of each token with `…`, for tokens with the prefixes of a
+/// [`Finder`].
 ///
 /// The tail is the run of up to 50 letters and digits after a prefix, a project and an id. It is
-/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. The redactor holds
-/// no bytes back, because everything before the tail is public. A token may be spread over any
+/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. The redactor
+/// delays no bytes, because everything before the tail is public. A token may be spread over any
 /// number of writes.
 ///
 /// ```
@@ -34,18 +35,18 @@ const MARK: &[u8] = "…".as_bytes();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// These parts of tokens are not replaced:
+/// It does not replace:
 /// - Tokens that were encoded or changed before, such as by base64, compression or upper-casing.
-/// - A tail without its head, or after a head with a typo.
-/// - The rest of a tail after a character that no tail has, such as the end of a line.
+/// - A tail without the prefix, project and id before it, or with a typo in them.
+/// - The rest of a tail after a character that cannot be part of a tail, such as a line break.
 /// - The texts of imported tokens.
 pub struct Redactor<W> {
     finder: Finder,
     inner: W,
     behind: Behind,
-    /// The number of characters that may still belong to the tail. It is 0 if there is no head.
+    /// The number of characters that may still belong to the tail. It is 0 if no tail is expected.
     tail_left: usize,
-    /// Whether the mark was put in place of this tail.
+    /// Whether the current tail was already replaced by the mark.
     marked: bool,
     /// The part of a mark that the inner writer has not taken yet.
     owed: &'static [u8],
@@ -58,7 +59,7 @@ impl<W> Redactor<W> {
         Self::counting(finder, inner, Arc::default())
     }
 
-    /// Creates a redactor that adds its count to a counter that others share.
+    /// Creates a redactor that counts the replaced tails in a shared counter.
     pub(super) fn counting(finder: &Finder, inner: W, caught: Arc<AtomicU64>) -> Self {
         Self {
             finder: finder.clone(),
@@ -71,7 +72,7 @@ impl<W> Redactor<W> {
         }
     }
 
-    /// Returns how many tails were replaced.
+    /// Returns how many tails of tokens were replaced.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -89,7 +90,7 @@ impl<W> Redactor<W> {
 
 #[cfg(feature = "tracing-subscriber")]
 impl Redactor<Vec<u8>> {
-    /// Takes the bytes that were written so far. A tail that has begun continues in the next write.
+    /// Takes the bytes that were written so far. If a tail has begun, the next write continues it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.inner)
     }
@@ -110,8 +111,8 @@ impl<W: Write> Redactor<W> {
 }
 
 impl<W: Write> Write for Redactor<W> {
-    /// Writes the first bytes, as many as are all of one kind, and returns their number. After an
-    /// error, none of `bytes` was taken.
+    /// Writes text up to the end of the next head, or replaces bytes of a tail. Returns how many of
+    /// `bytes` were taken. After an error, none of them were.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pay()?;
         if self.tail_left > 0 && !bytes.is_empty() {

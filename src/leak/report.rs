@@ -14,24 +14,24 @@ use crate::words::credential::Credential;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::leaked::LeakedToken;
 
-/// One token of a leak report. Debug shows only the public part of the token, because the other
-/// fields may hold all of it.
+/// One token of a leak report. Debug shows only the public part of the token, because other fields,
+/// such as the URL, may contain the whole token.
 #[non_exhaustive]
 pub struct LeakReport {
     /// The token that was found in the reported text. If none was found, this is the text itself,
     /// which may be a token from before keyfob.
     pub token: LeakedToken,
-    /// The entry of the report that held the token, counted from 0. An entry with several tokens
-    /// gives several `LeakReport`s.
+    /// The index of the report's entry that held the token, counted from 0. An entry with several
+    /// tokens gives several `LeakReport`s.
     pub entry: usize,
-    /// The SHA-256 of the entry's text as it was reported. A response to GitHub names the text by
-    /// it.
+    /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
+    /// by this hash.
     pub text_hash: [u8; 32],
     /// The name of the scanner's pattern that found the token. It may be empty. The tokens of one
     /// entry share `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// The place where the token was found. It may be empty. **Strangers wrote it**: show it as
-    /// text, and never follow it.
+    /// The URL of the place where the token was found. It may be empty. **Strangers wrote it**:
+    /// show it as text, and never open it.
     pub url: Arc<str>,
     /// The kind of the place, such as `content`, `commit` or `issue_title`. It may be empty.
     pub source: Arc<str>,
@@ -39,7 +39,7 @@ pub struct LeakReport {
 
 #[derive(Deserialize)]
 struct Reported<'b> {
-    /// The reported text. It is borrowed from the body, unless it has escapes.
+    /// The reported text. It is borrowed from the body, unless it has JSON escapes.
     #[serde(borrow)]
     token: Cow<'b, str>,
     #[serde(default, rename = "type")]
@@ -57,9 +57,9 @@ impl fmt::Debug for LeakReport {
 }
 
 impl LeakReport {
-    /// The most bytes of a report. Some 10,000 tokens with their places fit.
+    /// The most bytes of a report. About 10,000 tokens with the places where they were found fit.
     pub const MAX_BYTES: usize = 4 << 20;
-    /// The most entries of a report, and the most tokens in all of its texts together.
+    /// The most entries of a report, and the most tokens in all of its entries together.
     pub const MAX_COUNT: usize = 10_000;
 
     /// Reads a report: a JSON array of `{"token", "type", "url", "source"}`, of which only `token`
@@ -68,15 +68,17 @@ impl LeakReport {
     /// A reported text may hold more than the token. The finder, which should have [your
     /// prefixes](crate::Keyring::prefixes), finds each token in it, no matter what is around it:
     /// white space, quotes, `Bearer `, `token=`, invisible characters or a whole file. It also
-    /// searches base64 in the text, as in `Authorization: Basic …`. Base64 with line breaks is not
-    /// decoded as a whole. A token that repeats in one text gives one `LeakReport`.
+    /// searches base64 in the text, as in `Authorization: Basic …`. Each line of base64 is decoded
+    /// by itself, so a token that continues in the next line is not found. If a token repeats in
+    /// one text, it gives only one `LeakReport`.
     ///
     /// If the finder finds no token, the text itself counts as one, because it may be a token from
     /// before keyfob. Characters that a paste leaves around it and a `Bearer` or `Basic` scheme are
     /// removed. If the rest is longer than any token, the text is left out.
     ///
-    /// The result takes memory in proportion to the body, and each token costs a store call. If
-    /// anyone may send reports, limit the number of tokens with [`read_up_to`](Self::read_up_to).
+    /// The memory for the result is proportional to the body. Each token costs a store call when you
+    /// report it. If anyone may send reports, limit the number of tokens with
+    /// [`read_up_to`](Self::read_up_to).
     ///
     /// ```
     /// use keyfob::{Prefix, leak::{Finder, LeakReport}};
@@ -100,12 +102,13 @@ impl LeakReport {
         Self::read_up_to(Self::MAX_COUNT, body, finder)
     }
 
-    /// Reads a report as [`read_all`](Self::read_all) does, but with at most `most` entries and
-    /// tokens. A `most` above [`MAX_COUNT`](Self::MAX_COUNT) has no effect.
+    /// Reads a report as [`read_all`](Self::read_all) does, but with at most `most` entries and at
+    /// most `most` tokens. A number above [`MAX_COUNT`](Self::MAX_COUNT) has the same effect as
+    /// `MAX_COUNT`.
     ///
     /// # Errors
-    /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens.
-    /// Otherwise fails as [`read_all`](Self::read_all) does.
+    /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens. The
+    /// other errors are those of [`read_all`](Self::read_all).
     pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         if body.len() > Self::MAX_BYTES {
             return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));
@@ -145,15 +148,15 @@ fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
         // A text that is longer than any token cannot be one, and is left out.
         return LeakedToken::new(&Credential::pasted(text)).into_iter().collect();
     }
-    // Sorting instead of hashing, because no copy of a token is made. The stable sort keeps the
-    // first of equal tokens.
+    // Equal tokens are found by sorting, because a hash set would need copies of the tokens. The
+    // sort is stable, so the first of equal tokens is kept.
     found.sort_by(|(_, one), (_, other)| one.as_bytes().cmp(other.as_bytes()));
     found.dedup_by(|(_, later), (_, first)| later.as_bytes() == first.as_bytes());
     found.sort_unstable_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, token)| token).collect()
 }
 
-/// The first entries of a body, and whether there were more.
+/// The first [`MAX_COUNT`](LeakReport::MAX_COUNT) entries of a body, and whether there were more.
 struct Entries<'b> {
     entries: Vec<Reported<'b>>,
     are_too_many: bool,
