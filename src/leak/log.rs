@@ -72,8 +72,8 @@ impl<M> RedactedLog<M> {
 ///
 /// A layer of `tracing-subscriber` calls `write_all` once for each event. `write_all` passes the
 /// event to the inner writer in one piece, so that the lines of several threads do not mix. It
-/// returns the inner writer's error. Bytes from `write` are collected until the writer is flushed or
-/// dropped.
+/// returns the inner writer's error. Bytes from `write` are collected until the writer is flushed
+/// or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,

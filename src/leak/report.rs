@@ -76,8 +76,8 @@ impl LeakReport {
     /// before keyfob. Characters that a paste leaves around it and a `Bearer` or `Basic` scheme are
     /// removed. If the rest is longer than any token, the text is left out.
     ///
-    /// The memory for the result is proportional to the body. Each token costs a store call when you
-    /// report it. If anyone may send reports, limit the number of tokens with
+    /// The memory for the result is proportional to the body. Each token costs a store call when
+    /// you report it. If anyone may send reports, limit the number of tokens with
     /// [`read_up_to`](Self::read_up_to).
     ///
     /// ```

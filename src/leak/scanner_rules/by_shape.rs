@@ -1,4 +1,5 @@
-//! The rules for scanners that cannot compute the checksum: one expression for each prefix.
+//! The rules for scanners that cannot compute the checksum. They have one expression for each
+//! prefix.
 
 use super::{comment, each, pattern, title};
 use crate::words::ids::Prefix;
@@ -20,8 +21,8 @@ title = \"Access tokens\"
 ",
         comment = comment(prefixes),
     );
-    // No group, entropy or secretGroup: Betterleaks supports none of them, and the whole match is
-    // the secret.
+    // The rule has no group, entropy or secretGroup, because Betterleaks does not support them. The
+    // whole match is the secret.
     let rule = |prefix: &Prefix| {
         format!(
             "
@@ -69,10 +70,11 @@ pub(super) fn ripsecrets(prefixes: &[Prefix]) -> String {
 #
 #   sh FILE PATH...
 #
-# If several patterns match in a line, ripsecrets takes the match that begins first. Its own pattern for `token = ...` drops
-# a third of the tokens as not random enough. Each pattern here therefore matches from the start of the line (.*?). If the
-# line begins with the word key, token, secret or password, both begin there, and ripsecrets prefers its own.
-# ripsecrets skips hidden files in folders. Pass their paths to include them.
+# ripsecrets has its own pattern for lines such as `token = ...`, which drops a third of the tokens as not random enough. If
+# several patterns match in a line, ripsecrets takes the match that begins first. Each pattern here therefore matches from the
+# start of the line (.*?). If the line begins with the word key, token, secret or password, both patterns match from there, and
+# ripsecrets uses its own. It can then miss the token.
+# ripsecrets skips hidden files in folders. To search them, pass their paths.
 exec ripsecrets \\
 {patterns}  \"$@\"
 ",
@@ -91,7 +93,7 @@ pub(super) fn git_secrets(prefixes: &[Prefix]) -> String {
 #   git secrets --install
 #   git secrets --scan
 #
-# git-secrets matches only whole words. It does not find a token directly after or before a letter, a digit or a _.
+# git-secrets matches only whole words. It does not find a token that directly follows or precedes a letter, a digit or a _.
 
 [secrets]
 {patterns}",

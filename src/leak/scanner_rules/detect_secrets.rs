@@ -1,4 +1,4 @@
-//! The plug-in for detect-secrets, which computes the checksum.
+//! The plug-in for detect-secrets. It computes the checksum.
 
 use super::{comment, each, pattern, title};
 use crate::words::alphabet;
@@ -13,8 +13,8 @@ pub(super) fn plugin(prefixes: &[Prefix]) -> String {
 #
 #   detect-secrets scan --plugin FILE --disable-filter detect_secrets.filters.heuristic.is_indirect_reference
 #
-# The command disables a filter of detect-secrets, which skips every line like `client = connect('...')`, with any argument.
-# In a YAML file with a finding, detect-secrets skips the lines that are comments.
+# The command disables a filter of detect-secrets. This filter skips every line such as `client = connect('...')`, no matter
+# what the argument is. In a YAML file with a finding, detect-secrets skips the lines that are comments.
 
 import re
 import zlib
@@ -44,8 +44,8 @@ def has_right_checksum(token):
 
 /// Returns the detector for one prefix.
 ///
-/// A baseline names its findings by class and type. They stay the same when another prefix is
-/// added, because each prefix has its own.
+/// A baseline of detect-secrets names each finding by the class and the type of its detector. Each
+/// prefix has its own class and type, so that a baseline stays valid if another prefix is added.
 fn detector(prefix: &Prefix) -> String {
     format!(
         "
@@ -60,15 +60,15 @@ class {class}(RightChecksum, RegexBasedDetector):
     )
 }
 
-/// Returns the name of the class for a prefix. detect-secrets identifies plug-ins by it, including
-/// its own plug-ins.
+/// Returns the name of the class for a prefix. It must be unique, because detect-secrets identifies
+/// all plug-ins, including its own, by their class names.
 fn class(prefix: &Prefix) -> String {
     let capitalised = prefix.as_str().split('_').map(|word| match word.split_at_checked(1) {
         Some((first, rest)) if first.starts_with(|first: char| first.is_ascii_lowercase()) => {
             first.to_ascii_uppercase() + rest
         }
-        // A word without a first letter keeps its `_`. Otherwise two prefixes could have the same
-        // name.
+        // A word that does not begin with a letter keeps its `_`. Otherwise the prefixes `k90` and
+        // `k9_0` would have the same class name.
         _ => format!("_{word}"),
     });
     capitalised.collect::<String>() + "AccessTokenDetector"

@@ -1,4 +1,4 @@
-//! The texts for GitHub's secret scanning: one for its forms, and one to send by mail.
+//! The texts for GitHub's secret scanning: entries for its form, and a text to send by mail.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;
@@ -10,8 +10,9 @@ pub(super) fn custom_patterns(prefixes: &[Prefix]) -> String {
 {comment}# Custom patterns for GitHub's secret scanning. They match the shape of a token and do not check the CRC-32.
 #
 # In the settings of the organization or repository, go to the section for code security and choose Secret scanning,
-# Custom patterns, New pattern. Do not change Before secret, \\A|[^0-9A-Za-z], and After secret, \\z|[^0-9A-Za-z]. They exclude
-# a token directly after or before a letter or a digit. As the test string, use a token that you have revoked.
+# Custom patterns, New pattern. Keep the defaults of Before secret (\\A|[^0-9A-Za-z]) and After secret (\\z|[^0-9A-Za-z]). With
+# them, GitHub does not find a token that directly follows or precedes a letter or a digit. As the test string, use a token
+# that you have revoked.
 ",
         comment = comment(prefixes),
     );
@@ -23,8 +24,8 @@ pub(super) fn custom_patterns(prefixes: &[Prefix]) -> String {
 pub(super) fn partner(prefixes: &[Prefix]) -> String {
     let head = format!(
         "\
-{comment}# For the partner program of GitHub's secret scanning. GitHub then reports each token that it finds in public to an endpoint
-# of your service.
+{comment}# For the partner program of GitHub's secret scanning. GitHub then reports each token that it finds in a public place to an
+# endpoint of your service.
 #
 # Send this text to secret-scanning@github.com, with the URL of the endpoint and a test account of your service.
 ",

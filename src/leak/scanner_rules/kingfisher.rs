@@ -11,8 +11,8 @@ pub(super) fn rules(prefixes: &[Prefix]) -> String {
 #
 #   kingfisher scan PATH --rules-path FILE
 #
-# These rules send no token to a server. Kingfisher's own rules do, to check whether a token still works, unless you pass
-# --no-validate.
+# These rules send no token to a server. Kingfisher's own rules send the tokens that they find to a server, to check whether
+# they still work. To prevent this, pass --no-validate.
 
 rules:{none}
 ",

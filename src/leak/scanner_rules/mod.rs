@@ -1,4 +1,4 @@
-//! Rules with which secret scanners find the tokens of a service.
+//! Writes rules by which secret scanners find the tokens of a service.
 
 mod by_shape;
 mod detect_secrets;
@@ -8,8 +8,8 @@ mod pattern;
 
 use crate::words::ids::Prefix;
 
-/// A secret scanner for which keyfob writes rules. With these rules it finds the tokens of a
-/// service in code, in logs and before a commit.
+/// A secret scanner for which keyfob writes rules. With these rules, the scanner finds the tokens
+/// of a service in code, in logs and before a commit.
 ///
 /// ```
 /// use keyfob::{Prefix, leak::ScannerFormat};
@@ -26,20 +26,20 @@ use crate::words::ids::Prefix;
 ///
 /// | name | text that keyfob writes | checks the CRC |
 /// |---|---|---|
-/// | `kingfisher` | a file for `--rules-path` | yes: one false finding in 4 billion look-alikes |
+/// | `kingfisher` | a file for `--rules-path` | yes, so only one in 4 billion look-alikes is reported |
 /// | `gitleaks` | a configuration, also for Betterleaks | no |
 /// | `detect-secrets` | a plug-in in Python | yes |
-/// | `secretlint` | a `.secretlintrc.json`, which has no comments, for `secretlint --secretlintrc FILE "**/*"` | no |
-/// | `ripsecrets` | a shell script that runs ripsecrets with these patterns | no |
+/// | `secretlint` | a `.secretlintrc.json` for `secretlint --secretlintrc FILE "**/*"` | no |
+/// | `ripsecrets` | a shell script that runs ripsecrets with the expressions | no |
 /// | `git-secrets` | a file for Git's `include.path` | no |
 /// | `github-custom-pattern` | the entries for the form of a custom pattern in secret scanning | no |
-/// | `github-partner` | the text to send to GitHub, so that it reports leaks to you | explains how |
+/// | `github-partner` | the text to send to GitHub, so that it reports leaks to you | explains the CRC |
 ///
-/// If the format has comments, its text begins with instructions. All formats use the same
-/// expression, which follows the grammar of [`TokenText`](crate::text::TokenText). It requires
-/// nothing before or after a token, so it also finds leaks in `%3Dacme_pat_...` and in the
-/// `\nacme_pat_...` of a JSON string. Some scanners accept only whole words; the instructions then
-/// say so.
+/// Each text begins with instructions, except for `secretlint`, because its format has no comments.
+/// All formats use the same expression, which follows the grammar of
+/// [`TokenText`](crate::text::TokenText). It requires nothing before or after a token, so it also
+/// finds leaks in `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string. If a scanner
+/// accepts only whole words, the instructions say so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ScannerFormat {
@@ -55,9 +55,9 @@ pub enum ScannerFormat {
     Ripsecrets,
     /// git-secrets.
     GitSecrets,
-    /// A custom pattern of GitHub's secret scanning, for the repositories of one organization.
+    /// Custom patterns of GitHub's secret scanning, for a repository or an organization.
     GithubCustomPattern,
-    /// GitHub's partner programme, for all public repositories.
+    /// GitHub's partner program, for all public repositories.
     GithubPartner,
 }
 
@@ -74,9 +74,8 @@ word_type!(ScannerFormat {
 
 impl ScannerFormat {
     /// Returns the rules for tokens of these prefixes, such as
-    /// [`Keyring::prefixes`](crate::Keyring::prefixes). A prefix that is given twice has one rule.
-    ///
-    /// Without a prefix, the rules find nothing.
+    /// [`Keyring::prefixes`](crate::Keyring::prefixes). If a prefix is given twice, it has only one
+    /// rule. If no prefix is given, the rules find nothing.
     pub fn rules(self, prefixes: &[Prefix]) -> String {
         let mut each = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
@@ -96,7 +95,7 @@ impl ScannerFormat {
         }
     }
 
-    /// Returns a name for the file, with the extension that the scanner expects.
+    /// Returns a file name for the rules, with the extension that the scanner expects.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Kingfisher => "kingfisher.yml",
@@ -111,22 +110,22 @@ impl ScannerFormat {
     }
 }
 
-/// Returns the title of a finding.
+/// Returns the title of a finding for a prefix.
 fn title(prefix: &Prefix) -> String {
     format!("Access token ({prefix})")
 }
 
-/// Returns the prefixes as a part of a sentence.
+/// Returns the prefixes, joined by " or ".
 fn list(prefixes: &[Prefix]) -> String {
     prefixes.iter().map(Prefix::as_str).collect::<Vec<_>>().join(" or ")
 }
 
-/// Returns the first line of a text that has comments.
+/// Returns the first comment of each text whose format has comments.
 fn comment(prefixes: &[Prefix]) -> String {
     format!("# Access tokens with the prefix {}.\n", list(prefixes))
 }
 
-/// Returns the parts for all prefixes, one after the other.
+/// Returns the result of `part` for each prefix, concatenated.
 fn each(prefixes: &[Prefix], part: impl Fn(&Prefix) -> String) -> String {
     prefixes.iter().map(part).collect()
 }

@@ -1,12 +1,12 @@
 //! The regular expression for a token, from the constants of the grammar.
 //!
-//! It consists of characters, classes and counts, and has no groups. These mean the same in every
-//! dialect that scanners use: PCRE, RE2, Hyperscan, Rust, Python, JavaScript and POSIX extended.
-//! Without groups, several prefixes need several expressions.
+//! It consists only of characters, classes and counts, which mean the same in every dialect that
+//! scanners use: PCRE, RE2, Hyperscan, Rust, Python, JavaScript and POSIX extended. It has no
+//! groups, so each prefix needs its own expression.
 //!
 //! A prefix is written into the expression unchanged. Its characters `[a-z0-9_]` have no special
-//! meaning in an expression, or in the quotes of YAML, TOML, JSON, Python, a shell or Git's
-//! configuration.
+//! meaning in an expression, in Git's configuration, or within the quotes of YAML, TOML, JSON,
+//! Python and a shell.
 
 use crate::words::format::{CRC, TAIL};
 use crate::words::ids::{Prefix, ProjectId, TokenId};
@@ -16,7 +16,7 @@ pub(super) fn token(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL))
 }
 
-/// Returns the expression for the part of a token that the checksum covers.
+/// Returns the expression for the part of a token that the checksum covers: everything before it.
 pub(super) fn body(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL - CRC))
 }

@@ -3,8 +3,8 @@
 #
 #   detect-secrets scan --plugin FILE --disable-filter detect_secrets.filters.heuristic.is_indirect_reference
 #
-# The command disables a filter of detect-secrets, which skips every line like `client = connect('...')`, with any argument.
-# In a YAML file with a finding, detect-secrets skips the lines that are comments.
+# The command disables a filter of detect-secrets. This filter skips every line such as `client = connect('...')`, no matter
+# what the argument is. In a YAML file with a finding, detect-secrets skips the lines that are comments.
 
 import re
 import zlib

@@ -4,10 +4,11 @@
 #
 #   sh FILE PATH...
 #
-# If several patterns match in a line, ripsecrets takes the match that begins first. Its own pattern for `token = ...` drops
-# a third of the tokens as not random enough. Each pattern here therefore matches from the start of the line (.*?). If the
-# line begins with the word key, token, secret or password, both begin there, and ripsecrets prefers its own.
-# ripsecrets skips hidden files in folders. Pass their paths to include them.
+# ripsecrets has its own pattern for lines such as `token = ...`, which drops a third of the tokens as not random enough. If
+# several patterns match in a line, ripsecrets takes the match that begins first. Each pattern here therefore matches from the
+# start of the line (.*?). If the line begins with the word key, token, secret or password, both patterns match from there, and
+# ripsecrets uses its own. It can then miss the token.
+# ripsecrets skips hidden files in folders. To search them, pass their paths.
 exec ripsecrets \
   --additional-pattern '.*?acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}' \
   --additional-pattern '.*?acme_test_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}' \
