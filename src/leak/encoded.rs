@@ -20,7 +20,7 @@ pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     for run in text.split(|byte| !is_of_base64(byte)).filter(|run| run.len() >= SHORTEST) {
         let mut decoded = Zeroizing::new(vec![0; base64::decoded_len_estimate(run.len())]);
         // A run may begin with characters that are not part of the base64, as in `Basic%20…`. Four
-        // characters encode three bytes, so one of four starting points is right.
+        // characters encode three bytes, so one of the first four starting points is right.
         for mut part in (0..4).map(|begin| &run[begin..]) {
             // A single character at the end encodes no whole byte.
             if part.len() % 4 == 1 {
@@ -28,7 +28,7 @@ pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
             }
             let bytes = BASIC.decode_slice(part, &mut decoded).expect("the run has the alphabet's characters alone");
             search.feed(&decoded[..bytes], |found| tokens.push(found.token));
-            // Ends the text, because a token does not continue in the next one.
+            // A space ends a token, so that it does not continue in the next decoded text.
             search.feed(b" ", |found| tokens.push(found.token));
         }
     }

@@ -62,8 +62,9 @@ impl LeakReport {
     /// The most entries of a report, and the most tokens in all of its entries together.
     pub const MAX_COUNT: usize = 10_000;
 
-    /// Reads a report: a JSON array of `{"token", "type", "url", "source"}`, of which only `token`
-    /// is required. GitHub sends reports in this form, and anyone else can do so too.
+    /// Reads a report: a JSON array of objects with the members `token`, `type`, `url` and
+    /// `source`. Only `token` is required. GitHub sends reports in this form, and others can use it
+    /// too.
     ///
     /// A reported text may hold more than the token. The finder, which should have [your
     /// prefixes](crate::Keyring::prefixes), finds each token in it, no matter what is around it:
@@ -107,8 +108,8 @@ impl LeakReport {
     /// `MAX_COUNT`.
     ///
     /// # Errors
-    /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens. The
-    /// other errors are those of [`read_all`](Self::read_all).
+    /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens.
+    /// Otherwise returns the errors of [`read_all`](Self::read_all).
     pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         if body.len() > Self::MAX_BYTES {
             return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));

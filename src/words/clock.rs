@@ -35,8 +35,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests, whose time changes only by [`set`](Self::set) and [`advance`](Self::advance).
-/// Clones share one time.
+/// A clock for tests. Its time changes only when [`set`](Self::set) or [`advance`](Self::advance)
+/// is called. Clones share one time.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicI64>);
 

@@ -12,9 +12,10 @@ impl Keyring {
         self.checks.iter().copied()
     }
 
-    /// Compares the check values that the host has stored with those of this keyring. Call it
-    /// before the service accepts its first request.
+    /// Compares the check values that your service has stored with the check values of this
+    /// keyring.
     ///
+    /// Call it before the service accepts its first request, in these steps:
     /// 1. Read the stored values, and compare. If the comparison fails, do not start.
     /// 2. If there are [new](ComparedKeys::new) values and the store already has tokens, log a
     ///    warning that their peppers could not be checked. Then insert the new values. **Never
@@ -32,7 +33,7 @@ impl Keyring {
     /// # use std::collections::BTreeMap;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // A table of the host: a key number and 16 bytes.
+    /// // A table of your service, with a key number and 16 bytes in each row.
     /// let mut table: BTreeMap<u8, [u8; 16]> = BTreeMap::new();
     /// let stored = |table: &BTreeMap<u8, [u8; 16]>| {
     ///     let row = |(number, bytes): (&u8, &[u8; 16])| {

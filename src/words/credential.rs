@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// - `Authorization: Bearer TOKEN` (RFC 6750).
 /// - `Authorization: Basic …` with the token as the user name and any password. Git, curl and Maven
 ///   can send it.
-/// - `X-API-Key: TOKEN`, if the host calls
+/// - `X-API-Key: TOKEN`, if your service calls
 ///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
 ///
 /// The case of the scheme does not matter. Characters that a paste leaves around the token are
@@ -184,9 +184,9 @@ pub enum HeaderError {
     Repeated,
     /// The scheme is neither Bearer nor Basic.
     Scheme,
-    /// No token can be read: the value is longer than 8 KiB, nothing follows the scheme, or a Basic
-    /// credential is not base64. It is also returned if the user name of a Basic credential is
-    /// empty or longer than 191 bytes.
+    /// The value is longer than 8 KiB, or the token in it is empty, or it is a Basic credential
+    /// that cannot be read. A Basic credential must be the base64 of a user name of 1 to 191 bytes,
+    /// a colon and a password.
     Malformed,
 }
 

@@ -25,9 +25,9 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 
 /// The text of a token, split into its parts. It is well-formed, and its checksum is correct.
 ///
-/// A client, an editor or a scanner can check this without a key. It does not show that the token
-/// is genuine. To verify a token, a service parses a [`PresentedToken`](crate::PresentedToken) with
-/// its keyring, which also checks the tag.
+/// A client, an editor or a scanner can check this without a key. The check does not show that the
+/// token is genuine. To verify a token, a service parses a
+/// [`PresentedToken`](crate::PresentedToken) with its keyring, which also checks the tag.
 ///
 /// # The grammar
 /// ```text

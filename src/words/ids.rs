@@ -90,8 +90,8 @@ impl Prefix {
     }
 }
 
-/// The host's opaque, immutable id of a project: `[0-9a-z]`, 1 to 32 characters (`145`, a UUID
-/// without dashes).
+/// The opaque, immutable id that your service gives to a project: `[0-9a-z]`, 1 to 32 characters.
+/// Examples are `145` and a UUID without dashes.
 ///
 /// **Never change the id of a project, and never use it for another project.** The id is part of
 /// each token's text and digest, and it is the shard key of every store call. A service without

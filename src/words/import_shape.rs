@@ -64,7 +64,7 @@ impl ImportShape {
     pub const MAX_LEN: usize = 512;
 
     /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
-    /// `rest` is the range of the number of these characters.
+    /// The number of these characters must be in the range `rest`.
     ///
     /// The stored hash is expected to be the hash of the whole text. If the service hashed only the
     /// part after the prefix, call [`with_only_the_rest_hashed`](Self::with_only_the_rest_hashed).

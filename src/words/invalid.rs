@@ -83,7 +83,7 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// The kind of value that an [`Invalid`] is about.
+/// The kind of value that is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each variant is the name of its type")]
@@ -130,12 +130,13 @@ pub enum InvalidKind {
         /// The smallest number that is allowed.
         min: usize,
     },
-    /// The value has more than `max` characters, bytes or items.
+    /// The value is longer than `max`, which counts characters or bytes. In a list of scopes or
+    /// addresses, it counts items.
     TooLong {
         /// The largest number that is allowed.
         max: usize,
     },
-    /// The value has more than `max` entries.
+    /// An import or a leak report has more than `max` entries.
     TooMany {
         /// The largest number that is allowed.
         max: usize,

@@ -46,7 +46,7 @@ impl KeyCheck {
         Self(bytes)
     }
 
-    /// Returns the bytes for the host to store.
+    /// Returns the bytes for your service to store.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

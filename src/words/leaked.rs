@@ -11,8 +11,8 @@ use super::rejection::Rejection;
 
 /// A text that was found or reported as a leaked token.
 ///
-/// Pass it to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes the token. No
-/// method returns the text, and its memory is wiped when it is dropped.
+/// Pass it to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes the token if your
+/// service issued it. No method returns the text, and its memory is wiped when it is dropped.
 ///
 /// ```
 /// use keyfob::leak::LeakedToken;
@@ -47,13 +47,14 @@ impl LeakedToken {
         Ok(Self { text: Zeroizing::new(text.into()) })
     }
 
-    /// Returns everything left of the last `_`, which may be logged and shown. Returns `None` if
-    /// the text does not have the shape of a token, or if its checksum is wrong.
+    /// Returns everything left of the last `_` of the token. It may be logged and shown.
+    ///
+    /// Returns `None` if the text does not have the shape of a token, or if its checksum is wrong.
     pub fn public_part(&self) -> Option<&str> {
         self.parsed().map(|text| text.public_part())
     }
 
-    /// Returns the project and the id that the text names, or `None` if it has no
+    /// Returns the project and the id in the text, or `None` if the text has no
     /// [`public_part`](Self::public_part).
     ///
     /// Anyone can write a text with these parts. Only a check of the secret proves that the text is

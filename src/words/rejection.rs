@@ -30,7 +30,7 @@ pub enum Rejection {
     Tag,
     /// The store has no token with this project and id.
     Unknown,
-    /// The secret is not the one that was issued with this id.
+    /// The secret differs from the secret that was issued with this id.
     Digest,
     /// The token is revoked.
     Revoked,
@@ -42,14 +42,15 @@ pub enum Rejection {
     Lapsed,
     /// The token is disabled. It can be enabled again.
     Disabled,
-    /// The token is issued but not confirmed yet.
+    /// The token was issued, but is not confirmed yet.
     Pending,
     /// The token is not valid yet.
     NotYetValid,
-    /// The token is outside the current policy.
+    /// The current policy does not allow the token, or its chain has more issuers than the policy
+    /// allows.
     Policy,
-    /// The token's issuer, or another token further up its chain, has ended, is disabled or is
-    /// outside the policy.
+    /// The token's issuer, or another token further up its chain, does not work: it has ended, is
+    /// disabled, or is not allowed by the policy.
     IssuerEnded,
     /// The owner is suspended or no longer exists.
     OwnerSuspended,

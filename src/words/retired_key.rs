@@ -2,8 +2,8 @@
 
 use super::ids::KeyNumber;
 
-/// Proof that no live token uses a key any more. [`Keyring::without`](crate::Keyring::without)
-/// takes it to remove the key.
+/// The proof that no live token uses a key any more. [`Keyring::without`](crate::Keyring::without)
+/// requires it to remove the key.
 ///
 /// [`Tokens::retire_key`](crate::Tokens::retire_key) and
 /// [`Tokens::retire_key_by_force`](crate::Tokens::retire_key_by_force) return it:

@@ -18,12 +18,12 @@ pub struct StoreError {
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The stored token is not as the caller expected: its key already exists, or its version
-    /// differs. Read it again, and decide anew.
+    /// differs. Read it again, and decide again.
     Conflict,
     /// The owner already has as many live tokens as the caller allows.
     Limit,
     /// The issuer is not as the caller expected: it is missing, it is revoked, or its version
-    /// differs. Read the issuer again, and decide anew.
+    /// differs. Read the issuer again, and decide again.
     IssuerChanged,
     /// The engine cannot be reached, is busy or timed out. The operation may be repeated.
     Unavailable,

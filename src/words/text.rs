@@ -1,4 +1,4 @@
-//! Bounded texts from the host: names, owners, actors, metadata and request ids.
+//! Bounded texts from the service: names, owners, actors, metadata and request ids.
 
 use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};

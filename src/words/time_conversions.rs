@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::timestamp::Timestamp;
 
 impl From<SystemTime> for Timestamp {
-    /// Converts a system time and drops fractions of a millisecond, which moves it towards 1970. A
-    /// time outside the years 1 to 9999 becomes the nearest bound.
+    /// Converts a system time, and rounds it to the millisecond towards the Unix epoch. A time
+    /// outside the years 1 to 9999 becomes the nearest bound.
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(after) => Self::UNIX_EPOCH.saturating_add(after),
