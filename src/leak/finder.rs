@@ -1,4 +1,4 @@
-//! All tokens in a stream of bytes.
+//! Finds all tokens in a stream of bytes.
 
 use core::fmt;
 use std::io::{self, Read};
@@ -10,17 +10,19 @@ use crate::words::format::{MAX_LEN, TAIL, TokenText};
 use crate::words::ids::Prefix;
 use crate::words::leaked::LeakedToken;
 
-/// Finds the tokens of some prefixes in text of any size and kind: a log, a dump, the contents of a repository.
+/// A finder for tokens with given prefixes, in text of any size and kind: a log, a dump or the
+/// contents of a repository.
 ///
-/// A token is found by its shape and its checksum, whatever stands around it, so that what is found is a token that some
-/// service with this prefix made, but for once in 4 billion look-alikes. Clean text is read about as fast as it can be
-/// searched for the prefix (`cargo bench --bench scan --features scan`).
+/// It finds a token by its shape and its checksum, no matter what is around it. Only one in 4
+/// billion look-alikes has a correct checksum by chance. Searching text without tokens takes about
+/// as long as searching for the prefix alone (`cargo bench --bench scan --features scan`).
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};
 ///
 /// let finder = Finder::new([Prefix::new("acme_pat")?]);
-/// let log = b"GET /?key=acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o HTTP/1.1";
+/// let log = b"GET /?key=acme_pat_145_00123456789ABCDE_\
+///     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o HTTP/1.1";
 /// let found = finder.find_in(log);
 /// assert_eq!(found.len(), 1);
 /// assert_eq!(found[0].position, 10);
@@ -28,39 +30,43 @@ use crate::words::leaked::LeakedToken;
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 ///
-/// What is found is handed to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes it if it is one of the service's.
+/// Pass each token to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes it if the
+/// service issued it.
 #[derive(Clone, Debug)]
 pub struct Finder {
     pub(super) needles: Needles,
 }
 
-/// A token that was found.
+/// A token that was found in a text or a stream.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundToken {
-    /// Where its first byte stands, counted from the start of the text or stream.
+    /// The position of the token's first byte, in bytes from the start of the text or stream.
     pub position: u64,
     /// The token.
     pub token: LeakedToken,
 }
 
 impl Finder {
-    /// Finds tokens of these prefixes. A keyring's are [`Keyring::prefixes`](crate::Keyring::prefixes).
+    /// Creates a finder for tokens with these prefixes, such as
+    /// [`Keyring::prefixes`](crate::Keyring::prefixes).
     pub fn new(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
         Self { needles: Needles::new(prefixes) }
     }
 
-    /// All tokens in a text.
+    /// Returns all tokens in a text.
     pub fn find_in(&self, text: &[u8]) -> Vec<FoundToken> {
         let mut all = Vec::new();
         self.search().feed(text, |found| all.push(found));
         all
     }
 
-    /// Reads to the end, calls `found` with each token, and gives how many bytes were read.
+    /// Reads to the end, calls `found` with each token, and returns the number of bytes read.
+    /// Interrupted reads are repeated.
     ///
     /// # Errors
-    /// The reader's; what was found before it was told.
+    /// Returns the error of the reader if it fails. By then, `found` was called with each token
+    /// that was read completely.
     pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(FoundToken)) -> io::Result<u64> {
         let mut search = self.search();
         let mut buffer = Zeroizing::new(vec![0; 2 * AT_ONCE]);
@@ -74,27 +80,36 @@ impl Finder {
         }
     }
 
-    /// A search of a stream that comes in chunks.
+    /// Starts a search in a stream that arrives in chunks.
     pub fn search(&self) -> StreamFinder {
         StreamFinder {
             needles: self.needles.clone(),
             behind: Behind::nothing(),
             passed: 0,
-            // Room for all of it at once: growing would leave copies of the secret behind.
+            // The capacity suffices for every token. Growing the buffer would leave copies of the
+            // secret in memory.
             token: Zeroizing::new(Vec::with_capacity(MAX_LEN)),
             tail_left: 0,
         }
     }
 }
 
-/// A search of a stream that comes in chunks, cut anywhere. What has gone by is not kept, but for what a token may have begun in.
+/// A search in a stream that arrives in chunks, from [`Finder::search`]. A token may be spread over
+/// any number of chunks.
+///
+/// The search keeps only the latest bytes in which a token may have begun.
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};
 ///
 /// let mut search = Finder::new([Prefix::new("acme_pat")?]).search();
 /// let mut found = Vec::new();
-/// for chunk in ["token: acme_pa", "t_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAA5Zqy3sK2qrq27433o"] {
+/// let chunks = [
+///     "token: acme_pa",
+///     "t_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAA",
+///     "AAAAAAAAAAAA5Zqy3sK2qrq27433o",
+/// ];
+/// for chunk in chunks {
 ///     search.feed(chunk.as_bytes(), |token| found.push(token));
 /// }
 /// assert_eq!(found[0].position, 7);
@@ -104,14 +119,15 @@ pub struct StreamFinder {
     needles: Needles,
     behind: Behind,
     passed: u64,
-    /// A head, and as much of its tail as was seen.
+    /// A head, and the part of its tail that has arrived.
     token: Zeroizing<Vec<u8>>,
-    /// How many characters of the tail are not there yet; none where no head was seen.
+    /// The number of characters of the tail that have not arrived yet. It is 0 if no tail is
+    /// expected.
     tail_left: usize,
 }
 
 impl StreamFinder {
-    /// Takes the next chunk, and calls `found` with each token that ends in it.
+    /// Searches the next chunk, and calls `found` with each token that ends in it.
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(FoundToken)) {
         let mut rest = chunk;
         while !rest.is_empty() {
@@ -139,7 +155,9 @@ impl StreamFinder {
         }
     }
 
-    /// Now that all of it is there, but for the last `fresh` bytes not gone by.
+    /// Calls `found` with each token that ends where `self.token` ends. The tail must be complete.
+    ///
+    /// The last `fresh` bytes of the tail are not counted in `passed` yet.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(FoundToken)) {
         let head = &self.token[..self.token.len() - TAIL];
         for at in self.needles.beginnings(head) {
@@ -166,7 +184,8 @@ impl fmt::Debug for StreamFinder {
     }
 }
 
-/// How many bytes at the start of `text` may be of a tail of which so many are not there yet.
+/// Returns how many bytes at the start of `text` may continue a tail that lacks `tail_left`
+/// characters.
 pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
     text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

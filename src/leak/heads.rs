@@ -1,4 +1,5 @@
-//! The public heads of tokens, `prefix_project_handle_`, wherever they end in a stream: what follows is a tail.
+//! Finds the heads of tokens in a stream. A head is the public part `prefix_project_handle_`, which
+//! the secret tail follows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use crate::words::ids::{Prefix, ProjectId, TokenId};
 
 /// The most bytes of a head.
 pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
-/// How many bytes are searched at once, so that a stream that is full of heads does not have its rest searched for each.
+/// The most bytes that a caller passes to [`Behind::next_head`] at a time. Without this bound, a
+/// stream full of heads would be searched to its end after each head.
 pub(super) const AT_ONCE: usize = 32 * 1024;
-/// The same for several prefixes, which are searched one after the other: what looks like one of them is looked at again for each head
-/// of another.
+/// The most bytes that are searched for one prefix before they are searched for the next prefix.
+/// Without this bound, text that looks like a head of one prefix would be examined again after each
+/// head of another.
 const IN_TURN: usize = 1024;
 
-/// What every head begins with: each prefix with the `_` behind it.
+/// The texts with which heads begin: each prefix with a `_` after it.
 #[derive(Clone, Debug)]
 pub(super) struct Needles(Arc<[memmem::Finder<'static>]>);
 
@@ -27,18 +30,20 @@ impl Needles {
         Self(prefixes.into_iter().map(needle).collect())
     }
 
-    /// The head that ends first in `text`, behind its first `behind` bytes.
+    /// Returns the head that ends first in `text`, among those that end after the first `behind`
+    /// bytes. If several end at the same place, the longest is returned.
     fn first(&self, text: &[u8], behind: usize) -> Option<Range<usize>> {
         let at_once = if self.0.len() == 1 { text.len() } else { IN_TURN };
         let mut first: Option<Range<usize>> = None;
         let mut from = 0;
-        // What begins behind the first one may still end before it, if it is of another prefix.
+        // A head of another prefix may begin later than `first`, and still end earlier.
         while from < first.as_ref().map_or(text.len(), |first| first.end) {
             let until = from + at_once;
             for needle in self.0.iter() {
                 let within = first.as_ref().map_or(text.len(), |first| first.end);
                 let hits = &text[..within.min(until + needle.needle().len() - 1)];
-                // One prefix may end another: of those that end together the longest.
+                // One prefix may be the end of another. Of two heads that end at the same place,
+                // the longer one is kept.
                 if let Some(head) = first_of(needle, hits, from, text, behind)
                     && first.as_ref().is_none_or(|first| (head.end, head.start) < (first.end, first.start))
                 {
@@ -50,7 +55,8 @@ impl Needles {
         first
     }
 
-    /// Where in a head, which ends its text, heads begin: the longest first.
+    /// Returns each position in `head` at which a head begins that reaches to the end of `head`.
+    /// The lowest position, with the longest head, is first.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -63,8 +69,10 @@ impl Needles {
     }
 }
 
-/// The first head of one prefix, which is also the one that ends first: its prefix stands in `hits`, the start of `text`, behind
-/// `from`, and it ends behind `behind`.
+/// Returns the first head of one prefix in `text`. Of all heads of this prefix, it also ends first.
+///
+/// `hits` is the start of `text`. A head counts only if its prefix is in `hits`, at or after
+/// `from`, and if it ends after the first `behind` bytes of `text`.
 fn first_of(
     needle: &memmem::Finder<'_>,
     hits: &[u8],
@@ -82,7 +90,7 @@ fn first_of(
     None
 }
 
-/// Where a head ends whose project begins at `at`.
+/// Returns the end of the head whose project begins at `at`, or `None` if there is no such head.
 fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     let rest = &text[at..];
     let project = rest.iter().take(ProjectId::MAX_LEN + 1).position(|byte| *byte == b'_')?;
@@ -92,15 +100,16 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The last bytes of a stream, as far as a head may have begun in them. They may be of a tail.
+/// The latest bytes of a stream in which a head may have begun. They are wiped on drop, because
+/// they may also be part of a tail.
 pub(super) struct Behind {
     bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,
 }
 
-/// A head, which may have begun before the block that was looked through.
+/// A head that was found. It ends in the block that was searched, and may begin before it.
 pub(super) struct Head {
-    /// Where it ends in the block.
+    /// The position in the block at which the head ends.
     pub(super) end: usize,
     bytes: [u8; LONGEST],
     len: usize,
@@ -123,7 +132,7 @@ impl Behind {
         Self { bytes: Zeroizing::new([0; LONGEST - 1]), len: 0 }
     }
 
-    /// The head that ends first in the block that comes next.
+    /// Returns the head that ends first in `block`, the next bytes of the stream.
     pub(super) fn next_head(&self, needles: &Needles, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
             let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);
@@ -138,7 +147,8 @@ impl Behind {
         needles.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
     }
 
-    /// These have gone by.
+    /// Records the next bytes of the stream. It keeps only the latest ones in which a head may have
+    /// begun.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let is_of_a_head = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
         let run = bytes.iter().rev().take(self.bytes.len()).take_while(is_of_a_head).count();
@@ -160,7 +170,7 @@ mod tests {
 
     const HEAD: &str = "acme_pat_145_00123456789ABCDE_";
 
-    /// Of heads, and of what is nearly one.
+    /// Parts of heads, and texts that look like parts of heads.
     const PIECES: [&str; 8] = [
         "acme_pat_",
         "pat_",
@@ -200,8 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn the_head_that_ends_first_is_first() {
-        // Of "ab", in project "cd"; and of "ab_cd", in the project that is an id of the other.
+    fn the_head_that_ends_first_is_returned() {
+        // One head has the prefix "ab" and the project "cd". The other has the prefix "ab_cd", and
+        // its project is the id of the first.
         let text = "ab_cd_0123456789abcdef_00123456789ABCDE_";
         assert_eq!(first(&["ab_cd", "ab"], text), Some(0..23));
         assert_eq!(first(&["ab", "ab_cd"], text), Some(0..23));
@@ -209,9 +220,10 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
-    /// Also where what ends first begins in the next turn: of "acme", within what is of "k9_acme_pat".
+    /// The head of "acme" is within a head of "k9_acme_pat" and ends first. It may begin in bytes
+    /// that are searched in a later turn.
     #[test]
-    fn a_turn_does_not_part_heads_that_stand_in_one_another() {
+    fn a_head_within_another_is_found_across_turns() {
         for clean in IN_TURN - 60..IN_TURN + 2 {
             let text = "-".repeat(clean) + "k9_acme_pat_0123456789abcdef_00123456789ABCDE_";
             for prefixes in [["acme", "k9_acme_pat"], ["k9_acme_pat", "acme"]] {
@@ -220,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Tries every place.
+    /// Returns the expected head by trying every place.
     fn by_trying(prefixes: &[&str], text: &str, behind: usize) -> Option<Range<usize>> {
         let mut heads = Vec::new();
         for prefix in prefixes {
@@ -232,9 +244,9 @@ mod tests {
     }
 
     proptest! {
-        /// Through several turns, in any order of the prefixes.
+        /// Covers several turns and every order of the prefixes.
         #[test]
-        fn of_several_prefixes_the_head_that_ends_first_is_first(
+        fn with_several_prefixes_the_head_that_ends_first_is_returned(
             prefixes in Just(["acme", "acme_pat", "pat", "k9"]).prop_shuffle(),
             clean in prop_oneof![Just(0), IN_TURN - 80..IN_TURN + 2, 0..3 * IN_TURN],
             pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40),
@@ -250,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_seen_wherever_the_stream_is_cut() {
+    fn a_head_is_found_wherever_the_stream_is_cut() {
         let needles = needles(&["acme_pat"]);
         let text = format!("see {HEAD}AAAA");
         for cut in 0..=text.len() {
@@ -277,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_begin_a_head_is_kept() {
+    fn only_bytes_that_may_begin_a_head_are_kept() {
         let mut behind = Behind::nothing();
         behind.pass(b"a line\n");
         assert_eq!(behind.len, 0);

@@ -1,4 +1,4 @@
-//! A writer for `tracing-subscriber` that lets no secret through.
+//! A writer for `tracing-subscriber` that redacts tokens.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,16 +10,21 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::finder::Finder;
 use super::redactor::Redactor;
 
-/// Where a `tracing-subscriber` layer writes, behind a [`Redactor`] for each event.
+/// A [`MakeWriter`] for a layer of `tracing-subscriber`. It passes each event through a
+/// [`Redactor`].
 ///
 /// ```
 /// use keyfob::{Prefix, leak::{Finder, RedactedLog}};
 ///
-/// let log = RedactedLog::new(&Finder::new([Prefix::new("acme_pat")?]), std::io::stderr);
+/// let finder = Finder::new([Prefix::new("acme_pat")?]);
+/// let log = RedactedLog::new(&finder, std::io::stderr);
 /// let caught = log.clone();
 /// let subscriber = tracing_subscriber::fmt().with_writer(log).finish();
 /// tracing::subscriber::with_default(subscriber, || {
-///     tracing::warn!("who wrote acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o?");
+///     tracing::warn!(
+///         "seen: acme_pat_145_00123456789ABCDE_\
+///          AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o"
+///     );
 /// });
 /// assert_eq!(caught.caught(), 1);
 /// # Ok::<(), keyfob::Invalid>(())
@@ -32,12 +37,14 @@ pub struct RedactedLog<M> {
 }
 
 impl<M> RedactedLog<M> {
-    /// Writes to what `inner` makes: a function that gives a writer, such as [`std::io::stderr`], or any other [`MakeWriter`].
+    /// Creates a log that writes to `inner`: a function that returns a writer, such as
+    /// [`std::io::stderr`], or any other [`MakeWriter`].
     pub fn new(finder: &Finder, inner: M) -> Self {
         Self { finder: finder.clone(), inner, caught: Arc::default() }
     }
 
-    /// How many tails it, and all clones of it, have replaced. Anything above zero is a line of code to be found and mended.
+    /// Returns how many tails of tokens this log and its clones have replaced. If the number is
+    /// above zero, find the line of code that logs tokens, and fix it.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -61,9 +68,12 @@ impl<M> RedactedLog<M> {
     }
 }
 
-/// The writer of one event. What comes in one piece, as it does from a layer of `tracing-subscriber`, is written in one piece, so that
-/// the lines of several threads stay apart, and the error of the writer behind it is answered. What comes in several is gathered, and
-/// written when it is flushed or dropped.
+/// The writer of one event.
+///
+/// A layer of `tracing-subscriber` calls `write_all` once for each event. `write_all` passes the
+/// event to the inner writer in one piece, so that the lines of several threads do not mix. It
+/// returns the inner writer's error. Bytes from `write` are collected until the writer is flushed
+/// or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -72,7 +82,8 @@ pub struct RedactedLine<W: Write> {
 
 impl<W: Write> RedactedLine<W> {
     fn hand_on(&mut self) -> io::Result<()> {
-        // What fails is not tried again: half a line behind a whole one helps nobody.
+        // A failed write is not repeated: the inner writer may already have written half of the
+        // line.
         let line = self.redactor.take();
         if line.is_empty() { Ok(()) } else { self.inner.write_all(&line) }
     }
@@ -96,7 +107,7 @@ impl<W: Write> Write for RedactedLine<W> {
 
 impl<W: Write> Drop for RedactedLine<W> {
     fn drop(&mut self) {
-        // Of what was neither written whole nor flushed, nobody is there to be told.
+        // `drop` cannot return an error. `write_all` and `flush` do.
         let _ = self.hand_on();
     }
 }
@@ -114,7 +125,7 @@ mod tests {
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
     const REDACTED: &str = "acme_pat_145_00123456789ABCDE_…";
 
-    /// Each call of a writer, with the level that the writer was made for.
+    /// The calls of a writer, each with the level that the writer was created for.
     #[derive(Clone, Default)]
     struct Calls(Arc<Mutex<Vec<String>>>);
 
@@ -171,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_written_at_once_without_its_secret_for_its_level() {
+    fn an_event_is_written_in_one_call_without_its_secret_and_with_its_level() {
         let (log, calls) = log();
         tracing::subscriber::with_default(subscriber(log.clone()), || {
             tracing::warn!(token = TOKEN, "who wrote {TOKEN}, twice");
@@ -193,10 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_gathered_until_they_are_flushed_or_dropped() {
+    fn pieces_are_collected_until_they_are_flushed_or_dropped() {
         let (log, calls) = log();
         let mut line = log.make_writer();
-        // One call takes the head, the next ones some of the tail.
+        // The first call takes the head, and the next ones take parts of the tail.
         let mut rest = TOKEN.as_bytes();
         while !rest.is_empty() {
             let taken = line.write(&rest[..rest.len().min(40)]).unwrap();
@@ -211,11 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_writer_is_answered() {
+    fn an_error_of_the_inner_writer_is_returned() {
         let (log, _calls) = log();
         let mut line = log.make_writer();
         assert_eq!(line.write_all(b"full\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
-        // The line is lost; the next one is not.
+        // This line is lost, but the next one is written.
         line.write_all(b"next\n").unwrap();
         assert_eq!(line.write(b"full\n").unwrap(), 5);
         assert_eq!(line.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);

@@ -1,4 +1,4 @@
-//! A writer that lets no secret through.
+//! A writer that redacts tokens.
 
 use core::fmt;
 use std::io::{self, Write};
@@ -9,48 +9,57 @@ use super::finder::{Finder, tail_in};
 use super::heads::{AT_ONCE, Behind};
 use crate::words::format::TAIL;
 
-/// What stands in place of a tail.
+/// The text that replaces a tail.
 const MARK: &[u8] = "…".as_bytes();
 
-/// A writer that writes `…` in place of the tail of everything that looks like a token of the finder's prefixes: behind a prefix, a
-/// project and an id, all letters and digits up to 50, with a right checksum or a wrong one, whole or cut off. Nothing else changes, and nothing is held back: what is left of the tail is public,
-/// and goes on at once. A token may be cut anywhere by the writes.
+/// A writer that replaces the secret tail of each token with `…`, for tokens with the prefixes of a
+/// [`Finder`].
+///
+/// The tail is the run of up to 50 letters and digits after a prefix, a project and an id. It is
+/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. The redactor
+/// delays no bytes, because everything before the tail is public. A token may be spread over any
+/// number of writes.
 ///
 /// ```
 /// use std::io::Write;
 ///
 /// use keyfob::{Prefix, leak::{Finder, Redactor}};
 ///
-/// let mut log = Redactor::new(&Finder::new([Prefix::new("acme_pat")?]), Vec::new());
+/// let finder = Finder::new([Prefix::new("acme_pat")?]);
+/// let mut log = Redactor::new(&finder, Vec::new());
 /// log.write_all(b"401 for acme_pat_145_00123456789ABCDE_AAAAAAAAAA")?;
 /// log.write_all(b"AAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o, try again")?;
 /// assert_eq!(log.caught(), 1);
-/// assert_eq!(log.into_inner(), "401 for acme_pat_145_00123456789ABCDE_…, try again".as_bytes());
+/// let redacted = "401 for acme_pat_145_00123456789ABCDE_…, try again";
+/// assert_eq!(log.into_inner(), redacted.as_bytes());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Not claimed: text that was changed on its way, such as by base64, by compression or by writing it in capitals; a tail whose front is
-/// cut off or mistyped; what of a tail stands behind a character that none has, such as the end of a line; the texts of imported tokens.
+/// It does not replace:
+/// - Tokens that were encoded or changed before, such as by base64, compression or upper-casing.
+/// - A tail without the prefix, project and id before it, or with a typo in them.
+/// - The rest of a tail after a character that cannot be part of a tail, such as a line break.
+/// - The texts of imported tokens.
 pub struct Redactor<W> {
     finder: Finder,
     inner: W,
     behind: Behind,
-    /// How many characters may still be of a tail, if this is one.
+    /// The number of characters that may still belong to the tail. It is 0 if no tail is expected.
     tail_left: usize,
-    /// Whether the mark is written for it.
+    /// Whether the current tail was already replaced by the mark.
     marked: bool,
-    /// Of a mark, what the inner writer has not taken yet.
+    /// The part of a mark that the inner writer has not taken yet.
     owed: &'static [u8],
     caught: Arc<AtomicU64>,
 }
 
 impl<W> Redactor<W> {
-    /// A writer before `inner`.
+    /// Creates a redactor that writes to `inner`.
     pub fn new(finder: &Finder, inner: W) -> Self {
         Self::counting(finder, inner, Arc::default())
     }
 
-    /// The same, which counts where others do.
+    /// Creates a redactor that counts the replaced tails in a shared counter.
     pub(super) fn counting(finder: &Finder, inner: W, caught: Arc<AtomicU64>) -> Self {
         Self {
             finder: finder.clone(),
@@ -63,17 +72,17 @@ impl<W> Redactor<W> {
         }
     }
 
-    /// How many tails it has replaced.
+    /// Returns how many tails of tokens were replaced.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
 
-    /// The writer behind it.
+    /// Returns a reference to the inner writer.
     pub fn get_ref(&self) -> &W {
         &self.inner
     }
 
-    /// Gives the writer behind it back.
+    /// Returns the inner writer.
     pub fn into_inner(self) -> W {
         self.inner
     }
@@ -81,7 +90,7 @@ impl<W> Redactor<W> {
 
 #[cfg(feature = "tracing-subscriber")]
 impl Redactor<Vec<u8>> {
-    /// What was written so far. A tail that has begun goes on.
+    /// Takes the bytes that were written so far. If a tail has begun, the next write continues it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.inner)
     }
@@ -102,7 +111,8 @@ impl<W: Write> Redactor<W> {
 }
 
 impl<W: Write> Write for Redactor<W> {
-    /// Takes as much as it can tell the nature of at once, as writers may; an error means that nothing was taken.
+    /// Writes text up to the end of the next head, or replaces bytes of a tail. Returns how many of
+    /// `bytes` were taken. After an error, none of them were.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pay()?;
         if self.tail_left > 0 && !bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! What a report says.
+//! Reads leak reports.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -14,27 +14,32 @@ use crate::words::credential::Credential;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::leaked::LeakedToken;
 
-/// One token that was reported as leaked. Debug shows the token's public part only: the address may hold all of it.
+/// One token of a leak report. Debug shows only the public part of the token, because other fields,
+/// such as the URL, may contain the whole token.
 #[non_exhaustive]
 pub struct LeakReport {
-    /// The token: one that was found in the reported text, or that text if none was found, as it may be a token from before
-    /// keyfob.
+    /// The token that was found in the reported text. If none was found, this is the text itself,
+    /// which may be a token from before keyfob.
     pub token: LeakedToken,
-    /// The entry of the report in which it stood, counted from 0. A text that holds several tokens is several `LeakReport`s.
+    /// The index of the report's entry that held the token, counted from 0. An entry with several
+    /// tokens gives several `LeakReport`s.
     pub entry: usize,
-    /// The SHA-256 of that entry's text as it was reported, by which GitHub names it in its answer.
+    /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
+    /// by this hash.
     pub text_hash: [u8; 32],
-    /// By which of the scanner's patterns it was found; may be empty. The tokens of one entry share this text and the next two.
+    /// The name of the scanner's pattern that found the token. It may be empty. The tokens of one
+    /// entry share `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// Where it was found; may be empty. **Written by strangers**: show it as text, and follow it never.
+    /// The URL of the place where the token was found. It may be empty. **Strangers wrote it**:
+    /// show it as text, and never open it.
     pub url: Arc<str>,
-    /// In what: `content`, `commit`, `issue_title` and others; may be empty.
+    /// The kind of the place, such as `content`, `commit` or `issue_title`. It may be empty.
     pub source: Arc<str>,
 }
 
 #[derive(Deserialize)]
 struct Reported<'b> {
-    /// A piece of the body, unless it has escapes.
+    /// The reported text. It is borrowed from the body, unless it has JSON escapes.
     #[serde(borrow)]
     token: Cow<'b, str>,
     #[serde(default, rename = "type")]
@@ -52,47 +57,59 @@ impl fmt::Debug for LeakReport {
 }
 
 impl LeakReport {
-    /// The most bytes of a body: some 10,000 tokens with where they were found.
+    /// The most bytes of a report. About 10,000 tokens with the places where they were found fit.
     pub const MAX_BYTES: usize = 4 << 20;
-    /// The most entries of a body, and the most tokens in all of its texts.
+    /// The most entries of a report, and the most tokens in all of its entries together.
     pub const MAX_COUNT: usize = 10_000;
 
-    /// Reads a bulk report, a JSON array of `{"token", "type", "url", "source"}` of which only the first must be there. It is
-    /// GitHub's form, and fit for reports by anybody.
+    /// Reads a report: a JSON array of objects with the members `token`, `type`, `url` and
+    /// `source`. Only `token` is required. GitHub sends reports in this form, and others can use it
+    /// too.
     ///
-    /// A reported text need not be the token alone. The finder, which should have [your prefixes](crate::Keyring::prefixes), finds
-    /// each token in it, whatever stands around it: white space, quotes, `Bearer `, `token=`, invisible characters or a
-    /// whole file. It also searches what the text holds in base64, as `Authorization: Basic …` has a token; base64 with
-    /// line breaks in it is not searched as one. If it finds none, the text is taken for one token, without what a paste
-    /// leaves around it, or with `Basic ` before it for such a header's value. A text that is longer than any token and
-    /// holds none is left out. A token that repeats in one text is one `LeakReport`.
+    /// A reported text may hold more than the token. The finder, which should have [your
+    /// prefixes](crate::Keyring::prefixes), finds each token in it, no matter what is around it:
+    /// white space, quotes, `Bearer `, `token=`, invisible characters or a whole file. It also
+    /// searches base64 in the text, as in `Authorization: Basic …`. Each line of base64 is decoded
+    /// by itself, so a token that continues in the next line is not found. If a token repeats in
+    /// one text, it gives only one `LeakReport`.
     ///
-    /// What is returned takes memory in proportion to the body, but each token costs a look into the store. Bound their
-    /// number by [`read_up_to`](Self::read_up_to) if anybody may report.
+    /// If the finder finds no token, the text itself counts as one, because it may be a token from
+    /// before keyfob. Characters that a paste leaves around it and a `Bearer` or `Basic` scheme are
+    /// removed. If the rest is longer than any token, the text is left out.
+    ///
+    /// The memory for the result is proportional to the body. Each token costs a store call when
+    /// you report it. If anyone may send reports, limit the number of tokens with
+    /// [`read_up_to`](Self::read_up_to).
     ///
     /// ```
     /// use keyfob::{Prefix, leak::{Finder, LeakReport}};
     ///
     /// let finder = Finder::new([Prefix::new("acme_pat")?]);
-    /// let body = br#"[{"token": "export TOKEN='acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o'"}]"#;
-    /// let reports = LeakReport::read_all(body, &finder)?;
+    /// let text = "export TOKEN='acme_pat_145_00123456789ABCDE_\
+    ///     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o'";
+    /// let body = format!(r#"[{{"token": "{text}"}}]"#);
+    /// let reports = LeakReport::read_all(body.as_bytes(), &finder)?;
     /// assert_eq!(reports[0].token.public_part(), Some("acme_pat_145_00123456789ABCDE"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// Returns [`InvalidKind::TooLong`] if the body is longer than [`MAX_BYTES`](Self::MAX_BYTES), [`InvalidKind::TooMany`] if
-    /// it has more entries or tokens than [`MAX_COUNT`](Self::MAX_COUNT), and [`InvalidKind::Shape`] if it is not such an
-    /// array.
+    /// - Returns [`InvalidKind::TooLong`] if the body is longer than
+    ///   [`MAX_BYTES`](Self::MAX_BYTES).
+    /// - Returns [`InvalidKind::TooMany`] if it has more entries or tokens than
+    ///   [`MAX_COUNT`](Self::MAX_COUNT).
+    /// - Returns [`InvalidKind::Shape`] if it is not such an array.
     pub fn read_all(body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         Self::read_up_to(Self::MAX_COUNT, body, finder)
     }
 
-    /// Reads a report as [`read_all`](Self::read_all) does, with at most `most` entries and tokens.
+    /// Reads a report as [`read_all`](Self::read_all) does, but with at most `most` entries and at
+    /// most `most` tokens. A number above [`MAX_COUNT`](Self::MAX_COUNT) has the same effect as
+    /// `MAX_COUNT`.
     ///
     /// # Errors
-    /// Returns [`InvalidKind::TooMany`] if the body has more entries or tokens than `most`, and otherwise fails as
-    /// [`read_all`](Self::read_all) does.
+    /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens.
+    /// Otherwise returns the errors of [`read_all`](Self::read_all).
     pub fn read_up_to(most: usize, body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         if body.len() > Self::MAX_BYTES {
             return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));
@@ -123,22 +140,24 @@ const fn invalid(kind: InvalidKind) -> Invalid {
     Invalid::new(InvalidField::LeakReport, kind)
 }
 
-/// Returns each token in a reported text once, or what may be one of an earlier system.
+/// Returns each token in a reported text once. If no token is found, returns the text itself, which
+/// may be a token from before keyfob.
 fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let clear = finder.find_in(text).into_iter().map(|found| found.token);
     let mut found: Vec<_> = clear.chain(encoded::tokens_in(text, finder)).enumerate().collect();
     if found.is_empty() {
-        // A text that is longer than any token is none.
+        // A text that is longer than any token cannot be one, and is left out.
         return LeakedToken::new(&Credential::pasted(text)).into_iter().collect();
     }
-    // Sorted rather than hashed, because no copy of a token is made. A stable sort keeps the first of a repeated token.
+    // Equal tokens are found by sorting, because a hash set would need copies of the tokens. The
+    // sort is stable, so the first of equal tokens is kept.
     found.sort_by(|(_, one), (_, other)| one.as_bytes().cmp(other.as_bytes()));
     found.dedup_by(|(_, later), (_, first)| later.as_bytes() == first.as_bytes());
     found.sort_unstable_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, token)| token).collect()
 }
 
-/// The first entries of a body, and whether there were more.
+/// The first [`MAX_COUNT`](LeakReport::MAX_COUNT) entries of a body, and whether there were more.
 struct Entries<'b> {
     entries: Vec<Reported<'b>>,
     are_too_many: bool,

@@ -1,28 +1,34 @@
-//! Base62: `0-9 A-Z a-z` in that order, most significant digit first. Nothing here indexes a table or
-//! branches by a digit, so that secret digits leave no trace in time.
+//! Base62 with the digits `0-9 A-Z a-z`, in that order, most significant digit first.
+//!
+//! Only `value` branches on a digit, and no function uses a digit as a table index. The time of all
+//! other functions therefore does not depend on secret digits.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::rng_error::RngError;
 
-/// Whether every byte is a base62 digit. Reads all of them, whatever it finds, so that the compiler takes many at once.
+/// Returns whether every byte is a base62 digit.
+///
+/// It reads all bytes, even after an invalid one. The compiler can then check several bytes in one
+/// instruction.
 #[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
 }
 
-/// Whether every byte is `0-9` or `a-z`.
+/// Returns whether every byte is `0-9` or `a-z`.
 #[inline]
 pub(crate) fn all_lower(bytes: &[u8]) -> bool {
     let lower = |byte: &u8| byte.is_ascii_digit() | byte.is_ascii_lowercase();
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!lower(byte))) == 0
 }
 
-/// All digits of `value`: 62^11 > 2^64.
+/// Returns the 11 base62 digits of `value`, left-padded with `0`. Every `u64` fits: 62^11 > 2^64.
 #[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
-    // Two numbers of 32 bits and a digit, so that most of the arithmetic is cheap and in two independent chains.
+    // Splits the value into one digit and two 32-bit numbers. Most of the arithmetic is then cheap
+    // and runs in two independent chains.
     const FIVE: u64 = 62u64.pow(5);
     let (high, low) = (value / FIVE, (value % FIVE) as u32);
     let (first, high) = ((high / FIVE) as u8, (high % FIVE) as u32);
@@ -31,7 +37,7 @@ pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
     [digit(first), a, b, c, d, e, f, g, h, i, j]
 }
 
-/// All digits of `value`: 62^6 > 2^32.
+/// Returns the 6 base62 digits of `value`, left-padded with `0`. Every `u32` fits: 62^6 > 2^32.
 #[inline]
 pub(crate) fn encode_u32(value: u32) -> [u8; 6] {
     const FIVE: u32 = 62u32.pow(5);
@@ -39,19 +45,21 @@ pub(crate) fn encode_u32(value: u32) -> [u8; 6] {
     [digit((value / FIVE) as u8), b, c, d, e, f]
 }
 
-/// The digits of a value below 62^5.
+/// Returns the 5 base62 digits of a value below 62^5.
 #[inline]
 fn five_digits(value: u32) -> [u8; 5] {
-    // Division by a constant is a multiplication, which takes the same time for every value.
+    // Division by a constant compiles to a multiplication, which takes the same time for every
+    // value.
     let (high, low) = (value / (62 * 62), value % (62 * 62));
     let (first, high) = (high / (62 * 62), high % (62 * 62));
     let digit = |value| digit(value as u8);
     [digit(first), digit(high / 62), digit(high % 62), digit(low / 62), digit(low % 62)]
 }
 
-/// The number of 11 digits, which is unlike for unlike digits. It may exceed 64 bits: 62^11 > 2^64.
+/// Returns the number that 11 base62 digits encode. It may exceed 64 bits, because 62^11 > 2^64.
 ///
-/// In constant time, and only for what is base62; so is [`decode_6`].
+/// It runs in constant time. Different texts give different numbers. The caller must have checked
+/// that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
     let values = digits.map(undigit);
@@ -59,7 +67,9 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
     u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
 }
 
-/// The number of 6 digits. It may exceed 32 bits: 62^6 > 2^32.
+/// Returns the number that 6 base62 digits encode. It may exceed 32 bits, because 62^6 > 2^32.
+///
+/// It runs in constant time. The caller must have checked that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
     number(&digits.map(undigit))
@@ -70,18 +80,26 @@ fn number(values: &[u8]) -> u64 {
     values.iter().fold(0, |number, value| number * 62 + u64::from(*value))
 }
 
-/// Fills `digits` with uniformly random base62 digits: six bits of each random byte, drawn again where they are 62 or 63.
+/// Fills `digits` with uniformly random base62 digits.
+///
+/// Each digit comes from six bits of a random byte. The values 62 and 63 are discarded, so all
+/// digits are equally likely.
+///
+/// # Errors
+/// Returns [`RngError`] if the generator fails.
 pub(crate) fn random<R>(rng: &mut R, digits: &mut [u8]) -> Result<(), RngError>
 where
     R: TryCryptoRng + ?Sized,
 {
     let mut filled = 0;
     while filled < digits.len() {
-        // 64 bytes give 62 digits on average, enough for one token (48) but once in 10^10 times.
+        // 64 bytes give 62 digits on average. A token needs 48 digits, so a second draw is needed
+        // once in 10^11 times.
         let mut bytes = Zeroizing::new([0; 64]);
         rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
         for byte in bytes.iter() {
-            // A digit that is not kept is written over by the next one: no branch, which would be guessed wrong.
+            // The next digit overwrites a discarded one. This avoids a branch that the processor
+            // would often mispredict.
             let Some(place) = digits.get_mut(filled) else { break };
             let value = byte & 63;
             *place = digit(value);
@@ -91,16 +109,17 @@ where
     Ok(())
 }
 
-/// The digit of a value from 0 to 61.
+/// Returns the digit of a value from 0 to 61.
 #[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
-    // The steps over the gaps after '9' and 'Z', as masks from the sign bit.
+    // Each difference is negative if the digit is above '9' or 'Z'. Its sign bit then adds the gap
+    // in ASCII, without a branch.
     let above_nine = (9u8.wrapping_sub(value) >> 7) * (b'A' - b'9' - 1);
     let above_upper = (35u8.wrapping_sub(value) >> 7) * (b'a' - b'Z' - 1);
     b'0' + value + above_nine + above_upper
 }
 
-/// The value of a byte that is a digit.
+/// Returns the value of a base62 digit. The result is meaningless for any other byte.
 #[inline(always)]
 const fn undigit(digit: u8) -> u8 {
     let above_nine = (b'9'.wrapping_sub(digit) >> 7) * (b'A' - b'9' - 1);
@@ -108,18 +127,19 @@ const fn undigit(digit: u8) -> u8 {
     digit.wrapping_sub(b'0').wrapping_sub(above_nine).wrapping_sub(above_upper)
 }
 
-/// Returns checked characters of a token as text: base62 digits, or a prefix or project, and the
-/// `_` between them.
+/// Returns a part of a parsed token as text.
 ///
 /// # Panics
-/// Panics if the text is not ASCII, which no part of a token is. The message holds no part of the
-/// text.
+/// Panics if the part is not ASCII, which cannot happen after parsing. The message holds no part of
+/// the token.
 #[inline]
 pub(crate) fn as_str(checked: &[u8]) -> &str {
     str::from_utf8(checked).expect("the parts of a token are ASCII")
 }
 
-/// The value of a digit, for public digits only: it branches.
+/// Returns the value of a base62 digit, or `None` for any other byte.
+///
+/// It branches on the digit, so use it for public digits only.
 pub(crate) const fn value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -136,7 +156,7 @@ mod tests {
     const ORDER: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
     #[test]
-    fn digits_stand_in_order_and_back() {
+    fn digits_are_in_order_and_decode_to_their_values() {
         for (at, expected) in ORDER.iter().enumerate() {
             assert_eq!(digit(at as u8), *expected);
             assert_eq!(value(*expected), Some(at as u8));
@@ -163,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn decoding_undoes_encoding_and_no_two_texts_are_one_number() {
+    fn decoding_undoes_encoding_and_distinct_texts_give_distinct_numbers() {
         for value in [0, 1, 61, 62, u64::MAX / 3, u64::MAX - 1, u64::MAX] {
             assert_eq!(decode_11(&encode_u64(value)), u128::from(value));
         }
@@ -176,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Hands out the bytes 0 to 255 over and over.
+    /// A generator that repeats the bytes 0 to 255.
     struct Counter(u8);
 
     impl rand_core::TryRng for Counter {
@@ -199,7 +219,7 @@ mod tests {
     impl TryCryptoRng for Counter {}
 
     #[test]
-    fn each_digit_is_drawn_alike_and_62_and_63_are_drawn_again() {
+    fn each_digit_is_equally_likely_and_62_and_63_are_discarded() {
         let mut digits = [0; 62 * 4];
         random(&mut Counter(0), &mut digits).unwrap();
         for expected in ORDER {

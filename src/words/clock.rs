@@ -1,4 +1,5 @@
-//! Where the service takes `now` from. The rules never read a clock: they are given the time.
+//! The source of the current time. The code in `rules` never reads a clock: its callers pass the
+//! time to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use super::timestamp::Timestamp;
 
-/// A source of the present time.
+/// A source of the current time.
 pub trait Clock: Send + Sync {
-    /// The present time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -34,22 +35,23 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests, which stands until it is moved. Clones share one time.
+/// A clock for tests. Its time changes only when [`set`](Self::set) or [`advance`](Self::advance)
+/// is called. Clones share one time.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicI64>);
 
 impl FixedClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock whose time is `now`.
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.as_unix_millis())))
     }
 
-    /// Moves it to `now`, forwards or back.
+    /// Sets the time to `now`, which may be earlier than before.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_unix_millis(), Ordering::SeqCst);
     }
 
-    /// Moves it forwards, at most to [`Timestamp::MAX`].
+    /// Moves the time forward, at most to [`Timestamp::MAX`].
     pub fn advance(&self, by: Duration) {
         self.set(self.now().saturating_add(by));
     }

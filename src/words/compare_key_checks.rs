@@ -1,4 +1,4 @@
-//! Comparing a keyring with the check values that were stored.
+//! The comparison of a keyring with the stored check values.
 
 use super::ids::KeyNumber;
 use super::key_check::KeyCheck;
@@ -6,33 +6,39 @@ use super::keyring::Keyring;
 use super::keyring_error::KeyringError;
 
 impl Keyring {
-    /// Returns the check value of each pepper of the ring with its key number, the lowest number
-    /// first. Key 0 has none.
+    /// Returns the check value of each pepper of the keyring with its key number, the lowest number
+    /// first. Key 0 has no check value.
     pub fn key_checks(&self) -> impl Iterator<Item = (KeyNumber, KeyCheck)> {
         self.checks.iter().copied()
     }
 
-    /// Compares the check values that the host has stored with those of this ring. Call it before
-    /// the service accepts its first request.
+    /// Compares the check values that your service has stored with the check values of this
+    /// keyring.
     ///
-    /// 1. Read what is stored, and compare. On an error do not start.
-    /// 2. If a value is [new](ComparedKeys::new) and the store has tokens, log a warning: this start cannot be checked.
-    ///    Then insert what is new, and **never overwrite** a value that is there.
-    /// 3. If anything was inserted, read and compare again: of two processes that start for the
-    ///    first time with different peppers, one inserts, and the other finds out here.
+    /// Call it before the service accepts its first request, in these steps:
+    /// 1. Read the stored values, and compare. If the comparison fails, do not start.
+    /// 2. If there are [new](ComparedKeys::new) values and the store already has tokens, log a
+    ///    warning that their peppers could not be checked. Then insert the new values. **Never
+    ///    overwrite** a stored value.
+    /// 3. If you inserted any value, read and compare again. If two processes start for the first
+    ///    time with different peppers, one of them inserts its value, and the other fails at this
+    ///    step.
     ///
     /// # Errors
-    /// Returns [`KeyringError::WrongPepper`] if the value of a key in the ring differs from the stored one.
+    /// Returns [`KeyringError::WrongPepper`] if the value of a key in the keyring differs from the
+    /// stored value.
     ///
     /// ```
     /// use keyfob::{Keyring, Pepper, Prefix, keys::{KeyCheck, KeyNumber, KeyringError}};
     /// # use std::collections::BTreeMap;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // A table of the host: the number of a key, and 16 bytes.
+    /// // A table of your service, with a key number and 16 bytes in each row.
     /// let mut table: BTreeMap<u8, [u8; 16]> = BTreeMap::new();
     /// let stored = |table: &BTreeMap<u8, [u8; 16]>| {
-    ///     let row = |(number, bytes): (&u8, &[u8; 16])| Ok((KeyNumber::new(*number)?, KeyCheck::from_bytes(*bytes)));
+    ///     let row = |(number, bytes): (&u8, &[u8; 16])| {
+    ///         Ok((KeyNumber::new(*number)?, KeyCheck::from_bytes(*bytes)))
+    ///     };
     ///     table.iter().map(row).collect::<Result<Vec<_>, keyfob::Invalid>>()
     /// };
     ///
@@ -68,16 +74,16 @@ impl Keyring {
     }
 }
 
-/// How the keys of a ring compare with the stored check values, none of which differs. From
-/// [`Keyring::compare_key_checks`].
+/// The result of [`Keyring::compare_key_checks`]: the keys that are only in the keyring, and the
+/// keys that have only a stored check value. The check values of all other keys are equal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComparedKeys {
-    /// Keys of the ring that no value is stored for, each with the value to store. Beside tokens
-    /// that were made with such a key before, this start could not be checked.
+    /// The keys of the keyring that have no stored value, each with the value to store. The pepper
+    /// of such a key could not be checked, even if the store already has tokens of the key.
     pub new: Vec<(KeyNumber, KeyCheck)>,
-    /// Keys that a value is stored for and that the ring lacks. Their tokens are refused by this
-    /// process. A key that was [retired](crate::Tokens::retire_key) may lack; delete its value
-    /// then.
+    /// The keys that have a stored value and are missing from the keyring. This process rejects
+    /// their tokens. If such a key was [retired](crate::Tokens::retire_key), delete its stored
+    /// value.
     pub absent: Vec<KeyNumber>,
 }

@@ -1,4 +1,4 @@
-//! Finding the token in a request's headers.
+//! Reads the token from the headers of a request.
 
 use core::fmt;
 
@@ -7,23 +7,31 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// What a request presents: the token out of its header, trimmed, not parsed yet. Debug shows nothing of it.
+/// The token text that a request presents, trimmed and not yet parsed. Debug shows no part of it.
 ///
-/// Read from `Authorization: Bearer TOKEN` (RFC 6750), from `Authorization: Basic` with the token as user name and any
-/// password (what git, curl and Maven can send), and, where the host asks for it, from `X-API-Key: TOKEN`.
-/// Schemes are compared in any case. Around the token, white space, quotes, angle brackets, commas, semicolons and
-/// invisible characters are dropped, as a paste leaves them.
+/// It is read from one of these headers:
+/// - `Authorization: Bearer TOKEN` (RFC 6750).
+/// - `Authorization: Basic …` with the token as the user name and any password. Git, curl and Maven
+///   can send it.
+/// - `X-API-Key: TOKEN`, if your service calls
+///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
+///
+/// The case of the scheme does not matter. Characters that a paste leaves around the token are
+/// dropped: white space, quotes, angle brackets, commas, semicolons and invisible characters.
 ///
 /// ```
 /// use keyfob::{Credential, error::HeaderError};
 ///
 /// let credential = Credential::from_authorization([b"bearer  'acme_pat_1_...' "])?;
 /// assert_eq!(credential.as_ref(), b"acme_pat_1_...");
-/// assert_eq!(Credential::from_authorization([] as [&[u8]; 0]).unwrap_err(), HeaderError::Missing);
+///
+/// let none: [&[u8]; 0] = [];
+/// assert_eq!(Credential::from_authorization(none).unwrap_err(), HeaderError::Missing);
 /// # Ok::<(), HeaderError>(())
 /// ```
 ///
-/// Which facts may leak through time: all of them towards the presenter. Base64 is decoded by tables.
+/// Which facts may leak through timing: all of the token, because base64 is decoded with tables.
+/// They leak only to the caller that presents the token.
 pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
@@ -31,12 +39,16 @@ enum Source<'h> {
     Decoded { user: Zeroizing<[u8; DECODED]>, start: usize, end: usize },
 }
 
-/// A longer header value is refused unread.
+/// The most bytes of a header value. A longer value is refused before it is read.
 const MAX_VALUE: usize = 8 * 1024;
-/// A user name that is a token, with all that a paste may leave around it, lies within the first 192 bytes.
+/// The most bytes that are decoded from a Basic credential. A token as the user name fits, together
+/// with the characters that a paste leaves around it.
 const DECODED: usize = 192;
+/// The length of the base64 of `DECODED` bytes.
 const ENCODED: usize = DECODED / 3 * 4;
 
+/// The base64 decoder for Basic credentials. It accepts missing padding, and any value of the
+/// unused bits at the end.
 pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -45,10 +57,14 @@ pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl<'h> Credential<'h> {
-    /// From all values of the `Authorization` header.
+    /// Reads the credential from all values of the `Authorization` header.
     ///
     /// # Errors
-    /// [`HeaderError`] where there is none, more than one, another scheme, or nothing to read.
+    /// - Returns [`HeaderError::Missing`] if there is no value.
+    /// - Returns [`HeaderError::Repeated`] if there is more than one value.
+    /// - Returns [`HeaderError::Scheme`] if the scheme is neither Bearer nor Basic.
+    /// - Returns [`HeaderError::Malformed`] if the value is longer than 8 KiB or no token can be
+    ///   read from it.
     pub fn from_authorization<I, V>(authorization: I) -> Result<Self, HeaderError>
     where
         I: IntoIterator<Item = &'h V>,
@@ -58,10 +74,16 @@ impl<'h> Credential<'h> {
         Self::from_authorization_or_api_key(authorization, none)
     }
 
-    /// From all values of the `Authorization` and of the `X-API-Key` header; one of the two, once.
+    /// Reads the credential from all values of the `Authorization` and the `X-API-Key` header. The
+    /// two headers together must have exactly one value.
     ///
     /// # Errors
-    /// As [`from_authorization`](Self::from_authorization).
+    /// - Returns [`HeaderError::Missing`] if neither header has a value.
+    /// - Returns [`HeaderError::Repeated`] if there is more than one value.
+    /// - Returns [`HeaderError::Scheme`] if the scheme of `Authorization` is neither Bearer nor
+    ///   Basic.
+    /// - Returns [`HeaderError::Malformed`] if the value is longer than 8 KiB or no token can be
+    ///   read from it.
     pub fn from_authorization_or_api_key<I, V, J, W>(authorization: I, api_key: J) -> Result<Self, HeaderError>
     where
         I: IntoIterator<Item = &'h V>,
@@ -82,13 +104,15 @@ impl<'h> Credential<'h> {
         credential
     }
 
-    /// Reads a token that was pasted or sent in another place than a header: by itself, or as a header's value with its
-    /// scheme, and with what a paste leaves around it.
+    /// Reads a token that was pasted, or that was sent outside a header.
+    ///
+    /// The text may be the token alone, or the value of a header with its scheme. Characters that a
+    /// paste leaves around the token are dropped.
     pub(crate) fn pasted(text: &'h [u8]) -> Self {
         let text = trim_paste(text);
         match Self::read_authorization(text) {
             Ok(credential) => credential,
-            // It has no scheme, or no token behind one.
+            // The text has no scheme, or no readable token after it.
             Err(_) => Self(Source::Header(text)),
         }
     }
@@ -113,7 +137,10 @@ impl<'h> Credential<'h> {
         }
     }
 
-    /// RFC 7617: base64 of `user:password`. The password is neither decoded nor looked at.
+    /// Reads the user name from the base64 of `user:password` (RFC 7617).
+    ///
+    /// At most 192 bytes are decoded. The part of the password within them is ignored, and is wiped
+    /// with the credential.
     fn read_basic(encoded: &[u8]) -> Result<Self, HeaderError> {
         let encoded = encoded.get(..ENCODED).unwrap_or(encoded);
         let mut user = Zeroizing::new([0; DECODED]);
@@ -131,7 +158,7 @@ impl<'h> Credential<'h> {
 }
 
 impl AsRef<[u8]> for Credential<'_> {
-    /// What to parse or verify. It is a secret.
+    /// Returns the text to parse or verify. It is a secret.
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Source::Header(token) => token,
@@ -146,17 +173,20 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// Why no token was read from the headers.
+/// The reason why no token was read from the headers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// No such header: the request is anonymous.
+    /// The request has no credential, so it is anonymous.
     Missing,
-    /// More than one: RFC 6750 section 2 allows one way per request.
+    /// The request has more than one credential. RFC 6750 section 2 allows only one method in each
+    /// request.
     Repeated,
-    /// Neither Bearer nor Basic.
+    /// The scheme is neither Bearer nor Basic.
     Scheme,
-    /// No token behind the scheme, broken base64, or more than 8 KiB.
+    /// The value is longer than 8 KiB, or the token in it is empty, or it is a Basic credential
+    /// that cannot be read. A Basic credential must be the base64 of a user name of 1 to 191 bytes,
+    /// a colon and a password.
     Malformed,
 }
 
@@ -177,7 +207,8 @@ fn bounded(value: &[u8]) -> Result<&[u8], HeaderError> {
     if value.len() > MAX_VALUE { Err(HeaderError::Malformed) } else { Ok(value) }
 }
 
-/// What a paste leaves around a token, in UTF-8. None of it can be part of one.
+/// The characters that a paste leaves around a token, in UTF-8. No token that keyfob issues
+/// contains one.
 const AROUND: [&str; 19] = [
     " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}",
     "\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}",
@@ -216,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn bearer_in_any_case_and_with_what_a_paste_leaves() {
+    fn bearer_is_read_in_any_case_and_with_pasted_characters_around() {
         for value in [
             "Bearer token",
             "bearer token",
@@ -235,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_with_the_token_as_user_name() {
+    fn basic_is_read_with_the_token_as_user_name() {
         assert_eq!(read(&basic("token:")), Ok("token".into()));
         assert_eq!(read(&basic("token:x-oauth-basic")), Ok("token".into()));
         assert_eq!(read(&basic(" token :a:b")), Ok("token".into()));
@@ -262,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credential() {
+    fn unreadable_values_are_refused() {
         assert_eq!(read(""), Err(HeaderError::Scheme));
         assert_eq!(read("Bearer"), Err(HeaderError::Malformed));
         assert_eq!(read("Bearer  "), Err(HeaderError::Malformed));
@@ -274,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_only() {
+    fn only_one_header_is_accepted() {
         let none: [&str; 0] = [];
         let both = |auth: &[&'static str], key: &[&'static str]| {
             let credential = Credential::from_authorization_or_api_key(auth.iter().copied(), key.iter().copied())?;

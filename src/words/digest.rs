@@ -1,4 +1,4 @@
-//! What the store holds of a secret: the whole 32-byte MAC.
+//! The digest of a token: the 32-byte MAC that the store holds.
 
 use core::fmt;
 use core::hint::black_box;
@@ -8,16 +8,18 @@ use subtle::ConstantTimeEq;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
-/// The stored MAC of a token. Whoever reads it gets no token; with a pepper, whoever writes it can mint none.
+/// The digest of a token: the 32-byte MAC that the store holds.
 ///
-/// Debug shows nothing of the bytes. Two digests are compared by [`ct_eq`](Self::ct_eq), in
-/// constant time:
+/// An attacker that can read the store cannot compute a token from its digest. If the keyring has a
+/// pepper, an attacker that can write to the store cannot forge a token either.
+///
+/// Debug shows no byte of it. [`ct_eq`](Self::ct_eq) compares two digests in constant time:
 /// ```
 /// use keyfob::record::Digest;
 ///
 /// assert!(Digest::from_bytes([7; 32]).ct_eq(&Digest::from_bytes([7; 32])));
 /// ```
-/// There is no `==`, so that no comparison of another kind can take its place:
+/// There is no `==`, which would not compare in constant time:
 /// ```compile_fail,E0369
 /// use keyfob::record::Digest;
 ///
@@ -27,34 +29,36 @@ use crate::words::alphabet;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// A digest of these bytes, as a store gives them back.
+    /// Creates a digest from the bytes that a store holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a store to keep.
+    /// Returns the bytes for a store to keep.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Returns whether both are the same, in a time that does not depend on their bytes.
+    /// Returns whether both digests are equal, in a time that does not depend on their bytes.
     #[inline]
     pub fn ct_eq(&self, other: &Self) -> bool {
-        // As four words: byte by byte costs thirty times as much.
+        // Compares four 64-bit words. Comparing byte by byte takes thirty times as long.
         let differing = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
         let differing = differing.fold(0, |bits, (a, b)| bits | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)));
         black_box(differing).ct_eq(&0).into()
     }
 
-    /// The tag that a token of this digest carries: its first 64 bits, in base62.
+    /// Returns the tag of the token with this digest: the first 64 bits of the digest in base62.
     pub(crate) fn tag(&self) -> [u8; 11] {
         alphabet::encode_u64(self.first_word())
     }
 
-    /// Compares a presented tag in constant time. It is base62, as the parser has seen.
+    /// Returns whether the presented tag belongs to this digest, in constant time. The parser has
+    /// checked that the tag is base62.
     #[inline]
     pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
-        // As numbers, for decoding takes half the time of encoding. 11 digits may exceed 64 bits: then the rest differs.
+        // Decodes the tag instead of encoding the digest, because this takes half the time. If the
+        // 11 digits exceed 64 bits, `rest` is not zero and the tag does not match.
         let presented = alphabet::decode_11(presented);
         let (low, rest) = (presented as u64, (presented >> 64) as u64);
         (low.ct_eq(&self.first_word()) & rest.ct_eq(&0)).into()
@@ -75,6 +79,10 @@ impl fmt::Debug for Digest {
 impl TryFrom<&[u8]> for Digest {
     type Error = Invalid;
 
+    /// Creates a digest from the bytes that a store holds.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if there are not exactly 32 bytes.
     fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self(bytes)),
@@ -83,7 +91,7 @@ impl TryFrom<&[u8]> for Digest {
     }
 }
 
-/// In serde, a digest is base64 text with padding.
+/// The form in serde: base64 text with padding.
 #[cfg(feature = "serde")]
 mod in_serde {
     use base64::Engine;
@@ -100,7 +108,7 @@ mod in_serde {
     impl<'de> serde::Deserialize<'de> for Digest {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-            // The decoder's own message would echo a byte of the input.
+            // The decoder's own error would show a byte of the input.
             let bytes = STANDARD.decode(text.as_bytes());
             let bytes = bytes.map_err(|_| serde::de::Error::custom("digest: not base64"))?;
             Self::try_from(bytes.as_slice()).map_err(serde::de::Error::custom)
@@ -143,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_right_in_its_last_64_bits_is_no_tag() {
+    fn a_tag_whose_number_exceeds_64_bits_is_rejected() {
         let digest = Digest::from_bytes([0xa5; 32]);
         let mut number = u128::from(digest.first_word()) + (1 << 64);
         let mut tag = [0; 11];

@@ -1,7 +1,8 @@
 //! The case folding of names.
 
-/// Lower case, as [`Name::folded`] has it.
+/// Folds the case of a text: Unicode lower case, with each final sigma `ς` replaced by `σ`.
 pub(super) fn fold(text: &str) -> String {
-    // A final sigma is another letter than one inside a word, so what is found would depend on what stands behind it.
+    // `to_lowercase` writes a capital sigma as `ς` at the end of a word, and as `σ` elsewhere. If
+    // both were kept, a search for "ΟΔΥΣ" would not find "Οδυσσεύς".
     text.to_lowercase().replace('ς', "σ")
 }

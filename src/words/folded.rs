@@ -1,11 +1,13 @@
-//! Names as they are searched and sorted.
+//! The form in which names are searched and sorted.
 
 use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::text::{Name, bounded, stored};
 
-/// A name, or a part of one, as names are searched and sorted: Unicode lower case, and one sigma. It is the same in every
-/// store, and as a search it holds nothing that a [`Name`] does not hold.
+/// A name, or a part of a name, in the form in which names are searched and sorted.
+///
+/// The form is Unicode lower case, with each final sigma `ς` replaced by `σ`. All stores use the
+/// same form. A text to search for may hold only characters that a [`Name`] may hold.
 ///
 /// ```
 /// use keyfob::{ProjectId, store::{FoldedName, ListQuery}};
@@ -13,7 +15,7 @@ use super::text::{Name, bounded, stored};
 /// let mut query = ListQuery::new(ProjectId::new("145")?);
 /// query.name_contains = Some(FoldedName::new("VS C")?);
 /// assert_eq!(query.name_contains.as_ref().map(FoldedName::as_str), Some("vs c"));
-/// // No name holds a NUL, and PostgreSQL cannot be asked for one.
+/// // No name holds a NUL, and PostgreSQL cannot search for one.
 /// assert!(FoldedName::new("\0").is_err());
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
@@ -21,14 +23,16 @@ use super::text::{Name, bounded, stored};
 pub struct FoldedName(Box<str>);
 
 impl FoldedName {
-    /// The most characters, which the longest name has if each of them folds to two.
+    /// The most characters of a folded name. It is twice the maximum of a name, because one
+    /// character may fold to two.
     pub const MAX_CHARS: usize = 2 * Name::MAX_CHARS;
 
-    /// Trims a text and folds it.
+    /// Creates the folded form of a text, after trimming white space at both ends.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if nothing is left of the text, if it is longer than [`MAX_CHARS`](Self::MAX_CHARS), or if it holds
-    /// a character that a [`Name`] may not hold.
+    /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than
+    /// [`MAX_CHARS`](Self::MAX_CHARS) before or after folding, or if it holds a character that a
+    /// [`Name`] may not hold.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let folded = fold(bounded(text, InvalidField::FoldedName, Self::MAX_CHARS)?);
         if folded.chars().count() > Self::MAX_CHARS {
@@ -37,13 +41,16 @@ impl FoldedName {
         Ok(Self(folded.into()))
     }
 
-    /// Returns it as text.
+    /// Returns the folded name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads the folded name of a stored row, which may be older than today's rule for names. `None` if it is of no folded
-    /// name.
+    /// Returns the folded name from a stored record, or `None` if the text is not in the folded
+    /// form.
+    ///
+    /// The record may be older than the current rule for names. This function therefore checks only
+    /// the rule for stored text.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))
@@ -77,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_folded_is_not_read() {
+    fn text_that_is_not_folded_is_not_read() {
         for text in ["", " a", "a ", "A", "ς", "\0", "a\0", "a\nb"] {
             assert_eq!(FoldedName::read(text), None, "{text:?}");
         }
-        // A row's name may be older than today's rule.
+        // The record may be older than the current rule for names.
         assert_eq!(FoldedName::read("a\u{202e}").unwrap().as_str(), "a\u{202e}");
     }
 

@@ -1,4 +1,4 @@
-//! The token's text: the grammar, written once.
+//! The grammar of a token's text.
 
 use core::fmt;
 
@@ -7,50 +7,71 @@ use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
 
-/// Characters of the tail, all of it secret: 33 random ones, 11 of the tag, 6 of the checksum.
+/// The number of random characters, with which the tail begins.
 const SECRET: usize = 33;
+/// The number of characters of the tag.
 const TAG: usize = 11;
+/// The number of characters of the checksum.
 pub(crate) const CRC: usize = 6;
+/// The number of characters of the tail. All of them are secret.
 pub(crate) const TAIL: usize = SECRET + TAG + CRC;
-/// From the right end to the `_` before the id. Offsets from there are fixed, so parsing needs no search.
+/// The number of characters from the `_` before the id to the end. Offsets from the end are fixed,
+/// so parsing needs no search.
 const FROM_ID: usize = 1 + TokenId::LEN + 1 + TAIL;
+/// The fewest characters of a token.
 pub(crate) const MIN_LEN: usize = 2 + 1 + 1 + FROM_ID;
+/// The most characters of a token.
 pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FROM_ID;
 
-/// The text of a token, taken apart: well-formed and with a right checksum, and nothing more.
+/// The text of a token, split into its parts. It is well-formed, and its checksum is correct.
 ///
-/// This is what a client, an editor or a scanner can tell without a key. To verify, a service parses a
+/// A client, an editor or a scanner can check this without a key. The check does not show that the
+/// token is genuine. To verify a token, a service parses a
 /// [`PresentedToken`](crate::PresentedToken) with its keyring, which also checks the tag.
 ///
 /// # The grammar
-/// It never changes for this shape.
 /// ```text
-/// token    = prefix "_" project "_" handle "_" tail        ASCII, 72 to 121 characters
-/// prefix   = [a-z][a-z0-9]*(_[a-z0-9]+)*     2 to 20, chosen once by the service: acme_pat, acme_test_pat
-/// project  = [0-9a-z]{1,32}                  the service's opaque, immutable project id ("145", a UUID without dashes)
-/// handle   = 16 base62 characters            public look-up id, safe to log and show; its first is the key number:
-///                                            '0' = unkeyed, '1' to 'z' = keys 1 to 61; 15 random ones (89 bits)
-/// tail     = secret33 tag11 crc6             50 base62 characters. All left of the last "_" is public; all right of it is secret.
-/// base62   = 0-9 A-Z a-z, in that order, most significant digit first, left-padded with '0'
+/// token   = prefix "_" project "_" handle "_" tail    ASCII, 72 to 121 characters
+/// prefix  = [a-z][a-z0-9]*(_[a-z0-9]+)*               2 to 20 characters
+/// project = [0-9a-z]{1,32}
+/// handle  = 16 base62 characters
+/// tail    = secret33 tag11 crc6                       50 base62 characters
+/// base62  = 0-9 A-Z a-z, in that order, most significant digit first,
+///           left-padded with "0"
 ///
-/// subkey   = HMAC-SHA-256(pepper, "keyfob/1 " prefix)      the pepper of key 0 is the empty string
-/// mac      = HMAC-SHA-256(subkey, handle secret project)   ASCII, no separators (the first two have fixed lengths)
-/// tag      = base62 of the first 8 bytes of mac as a big-endian u64, 11 characters
-/// crc      = base62 of CRC-32/ISO-HDLC over every ASCII byte before it, 6 characters
+/// subkey  = HMAC-SHA-256(pepper, "keyfob/1 " prefix)
+/// mac     = HMAC-SHA-256(subkey, handle secret project)
+/// tag     = base62 of the first 8 bytes of mac as a big-endian u64
+/// crc     = base62 of CRC-32/ISO-HDLC over all bytes before it
 /// ```
-/// The store holds the mac, all 32 bytes.
+/// The grammar never changes for tokens of this shape.
 ///
-/// - One word: `_` and alphanumerics select whole on a double click and pass unquoted in a shell, a URL and a header.
-/// - Two checks: anyone can tell a typo from a token by the CRC; the tag is keyed, so a forged token with a right CRC dies
-///   in the process, before any store is asked.
-/// - 196 random bits (RFC 6749 section 10.10 asks for 160), so a fast MAC is right and a password hash would only
-///   hand attackers a denial of service.
-/// - No time and no owner is readable in it. Project and id route and diagnose; they never authorise.
+/// - The service chooses the prefix once: `acme_pat`, `acme_test_pat`.
+/// - The project is the service's opaque, immutable project id: `145`, or a UUID without dashes.
+/// - The handle is the public look-up id, which is safe to log and to show. Its first character is
+///   the key number: `0` means no pepper, and `1` to `z` mean the keys 1 to 61. The other 15
+///   characters are random (89 bits).
+/// - Everything left of the last `_` is public. Everything right of it is secret.
+/// - The pepper of key 0 is the empty string.
+/// - The input of the mac is ASCII without separators. It is unambiguous because the handle and the
+///   secret have fixed lengths.
+/// - The store holds all 32 bytes of the mac.
+///
+/// # Why this shape
+/// - The token is one word: a double click selects all of it, and a shell, a URL and a header take
+///   it without quotes.
+/// - The token has two checks. Anyone can detect a typo by the CRC. The tag depends on the pepper,
+///   so a forged token with a correct CRC is rejected without a store call.
+/// - The secret has 196 random bits (RFC 6749 section 10.10 asks for 160), so a fast MAC is enough.
+///   A password hash would only make a denial of service easier.
+/// - The text shows neither a time nor the owner. The project and the id are for routing and
+///   diagnosis. They never grant access.
 ///
 /// ```
 /// use keyfob::text::TokenText;
 ///
-/// let text = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
+/// let text = "acme_pat_145_00123456789ABCDE_\
+///             AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 /// let token = TokenText::parse(text)?;
 /// assert_eq!(token.prefix().as_str(), "acme_pat");
 /// assert_eq!(token.project().as_str(), "145");
@@ -59,26 +80,32 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 ///
-/// Which facts may leak through time: length, the public part, and whether the text is well-formed. The checksum
-/// runs over the whole text by tables; it says nothing of what a store holds.
+/// Which facts may leak through timing: the length, the public part, and whether the text is
+/// well-formed. The checksum is computed over the whole text with tables. Its time does not depend
+/// on what a store holds.
 #[derive(Clone, Copy)]
 pub struct TokenText<'a> {
-    /// Checked as a whole; the parts are cut out of it when they are asked for.
+    /// The checked text, of which each accessor returns a part.
     text: &'a [u8],
     prefix_len: usize,
 }
 
 impl<'a> TokenText<'a> {
-    /// Takes a text apart, whatever its prefix.
+    /// Parses a token's text with any prefix.
     ///
     /// # Errors
-    /// The first of [`Rejection::Length`], `NotAscii`, `Prefix`, `Shape`, `Checksum` that holds.
+    /// Returns the first of [`Rejection::Length`], `NotAscii`, `Prefix`, `Shape` and `Checksum`
+    /// that applies.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T) -> Result<Self, Rejection> {
         let text = bounded(text.as_ref())?;
         Self::parse_any(text).map_err(|found| first_of(found, text))
     }
 
-    /// Takes a text apart that starts with one of `prefixes`.
+    /// Parses a token's text that starts with one of `prefixes`.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::Prefix`] if the text starts with another prefix. Otherwise fails as
+    /// [`parse`](Self::parse) does.
     #[inline]
     pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let text = bounded(text)?;
@@ -100,7 +127,8 @@ impl<'a> TokenText<'a> {
 
     #[inline]
     fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
-        // One prefix may begin another. The project holds no "_", so at most one leaves a project behind it.
+        // One prefix may be the start of another. A project has no "_", so a valid project follows
+        // at most one of the prefixes.
         let mut found = Rejection::Prefix;
         for prefix in prefixes {
             let prefix = prefix.as_bytes();
@@ -115,7 +143,7 @@ impl<'a> TokenText<'a> {
         Err(found)
     }
 
-    /// Checks what stands behind the project.
+    /// Checks everything that follows the project.
     #[inline]
     fn checked(self) -> Result<Self, Rejection> {
         let text = self.text;
@@ -124,36 +152,37 @@ impl<'a> TokenText<'a> {
             return Err(Rejection::Shape);
         }
         let (body, crc) = text.split_at(text.len() - CRC);
-        // As numbers: decoding what is there need not wait for the checksum, as encoding it would.
+        // Compares numbers instead of texts, because the processor can decode the presented
+        // checksum while it computes the other one.
         if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
             return Err(Rejection::Checksum);
         }
         Ok(self)
     }
 
-    /// The leading marker.
+    /// Returns the prefix.
     pub fn prefix(&self) -> Prefix {
         Prefix::from_checked(self.prefix_bytes())
     }
 
-    /// The project that the token says it is for.
+    /// Returns the project that the token claims to be for.
     pub fn project(&self) -> ProjectId {
         ProjectId::from_checked(self.project_bytes())
     }
 
-    /// The public look-up id.
+    /// Returns the public look-up id.
     pub fn id(&self) -> TokenId {
         TokenId::from_checked(*self.handle())
     }
 
-    /// Whether these are its public parts.
+    /// Returns whether the token has the given prefix, project and id.
     pub(crate) fn names(&self, prefix: Prefix, project: &ProjectId, id: &TokenId) -> bool {
         self.handle() == id.as_bytes()
             && self.project_bytes() == project.as_bytes()
             && self.prefix_bytes() == prefix.as_bytes()
     }
 
-    /// All left of the last `_`: what may be logged and shown.
+    /// Returns everything left of the last `_`. It may be logged and shown.
     pub fn public_part(&self) -> &'a str {
         alphabet::as_str(&self.text[..self.text.len() - TAIL - 1])
     }
@@ -200,7 +229,7 @@ impl fmt::Debug for TokenText<'_> {
     }
 }
 
-/// The text of a token from its parts, with its checksum.
+/// Returns the text of a token with these parts and its checksum.
 pub(crate) fn render(
     prefix: Prefix,
     project: &ProjectId,
@@ -208,7 +237,8 @@ pub(crate) fn render(
     secret: &[u8; SECRET],
     tag: &[u8; TAG],
 ) -> String {
-    // Room for all of it at once: growing would leave copies of the secret behind.
+    // The capacity suffices for every token. Growing the buffer would leave copies of the secret in
+    // memory.
     let mut text = String::with_capacity(MAX_LEN);
     for part in [prefix.as_str(), project.as_str(), id.as_str()] {
         text.push_str(part);
@@ -228,7 +258,10 @@ fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
     Ok(text)
 }
 
-/// What is not ASCII fails one of the other checks; it is told here which came first.
+/// Returns [`Rejection::NotAscii`] if the text has a byte outside ASCII, and `found` otherwise.
+///
+/// A text with such a byte always fails another check too. Only rejected texts are therefore
+/// searched for one.
 #[cold]
 fn first_of(found: Rejection, text: &[u8]) -> Rejection {
     if text.is_ascii() { found } else { Rejection::NotAscii }

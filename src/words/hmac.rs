@@ -1,26 +1,29 @@
-//! HMAC-SHA-256 of one token under a key that is prepared once.
+//! HMAC-SHA-256 of the parts of a token, under a key that is prepared once.
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use sha2::block_api::compress256;
 use zeroize::Zeroizing;
 
+/// The block size of SHA-256 in bytes.
 const BLOCK: usize = 64;
-/// FIPS 180-4 section 5.3.3.
+/// The initial hash value of SHA-256 (FIPS 180-4 section 5.3.3).
 const INITIAL: [u32; 8] =
     [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
-/// The general HMAC-SHA-256, for what is made once and for texts of any length.
+/// Creates a general HMAC-SHA-256, for texts of any length and for keys that are used once.
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // The error belongs to the general signature. Any other key in its place would be one that
-    // everybody knows.
+    // HMAC takes a key of any length, so this never fails. Do not fall back to a fixed key instead:
+    // everyone could read it in this source.
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
 }
 
-/// HMAC-SHA-256 (RFC 2104) of up to 119 bytes, with the key's two blocks hashed in advance.
+/// HMAC-SHA-256 (RFC 2104) of up to 119 bytes. The inner and the outer block of the key are hashed
+/// in advance.
 ///
-/// The hash is that of `sha2`. What is kept here is only its frame, as the general one copies and wipes a buffer for each
-/// use: a token's text is one or two blocks, so that frame cost as much as a third of the hash.
+/// `sha2` computes the hash. HMAC is implemented here because the general implementation copies
+/// and wipes a buffer on each use. For the one or two blocks of a token, this takes as much as a
+/// third of the time of the hash itself.
 #[derive(Clone)]
 pub(crate) struct PreparedHmac {
     inner: Zeroizing<[u32; 8]>,
@@ -39,7 +42,9 @@ impl PreparedHmac {
         Self { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// The MAC of the parts behind each other. They are as public as their owner made them: nothing of them is wiped here.
+    /// Returns the MAC of the concatenated parts. Together they must have at most 119 bytes.
+    ///
+    /// The internal copy of the parts is not wiped, because the caller holds them in memory anyway.
     #[inline]
     pub(crate) fn of(&self, parts: [&[u8]; 3]) -> [u8; 32] {
         let mut blocks = [[0; BLOCK]; 2];
@@ -55,7 +60,10 @@ impl PreparedHmac {
     }
 }
 
-/// Pads a text of `len` bytes behind the key's block (FIPS 180-4 section 5.1.1), and hashes as many blocks as that takes.
+/// Completes a hash whose `state` already covers the block of the key, and returns it.
+///
+/// Pads the text in the first `len` bytes of `blocks` (FIPS 180-4 section 5.1.1), and hashes the
+/// one or two blocks that it takes.
 #[inline]
 fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
     let used = (len + 1 + 8).div_ceil(BLOCK);
@@ -76,9 +84,9 @@ mod tests {
 
     use super::*;
 
-    /// Against the general one, at every length of a project and at both sides of the second block.
+    /// Covers every length of a project, and texts that need one block and two blocks.
     #[test]
-    fn it_is_the_hmac_of_every_length() {
+    fn prepared_hmac_equals_the_general_hmac_at_every_length() {
         let text: Vec<u8> = (0..119).map(|at| (at * 7) as u8).collect();
         for seed in 0..8 {
             let key: [u8; 32] = core::array::from_fn(|at| (at as u8).wrapping_mul(31) ^ seed);

@@ -1,13 +1,13 @@
-//! The public parts of a token: prefix, project id, token id, key number.
+//! The public parts of a token: prefix, project id, token id and key number.
 
 use core::fmt;
 
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
-/// A short ASCII text, kept in place so that looking a token up allocates nothing.
+/// A short ASCII text that is stored inline, so that looking up a token needs no heap allocation.
 ///
-/// Unused bytes are zero, so the derived order is that of the text.
+/// Unused bytes are zero, so the derived order is the order of the texts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Inline<const N: usize> {
     bytes: [u8; N],
@@ -15,7 +15,7 @@ struct Inline<const N: usize> {
 }
 
 impl<const N: usize> Inline<N> {
-    /// The caller has checked that `text` is ASCII and at most `N` bytes.
+    /// Creates the text. The caller must have checked that it is ASCII and has at most `N` bytes.
     fn new(text: &[u8]) -> Self {
         let mut bytes = [0; N];
         bytes[..text.len()].copy_from_slice(text);
@@ -33,21 +33,24 @@ impl<const N: usize> Inline<N> {
 
 /// The leading marker of a service's tokens: `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 20 characters.
 ///
-/// **Choose it once.** It is part of every token, of every stored digest, and of the rules that secret
-/// scanners hold; a service that changes it verifies the old one too, for as long as its tokens live
-/// ([`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix)).
-/// Make it tell whose and what: `acme_pat`, `acme_test_pat`.
+/// It should name the service and the kind of token: `acme_pat`, `acme_test_pat`.
+///
+/// **Choose it once.** The prefix is part of every token, of every stored digest and of the rules
+/// in secret scanners. A service that changes its prefix must also accept the old one, until no
+/// token with the old prefix is live. See
+/// [`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Inline<20>);
 
 impl Prefix {
-    /// The most characters that a prefix has.
+    /// The most characters of a prefix.
     pub const MAX_LEN: usize = 20;
 
-    /// A prefix of this text.
+    /// Creates a prefix.
     ///
     /// # Errors
-    /// [`Invalid`] where the text is not of the grammar above.
+    /// Returns [`Invalid`] if the text does not match the grammar of a prefix, or is shorter than 2
+    /// or longer than 20 characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Err(Invalid::new(InvalidField::Prefix, flaw));
         match text.len() {
@@ -65,19 +68,19 @@ impl Prefix {
         Ok(Self(Inline::new(text.as_bytes())))
     }
 
-    /// Whether these bytes are of the grammar.
+    /// Returns whether the bytes match the grammar and the length of a prefix.
     pub(crate) fn fits(bytes: &[u8]) -> bool {
         (2..=Self::MAX_LEN).contains(&bytes.len())
             && bytes[0].is_ascii_lowercase()
             && bytes.split(|b| *b == b'_').all(|word| !word.is_empty() && alphabet::all_lower(word))
     }
 
-    /// From bytes that fit.
+    /// Creates a prefix from bytes that [`fits`](Self::fits) has accepted.
     pub(crate) fn from_checked(bytes: &[u8]) -> Self {
         Self(Inline::new(bytes))
     }
 
-    /// As text.
+    /// Returns the prefix as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -87,21 +90,24 @@ impl Prefix {
     }
 }
 
-/// The host's opaque, immutable id of a project: `[0-9a-z]`, 1 to 32 characters (`145`, a UUID without dashes).
+/// The opaque, immutable id that your service gives to a project: `[0-9a-z]`, 1 to 32 characters.
+/// Examples are `145` and a UUID without dashes.
 ///
-/// **It never changes and is never used again**: it stands in the token's text, in its digest, and is the
-/// shard key of every store call. A service without projects uses the user's id, never one constant.
+/// **Never change the id of a project, and never use it for another project.** The id is part of
+/// each token's text and digest, and it is the shard key of every store call. A service without
+/// projects should use the id of the user, and not one constant for all users.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(Inline<32>);
 
 impl ProjectId {
-    /// The most characters that a project id has.
+    /// The most characters of a project id.
     pub const MAX_LEN: usize = 32;
 
-    /// A project id of this text.
+    /// Creates a project id.
     ///
     /// # Errors
-    /// [`Invalid`] where the text is empty, too long or holds other characters than `0-9a-z`.
+    /// Returns [`Invalid`] if the text is empty, is longer than 32 characters, or holds a character
+    /// other than `0-9a-z`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Err(Invalid::new(InvalidField::ProjectId, flaw));
         match text.len() {
@@ -112,17 +118,17 @@ impl ProjectId {
         }
     }
 
-    /// Whether these bytes are a project id.
+    /// Returns whether the bytes are a project id.
     pub(crate) fn fits(bytes: &[u8]) -> bool {
         (1..=Self::MAX_LEN).contains(&bytes.len()) && alphabet::all_lower(bytes)
     }
 
-    /// From bytes that fit.
+    /// Creates a project id from bytes that [`fits`](Self::fits) has accepted.
     pub(crate) fn from_checked(bytes: &[u8]) -> Self {
         Self(Inline::new(bytes))
     }
 
-    /// As text.
+    /// Returns the project id as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -132,20 +138,22 @@ impl ProjectId {
     }
 }
 
-/// The token's public look-up id, 16 base62 characters, safe to log and to show. Its first character is the [`KeyNumber`].
+/// The public look-up id of a token: 16 base62 characters, safe to log and to show. Its first
+/// character is the [`KeyNumber`].
 ///
-/// Unique within a project, and in practice everywhere (89 random bits).
+/// It is unique within a project. Because it has 89 random bits, it is in practice also unique
+/// across projects.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId([u8; 16]);
 
 impl TokenId {
-    /// The characters that a token id has.
+    /// The number of characters of a token id.
     pub const LEN: usize = 16;
 
-    /// A token id of this text.
+    /// Creates a token id.
     ///
     /// # Errors
-    /// [`Invalid`] where the text is not 16 base62 characters.
+    /// Returns [`Invalid`] if the text is not 16 base62 characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let bytes: [u8; 16] =
             text.as_bytes().try_into().map_err(|_| Invalid::new(InvalidField::TokenId, InvalidKind::Shape))?;
@@ -155,17 +163,17 @@ impl TokenId {
         Ok(Self(bytes))
     }
 
-    /// From bytes that are base62.
+    /// Creates a token id from bytes that are known to be base62.
     pub(crate) fn from_checked(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// As text.
+    /// Returns the token id as text.
     pub fn as_str(&self) -> &str {
         alphabet::as_str(&self.0)
     }
 
-    /// The key under which this token's digest was made, for its whole life.
+    /// Returns the number of the key with which the token's digest is computed. It never changes.
     pub fn key_number(&self) -> KeyNumber {
         KeyNumber::of_digit(self.0[0])
     }
@@ -175,22 +183,23 @@ impl TokenId {
     }
 }
 
-/// Which key of the [`Keyring`](crate::Keyring) a token was made with: 0 for none, 1 to 61 for a pepper.
+/// The number of a key in the [`Keyring`](crate::Keyring): 0 for no pepper, 1 to 61 for a pepper.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyNumber(u8);
 
 impl KeyNumber {
-    /// No pepper: anyone can compute the tag, so it filters nothing.
+    /// Key 0, which has no pepper. Anyone can compute a correct tag for it, so the tag does not
+    /// detect forged tokens.
     pub const UNKEYED: Self = Self(0);
-    /// The first pepper of a service.
+    /// Key 1, the first pepper of a service.
     pub const FIRST: Self = Self(1);
-    /// The highest number.
+    /// Key 61, the highest key number.
     pub const MAX: Self = Self(61);
 
-    /// The key of this number.
+    /// Creates a key number.
     ///
     /// # Errors
-    /// [`Invalid`] above 61.
+    /// Returns [`Invalid`] if the number is above 61.
     pub const fn new(number: u8) -> Result<Self, Invalid> {
         if number > Self::MAX.0 {
             return Err(Invalid::new(InvalidField::KeyNumber, InvalidKind::OutOfRange));
@@ -198,23 +207,24 @@ impl KeyNumber {
         Ok(Self(number))
     }
 
-    /// Returns the number that a base62 digit stands for. The caller has checked that it is one.
+    /// Returns the key number that a base62 digit encodes. The caller must have checked that the
+    /// byte is a base62 digit.
     pub(crate) const fn of_digit(digit: u8) -> Self {
         Self(alphabet::value(digit).expect("a token id is made of base62 digits alone"))
     }
 
-    /// As a number.
+    /// Returns the key number as an integer.
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// The character that stands first in each [`TokenId`] made with this key.
+    /// Returns the first character of every [`TokenId`] of this key.
     pub const fn as_char(self) -> char {
         alphabet::digit(self.0) as char
     }
 
-    /// Returns the character after [`as_char`](Self::as_char) in ASCII: every id of this key is
-    /// below it.
+    /// Returns the character that follows [`as_char`](Self::as_char) in ASCII. Every token id of
+    /// this key sorts below it.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) const fn char_behind(self) -> char {
         (alphabet::digit(self.0) + 1) as char
@@ -233,12 +243,13 @@ impl fmt::Debug for KeyNumber {
     }
 }
 
-/// What every store call is keyed by. The project comes first: it is the shard key.
+/// The project and the id of a token. Together they are its key in the store. The project comes
+/// first because it is the shard key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TokenKey {
-    /// The project that the token is for.
+    /// The project of the token.
     pub project: ProjectId,
-    /// The token's public id.
+    /// The public id of the token.
     pub id: TokenId,
 }
 
@@ -291,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_id_names_its_key() {
+    fn a_token_id_starts_with_its_key_number() {
         let number = |text| TokenId::new(text).unwrap().key_number();
         assert_eq!(number("0000000000000000"), KeyNumber::UNKEYED);
         assert_eq!(number("1000000000000000"), KeyNumber::FIRST);

@@ -1,4 +1,4 @@
-//! The stored hash of a token from before keyfob, and the MAC that takes its place.
+//! The stored hash of a token from before keyfob, and the MAC that replaces it.
 
 use core::fmt;
 
@@ -13,7 +13,7 @@ use super::hmac::keyed;
 use super::ids::KeyNumber;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The hash, unsalted, that a service kept of its tokens before.
+/// The unsalted hash function that a service used for its tokens before keyfob.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ImportHash {
@@ -32,9 +32,11 @@ impl ImportHash {
     }
 }
 
-/// The stored hash of a token from before, as it is read from the old table to be imported.
+/// The hash of a token from before keyfob, as the service stored it. An import reads it from the
+/// old table.
 ///
-/// It is never stored: what is, is a MAC of it under the pepper. Debug shows nothing of it.
+/// keyfob does not store this hash. It stores a MAC of it under the pepper. Debug shows no part of
+/// the hash.
 ///
 /// ```
 /// use keyfob::import::{ImportDigest, ImportHash};
@@ -56,10 +58,10 @@ enum Bytes {
 }
 
 impl ImportDigest {
-    /// A hash of these bytes.
+    /// Creates a hash from its bytes.
     ///
     /// # Errors
-    /// [`Invalid`] where they are not as many as the hash has.
+    /// Returns [`Invalid`] if there are not exactly 32 bytes for SHA-256, or 64 for SHA-512.
     pub fn from_bytes(hash: ImportHash, bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes = match hash {
             ImportHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
@@ -68,10 +70,14 @@ impl ImportDigest {
         bytes.map(Self).map_err(|_| invalid(InvalidKind::Shape))
     }
 
-    /// A hash read from text: hex in any case, or base64 of either alphabet, padded or not. The length tells which.
+    /// Parses a hash from text: hex in any case, or base64 of either alphabet with or without
+    /// padding.
+    ///
+    /// The length of the text decides between hex and base64.
     ///
     /// # Errors
-    /// [`Invalid`] where it has another length, or a character that is not of its encoding; white space is none.
+    /// Returns [`Invalid`] if the text has the length of neither encoding, or if it holds a
+    /// character outside its encoding, such as white space.
     pub fn from_text(hash: ImportHash, text: &str) -> Result<Self, Invalid> {
         let (len, text) = (hash.len(), text.as_bytes());
         let mut bytes = [0; 64];
@@ -84,7 +90,7 @@ impl ImportDigest {
             let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
             let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
             let engine = GeneralPurpose::new(if url_safe { &URL_SAFE } else { &STANDARD }, config);
-            // The decoder's own error would echo a byte of the input.
+            // The decoder's own error would show a byte of the input.
             let decoded = engine.decode(text).map_err(|_| invalid(InvalidKind::Character))?;
             return Self::from_bytes(hash, &decoded);
         } else {
@@ -93,7 +99,7 @@ impl ImportDigest {
         Self::from_bytes(hash, bytes)
     }
 
-    /// The hash of a text.
+    /// Computes the hash of a text.
     pub(crate) fn of(hash: ImportHash, text: &[u8]) -> Self {
         Self(match hash {
             ImportHash::Sha256 => Bytes::Sha256(Sha256::digest(text).into()),
@@ -124,8 +130,10 @@ fn nibble(digit: u8) -> Result<u8, Invalid> {
     Ok(value as u8)
 }
 
-/// A pepper, ready to make the MACs that imported tokens are stored under and found by:
-/// `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`.
+/// A pepper that is prepared to compute the MACs of imported tokens.
+///
+/// The MAC is `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`. The store holds it as the token's
+/// digest, and looks the token up by it.
 #[derive(Clone)]
 pub(crate) struct ImportMac {
     number: KeyNumber,
@@ -135,8 +143,9 @@ pub(crate) struct ImportMac {
 impl ImportMac {
     pub(crate) fn new(number: KeyNumber, pepper: &[u8]) -> Self {
         let mut hmac = keyed(pepper);
-        // A token's subkey is the MAC of "keyfob/1 " and a prefix, which might be "import…": at most 20 characters,
-        // where here 6 and a digest of 32 or 64 bytes follow. No text is one of both, nor one of two hashes.
+        // HMAC with this pepper never gets the same input for two purposes. This input has 47 bytes
+        // for SHA-256 and 79 bytes for SHA-512. The input of a subkey has at most 29 bytes, and the
+        // input of the key check has 18.
         hmac.update(b"keyfob/1 import");
         Self { number, hmac }
     }
@@ -166,7 +175,7 @@ mod tests {
     #[test]
     fn every_encoding_is_read() {
         for hash in BOTH {
-            // Bytes whose base64 has both characters that differ between the alphabets.
+            // The base64 of these bytes has both characters in which the two alphabets differ.
             let bytes: Vec<u8> = [0xfb, 0xff, 0xbe, 0x00].into_iter().cycle().take(hash.len()).collect();
             let expected = ImportDigest::from_bytes(hash, &bytes).unwrap();
             let texts = [
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_refused() {
+    fn malformed_hashes_are_refused() {
         let flaw = |hash, text: &str| ImportDigest::from_text(hash, text).unwrap_err().kind();
         for hash in BOTH {
             let bytes = vec![0xfb; hash.len()];
@@ -199,12 +208,12 @@ mod tests {
         }
         assert_eq!(flaw(ImportHash::Sha256, &hex(&[0; 64])), InvalidKind::Shape);
         assert_eq!(flaw(ImportHash::Sha512, &hex(&[0; 32])), InvalidKind::Shape);
-        // As long as a digest with its padding, but 33 bytes.
+        // The text has the length of a padded SHA-256 hash, but it decodes to 33 bytes.
         assert!(ImportDigest::from_text(ImportHash::Sha256, &"A".repeat(44)).is_err());
     }
 
     #[test]
-    fn the_mac_is_as_it_is_written_down() {
+    fn the_mac_matches_its_definition() {
         let pepper: Vec<u8> = (0..32).collect();
         for hash in BOTH {
             let foreign = ImportDigest::of(hash, b"old");

@@ -1,20 +1,22 @@
-//! What the tokens from before keyfob looked like.
+//! The form of the tokens that a service issued before keyfob.
 
 use core::ops::RangeInclusive;
 
 use super::import_digest::{ImportDigest, ImportHash};
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The text of tokens that a service made before keyfob, and what it hashed of them. A presented text that fits no
-/// declared shape is neither hashed nor looked up.
+/// The form of the tokens that a service issued before keyfob, and the part of them that it hashed.
 ///
-/// Declare it as narrowly as it was: whoever presents a made-up text of this shape reaches the store with it.
+/// keyfob hashes a presented text and looks it up as an imported token only if it matches a
+/// declared shape. Declare the shape as narrowly as the tokens allow, because every text that
+/// matches it costs a store call.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 ///
-/// // acme-0123…cdef: 40 hex digits; the stored hash is of all 45 characters.
-/// let shape = ImportShape::new("acme-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
+/// // acme-0123…cdef: 40 hex digits. All 45 characters were hashed.
+/// let alphabet = ImportAlphabet::LowerHex;
+/// let shape = ImportShape::new("acme-", 40..=40, alphabet, ImportHash::Sha256)?;
 /// assert!(shape.digest_of(b"acme-0123456789abcdef0123456789abcdef01234567").is_some());
 /// assert!(shape.digest_of(b"acme-0123456789ABCDEF0123456789abcdef01234567").is_none());
 /// # Ok::<(), keyfob::Invalid>(())
@@ -28,7 +30,7 @@ pub struct ImportShape {
     prefix_is_hashed: bool,
 }
 
-/// Which characters stand behind the prefix.
+/// The characters that may follow the prefix of an imported token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ImportAlphabet {
@@ -40,7 +42,8 @@ pub enum ImportAlphabet {
     Base62,
     /// `0-9 A-Z a-z - _`.
     Base64Url,
-    /// Every visible ASCII character, `!` to `~`: for anything else, such as a UUID with its dashes.
+    /// Every visible ASCII character, `!` to `~`. Use it for other forms, such as a UUID with
+    /// dashes.
     Visible,
 }
 
@@ -57,15 +60,18 @@ impl ImportAlphabet {
 }
 
 impl ImportShape {
-    /// The most characters of such a token.
+    /// The most characters of an imported token, including its prefix.
     pub const MAX_LEN: usize = 512;
 
-    /// A literal prefix, which may be empty, and so many characters of an alphabet behind it. The stored hash is of the
-    /// whole text, as the client sends it.
+    /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
+    /// The number of these characters must be in the range `rest`.
+    ///
+    /// The stored hash is expected to be the hash of the whole text. If the service hashed only the
+    /// part after the prefix, call [`with_only_the_rest_hashed`](Self::with_only_the_rest_hashed).
     ///
     /// # Errors
-    /// [`Invalid`] where the prefix has a character that is not visible ASCII, the rest may be empty, its longest is
-    /// shorter than its shortest, or the whole is longer than [`MAX_LEN`](Self::MAX_LEN).
+    /// Returns [`Invalid`] if the prefix has a character other than visible ASCII, if `rest` starts
+    /// at 0 or is empty, or if the longest token exceeds [`MAX_LEN`](Self::MAX_LEN).
     pub fn new(
         prefix: &str,
         rest: RangeInclusive<usize>,
@@ -86,15 +92,16 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// The same where only what stands behind the prefix was hashed.
+    /// Returns the shape for tokens of which the service hashed only the part after the prefix.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {
         Self { prefix_is_hashed: false, ..self }
     }
 
-    /// The hash that the service stored of a text of this shape; `None`, and nothing hashed, where it is of another.
+    /// Returns the hash that the service stored for a token with this text. Returns `None`, without
+    /// computing a hash, if the text does not match the shape.
     ///
-    /// Which facts may leak through time: whether the text fits, and its length.
+    /// Which facts may leak through timing: whether the text matches, and its length.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         let fits = self.rest.contains(&rest.len()) && rest.iter().all(|byte| self.alphabet.has(*byte));
@@ -111,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_at_each_bound() {
+    fn invalid_shapes_are_refused_at_each_bound() {
         assert!(shape("", 1..=1).is_ok());
         assert_eq!(shape("", 0..=1), Err(InvalidKind::TooShort { min: 1 }));
         assert_eq!(shape("", RangeInclusive::new(2, 1)), Err(InvalidKind::OutOfRange));

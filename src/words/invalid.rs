@@ -1,8 +1,9 @@
-//! What can be wrong with a value. No error echoes its input.
+//! The error about a value that does not fit its type. It never shows the value.
 
 use core::fmt;
 
-/// A value that does not fit its type. Says which and why, never what the value was.
+/// The error about a value that does not fit its type. It names the type and the problem, and never
+/// shows the value.
 ///
 /// ```
 /// use keyfob::{ProjectId, error::{InvalidField, InvalidKind}};
@@ -23,12 +24,12 @@ impl Invalid {
         Self { field, kind }
     }
 
-    /// Which kind of value it was.
+    /// Returns the kind of value that is invalid.
     pub const fn field(&self) -> InvalidField {
         self.field
     }
 
-    /// What is wrong with it.
+    /// Returns the problem with the value.
     pub const fn kind(&self) -> InvalidKind {
         self.kind
     }
@@ -82,7 +83,7 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// The kind of value that an [`Invalid`] speaks of.
+/// The kind of value that is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each variant is the name of its type")]
@@ -110,43 +111,45 @@ pub enum InvalidField {
     ImportDigest,
     ImportShape,
     ImportScheme,
-    /// The tokens of one call of [`import`](crate::Tokens::import).
+    /// The list of tokens in one call of [`import`](crate::Tokens::import).
     ImportBatch,
     LeakReport,
     GitHubKeys,
-    /// A kind, status, order or reason read back as text.
+    /// A text that should be the name of an enum variant, such as a kind, a status or a reason.
     Word,
 }
 
-/// What is wrong with a value.
+/// The problem with an invalid value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidKind {
-    /// Nothing is there, or only white space.
+    /// The value is empty, or consists of white space only.
     Empty,
-    /// Fewer characters (bytes for a pepper) than `min`.
+    /// The value has fewer than `min` characters. For a pepper, `min` counts bytes.
     TooShort {
-        /// The fewest that are allowed.
+        /// The smallest number that is allowed.
         min: usize,
     },
-    /// More characters, bytes or items than `max`.
+    /// The value is longer than `max`, which counts characters or bytes. In a list of scopes or
+    /// addresses, it counts items.
     TooLong {
-        /// The most that are allowed.
+        /// The largest number that is allowed.
         max: usize,
     },
-    /// More entries than `max`.
+    /// An import or a leak report has more than `max` entries.
     TooMany {
-        /// The most that are allowed.
+        /// The largest number that is allowed.
         max: usize,
     },
-    /// A character outside the alphabet of the type.
+    /// A character is not allowed in a value of this type.
     Character,
-    /// The parts do not stand where they should.
+    /// The value does not have the form that its type prescribes.
     Shape,
-    /// A number or a time outside what the type can hold.
+    /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// The same key number, pepper or prefix twice in one keyring.
+    /// A part of the value is given twice. keyfob itself does not return this kind:
+    /// [`KeyringError`](crate::keys::KeyringError) reports duplicates in a keyring.
     Duplicate,
-    /// A pepper of one repeated byte.
+    /// All bytes of a pepper are equal.
     Weak,
 }

@@ -1,4 +1,4 @@
-//! Whether a process holds the peppers that the stored tokens were made with.
+//! The check value of a pepper, by which a process detects that it holds the wrong pepper.
 
 use core::fmt;
 
@@ -8,19 +8,21 @@ use subtle::ConstantTimeEq;
 use super::hmac::keyed;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// What a pepper is known by without being shown: the first 16 bytes of `HMAC-SHA-256(pepper,
-/// "keyfob/1 key check")`.
+/// The check value of a pepper: the first 16 bytes of `HMAC-SHA-256(pepper, "keyfob/1 key check")`.
+/// It identifies the pepper without showing it.
 ///
-/// A service that starts with another pepper than before refuses every token it has issued, each
-/// with the answer that a forged one gets. So store the value of each key beside the tokens, and
-/// have the ring [compare](crate::Keyring::compare_key_checks) at each start. The value tells nothing of a
-/// pepper from the generator; yet keep it out of logs, as whoever guesses at peppers could test
-/// them against it. Debug shows nothing of it, and there is no Display:
+/// A service that starts with another pepper than before rejects every token that it has issued,
+/// just as it rejects forged tokens. To detect this at start-up, store the check value of each key
+/// beside the tokens, and call [`compare_key_checks`](crate::Keyring::compare_key_checks).
+///
+/// The value reveals nothing about a pepper from a random number generator. Still, keep it out of
+/// logs, because an attacker could use it to test guesses of a weak pepper. Debug shows no byte of
+/// it, and there is no Display:
 /// ```compile_fail,E0277
 /// # use keyfob::keys::KeyCheck;
 /// println!("{}", KeyCheck::from_bytes([7; 16]));
 /// ```
-/// Values are compared by [`ct_eq`](Self::ct_eq), in constant time, and there is no `==`:
+/// [`ct_eq`](Self::ct_eq) compares two values in constant time. There is no `==`:
 /// ```compile_fail,E0369
 /// # use keyfob::keys::KeyCheck;
 /// assert!(KeyCheck::from_bytes([7; 16]) == KeyCheck::from_bytes([7; 16]));
@@ -29,27 +31,27 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 pub struct KeyCheck([u8; 16]);
 
 impl KeyCheck {
-    /// Computes the value of a pepper.
+    /// Computes the check value of a pepper.
     pub(super) fn of(pepper: &[u8]) -> Self {
         let mut mac = keyed(pepper);
-        // The second space keeps it apart from the subkey of every prefix, "keyfob/1 " and the
-        // prefix.
+        // No subkey is derived from the same input. The input of a subkey is "keyfob/1 " and a
+        // prefix, and a prefix has no space.
         mac.update(b"keyfob/1 key check");
         let mac = mac.finalize().into_bytes();
         Self(core::array::from_fn(|at| mac[at]))
     }
 
-    /// Takes the bytes that were stored.
+    /// Creates a check value from the stored bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes, for the host to store.
+    /// Returns the bytes for your service to store.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// Returns whether both are the same, in a time that does not depend on their bytes.
+    /// Returns whether both values are equal, in a time that does not depend on their bytes.
     pub fn ct_eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -64,8 +66,10 @@ impl fmt::Debug for KeyCheck {
 impl TryFrom<&[u8]> for KeyCheck {
     type Error = Invalid;
 
+    /// Creates a check value from the stored bytes.
+    ///
     /// # Errors
-    /// Returns [`Invalid`] if there are not 16 bytes.
+    /// Returns [`Invalid`] if there are not exactly 16 bytes.
     fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self(bytes)),

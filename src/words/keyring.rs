@@ -1,4 +1,4 @@
-//! The peppers a process holds, ready for use.
+//! The keyring: the peppers of a process, prepared for use.
 
 use core::fmt;
 
@@ -15,81 +15,88 @@ use super::rejection::Rejection;
 use super::retired_key::RetiredKey;
 use super::subkey::{Subkey, subkey};
 
-/// One minting key and any number of verify-only ones, each with its number, for one or more prefixes.
+/// The keys with which a process issues and verifies tokens of one or more prefixes.
 ///
-/// A token's digest stays under the key in its id for life; nothing is hashed again. To rotate a pepper,
-/// give the new one to every node as verify-only, then make it the minting one, then wait (or revoke) until
-/// no live token id starts with the old number.
+/// One key is for new tokens. Any number of other keys only verify. The key of a token never
+/// changes, and the token's id contains the number of the key. To rotate a pepper:
+/// 1. Add the new pepper as verify-only in every process.
+/// 2. [Promote](Self::promoted) it to the key for new tokens in every process.
+/// 3. Wait until no live token uses the old key, and [retire](crate::Tokens::retire_key) it.
+/// 4. [Remove](Self::without) it in every process.
 ///
-/// A keyring with a pepper refuses unkeyed tokens and unknown key numbers. See [`Keyring::builder`] for all choices.
+/// A keyring with a pepper rejects tokens without a pepper, and tokens of unknown keys. See
+/// [`Keyring::builder`] for other choices.
 ///
 /// ```
 /// use keyfob::{Keyring, Pepper, Prefix, keys::KeyNumber};
 ///
 /// let prefix = Prefix::new("acme_pat")?;
-/// // On first start; afterwards read back from where it was kept.
+/// // Generate it only at the first start. Store it, and read it back at later starts.
 /// let pepper = Pepper::generate()?;
 /// let keyring = Keyring::new(prefix, pepper);
 /// assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Keyring {
-    /// The first one mints.
+    /// The accepted prefixes. The first one is for new tokens.
     prefixes: Vec<Prefix>,
     minting: Subkey,
-    /// One for each prefix and key, the minting one among them.
+    /// The subkeys of all prefixes and keys, including the key for new tokens.
     verifying: Vec<Subkey>,
-    /// One for each pepper, the minting one first.
+    /// The MACs for imported tokens, one for each pepper. The pepper for new tokens is first.
     importing: Vec<ImportMac>,
-    /// One for each pepper, the lowest number first.
+    /// The check values, one for each pepper. The lowest key number is first.
     pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
 impl Keyring {
-    /// Makes the usual keyring: one prefix, one pepper, as key 1.
+    /// Creates a keyring with one prefix and one pepper, which becomes key 1.
     pub fn new(prefix: Prefix, pepper: Pepper) -> Self {
         let built = Self::builder(prefix).mint_with(KeyNumber::FIRST, pepper).build();
         built.expect("one prefix and one pepper cannot contradict each other")
     }
 
-    /// A keyring without a pepper. Tokens are as hard to guess, but a forged one reaches the store before it is refused,
-    /// and whoever can write to the store can mint.
+    /// Creates a keyring without a pepper.
+    ///
+    /// Its tokens are as hard to guess as others. However, rejecting a forged token can take a
+    /// store call, and an attacker that can write to the store can forge tokens.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
         let verifying = vec![minting.clone()];
         Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
-    /// All choices: several peppers, several prefixes, a way in for unkeyed tokens.
+    /// Returns a builder for several peppers, several prefixes, or a migration from unkeyed tokens.
     pub fn builder(prefix: Prefix) -> KeyringBuilder {
         KeyringBuilder { prefixes: vec![prefix], minting: KeyNumber::UNKEYED, peppers: Vec::new(), unkeyed: false }
     }
 
-    /// The prefix of the tokens made with this keyring.
+    /// Returns the prefix of new tokens.
     pub fn prefix(&self) -> Prefix {
         self.prefixes[0]
     }
 
-    /// Every prefix it verifies, the minting one first.
+    /// Returns all prefixes that the keyring verifies. The first one is the prefix of new tokens.
     pub fn prefixes(&self) -> &[Prefix] {
         &self.prefixes
     }
 
-    /// The number of the key that makes tokens.
+    /// Returns the number of the key for new tokens.
     pub fn minting_key(&self) -> KeyNumber {
         self.minting.number
     }
 
-    /// Whether it verifies tokens of this key.
+    /// Returns whether the keyring verifies tokens of this key.
     pub fn holds(&self, number: KeyNumber) -> bool {
         self.verifying.iter().any(|subkey| subkey.number == number)
     }
 
-    /// The same ring with another of its keys making new tokens: the second step of a rotation, once every node holds the
-    /// key as verify-only.
+    /// Returns the keyring with its key `number` as the key for new tokens.
+    ///
+    /// Call it after every process has that key in its keyring.
     ///
     /// # Errors
-    /// Returns [`KeyringError::NotHeld`] if the ring does not hold it.
+    /// Returns [`KeyringError::NotHeld`] if the keyring does not hold the key.
     pub fn promoted(mut self, number: KeyNumber) -> Result<Self, KeyringError> {
         let minting = self.verifying.iter().find(|subkey| subkey.number == number && subkey.prefix == self.prefixes[0]);
         let minting = minting.cloned().ok_or(KeyringError::NotHeld(number))?;
@@ -97,10 +104,10 @@ impl Keyring {
         Ok(Self { minting, ..self })
     }
 
-    /// The same ring without a key that was [retired](crate::Tokens::retire_key): the last step of a rotation.
+    /// Returns the keyring without a key that was [retired](crate::Tokens::retire_key).
     ///
     /// # Errors
-    /// Returns [`KeyringError::Minting`] if the key makes new tokens.
+    /// Returns [`KeyringError::Minting`] if it is the key for new tokens.
     pub fn without(mut self, retired: RetiredKey) -> Result<Self, KeyringError> {
         if self.minting.number == retired.number() {
             return Err(KeyringError::Minting(retired.number()));
@@ -111,14 +118,18 @@ impl Keyring {
         Ok(self)
     }
 
-    /// Returns the MAC of a token's text under the key that its id names, for code that compares it itself: with the tag by
-    /// [`TokenText::has_tag_of`], with a stored digest by [`Digest::ct_eq`]. [`PresentedToken::parse`](crate::PresentedToken::parse)
-    /// does the first for you.
+    /// Returns the MAC of a token's text under the key that its id names.
     ///
-    /// The time depends on the prefix, the id and the project, which are public, and not on the secret or the pepper.
+    /// Most services call [`PresentedToken::parse`](crate::PresentedToken::parse), which also
+    /// checks the tag. Other code compares the MAC with the tag by [`TokenText::has_tag_of`], and
+    /// with a stored digest by [`Digest::ct_eq`].
+    ///
+    /// The time depends on the prefix, the id and the project, which are public. It does not depend
+    /// on the secret or the pepper.
     ///
     /// # Errors
-    /// Returns [`Rejection::Unkeyed`] or [`Rejection::UnknownKey`] if the keyring does not hold that key.
+    /// If the keyring does not hold the key for the token's prefix, returns [`Rejection::Unkeyed`]
+    /// for key 0, and [`Rejection::UnknownKey`] for any other key.
     #[inline]
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
         let number = KeyNumber::of_digit(text.handle()[0]);
@@ -133,12 +144,14 @@ impl Keyring {
         }
     }
 
-    /// The MAC of a new token's parts. Its id starts with the minting key's number.
+    /// Returns the MAC of a new token's parts. The id must start with the digit of the key for new
+    /// tokens.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 
-    /// The MACs of a foreign hash under each pepper, the minting one's first; without a pepper there is none.
+    /// Returns the MAC of an imported hash under each pepper, the pepper for new tokens first.
+    /// Returns nothing if the keyring has no pepper.
     pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }
@@ -156,7 +169,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Makes a [`Keyring`] of several peppers or prefixes. From [`Keyring::builder`].
+/// A builder for a [`Keyring`] with several peppers or prefixes, from [`Keyring::builder`].
 #[must_use]
 pub struct KeyringBuilder {
     prefixes: Vec<Prefix>,
@@ -166,37 +179,38 @@ pub struct KeyringBuilder {
 }
 
 impl KeyringBuilder {
-    /// The pepper that makes new tokens, and verifies its own. The last call counts; earlier ones become verify-only.
+    /// Adds the pepper for new tokens, which also verifies. If several are added, the last one is
+    /// for new tokens and the others are verify-only.
     pub fn mint_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.minting = number;
         self.peppers.push((number, pepper));
         self
     }
 
-    /// A pepper that verifies only: the one before the present, or the next one while it is handed out to all nodes.
+    /// Adds a verify-only pepper: the previous one, or the next one before it is promoted.
     pub fn verify_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.peppers.push((number, pepper));
         self
     }
 
-    /// Verifies tokens of another prefix too, while a service moves from one to the next.
+    /// Accepts tokens with this prefix in addition. Use it while a service changes its prefix.
     pub fn accept_prefix(mut self, prefix: Prefix) -> Self {
         self.prefixes.push(prefix);
         self
     }
 
-    /// Verifies tokens made without a pepper beside those with one, while a service moves to its first pepper.
-    /// Forged unkeyed tokens then reach the store.
+    /// Accepts tokens without a pepper in addition. Use it while a service changes to its first
+    /// pepper. Rejecting a forged token without a pepper can then take a store call.
     pub fn accept_unkeyed_for_migration(mut self) -> Self {
         self.unkeyed = true;
         self
     }
 
-    /// The keyring. Without any pepper it is that of [`Keyring::unkeyed`].
+    /// Builds the keyring. If no pepper was added, it issues and verifies tokens without a pepper.
     ///
     /// # Errors
-    /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice (also if HMAC cannot tell two peppers
-    /// apart), if a pepper has number 0, or if there are peppers to verify with and none to mint with.
+    /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice, if HMAC
+    /// cannot tell two peppers apart, if a pepper has key number 0, or if all are verify-only.
     pub fn build(self) -> Result<Keyring, KeyringError> {
         let first = self.prefixes[0];
         let mut peppers: Vec<(KeyNumber, &[u8])> = Vec::new();
@@ -208,7 +222,7 @@ impl KeyringBuilder {
             if peppers.iter().any(|(other, _)| other == number) {
                 return Err(KeyringError::DuplicateNumber(*number));
             }
-            // HMAC pads with zeros, so peppers are compared by what they derive.
+            // HMAC pads a key with zeros, so peppers are compared by the subkeys derived from them.
             let derived = subkey(pepper.expose_secret(), first);
             let same = |other: &Zeroizing<[u8; 32]>| Digest::from_bytes(**other).ct_eq(&Digest::from_bytes(*derived));
             if let Some((other, _)) = seen.iter().find(|(_, other)| same(other)) {
@@ -234,7 +248,7 @@ impl KeyringBuilder {
             subkeys.collect::<Vec<_>>()
         };
         let verifying: Vec<Subkey> = self.prefixes.iter().flat_map(subkeys).collect();
-        // Verify-only peppers beside no minting one: the service would mint unkeyed tokens unawares.
+        // If all peppers are verify-only, the service would silently issue unkeyed tokens.
         let unaware = self.minting == KeyNumber::UNKEYED && !self.peppers.is_empty();
         let minting = verifying.iter().find(|subkey| subkey.number == self.minting && !unaware).cloned();
         let minting = minting.ok_or(KeyringError::NoMintingPepper)?;
@@ -321,7 +335,7 @@ mod tests {
         assert_eq!(numbers(&promoted), [key(2), key(1), key(3)]);
         assert!(numbers(&Keyring::unkeyed(prefix())).is_empty());
         assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
-        // Under a pepper the MAC stays what it was, whichever mints.
+        // The MAC under one pepper does not depend on which pepper is for new tokens.
         let before = Keyring::new(prefix(), pepper(1));
         let (of_one, of_three) = (before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
         let ((one, digest), (other, same)) = (of_one.unwrap(), of_three.unwrap());

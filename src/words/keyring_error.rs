@@ -1,4 +1,4 @@
-//! What is wrong with a set of keys.
+//! The error about the peppers, keys and prefixes of a keyring.
 
 use core::fmt;
 
@@ -6,29 +6,31 @@ use super::ids::{KeyNumber, Prefix};
 use super::invalid::Invalid;
 use super::rng_error::RngError;
 
-/// What is wrong with the keys of a [`Keyring`](crate::Keyring).
+/// The problem with the peppers, keys or prefixes of a [`Keyring`](crate::Keyring).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// A prefix, a pepper or a key number does not fit its type, for functions that read them and build a keyring.
+    /// A prefix, a pepper or a key number does not fit its type. keyfob itself never returns this
+    /// variant. It is for functions of your service that read these values and build a keyring.
     Invalid(Invalid),
-    /// Two peppers have this number.
+    /// Two peppers have this key number.
     DuplicateNumber(KeyNumber),
-    /// A pepper has number 0, which stands for tokens without one.
+    /// A pepper has key number 0, which is reserved for tokens without a pepper.
     UnkeyedNumber,
-    /// The peppers of these two numbers are the same, or HMAC cannot tell them apart.
+    /// The peppers of these two keys are equal, or HMAC cannot tell them apart.
     DuplicatePepper(KeyNumber, KeyNumber),
     /// This prefix is given twice.
     DuplicatePrefix(Prefix),
-    /// There are peppers to verify with and none to mint with, so tokens would be made without one.
+    /// All peppers are verify-only, so new tokens would be issued without a pepper.
     NoMintingPepper,
     /// The keyring does not hold this key, so it cannot be promoted.
     NotHeld(KeyNumber),
-    /// This key makes new tokens, so it cannot be taken out.
+    /// This is the key for new tokens, so it cannot be removed.
     Minting(KeyNumber),
-    /// The stored check values of these keys, the lowest first, were made with other peppers.
+    /// The stored check values of these keys belong to other peppers than those in the keyring. The
+    /// lowest key number is first.
     WrongPepper(Vec<KeyNumber>),
-    /// The operating system gave no randomness for a new pepper.
+    /// The operating system returned no random bytes for a new pepper.
     Rng,
 }
 
@@ -50,13 +52,13 @@ impl fmt::Display for KeyringError {
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::DuplicateNumber(number) => write!(f, "two peppers have the key number {number}"),
             Self::UnkeyedNumber => {
-                f.write_str("key number 0 stands for tokens without a pepper; number peppers from 1")
+                f.write_str("key number 0 means a token without a pepper (number the peppers from 1)")
             }
             Self::DuplicatePepper(first, second) => write!(f, "the peppers of keys {first} and {second} are the same"),
             Self::DuplicatePrefix(prefix) => write!(f, "the prefix {prefix} is given twice"),
-            Self::NoMintingPepper => f.write_str("no pepper to mint with beside those to verify with"),
+            Self::NoMintingPepper => f.write_str("all peppers are verify-only (add one for new tokens with mint_with)"),
             Self::NotHeld(number) => write!(f, "the keyring does not hold key {number}"),
-            Self::Minting(number) => write!(f, "key {number} makes new tokens; promote another key first"),
+            Self::Minting(number) => write!(f, "key {number} is the key for new tokens (promote another key first)"),
             Self::WrongPepper(numbers) => {
                 for (at, number) in numbers.iter().enumerate() {
                     let before = if at == 0 { "wrong pepper for key " } else { ", " };

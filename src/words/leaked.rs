@@ -1,4 +1,4 @@
-//! A token that was found where it should not be.
+//! A token that was found or reported as leaked.
 
 use core::fmt;
 
@@ -9,16 +9,22 @@ use super::ids::TokenKey;
 use super::import_shape::ImportShape;
 use super::rejection::Rejection;
 
-/// What somebody found or reported as a token. It is to be acted on ([`Tokens::report_leak`](crate::Tokens::report_leak)), not to
-/// be read: nothing gives its text, and its memory is wiped when it is dropped.
+/// A text that was found or reported as a leaked token.
+///
+/// Pass it to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes the token if your
+/// service issued it. No method returns the text, and its memory is wiped when it is dropped.
 ///
 /// ```
 /// use keyfob::leak::LeakedToken;
 ///
-/// let leaked = LeakedToken::new("acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o")?;
+/// let leaked = LeakedToken::new(
+///     "acme_pat_145_00123456789ABCDE_\
+///      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o",
+/// )?;
 /// assert_eq!(leaked.public_part(), Some("acme_pat_145_00123456789ABCDE"));
-/// // It may be one from before keyfob, which has no public part.
-/// assert_eq!(LeakedToken::new("acme-0123456789abcdef0123456789abcdef01234567")?.public_part(), None);
+/// // A token from before keyfob has no public part.
+/// let earlier = LeakedToken::new("acme-0123456789abcdef0123456789abcdef01234567")?;
+/// assert_eq!(earlier.public_part(), None);
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 pub struct LeakedToken {
@@ -26,13 +32,13 @@ pub struct LeakedToken {
 }
 
 impl LeakedToken {
-    /// The most bytes: those of the longest token that a service may have imported.
+    /// The most bytes of the text: the length of the longest token that a service can import.
     pub const MAX_LEN: usize = ImportShape::MAX_LEN;
 
-    /// Takes a text, whatever it is.
+    /// Creates a leaked token from any text.
     ///
     /// # Errors
-    /// [`Rejection::Length`] where it is longer than any token.
+    /// Returns [`Rejection::Length`] if the text is longer than [`MAX_LEN`](Self::MAX_LEN).
     pub fn new<T: AsRef<[u8]> + ?Sized>(text: &T) -> Result<Self, Rejection> {
         let text = text.as_ref();
         if text.len() > Self::MAX_LEN {
@@ -41,12 +47,18 @@ impl LeakedToken {
         Ok(Self { text: Zeroizing::new(text.into()) })
     }
 
-    /// All left of the last `_`, which may be logged and shown, where the text is of a token's shape and has a right checksum.
+    /// Returns everything left of the last `_` of the token. It may be logged and shown.
+    ///
+    /// Returns `None` if the text does not have the shape of a token, or if its checksum is wrong.
     pub fn public_part(&self) -> Option<&str> {
         self.parsed().map(|text| text.public_part())
     }
 
-    /// What such a text says that a store knows it by. Whether it is that token only its secret tells.
+    /// Returns the project and the id in the text, or `None` if the text has no
+    /// [`public_part`](Self::public_part).
+    ///
+    /// Anyone can write a text with these parts. Only a check of the secret proves that the text is
+    /// the token.
     pub fn key(&self) -> Option<TokenKey> {
         self.parsed().map(|text| TokenKey { project: text.project(), id: text.id() })
     }
@@ -83,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_any_token_is_refused() {
+    fn a_text_longer_than_512_bytes_is_refused() {
         assert!(LeakedToken::new(&[b'a'; 512]).is_ok());
         assert_eq!(LeakedToken::new(&[b'a'; 513]).unwrap_err(), Rejection::Length);
     }

@@ -1,4 +1,7 @@
-//! Words: the nouns of the field, pure and without a clock. Nothing here knows a rule or a store.
+//! The basic types of the crate: ids, bounded texts, secrets, keys, digests, times and errors.
+//!
+//! This module imports no other layer of the crate. Only `SystemClock` and `Pepper::generate` call
+//! the operating system.
 
 #[macro_use]
 pub(crate) mod text;

@@ -1,4 +1,4 @@
-//! The server's secret.
+//! The pepper: the secret of the server.
 
 use core::fmt;
 
@@ -8,13 +8,17 @@ use zeroize::Zeroizing;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::keyring_error::KeyringError;
 
-/// A server secret, which never stands in the store: 32 bytes from the generator.
+/// The secret of the server, which is never in the store: 32 bytes from a random number generator.
 ///
-/// **Keep it, keep it apart from the database, and back it up**: without it no token made with it verifies again.
-/// Every token carries 64 bits that depend on it, so a pepper from a person's head could be guessed offline
-/// by any one user; [`generate`](Self::generate) makes a good one.
+/// **Keep it apart from the database, and back it up.** Without it, no token of its key can be
+/// verified again.
 ///
-/// Debug shows nothing, there is no Display, Clone or Serialize, and the memory is wiped when it is dropped.
+/// Create it with [`generate`](Self::generate), and do not make one up. Every token contains 64
+/// bits that depend on the pepper. With one token, a user can therefore test guesses of the pepper
+/// offline.
+///
+/// Debug shows no byte of it. There is no Display, Clone or Serialize, and its memory is wiped when
+/// it is dropped.
 pub struct Pepper(Zeroizing<Vec<u8>>);
 
 impl Pepper {
@@ -23,20 +27,22 @@ impl Pepper {
     /// The most bytes of a pepper.
     pub const MAX_BYTES: usize = 1024;
 
-    /// 32 random bytes from the operating system.
+    /// Creates a pepper of 32 random bytes from the operating system.
     ///
     /// # Errors
-    /// Returns [`KeyringError::Rng`] if the operating system gives no randomness.
+    /// Returns [`KeyringError::Rng`] if the operating system returns no random bytes.
     pub fn generate() -> Result<Self, KeyringError> {
         let mut bytes = Zeroizing::new(vec![0; Self::MIN_BYTES]);
         getrandom::SysRng.try_fill_bytes(&mut bytes).map_err(|_| KeyringError::Rng)?;
         Ok(Self(bytes))
     }
 
-    /// A pepper of these bytes, as they were kept: all of them count, a line break at the end too.
+    /// Creates a pepper from its stored bytes. All bytes are part of it, including a line break at
+    /// the end.
     ///
     /// # Errors
-    /// [`Invalid`] for fewer than 32 or more than 1,024 bytes, or where all bytes are equal.
+    /// Returns [`Invalid`] if there are fewer than 32 or more than 1,024 bytes, or if all bytes are
+    /// equal.
     pub fn new(bytes: Vec<u8>) -> Result<Self, Invalid> {
         let bytes = Zeroizing::new(bytes);
         let flaw = if bytes.len() < Self::MIN_BYTES {
@@ -44,7 +50,8 @@ impl Pepper {
         } else if bytes.len() > Self::MAX_BYTES {
             InvalidKind::TooLong { max: Self::MAX_BYTES }
         } else if bytes.iter().all(|byte| *byte == bytes[0]) {
-            // All zeros would equal the empty pepper of key 0 under HMAC.
+            // HMAC pads a key with zeros, so up to 64 zeros are the same key as the empty pepper of
+            // key 0.
             InvalidKind::Weak
         } else {
             return Ok(Self(bytes));
@@ -52,7 +59,7 @@ impl Pepper {
         Err(Invalid::new(InvalidField::Pepper, flaw))
     }
 
-    /// The bytes, to be kept in a secret store or a file that only the service may read.
+    /// Returns the bytes. Keep them in a secret store, or in a file that only the service can read.
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
     }
@@ -89,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_ones_differ() {
+    fn generated_peppers_differ() {
         let (a, b) = (Pepper::generate().unwrap(), Pepper::generate().unwrap());
         assert_ne!(a.expose_secret(), b.expose_secret());
         assert_eq!(a.expose_secret().len(), 32);

@@ -1,4 +1,4 @@
-//! A token as somebody presents it: parsed, its tag checked, not trusted yet.
+//! A presented token, which is parsed and has a correct tag, but is not trusted yet.
 
 use core::fmt;
 
@@ -8,16 +8,19 @@ use super::ids::TokenKey;
 use super::keyring::Keyring;
 use super::rejection::Rejection;
 
-/// A presented token that may be looked up: its text and its keyed tag are right. **Not trusted yet**: whether it
-/// was issued, and still lives, only [`check`](crate::check()) says, with the stored record.
+/// A presented token with a well-formed text and a correct tag. It can be looked up in the store.
 ///
-/// It holds the MAC of what was presented, computed once: a verification costs one HMAC.
+/// **It is not trusted yet.** [`check`](crate::check()) compares it with the stored record. Only
+/// this shows whether the token was issued and is still live.
+///
+/// It keeps the MAC of the presented text, so that a verification computes only one HMAC.
 ///
 /// ```
 /// use keyfob::{Keyring, Prefix, PresentedToken, Rejection};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
-/// let text = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
+/// let text = "acme_pat_145_00123456789ABCDE_\
+///             AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 /// let token = PresentedToken::parse(text, &keyring)?;
 /// assert_eq!(token.key().project.as_str(), "145");
 ///
@@ -32,11 +35,14 @@ pub struct PresentedToken<'a> {
 }
 
 impl<'a> PresentedToken<'a> {
-    /// Parses a token and checks its tag, in the order length, ASCII, prefix, shape and alphabet, checksum, key number, tag.
+    /// Parses a token and checks its tag.
+    ///
+    /// The checks run in this order: length, ASCII, prefix, shape and alphabet, checksum, key
+    /// number, tag.
     ///
     /// # Errors
-    /// The [`Rejection`] of the first check that fails, one for which
-    /// [`is_before_store`](Rejection::is_before_store) holds.
+    /// Returns the [`Rejection`] of the first check that fails. Its
+    /// [`is_before_store`](Rejection::is_before_store) is true.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T, keyring: &Keyring) -> Result<Self, Rejection> {
         Self::parse_bytes(text.as_ref(), keyring)
     }
@@ -50,12 +56,12 @@ impl<'a> PresentedToken<'a> {
         Ok(Self { text, digest })
     }
 
-    /// What to ask the store for.
+    /// Returns the key under which the store holds the token.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.text.project(), id: self.text.id() }
     }
 
-    /// The text, taken apart.
+    /// Returns the parts of the token's text.
     pub fn text(&self) -> TokenText<'a> {
         self.text
     }

@@ -1,64 +1,70 @@
-//! Why a token was refused.
+//! The reasons for rejecting a token.
 
-/// Why a token was refused: rich, for logs, events and tests.
+/// The detailed reason for rejecting a token, for logs, events and tests.
 ///
-/// Variants stand in the order of the checks. Up to [`Tag`](Self::Tag) the text alone decides and no
-/// store is asked; up to [`Digest`](Self::Digest) the outside learns only "invalid token"; after it the
-/// holder has proved itself and may be told (see [`Challenge`](crate::Challenge)).
+/// The variants are in the order of the checks:
+/// - From [`Length`](Self::Length) to [`Tag`](Self::Tag), the text alone decides, and the store is
+///   not called. The response says only "invalid token".
+/// - For [`Unknown`](Self::Unknown) and [`Digest`](Self::Digest), the store was called. The
+///   response still says only "invalid token".
+/// - From [`Revoked`](Self::Revoked) on, the caller has proved that it holds the token. The
+///   response may name the reason (see [`Challenge`](crate::Challenge)).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Fewer than 72 or more than 121 bytes.
+    /// The text has fewer than 72 or more than 121 bytes.
     Length,
-    /// A byte outside ASCII.
+    /// The text has a byte outside ASCII.
     NotAscii,
-    /// None of the prefixes that the keyring accepts.
+    /// The text does not start with a prefix that the keyring accepts.
     Prefix,
-    /// A separator, the alphabet or the length of a part is wrong.
+    /// A separator, a character or the length of a part is wrong.
     Shape,
-    /// The public CRC-32 does not fit: a typing or copying error.
+    /// The CRC-32 is wrong. The usual cause is a typing or copying error.
     Checksum,
-    /// A token without a pepper, at a verifier that has one.
+    /// The token was issued without a pepper, and the keyring requires one.
     Unkeyed,
-    /// A key number that the keyring does not hold.
+    /// The keyring does not hold the key that the token's id names.
     UnknownKey,
-    /// The keyed tag does not fit: forged, or made under another pepper.
+    /// The keyed tag is wrong: the token is forged, or was issued under another pepper.
     Tag,
-    /// No such token in the store.
+    /// The store has no token with this project and id.
     Unknown,
-    /// The secret is not the one that was issued under this id.
+    /// The secret differs from the secret that was issued with this id.
     Digest,
-    /// Revoked.
+    /// The token is revoked.
     Revoked,
-    /// Past its expiry.
+    /// The token is expired.
     Expired,
-    /// Rotated, and the grace time is over.
+    /// The token was rotated, and its grace period is over.
     Rotated,
-    /// Never confirmed within the time for it.
+    /// The token was not confirmed in time.
     Lapsed,
-    /// Disabled for now.
+    /// The token is disabled. It can be enabled again.
     Disabled,
-    /// Issued but not yet confirmed.
+    /// The token was issued, but is not confirmed yet.
     Pending,
-    /// Not valid yet.
+    /// The token is not valid yet.
     NotYetValid,
-    /// Outside what the policy allows today.
+    /// The current policy does not allow the token, or its chain has more issuers than the policy
+    /// allows.
     Policy,
-    /// The token that it is bound to, or one further up, has ended, is disabled or is outside the policy.
+    /// The token's issuer, or another token further up its chain, does not work: it has ended, is
+    /// disabled, or is not allowed by the policy.
     IssuerEnded,
-    /// The owner is suspended or gone.
+    /// The owner is suspended or no longer exists.
     OwnerSuspended,
-    /// The owner is not in the token's project any more.
+    /// The owner is no longer in the token's project.
     OwnerOutsideProject,
-    /// For another project.
+    /// The token is for another project.
     Project,
-    /// From an address that the token does not allow.
+    /// The token does not allow the address of the client.
     Address,
-    /// Lacks a scope that the request needs.
+    /// The token lacks a scope that the request needs.
     Scope,
 }
 
-/// How far a token came before it was refused.
+/// The stage at which a token is rejected.
 enum Reached {
     Text,
     Store,
@@ -66,19 +72,21 @@ enum Reached {
 }
 
 impl Rejection {
-    /// Returns true if the text alone decided, before any store was asked.
+    /// Returns whether the text of the token alone is the reason, so that no store call was needed.
     pub const fn is_before_store(self) -> bool {
         matches!(self.reached(), Reached::Text)
     }
 
-    /// Returns true if the presenter has proved to hold the token, so that the reason may be told
-    /// to it.
+    /// Returns whether the caller has proved that it holds the token, so that the response may name
+    /// the reason.
     pub const fn is_after_proof(self) -> bool {
         matches!(self.reached(), Reached::Proof)
     }
 
-    /// Names every variant, so that a new one does not compile until it is decided what the outside
-    /// may learn of it.
+    /// Returns the stage of a rejection.
+    ///
+    /// The match names every variant, so that the author of a new variant must decide how much the
+    /// response may reveal.
     const fn reached(self) -> Reached {
         match self {
             Self::Length
@@ -142,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_and_digest_stand_between_the_text_and_the_proof() {
+    fn unknown_and_digest_are_between_the_text_and_the_proof() {
         let at = |found: Rejection| Rejection::ALL.iter().position(|rejection| *rejection == found).unwrap();
         for (place, rejection) in Rejection::ALL.iter().enumerate() {
             assert_eq!(rejection.is_before_store(), place < at(Rejection::Unknown), "{rejection}");

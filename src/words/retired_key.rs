@@ -1,26 +1,36 @@
-//! A key that no token needs any more.
+//! The proof that a key is no longer used.
 
 use super::ids::KeyNumber;
 
-/// Proof that no live token uses a key any more, from [`Tokens::retire_key`](crate::Tokens::retire_key).
+/// The proof that no live token uses a key any more. [`Keyring::without`](crate::Keyring::without)
+/// requires it to remove the key.
+///
+/// [`Tokens::retire_key`](crate::Tokens::retire_key) and
+/// [`Tokens::retire_key_by_force`](crate::Tokens::retire_key_by_force) return it:
 ///
 /// ```
 /// use keyfob::{Keyring, MemoryStore, Tokens};
 /// use keyfob::Error;
 /// use keyfob::keys::{KeyNumber, RetiredKey};
 ///
-/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {
+/// async fn retired(
+///     tokens: &Tokens<MemoryStore>,
+///     number: KeyNumber,
+/// ) -> Result<RetiredKey, Error> {
 ///     tokens.retire_key(number).await
 /// }
 /// ```
 ///
-/// Nothing else gives one:
+/// Other code cannot create one:
 /// ```compile_fail,E0423
 /// use keyfob::{Keyring, MemoryStore, Tokens};
 /// use keyfob::Error;
 /// use keyfob::keys::{KeyNumber, RetiredKey};
 ///
-/// async fn retired(tokens: &Tokens<MemoryStore>, number: KeyNumber) -> Result<RetiredKey, Error> {
+/// async fn retired(
+///     tokens: &Tokens<MemoryStore>,
+///     number: KeyNumber,
+/// ) -> Result<RetiredKey, Error> {
 ///     Ok(RetiredKey(number))
 /// }
 /// ```
@@ -32,7 +42,7 @@ impl RetiredKey {
         Self(number)
     }
 
-    /// Returns its number.
+    /// Returns the number of the key.
     pub const fn number(&self) -> KeyNumber {
         self.0
     }

@@ -1,5 +1,5 @@
-//! A random number generator that failed.
+//! The error of a random number generator.
 
-/// The random number generator failed. What is public turns it into an error of its own.
+/// The error of a random number generator. Public functions convert it into their own error types.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RngError;

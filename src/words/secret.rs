@@ -1,4 +1,4 @@
-//! The credential as text, which is shown once.
+//! The plaintext of a token, which a service shows only once.
 
 use core::fmt;
 use core::str::FromStr;
@@ -8,47 +8,52 @@ use zeroize::Zeroizing;
 use super::format::{self, TokenText};
 use super::rejection::Rejection;
 
-/// A token in clear. Show it once, to the person it is for, and drop it.
+/// The plaintext of a token. Show it once, to the token's owner, and then drop it.
 ///
-/// Debug shows nothing of it; there is no Display, Clone, Serialize or comparison; its memory is wiped when it is dropped.
-/// The only way in is [`expose_secret`](Self::expose_secret).
+/// Debug shows no part of it. There is no Display, Clone, Serialize or comparison, and its memory
+/// is wiped when it is dropped. Only [`expose_secret`](Self::expose_secret) returns the text.
 ///
 /// ```
-/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
-/// println!("made {}", token.public_part());
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
+/// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("issued {}", token.public_part());
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 ///
-/// It is not printed, copied or serialised by accident:
+/// Code that prints, clones or serializes it does not compile:
 /// ```compile_fail,E0277
-/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
-/// println!("made {}", token);
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
+/// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("issued {}", token);
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 /// ```compile_fail,E0599
-/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
-/// println!("made {}", token.clone().public_part());
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
+/// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("issued {}", token.clone().public_part());
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 /// ```compile_fail,E0277
-/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
-/// println!("made {}", serde_json::json!({ "token": token }));
+/// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
+/// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
+/// println!("issued {}", serde_json::json!({ "token": token }));
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 pub struct PlaintextToken(Zeroizing<String>);
 
 impl PlaintextToken {
-    /// `text` comes from [`format::render`], and so ends in a tail.
+    /// Creates the plaintext from the output of [`format::render`].
     pub(crate) fn rendered(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The whole token. It is a secret: keep it out of logs, URLs and pages other than the one that shows it.
+    /// Returns the whole token. It is a secret: keep it out of logs and URLs, and out of every page
+    /// except the one that shows it.
     pub fn expose_secret(&self) -> &str {
         &self.0
     }
 
-    /// All left of the last `_`: what may be logged and shown for ever.
+    /// Returns everything left of the last `_`. It may always be logged and shown.
     pub fn public_part(&self) -> &str {
         &self.0[..self.0.len() - format::TAIL - 1]
     }
@@ -60,10 +65,14 @@ impl fmt::Debug for PlaintextToken {
     }
 }
 
-/// Reads a token that a client holds, say from its environment. Only the checks that need no key are made.
 impl FromStr for PlaintextToken {
     type Err = Rejection;
 
+    /// Parses a token that a client holds, for example from its environment. This checks only what
+    /// can be checked without a key.
+    ///
+    /// # Errors
+    /// Returns the same [`Rejection`] as [`TokenText::parse`].
     fn from_str(text: &str) -> Result<Self, Rejection> {
         let token = TokenText::parse(text)?;
         let (prefix, project, id) = (token.prefix(), token.project(), token.id());
@@ -76,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_what_is_exposed() {
+    fn a_parsed_token_exposes_the_same_text() {
         let text = "k9_0_100000000000000z_0000000000000000000000000000000006H8L9pYffcT3vAP6Y";
         let token: PlaintextToken = text.parse().unwrap();
         assert_eq!(token.expose_secret(), text);

@@ -1,49 +1,50 @@
-//! What a store call can fail with.
+//! The error of a store call.
 
 use core::error::Error;
 use core::fmt;
 
-/// A store call that failed, by meaning, with the cause that the store's engine gave.
+/// The error of a store call: its kind, and the cause from the store's engine.
 ///
-/// Display names the kind only; the cause is [`source`](Error::source), for logs. A store must put no token text into it,
-/// which is easy, as it is never given one.
+/// Display shows only the kind. [`source`](Error::source) returns the cause, for logs. A store
+/// never receives the text of a token, and must not put one into the cause.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The meaning of a [`StoreError`].
+/// The kind of a [`StoreError`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The row is not as the caller expected: the key exists, or the version is another. Read again, and decide anew.
+    /// The stored token is not as the caller expected: its key already exists, or its version
+    /// differs. Read it again, and decide again.
     Conflict,
-    /// The owner has as many live tokens as the caller allows.
+    /// The owner already has as many live tokens as the caller allows.
     Limit,
-    /// The issuing token is not as the caller judged it: it is missing, revoked or of another version. Read it again, and judge
-    /// anew.
+    /// The issuer is not as the caller expected: it is missing, it is revoked, or its version
+    /// differs. Read the issuer again, and decide again.
     IssuerChanged,
-    /// The engine cannot be reached, is busy or timed out. The act may be tried again.
+    /// The engine cannot be reached, is busy or timed out. The operation may be repeated.
     Unavailable,
-    /// A stored row does not fit its type.
+    /// A value in a stored record does not fit its type.
     Corrupt,
-    /// Anything else.
+    /// The store failed in another way.
     Other,
 }
 
 impl StoreError {
-    /// An error of this kind, without a cause.
+    /// Creates an error of this kind without a cause.
     pub const fn new(kind: StoreErrorKind) -> Self {
         Self { kind, source: None }
     }
 
-    /// An error of this kind, with its cause.
+    /// Creates an error of this kind with a cause.
     pub fn with_source(kind: StoreErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, source: Some(source.into()) }
     }
 
-    /// What it means.
+    /// Returns the kind of error.
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind
     }
@@ -58,11 +59,11 @@ impl From<StoreErrorKind> for StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            StoreErrorKind::Conflict => "the stored token is not as expected",
-            StoreErrorKind::IssuerChanged => "the issuing token is not as expected",
+            StoreErrorKind::Conflict => "the stored token already exists or has another version",
+            StoreErrorKind::IssuerChanged => "the issuing token is missing, revoked or has another version",
             StoreErrorKind::Limit => "the owner has too many live tokens",
             StoreErrorKind::Unavailable => "the token store is unavailable",
-            StoreErrorKind::Corrupt => "the token store holds a corrupt row",
+            StoreErrorKind::Corrupt => "the token store holds a record that cannot be read",
             StoreErrorKind::Other => "the token store failed",
         })
     }

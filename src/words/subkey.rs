@@ -1,4 +1,4 @@
-//! The key that a pepper gives for one prefix.
+//! The HMAC key that computes the digests of tokens: it is derived from a pepper for one prefix.
 
 use hmac::Mac;
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix};
 
-/// The key of one pepper and one prefix, ready for use.
+/// The HMAC key that is derived from a pepper for one prefix. Its blocks are hashed in advance.
 #[derive(Clone)]
 pub(super) struct Subkey {
     pub(super) prefix: Prefix,
@@ -26,7 +26,7 @@ impl Subkey {
     }
 }
 
-/// `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`
+/// Derives the key of a pepper for a prefix: `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`.
 pub(super) fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
     let mut mac = keyed(pepper);
     mac.update(b"keyfob/1 ");

@@ -1,10 +1,11 @@
-//! Bounded text of the host's own: names, owners, actors, metadata, request ids.
+//! Bounded texts from the service: names, owners, actors, metadata and request ids.
 
 use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 
-/// Conversions and serde for a type that is text: it has a `new` and an `as_str`.
+/// Implements the conversions and the serde traits for a text type that has an `as_str` method. The
+/// function `$new` parses its text.
 macro_rules! text_conversions {
     ($type:ident, $new:ident) => {
         impl core::str::FromStr for $type {
@@ -44,7 +45,7 @@ macro_rules! text_conversions {
     };
 }
 
-/// The same with Display and Debug, for a struct.
+/// Implements Display, Debug and the conversions for a text type.
 macro_rules! text_type {
     ($type:ident) => {
         impl core::fmt::Display for $type {
@@ -63,24 +64,25 @@ macro_rules! text_type {
     };
 }
 
-/// The words of an enum: each variant's name in stores, queries and serde.
+/// Gives each variant of an enum the name that stores, queries and serde use, and implements the
+/// conversions.
 macro_rules! word_type {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// Every variant, in order.
+            /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Its word, as stores, queries and serde write it.
+            /// Returns the name of the variant that stores, queries and serde use.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
                 }
             }
 
-            /// Reads the word of a variant.
+            /// Parses the name of a variant.
             ///
             /// # Errors
-            /// Returns [`Invalid`](crate::Invalid) for any other text.
+            /// Returns [`Invalid`](crate::Invalid) if no variant has this name.
             pub fn parse(text: &str) -> Result<Self, $crate::words::invalid::Invalid> {
                 use $crate::words::invalid::{Invalid, InvalidField, InvalidKind};
                 match text {
@@ -100,35 +102,40 @@ macro_rules! word_type {
     };
 }
 
+/// Defines a type for a text of 1 to 255 characters that people may see.
 macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
         ///
-        /// It has 1 to 255 characters after white space is trimmed at both ends. It is shown to people, so a character that hides
-        /// or deceives is refused: control characters, line and paragraph separators, format characters (Unicode's
-        /// general category Cf, and so every bidirectional override and every zero-width character), and whatever else
-        /// shows nothing, such as fillers, tags and variation selectors.
+        /// White space at both ends is trimmed. After that, the text has 1 to 255 characters.
+        /// People see it, so characters that could deceive them are refused:
+        /// - Control characters, and line and paragraph separators.
+        /// - Format characters (Unicode's general category Cf), such as bidirectional overrides and
+        ///   zero-width characters.
+        /// - Other characters that show nothing, such as fillers, tags, and variation selectors
+        ///   that do not follow an emoji.
         ///
-        /// This is a rule for what comes in, and it grows with Unicode. What a store holds, or a serialized
-        /// [`TokenRecord`](crate::TokenRecord), is read by length and without control characters only, so that a later rule
-        /// never makes a token unreadable: escape it where you show it.
+        /// This rule is for new text, and it grows with Unicode. For text in a store or in a
+        /// serialized [`TokenRecord`](crate::TokenRecord), only the length and the control
+        /// characters are checked. A stricter rule therefore never makes a stored token unreadable.
+        /// Escape the text wherever you show it.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
         impl $type {
-            /// The most characters.
+            /// The most characters of the text.
             pub const MAX_CHARS: usize = 255;
 
-            /// Takes a text, trimmed.
+            /// Creates the text, trimmed at both ends.
             ///
             /// # Errors
-            /// Returns [`Invalid`] if nothing is left of the text, if it is longer than 255 characters, or if it holds a
-            /// character that is not shown.
+            /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than 255
+            /// characters, or if it holds a character that may not be shown.
             pub fn new(text: &str) -> Result<Self, Invalid> {
                 bounded(text, InvalidField::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
             }
 
-            /// As text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -145,26 +152,31 @@ macro_rules! host_text {
 }
 
 host_text!(
-    /// What a token is for, in its owner's words: "VS Code integration".
+    /// The name of a token, in which the owner describes what the token is for: "VS Code
+    /// integration".
     ///
-    /// An emoji may carry its variation selector, as keyboards write it (`☁️`). Joiners are format characters: emoji that are
-    /// joined of several by U+200D, and words that are written with U+200C or U+200D, as in Persian, are refused,
-    /// because with and without a joiner two names may look the same. Write a space, or the emoji side by side.
+    /// An emoji may have a variation selector, which many keyboards add (`☁️`). The joiners U+200C
+    /// and U+200D are refused, because two names that differ only in a joiner may look the same.
+    /// Emoji that are joined from several, and words with joiners, as in Persian, are therefore
+    /// refused. Users can write a space instead, or put the emoji side by side.
     Name, Name
 );
 host_text!(
-    /// The host's id of the user that a token acts for.
+    /// The id of the user that a token acts for, as your service assigned it.
     ///
-    /// If an older rule accepted an id of yours that today's refuses, take it from a token that it owns
-    /// ([`TokenView::owner`](crate::TokenView::owner)), to list or revoke the others.
+    /// The current rule may refuse an id that an older version of keyfob accepted. To list or
+    /// revoke the tokens of such an owner, take the id from one of them with
+    /// [`TokenView::owner`](crate::TokenView::owner).
     OwnerId, OwnerId
 );
 host_text!(
-    /// Who did something, as the host names it. Always from the host's own session, never from a request body.
+    /// The user or program that performs an operation, as your service names it. Take it from the
+    /// authenticated session, never from the body of a request.
     Actor, Actor
 );
 host_text!(
-    /// The caller's own id of a request, so that a repeat after a lost answer is known as one.
+    /// The id that a caller gives to a request. If the response was lost and the caller repeats the
+    /// request with the same id, keyfob recognizes it.
     RequestId, RequestId
 );
 
@@ -175,32 +187,35 @@ impl From<&OwnerId> for Actor {
 }
 
 impl Actor {
-    /// A token that acts: its public part has at most 71 characters, none of them a control character.
+    /// Creates the actor for a token that performs an operation. The public part has at most 70
+    /// characters and needs no check.
     pub(crate) fn of_token(public_part: &str) -> Self {
         Self(format!("token {public_part}").into())
     }
 }
 
 impl Name {
-    /// The form by which names are searched and sorted, the same in every store: Unicode lower case, and one
-    /// sigma.
+    /// Returns the form in which the name is searched and sorted: Unicode lower case, with each
+    /// final sigma `ς` replaced by `σ`. All stores use the same form.
     pub fn folded(&self) -> String {
         fold(&self.0)
     }
 }
 
-/// Text of the host's own beside a token, often JSON. At most 4,096 bytes, no NUL; keyfob never reads it.
+/// Text that your service keeps with a token, such as JSON. It has at most 4,096 bytes and no NUL.
+/// keyfob does not interpret it.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Metadata(Box<str>);
 
 impl Metadata {
-    /// The most bytes.
+    /// The most bytes of the metadata.
     pub const MAX_BYTES: usize = 4096;
 
-    /// This text, as it is.
+    /// Creates metadata from a text, without trimming it.
     ///
     /// # Errors
-    /// [`Invalid`] where it is too long or holds a NUL, which PostgreSQL cannot store.
+    /// Returns [`Invalid`] if the text is longer than 4,096 bytes or holds a NUL, which PostgreSQL
+    /// cannot store.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > Self::MAX_BYTES {
             return Err(Invalid::new(InvalidField::Metadata, InvalidKind::TooLong { max: Self::MAX_BYTES }));
@@ -211,7 +226,7 @@ impl Metadata {
         Ok(Self(text.into()))
     }
 
-    /// As text.
+    /// Returns the text of the metadata.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -219,21 +234,23 @@ impl Metadata {
 
 text_type!(Metadata);
 
-/// Text that is shown, as it is read back from where it is stored.
+/// A text for people that can be read back from a store or from a serialized record.
 #[cfg_attr(
     not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Takes a text that was valid when it was stored, perhaps by an older rule for what is shown.
+    /// Creates the value from a stored text. When it was stored, an older rule may have applied.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the text is empty, longer than today's bound, or holds a control character, which no version
-    /// has stored and Unicode adds none of.
+    /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it
+    /// holds a control character. No version has stored control characters, and Unicode adds no new
+    /// ones.
     fn of_stored(text: &str) -> Result<Self, Invalid>;
 }
 
-/// Trims a text that is shown, and refuses what is not to be.
+/// Trims a text and checks the rule for new text: [`stored`] accepts it, and every character may be
+/// shown.
 pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     let text = stored(text.trim(), field, max)?;
     if !is_visible(text) {
@@ -242,12 +259,14 @@ pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&st
     Ok(text)
 }
 
-/// Refuses what was never stored as text that is shown.
+/// Checks the rule for stored text: it is not empty, has at most `max` characters, and holds no
+/// control character.
 pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(field, InvalidKind::Empty));
     }
-    // The byte count first: a huge text is refused without being walked.
+    // The number of bytes is checked first, so that a huge text is refused without counting its
+    // characters.
     if text.len() > 4 * max || text.chars().count() > max {
         return Err(Invalid::new(field, InvalidKind::TooLong { max }));
     }
@@ -257,7 +276,7 @@ pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str
     Ok(text)
 }
 
-/// Reads text of a serialized record, for `#[serde(with)]`.
+/// The functions for `#[serde(with)]` that read the text of a serialized record.
 #[cfg(feature = "serde")]
 pub(crate) mod as_stored {
     use std::borrow::Cow;
@@ -308,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fold_alike_wherever_a_letter_stands() {
+    fn names_fold_alike_at_every_place_of_a_letter() {
         assert_eq!(Name::new("ΟΔΥΣ").unwrap().folded(), "οδυσ");
         assert!(Name::new("Οδυσσεύς").unwrap().folded().contains(&fold("ΟΔΥΣ")));
         assert_eq!(Name::new("Straße ÄÖ Ж").unwrap().folded(), "straße äö ж");

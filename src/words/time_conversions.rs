@@ -1,11 +1,12 @@
-//! A [`Timestamp`] from and to the times of other libraries.
+//! Conversions between [`Timestamp`] and the time types of other libraries.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::timestamp::Timestamp;
 
 impl From<SystemTime> for Timestamp {
-    /// Rounds down to the millisecond. A time outside the years 1 to 9999 becomes the nearest end.
+    /// Converts a system time, and rounds it to the millisecond towards the Unix epoch. A time
+    /// outside the years 1 to 9999 becomes the nearest bound.
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(after) => Self::UNIX_EPOCH.saturating_add(after),
@@ -40,7 +41,7 @@ mod of_time {
     impl TryFrom<OffsetDateTime> for Timestamp {
         type Error = Invalid;
 
-        /// Rounds down to the millisecond.
+        /// Converts a time, and rounds it down to the millisecond.
         ///
         /// # Errors
         /// Returns [`Invalid`] if the time is outside the years 1 to 9999.
@@ -69,7 +70,7 @@ mod of_chrono {
     impl<Z: TimeZone> TryFrom<DateTime<Z>> for Timestamp {
         type Error = Invalid;
 
-        /// Rounds down to the millisecond.
+        /// Converts a time, and rounds it down to the millisecond.
         ///
         /// # Errors
         /// Returns [`Invalid`] if the time is outside the years 1 to 9999.

@@ -1,4 +1,4 @@
-//! A point in time, in whole milliseconds.
+//! A point in time in whole milliseconds.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -10,21 +10,23 @@ use time::format_description::well_known::Rfc3339;
 
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// A point in time: whole milliseconds from year 1 to the end of year 9999, the span of RFC 3339.
+/// A point in time in whole milliseconds, from year 1 to the end of year 9999.
 ///
-/// A type of its own, so that no time crate is part of the public API. Display and parsing are RFC 3339; Display always has milliseconds, so that texts sort as
-/// the times do.
+/// keyfob defines this type so that its public API depends on no time crate. The text form is RFC
+/// 3339. Display writes UTC with milliseconds, so the texts sort in the order of the times.
 ///
 /// ```
 /// use core::time::Duration;
 /// use keyfob::Timestamp;
 ///
 /// let now: Timestamp = "2026-11-23T12:00:00Z".parse()?;
-/// assert_eq!(now.checked_add(Duration::from_secs(90)).unwrap().to_string(), "2026-11-23T12:01:30.000Z");
+/// let later = now.checked_add(Duration::from_secs(90)).unwrap();
+/// assert_eq!(later.to_string(), "2026-11-23T12:01:30.000Z");
 /// assert_eq!(now.as_unix_millis(), 1_795_435_200_000);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// One more than the milliseconds since MIN: never zero, so that an Option of it takes no more room.
+// The number is the milliseconds since MIN, plus one. It is never zero, so that an Option of a
+// Timestamp takes no more memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(NonZeroU64);
 
@@ -32,17 +34,17 @@ const MIN_MILLIS: i64 = -62_135_596_800_000;
 const MAX_MILLIS: i64 = 253_402_300_799_999;
 
 impl Timestamp {
-    /// 0001-01-01T00:00:00Z
+    /// The earliest time, 0001-01-01T00:00:00.000Z.
     pub const MIN: Self = Self::clamped(MIN_MILLIS);
-    /// 9999-12-31T23:59:59.999Z
+    /// The latest time, 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self::clamped(MAX_MILLIS);
-    /// 1970-01-01T00:00:00Z
+    /// The Unix epoch, 1970-01-01T00:00:00.000Z.
     pub const UNIX_EPOCH: Self = Self::clamped(0);
 
-    /// The time of this many milliseconds since 1970.
+    /// Creates a time from the milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// [`Invalid`] outside year 1 to 9999.
+    /// Returns [`Invalid`] if the time is outside the years 1 to 9999.
     pub const fn from_unix_millis(millis: i64) -> Result<Self, Invalid> {
         if millis < MIN_MILLIS || millis > MAX_MILLIS {
             return Err(Invalid::new(InvalidField::Timestamp, InvalidKind::OutOfRange));
@@ -61,42 +63,46 @@ impl Timestamp {
         Self(NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1).expect("it is at least 1"))
     }
 
-    /// Milliseconds since 1970, negative before.
+    /// Returns the milliseconds since the Unix epoch. The number is negative for earlier times.
     pub const fn as_unix_millis(self) -> i64 {
         self.0.get() as i64 - 1 + MIN_MILLIS
     }
 
-    /// This long later, to the millisecond below; `None` past year 9999.
+    /// Returns the time that is `by` later, or `None` if that is after year 9999. Fractions of a
+    /// millisecond in `by` are dropped.
     pub fn checked_add(self, by: Duration) -> Option<Self> {
         let by = i64::try_from(by.as_millis()).ok()?;
         Self::from_unix_millis(self.as_unix_millis().checked_add(by)?).ok()
     }
 
-    /// This long later, at most [`MAX`](Self::MAX).
+    /// Returns the time that is `by` later, at most [`MAX`](Self::MAX). Fractions of a millisecond
+    /// in `by` are dropped.
     pub fn saturating_add(self, by: Duration) -> Self {
         self.checked_add(by).unwrap_or(Self::MAX)
     }
 
-    /// This long before, at least [`MIN`](Self::MIN).
+    /// Returns the time that is `by` earlier, at least [`MIN`](Self::MIN). Fractions of a
+    /// millisecond in `by` are dropped.
     pub fn saturating_sub(self, by: Duration) -> Self {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         Self::clamped(self.as_unix_millis().saturating_sub(by))
     }
 
-    /// Midnight before it, in UTC.
+    /// Returns the start of the UTC day that contains this time.
     pub(crate) fn start_of_day(self) -> Self {
         const DAY: i64 = 24 * 60 * 60 * 1000;
         Self::clamped(self.as_unix_millis().div_euclid(DAY) * DAY)
     }
 
-    /// How long after `earlier` this is; zero where it is not.
+    /// Returns the duration from `earlier` to this time, or zero if this time is not later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC, always with milliseconds, so that texts sort as the times do.
+    /// Writes RFC 3339 in UTC, always with milliseconds, so that the texts sort in the order of the
+    /// times.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a timestamp is of year 1 to 9999");
@@ -115,7 +121,11 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = Invalid;
 
-    /// An RFC 3339 text with any offset; what is finer than a millisecond is dropped.
+    /// Parses an RFC 3339 text with any offset, and rounds the time down to the millisecond.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if the text is not RFC 3339, or if the time is outside the years 1 to
+    /// 9999.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let time = OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| Invalid::new(InvalidField::Timestamp, InvalidKind::Shape))?;
@@ -181,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_takes_no_more_room() {
+    fn an_option_takes_no_more_memory() {
         assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
     }
 }

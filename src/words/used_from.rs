@@ -1,4 +1,4 @@
-//! Where a token was last used from.
+//! The place from which a token was used.
 
 use core::net::IpAddr;
 
@@ -6,52 +6,58 @@ use super::invalid::{Invalid, InvalidField};
 use super::text::{StoredText, bounded, stored};
 use super::visible::is_shown;
 
-/// Where a use of a token came from, as far as the host tells it and has asked for it to be recorded.
+/// The place from which a token was used. keyfob records it only if your service enables this, and
+/// only the parts that your service passes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct UsedFrom {
-    /// The client's address.
+    /// The address of the client.
     pub address: Option<IpAddr>,
-    /// What the client says it is: the text of its `User-Agent` header. Anybody can write anything there.
+    /// The description of the client from its `User-Agent` header. A client can send any text
+    /// there.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::as_stored::if_any"))]
     pub client: Option<ClientText>,
 }
 
 impl UsedFrom {
-    /// Returns whether it says nothing.
+    /// Returns whether both the address and the description are missing.
     pub fn is_empty(&self) -> bool {
         self.address.is_none() && self.client.is_none()
     }
 }
 
-/// What a client says it is, as people are shown it: 1 to 255 characters, each of which is seen.
+/// The description that a client gives of itself, in a form that may be shown to people: 1 to 255
+/// characters, none of them hidden.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientText(Box<str>);
 
 impl ClientText {
-    /// The most characters.
+    /// The most characters of the description.
     pub const MAX_CHARS: usize = 255;
 
-    /// Takes a text, trimmed.
+    /// Creates the description from a text, trimmed at both ends.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if nothing is left of the text, if it is longer than 255 characters, or if it holds a character
-    /// that is not shown.
+    /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than 255 characters, or if
+    /// it holds a character that may not be shown.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         bounded(text, InvalidField::ClientText, Self::MAX_CHARS).map(|text| Self(text.into()))
     }
 
-    /// Takes what can be shown of a header's value, at most its first 255 characters. `None` if that is nothing.
+    /// Creates the description from the value of a header. Drops characters that may not be shown,
+    /// and keeps at most 255 characters. Returns `None` if nothing is left.
     ///
     /// ```
     /// use keyfob::record::ClientText;
     ///
-    /// let client = ClientText::of_header(b" git/2.47\x07 \xff(x) ").expect("something is left");
+    /// let value = b" git/2.47\x07 \xff(x) ";
+    /// let client = ClientText::of_header(value).expect("something is left");
     /// assert_eq!(client.as_str(), "git/2.47 (x)");
     /// assert_eq!(ClientText::of_header(b" \t"), None);
     /// ```
     pub fn of_header(value: &[u8]) -> Option<Self> {
-        // No character takes more than four bytes, so what lies further back is never looked at.
+        // 255 characters take at most 1,020 bytes. Later bytes are ignored, even if fewer than 255
+        // characters are left.
         let value = String::from_utf8_lossy(value.get(..4 * Self::MAX_CHARS).unwrap_or(value));
         let shown = value.chars().filter(|letter| is_shown(*letter) && *letter != char::REPLACEMENT_CHARACTER);
         let text: String = shown.take(Self::MAX_CHARS).collect();
@@ -78,7 +84,7 @@ mod tests {
     use crate::words::invalid::InvalidKind;
 
     #[test]
-    fn what_can_be_shown_of_a_header_is_kept() {
+    fn only_characters_of_a_header_that_may_be_shown_are_kept() {
         let of = |value: &[u8]| ClientText::of_header(value).map(|client| client.as_str().to_owned());
         assert_eq!(of(b"curl/8.5.0").as_deref(), Some("curl/8.5.0"));
         assert_eq!(of("a\u{202e}b\u{200b}\nc".as_bytes()).as_deref(), Some("abc"));
@@ -89,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_given_is_not_mended() {
+    fn new_refuses_a_text_that_of_header_would_shorten() {
         let kind = |text: &str| ClientText::new(text).unwrap_err().kind();
         assert_eq!(kind("a\u{202e}b"), InvalidKind::Character);
         assert_eq!(kind(&"x".repeat(256)), InvalidKind::TooLong { max: 255 });
@@ -97,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_use_from_nowhere_is_empty() {
+    fn a_place_without_address_and_description_is_empty() {
         assert!(UsedFrom::default().is_empty());
         assert!(!UsedFrom { address: Some("10.0.0.1".parse().unwrap()), client: None }.is_empty());
         assert!(!UsedFrom { address: None, client: ClientText::of_header(b"git") }.is_empty());

@@ -1,7 +1,10 @@
-//! Which text can be shown: every character of it is seen, and none turns what stands around it.
+//! The rule for characters that may be shown to people: a character must be visible, and must not
+//! reorder the text around it.
 
-/// Characters that show nothing or reorder others: the general categories Cf (format), Zl and Zp, the property
-/// `Default_Ignorable_Code_Point` (all of Unicode 16.0), and six characters that are blank by their names. Sorted.
+/// The ranges of characters that show nothing or reorder others, sorted. They are, from Unicode
+/// 16.0, the general categories Cf (format), Zl and Zp, and the property
+/// `Default_Ignorable_Code_Point`. Five characters that are blank by their names are added: U+2800,
+/// U+13441, U+13442, U+16FE4 and U+1D159.
 #[rustfmt::skip]
 const HIDDEN: [(char, char); 29] = [
     ('\u{ad}', '\u{ad}'), ('\u{34f}', '\u{34f}'), ('\u{600}', '\u{605}'), ('\u{61c}', '\u{61c}'),
@@ -14,8 +17,8 @@ const HIDDEN: [(char, char); 29] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// Pictographs, which a variation selector turns into an emoji: `Extended_Pictographic` of Unicode 16.0 up to U+FFFF, and
-/// the blocks of pictographs beyond. Sorted.
+/// The ranges of pictographs that a variation selector may follow, sorted. Up to U+FFFF, they are
+/// the property `Extended_Pictographic` of Unicode 16.0. Above, they are the blocks of pictographs.
 #[rustfmt::skip]
 const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{a9}', '\u{a9}'), ('\u{ae}', '\u{ae}'), ('\u{203c}', '\u{203c}'), ('\u{2049}', '\u{2049}'),
@@ -33,24 +36,29 @@ const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{3297}', '\u{3297}'), ('\u{3299}', '\u{3299}'), ('\u{1f000}', '\u{1faff}'),
 ];
 
-/// Returns whether a character by itself may be shown to people: it is seen, and turns no text around it.
+/// Returns whether a character may be shown to people by itself: it is visible, and it does not
+/// reorder the text around it.
 ///
-/// A control character, a format character, such as a bidirectional override or a zero-width space, a filler, a tag and a
-/// variation selector are not. It is the table that [`Name`](crate::Name) uses, which allows selectors of emoji besides. Remove
-/// the characters that are not shown from a text that strangers wrote before you redact or show it: a token that is parted by
-/// one looks whole to its reader, and a redactor does not know it.
+/// Returns false for control characters, fillers, tags, variation selectors, and format characters
+/// such as a bidirectional override or a zero-width space. [`Name`](crate::Name) follows the same
+/// rule, but also allows the variation selectors of emoji.
+///
+/// Text that strangers wrote may hold hidden characters. Remove them before you redact or show the
+/// text. Otherwise a token with a hidden character inside looks whole to a reader, but a redactor
+/// does not recognize it.
 ///
 /// ```
 /// let written = "https://paste.example/?t=acme_pat\u{200b}_145";
-/// let shown: String = written.chars().filter(|letter| keyfob::record::is_shown(*letter)).collect();
+/// let is_shown = |letter: &char| keyfob::record::is_shown(*letter);
+/// let shown: String = written.chars().filter(is_shown).collect();
 /// assert_eq!(shown, "https://paste.example/?t=acme_pat_145");
 /// ```
 pub fn is_shown(letter: char) -> bool {
     !letter.is_control() && !is_in(&HIDDEN, letter)
 }
 
-/// Tells whether each character of a text may be shown: none is a control character, and none is hidden, except a
-/// selector of an emoji directly after its pictograph or within a keycap.
+/// Returns whether every character of a text may be shown. A variation selector is allowed only
+/// directly after a pictograph, or within a keycap such as `1\u{fe0f}\u{20e3}`.
 pub(super) fn is_visible(text: &str) -> bool {
     let mut before = None;
     let mut rest = text.chars();
@@ -63,7 +71,8 @@ pub(super) fn is_visible(text: &str) -> bool {
     true
 }
 
-/// Tells whether a character is U+FE0E or U+FE0F where it chooses how the one before it is shown.
+/// Returns whether `letter` is the variation selector U+FE0E or U+FE0F and has an effect: `before`
+/// is a pictograph, or `before` and `after` form a keycap with it.
 fn selects(before: Option<char>, letter: char, after: Option<char>) -> bool {
     let is_keycap = |before| matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
     matches!(letter, '\u{fe0e}' | '\u{fe0f}')

@@ -1,4 +1,5 @@
-//! The rules of scanners that know no checksum: an expression for each prefix.
+//! The rules for scanners that cannot compute the checksum. They have one expression for each
+//! prefix.
 
 use super::{comment, each, pattern, title};
 use crate::words::ids::Prefix;
@@ -6,12 +7,12 @@ use crate::words::ids::Prefix;
 pub(super) fn gitleaks(prefixes: &[Prefix]) -> String {
     let head = format!(
         "\
-{comment}# For gitleaks 8 and Betterleaks, by shape: they check no CRC-32.
+{comment}# For gitleaks 8 and Betterleaks. They match the shape of a token and do not check the CRC-32.
 #
 #   gitleaks dir --config FILE PATH
 #   betterleaks --config FILE PATH
 #
-# A configuration of your own replaces the scanner's rules, unless it says so:
+# This configuration replaces the scanner's own rules. To keep them, add:
 #
 #   [extend]
 #   useDefault = true
@@ -20,7 +21,8 @@ title = \"Access tokens\"
 ",
         comment = comment(prefixes),
     );
-    // Without a group, an entropy or a secretGroup: Betterleaks takes neither, and what matches is the secret.
+    // The rule has no group, entropy or secretGroup, because Betterleaks does not support them. The
+    // whole match is the secret.
     let rule = |prefix: &Prefix| {
         format!(
             "
@@ -64,14 +66,15 @@ pub(super) fn ripsecrets(prefixes: &[Prefix]) -> String {
     format!(
         "\
 #!/bin/sh
-{comment}# For ripsecrets 0.1, by shape: it checks no CRC-32.
+{comment}# For ripsecrets 0.1. It matches the shape of a token and does not check the CRC-32.
 #
 #   sh FILE PATH...
 #
-# Of the patterns that match in a line, ripsecrets takes the one that begins first, and its own one for `token = ...` drops
-# a third of the tokens as not random enough. So a pattern here begins with the line (.*?). Where the line itself begins
-# with the word key, token, secret or password, both begin there and ripsecrets prefers its own.
-# It passes over hidden files in folders: name them.
+# ripsecrets has its own pattern for lines such as `token = ...`, which drops a third of the tokens as not random enough. If
+# several patterns match in a line, ripsecrets takes the match that begins first. Each pattern here therefore matches from the
+# start of the line (.*?). If the line begins with the word key, token, secret or password, both patterns match from there, and
+# ripsecrets uses its own. It can then miss the token.
+# ripsecrets skips hidden files in folders. To search them, pass their paths.
 exec ripsecrets \\
 {patterns}  \"$@\"
 ",
@@ -84,13 +87,13 @@ pub(super) fn git_secrets(prefixes: &[Prefix]) -> String {
     let pattern = |prefix: &Prefix| format!("\tpatterns = {}\n", pattern::token(prefix));
     format!(
         "\
-{comment}# For git-secrets, by shape: it checks no CRC-32.
+{comment}# For git-secrets. It matches the shape of a token and does not check the CRC-32.
 #
 #   git config --add include.path \"$PWD/FILE\"
 #   git secrets --install
 #   git secrets --scan
 #
-# git-secrets looks for whole words: a token right behind or right before a letter, a digit or a _ is not found.
+# git-secrets matches only whole words. It does not find a token that directly follows or precedes a letter, a digit or a _.
 
 [secrets]
 {patterns}",

@@ -1,4 +1,4 @@
-//! A plug-in of detect-secrets, which computes the checksum.
+//! The plug-in for detect-secrets. It computes the checksum.
 
 use super::{comment, each, pattern, title};
 use crate::words::alphabet;
@@ -9,12 +9,12 @@ pub(super) fn plugin(prefixes: &[Prefix]) -> String {
     let digits: String = (0..62).map(|value| char::from(alphabet::digit(value))).collect();
     format!(
         "\
-{comment}# For detect-secrets 1.5, which finds those with the right CRC-32 alone.
+{comment}# For detect-secrets 1.5. It reports only tokens with a correct CRC-32.
 #
 #   detect-secrets scan --plugin FILE --disable-filter detect_secrets.filters.heuristic.is_indirect_reference
 #
-# The filter is one of its own. It leaves out every line like `client = connect('...')`, whatever is in the brackets.
-# In YAML where it finds something, it passes over lines that are comments.
+# The command disables a filter of detect-secrets. This filter skips every line such as `client = connect('...')`, no matter
+# what the argument is. In a YAML file with a finding, detect-secrets skips the lines that are comments.
 
 import re
 import zlib
@@ -42,7 +42,10 @@ def has_right_checksum(token):
     )
 }
 
-/// One for each prefix: a baseline names what it holds by class and type, which stay as they are when a prefix is added.
+/// Returns the detector for one prefix.
+///
+/// A baseline of detect-secrets names each finding by the class and the type of its detector. Each
+/// prefix has its own class and type, so that a baseline stays valid if another prefix is added.
 fn detector(prefix: &Prefix) -> String {
     format!(
         "
@@ -57,13 +60,15 @@ class {class}(RightChecksum, RegexBasedDetector):
     )
 }
 
-/// detect-secrets tells plug-ins apart by the names of their classes, its own ones too.
+/// Returns the name of the class for a prefix. It must be unique, because detect-secrets identifies
+/// all plug-ins, including its own, by their class names.
 fn class(prefix: &Prefix) -> String {
     let capitalised = prefix.as_str().split('_').map(|word| match word.split_at_checked(1) {
         Some((first, rest)) if first.starts_with(|first: char| first.is_ascii_lowercase()) => {
             first.to_ascii_uppercase() + rest
         }
-        // What has no capital keeps its `_`, or two prefixes had one name.
+        // A word that does not begin with a letter keeps its `_`. Otherwise the prefixes `k90` and
+        // `k9_0` would have the same class name.
         _ => format!("_{word}"),
     });
     capitalised.collect::<String>() + "AccessTokenDetector"
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_prefix_has_a_class_of_its_name() {
+    fn each_prefix_has_its_own_class_name() {
         let named = |prefix| class(&Prefix::new(prefix).unwrap());
         assert_eq!(named("acme_test_pat"), "AcmeTestPatAccessTokenDetector");
         assert_eq!(named("k90"), "K90AccessTokenDetector");

@@ -1,4 +1,4 @@
-//! What GitHub's secret scanning is told, in its forms and by mail.
+//! The texts for GitHub's secret scanning: entries for its form, and a text to send by mail.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;
@@ -7,11 +7,12 @@ use crate::words::ids::Prefix;
 pub(super) fn custom_patterns(prefixes: &[Prefix]) -> String {
     let head = format!(
         "\
-{comment}# As custom patterns of GitHub's secret scanning, by shape: it checks no CRC-32.
+{comment}# Custom patterns for GitHub's secret scanning. They match the shape of a token and do not check the CRC-32.
 #
-# In the settings of the organization or repository, under the security of code: Secret scanning, Custom patterns, New pattern.
-# Before secret and After secret stay as they are, \\A|[^0-9A-Za-z] and \\z|[^0-9A-Za-z]: a token right behind or right before
-# a letter or a digit is not found. As the test string, take a token that you have revoked.
+# In the settings of the organization or repository, go to the section for code security and choose Secret scanning,
+# Custom patterns, New pattern. Keep the defaults of Before secret (\\A|[^0-9A-Za-z]) and After secret (\\z|[^0-9A-Za-z]). With
+# them, GitHub does not find a token that directly follows or precedes a letter or a digit. As the test string, use a token
+# that you have revoked.
 ",
         comment = comment(prefixes),
     );
@@ -23,10 +24,10 @@ pub(super) fn custom_patterns(prefixes: &[Prefix]) -> String {
 pub(super) fn partner(prefixes: &[Prefix]) -> String {
     let head = format!(
         "\
-{comment}# For the partner programme of GitHub's secret scanning: GitHub then reports each one that it finds in public to an endpoint
-# of yours.
+{comment}# For the partner program of GitHub's secret scanning. GitHub then reports each token that it finds in a public place to an
+# endpoint of your service.
 #
-# Send it to secret-scanning@github.com, with the URL of the endpoint and a test account of your service.
+# Send this text to secret-scanning@github.com, with the URL of the endpoint and a test account of your service.
 ",
         comment = comment(prefixes),
     );

@@ -1,4 +1,4 @@
-//! Kingfisher's YAML, which has Kingfisher compute the checksum.
+//! The rules for Kingfisher in YAML. Kingfisher computes the checksum itself.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;
@@ -7,11 +7,12 @@ use crate::words::ids::Prefix;
 pub(super) fn rules(prefixes: &[Prefix]) -> String {
     let head = format!(
         "\
-{comment}# For Kingfisher 2, which finds those with the right CRC-32 alone.
+{comment}# For Kingfisher 2. It reports only tokens with a correct CRC-32.
 #
 #   kingfisher scan PATH --rules-path FILE
 #
-# These rules ask no server whether a token still works; Kingfisher's own do, unless told --no-validate.
+# These rules send no token to a server. Kingfisher's own rules send the tokens that they find to a server, to check whether
+# they still work. To prevent this, pass --no-validate.
 
 rules:{none}
 ",
@@ -21,7 +22,10 @@ rules:{none}
     head + &each(prefixes, rule)
 }
 
-/// The group TOKEN is what Kingfisher reports, which would be the first group otherwise: the token without its checksum.
+/// Returns the rule for one prefix.
+///
+/// Kingfisher reports the group TOKEN. Without it, Kingfisher would report the first group, which
+/// is the token without its checksum.
 fn rule(prefix: &Prefix) -> String {
     format!(
         "  - name: {title}

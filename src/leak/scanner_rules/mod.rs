@@ -1,4 +1,4 @@
-//! Rules by which the secret scanners that people use find the tokens of a service.
+//! Writes rules by which secret scanners find the tokens of a service.
 
 mod by_shape;
 mod detect_secrets;
@@ -8,34 +8,38 @@ mod pattern;
 
 use crate::words::ids::Prefix;
 
-/// A secret scanner for which keyfob writes rules, so that it finds the tokens of a service in code, in logs, before a commit.
+/// A secret scanner for which keyfob writes rules. With these rules, the scanner finds the tokens
+/// of a service in code, in logs and before a commit.
 ///
 /// ```
 /// use keyfob::{Prefix, leak::ScannerFormat};
 ///
 /// let format: ScannerFormat = "gitleaks".parse()?;
 /// let rules = format.rules(&[Prefix::new("acme_pat")?, Prefix::new("acme_test_pat")?]);
-/// assert!(rules.contains("'''acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}'''"));
+/// let expression = "acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}";
+/// assert!(rules.contains(expression));
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 ///
-/// On the command line: `cargo run --example scanner_rules --features scan -- acme_pat --format gitleaks`.
+/// On the command line: `cargo run --example scanner_rules --features scan -- acme_pat --format
+/// gitleaks`.
 ///
-/// | word | its rules are | it checks the CRC |
+/// | name | text that keyfob writes | checks the CRC |
 /// |---|---|---|
-/// | `kingfisher` | a file for `--rules-path` | yes: no false finding but once in 4 billion look-alikes |
+/// | `kingfisher` | a file for `--rules-path` | yes, so only one in 4 billion look-alikes is reported |
 /// | `gitleaks` | a configuration, also for Betterleaks | no |
 /// | `detect-secrets` | a plug-in in Python | yes |
-/// | `secretlint` | a `.secretlintrc.json`, which has no comments: `secretlint --secretlintrc FILE "**/*"` | no |
-/// | `ripsecrets` | a shell script that runs it with our patterns | no |
-/// | `git-secrets` | a file for git's `include.path` | no |
-/// | `github-custom-pattern` | what to type into the form for a custom pattern of secret scanning | no |
-/// | `github-partner` | what to write to GitHub to have leaks reported to you | it says how |
+/// | `secretlint` | a `.secretlintrc.json` for `secretlint --secretlintrc FILE "**/*"` | no |
+/// | `ripsecrets` | a shell script that runs ripsecrets with the expressions | no |
+/// | `git-secrets` | a file for Git's `include.path` | no |
+/// | `github-custom-pattern` | the entries for the form of a custom pattern in secret scanning | no |
+/// | `github-partner` | the text to send to GitHub, so that it reports leaks to you | explains the CRC |
 ///
-/// Where the format has comments, its text begins with how to use it. All of them have the same expression, made from the
-/// grammar of [`TokenText`](crate::text::TokenText). It asks for nothing before or behind a token: a leak is found also in
-/// `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string, save where the scanner itself wants whole words, which the
-/// text then says.
+/// Each text begins with instructions, except for `secretlint`, because its format has no comments.
+/// All formats use the same expression, which follows the grammar of
+/// [`TokenText`](crate::text::TokenText). It requires nothing before or after a token, so it also
+/// finds leaks in `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string. If a scanner
+/// accepts only whole words, the instructions say so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ScannerFormat {
@@ -51,9 +55,9 @@ pub enum ScannerFormat {
     Ripsecrets,
     /// git-secrets.
     GitSecrets,
-    /// A custom pattern of GitHub's secret scanning, for the repositories of one organization.
+    /// Custom patterns of GitHub's secret scanning, for a repository or an organization.
     GithubCustomPattern,
-    /// GitHub's partner programme, for all public repositories.
+    /// GitHub's partner program, for all public repositories.
     GithubPartner,
 }
 
@@ -69,9 +73,9 @@ word_type!(ScannerFormat {
 });
 
 impl ScannerFormat {
-    /// The rules for tokens of these prefixes, each of them once. A keyring's are [`Keyring::prefixes`](crate::Keyring::prefixes).
-    ///
-    /// Of no prefix, they find nothing.
+    /// Returns the rules for tokens of these prefixes, such as
+    /// [`Keyring::prefixes`](crate::Keyring::prefixes). If a prefix is given twice, it has only one
+    /// rule. If no prefix is given, the rules find nothing.
     pub fn rules(self, prefixes: &[Prefix]) -> String {
         let mut each = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
@@ -91,7 +95,7 @@ impl ScannerFormat {
         }
     }
 
-    /// A name for the file, with the ending that the scanner wants.
+    /// Returns a file name for the rules, with the extension that the scanner expects.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Kingfisher => "kingfisher.yml",
@@ -106,22 +110,22 @@ impl ScannerFormat {
     }
 }
 
-/// What a finding is called.
+/// Returns the title of a finding for a prefix.
 fn title(prefix: &Prefix) -> String {
     format!("Access token ({prefix})")
 }
 
-/// The prefixes, as a sentence has them.
+/// Returns the prefixes, joined by " or ".
 fn list(prefixes: &[Prefix]) -> String {
     prefixes.iter().map(Prefix::as_str).collect::<Vec<_>>().join(" or ")
 }
 
-/// The first line of a text with comments.
+/// Returns the first comment of each text whose format has comments.
 fn comment(prefixes: &[Prefix]) -> String {
     format!("# Access tokens with the prefix {}.\n", list(prefixes))
 }
 
-/// A part for each prefix, one behind the other.
+/// Returns the result of `part` for each prefix, concatenated.
 fn each(prefixes: &[Prefix], part: impl Fn(&Prefix) -> String) -> String {
     prefixes.iter().map(part).collect()
 }
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_read_from_and_shown_as_their_words() {
+    fn formats_are_parsed_and_displayed_by_name() {
         for format in ScannerFormat::ALL {
             assert_eq!(format.to_string().parse::<ScannerFormat>(), Ok(*format));
         }
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_no_prefix_there_is_no_expression() {
+    fn without_a_prefix_there_is_no_expression() {
         for format in ScannerFormat::ALL {
             assert!(!format.rules(&[]).contains("[0-9a-z]"), "{format}");
         }

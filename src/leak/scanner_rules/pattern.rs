@@ -1,24 +1,27 @@
-//! The shape of a token as a regular expression, from the constants of the grammar.
+//! The regular expression for a token, from the constants of the grammar.
 //!
-//! Nothing but characters, classes and counts, and no group: these mean the same in every dialect that scanners have, PCRE,
-//! RE2, Hyperscan, Rust, Python, JavaScript and POSIX's extended one. So several prefixes are several expressions. A prefix
-//! stands in it as it is: its grammar is `[a-z0-9_]`, none of which means anything but itself, nor is anything in the quotes
-//! of YAML, TOML, JSON, Python, a shell or git's configuration.
+//! It consists only of characters, classes and counts, which mean the same in every dialect that
+//! scanners use: PCRE, RE2, Hyperscan, Rust, Python, JavaScript and POSIX extended. It has no
+//! groups, so each prefix needs its own expression.
+//!
+//! A prefix is written into the expression unchanged. Its characters `[a-z0-9_]` have no special
+//! meaning in an expression, in Git's configuration, or within the quotes of YAML, TOML, JSON,
+//! Python and a shell.
 
 use crate::words::format::{CRC, TAIL};
 use crate::words::ids::{Prefix, ProjectId, TokenId};
 
-/// A whole token.
+/// Returns the expression for a whole token.
 pub(super) fn token(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL))
 }
 
-/// All of a token that its checksum is over.
+/// Returns the expression for the part of a token that the checksum covers: everything before it.
 pub(super) fn body(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL - CRC))
 }
 
-/// What follows the body.
+/// Returns the expression for the checksum, which follows the body.
 pub(super) fn checksum() -> String {
     base62(CRC)
 }
@@ -36,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_shape_of_the_grammar() {
+    fn the_expression_matches_the_grammar() {
         let prefix = Prefix::new("acme_pat").unwrap();
         assert_eq!(token(&prefix), "acme_pat_[0-9a-z]{1,32}_[0-9A-Za-z]{16}_[0-9A-Za-z]{50}");
         assert_eq!(
@@ -46,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_has_a_character_that_means_more_than_itself() {
+    fn no_prefix_has_a_character_with_a_special_meaning() {
         for byte in 0..=u8::MAX {
             let is_plain = byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             let text = format!("a{}a", char::from(byte));

@@ -1,10 +1,10 @@
 # Access tokens with the prefix acme_pat.
-# For detect-secrets 1.5, which finds those with the right CRC-32 alone.
+# For detect-secrets 1.5. It reports only tokens with a correct CRC-32.
 #
 #   detect-secrets scan --plugin FILE --disable-filter detect_secrets.filters.heuristic.is_indirect_reference
 #
-# The filter is one of its own. It leaves out every line like `client = connect('...')`, whatever is in the brackets.
-# In YAML where it finds something, it passes over lines that are comments.
+# The command disables a filter of detect-secrets. This filter skips every line such as `client = connect('...')`, no matter
+# what the argument is. In a YAML file with a finding, detect-secrets skips the lines that are comments.
 
 import re
 import zlib
