@@ -52,8 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokens.revoke(&by.actor(), &verified.key(), RevocationReason::CessationOfOperation).await?;
     println!("afterwards:   {}", refused(tokens.verify(agent.token.expose_secret(), &access).await.err())?);
 
-    // A forgotten token of an agent ends together with Ada's token. Nobody has to find and revoke
-    // it.
+    // A forgotten token of an agent ends together with Ada's token. No search for it is needed.
     let another = of_ada.new_token(Name::new("forgotten agent")?).within(&by);
     let another = tokens.issue(&by.actor(), another).await?;
     of_ada.revoke(&laptop.record.id).await?;

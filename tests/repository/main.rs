@@ -1,6 +1,7 @@
 //! The repository itself: its layers, its package, its documents and its tests.
 
 mod claims;
+mod english;
 mod layers;
 mod msrv;
 mod package;

@@ -25,7 +25,8 @@ fn version(text: &str) -> Version {
     (parts.next().expect("a first number"), parts.next().unwrap_or(0))
 }
 
-/// Returns each feature of a table's lines `| features | … | version |`, with its version. `none` stands for no feature.
+/// Returns each feature of a table's lines `| features | … | version |`, with its version. `none`
+/// stands for no feature.
 fn promised(table: &str) -> BTreeMap<String, Version> {
     let mut promised = BTreeMap::new();
     for line in table.lines().filter(|line| line.starts_with('|')) {

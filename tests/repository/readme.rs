@@ -1,19 +1,113 @@
-//! The code in the README compiles.
+//! The links, pictures and code of the documents.
 
-/// The service in the README is also an example. Readers can paste it as it is, because rustdoc
-/// hides none of its lines.
-#[test]
-fn the_service_of_the_readme_is_the_example() {
-    let (readme, example) = (include_str!("../../README.md"), include_str!("../../examples/service.rs"));
-    let code = example.split_once("\n\n").expect("a line of docs before the code").1;
-    assert!(code.contains("axum::serve"), "the code was found");
-    assert!(readme.contains(code), "README.md and examples/service.rs differ");
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The documents of the repository. The guides are checked by rustdoc.
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "RELEASING.md",
+    "SECURITY.md",
+    "examples/README.md",
+    "examples/personal-tokens/README.md",
+    "tests/README.md",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(document: &Path) -> String {
+    fs::read_to_string(document).unwrap_or_else(|error| panic!("{}: {error}", document.display()))
+}
+
+/// Returns the text without its blocks of code, and the blocks with their info string.
+fn parts(text: &str) -> (String, Vec<(&str, &str)>) {
+    let (mut prose, mut blocks) = (String::new(), Vec::new());
+    for (at, part) in text.split("```").enumerate() {
+        if at % 2 == 0 {
+            prose.push_str(part);
+        } else {
+            blocks.push(part.split_once('\n').expect("a block has lines"));
+        }
+    }
+    (prose, blocks)
+}
+
+/// Returns the targets of the links and pictures `[…](target)`.
+fn targets(text: &str) -> Vec<String> {
+    let (prose, _) = parts(text);
+    let ends = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    ends.map(|(target, _)| target.to_owned()).collect()
+}
+
+/// Returns the anchors of the headings, as GitHub and GitLab write them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let (prose, _) = parts(text);
+    let headings = prose
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let kept = |letter: &char| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter);
+    headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }
 
 #[test]
-fn no_block_of_the_readme_has_hidden_lines() {
-    let readme = include_str!("../../README.md");
-    let blocks = readme.split("```rust").skip(1).filter_map(|block| block.split("```").next());
-    let hidden = blocks.flat_map(str::lines).filter(|line| *line == "#" || line.starts_with("# "));
-    assert_eq!(hidden.collect::<Vec<_>>(), [""; 0]);
+fn every_link_resolves() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let path = root().join(document);
+        let text = read(&path);
+        for target in targets(&text) {
+            assert!(
+                !target.contains("://"),
+                "{document}: {target} is an address of another site, which no test can follow"
+            );
+            let (file, anchor) =
+                target.split_once('#').map_or((target.as_str(), None), |(file, anchor)| (file, Some(anchor)));
+            let file = if file.is_empty() { path.clone() } else { path.parent().expect("a folder").join(file) };
+            assert!(file.exists(), "{document} links to {target}");
+            if let Some(anchor) = anchor {
+                assert!(anchors(&read(&file)).contains(anchor), "{document} links to {target}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} links were found");
+}
+
+#[test]
+fn every_picture_is_taken_by_a_browser_test() {
+    let pictures: Vec<String> = DOCUMENTS
+        .iter()
+        .flat_map(|document| targets(&read(&root().join(document))))
+        .filter(|target| target.ends_with(".png"))
+        .collect();
+    assert!(pictures.len() >= 5);
+    let test = read(&root().join("examples/personal-tokens/tests/browser/pictures.rs"));
+    for picture in pictures {
+        let name = PathBuf::from(&picture).file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(test.contains(&format!("picture(\"{name}\"")), "{picture}");
+    }
+}
+
+/// Rustdoc compiles each block of Rust, because the crate includes the README in its documentation
+/// tests. Readers can paste a block as it is: it has no hidden lines.
+#[test]
+fn code_of_the_readme_is_compiled_and_whole() {
+    let readme = read(&root().join("README.md"));
+    assert!(read(&root().join("src/lib.rs")).contains("#[cfg(doctest)]\n#[doc = include_str!(\"../README.md\")]"));
+    let (_, blocks) = parts(&readme);
+    let rust: Vec<_> = blocks.iter().filter(|(info, _)| info.starts_with("rust")).collect();
+    assert!(!rust.is_empty());
+    for (info, code) in rust {
+        assert!(!info.contains("ignore"), "{code}");
+        for line in code.lines() {
+            assert!(line != "#" && !line.starts_with("# "), "a hidden line: {line}");
+            assert!(line.chars().count() <= 85, "a reader of rustdoc would have to scroll: {line}");
+        }
+    }
+    assert!(readme.lines().count() <= 200);
 }

@@ -77,7 +77,7 @@ macro_rules! on_both_stores {
 }
 
 on_both_stores! {
-    /// The token was live at the first import, and was disabled in the old table afterwards.
+    // The token was live at the first import, and was disabled in the old table afterwards.
     async fn a_token_that_is_imported_again_as_disabled_is_disabled<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;

@@ -25,8 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long requests in progress may take to end after the process is told to stop, and how long
-/// the last writes may take.
+/// How long requests in progress may take to end after the process gets the signal to stop, and how
+/// long the last writes may take.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts the periodic work. Each part is a separate task, so that no part waits for another.
@@ -180,8 +180,8 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError>
     Ok((listener, addr))
 }
 
-/// Serves until the process is told to stop, and then until the requests in progress end, for at
-/// most [`GRACE`].
+/// Serves until the process gets the signal to stop, and then until the requests in progress end,
+/// for at most [`GRACE`].
 async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
     let told = Arc::clone(app);
     let serving =

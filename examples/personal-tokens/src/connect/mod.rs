@@ -28,7 +28,7 @@ use keyfob::PlaintextToken;
 pub use tool::{Generation, Group, Tool};
 
 /// The text that takes the place of an unknown token. A person can find and replace it. No token
-/// begins or ends with it, so nobody mistakes it for a token.
+/// begins or ends with it, so it cannot be mistaken for one.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
 /// The facts that a settings file contains.

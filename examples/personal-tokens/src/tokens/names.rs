@@ -2,7 +2,7 @@
 //! id.
 //!
 //! A name is created when a token is first seen. If the process crashes between storing a token and
-//! naming it, nobody has seen the token's secret, and the owner's next list shows the token with a
+//! naming it, the token's secret was never shown, and the owner's next list shows the token with a
 //! name.
 
 use std::collections::HashMap;

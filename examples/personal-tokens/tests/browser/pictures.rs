@@ -22,7 +22,8 @@ fn size(png: &[u8]) -> (u32, u32) {
 }
 
 impl Browser {
-    /// Takes a picture. Writes it, or checks that the repository has one of the same size by this name.
+    /// Takes a picture. Writes it, or checks that the repository has one of the same size by this
+    /// name.
     async fn picture(&self, name: &str, taken: &mut Vec<String>) {
         self.client.execute("document.activeElement.blur()", vec![]).await.unwrap();
         let (png, file) = (self.client.screenshot().await.unwrap(), format!("{name}.png"));

@@ -1,0 +1,32 @@
+//! The guides.
+
+#![allow(unused_imports, reason = "for the links of the pages")]
+
+use crate::{
+    error::*, events::*, import::*, keys::*, leak::*, notices::*, owners::*, policy::*, record::*, rotation::*,
+    store::*, tokens::*, *,
+};
+
+#[cfg(docsrs)]
+use crate::store::{cache::*, postgres::*, redis::*, sqlite::*};
+
+#[doc = include_str!("lifecycle.md")]
+pub mod lifecycle {}
+
+#[doc = include_str!("operations.md")]
+/// # Figures: what a verification costs
+#[doc = include_str!("operations/cost.md")]
+///
+#[doc = include_str!("operations/cost.svg")]
+///
+/// # Figures: how the cost grows
+#[doc = include_str!("operations/growth.md")]
+///
+#[doc = include_str!("operations/growth.svg")]
+pub mod operations {}
+
+#[doc = include_str!("design.md")]
+pub mod design {}
+
+#[doc = include_str!("threat_model.md")]
+pub mod threat_model {}
