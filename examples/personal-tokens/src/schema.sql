@@ -132,6 +132,14 @@ CREATE TABLE IF NOT EXISTS leaked_issuers (
     PRIMARY KEY (project, token_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Tokens that are bound to another, of those that the page tells of. It names them last: their
+-- issuer can make any number of them.
+CREATE TABLE IF NOT EXISTS bound_tokens (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    PRIMARY KEY (project, token_id)
+) STRICT, WITHOUT ROWID;
+
 -- Reports of GitHub's that were answered, by the SHA-256 of their bodies. A row is deleted when GitHub no longer uses its key.
 CREATE TABLE IF NOT EXISTS github_deliveries (
     digest BLOB PRIMARY KEY,

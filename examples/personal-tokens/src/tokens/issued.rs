@@ -119,6 +119,18 @@ pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
+/// Notes a token that the page is going to tell of, if it is bound to another.
+pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
+    if is_bound(view) {
+        sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(view.project.as_str())
+            .bind(view.id.as_str())
+            .execute(&app.pool)
+            .await?;
+    }
+    Ok(())
+}
+
 fn of(issuer: TokenKey) -> ListQuery {
     ListQuery { issuer: Some(issuer.id), most: PageSize::MAX, ..ListQuery::new(issuer.project) }
 }

@@ -59,6 +59,8 @@ struct TokensPage<'a> {
     dialog: Dialog<'a>,
     said: Option<&'static str>,
     leaked: Vec<Found>,
+    /// How many more were found than are named.
+    more_leaked: usize,
     ending: Vec<Ending>,
 }
 
@@ -226,7 +228,8 @@ pub async fn draw(
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
     let mut leaked = Vec::new();
-    for one in told::of_user(app, &signed_in.user).await.map_err(Refused::failed)? {
+    let (told, more_leaked) = told::of_user(app, &signed_in.user).await.map_err(Refused::failed)?;
+    for one in told {
         leaked.push(Found::new(app, one, now).await?);
     }
     let ending = notices::of_user(app, &signed_in.user).await?;
@@ -249,6 +252,7 @@ pub async fn draw(
         dialog,
         said,
         leaked,
+        more_leaked,
         ending: ending
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
