@@ -62,6 +62,8 @@ struct TokensPage<'a> {
     /// How many more were found than are named.
     more_leaked: usize,
     ending: Vec<Ending>,
+    /// How many more end than are named.
+    more_ending: usize,
 }
 
 struct Columns {
@@ -232,7 +234,7 @@ pub async fn draw(
     for one in told {
         leaked.push(Found::new(app, one, now).await?);
     }
-    let ending = notices::of_user(app, &signed_in.user).await?;
+    let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
         signed_in,
         projects: app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?,
@@ -257,6 +259,7 @@ pub async fn draw(
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
             .collect(),
+        more_ending,
     })
 }
 

@@ -1,10 +1,12 @@
 //! Tokens for agents: made under a token by its owner or by the token itself, listed, and ended with it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Host, Person, TOKENS, WHOAMI};
+use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
 const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
 
@@ -185,7 +187,7 @@ async fn what_a_token_issued_is_listed_with_its_last_use() {
     assert_eq!(ada.get(&path_of(&laptop, "/issued")).await.is(200).json(), json!([]));
     let mut made = Vec::new();
     for name in ["first", "second"] {
-        host.clock.advance(std::time::Duration::from_secs(1));
+        host.clock.advance(Duration::from_secs(1));
         made.push(host.delegate(text_of(&laptop), &json!({"name": name, "scopes": ""})).await.is(200).json());
     }
     let authorization = format!("Bearer {}", text_of(&made[0]));
@@ -297,4 +299,29 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);
     assert!(of_agent.body.contains("with the token that issued it"), "{}", of_agent.body);
+}
+
+#[tokio::test]
+async fn notices_name_tokens_of_people_before_those_of_agents() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    for _ in 0..6 {
+        let body = json!({"name": "harmless", "scopes": "", "expires": {"measure": "hours", "value": 30}});
+        host.delegate(text_of(&laptop), &body).await.is(200);
+    }
+    ada.post(json!({"name": "Nightly backup", "expires": {"measure": "hours", "value": 31}})).await.is(200);
+    host.clock.advance(Duration::from_secs(8 * 3600));
+    personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
+    let shown = async || {
+        let page = ada.get("/settings/tokens").await.is(200).body;
+        let (_, notices) = page.split_once("id=\"ending\"").unwrap();
+        notices.split_once("</div>").unwrap().0.to_owned()
+    };
+    let notices = shown().await;
+    assert!(notices.find("Nightly backup").unwrap() < notices.find("harmless").unwrap(), "{notices}");
+    assert_eq!((notices.matches("<li>").count(), notices.contains("and 2 more")), (5, true), "{notices}");
+    // Those that have ended are not counted.
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
 }
