@@ -7,7 +7,7 @@
 use keyfob::{
     Actor, Clock, TokenKey, TokenView,
     events::{Event, EventSink},
-    record::RevocationReason,
+    record::{Revocation, RevocationReason},
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use std::cmp::Reverse;
@@ -122,9 +122,14 @@ impl Audit {
                 "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
             let has_own: bool = sqlx::query_scalar(sql).bind(project).bind(id).fetch_one(&self.pool).await?;
             if !has_own {
-                let with = match groups::of(&self.pool, view, revoked).await? {
-                    None if self.ended_with_issuer(view).await? => Some("with the token that issued it"),
-                    with => with,
+                let with_issuer = self.ended_with_issuer(view, revoked).await?;
+                let with_group = groups::of(&self.pool, view, revoked).await?;
+                // What is written first after the token's own revocation is what ended it.
+                let with = match (with_issuer, with_group) {
+                    (Some(at), group) if group.is_none_or(|(of_group, _)| at < of_group) => {
+                        Some("with the token that issued it")
+                    }
+                    (_, group) => group.map(|(_, words)| words),
                 };
                 let reason = words(revoked.reason);
                 let detail = with.map_or_else(|| reason.clone(), |with| format!("{reason}, {with}"));
@@ -140,12 +145,14 @@ impl Audit {
 }
 
 impl Audit {
-    /// Whether the tokens that are bound to this one's issuer were revoked after that had ended.
-    async fn ended_with_issuer(&self, view: &TokenView) -> sqlx::Result<bool> {
-        let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(false) };
-        let sql = "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = ?)";
+    /// Returns when, from a token's revocation on, the tokens that are bound to its issuer were
+    /// revoked because the issuer had ended.
+    async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
+        let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
+        let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \
+                   AND actor = ?";
         let row = sqlx::query_scalar(sql).bind(view.project.as_str()).bind(issuer.id.as_str()).bind(ISSUED_REVOKED);
-        row.fetch_one(&self.pool).await
+        row.bind(revoked.at.as_unix_millis()).bind(revoked.by.as_str()).fetch_one(&self.pool).await
     }
 }
 

@@ -325,3 +325,28 @@ async fn notices_name_tokens_of_people_before_those_of_agents() {
     ada.post_to(REVOKE_ALL, "").await.is(200);
     assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
 }
+
+#[tokio::test]
+async fn trail_of_an_agent_that_ended_with_its_issuer_outlasts_a_later_revocation_of_all() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    let page = format!("/admin/tokens/{}/{}", agent["project_id"], public_id(&agent));
+    ada.delete(&path_of(&laptop, "")).await.is(204);
+    host.clock.advance(Duration::from_secs(3600));
+    assert_eq!(host.app.tokens.revoke_orphans().await.unwrap(), 1);
+    host.app.audit.written().await;
+    let words = "with the token that issued it";
+    assert!(ada.get(&page).await.is(200).body.contains(words));
+    // A day later she ends what else she has.
+    host.clock.advance(Duration::from_secs(24 * 3600));
+    let other = ada.post(json!({"name": "other", "scopes": "tokens:manage"})).await.is(200).json();
+    let others = host.delegate(text_of(&other), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    host.app.audit.written().await;
+    assert!(ada.get(&page).await.is(200).body.contains(words));
+    // Its agent ended with all of hers, whatever its own issuer did.
+    let page = format!("/admin/tokens/{}/{}", others["project_id"], public_id(&others));
+    assert!(ada.get(&page).await.is(200).body.contains("with all tokens of its owner"));
+}
