@@ -111,6 +111,8 @@ pub enum Dialog<'a> {
         /// How long the old token works, in hours and in words, as the form offers it; and which of them is chosen.
         graces: Vec<(u64, String)>,
         grace: u64,
+        /// How many tokens end with the old one.
+        issued: u64,
         error: Option<RotateFault>,
     },
     /// A token that was made or rotated just now, the one time that it is known.
@@ -154,18 +156,20 @@ impl<'a> Dialog<'a> {
     }
 
     /// The dialog that rotates a token. `grace` is what was chosen, a day at first.
-    pub fn rotate(
+    pub async fn rotate(
         app: &App,
         token: &'a OwnToken,
         form: String,
         grace: Option<u64>,
         error: Option<RotateFault>,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
         let graces = expiry::offered_graces(app.tokens.policy().max_grace());
         let day = graces.iter().copied().filter(|hours| *hours <= 24).max().expect("the least is at most a day");
         let grace = grace.filter(|hours| graces.contains(hours)).unwrap_or(day);
         let graces = graces.into_iter().map(|hours| (hours, time_words::grace(hours))).collect();
-        Self::Rotate { form, uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), graces, grace, error }
+        let issued = issued::bound(app, &token.view).await?;
+        let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
+        Ok(Self::Rotate { form, uuid, name, graces, grace, issued, error })
     }
 }
 
@@ -286,7 +290,7 @@ pub async fn show(
                 Dialog::Delete { uuid, name, issued, error: None }
             } else if rotate.is_some() {
                 let form = random::hex128().map_err(Refused::failed)?;
-                Dialog::rotate(&app, token, form, None, None)
+                Dialog::rotate(&app, token, form, None, None).await?
             } else if agent.is_some() {
                 Dialog::Agent(AgentDraft::new(&app, token, random::hex128().map_err(Refused::failed)?))
             } else {

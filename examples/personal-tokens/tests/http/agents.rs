@@ -350,3 +350,26 @@ async fn trail_of_an_agent_that_ended_with_its_issuer_outlasts_a_later_revocatio
     let page = format!("/admin/tokens/{}/{}", others["project_id"], public_id(&others));
     assert!(ada.get(&page).await.is(200).body.contains("with all tokens of its owner"));
 }
+
+#[tokio::test]
+async fn rotation_dialog_says_how_many_agent_tokens_end_with_the_old_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let path = format!("/settings/tokens?rotate={}", laptop["uuid"].as_str().unwrap());
+    assert!(!ada.get(&path).await.is(200).body.contains("id=\"ends-too\""));
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    assert!(ada.get(&path).await.is(200).body.contains("Its 1 agent token ends with it."));
+    for _ in 0..2 {
+        host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200);
+    }
+    let dialog = ada.get(&path).await.is(200);
+    assert!(dialog.body.contains("Its 3 agent tokens end with it."));
+    // Also in the dialog that comes back with a fault.
+    let form = format!("csrf={}&form={}&grace=x", dialog.field("csrf"), dialog.field("form"));
+    let fault = ada.post_form(&path_of(&laptop, "/rotate").replace(TOKENS, "/settings/tokens/"), &form).await.is(400);
+    assert!(fault.body.contains("Its 3 agent tokens end with it."));
+
+    ada.post_to(&path_of(&laptop, "/rotate"), r#"{"grace": null}"#).await.is(200);
+    host.with_token(WHOAMI, text_of(&agent)).await.is_problem(401, "issuer_ended");
+}
