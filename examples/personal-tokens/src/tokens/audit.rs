@@ -2,7 +2,7 @@
 //!
 //! keyfob tells its events in the midst of requests, so they go through bounded queues to one writer. If a queue is full, events
 //! are dropped, counted and logged: a request never waits for its own trail. What people do has a queue of its own, because the
-//! holders of ended tokens cause refusals without end.
+//! holders of tokens cause the other events without end: refusals, and tokens that a token issues.
 
 use keyfob::{
     Actor, Clock, TokenKey, TokenView,
@@ -20,13 +20,22 @@ use crate::tokens::refusals::{self, Refusal};
 
 /// How many events may wait to be written in each queue.
 const QUEUE: usize = 1024;
-/// How many refusals are written at a time, while the next of what people do waits.
-const REFUSALS: usize = 256;
+/// How many of the other events are written at a time, while the next of what people do waits.
+const OTHERS: usize = 256;
+/// How many tokens that a token has issued by itself its trail names. The latest are kept.
+const MOST_ISSUED: i64 = 100;
 
 /// A token issued another, whose id is the detail of the entry.
 pub const ISSUED_TOKEN: &str = "issued_token";
 /// What was bound to a token was revoked after it had ended.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
+
+/// Writes the condition of the entries of tokens that a token issued by itself.
+macro_rules! issued_by_itself {
+    () => {
+        "event = 'issued_token' AND actor GLOB 'token *'"
+    };
+}
 
 /// One event of one token, as its page shows it.
 #[derive(Debug)]
@@ -50,6 +59,8 @@ enum Message {
 pub struct Audit {
     pool: SqlitePool,
     acts: mpsc::Sender<Message>,
+    /// What tokens issue by themselves.
+    issues: mpsc::Sender<Message>,
     refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
     dropped: Arc<AtomicU64>,
@@ -59,21 +70,23 @@ impl Audit {
     /// Starts the writer.
     pub fn start(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
         let (acts, mut acts_waiting) = mpsc::channel(QUEUE);
+        let (issues, mut issues_waiting) = mpsc::channel(QUEUE);
         let (refusals, mut refusals_waiting) = mpsc::channel(QUEUE);
         let writer = pool.clone();
         tokio::spawn(async move {
-            let (mut acts, mut refusals) = (Vec::new(), Vec::new());
+            let (mut acts, mut issues, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             loop {
-                // In this order. Both queues end at the same time.
+                // In this order. All queues end at the same time.
                 let received = tokio::select! {
                     biased;
                     received = acts_waiting.recv_many(&mut acts, QUEUE) => received,
-                    received = refusals_waiting.recv_many(&mut refusals, REFUSALS) => received,
+                    received = issues_waiting.recv_many(&mut issues, OTHERS) => received,
+                    received = refusals_waiting.recv_many(&mut refusals, OTHERS) => received,
                 };
                 if received == 0 {
                     break;
                 }
-                let messages: Vec<_> = acts.drain(..).chain(refusals.drain(..)).collect();
+                let messages: Vec<_> = acts.drain(..).chain(issues.drain(..)).chain(refusals.drain(..)).collect();
                 write_all(&writer, &messages).await;
                 for message in messages {
                     match message {
@@ -84,12 +97,12 @@ impl Audit {
                 }
             }
         });
-        Self { pool, acts, refusals, clock, dropped: Arc::default() }
+        Self { pool, acts, issues, refusals, clock, dropped: Arc::default() }
     }
 
     /// Waits until all that was told before is written.
     pub async fn written(&self) {
-        for queue in [&self.acts, &self.refusals] {
+        for queue in [&self.acts, &self.issues, &self.refusals] {
             let (done, written) = oneshot::channel();
             if queue.send(Message::Written(done)).await.is_ok() {
                 // An error means that the writer has ended, and then nothing more is written.
@@ -103,20 +116,32 @@ impl Audit {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns what happened to a token, the latest first: at most 100 acts, and at most 100 lines
-    /// of what was refused of it. They are read apart, so that no number of refusals hides an act.
+    /// Returns what happened to a token, the latest first: at most 100 acts, at most 100 tokens
+    /// that it issued by itself, and at most 100 lines of what was refused of it. They are read
+    /// apart, because its holder causes the latter two: no number of them hides an act.
     ///
     /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
     /// from the token itself, which holds when, by whom and why it was revoked.
     pub async fn of(&self, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
         let (project, id) = (view.project.as_str(), view.id.as_str());
         // A process of an earlier version may write refusals here. The next start folds them.
-        let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
-                   AND event NOT IN ('failed', 'reused', 'policy_blocked') ORDER BY id DESC LIMIT 100";
-        let rows: Vec<(i64, String, String, String)> =
-            sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
-        let entry = |(at, event, actor, detail)| Entry { at, event, actor, detail };
-        let mut entries: Vec<Entry> = rows.into_iter().map(entry).collect();
+        let acts = concat!(
+            "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
+             AND event NOT IN ('failed', 'reused', 'policy_blocked') AND NOT (",
+            issued_by_itself!(),
+            ") ORDER BY id DESC LIMIT 100"
+        );
+        let issues = concat!(
+            "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? AND ",
+            issued_by_itself!(),
+            " ORDER BY id DESC LIMIT 100"
+        );
+        let mut entries = Vec::new();
+        for sql in [acts, issues] {
+            let rows: Vec<(i64, String, String, String)> =
+                sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
+            entries.extend(rows.into_iter().map(|(at, event, actor, detail)| Entry { at, event, actor, detail }));
+        }
         if let Some(revoked) = &view.revoked {
             let sql =
                 "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
@@ -212,7 +237,8 @@ impl Audit {
     fn push(&self, key: TokenKey, event: &str, actor: Option<&Actor>, detail: String) {
         let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
         let entry = Entry { at: self.clock.now().as_unix_millis(), event: event.into(), actor, detail };
-        self.send(&self.acts, Message::Write { key, entry });
+        let queue = if is_of_token(&entry.actor) { &self.issues } else { &self.acts };
+        self.send(queue, Message::Write { key, entry });
     }
 
     fn send(&self, queue: &mpsc::Sender<Message>, message: Message) {
@@ -223,6 +249,11 @@ impl Audit {
             }
         }
     }
+}
+
+/// Returns whether the actor is a token, and not a person.
+fn is_of_token(actor: &str) -> bool {
+    actor.starts_with("token ")
 }
 
 fn words(reason: RevocationReason) -> String {
@@ -262,6 +293,17 @@ impl Message {
 async fn write(database: &mut SqliteConnection, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
     let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
     let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
-    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(database).await?;
+    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(&mut *database).await?;
+    if entry.event == ISSUED_TOKEN && is_of_token(&entry.actor) {
+        let sql = concat!(
+            "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2 AND ",
+            issued_by_itself!(),
+            " AND id <= (SELECT id FROM token_events WHERE project = ?1 AND token_id = ?2 AND ",
+            issued_by_itself!(),
+            " ORDER BY id DESC LIMIT 1 OFFSET ?3)"
+        );
+        let surplus = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
+        surplus.execute(database).await?;
+    }
     Ok(())
 }

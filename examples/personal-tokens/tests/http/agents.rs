@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use keyfob::{
+    Actor, ProjectId, TokenId, TokenKey,
+    events::{Event, EventSink},
+    record::{Issuer, RevocationReason},
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
@@ -302,28 +307,54 @@ async fn an_agents_token_is_made_by_a_form_and_shown_in_the_tree() {
 }
 
 #[tokio::test]
-async fn notices_name_tokens_of_people_before_those_of_agents() {
+async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let laptop = manager(&ada).await;
-    for _ in 0..6 {
-        let body = json!({"name": "harmless", "scopes": "", "expires": {"measure": "hours", "value": 30}});
-        host.delegate(text_of(&laptop), &body).await.is(200);
+    ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
+    ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
+    // What she does by herself counts among the acts.
+    let named = |name: &str| json!({"name": name, "scopes": "", "expires": {"measure": "seconds", "value": 1}});
+    ada.post_to(&path_of(&laptop, "/delegate"), &named("by ada").to_string()).await.is(200);
+    for _ in 0..101 {
+        host.delegate(text_of(&laptop), &named("by the token")).await.is(200);
+        host.clock.advance(Duration::from_secs(1));
     }
-    ada.post(json!({"name": "Nightly backup", "expires": {"measure": "hours", "value": 31}})).await.is(200);
-    host.clock.advance(Duration::from_secs(8 * 3600));
-    personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
-    let shown = async || {
-        let page = ada.get("/settings/tokens").await.is(200).body;
-        let (_, notices) = page.split_once("id=\"ending\"").unwrap();
-        notices.split_once("</div>").unwrap().0.to_owned()
-    };
-    let notices = shown().await;
-    assert!(notices.find("Nightly backup").unwrap() < notices.find("harmless").unwrap(), "{notices}");
-    assert_eq!((notices.matches("<li>").count(), notices.contains("and 2 more")), (5, true), "{notices}");
-    // Those that have ended are not counted.
-    ada.post_to(REVOKE_ALL, "").await.is(200);
-    assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
+    host.app.audit.written().await;
+    let page = ada.get(&format!("/settings/tokens/{}", laptop["uuid"].as_str().unwrap())).await.is(200).body;
+    let (_, trail) = page.split_once("<table id=\"history\">").unwrap();
+    for words in [">issued</td>", ">disabled</td>", ">enabled</td>", "“by ada”"] {
+        assert!(trail.contains(words), "not in the trail any more: {words}");
+    }
+    assert_eq!(trail.matches("“by the token”").count(), 100);
+    // Nor do they fill the database.
+    let kept = "SELECT count(*) FROM token_events WHERE event = 'issued_token'";
+    let (kept,): (i64,) = sqlx::query_as(kept).fetch_one(&host.app.pool).await.unwrap();
+    assert_eq!(kept, 101);
+}
+
+/// Nothing is written between these events: the test does not wait, and it has one thread.
+#[tokio::test]
+async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    host.app.audit.written().await;
+    let project = ProjectId::new(&laptop["project_id"].to_string()).unwrap();
+    let key = TokenKey { project, id: TokenId::new(public_id(&laptop)).unwrap() };
+    let (ada_herself, token) = (Actor::new("1").unwrap(), Actor::new("token demo_pat_1").unwrap());
+    let issuer = Some(Issuer { id: key.id, bound: true });
+    for _ in 0..10_000 {
+        host.app.audit.record(&Event::Issued { key, issuer, actor: &token });
+    }
+    let reason = RevocationReason::KeyCompromise;
+    host.app.audit.record(&Event::Revoked { key, actor: &ada_herself, reason });
+    host.app.audit.written().await;
+    let (revoked,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_events WHERE event = 'revoked'")
+        .fetch_one(&host.app.pool)
+        .await
+        .unwrap();
+    assert_eq!((revoked, host.app.audit.dropped()), (1, 20_000 - 1024));
 }
 
 #[tokio::test]
@@ -372,4 +403,29 @@ async fn rotation_dialog_says_how_many_agent_tokens_end_with_the_old_token() {
 
     ada.post_to(&path_of(&laptop, "/rotate"), r#"{"grace": null}"#).await.is(200);
     host.with_token(WHOAMI, text_of(&agent)).await.is_problem(401, "issuer_ended");
+}
+
+#[tokio::test]
+async fn notices_name_tokens_of_people_before_those_of_agents() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    for _ in 0..6 {
+        let body = json!({"name": "harmless", "scopes": "", "expires": {"measure": "hours", "value": 30}});
+        host.delegate(text_of(&laptop), &body).await.is(200);
+    }
+    ada.post(json!({"name": "Nightly backup", "expires": {"measure": "hours", "value": 31}})).await.is(200);
+    host.clock.advance(Duration::from_secs(8 * 3600));
+    personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
+    let shown = async || {
+        let page = ada.get("/settings/tokens").await.is(200).body;
+        let (_, notices) = page.split_once("id=\"ending\"").unwrap();
+        notices.split_once("</div>").unwrap().0.to_owned()
+    };
+    let notices = shown().await;
+    assert!(notices.find("Nightly backup").unwrap() < notices.find("harmless").unwrap(), "{notices}");
+    assert_eq!((notices.matches("<li>").count(), notices.contains("and 2 more")), (5, true), "{notices}");
+    // Those that have ended are not counted.
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
 }
