@@ -18,7 +18,7 @@ use personal_tokens::metrics;
 use personal_tokens::printed;
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::{self, FirstSignIn, PREFIX, SetupError};
-use personal_tokens::tokens::notices;
+use personal_tokens::tokens::{notices, purge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -28,9 +28,9 @@ use tokio::time::timeout;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts what the process does on its own: it writes last uses every five seconds, and looks every
-/// minute for tokens that are about to end and for GitHub's current keys, and every hour for tokens
-/// whose issuer has ended, which are refused already. Each is a task of its
-/// own, so that none waits for another. A failure is logged and retried.
+/// minute for tokens that are about to end and for GitHub's current keys, every hour for tokens
+/// whose issuer has ended, which are refused already, and every day for tokens that ended long ago.
+/// Each is a task of its own, so that none waits for another. A failure is logged and retried.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let one = Arc::clone(app);
@@ -49,6 +49,12 @@ fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(every(Duration::from_secs(60 * 60), async move || {
         if let Err(error) = one.tokens.revoke_orphans().await {
             tracing::warn!(error = &error as &dyn Error, "tokens of ended issuers are not revoked");
+        }
+    }));
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(24 * 60 * 60), async move || {
+        if let Err(error) = purge::purge(&one).await {
+            tracing::warn!(error = &*error as &dyn Error, "tokens that ended long ago are not deleted");
         }
     }));
     if let Some(github) = app.github.clone() {
