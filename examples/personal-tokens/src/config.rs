@@ -41,6 +41,9 @@ pub struct Config {
     /// name.
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,
+    /// How many days after its end a token is deleted, with its audit trail; 90 by default. Until
+    /// then a request with it is told why it does not work.
+    pub purge_after_days: u32,
 }
 
 impl Default for Config {
@@ -52,6 +55,7 @@ impl Default for Config {
             upstreams: Upstreams::new(),
             models: Vec::new(),
             github_keys: None,
+            purge_after_days: 90,
         }
     }
 }

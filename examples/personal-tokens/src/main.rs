@@ -19,7 +19,7 @@ use personal_tokens::metrics;
 use personal_tokens::printed;
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::{self, FirstSignIn, PREFIX, SetupError};
-use personal_tokens::tokens::notices;
+use personal_tokens::tokens::{notices, purge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// - Every five seconds: write the last uses.
 /// - Every minute: gather notices of coming expiries, and fetch GitHub's keys if they are old.
 /// - Every hour: revoke tokens whose issuer has ended. They are refused already.
+/// - Every day: delete tokens that ended long ago.
 ///
 /// A failure is logged, and the next turn tries again.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
@@ -60,6 +61,12 @@ fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
                 error = &error as &dyn Error,
                 "cannot revoke the tokens of ended issuers; the next try is in an hour"
             );
+        }
+    }));
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(24 * 60 * 60), async move || {
+        if let Err(error) = purge::purge(&one).await {
+            tracing::warn!(error = &*error as &dyn Error, "tokens that ended long ago are not deleted");
         }
     }));
     if let Some(github) = app.github.clone() {

@@ -133,6 +133,14 @@ CREATE TABLE IF NOT EXISTS leaked_issuers (
     PRIMARY KEY (project, token_id)
 ) STRICT, WITHOUT ROWID;
 
+-- The bound tokens among those that the page names. The page names them last, because their issuer
+-- can issue any number of them.
+CREATE TABLE IF NOT EXISTS bound_tokens (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    PRIMARY KEY (project, token_id)
+) STRICT, WITHOUT ROWID;
+
 -- Reports of GitHub that were answered, by the SHA-256 of their bodies. A row is deleted when
 -- GitHub no longer uses its key.
 CREATE TABLE IF NOT EXISTS github_deliveries (

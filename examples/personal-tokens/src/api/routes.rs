@@ -55,7 +55,7 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
         .guarded_get(&models_of_project, "/api/v2/configurations/models/{project}", models::models)
         .guarded_get(&models_of_own, "/llm/v1/models", chat::models)
         .guarded_post(&models_of_own, "/llm/v1/chat/completions", chat::completions)
-        .guarded_post(&models_of_own, "/mcp", mcp::mcp))
+        .guarded_post(&any, "/mcp", mcp::mcp))
 }
 
 /// Returns the routes that are open to anybody.

@@ -10,6 +10,7 @@ use keyfob::{
 use crate::app::App;
 use crate::people::accounts::User;
 use crate::setup::SetupError;
+use crate::tokens::issued;
 
 /// The most alarms on the page.
 const MOST: i64 = 5;
@@ -34,6 +35,7 @@ pub struct Leaked {
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);
+    issued::note_bound(app, token).await?;
     sqlx::query(
         "INSERT INTO token_leaks (project, token_id, owner, name, at, reporter, url) VALUES (?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO NOTHING",
@@ -76,17 +78,23 @@ fn shown(finder: &Finder, url: &str) -> String {
     String::from_utf8_lossy(redactor.get_ref()).chars().take(MOST_OF_URL).collect()
 }
 
-/// Returns the leaked tokens whose alarm the person has not dismissed, the latest first.
-pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> {
+/// Returns the leaked tokens whose alarm the person has not dismissed, and how many more there are.
+/// The latest come first, but tokens that are bound to another come after all others.
+pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Leaked>, usize), SetupError> {
     let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \
-         LEFT JOIN leaked_issuers USING (project, token_id) WHERE owner = ? AND seen = 0 \
-         ORDER BY at DESC, token_id LIMIT ?",
+         LEFT JOIN leaked_issuers USING (project, token_id) LEFT JOIN bound_tokens AS bound USING (project, token_id) \
+         WHERE owner = ? AND seen = 0 ORDER BY bound.token_id IS NOT NULL, at DESC, token_id LIMIT ?",
     )
     .bind(user.owner_id().as_str())
     .bind(MOST)
     .fetch_all(&app.pool)
     .await?;
+    let all: i64 = sqlx::query_scalar("SELECT count(*) FROM token_leaks WHERE owner = ? AND seen = 0")
+        .bind(user.owner_id().as_str())
+        .fetch_one(&app.pool)
+        .await?;
+    let more = usize::try_from(all)?.saturating_sub(rows.len());
     let mut leaked = Vec::with_capacity(rows.len());
     for (project, id, name, at, reporter, url, bound_ended) in rows {
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
@@ -94,7 +102,7 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<Leaked>, SetupError> 
         let url = shown(&app.finder, &url);
         leaked.push(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url, bound_ended });
     }
-    Ok(leaked)
+    Ok((leaked, more))
 }
 
 /// Dismisses the alarm of a leaked token.

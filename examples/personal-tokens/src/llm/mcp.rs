@@ -7,20 +7,24 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::ORIGIN;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use keyfob::Scope;
+use keyfob::{Scope, axum::Refusal};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::guard::OwnCaller;
 use crate::app::App;
+use crate::config::origin;
 use crate::llm::chat::{self, ChatError};
 use crate::llm::models::Model;
 use crate::tokens::scopes;
 
 /// The supported versions of the protocol, the newest first.
 const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
+/// The header by which a client names the version that it speaks, after the first message.
+const VERSION_HEADER: &str = "mcp-protocol-version";
 /// The most bytes of a model's answer that are passed on.
 const MOST_ANSWER: usize = 1024 * 1024;
 
@@ -64,10 +68,17 @@ const NO_MESSAGE: i32 = -32600;
 const NO_METHOD: i32 = -32601;
 const BAD_PARAMS: i32 = -32602;
 
-/// Answers `POST /mcp`. The guard of the route requires `models:use`, the scope of the model tools.
-/// Each tool then checks its own scope.
+/// Answers `POST /mcp`. The guard of the route accepts any live token in its own project. Each tool
+/// then checks its own scope.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
-    let models = chat::models_of(&app, &caller).await?;
+    if is_foreign(&app, request.headers()) {
+        let detail = "the header Origin names another site";
+        return Ok(Refusal::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response());
+    }
+    if !names_known_version(request.headers()) {
+        let refused = answer(None, Err((NO_MESSAGE, "the header MCP-Protocol-Version names an unsupported version")));
+        return Ok((StatusCode::BAD_REQUEST, refused).into_response());
+    }
     let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
     let Ok(Message { jsonrpc: Version::Two, id, method, params }) = serde_json::from_slice(&body) else {
         let refused = answer(None, Err((NO_MESSAGE, "the body is not a message of JSON-RPC 2.0")));
@@ -86,11 +97,24 @@ pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Reques
             if !tool.is_open_to(&caller) {
                 return Ok(caller.token.refuse_without(&[tool.scope()]).into_response());
             }
+            let models = chat::models_of(&app, &caller).await?;
             tool.call(&app, &caller, &models, &params).await
         }
         _ => Err((NO_METHOD, "this method does not exist")),
     };
     Ok(answer(Some(&id), result))
+}
+
+/// Returns whether a page of another site sent the request. Clients that are no browsers send no
+/// `Origin`.
+fn is_foreign(app: &App, headers: &HeaderMap) -> bool {
+    let own = origin(app.config.public_url.as_deref(), app.behind_tls, headers);
+    headers.get_all(ORIGIN).iter().any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+}
+
+/// Returns whether the request names a version that is spoken here, or none.
+fn names_known_version(headers: &HeaderMap) -> bool {
+    headers.get_all(VERSION_HEADER).iter().all(|version| VERSIONS.iter().any(|known| version == known))
 }
 
 fn answer(id: Option<&Id>, result: Result<Value, (i32, &str)>) -> Response {

@@ -2,13 +2,13 @@
 //!
 //! keyfob emits its events during requests, so they go through bounded queues to one writer. If a
 //! queue is full, events are dropped, counted and logged, because a request never waits for its own
-//! trail. Operations of people have a queue of their own, because the holders of ended tokens can
-//! cause any number of refusals.
+//! trail. Operations of people have a queue of their own, because the holders of tokens can cause
+//! any number of the other events: refusals, and tokens that a token issues.
 
 use keyfob::{
     Actor, Clock, TokenKey, TokenView,
     events::{Event, EventSink},
-    record::RevocationReason,
+    record::{Revocation, RevocationReason},
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use std::cmp::Reverse;
@@ -21,14 +21,23 @@ use crate::tokens::refusals::{self, Refusal};
 
 /// The most events that wait to be written in each queue.
 const QUEUE: usize = 1024;
-/// The most refusals that are written at a time, while the next operation of a person waits.
-const REFUSALS: usize = 256;
+/// The most other events that are written at a time, while the next operation of a person waits.
+const OTHERS: usize = 256;
+/// The most tokens that a token issued by itself in its trail. The latest are kept.
+const MOST_ISSUED: i64 = 100;
 
 /// The event of a token that issued another one. The detail of the entry is the id of the new
 /// token.
 pub const ISSUED_TOKEN: &str = "issued_token";
 /// The event of a token whose bound tokens were revoked after it had ended.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
+
+/// Writes the condition of the entries of tokens that a token issued by itself.
+macro_rules! issued_by_itself {
+    () => {
+        "event = 'issued_token' AND actor GLOB 'token *'"
+    };
+}
 
 /// One event of one token, as the token's page shows it.
 #[derive(Debug)]
@@ -52,6 +61,8 @@ enum Message {
 pub struct Audit {
     pool: SqlitePool,
     acts: mpsc::Sender<Message>,
+    /// What tokens issue by themselves.
+    issues: mpsc::Sender<Message>,
     refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
     dropped: Arc<AtomicU64>,
@@ -61,21 +72,23 @@ impl Audit {
     /// Starts the writer.
     pub fn start(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
         let (acts, mut acts_waiting) = mpsc::channel(QUEUE);
+        let (issues, mut issues_waiting) = mpsc::channel(QUEUE);
         let (refusals, mut refusals_waiting) = mpsc::channel(QUEUE);
         let writer = pool.clone();
         tokio::spawn(async move {
-            let (mut acts, mut refusals) = (Vec::new(), Vec::new());
+            let (mut acts, mut issues, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             loop {
-                // Operations of people have priority. Both queues end at the same time.
+                // Operations of people have priority. All queues end at the same time.
                 let received = tokio::select! {
                     biased;
                     received = acts_waiting.recv_many(&mut acts, QUEUE) => received,
-                    received = refusals_waiting.recv_many(&mut refusals, REFUSALS) => received,
+                    received = issues_waiting.recv_many(&mut issues, OTHERS) => received,
+                    received = refusals_waiting.recv_many(&mut refusals, OTHERS) => received,
                 };
                 if received == 0 {
                     break;
                 }
-                let messages: Vec<_> = acts.drain(..).chain(refusals.drain(..)).collect();
+                let messages: Vec<_> = acts.drain(..).chain(issues.drain(..)).chain(refusals.drain(..)).collect();
                 write_all(&writer, &messages).await;
                 for message in messages {
                     match message {
@@ -86,12 +99,12 @@ impl Audit {
                 }
             }
         });
-        Self { pool, acts, refusals, clock, dropped: Arc::default() }
+        Self { pool, acts, issues, refusals, clock, dropped: Arc::default() }
     }
 
     /// Waits until all events that were received before are written.
     pub async fn written(&self) {
-        for queue in [&self.acts, &self.refusals] {
+        for queue in [&self.acts, &self.issues, &self.refusals] {
             let (done, written) = oneshot::channel();
             if queue.send(Message::Written(done)).await.is_ok() {
                 // An error means that the writer has ended. Then nothing more is written.
@@ -105,9 +118,9 @@ impl Audit {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns what happened to a token, the latest first: at most 100 operations, and at most 100
-    /// lines of refusals. They are read separately, so that no number of refusals hides an
-    /// operation.
+    /// Returns what happened to a token, the latest first: at most 100 operations, at most 100
+    /// tokens that it issued by itself, and at most 100 lines of refusals. They are read separately,
+    /// so that the holder of the token cannot hide an operation.
     ///
     /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
     /// from the token itself, whose record holds when, by whom and why it was revoked.
@@ -115,20 +128,36 @@ impl Audit {
         let (project, id) = (view.project.as_str(), view.id.as_str());
         // A process of an earlier version may still write refusals into this table. The next start
         // folds them.
-        let sql = "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
-                   AND event NOT IN ('failed', 'reused', 'policy_blocked') ORDER BY id DESC LIMIT 100";
-        let rows: Vec<(i64, String, String, String)> =
-            sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
-        let entry = |(at, event, actor, detail)| Entry { at, event, actor, detail };
-        let mut entries: Vec<Entry> = rows.into_iter().map(entry).collect();
+        let acts = concat!(
+            "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
+             AND event NOT IN ('failed', 'reused', 'policy_blocked') AND NOT (",
+            issued_by_itself!(),
+            ") ORDER BY id DESC LIMIT 100"
+        );
+        let issues = concat!(
+            "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? AND ",
+            issued_by_itself!(),
+            " ORDER BY id DESC LIMIT 100"
+        );
+        let mut entries = Vec::new();
+        for sql in [acts, issues] {
+            let rows: Vec<(i64, String, String, String)> =
+                sqlx::query_as(sql).bind(project).bind(id).fetch_all(&self.pool).await?;
+            entries.extend(rows.into_iter().map(|(at, event, actor, detail)| Entry { at, event, actor, detail }));
+        }
         if let Some(revoked) = &view.revoked {
             let sql =
                 "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
             let has_own: bool = sqlx::query_scalar(sql).bind(project).bind(id).fetch_one(&self.pool).await?;
             if !has_own {
-                let with = match groups::of(&self.pool, view, revoked).await? {
-                    None if self.ended_with_issuer(view).await? => Some("with the token that issued it"),
-                    with => with,
+                let with_issuer = self.ended_with_issuer(view, revoked).await?;
+                let with_group = groups::of(&self.pool, view, revoked).await?;
+                // What is written first after the token's own revocation is what ended it.
+                let with = match (with_issuer, with_group) {
+                    (Some(at), group) if group.is_none_or(|(of_group, _)| at < of_group) => {
+                        Some("with the token that issued it")
+                    }
+                    (_, group) => group.map(|(_, words)| words),
                 };
                 let reason = words(revoked.reason);
                 let detail = with.map_or_else(|| reason.clone(), |with| format!("{reason}, {with}"));
@@ -144,13 +173,14 @@ impl Audit {
 }
 
 impl Audit {
-    /// Returns whether the tokens that are bound to this token's issuer were revoked because the
-    /// issuer had ended.
-    async fn ended_with_issuer(&self, view: &TokenView) -> sqlx::Result<bool> {
-        let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(false) };
-        let sql = "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = ?)";
+    /// Returns when, from a token's revocation on, the tokens that are bound to its issuer were
+    /// revoked because the issuer had ended.
+    async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
+        let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
+        let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \
+                   AND actor = ?";
         let row = sqlx::query_scalar(sql).bind(view.project.as_str()).bind(issuer.id.as_str()).bind(ISSUED_REVOKED);
-        row.fetch_one(&self.pool).await
+        row.bind(revoked.at.as_unix_millis()).bind(revoked.by.as_str()).fetch_one(&self.pool).await
     }
 }
 
@@ -210,7 +240,8 @@ impl Audit {
     fn push(&self, key: TokenKey, event: &str, actor: Option<&Actor>, detail: String) {
         let actor = actor.map_or_else(String::new, |actor| actor.as_str().to_owned());
         let entry = Entry { at: self.clock.now().as_unix_millis(), event: event.into(), actor, detail };
-        self.send(&self.acts, Message::Write { key, entry });
+        let queue = if is_of_token(&entry.actor) { &self.issues } else { &self.acts };
+        self.send(queue, Message::Write { key, entry });
     }
 
     fn send(&self, queue: &mpsc::Sender<Message>, message: Message) {
@@ -221,6 +252,11 @@ impl Audit {
             }
         }
     }
+}
+
+/// Returns whether the actor is a token, and not a person.
+fn is_of_token(actor: &str) -> bool {
+    actor.starts_with("token ")
 }
 
 /// Returns a reason in words.
@@ -261,6 +297,17 @@ impl Message {
 async fn write(database: &mut SqliteConnection, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
     let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
     let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
-    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(database).await?;
+    row.bind(&entry.event).bind(&entry.actor).bind(&entry.detail).execute(&mut *database).await?;
+    if entry.event == ISSUED_TOKEN && is_of_token(&entry.actor) {
+        let sql = concat!(
+            "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2 AND ",
+            issued_by_itself!(),
+            " AND id <= (SELECT id FROM token_events WHERE project = ?1 AND token_id = ?2 AND ",
+            issued_by_itself!(),
+            " ORDER BY id DESC LIMIT 1 OFFSET ?3)"
+        );
+        let surplus = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
+        surplus.execute(database).await?;
+    }
     Ok(())
 }

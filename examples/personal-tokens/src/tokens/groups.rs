@@ -44,11 +44,16 @@ impl Group {
     }
 }
 
-/// Returns, in words, the group that a token was revoked with. The row is written after the whole
-/// group has been revoked, so it is the first matching row after the token's own revocation.
-pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<&'static str>> {
-    let kind: Option<String> = sqlx::query_scalar(
-        "SELECT kind FROM group_revocations WHERE project = ?1 AND at >= ?2 AND actor = ?3 AND reason = ?4 AND CASE kind \
+/// Returns the group that a token was revoked with, in words, and the time of its row. The row is
+/// written after the whole group has been revoked, so it is the first matching row after the token's
+/// own revocation.
+pub async fn of(
+    pool: &SqlitePool,
+    view: &TokenView,
+    revoked: &Revocation,
+) -> sqlx::Result<Option<(i64, &'static str)>> {
+    let row: Option<(i64, String)> = sqlx::query_as(
+        "SELECT at, kind FROM group_revocations WHERE project = ?1 AND at >= ?2 AND actor = ?3 AND reason = ?4 AND CASE kind \
          WHEN 'owner' THEN value = ?5 WHEN 'family' THEN value = ?6 \
          WHEN 'created_before' THEN CAST(value AS INTEGER) > ?7 ELSE value = ?8 END \
          ORDER BY at, id LIMIT 1",
@@ -63,10 +68,11 @@ pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sq
     .bind(view.id.key_number().to_string())
     .fetch_optional(pool)
     .await?;
-    Ok(kind.map(|kind| match kind.as_str() {
+    let words = |kind: &str| match kind {
         "owner" => "with all tokens of its owner",
         "family" => "with all tokens of its rotations",
         "created_before" => "with all tokens of the project",
         _ => "with all tokens of its key",
-    }))
+    };
+    Ok(row.map(|(at, kind)| (at, words(&kind))))
 }

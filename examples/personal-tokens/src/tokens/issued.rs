@@ -120,6 +120,18 @@ pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
+/// Records that a token is bound to another, if it is. The page then names it last.
+pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
+    if is_bound(view) {
+        sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(view.project.as_str())
+            .bind(view.id.as_str())
+            .execute(&app.pool)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Returns the query of the tokens that a token has issued directly.
 fn of(issuer: TokenKey) -> ListQuery {
     ListQuery { issuer: Some(issuer.id), most: PageSize::MAX, ..ListQuery::new(issuer.project) }

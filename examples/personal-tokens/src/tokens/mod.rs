@@ -8,5 +8,6 @@ pub mod listing;
 pub mod names;
 pub mod notices;
 pub mod own;
+pub mod purge;
 pub mod refusals;
 pub mod scopes;

@@ -8,10 +8,13 @@ use keyfob::{ProjectId, Timestamp, TokenId, TokenKey, TokenView, notices::Notice
 use crate::app::App;
 use crate::people::accounts::User;
 use crate::setup::SetupError;
+use crate::tokens::issued;
 use crate::tokens::own::Refused;
 
 /// The most tokens that the page names.
 const MOST: usize = 5;
+/// How many of them are looked at to count them. The rest counts without a look.
+const MOST_READ: usize = 100;
 
 /// Claims, stores and acknowledges the notices that are due. If the process stops in between, the
 /// notices are claimed again.
@@ -25,6 +28,7 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
         for notice in due {
             // Weeks before the end, the color of the row is enough.
             if notice.id.lead == NoticeLead::DAY {
+                issued::note_bound(app, &notice.view).await?;
                 sqlx::query(
                     "INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 )
@@ -39,16 +43,26 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
     }
 }
 
-/// Returns the person's tokens that end within a day: the project's name, the token, and its end.
-pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, Timestamp)>, Refused> {
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT project, token_id FROM token_notices WHERE owner = ? ORDER BY rowid")
-            .bind(user.owner_id().as_str())
-            .fetch_all(&app.pool)
-            .await
-            .map_err(Refused::failed)?;
-    let mut ending = Vec::new();
-    for (project, id) in rows {
+/// A token that ends within a day: its project's name, the token, and its end.
+pub type Ending = (String, TokenView, Timestamp);
+
+/// Returns the person's tokens that end within a day, and how many more there are. Tokens that are
+/// bound to another come last.
+pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Refused> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT project, token_id FROM token_notices LEFT JOIN bound_tokens AS bound USING (project, token_id) \
+         WHERE owner = ? ORDER BY bound.token_id IS NOT NULL, token_notices.rowid",
+    )
+    .bind(user.owner_id().as_str())
+    .fetch_all(&app.pool)
+    .await
+    .map_err(Refused::failed)?;
+    let (mut ending, mut more) = (Vec::new(), 0);
+    for (index, (project, id)) in rows.into_iter().enumerate() {
+        if index >= MOST_READ && ending.len() == MOST {
+            more += 1;
+            continue;
+        }
         let key = TokenKey {
             project: ProjectId::new(&project).map_err(Refused::failed)?,
             id: TokenId::new(&id).map_err(Refused::failed)?,
@@ -59,17 +73,16 @@ pub async fn of_user(app: &App, user: &User) -> Result<Vec<(String, TokenView, T
         match (view, project) {
             // A token that was rotated needs no notice.
             (Some(view), Some(project)) if view.status.is_live() && view.rotated_to.is_none() => {
-                if let Some(end) = view.expires_at {
-                    ending.push((project.name, view, end));
+                match view.expires_at {
+                    Some(end) if ending.len() < MOST => ending.push((project.name, view, end)),
+                    Some(_) => more += 1,
+                    None => {}
                 }
             }
             _ => forget(app, &key).await.map_err(Refused::failed)?,
         }
-        if ending.len() == MOST {
-            break;
-        }
     }
-    Ok(ending)
+    Ok((ending, more))
 }
 
 /// Deletes the notice of a token.

@@ -167,7 +167,7 @@ pub async fn rotate(
         }
         Err(refused) => return Err(refused.into()),
     };
-    let dialog = Dialog::rotate(&app, &token, form.form, form.grace.trim().parse().ok(), Some(fault));
+    let dialog = Dialog::rotate(&app, &token, form.form, form.grace.trim().parse().ok(), Some(fault)).await?;
     Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
 }
 

@@ -59,7 +59,11 @@ struct TokensPage<'a> {
     dialog: Dialog<'a>,
     said: Option<&'static str>,
     leaked: Vec<Found>,
+    /// How many more were found than are named.
+    more_leaked: usize,
     ending: Vec<Ending>,
+    /// How many more end than are named.
+    more_ending: usize,
 }
 
 struct Columns {
@@ -107,6 +111,8 @@ pub enum Dialog<'a> {
         /// The grace periods that the form offers, in hours and in words, and the chosen one.
         graces: Vec<(u64, String)>,
         grace: u64,
+        /// How many tokens end with the old one.
+        issued: u64,
         error: Option<RotateFault>,
     },
     /// A token that was just issued or rotated. This is the only time that it is known.
@@ -152,18 +158,20 @@ impl<'a> Dialog<'a> {
 
     /// Returns the dialog that rotates a token. `grace` is the chosen grace period in hours.
     /// Without one, a day is chosen.
-    pub fn rotate(
+    pub async fn rotate(
         app: &App,
         token: &'a OwnToken,
         form: String,
         grace: Option<u64>,
         error: Option<RotateFault>,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
         let graces = expiry::offered_graces(app.tokens.policy().max_grace());
         let day = graces.iter().copied().filter(|hours| *hours <= 24).max().expect("the least is at most a day");
         let grace = grace.filter(|hours| graces.contains(hours)).unwrap_or(day);
         let graces = graces.into_iter().map(|hours| (hours, time_words::grace(hours))).collect();
-        Self::Rotate { form, uuid: token.name.uuid.to_string(), name: token.view.name.as_str(), graces, grace, error }
+        let issued = issued::bound(app, &token.view).await?;
+        let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
+        Ok(Self::Rotate { form, uuid, name, graces, grace, issued, error })
     }
 }
 
@@ -229,10 +237,11 @@ pub async fn draw(
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
     let mut leaked = Vec::new();
-    for one in told::of_user(app, &signed_in.user).await.map_err(Refused::failed)? {
+    let (told, more_leaked) = told::of_user(app, &signed_in.user).await.map_err(Refused::failed)?;
+    for one in told {
         leaked.push(Found::new(app, one, now).await?);
     }
-    let ending = notices::of_user(app, &signed_in.user).await?;
+    let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
         signed_in,
         projects: app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?,
@@ -252,10 +261,12 @@ pub async fn draw(
         dialog,
         said,
         leaked,
+        more_leaked,
         ending: ending
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
             .collect(),
+        more_ending,
     })
 }
 
@@ -282,7 +293,7 @@ pub async fn show(
                 Dialog::Delete { uuid, name, issued, error: None }
             } else if rotate.is_some() {
                 let form = random::hex128().map_err(Refused::failed)?;
-                Dialog::rotate(&app, token, form, None, None)
+                Dialog::rotate(&app, token, form, None, None).await?
             } else if agent.is_some() {
                 Dialog::Agent(AgentDraft::new(&app, token, random::hex128().map_err(Refused::failed)?))
             } else {

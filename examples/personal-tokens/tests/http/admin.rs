@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Request;
 use keyfob::{
     Actor, ProjectId, Rejection, TokenId, TokenKey,
     events::{Event, EventSink},
@@ -9,7 +10,9 @@ use keyfob::{
     record::RevocationReason,
 };
 use personal_tokens::setup::{self, Settings};
-use serde_json::Value;
+use personal_tokens::tokens::purge;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
 use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
@@ -267,6 +270,68 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     assert!(line(&page, "revoked").contains("key compromise"));
     assert!(line(&page, "failed").contains("disabled, 1024 times that day"), "{page}");
     assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
+}
+
+/// Returns in how many rows of the host's own tables a token is, apart from its alarm.
+async fn rows_of(host: &Host, token: &str) -> i64 {
+    let mut rows = 0;
+    for table in ["token_names", "token_events", "token_refusals", "bound_tokens"] {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE token_id = ?"));
+        let of_table: i64 = sqlx::query_scalar(sql).bind(id(token)).fetch_one(&host.app.pool).await.unwrap();
+        rows += of_table;
+    }
+    rows
+}
+
+#[tokio::test]
+async fn tokens_are_deleted_with_their_trail_90_days_after_their_end() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let live = text(&ada.post(json!({"name": "live", "scopes": "", "expires": null})).await.is(200).json());
+    let issuer = text(&ada.post(json!({"name": "issuer", "scopes": "tokens:manage"})).await.is(200).json());
+    let agent = text(&host.delegate(&issuer, &json!({"name": "agent", "scopes": ""})).await.is(200).json());
+    let leak = Request::post("/api/v2/leaks").header("content-type", "application/json");
+    let body = json!([{"token": issuer, "url": ""}, {"token": agent, "url": ""}]).to_string();
+    host.send(leak.body(body.into()).unwrap()).await.is(202);
+    host.with_token(WHOAMI, &issuer).await.is(401);
+    let rows = async || {
+        host.app.audit.written().await;
+        (rows_of(&host, &live).await, rows_of(&host, &issuer).await, rows_of(&host, &agent).await)
+    };
+    let before = rows().await;
+
+    host.clock.advance(90 * DAY);
+    assert_eq!(purge::purge(&host.app).await.unwrap(), 0);
+    host.with_token(WHOAMI, &issuer).await.is_problem(401, "revoked");
+    // What is refused on another day is another row.
+    assert_eq!(rows().await, (before.0, before.1 + 1, before.2));
+
+    host.clock.advance(Duration::from_millis(1));
+    assert_eq!(purge::purge(&host.app).await.unwrap(), 2);
+    assert_eq!(rows().await, (before.0, 0, 0));
+    host.with_token(WHOAMI, &live).await.is(200);
+    // An unknown token leaves no rows.
+    host.with_token(WHOAMI, &issuer).await.is_problem(401, "invalid_token");
+    assert_eq!(rows().await, (before.0, 0, 0));
+    // The alarm of a person's token stays until they say that they know.
+    let page = ada.get(PAGE).await.is(200).body;
+    let (_, alarms) = page.split_once("id=\"leaked\"").unwrap();
+    let (alarms, _) = alarms.split_once("</div>").unwrap();
+    assert!(alarms.contains("<b>issuer</b>") && !alarms.contains("<b>agent</b>"), "{alarms}");
+    assert!(alarms.contains("1 token that it had issued ended with it."), "{alarms}");
+}
+
+#[tokio::test]
+async fn configuration_says_when_tokens_are_deleted() {
+    let host = Host::start_configured(json!({"purge_after_days": 1})).await;
+    let token = text(&host.ada().await.make("CI", None).await);
+    host.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    assert_eq!(purge::purge(&host.app).await.unwrap(), 0);
+    host.with_token(WHOAMI, &token).await.is_problem(401, "expired");
+    host.clock.advance(Duration::from_millis(1));
+    assert_eq!(purge::purge(&host.app).await.unwrap(), 1);
+    host.with_token(WHOAMI, &token).await.is_problem(401, "invalid_token");
 }
 
 /// An attacker can make up well-formed texts of tokens that never existed, because the prefix and

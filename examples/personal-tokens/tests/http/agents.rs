@@ -1,11 +1,18 @@
 //! Tests tokens for agents: issued by a session or by another token, listed, and ended with their
 //! issuer.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
+use keyfob::{
+    Actor, ProjectId, TokenId, TokenKey,
+    events::{Event, EventSink},
+    record::{Issuer, RevocationReason},
+};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Host, Person, TOKENS, WHOAMI};
+use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
 const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
 
@@ -187,7 +194,7 @@ async fn what_a_token_issued_is_listed_with_its_last_use() {
     assert_eq!(ada.get(&path_of(&laptop, "/issued")).await.is(200).json(), json!([]));
     let mut made = Vec::new();
     for name in ["first", "second"] {
-        host.clock.advance(std::time::Duration::from_secs(1));
+        host.clock.advance(Duration::from_secs(1));
         made.push(host.delegate(text_of(&laptop), &json!({"name": name, "scopes": ""})).await.is(200).json());
     }
     let authorization = format!("Bearer {}", text_of(&made[0]));
@@ -299,4 +306,128 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);
     assert!(of_agent.body.contains("with the token that issued it"), "{}", of_agent.body);
+}
+
+#[tokio::test]
+async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
+    ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
+    // What she does by herself counts among the acts.
+    let named = |name: &str| json!({"name": name, "scopes": "", "expires": {"measure": "seconds", "value": 1}});
+    ada.post_to(&path_of(&laptop, "/delegate"), &named("by ada").to_string()).await.is(200);
+    for _ in 0..101 {
+        host.delegate(text_of(&laptop), &named("by the token")).await.is(200);
+        host.clock.advance(Duration::from_secs(1));
+    }
+    host.app.audit.written().await;
+    let page = ada.get(&format!("/settings/tokens/{}", laptop["uuid"].as_str().unwrap())).await.is(200).body;
+    let (_, trail) = page.split_once("<table id=\"history\">").unwrap();
+    for words in [">issued</td>", ">disabled</td>", ">enabled</td>", "“by ada”"] {
+        assert!(trail.contains(words), "not in the trail any more: {words}");
+    }
+    assert_eq!(trail.matches("“by the token”").count(), 100);
+    // Nor do they fill the database.
+    let kept = "SELECT count(*) FROM token_events WHERE event = 'issued_token'";
+    let (kept,): (i64,) = sqlx::query_as(kept).fetch_one(&host.app.pool).await.unwrap();
+    assert_eq!(kept, 101);
+}
+
+/// Nothing is written between these events: the test does not wait, and it has one thread.
+#[tokio::test]
+async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    host.app.audit.written().await;
+    let project = ProjectId::new(&laptop["project_id"].to_string()).unwrap();
+    let key = TokenKey { project, id: TokenId::new(public_id(&laptop)).unwrap() };
+    let (ada_herself, token) = (Actor::new("1").unwrap(), Actor::new("token demo_pat_1").unwrap());
+    let issuer = Some(Issuer { id: key.id, bound: true });
+    for _ in 0..10_000 {
+        host.app.audit.record(&Event::Issued { key, issuer, actor: &token });
+    }
+    let reason = RevocationReason::KeyCompromise;
+    host.app.audit.record(&Event::Revoked { key, actor: &ada_herself, reason });
+    host.app.audit.written().await;
+    let (revoked,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_events WHERE event = 'revoked'")
+        .fetch_one(&host.app.pool)
+        .await
+        .unwrap();
+    assert_eq!((revoked, host.app.audit.dropped()), (1, 20_000 - 1024));
+}
+
+#[tokio::test]
+async fn trail_of_an_agent_that_ended_with_its_issuer_outlasts_a_later_revocation_of_all() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    let page = format!("/admin/tokens/{}/{}", agent["project_id"], public_id(&agent));
+    ada.delete(&path_of(&laptop, "")).await.is(204);
+    host.clock.advance(Duration::from_secs(3600));
+    assert_eq!(host.app.tokens.revoke_orphans().await.unwrap(), 1);
+    host.app.audit.written().await;
+    let words = "with the token that issued it";
+    assert!(ada.get(&page).await.is(200).body.contains(words));
+    // A day later she ends what else she has.
+    host.clock.advance(Duration::from_secs(24 * 3600));
+    let other = ada.post(json!({"name": "other", "scopes": "tokens:manage"})).await.is(200).json();
+    let others = host.delegate(text_of(&other), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    host.app.audit.written().await;
+    assert!(ada.get(&page).await.is(200).body.contains(words));
+    // Its agent ended with all of hers, whatever its own issuer did.
+    let page = format!("/admin/tokens/{}/{}", others["project_id"], public_id(&others));
+    assert!(ada.get(&page).await.is(200).body.contains("with all tokens of its owner"));
+}
+
+#[tokio::test]
+async fn rotation_dialog_says_how_many_agent_tokens_end_with_the_old_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    let path = format!("/settings/tokens?rotate={}", laptop["uuid"].as_str().unwrap());
+    assert!(!ada.get(&path).await.is(200).body.contains("id=\"ends-too\""));
+    let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
+    assert!(ada.get(&path).await.is(200).body.contains("Its 1 agent token ends with it."));
+    for _ in 0..2 {
+        host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200);
+    }
+    let dialog = ada.get(&path).await.is(200);
+    assert!(dialog.body.contains("Its 3 agent tokens end with it."));
+    // Also in the dialog that comes back with a fault.
+    let form = format!("csrf={}&form={}&grace=x", dialog.field("csrf"), dialog.field("form"));
+    let fault = ada.post_form(&path_of(&laptop, "/rotate").replace(TOKENS, "/settings/tokens/"), &form).await.is(400);
+    assert!(fault.body.contains("Its 3 agent tokens end with it."));
+
+    ada.post_to(&path_of(&laptop, "/rotate"), r#"{"grace": null}"#).await.is(200);
+    host.with_token(WHOAMI, text_of(&agent)).await.is_problem(401, "issuer_ended");
+}
+
+#[tokio::test]
+async fn notices_name_tokens_of_people_before_those_of_agents() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let laptop = manager(&ada).await;
+    for _ in 0..6 {
+        let body = json!({"name": "harmless", "scopes": "", "expires": {"measure": "hours", "value": 30}});
+        host.delegate(text_of(&laptop), &body).await.is(200);
+    }
+    ada.post(json!({"name": "Nightly backup", "expires": {"measure": "hours", "value": 31}})).await.is(200);
+    host.clock.advance(Duration::from_secs(8 * 3600));
+    personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
+    let shown = async || {
+        let page = ada.get("/settings/tokens").await.is(200).body;
+        let (_, notices) = page.split_once("id=\"ending\"").unwrap();
+        notices.split_once("</div>").unwrap().0.to_owned()
+    };
+    let notices = shown().await;
+    assert!(notices.find("Nightly backup").unwrap() < notices.find("harmless").unwrap(), "{notices}");
+    assert_eq!((notices.matches("<li>").count(), notices.contains("and 2 more")), (5, true), "{notices}");
+    // Those that have ended are not counted.
+    ada.post_to(REVOKE_ALL, "").await.is(200);
+    assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
 }

@@ -82,6 +82,40 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
 }
 
+/// The holder of a stolen token can make agents and report them all.
+#[tokio::test]
+async fn alarms_name_tokens_of_people_before_those_of_agents() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.post(json!({"name": "Laptop", "scopes": "tokens:manage"})).await.is(200).json();
+    let laptop = made["token"].as_str().unwrap();
+    let mut reported = vec![laptop.to_owned()];
+    for _ in 0..6 {
+        let agent = host.delegate(laptop, &json!({"name": "harmless", "scopes": ""})).await.is(200).json();
+        reported.push(agent["token"].as_str().unwrap().to_owned());
+    }
+    for token in reported {
+        host.clock.advance(Duration::from_secs(1));
+        let body = json!([{"token": token, "url": "https://paste.example/1"}]);
+        send(&host, body.to_string().into_bytes()).await.is(202);
+    }
+    let shown = async || {
+        let page = ada.get(PAGE).await.is(200);
+        let (_, alarms) = page.body.split_once("id=\"leaked\"").unwrap();
+        (alarms.split_once("</div>").unwrap().0.to_owned(), page.field("csrf"))
+    };
+    let (alarms, csrf) = shown().await;
+    assert!(alarms.find("<b>Laptop</b>").unwrap() < alarms.find("<b>harmless</b>").unwrap(), "{alarms}");
+    assert_eq!((alarms.matches("<li>").count(), alarms.contains("and 2 more")), (5, true), "{alarms}");
+    // Those that she knows of are not counted.
+    for left in [true, false] {
+        let (alarms, _) = shown().await;
+        let form = alarms.split("action=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        ada.post_form(&form, &format!("csrf={csrf}")).await.is(303);
+        assert_eq!(shown().await.0.contains("and 1 more"), left);
+    }
+}
+
 /// Each of these characters is invisible in a browser: fillers, tags, selectors and joiners.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {

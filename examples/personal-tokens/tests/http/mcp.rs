@@ -93,7 +93,9 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
     let host = Host::start().await;
     let ada = host.ada().await;
     for (scopes, tools) in [
-        ("models:use", &["list_models", "ask_model"][..]),
+        ("", &[][..]),
+        ("notes:read", &["list_notes"]),
+        ("models:use", &["list_models", "ask_model"]),
         ("models:use notes:read", &["list_models", "ask_model", "list_notes"]),
     ] {
         let token = ada.post(json!({"name": "n", "scopes": scopes})).await.is(200).json();
@@ -114,27 +116,60 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
             // The challenge names the scopes that a client needs to ask for.
             let challenge = answer.header("www-authenticate").to_owned();
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
-            let rest = "scope=\"models:use notes:read\", \
+            let rest = "scope=\"notes:read\", \
                         resource_metadata=\"http://tokens.example/.well-known/oauth-protected-resource/mcp\"";
             assert!(challenge.ends_with(rest), "{challenge}");
             answer.is_problem(403, "insufficient_scope");
         }
     }
-    let none = ada.post(json!({"name": "n", "scopes": "notes:read"})).await.is(200).json();
-    let request = Request::post("/mcp").header("authorization", format!("Bearer {}", none["token"].as_str().unwrap()));
-    host.send(request.body("{}".into()).unwrap()).await.is_problem(403, "insufficient_scope");
+}
+
+/// Of the transport (2025-06-18): without these headers a request passes, as clients send it first.
+#[tokio::test]
+async fn unsupported_version_and_foreign_origin_are_refused() {
+    let client = Client::start().await;
+    let ping = r#"{"jsonrpc": "2.0", "id": 1, "method": "ping"}"#;
+    let send = async |name: &str, value: &str| {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {}", client.token));
+        let request = request.header("host", "tokens.example").header(name, value);
+        client.host.send(request.body(ping.into()).unwrap()).await
+    };
+    for version in ["2025-06-18", "2025-03-26", "2024-11-05"] {
+        send("mcp-protocol-version", version).await.is(200);
+    }
+    for version in ["1999-01-01", ""] {
+        assert_eq!(send("mcp-protocol-version", version).await.is(400).json()["error"]["code"], -32600, "{version}");
+    }
+    send("origin", "http://tokens.example").await.is(200);
+    for origin in ["https://evil.example", "http://tokens.example:81", "null"] {
+        send("origin", origin).await.is_problem(403, "cross_origin");
+    }
+
+    // Where the administrator names the address, that one counts.
+    let host = Host::start_configured(json!({"public_url": "https://tokens.example"})).await;
+    let token = host.ada().await.make("MCP", None).await["token"].as_str().unwrap().to_owned();
+    for (origin, status) in [("https://tokens.example", 200), ("https://evil.example", 403)] {
+        let request = Request::post("/mcp").header("authorization", format!("Bearer {token}"));
+        let request = request.header("host", "evil.example").header("origin", origin);
+        host.send(request.body(ping.into()).unwrap()).await.is(status);
+    }
 }
 
 /// RFC 9728 requires metadata of the resource that the client called.
 #[tokio::test]
 async fn the_challenge_leads_to_the_metadata_of_the_resource() {
     let host = Host::start().await;
-    for (path, resource) in [("/mcp", "http://tokens.example/mcp"), ("/llm/v1/models", "http://tokens.example")] {
+    for (path, resource, scope) in [
+        // Each of its tools has a scope of its own.
+        ("/mcp", "http://tokens.example/mcp", ""),
+        ("/llm/v1/models", "http://tokens.example", "scope=\"models:use\", "),
+    ] {
         let method = if path == "/mcp" { "POST" } else { "GET" };
         let request = Request::builder().method(method).uri(path).header("host", "tokens.example");
         let refused = host.send(request.body("".into()).unwrap()).await;
         let challenge = refused.header("www-authenticate").to_owned();
-        assert!(challenge.starts_with("Bearer realm=\"personal-tokens\", scope=\"models:use\", "), "{challenge}");
+        let start = format!("Bearer realm=\"personal-tokens\", {scope}resource_metadata=");
+        assert!(challenge.starts_with(&start), "{challenge}");
         let (_, address) = challenge.split_once("resource_metadata=\"").unwrap();
         let address = address.strip_suffix('"').unwrap().strip_prefix("http://tokens.example").unwrap();
         refused.is_problem(401, "missing_token");
@@ -196,7 +231,7 @@ async fn a_client_library_sees_the_permitted_tools_and_after_revocation_the_chal
                 "status": 401,
                 "error": "invalid_token",
                 "error_description": "the token that issued this one does not work any more",
-                "scope": "models:use",
+                "scope": null,
                 "resource": format!("http://{address}/mcp"),
             })
         );

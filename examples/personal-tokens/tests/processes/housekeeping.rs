@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::support::process::{Process, Visitor, client, command, whoami};
-use crate::support::tempdir;
+use crate::support::{TOKENS, tempdir, until};
 
 /// The server of GitHub's keys accepts the connection and never answers.
 #[tokio::test]
@@ -42,4 +42,26 @@ async fn slow_fetch_of_keys_does_not_delay_last_uses() {
         () = written => {}
         () = given_up => panic!("the last use waited for the keys"),
     }
+}
+
+#[tokio::test]
+async fn tokens_that_ended_long_ago_are_deleted() {
+    let dir = tempdir();
+    let mut process = Process::start(&mut command(dir.path()), 2);
+    let at = process.address();
+    let visitor = Visitor::sign_in(&at, process.first()).await;
+    let made = visitor.make(&at).await;
+    let url = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
+    assert_eq!(visitor.of(visitor.client.delete(url)).send().await.unwrap().status(), 204);
+    process.terminate();
+    assert!(process.ended().0.success());
+
+    std::fs::write(dir.path().join("config.json"), json!({ "purge_after_days": 0 }).to_string()).unwrap();
+    let process = Process::start(&mut command(dir.path()), 1);
+    let mut parts = made["token"].as_str().unwrap().rsplit('_').skip(1);
+    let (id, project) = (parts.next().unwrap(), parts.next().unwrap());
+    let key = TokenKey { project: ProjectId::new(project).unwrap(), id: TokenId::new(id).unwrap() };
+    let store = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap();
+    until("the token is deleted", async || store.find(&key).await.unwrap().is_none()).await;
+    drop(process);
 }

@@ -1,0 +1,57 @@
+//! Deletes tokens that ended long ago, with what the host keeps of them.
+
+use std::time::Duration;
+
+use keyfob::{ProjectId, TokenId, TokenKey};
+
+use crate::app::App;
+use crate::setup::SetupError;
+
+/// How many tokens are looked at with one query.
+const BATCH: i64 = 500;
+
+/// Deletes the tokens that ended longer ago than the configuration says, with their names and audit
+/// trails. Returns how many tokens that were. An alarm stays until its owner has seen it.
+pub async fn purge(app: &App) -> Result<u64, SetupError> {
+    let kept = Duration::from_secs(u64::from(app.config.purge_after_days) * 24 * 60 * 60);
+    let purged = app.tokens.purge(kept).await?;
+    let before = app.tokens.now().saturating_sub(kept).as_unix_millis();
+    let mut last = (String::new(), String::new());
+    loop {
+        // A token that has ended so long ago has no later entries.
+        let sql = "SELECT project, token_id FROM token_events WHERE (project, token_id) > (?, ?) \
+                   GROUP BY project, token_id HAVING max(at) <= ? ORDER BY project, token_id LIMIT ?";
+        let query = sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
+        let quiet: Vec<(String, String)> = query.fetch_all(&app.pool).await?;
+        for (project, id) in &quiet {
+            let key = TokenKey { project: ProjectId::new(project)?, id: TokenId::new(id)? };
+            if app.tokens.get(&key).await?.is_none() {
+                forget(app, &key).await?;
+            }
+        }
+        match quiet.into_iter().next_back() {
+            Some(key) => last = key,
+            None => return Ok(purged),
+        }
+    }
+}
+
+/// Deletes what the host keeps of a token that is gone.
+async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
+    const DELETIONS: [&str; 7] = [
+        "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \
+         WHERE project = ?1 AND token_id = ?2))",
+        "DELETE FROM leaked_issuers WHERE project = ?1 AND token_id = ?2 AND NOT EXISTS (SELECT 1 FROM token_leaks \
+         WHERE project = ?1 AND token_id = ?2)",
+        "DELETE FROM token_notices WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM bound_tokens WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM token_names WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2",
+    ];
+    let mut transaction = app.pool.begin_with("BEGIN IMMEDIATE").await?;
+    for sql in DELETIONS {
+        sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
