@@ -42,7 +42,7 @@ pub struct Config {
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,
     /// How many days after its end a token is deleted, with its audit trail; 90 by default. Until
-    /// then a request with it is told why it does not work.
+    /// then a refusal of the token names the reason.
     pub purge_after_days: u32,
 }
 

@@ -119,8 +119,8 @@ impl Audit {
     }
 
     /// Returns what happened to a token, the latest first: at most 100 operations, at most 100
-    /// tokens that it issued by itself, and at most 100 lines of refusals. They are read separately,
-    /// so that the holder of the token cannot hide an operation.
+    /// tokens that it issued by itself, and at most 100 lines of refusals. They are read
+    /// separately, so that the holder of the token cannot hide an operation.
     ///
     /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
     /// from the token itself, whose record holds when, by whom and why it was revoked.

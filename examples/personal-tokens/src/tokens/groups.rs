@@ -45,8 +45,8 @@ impl Group {
 }
 
 /// Returns the group that a token was revoked with, in words, and the time of its row. The row is
-/// written after the whole group has been revoked, so it is the first matching row after the token's
-/// own revocation.
+/// written after the whole group has been revoked, so it is the first matching row after the
+/// token's own revocation.
 pub async fn of(
     pool: &SqlitePool,
     view: &TokenView,

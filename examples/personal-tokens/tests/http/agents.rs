@@ -315,7 +315,7 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     let laptop = manager(&ada).await;
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
     ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
-    // What she does by herself counts among the acts.
+    // What she does by herself counts among the operations.
     let named = |name: &str| json!({"name": name, "scopes": "", "expires": {"measure": "seconds", "value": 1}});
     ada.post_to(&path_of(&laptop, "/delegate"), &named("by ada").to_string()).await.is(200);
     for _ in 0..101 {
@@ -379,7 +379,7 @@ async fn trail_of_an_agent_that_ended_with_its_issuer_outlasts_a_later_revocatio
     ada.post_to(REVOKE_ALL, "").await.is(200);
     host.app.audit.written().await;
     assert!(ada.get(&page).await.is(200).body.contains(words));
-    // Its agent ended with all of hers, whatever its own issuer did.
+    // Its agent ended with all of hers, independently of its issuer.
     let page = format!("/admin/tokens/{}/{}", others["project_id"], public_id(&others));
     assert!(ada.get(&page).await.is(200).body.contains("with all tokens of its owner"));
 }
@@ -392,16 +392,16 @@ async fn rotation_dialog_says_how_many_agent_tokens_end_with_the_old_token() {
     let path = format!("/settings/tokens?rotate={}", laptop["uuid"].as_str().unwrap());
     assert!(!ada.get(&path).await.is(200).body.contains("id=\"ends-too\""));
     let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
-    assert!(ada.get(&path).await.is(200).body.contains("Its 1 agent token ends with it."));
+    assert!(ada.get(&path).await.is(200).body.contains("Its 1 agent token ends with the old token."));
     for _ in 0..2 {
         host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200);
     }
     let dialog = ada.get(&path).await.is(200);
-    assert!(dialog.body.contains("Its 3 agent tokens end with it."));
+    assert!(dialog.body.contains("Its 3 agent tokens end with the old token."));
     // Also in the dialog that comes back with a fault.
     let form = format!("csrf={}&form={}&grace=x", dialog.field("csrf"), dialog.field("form"));
     let fault = ada.post_form(&path_of(&laptop, "/rotate").replace(TOKENS, "/settings/tokens/"), &form).await.is(400);
-    assert!(fault.body.contains("Its 3 agent tokens end with it."));
+    assert!(fault.body.contains("Its 3 agent tokens end with the old token."));
 
     ada.post_to(&path_of(&laptop, "/rotate"), r#"{"grace": null}"#).await.is(200);
     host.with_token(WHOAMI, text_of(&agent)).await.is_problem(401, "issuer_ended");
