@@ -257,7 +257,7 @@ pub mod store {
 
     #[cfg(feature = "redis")]
     pub mod redis {
-        //! A store on Redis Cluster, or on a single Redis or Valkey server. Feature `redis`.
+        //! A store on Redis Cluster, or on a single Redis server. Feature `redis`.
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::redis::feed::RedisFeed;

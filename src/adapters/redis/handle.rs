@@ -9,7 +9,7 @@ use super::servers::{Servers, Settings};
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// A store on a Redis or Valkey cluster, or on a single server. It implements
+/// A store on Redis Cluster or on a single Redis server. It implements
 /// [`TokenStore`](crate::TokenStore) and [`StoreMaintenance`](crate::store::StoreMaintenance).
 ///
 /// ```no_run
