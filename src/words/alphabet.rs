@@ -1,7 +1,8 @@
-//! Base62 with the digits `0-9 A-Z a-z`, in that order, most significant digit first.
+//! Encodes and decodes base62. The digits are `0-9 A-Z a-z`, in that order. The most significant
+//! digit comes first.
 //!
-//! Only `value` branches on a digit, and no function uses a digit as a table index. The time of all
-//! other functions therefore does not depend on secret digits.
+//! Only the function `value` branches on a digit, and no function uses a digit as a table index. So
+//! the time of every function except `value` is independent of the digits, which can be secret.
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -10,8 +11,8 @@ use super::rng_error::RngError;
 
 /// Returns whether every byte is a base62 digit.
 ///
-/// It reads all bytes, even after an invalid one. The compiler can then check several bytes in one
-/// instruction.
+/// The function reads all bytes, even after an invalid byte, so that the compiler can check several
+/// bytes in one instruction.
 #[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
@@ -27,8 +28,8 @@ pub(crate) fn all_lower(bytes: &[u8]) -> bool {
 /// Returns the 11 base62 digits of `value`, left-padded with `0`. Every `u64` fits: 62^11 > 2^64.
 #[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
-    // Splits the value into one digit and two 32-bit numbers. Most of the arithmetic is then cheap
-    // and runs in two independent chains.
+    // Splits the value into one digit and two numbers of 32 bits. Their division is cheaper than a
+    // division of 64 bits, and the processor can divide both at the same time.
     const FIVE: u64 = 62u64.pow(5);
     let (high, low) = (value / FIVE, (value % FIVE) as u32);
     let (first, high) = ((high / FIVE) as u8, (high % FIVE) as u32);
@@ -58,8 +59,8 @@ fn five_digits(value: u32) -> [u8; 5] {
 
 /// Returns the number that 11 base62 digits encode. It may exceed 64 bits, because 62^11 > 2^64.
 ///
-/// It runs in constant time. Different texts give different numbers. The caller must have checked
-/// that every byte is a base62 digit.
+/// The function runs in constant time. Different digits give different numbers. The caller must
+/// have checked that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
     let values = digits.map(undigit);
@@ -69,7 +70,8 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
 
 /// Returns the number that 6 base62 digits encode. It may exceed 32 bits, because 62^6 > 2^32.
 ///
-/// It runs in constant time. The caller must have checked that every byte is a base62 digit.
+/// The function runs in constant time. The caller must have checked that every byte is a base62
+/// digit.
 #[inline]
 pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
     number(&digits.map(undigit))
@@ -98,8 +100,8 @@ where
         let mut bytes = Zeroizing::new([0; 64]);
         rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
         for byte in bytes.iter() {
-            // The next digit overwrites a discarded one. This avoids a branch that the processor
-            // would often mispredict.
+            // A value of 62 or 63 is written too, and the next digit overwrites it. A branch would
+            // often be mispredicted by the processor.
             let Some(place) = digits.get_mut(filled) else { break };
             let value = byte & 63;
             *place = digit(value);
@@ -112,8 +114,8 @@ where
 /// Returns the digit of a value from 0 to 61.
 #[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
-    // Each difference is negative if the digit is above '9' or 'Z'. Its sign bit then adds the gap
-    // in ASCII, without a branch.
+    // The differences `9 - value` and `35 - value` are negative if the digit comes after '9' or
+    // 'Z'. Their sign bits add the gaps between the three ranges in ASCII, without a branch.
     let above_nine = (9u8.wrapping_sub(value) >> 7) * (b'A' - b'9' - 1);
     let above_upper = (35u8.wrapping_sub(value) >> 7) * (b'a' - b'Z' - 1);
     b'0' + value + above_nine + above_upper
@@ -130,8 +132,8 @@ const fn undigit(digit: u8) -> u8 {
 /// Returns a part of a parsed token as text.
 ///
 /// # Panics
-/// Panics if the part is not ASCII, which cannot happen after parsing. The message holds no part of
-/// the token.
+/// Panics if the part is not UTF-8. This cannot happen after parsing, which accepts only ASCII. The
+/// panic message shows no part of the token.
 #[inline]
 pub(crate) fn as_str(checked: &[u8]) -> &str {
     str::from_utf8(checked).expect("the parts of a token are ASCII")
@@ -139,7 +141,7 @@ pub(crate) fn as_str(checked: &[u8]) -> &str {
 
 /// Returns the value of a base62 digit, or `None` for any other byte.
 ///
-/// It branches on the digit, so use it for public digits only.
+/// The function branches on the digit, so use it only for digits that are public.
 pub(crate) const fn value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -1,5 +1,5 @@
-//! The source of the current time. The code in `rules` never reads a clock: its callers pass the
-//! time to it.
+//! The clocks that return the current time. The code in the layer `rules` never reads a clock. The
+//! callers of that code pass the current time as an argument.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -46,12 +46,12 @@ impl FixedClock {
         Self(Arc::new(AtomicI64::new(now.as_unix_millis())))
     }
 
-    /// Sets the time to `now`, which may be earlier than before.
+    /// Sets the time to `now`, which may be earlier than the current time of this clock.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_unix_millis(), Ordering::SeqCst);
     }
 
-    /// Moves the time forward, at most to [`Timestamp::MAX`].
+    /// Moves the time forward by `by`, at most to [`Timestamp::MAX`].
     pub fn advance(&self, by: Duration) {
         self.set(self.now().saturating_add(by));
     }

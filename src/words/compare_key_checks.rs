@@ -1,4 +1,4 @@
-//! The comparison of a keyring with the stored check values.
+//! Compares the peppers of a keyring with the check values that the service has stored.
 
 use super::ids::KeyNumber;
 use super::key_check::KeyCheck;
@@ -6,8 +6,8 @@ use super::keyring::Keyring;
 use super::keyring_error::KeyringError;
 
 impl Keyring {
-    /// Returns the check value of each pepper of the keyring with its key number, the lowest number
-    /// first. Key 0 has no check value.
+    /// Returns the key number and the check value of each pepper in the keyring, sorted by key
+    /// number. Key 0 has no pepper and therefore no check value.
     pub fn key_checks(&self) -> impl Iterator<Item = (KeyNumber, KeyCheck)> {
         self.checks.iter().copied()
     }
@@ -15,18 +15,18 @@ impl Keyring {
     /// Compares the check values that your service has stored with the check values of this
     /// keyring.
     ///
-    /// Call it before the service accepts its first request, in these steps:
-    /// 1. Read the stored values, and compare. If the comparison fails, do not start.
-    /// 2. If there are [new](ComparedKeys::new) values and the store already has tokens, log a
-    ///    warning that their peppers could not be checked. Then insert the new values. **Never
-    ///    overwrite** a stored value.
-    /// 3. If you inserted any value, read and compare again. If two processes start for the first
-    ///    time with different peppers, one of them inserts its value, and the other fails at this
-    ///    step.
+    /// Do these steps before the service accepts its first request:
+    /// 1. Read the stored values, and call this method. If it fails, do not start the service.
+    /// 2. If the result has [new](ComparedKeys::new) values and the store already has tokens, log a
+    ///    warning that the peppers of the new values could not be checked. Then insert the new
+    ///    values. **Never overwrite** a stored value.
+    /// 3. If you inserted any value, read the stored values and call this method again. If two
+    ///    processes start at the same time with different peppers, only one of them can insert its
+    ///    value. The other process fails at this step.
     ///
     /// # Errors
-    /// Returns [`KeyringError::WrongPepper`] if the value of a key in the keyring differs from the
-    /// stored value.
+    /// Returns [`KeyringError::WrongPepper`] if the check value of a key in the keyring differs
+    /// from the stored value of the same key.
     ///
     /// ```
     /// use keyfob::{Keyring, Pepper, Prefix, keys::{KeyCheck, KeyNumber, KeyringError}};
@@ -74,16 +74,17 @@ impl Keyring {
     }
 }
 
-/// The result of [`Keyring::compare_key_checks`]: the keys that are only in the keyring, and the
-/// keys that have only a stored check value. The check values of all other keys are equal.
+/// The result of [`Keyring::compare_key_checks`]: the keys that have no stored check value, and the
+/// keys that are missing from the keyring. For all other keys, the stored value equals the check
+/// value of the pepper.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ComparedKeys {
-    /// The keys of the keyring that have no stored value, each with the value to store. The pepper
-    /// of such a key could not be checked, even if the store already has tokens of the key.
+    /// The keys of the keyring that have no stored check value yet, each with the value to store.
+    /// The pepper of such a key could not be checked.
     pub new: Vec<(KeyNumber, KeyCheck)>,
-    /// The keys that have a stored value and are missing from the keyring. This process rejects
-    /// their tokens. If such a key was [retired](crate::Tokens::retire_key), delete its stored
-    /// value.
+    /// The keys that have a stored check value but are missing from the keyring. This process
+    /// rejects the tokens of these keys. If a key was [retired](crate::Tokens::retire_key), delete
+    /// the stored value of that key.
     pub absent: Vec<KeyNumber>,
 }

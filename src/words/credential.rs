@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 
 /// The token text that a request presents, trimmed and not yet parsed. Debug shows no part of it.
 ///
-/// It is read from one of these headers:
+/// The text is read from one of these headers:
 /// - `Authorization: Bearer TOKEN` (RFC 6750).
 /// - `Authorization: Basic …` with the token as the user name and any password. Git, curl and Maven
-///   can send it.
+///   can send this header.
 /// - `X-API-Key: TOKEN`, if your service calls
 ///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
 ///
-/// The case of the scheme does not matter. Characters that a paste leaves around the token are
-/// dropped: white space, quotes, angle brackets, commas, semicolons and invisible characters.
+/// The scheme may be in upper or lower case. Characters that are often pasted together with a token
+/// are removed from both ends: white space, quotes, angle brackets, commas, semicolons and
+/// invisible characters.
 ///
 /// ```
 /// use keyfob::{Credential, error::HeaderError};
@@ -30,8 +31,8 @@ use zeroize::Zeroizing;
 /// # Ok::<(), HeaderError>(())
 /// ```
 ///
-/// Which facts may leak through timing: all of the token, because base64 is decoded with tables.
-/// They leak only to the caller that presents the token.
+/// Timing may leak the whole token, because base64 is decoded with tables. The token leaks only to
+/// the caller that presents it and therefore knows it already.
 pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
@@ -39,16 +40,16 @@ enum Source<'h> {
     Decoded { user: Zeroizing<[u8; DECODED]>, start: usize, end: usize },
 }
 
-/// The most bytes of a header value. A longer value is refused before it is read.
+/// The maximum length of a header value in bytes. A longer value is refused before it is parsed.
 const MAX_VALUE: usize = 8 * 1024;
-/// The most bytes that are decoded from a Basic credential. A token as the user name fits, together
-/// with the characters that a paste leaves around it.
+/// The maximum number of bytes that are decoded from a Basic credential. A token as the user name
+/// fits, together with some characters that were pasted around it.
 const DECODED: usize = 192;
-/// The length of the base64 of `DECODED` bytes.
+/// The length of the base64 text that encodes `DECODED` bytes.
 const ENCODED: usize = DECODED / 3 * 4;
 
 /// The base64 decoder for Basic credentials. It accepts missing padding, and any value of the
-/// unused bits at the end.
+/// unused bits in the last character.
 pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -106,13 +107,13 @@ impl<'h> Credential<'h> {
 
     /// Reads a token that was pasted, or that was sent outside a header.
     ///
-    /// The text may be the token alone, or the value of a header with its scheme. Characters that a
-    /// paste leaves around the token are dropped.
+    /// The text may be the token alone, or the value of an `Authorization` header such as `Bearer
+    /// TOKEN`. Characters that are often pasted together with a token are removed from both ends.
     pub(crate) fn pasted(text: &'h [u8]) -> Self {
         let text = trim_paste(text);
         match Self::read_authorization(text) {
             Ok(credential) => credential,
-            // The text has no scheme, or no readable token after it.
+            // The text has no scheme, or no readable token after the scheme.
             Err(_) => Self(Source::Header(text)),
         }
     }
@@ -137,10 +138,11 @@ impl<'h> Credential<'h> {
         }
     }
 
-    /// Reads the user name from the base64 of `user:password` (RFC 7617).
+    /// Reads the token from a Basic credential: the user name in the base64 of `user:password` (RFC
+    /// 7617).
     ///
-    /// At most 192 bytes are decoded. The part of the password within them is ignored, and is wiped
-    /// with the credential.
+    /// At most 192 bytes are decoded. If they include a part of the password, that part is ignored.
+    /// It is wiped from memory when the credential is dropped.
     fn read_basic(encoded: &[u8]) -> Result<Self, HeaderError> {
         let encoded = encoded.get(..ENCODED).unwrap_or(encoded);
         let mut user = Zeroizing::new([0; DECODED]);
@@ -158,7 +160,7 @@ impl<'h> Credential<'h> {
 }
 
 impl AsRef<[u8]> for Credential<'_> {
-    /// Returns the text to parse or verify. It is a secret.
+    /// Returns the text of the token, which is a secret.
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Source::Header(token) => token,
@@ -173,20 +175,20 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// The reason why no token was read from the headers.
+/// The reason why no token could be read from the headers of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// The request has no credential, so it is anonymous.
+    /// The request has none of the headers that can hold a token. It is an anonymous request.
     Missing,
     /// The request has more than one credential. RFC 6750 section 2 allows only one method in each
     /// request.
     Repeated,
-    /// The scheme is neither Bearer nor Basic.
+    /// The scheme of the `Authorization` header is neither Bearer nor Basic.
     Scheme,
-    /// The value is longer than 8 KiB, or the token in it is empty, or it is a Basic credential
-    /// that cannot be read. A Basic credential must be the base64 of a user name of 1 to 191 bytes,
-    /// a colon and a password.
+    /// The value of the header cannot be read: it is longer than 8 KiB, or has no token, or is a
+    /// malformed Basic credential. A Basic credential must be the base64 of a user name of 1 to 191
+    /// bytes, a colon and a password.
     Malformed,
 }
 
@@ -207,8 +209,8 @@ fn bounded(value: &[u8]) -> Result<&[u8], HeaderError> {
     if value.len() > MAX_VALUE { Err(HeaderError::Malformed) } else { Ok(value) }
 }
 
-/// The characters that a paste leaves around a token, in UTF-8. No token that keyfob issues
-/// contains one.
+/// The characters that are often pasted together with a token, before or after it. No token that
+/// keyfob issues contains any of them.
 const AROUND: [&str; 19] = [
     " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}",
     "\u{2018}", "\u{2019}", "\u{201c}", "\u{201d}",

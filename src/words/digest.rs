@@ -10,10 +10,10 @@ use crate::words::alphabet;
 
 /// The digest of a token: the 32-byte MAC that the store holds.
 ///
-/// An attacker that can read the store cannot compute a token from its digest. If the keyring has a
-/// pepper, an attacker that can write to the store cannot forge a token either.
+/// An attacker that can read the store cannot compute the token from the digest. If the keyring has
+/// a pepper, an attacker that can write to the store cannot forge a token either.
 ///
-/// Debug shows no byte of it. [`ct_eq`](Self::ct_eq) compares two digests in constant time:
+/// Debug shows no byte of the digest. [`ct_eq`](Self::ct_eq) compares two digests in constant time:
 /// ```
 /// use keyfob::record::Digest;
 ///
@@ -34,7 +34,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Returns the bytes for a store to keep.
+    /// Returns the 32 bytes that a store keeps.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -53,12 +53,12 @@ impl Digest {
         alphabet::encode_u64(self.first_word())
     }
 
-    /// Returns whether the presented tag belongs to this digest, in constant time. The parser has
-    /// checked that the tag is base62.
+    /// Returns whether a presented tag belongs to this digest, in constant time. The caller must
+    /// have checked that the tag is base62.
     #[inline]
     pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
-        // Decodes the tag instead of encoding the digest, because this takes half the time. If the
-        // 11 digits exceed 64 bits, `rest` is not zero and the tag does not match.
+        // Decodes the tag instead of encoding the digest, because decoding takes half the time. If
+        // the 11 digits encode more than 64 bits, `rest` is not zero and the tag does not match.
         let presented = alphabet::decode_11(presented);
         let (low, rest) = (presented as u64, (presented >> 64) as u64);
         (low.ct_eq(&self.first_word()) & rest.ct_eq(&0)).into()
@@ -91,7 +91,7 @@ impl TryFrom<&[u8]> for Digest {
     }
 }
 
-/// The form in serde: base64 text with padding.
+/// The serde traits of a digest. A serialized digest is base64 text with padding.
 #[cfg(feature = "serde")]
 mod in_serde {
     use base64::Engine;

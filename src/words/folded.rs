@@ -23,8 +23,8 @@ use super::text::{Name, bounded, stored};
 pub struct FoldedName(Box<str>);
 
 impl FoldedName {
-    /// The most characters of a folded name. It is twice the maximum of a name, because one
-    /// character may fold to two.
+    /// The maximum number of characters in a folded name. It is twice the maximum of a [`Name`],
+    /// because one character may fold to two.
     pub const MAX_CHARS: usize = 2 * Name::MAX_CHARS;
 
     /// Creates the folded form of a text, after trimming white space at both ends.
@@ -46,11 +46,11 @@ impl FoldedName {
         &self.0
     }
 
-    /// Returns the folded name from a stored record, or `None` if the text is not in the folded
+    /// Returns a folded name that was read from a store, or `None` if the text is not in the folded
     /// form.
     ///
-    /// The record may be older than the current rule for names. This function therefore checks only
-    /// the rule for stored text.
+    /// The text may have been stored under an older rule for names. So only the rule for stored
+    /// text is checked.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))
@@ -88,7 +88,7 @@ mod tests {
         for text in ["", " a", "a ", "A", "ς", "\0", "a\0", "a\nb"] {
             assert_eq!(FoldedName::read(text), None, "{text:?}");
         }
-        // The record may be older than the current rule for names.
+        // An older version may have stored a name that the current rule refuses.
         assert_eq!(FoldedName::read("a\u{202e}").unwrap().as_str(), "a\u{202e}");
     }
 

@@ -7,27 +7,29 @@ use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
 
-/// The number of random characters, with which the tail begins.
+/// The number of characters of the secret, which is random and begins the tail of a token.
 const SECRET: usize = 33;
-/// The number of characters of the tag.
+/// The number of characters of the tag, which follows the secret.
 const TAG: usize = 11;
-/// The number of characters of the checksum.
+/// The number of characters of the checksum, which ends the token.
 pub(crate) const CRC: usize = 6;
-/// The number of characters of the tail. All of them are secret.
+/// The number of characters of the tail, which is everything after the last `_`. The whole tail is
+/// secret.
 pub(crate) const TAIL: usize = SECRET + TAG + CRC;
-/// The number of characters from the `_` before the id to the end. Offsets from the end are fixed,
-/// so parsing needs no search.
+/// The number of characters from the `_` before the token id to the end of the token. All parts in
+/// this range have fixed lengths, so the parser finds them without a search.
 const FROM_ID: usize = 1 + TokenId::LEN + 1 + TAIL;
-/// The fewest characters of a token.
+/// The minimum number of characters in a token.
 pub(crate) const MIN_LEN: usize = 2 + 1 + 1 + FROM_ID;
-/// The most characters of a token.
+/// The maximum number of characters in a token.
 pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FROM_ID;
 
-/// The text of a token, split into its parts. It is well-formed, and its checksum is correct.
+/// The text of a token, split into its parts. The text is well-formed, and its checksum is correct.
 ///
-/// A client, an editor or a scanner can check this without a key. The check does not show that the
-/// token is genuine. To verify a token, a service parses a
-/// [`PresentedToken`](crate::PresentedToken) with its keyring, which also checks the tag.
+/// A client, an editor or a scanner can parse a token without a key. A parsed text is not
+/// necessarily a genuine token. To verify a token, a service calls
+/// [`PresentedToken::parse`](crate::PresentedToken::parse) with its keyring, which also checks the
+/// tag.
 ///
 /// # The grammar
 /// ```text
@@ -44,18 +46,19 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// tag     = base62 of the first 8 bytes of mac as a big-endian u64
 /// crc     = base62 of CRC-32/ISO-HDLC over all bytes before it
 /// ```
-/// The grammar never changes for tokens of this shape.
+/// The grammar of these tokens never changes.
 ///
-/// - The service chooses the prefix once: `acme_pat`, `acme_test_pat`.
-/// - The project is the service's opaque, immutable project id: `145`, or a UUID without dashes.
+/// - The service chooses the prefix once, such as `acme_pat` or `acme_test_pat`.
+/// - The project is the opaque, immutable id that the service gave to the project, such as `145` or
+///   a UUID without dashes.
 /// - The handle is the public look-up id, which is safe to log and to show. Its first character is
 ///   the key number: `0` means no pepper, and `1` to `z` mean the keys 1 to 61. The other 15
 ///   characters are random (89 bits).
 /// - Everything left of the last `_` is public. Everything right of it is secret.
 /// - The pepper of key 0 is the empty string.
-/// - The input of the mac is ASCII without separators. It is unambiguous because the handle and the
-///   secret have fixed lengths.
-/// - The store holds all 32 bytes of the mac.
+/// - The input of `mac` is ASCII without separators. This input is unambiguous, because the handle
+///   and the secret have fixed lengths.
+/// - The store holds all 32 bytes of `mac`.
 ///
 /// # Why this shape
 /// - The token is one word: a double click selects all of it, and a shell, a URL and a header take
@@ -64,8 +67,8 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 ///   so a forged token with a correct CRC is rejected without a store call.
 /// - The secret has 196 random bits (RFC 6749 section 10.10 asks for 160), so a fast MAC is enough.
 ///   A password hash would only make a denial of service easier.
-/// - The text shows neither a time nor the owner. The project and the id are for routing and
-///   diagnosis. They never grant access.
+/// - The text shows neither a time nor the owner. The project and the id help to route and to
+///   diagnose requests. They never grant access.
 ///
 /// ```
 /// use keyfob::text::TokenText;
@@ -80,18 +83,18 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 ///
-/// Which facts may leak through timing: the length, the public part, and whether the text is
-/// well-formed. The checksum is computed over the whole text with tables. Its time does not depend
-/// on what a store holds.
+/// Timing may leak the length, the public part, and whether the text is well-formed. The checksum
+/// is computed over the whole text with tables. The time for parsing does not depend on the tokens
+/// in a store.
 #[derive(Clone, Copy)]
 pub struct TokenText<'a> {
-    /// The checked text, of which each accessor returns a part.
+    /// The text, which was checked. Each accessor returns a part of it.
     text: &'a [u8],
     prefix_len: usize,
 }
 
 impl<'a> TokenText<'a> {
-    /// Parses a token's text with any prefix.
+    /// Parses the text of a token. Any valid prefix is accepted.
     ///
     /// # Errors
     /// Returns the first of [`Rejection::Length`], `NotAscii`, `Prefix`, `Shape` and `Checksum`
@@ -101,11 +104,11 @@ impl<'a> TokenText<'a> {
         Self::parse_any(text).map_err(|found| first_of(found, text))
     }
 
-    /// Parses a token's text that starts with one of `prefixes`.
+    /// Parses the text of a token. Only the given prefixes are accepted.
     ///
     /// # Errors
-    /// Returns [`Rejection::Prefix`] if the text starts with another prefix. Otherwise fails as
-    /// [`parse`](Self::parse) does.
+    /// Returns [`Rejection::Prefix`] if the text starts with none of `prefixes`. Returns the other
+    /// errors of [`parse`](Self::parse) under the same conditions as `parse`.
     #[inline]
     pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let text = bounded(text)?;
@@ -143,7 +146,7 @@ impl<'a> TokenText<'a> {
         Err(found)
     }
 
-    /// Checks everything that follows the project.
+    /// Checks the part of the text that follows the project.
     #[inline]
     fn checked(self) -> Result<Self, Rejection> {
         let text = self.text;
@@ -153,7 +156,7 @@ impl<'a> TokenText<'a> {
         }
         let (body, crc) = text.split_at(text.len() - CRC);
         // Compares numbers instead of texts, because the processor can decode the presented
-        // checksum while it computes the other one.
+        // checksum while it computes the expected checksum.
         if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
             return Err(Rejection::Checksum);
         }
@@ -182,7 +185,8 @@ impl<'a> TokenText<'a> {
             && self.prefix_bytes() == prefix.as_bytes()
     }
 
-    /// Returns everything left of the last `_`. It may be logged and shown.
+    /// Returns the public part: everything left of the last `_`. The public part may be logged and
+    /// shown.
     pub fn public_part(&self) -> &'a str {
         alphabet::as_str(&self.text[..self.text.len() - TAIL - 1])
     }
@@ -203,7 +207,7 @@ impl<'a> TokenText<'a> {
         first(self.tail())
     }
 
-    /// Returns whether the text carries the tag of this digest, compared in constant time.
+    /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
     #[inline]
     pub fn has_tag_of(&self, digest: &Digest) -> bool {
         digest.has_tag(self.tag())
@@ -218,7 +222,7 @@ impl<'a> TokenText<'a> {
     }
 }
 
-/// Returns the first `N` bytes of a text that is known to be long enough.
+/// Returns the first `N` bytes of a text that has at least `N` bytes.
 fn first<const N: usize>(text: &[u8]) -> &[u8; N] {
     text.first_chunk().expect("a parsed token is at least MIN_LEN bytes long")
 }
@@ -229,7 +233,7 @@ impl fmt::Debug for TokenText<'_> {
     }
 }
 
-/// Returns the text of a token with these parts and its checksum.
+/// Returns the text of a token that has these parts, followed by the checksum.
 pub(crate) fn render(
     prefix: Prefix,
     project: &ProjectId,
@@ -260,8 +264,8 @@ fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
 
 /// Returns [`Rejection::NotAscii`] if the text has a byte outside ASCII, and `found` otherwise.
 ///
-/// A text with such a byte always fails another check too. Only rejected texts are therefore
-/// searched for one.
+/// A text with a byte outside ASCII always fails another check too. So only texts that failed
+/// another check are searched for such a byte.
 #[cold]
 fn first_of(found: Rejection, text: &[u8]) -> Rejection {
     if text.is_ascii() { found } else { Rejection::NotAscii }

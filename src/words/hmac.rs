@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 of the parts of a token, under a key that is prepared once.
+//! Computes HMAC-SHA-256 over the parts of a token, with a key that is prepared once.
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
@@ -14,16 +14,16 @@ const INITIAL: [u32; 8] =
 /// Creates a general HMAC-SHA-256, for texts of any length and for keys that are used once.
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // HMAC takes a key of any length, so this never fails. Do not fall back to a fixed key instead:
-    // everyone could read it in this source.
+    // everyone could read such a key in this source.
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
 }
 
-/// HMAC-SHA-256 (RFC 2104) of up to 119 bytes. The inner and the outer block of the key are hashed
-/// in advance.
+/// A key for HMAC-SHA-256 (RFC 2104) over up to 119 bytes. The inner and the outer block of the key
+/// are hashed in advance.
 ///
-/// `sha2` computes the hash. HMAC is implemented here because the general implementation copies
-/// and wipes a buffer on each use. For the one or two blocks of a token, this takes as much as a
-/// third of the time of the hash itself.
+/// `sha2` computes the hash. HMAC is implemented here because the general implementation copies and
+/// wipes a buffer on each use. For a token, copying and wiping take up to a third of the time that
+/// the hash takes.
 #[derive(Clone)]
 pub(crate) struct PreparedHmac {
     inner: Zeroizing<[u32; 8]>,
@@ -42,9 +42,10 @@ impl PreparedHmac {
         Self { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// Returns the MAC of the concatenated parts. Together they must have at most 119 bytes.
+    /// Returns the MAC of the concatenated parts, which must have at most 119 bytes in total.
     ///
-    /// The internal copy of the parts is not wiped, because the caller holds them in memory anyway.
+    /// The internal copy of the parts is not wiped, because the caller holds the parts in memory
+    /// anyway.
     #[inline]
     pub(crate) fn of(&self, parts: [&[u8]; 3]) -> [u8; 32] {
         let mut blocks = [[0; BLOCK]; 2];
@@ -60,10 +61,10 @@ impl PreparedHmac {
     }
 }
 
-/// Completes a hash whose `state` already covers the block of the key, and returns it.
+/// Completes a hash, and returns it. The caller passes the `state` after the block of the key.
 ///
-/// Pads the text in the first `len` bytes of `blocks` (FIPS 180-4 section 5.1.1), and hashes the
-/// one or two blocks that it takes.
+/// The text is in the first `len` bytes of `blocks`. The function pads the text (FIPS 180-4 section
+/// 5.1.1), and hashes the one or two blocks that the padded text fills.
 #[inline]
 fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
     let used = (len + 1 + 8).div_ceil(BLOCK);
@@ -84,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Covers every length of a project, and texts that need one block and two blocks.
+    /// Covers every length of a project, and texts that need one or two blocks.
     #[test]
     fn prepared_hmac_equals_the_general_hmac_at_every_length() {
         let text: Vec<u8> = (0..119).map(|at| (at * 7) as u8).collect();

@@ -15,7 +15,8 @@ struct Inline<const N: usize> {
 }
 
 impl<const N: usize> Inline<N> {
-    /// Creates the text. The caller must have checked that it is ASCII and has at most `N` bytes.
+    /// Creates the inline text. The caller must have checked that `text` is ASCII and has at most
+    /// `N` bytes.
     fn new(text: &[u8]) -> Self {
         let mut bytes = [0; N];
         bytes[..text.len()].copy_from_slice(text);
@@ -31,19 +32,20 @@ impl<const N: usize> Inline<N> {
     }
 }
 
-/// The leading marker of a service's tokens: `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 20 characters.
+/// The marker with which the tokens of a service begin. It has 2 to 20 characters of the form
+/// `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
 ///
-/// It should name the service and the kind of token: `acme_pat`, `acme_test_pat`.
+/// The prefix should name the service and the kind of token, such as `acme_pat` or `acme_test_pat`.
 ///
-/// **Choose it once.** The prefix is part of every token, of every stored digest and of the rules
-/// in secret scanners. A service that changes its prefix must also accept the old one, until no
+/// **Choose the prefix once.** It is part of every token, of every stored digest and of the rules
+/// in secret scanners. A service that changes its prefix must also accept the old prefix, until no
 /// token with the old prefix is live. See
 /// [`KeyringBuilder::accept_prefix`](crate::keys::KeyringBuilder::accept_prefix).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(Inline<20>);
 
 impl Prefix {
-    /// The most characters of a prefix.
+    /// The maximum number of characters in a prefix.
     pub const MAX_LEN: usize = 20;
 
     /// Creates a prefix.
@@ -90,8 +92,8 @@ impl Prefix {
     }
 }
 
-/// The opaque, immutable id that your service gives to a project: `[0-9a-z]`, 1 to 32 characters.
-/// Examples are `145` and a UUID without dashes.
+/// The opaque, immutable id that your service gives to a project. It has 1 to 32 characters of
+/// `[0-9a-z]`. Examples are `145` and a UUID without dashes.
 ///
 /// **Never change the id of a project, and never use it for another project.** The id is part of
 /// each token's text and digest, and it is the shard key of every store call. A service without
@@ -100,7 +102,7 @@ impl Prefix {
 pub struct ProjectId(Inline<32>);
 
 impl ProjectId {
-    /// The most characters of a project id.
+    /// The maximum number of characters in a project id.
     pub const MAX_LEN: usize = 32;
 
     /// Creates a project id.
@@ -141,13 +143,13 @@ impl ProjectId {
 /// The public look-up id of a token: 16 base62 characters, safe to log and to show. Its first
 /// character is the [`KeyNumber`].
 ///
-/// It is unique within a project. Because it has 89 random bits, it is in practice also unique
-/// across projects.
+/// The id is unique within a project. In practice it is also unique across projects, because it has
+/// 89 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId([u8; 16]);
 
 impl TokenId {
-    /// The number of characters of a token id.
+    /// The number of characters in a token id.
     pub const LEN: usize = 16;
 
     /// Creates a token id.
@@ -163,7 +165,7 @@ impl TokenId {
         Ok(Self(bytes))
     }
 
-    /// Creates a token id from bytes that are known to be base62.
+    /// Creates a token id from 16 bytes. The caller must have checked that they are base62 digits.
     pub(crate) fn from_checked(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -173,7 +175,8 @@ impl TokenId {
         alphabet::as_str(&self.0)
     }
 
-    /// Returns the number of the key with which the token's digest is computed. It never changes.
+    /// Returns the number of the key with which the token's digest is computed. The number never
+    /// changes, because it is part of the id.
     pub fn key_number(&self) -> KeyNumber {
         KeyNumber::of_digit(self.0[0])
     }
@@ -188,12 +191,12 @@ impl TokenId {
 pub struct KeyNumber(u8);
 
 impl KeyNumber {
-    /// Key 0, which has no pepper. Anyone can compute a correct tag for it, so the tag does not
-    /// detect forged tokens.
+    /// Key number 0, for tokens without a pepper. Anyone can compute a correct tag for such a
+    /// token, so the tag does not detect forged tokens.
     pub const UNKEYED: Self = Self(0);
-    /// Key 1, the first pepper of a service.
+    /// Key number 1, for the first pepper of a service.
     pub const FIRST: Self = Self(1);
-    /// Key 61, the highest key number.
+    /// Key number 61, the highest.
     pub const MAX: Self = Self(61);
 
     /// Creates a key number.
@@ -218,13 +221,14 @@ impl KeyNumber {
         self.0
     }
 
-    /// Returns the first character of every [`TokenId`] of this key.
+    /// Returns the base62 digit of the key number, which is the first character of every
+    /// [`TokenId`] with this key.
     pub const fn as_char(self) -> char {
         alphabet::digit(self.0) as char
     }
 
-    /// Returns the character that follows [`as_char`](Self::as_char) in ASCII. Every token id of
-    /// this key sorts below it.
+    /// Returns the character that follows [`as_char`](Self::as_char) in ASCII. Every token id with
+    /// this key sorts before this character.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) const fn char_behind(self) -> char {
         (alphabet::digit(self.0) + 1) as char
@@ -243,8 +247,8 @@ impl fmt::Debug for KeyNumber {
     }
 }
 
-/// The project and the id of a token. Together they are its key in the store. The project comes
-/// first because it is the shard key.
+/// The key of a token in the store: the project and the id of the token. The project comes first
+/// because it is the shard key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TokenKey {
     /// The project of the token.

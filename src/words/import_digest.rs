@@ -1,4 +1,4 @@
-//! The stored hash of a token from before keyfob, and the MAC that replaces it.
+//! The hash of a token that another system issued, and the MAC that keyfob stores instead of it.
 
 use core::fmt;
 
@@ -13,13 +13,13 @@ use super::hmac::keyed;
 use super::ids::KeyNumber;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The unsalted hash function that a service used for its tokens before keyfob.
+/// The unsalted hash function that a service used for its tokens before it used keyfob.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ImportHash {
-    /// SHA-256, 32 bytes.
+    /// SHA-256, whose hashes have 32 bytes.
     Sha256,
-    /// SHA-512, 64 bytes.
+    /// SHA-512, whose hashes have 64 bytes.
     Sha512,
 }
 
@@ -32,11 +32,11 @@ impl ImportHash {
     }
 }
 
-/// The hash of a token from before keyfob, as the service stored it. An import reads it from the
-/// old table.
+/// The hash of a token that your service issued before it used keyfob. An import reads this hash
+/// from the table in which your service stored it.
 ///
-/// keyfob does not store this hash. It stores a MAC of it under the pepper. Debug shows no part of
-/// the hash.
+/// keyfob does not store this hash. It stores a MAC of the hash under the pepper. Debug shows no
+/// part of the hash.
 ///
 /// ```
 /// use keyfob::import::{ImportDigest, ImportHash};
@@ -61,7 +61,8 @@ impl ImportDigest {
     /// Creates a hash from its bytes.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if there are not exactly 32 bytes for SHA-256, or 64 for SHA-512.
+    /// Returns [`Invalid`] unless there are exactly 32 bytes for SHA-256, or exactly 64 for
+    /// SHA-512.
     pub fn from_bytes(hash: ImportHash, bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes = match hash {
             ImportHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
@@ -132,8 +133,8 @@ fn nibble(digit: u8) -> Result<u8, Invalid> {
 
 /// A pepper that is prepared to compute the MACs of imported tokens.
 ///
-/// The MAC is `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`. The store holds it as the token's
-/// digest, and looks the token up by it.
+/// The MAC is `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`. The store holds the MAC as the
+/// digest of the imported token, and finds the token by this digest.
 #[derive(Clone)]
 pub(crate) struct ImportMac {
     number: KeyNumber,
@@ -143,9 +144,9 @@ pub(crate) struct ImportMac {
 impl ImportMac {
     pub(crate) fn new(number: KeyNumber, pepper: &[u8]) -> Self {
         let mut hmac = keyed(pepper);
-        // HMAC with this pepper never gets the same input for two purposes. This input has 47 bytes
-        // for SHA-256 and 79 bytes for SHA-512. The input of a subkey has at most 29 bytes, and the
-        // input of the key check has 18.
+        // HMAC with this pepper never gets the same input for two purposes. The input for an import
+        // has 47 bytes for SHA-256 and 79 bytes for SHA-512. The input of a subkey has at most 29
+        // bytes, and the input of the key check has 18.
         hmac.update(b"keyfob/1 import");
         Self { number, hmac }
     }

@@ -1,15 +1,16 @@
-//! The form of the tokens that a service issued before keyfob.
+//! The form of the tokens that a service issued before it used keyfob.
 
 use core::ops::RangeInclusive;
 
 use super::import_digest::{ImportDigest, ImportHash};
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The form of the tokens that a service issued before keyfob, and the part of them that it hashed.
+/// The form of the tokens that a service issued before it used keyfob, and the part of their text
+/// that the service hashed.
 ///
-/// keyfob hashes a presented text and looks it up as an imported token only if it matches a
-/// declared shape. Declare the shape as narrowly as the tokens allow, because every text that
-/// matches it costs a store call.
+/// If a presented text matches a shape, keyfob hashes the text and looks it up as an imported
+/// token. Every text that matches a shape costs a store call, so declare the shape as narrowly as
+/// the tokens allow.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
@@ -34,13 +35,13 @@ pub struct ImportShape {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ImportAlphabet {
-    /// `0-9 a-f`.
+    /// Hexadecimal digits in lower case: `0-9 a-f`.
     LowerHex,
-    /// `0-9 a-f A-F`.
+    /// Hexadecimal digits in any case: `0-9 a-f A-F`.
     Hex,
-    /// `0-9 A-Z a-z`.
+    /// Letters and digits: `0-9 A-Z a-z`.
     Base62,
-    /// `0-9 A-Z a-z - _`.
+    /// The characters of URL-safe base64: `0-9 A-Z a-z - _`.
     Base64Url,
     /// Every visible ASCII character, `!` to `~`. Use it for other forms, such as a UUID with
     /// dashes.
@@ -60,7 +61,7 @@ impl ImportAlphabet {
 }
 
 impl ImportShape {
-    /// The most characters of an imported token, including its prefix.
+    /// The maximum number of characters in an imported token, including its prefix.
     pub const MAX_LEN: usize = 512;
 
     /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
@@ -92,16 +93,16 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// Returns the shape for tokens of which the service hashed only the part after the prefix.
+    /// Returns the shape with the setting that the service hashed only the part after the prefix.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {
         Self { prefix_is_hashed: false, ..self }
     }
 
-    /// Returns the hash that the service stored for a token with this text. Returns `None`, without
-    /// computing a hash, if the text does not match the shape.
+    /// Returns the hash that the service stored for the token with this text. Returns `None`,
+    /// without computing a hash, if the text does not match the shape.
     ///
-    /// Which facts may leak through timing: whether the text matches, and its length.
+    /// Timing may leak whether the text matches the shape, and the length of the text.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         let fits = self.rest.contains(&rest.len()) && rest.iter().all(|byte| self.alphabet.has(*byte));

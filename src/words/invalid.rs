@@ -1,9 +1,9 @@
-//! The error about a value that does not fit its type. It never shows the value.
+//! The error for a value that does not fit its type. It never shows the value.
 
 use core::fmt;
 
-/// The error about a value that does not fit its type. It names the type and the problem, and never
-/// shows the value.
+/// The error for a value that does not fit its type. The error names the type and the problem, and
+/// never shows the value.
 ///
 /// ```
 /// use keyfob::{ProjectId, error::{InvalidField, InvalidKind}};
@@ -24,12 +24,12 @@ impl Invalid {
         Self { field, kind }
     }
 
-    /// Returns the kind of value that is invalid.
+    /// Returns the kind of value that is invalid, such as a project id.
     pub const fn field(&self) -> InvalidField {
         self.field
     }
 
-    /// Returns the problem with the value.
+    /// Returns the problem with the value, such as a character that is not allowed.
     pub const fn kind(&self) -> InvalidKind {
         self.kind
     }
@@ -83,7 +83,7 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// The kind of value that is invalid.
+/// The kind of value that is invalid, named after its type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each variant is the name of its type")]
@@ -127,18 +127,18 @@ pub enum InvalidKind {
     Empty,
     /// The value has fewer than `min` characters. For a pepper, `min` counts bytes.
     TooShort {
-        /// The smallest number that is allowed.
+        /// The smallest length that is allowed.
         min: usize,
     },
-    /// The value is longer than `max`, which counts characters or bytes. In a list of scopes or
-    /// addresses, it counts items.
+    /// The value is longer than `max`. The type of the value determines whether `max` counts
+    /// characters, bytes or items of a list.
     TooLong {
-        /// The largest number that is allowed.
+        /// The largest length that is allowed.
         max: usize,
     },
     /// An import or a leak report has more than `max` entries.
     TooMany {
-        /// The largest number that is allowed.
+        /// The largest number of entries that is allowed.
         max: usize,
     },
     /// A character is not allowed in a value of this type.
@@ -147,8 +147,8 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// A part of the value is given twice. keyfob itself does not return this kind:
-    /// [`KeyringError`](crate::keys::KeyringError) reports duplicates in a keyring.
+    /// A part of the value is given twice. keyfob itself does not return this kind. For duplicates
+    /// in a keyring, it returns a [`KeyringError`](crate::keys::KeyringError).
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,

@@ -9,20 +9,20 @@ use super::hmac::keyed;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The check value of a pepper: the first 16 bytes of `HMAC-SHA-256(pepper, "keyfob/1 key check")`.
-/// It identifies the pepper without showing it.
+/// It identifies the pepper without revealing the pepper.
 ///
-/// A service that starts with another pepper than before rejects every token that it has issued,
-/// just as it rejects forged tokens. To detect this at start-up, store the check value of each key
-/// beside the tokens, and call [`compare_key_checks`](crate::Keyring::compare_key_checks).
+/// A service that starts with a wrong pepper rejects every token that it has issued, as if each
+/// were forged. To detect a wrong pepper at start-up, store the check value of each key beside the
+/// tokens, and call [`compare_key_checks`](crate::Keyring::compare_key_checks).
 ///
-/// The value reveals nothing about a pepper from a random number generator. Still, keep it out of
-/// logs, because an attacker could use it to test guesses of a weak pepper. Debug shows no byte of
-/// it, and there is no Display:
+/// The check value reveals nothing about a pepper from a random number generator. Still, keep it
+/// out of logs, because an attacker could use it to test guesses of a weak pepper. Debug shows no
+/// byte of the check value, and there is no Display:
 /// ```compile_fail,E0277
 /// # use keyfob::keys::KeyCheck;
 /// println!("{}", KeyCheck::from_bytes([7; 16]));
 /// ```
-/// [`ct_eq`](Self::ct_eq) compares two values in constant time. There is no `==`:
+/// [`ct_eq`](Self::ct_eq) compares two check values in constant time. There is no `==`:
 /// ```compile_fail,E0369
 /// # use keyfob::keys::KeyCheck;
 /// assert!(KeyCheck::from_bytes([7; 16]) == KeyCheck::from_bytes([7; 16]));
@@ -46,7 +46,7 @@ impl KeyCheck {
         Self(bytes)
     }
 
-    /// Returns the bytes for your service to store.
+    /// Returns the 16 bytes that your service stores.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The keyring: the peppers of a process, prepared for use.
+//! The keyring: the peppers of a process, prepared to compute digests.
 
 use core::fmt;
 
@@ -17,12 +17,12 @@ use super::subkey::{Subkey, subkey};
 
 /// The keys with which a process issues and verifies tokens of one or more prefixes.
 ///
-/// One key is for new tokens. Any number of other keys only verify. The key of a token never
+/// New tokens get one of the keys. All other keys only verify tokens. The key of a token never
 /// changes, and the token's id contains the number of the key. To rotate a pepper:
 /// 1. Add the new pepper as verify-only in every process.
-/// 2. [Promote](Self::promoted) it to the key for new tokens in every process.
-/// 3. Wait until no live token uses the old key, and [retire](crate::Tokens::retire_key) it.
-/// 4. [Remove](Self::without) it in every process.
+/// 2. [Promote](Self::promoted) the new pepper to the key for new tokens in every process.
+/// 3. When no live token uses the old key, [retire](crate::Tokens::retire_key) the old key.
+/// 4. [Remove](Self::without) the old key in every process.
 ///
 /// A keyring with a pepper rejects tokens without a pepper, and tokens of unknown keys. See
 /// [`Keyring::builder`] for other choices.
@@ -31,7 +31,7 @@ use super::subkey::{Subkey, subkey};
 /// use keyfob::{Keyring, Pepper, Prefix, keys::KeyNumber};
 ///
 /// let prefix = Prefix::new("acme_pat")?;
-/// // Generate it only at the first start. Store it, and read it back at later starts.
+/// // Generate a pepper only at the first start. Store it, and read it at later starts.
 /// let pepper = Pepper::generate()?;
 /// let keyring = Keyring::new(prefix, pepper);
 /// assert_eq!(keyring.minting_key(), KeyNumber::FIRST);
@@ -43,9 +43,10 @@ pub struct Keyring {
     minting: Subkey,
     /// The subkeys of all prefixes and keys, including the key for new tokens.
     verifying: Vec<Subkey>,
-    /// The MACs for imported tokens, one for each pepper. The pepper for new tokens is first.
+    /// The keys for the MACs of imported tokens, one for each pepper. The pepper for new tokens is
+    /// first.
     importing: Vec<ImportMac>,
-    /// The check values, one for each pepper. The lowest key number is first.
+    /// The check value of each pepper, sorted by key number.
     pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
 }
 
@@ -58,8 +59,8 @@ impl Keyring {
 
     /// Creates a keyring without a pepper.
     ///
-    /// Its tokens are as hard to guess as others. However, rejecting a forged token can take a
-    /// store call, and an attacker that can write to the store can forge tokens.
+    /// Tokens without a pepper are as hard to guess as tokens with one. However, rejecting a forged
+    /// token can take a store call, and an attacker that can write to the store can forge tokens.
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
         let verifying = vec![minting.clone()];
@@ -93,7 +94,7 @@ impl Keyring {
 
     /// Returns the keyring with its key `number` as the key for new tokens.
     ///
-    /// Call it after every process has that key in its keyring.
+    /// Call this method after every process has the key `number` in its keyring.
     ///
     /// # Errors
     /// Returns [`KeyringError::NotHeld`] if the keyring does not hold the key.
@@ -107,7 +108,7 @@ impl Keyring {
     /// Returns the keyring without a key that was [retired](crate::Tokens::retire_key).
     ///
     /// # Errors
-    /// Returns [`KeyringError::Minting`] if it is the key for new tokens.
+    /// Returns [`KeyringError::Minting`] if the retired key is the key for new tokens.
     pub fn without(mut self, retired: RetiredKey) -> Result<Self, KeyringError> {
         if self.minting.number == retired.number() {
             return Err(KeyringError::Minting(retired.number()));
@@ -118,14 +119,14 @@ impl Keyring {
         Ok(self)
     }
 
-    /// Returns the MAC of a token's text under the key that its id names.
+    /// Returns the MAC of a token's text. The id in the text determines the key.
     ///
     /// Most services call [`PresentedToken::parse`](crate::PresentedToken::parse), which also
-    /// checks the tag. Other code compares the MAC with the tag by [`TokenText::has_tag_of`], and
-    /// with a stored digest by [`Digest::ct_eq`].
+    /// checks the tag. A caller of this method compares the MAC with the tag by
+    /// [`TokenText::has_tag_of`], and with a stored digest by [`Digest::ct_eq`].
     ///
-    /// The time depends on the prefix, the id and the project, which are public. It does not depend
-    /// on the secret or the pepper.
+    /// The time depends only on the prefix, the id and the project, which are public. It does not
+    /// depend on the secret or the pepper.
     ///
     /// # Errors
     /// If the keyring does not hold the key for the token's prefix, returns [`Rejection::Unkeyed`]
@@ -150,8 +151,8 @@ impl Keyring {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 
-    /// Returns the MAC of an imported hash under each pepper, the pepper for new tokens first.
-    /// Returns nothing if the keyring has no pepper.
+    /// Returns the key number of each pepper with the MAC of an imported hash under the pepper. The
+    /// pepper for new tokens is first. Returns nothing if the keyring has no pepper.
     pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }
@@ -179,21 +180,21 @@ pub struct KeyringBuilder {
 }
 
 impl KeyringBuilder {
-    /// Adds the pepper for new tokens, which also verifies. If several are added, the last one is
-    /// for new tokens and the others are verify-only.
+    /// Adds the pepper for new tokens, which also verifies. If this method is called several times,
+    /// the last pepper is for new tokens and the others only verify.
     pub fn mint_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.minting = number;
         self.peppers.push((number, pepper));
         self
     }
 
-    /// Adds a verify-only pepper: the previous one, or the next one before it is promoted.
+    /// Adds a pepper that only verifies: the previous one, or the next one before it is promoted.
     pub fn verify_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.peppers.push((number, pepper));
         self
     }
 
-    /// Accepts tokens with this prefix in addition. Use it while a service changes its prefix.
+    /// Accepts tokens with one more prefix. Use it while a service changes its prefix.
     pub fn accept_prefix(mut self, prefix: Prefix) -> Self {
         self.prefixes.push(prefix);
         self
@@ -206,11 +207,12 @@ impl KeyringBuilder {
         self
     }
 
-    /// Builds the keyring. If no pepper was added, it issues and verifies tokens without a pepper.
+    /// Builds the keyring. Without a pepper, the keyring issues and verifies unkeyed tokens.
     ///
     /// # Errors
     /// Returns [`KeyringError`] if a prefix, a key number or a pepper is given twice, if HMAC
-    /// cannot tell two peppers apart, if a pepper has key number 0, or if all are verify-only.
+    /// cannot tell two peppers apart, if a pepper has key number 0, or if all peppers are
+    /// verify-only.
     pub fn build(self) -> Result<Keyring, KeyringError> {
         let first = self.prefixes[0];
         let mut peppers: Vec<(KeyNumber, &[u8])> = Vec::new();

@@ -1,4 +1,4 @@
-//! The error about the peppers, keys and prefixes of a keyring.
+//! The error for the peppers, keys or prefixes of a keyring.
 
 use core::fmt;
 
@@ -11,7 +11,7 @@ use super::rng_error::RngError;
 #[non_exhaustive]
 pub enum KeyringError {
     /// A prefix, a pepper or a key number does not fit its type. keyfob itself never returns this
-    /// variant. It is for functions of your service that read these values and build a keyring.
+    /// variant. It exists for functions of your service that read these values and build a keyring.
     Invalid(Invalid),
     /// Two peppers have this key number.
     DuplicateNumber(KeyNumber),
@@ -23,12 +23,12 @@ pub enum KeyringError {
     DuplicatePrefix(Prefix),
     /// All peppers are verify-only, so new tokens would be issued without a pepper.
     NoMintingPepper,
-    /// The keyring does not hold this key, so it cannot be promoted.
+    /// The keyring does not hold this key, so the key cannot be promoted.
     NotHeld(KeyNumber),
-    /// This is the key for new tokens, so it cannot be removed.
+    /// This key is the key for new tokens, so it cannot be removed.
     Minting(KeyNumber),
-    /// The stored check values of these keys belong to other peppers than those in the keyring. The
-    /// lowest key number is first.
+    /// The peppers of these keys do not have the stored check values, so they are the wrong
+    /// peppers. The keys are sorted by number.
     WrongPepper(Vec<KeyNumber>),
     /// The operating system returned no random bytes for a new pepper.
     Rng,

@@ -32,7 +32,8 @@ pub struct LeakedToken {
 }
 
 impl LeakedToken {
-    /// The most bytes of the text: the length of the longest token that a service can import.
+    /// The maximum length of the text in bytes, which is the length of the longest token that a
+    /// service can import.
     pub const MAX_LEN: usize = ImportShape::MAX_LEN;
 
     /// Creates a leaked token from any text.
@@ -47,7 +48,8 @@ impl LeakedToken {
         Ok(Self { text: Zeroizing::new(text.into()) })
     }
 
-    /// Returns everything left of the last `_` of the token. It may be logged and shown.
+    /// Returns the public part: everything left of the last `_` of the token. The public part may
+    /// be logged and shown.
     ///
     /// Returns `None` if the text does not have the shape of a token, or if its checksum is wrong.
     pub fn public_part(&self) -> Option<&str> {
@@ -57,8 +59,8 @@ impl LeakedToken {
     /// Returns the project and the id in the text, or `None` if the text has no
     /// [`public_part`](Self::public_part).
     ///
-    /// Anyone can write a text with these parts. Only a check of the secret proves that the text is
-    /// the token.
+    /// Anyone can write a text with the project and the id of a token. Only a check of the secret
+    /// proves that the text is the token.
     pub fn key(&self) -> Option<TokenKey> {
         self.parsed().map(|text| TokenKey { project: text.project(), id: text.id() })
     }

@@ -1,7 +1,7 @@
 //! The basic types of the crate: ids, bounded texts, secrets, keys, digests, times and errors.
 //!
-//! This module imports no other layer of the crate. Only `SystemClock` and `Pepper::generate` call
-//! the operating system.
+//! The code in this module imports nothing from other layers of the crate. Only `SystemClock` and
+//! `Pepper::generate` call the operating system.
 
 #[macro_use]
 pub(crate) mod text;

@@ -8,23 +8,24 @@ use zeroize::Zeroizing;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::keyring_error::KeyringError;
 
-/// The secret of the server, which is never in the store: 32 bytes from a random number generator.
+/// The secret of the server, from which the digest of every token is computed. It is never in the
+/// store.
 ///
-/// **Keep it apart from the database, and back it up.** Without it, no token of its key can be
-/// verified again.
+/// **Keep the pepper apart from the database, and back it up.** If it is lost, no token that was
+/// issued with it can be verified again.
 ///
-/// Create it with [`generate`](Self::generate), and do not make one up. Every token contains 64
-/// bits that depend on the pepper. With one token, a user can therefore test guesses of the pepper
-/// offline.
+/// Create a pepper with [`generate`](Self::generate), which draws 32 random bytes, and do not make
+/// one up. Every token contains 64 bits that depend on the pepper. With one token, a user can
+/// therefore test guesses of the pepper offline.
 ///
-/// Debug shows no byte of it. There is no Display, Clone or Serialize, and its memory is wiped when
-/// it is dropped.
+/// Debug shows no byte of the pepper. There is no Display, Clone or Serialize, and the memory of a
+/// pepper is wiped when it is dropped.
 pub struct Pepper(Zeroizing<Vec<u8>>);
 
 impl Pepper {
-    /// The fewest bytes of a pepper.
+    /// The minimum number of bytes in a pepper.
     pub const MIN_BYTES: usize = 32;
-    /// The most bytes of a pepper.
+    /// The maximum number of bytes in a pepper.
     pub const MAX_BYTES: usize = 1024;
 
     /// Creates a pepper of 32 random bytes from the operating system.
@@ -37,8 +38,8 @@ impl Pepper {
         Ok(Self(bytes))
     }
 
-    /// Creates a pepper from its stored bytes. All bytes are part of it, including a line break at
-    /// the end.
+    /// Creates a pepper from its stored bytes. All bytes belong to the pepper, including a line
+    /// break at the end.
     ///
     /// # Errors
     /// Returns [`Invalid`] if there are fewer than 32 or more than 1,024 bytes, or if all bytes are
@@ -59,7 +60,8 @@ impl Pepper {
         Err(Invalid::new(InvalidField::Pepper, flaw))
     }
 
-    /// Returns the bytes. Keep them in a secret store, or in a file that only the service can read.
+    /// Returns the bytes of the pepper. Keep them in a secret store, or in a file that only the
+    /// service can read.
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! A presented token, which is parsed and has a correct tag, but is not trusted yet.
+//! A presented token that was parsed and has a correct tag, but is not trusted yet.
 
 use core::fmt;
 
@@ -8,12 +8,13 @@ use super::ids::TokenKey;
 use super::keyring::Keyring;
 use super::rejection::Rejection;
 
-/// A presented token with a well-formed text and a correct tag. It can be looked up in the store.
+/// A presented token with a well-formed text and a correct tag. Its record can be looked up in the
+/// store.
 ///
-/// **It is not trusted yet.** [`check`](crate::check()) compares it with the stored record. Only
-/// this shows whether the token was issued and is still live.
+/// **The token is not trusted yet.** [`check`](crate::check()) compares it with the stored record.
+/// Only this comparison shows whether the token was issued and is still live.
 ///
-/// It keeps the MAC of the presented text, so that a verification computes only one HMAC.
+/// The value keeps the MAC of the presented text, so that a verification computes only one HMAC.
 ///
 /// ```
 /// use keyfob::{Keyring, Prefix, PresentedToken, Rejection};
@@ -41,7 +42,7 @@ impl<'a> PresentedToken<'a> {
     /// number, tag.
     ///
     /// # Errors
-    /// Returns the [`Rejection`] of the first check that fails. Its
+    /// Returns the [`Rejection`] of the first check that fails. For each of these rejections,
     /// [`is_before_store`](Rejection::is_before_store) is true.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T, keyring: &Keyring) -> Result<Self, Rejection> {
         Self::parse_bytes(text.as_ref(), keyring)
@@ -61,7 +62,7 @@ impl<'a> PresentedToken<'a> {
         TokenKey { project: self.text.project(), id: self.text.id() }
     }
 
-    /// Returns the parts of the token's text.
+    /// Returns the text of the token, split into its parts.
     pub fn text(&self) -> TokenText<'a> {
         self.text
     }

@@ -3,9 +3,9 @@
 /// The detailed reason for rejecting a token, for logs, events and tests.
 ///
 /// The variants are in the order of the checks:
-/// - From [`Length`](Self::Length) to [`Tag`](Self::Tag), the text alone decides, and the store is
-///   not called. The response says only "invalid token".
-/// - For [`Unknown`](Self::Unknown) and [`Digest`](Self::Digest), the store was called. The
+/// - From [`Length`](Self::Length) to [`Tag`](Self::Tag), the text of the token is rejected without
+///   a store call. The response says only "invalid token".
+/// - [`Unknown`](Self::Unknown) and [`Digest`](Self::Digest) are found after a store call. The
 ///   response still says only "invalid token".
 /// - From [`Revoked`](Self::Revoked) on, the caller has proved that it holds the token. The
 ///   response may name the reason (see [`Challenge`](crate::Challenge)).
@@ -46,11 +46,11 @@ pub enum Rejection {
     Pending,
     /// The token is not valid yet.
     NotYetValid,
-    /// The current policy does not allow the token, or its chain has more issuers than the policy
-    /// allows.
+    /// The current policy does not allow the token, or the token has more issuers in its chain than
+    /// the policy allows.
     Policy,
-    /// The token's issuer, or another token further up its chain, does not work: it has ended, is
-    /// disabled, or is not allowed by the policy.
+    /// A token that this token is bound to does not work. For example, it has ended, is disabled,
+    /// is missing, or is not allowed by the policy.
     IssuerEnded,
     /// The owner is suspended or no longer exists.
     OwnerSuspended,
@@ -72,7 +72,7 @@ enum Reached {
 }
 
 impl Rejection {
-    /// Returns whether the text of the token alone is the reason, so that no store call was needed.
+    /// Returns whether the token was rejected by its text alone, without a store call.
     pub const fn is_before_store(self) -> bool {
         matches!(self.reached(), Reached::Text)
     }

@@ -3,10 +3,10 @@
 use super::ids::KeyNumber;
 
 /// The proof that no live token uses a key any more. [`Keyring::without`](crate::Keyring::without)
-/// requires it to remove the key.
+/// requires this proof to remove the key.
 ///
 /// [`Tokens::retire_key`](crate::Tokens::retire_key) and
-/// [`Tokens::retire_key_by_force`](crate::Tokens::retire_key_by_force) return it:
+/// [`Tokens::retire_key_by_force`](crate::Tokens::retire_key_by_force) return the proof:
 ///
 /// ```
 /// use keyfob::{Keyring, MemoryStore, Tokens};
@@ -21,7 +21,7 @@ use super::ids::KeyNumber;
 /// }
 /// ```
 ///
-/// Other code cannot create one:
+/// Other code cannot create the proof:
 /// ```compile_fail,E0423
 /// use keyfob::{Keyring, MemoryStore, Tokens};
 /// use keyfob::Error;

@@ -8,10 +8,11 @@ use zeroize::Zeroizing;
 use super::format::{self, TokenText};
 use super::rejection::Rejection;
 
-/// The plaintext of a token. Show it once, to the token's owner, and then drop it.
+/// The plaintext of a token. Show it once to the token's owner, and then drop it.
 ///
-/// Debug shows no part of it. There is no Display, Clone, Serialize or comparison, and its memory
-/// is wiped when it is dropped. Only [`expose_secret`](Self::expose_secret) returns the text.
+/// Debug shows no part of the plaintext. There is no Display, Clone, Serialize or comparison, and
+/// the memory of a plaintext is wiped when it is dropped. Only
+/// [`expose_secret`](Self::expose_secret) returns the text.
 ///
 /// ```
 /// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
@@ -20,7 +21,7 @@ use super::rejection::Rejection;
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
 ///
-/// Code that prints, clones or serializes it does not compile:
+/// Code that prints, clones or serializes a plaintext does not compile:
 /// ```compile_fail,E0277
 /// # let token: keyfob::PlaintextToken = "acme_pat_145_00123456789ABCDE_\
 /// #     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o".parse()?;
@@ -47,13 +48,14 @@ impl PlaintextToken {
         Self(Zeroizing::new(text))
     }
 
-    /// Returns the whole token. It is a secret: keep it out of logs and URLs, and out of every page
-    /// except the one that shows it.
+    /// Returns the text of the whole token. This text is a secret: keep it out of logs and URLs,
+    /// and show it only on the page that issues the token.
     pub fn expose_secret(&self) -> &str {
         &self.0
     }
 
-    /// Returns everything left of the last `_`. It may always be logged and shown.
+    /// Returns the public part: everything left of the last `_`. The public part may be logged and
+    /// shown.
     pub fn public_part(&self) -> &str {
         &self.0[..self.0.len() - format::TAIL - 1]
     }
@@ -68,8 +70,8 @@ impl fmt::Debug for PlaintextToken {
 impl FromStr for PlaintextToken {
     type Err = Rejection;
 
-    /// Parses a token that a client holds, for example from its environment. This checks only what
-    /// can be checked without a key.
+    /// Parses a token that a client holds, for example in an environment variable. Checks only the
+    /// form and the checksum, which need no key.
     ///
     /// # Errors
     /// Returns the same [`Rejection`] as [`TokenText::parse`].

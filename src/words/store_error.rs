@@ -5,8 +5,8 @@ use core::fmt;
 
 /// The error of a store call: its kind, and the cause from the store's engine.
 ///
-/// Display shows only the kind. [`source`](Error::source) returns the cause, for logs. A store
-/// never receives the text of a token, and must not put one into the cause.
+/// Display shows only the kind. [`source`](Error::source) returns the cause, for logs. The cause
+/// must not contain the text of a token.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -18,7 +18,7 @@ pub struct StoreError {
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// The stored token is not as the caller expected: its key already exists, or its version
-    /// differs. Read it again, and decide again.
+    /// differs. Read the token again, and decide again.
     Conflict,
     /// The owner already has as many live tokens as the caller allows.
     Limit,

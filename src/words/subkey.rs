@@ -1,4 +1,4 @@
-//! The HMAC key that computes the digests of tokens: it is derived from a pepper for one prefix.
+//! The HMAC key for the digests of tokens, which is derived from a pepper for one prefix.
 
 use hmac::Mac;
 use zeroize::Zeroizing;
@@ -7,7 +7,8 @@ use super::digest::Digest;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix};
 
-/// The HMAC key that is derived from a pepper for one prefix. Its blocks are hashed in advance.
+/// The HMAC key that is derived from a pepper for one prefix. The two blocks of the key are hashed
+/// in advance.
 #[derive(Clone)]
 pub(super) struct Subkey {
     pub(super) prefix: Prefix,
@@ -26,7 +27,7 @@ impl Subkey {
     }
 }
 
-/// Derives the key of a pepper for a prefix: `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`.
+/// Derives the HMAC key from a pepper for one prefix: `HMAC-SHA-256(pepper, "keyfob/1 " prefix)`.
 pub(super) fn subkey(pepper: &[u8], prefix: Prefix) -> Zeroizing<[u8; 32]> {
     let mut mac = keyed(pepper);
     mac.update(b"keyfob/1 ");

@@ -4,8 +4,8 @@ use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 
-/// Implements the conversions and the serde traits for a text type that has an `as_str` method. The
-/// function `$new` parses its text.
+/// Implements the conversions and the serde traits for a text type that has an `as_str` method.
+/// `$new` is the function that parses a text.
 macro_rules! text_conversions {
     ($type:ident, $new:ident) => {
         impl core::str::FromStr for $type {
@@ -64,15 +64,15 @@ macro_rules! text_type {
     };
 }
 
-/// Gives each variant of an enum the name that stores, queries and serde use, and implements the
-/// conversions.
+/// Gives each variant of an enum a name for stores, queries and serde. Implements the conversions
+/// between variants and names.
 macro_rules! word_type {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
             /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Returns the name of the variant that stores, queries and serde use.
+            /// Returns the name of the variant for stores, queries and serde.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
@@ -107,26 +107,26 @@ macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
         ///
-        /// White space at both ends is trimmed. After that, the text has 1 to 255 characters.
-        /// People see it, so characters that could deceive them are refused:
+        /// The text has 1 to 255 characters, after white space at both ends is trimmed. People see
+        /// the text, so characters that could deceive them are refused:
         /// - Control characters, and line and paragraph separators.
         /// - Format characters (Unicode's general category Cf), such as bidirectional overrides and
         ///   zero-width characters.
         /// - Other characters that show nothing, such as fillers, tags, and variation selectors
         ///   that do not follow an emoji.
         ///
-        /// This rule is for new text, and it grows with Unicode. For text in a store or in a
-        /// serialized [`TokenRecord`](crate::TokenRecord), only the length and the control
-        /// characters are checked. A stricter rule therefore never makes a stored token unreadable.
-        /// Escape the text wherever you show it.
+        /// This rule applies to new text, and later versions may refuse more characters. For text
+        /// in a store or in a serialized [`TokenRecord`](crate::TokenRecord), only the length and
+        /// the control characters are checked. A stricter rule therefore never makes a stored token
+        /// unreadable. Escape the text wherever you show it.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
         impl $type {
-            /// The most characters of the text.
+            /// The maximum number of characters in the text.
             pub const MAX_CHARS: usize = 255;
 
-            /// Creates the text, trimmed at both ends.
+            /// Creates the value from a text, which is trimmed at both ends.
             ///
             /// # Errors
             /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than 255
@@ -157,16 +157,16 @@ host_text!(
     ///
     /// An emoji may have a variation selector, which many keyboards add (`☁️`). The joiners U+200C
     /// and U+200D are refused, because two names that differ only in a joiner may look the same.
-    /// Emoji that are joined from several, and words with joiners, as in Persian, are therefore
-    /// refused. Users can write a space instead, or put the emoji side by side.
+    /// This excludes emoji that are joined from several emoji, and words with joiners, as in
+    /// Persian. Users can put the emoji side by side, or write a space instead of the joiner.
     Name, Name
 );
 host_text!(
     /// The id of the user that a token acts for, as your service assigned it.
     ///
     /// The current rule may refuse an id that an older version of keyfob accepted. To list or
-    /// revoke the tokens of such an owner, take the id from one of them with
-    /// [`TokenView::owner`](crate::TokenView::owner).
+    /// revoke the tokens of such an owner, use the [`TokenView::owner`](crate::TokenView::owner) of
+    /// one of these tokens as the id.
     OwnerId, OwnerId
 );
 host_text!(
@@ -175,8 +175,8 @@ host_text!(
     Actor, Actor
 );
 host_text!(
-    /// The id that a caller gives to a request. If the response was lost and the caller repeats the
-    /// request with the same id, keyfob recognizes it.
+    /// The id that a caller gives to a request. If the response is lost and the caller repeats the
+    /// request with the same id, keyfob recognizes the repeat.
     RequestId, RequestId
 );
 
@@ -208,7 +208,7 @@ impl Name {
 pub struct Metadata(Box<str>);
 
 impl Metadata {
-    /// The most bytes of the metadata.
+    /// The maximum number of bytes in the metadata.
     pub const MAX_BYTES: usize = 4096;
 
     /// Creates metadata from a text, without trimming it.
@@ -234,23 +234,23 @@ impl Metadata {
 
 text_type!(Metadata);
 
-/// A text for people that can be read back from a store or from a serialized record.
+/// A type for texts that people see, whose values are read from stores and serialized records.
 #[cfg_attr(
     not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Creates the value from a stored text. When it was stored, an older rule may have applied.
+    /// Creates the value from a stored text. The text may have been stored under an older rule.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it
-    /// holds a control character. No version has stored control characters, and Unicode adds no new
-    /// ones.
+    /// holds a control character. No version has ever stored a control character, and Unicode adds
+    /// no new control characters.
     fn of_stored(text: &str) -> Result<Self, Invalid>;
 }
 
-/// Trims a text and checks the rule for new text: [`stored`] accepts it, and every character may be
-/// shown.
+/// Trims a text, and returns it if it follows the rule for new text: [`stored`] accepts it, and
+/// every character may be shown.
 pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     let text = stored(text.trim(), field, max)?;
     if !is_visible(text) {
@@ -259,8 +259,8 @@ pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&st
     Ok(text)
 }
 
-/// Checks the rule for stored text: it is not empty, has at most `max` characters, and holds no
-/// control character.
+/// Returns the text if it follows the rule for stored text: it is not empty, has at most `max`
+/// characters, and holds no control character.
 pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(field, InvalidKind::Empty));
@@ -276,7 +276,8 @@ pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str
     Ok(text)
 }
 
-/// The functions for `#[serde(with)]` that read the text of a serialized record.
+/// The functions for `#[serde(deserialize_with)]` that read a text of a serialized record under the
+/// rule for stored text.
 #[cfg(feature = "serde")]
 pub(crate) mod as_stored {
     use std::borrow::Cow;

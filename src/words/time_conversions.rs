@@ -6,7 +6,7 @@ use super::timestamp::Timestamp;
 
 impl From<SystemTime> for Timestamp {
     /// Converts a system time, and rounds it to the millisecond towards the Unix epoch. A time
-    /// outside the years 1 to 9999 becomes the nearest bound.
+    /// outside the years 1 to 9999 becomes [`MIN`](Timestamp::MIN) or [`MAX`](Timestamp::MAX).
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(after) => Self::UNIX_EPOCH.saturating_add(after),

@@ -12,7 +12,9 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A point in time in whole milliseconds, from year 1 to the end of year 9999.
 ///
-/// keyfob defines this type so that its public API depends on no time crate. The text form is RFC
+/// keyfob defines this type so that the public API of keyfob depends on no time crate. The text
+/// form is RFC 3339. Display writes UTC with milliseconds, so the texts sort in the order of the
+/// times.
 /// 3339. Display writes UTC with milliseconds, so the texts sort in the order of the times.
 ///
 /// ```
@@ -25,8 +27,8 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// assert_eq!(now.as_unix_millis(), 1_795_435_200_000);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// The number is the milliseconds since MIN, plus one. It is never zero, so that an Option of a
-// Timestamp takes no more memory.
+// The number is the milliseconds since MIN, plus one. The number is never zero, so that an Option
+// of a Timestamp takes no more memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(NonZeroU64);
 
@@ -68,8 +70,8 @@ impl Timestamp {
         self.0.get() as i64 - 1 + MIN_MILLIS
     }
 
-    /// Returns the time that is `by` later, or `None` if that is after year 9999. Fractions of a
-    /// millisecond in `by` are dropped.
+    /// Returns the time that is `by` later, or `None` if the result would be after year 9999.
+    /// Fractions of a millisecond in `by` are dropped.
     pub fn checked_add(self, by: Duration) -> Option<Self> {
         let by = i64::try_from(by.as_millis()).ok()?;
         Self::from_unix_millis(self.as_unix_millis().checked_add(by)?).ok()

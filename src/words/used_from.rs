@@ -1,4 +1,4 @@
-//! The place from which a token was used.
+//! The address and the client from which a token was used.
 
 use core::net::IpAddr;
 
@@ -6,33 +6,33 @@ use super::invalid::{Invalid, InvalidField};
 use super::text::{StoredText, bounded, stored};
 use super::visible::is_shown;
 
-/// The place from which a token was used. keyfob records it only if your service enables this, and
-/// only the parts that your service passes.
+/// The address and the client from which a token was used. keyfob records them only if your service
+/// turns the recording on and passes them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct UsedFrom {
     /// The address of the client.
     pub address: Option<IpAddr>,
-    /// The description of the client from its `User-Agent` header. A client can send any text
-    /// there.
+    /// The client's description of itself from its `User-Agent` header. A client can send any text
+    /// in this header.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::as_stored::if_any"))]
     pub client: Option<ClientText>,
 }
 
 impl UsedFrom {
-    /// Returns whether both the address and the description are missing.
+    /// Returns whether both the address and the client are missing.
     pub fn is_empty(&self) -> bool {
         self.address.is_none() && self.client.is_none()
     }
 }
 
-/// The description that a client gives of itself, in a form that may be shown to people: 1 to 255
-/// characters, none of them hidden.
+/// The description that a client gives of itself. It has 1 to 255 characters, and all of them may
+/// be shown to people.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientText(Box<str>);
 
 impl ClientText {
-    /// The most characters of the description.
+    /// The maximum number of characters in the description.
     pub const MAX_CHARS: usize = 255;
 
     /// Creates the description from a text, trimmed at both ends.
@@ -44,8 +44,8 @@ impl ClientText {
         bounded(text, InvalidField::ClientText, Self::MAX_CHARS).map(|text| Self(text.into()))
     }
 
-    /// Creates the description from the value of a header. Drops characters that may not be shown,
-    /// and keeps at most 255 characters. Returns `None` if nothing is left.
+    /// Creates the description from the value of a header. Drops the characters that may not be
+    /// shown, and keeps at most 255 of the others. Returns `None` if no character is left.
     ///
     /// ```
     /// use keyfob::record::ClientText;
@@ -56,8 +56,8 @@ impl ClientText {
     /// assert_eq!(ClientText::of_header(b" \t"), None);
     /// ```
     pub fn of_header(value: &[u8]) -> Option<Self> {
-        // 255 characters take at most 1,020 bytes. Later bytes are ignored, even if fewer than 255
-        // characters are left.
+        // 255 characters take at most 1,020 bytes. Later bytes are ignored, even if dropped
+        // characters leave fewer than 255.
         let value = String::from_utf8_lossy(value.get(..4 * Self::MAX_CHARS).unwrap_or(value));
         let shown = value.chars().filter(|letter| is_shown(*letter) && *letter != char::REPLACEMENT_CHARACTER);
         let text: String = shown.take(Self::MAX_CHARS).collect();

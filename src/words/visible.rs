@@ -1,10 +1,10 @@
 //! The rule for characters that may be shown to people: a character must be visible, and must not
 //! reorder the text around it.
 
-/// The ranges of characters that show nothing or reorder others, sorted. They are, from Unicode
-/// 16.0, the general categories Cf (format), Zl and Zp, and the property
-/// `Default_Ignorable_Code_Point`. Five characters that are blank by their names are added: U+2800,
-/// U+13441, U+13442, U+16FE4 and U+1D159.
+/// The ranges of characters that show nothing or reorder the text around them, sorted. The ranges
+/// cover the general categories Cf (format), Zl and Zp and the property
+/// `Default_Ignorable_Code_Point` of Unicode 16.0. They also cover five characters that are blank
+/// by their names: U+2800, U+13441, U+13442, U+16FE4 and U+1D159.
 #[rustfmt::skip]
 const HIDDEN: [(char, char); 29] = [
     ('\u{ad}', '\u{ad}'), ('\u{34f}', '\u{34f}'), ('\u{600}', '\u{605}'), ('\u{61c}', '\u{61c}'),
@@ -17,8 +17,9 @@ const HIDDEN: [(char, char); 29] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// The ranges of pictographs that a variation selector may follow, sorted. Up to U+FFFF, they are
-/// the property `Extended_Pictographic` of Unicode 16.0. Above, they are the blocks of pictographs.
+/// The ranges of pictographs that a variation selector may follow, sorted. Up to U+FFFF, the ranges
+/// cover the property `Extended_Pictographic` of Unicode 16.0. Above U+FFFF, they cover the blocks
+/// of pictographs.
 #[rustfmt::skip]
 const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{a9}', '\u{a9}'), ('\u{ae}', '\u{ae}'), ('\u{203c}', '\u{203c}'), ('\u{2049}', '\u{2049}'),
@@ -36,16 +37,16 @@ const PICTOGRAPHS: [(char, char); 51] = [
     ('\u{3297}', '\u{3297}'), ('\u{3299}', '\u{3299}'), ('\u{1f000}', '\u{1faff}'),
 ];
 
-/// Returns whether a character may be shown to people by itself: it is visible, and it does not
+/// Returns whether a character may be shown to people. Such a character is visible, and does not
 /// reorder the text around it.
 ///
 /// Returns false for control characters, fillers, tags, variation selectors, and format characters
 /// such as a bidirectional override or a zero-width space. [`Name`](crate::Name) follows the same
 /// rule, but also allows the variation selectors of emoji.
 ///
-/// Text that strangers wrote may hold hidden characters. Remove them before you redact or show the
-/// text. Otherwise a token with a hidden character inside looks whole to a reader, but a redactor
-/// does not recognize it.
+/// Text that strangers wrote may hold hidden characters. Remove the hidden characters before you
+/// redact or show the text. Otherwise a token with a hidden character inside looks whole to a
+/// reader, but a redactor does not recognize it.
 ///
 /// ```
 /// let written = "https://paste.example/?t=acme_pat\u{200b}_145";
@@ -72,7 +73,7 @@ pub(super) fn is_visible(text: &str) -> bool {
 }
 
 /// Returns whether `letter` is the variation selector U+FE0E or U+FE0F and has an effect: `before`
-/// is a pictograph, or `before` and `after` form a keycap with it.
+/// is a pictograph, or `before`, `letter` and `after` together are a keycap.
 fn selects(before: Option<char>, letter: char, after: Option<char>) -> bool {
     let is_keycap = |before| matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
     matches!(letter, '\u{fe0e}' | '\u{fe0f}')
