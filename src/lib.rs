@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub, clippy::unwrap_used)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
-// docs.rs says beside each item which feature brings it.
+// With this attribute, docs.rs shows beside each item the feature that the item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
@@ -44,7 +44,7 @@ pub use crate::words::text::{Actor, Name, OwnerId};
 pub use crate::words::timestamp::Timestamp;
 
 pub mod access {
-    //! What a request needs: the parts of an [`Access`](crate::Access).
+    //! The parts of an [`Access`](crate::Access): the requirements that a token must meet.
 
     pub use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 }
@@ -77,7 +77,7 @@ pub mod clock {
 pub mod conformance;
 
 pub mod error {
-    //! The details of errors, and the error of a request's headers.
+    //! The details of errors, and the error for the headers of a request.
 
     pub use crate::rules::outside_issuer::OutsideIssuer;
     pub use crate::rules::partial_failure::PartialFailure;
@@ -96,7 +96,7 @@ pub mod events {
 pub mod guide;
 
 pub mod import {
-    //! Taking over the tokens of an earlier system.
+    //! The types for an import of tokens that another system issued.
 
     pub use crate::rules::import_token::ImportToken;
     pub use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
@@ -106,7 +106,7 @@ pub mod import {
 }
 
 pub mod keys {
-    //! Several keys: building a keyring, rotating its peppers, checking them at start.
+    //! The types to build a keyring, to rotate its peppers, and to check the peppers at start-up.
 
     pub use crate::tokens::retire::KeyUse;
     pub use crate::words::compare_key_checks::ComparedKeys;
@@ -118,7 +118,7 @@ pub mod keys {
 }
 
 pub mod leak {
-    //! Leaked tokens: found in text, kept out of logs, and reported.
+    //! The types to find leaked tokens in text, to keep tokens out of logs, and to report leaks.
 
     #[cfg(feature = "leak")]
     mod encoded;
@@ -160,21 +160,21 @@ pub mod leak {
 }
 
 pub mod notices {
-    //! Notices that a token will expire soon.
+    //! The notices that warn the owner of a token before the token expires.
 
     pub use crate::rules::notice_lead::NoticeLead;
     pub use crate::tokens::notices::{Notice, NoticeId};
 }
 
 pub mod owners {
-    //! Asking the host whether a token's owner is still active.
+    //! The hook by which keyfob asks your service whether the owner of a token is still active.
 
     pub use crate::rules::owner::OwnerState;
     pub use crate::tokens::owners::{Owners, OwnersError};
 }
 
 pub mod policy {
-    //! The parts of a [`Policy`](crate::Policy), and what it does not allow.
+    //! The parts of a [`Policy`](crate::Policy), and the ways in which a token can breach it.
 
     pub use crate::rules::breach::PolicyBreach;
     pub use crate::rules::lifetimes::Lifetimes;
@@ -182,7 +182,7 @@ pub mod policy {
 }
 
 pub mod record {
-    //! The parts of a [`TokenRecord`](crate::TokenRecord), and its changes.
+    //! The parts of a [`TokenRecord`](crate::TokenRecord), and the changes to a record.
 
     pub use crate::rules::address::{AddressRange, AddressRanges};
     pub use crate::rules::chain::Chain;
@@ -199,14 +199,14 @@ pub mod record {
 }
 
 pub mod rotation {
-    //! Replacing a token by its successor.
+    //! The types for the rotation of a token, which replaces the token by a successor.
 
     pub use crate::rules::rotation::{PreparedRotation, Rotation, rotate};
     pub use crate::tokens::rotate::{Predecessor, Rotated};
 }
 
 pub mod store {
-    //! The contract with a store, and the stores for engines that keyfob has.
+    //! The contract that every store must fulfil, and the stores that keyfob provides.
 
     pub(crate) mod columns;
     pub(crate) mod contract;
@@ -237,7 +237,7 @@ pub mod store {
 
     #[cfg(feature = "cache")]
     pub mod cache {
-        //! A cache with a stated bound of staleness over any store. Feature `cache`.
+        //! A cache over any store. The caller sets how old its results may be. Feature `cache`.
 
         pub use crate::cache::{
             cached::Cached,
@@ -273,13 +273,13 @@ pub mod store {
 }
 
 pub mod text {
-    //! The text of a token, by itself.
+    //! The text of a token, split into its parts.
 
     pub use crate::words::format::TokenText;
 }
 
 pub mod tokens {
-    //! What the verbs of [`Tokens`](crate::Tokens) take and return.
+    //! The types that the methods of [`Tokens`](crate::Tokens) take and return.
 
     pub(crate) mod change_verbs;
     pub(crate) mod dry_run;
@@ -316,7 +316,7 @@ pub mod tokens {
     pub use crate::rules::explain::Explanation;
 }
 
-/// Compiles the examples of the README.
+/// The README, whose examples are compiled as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! The guides.
+//! The guides: the life of a token, operations, design, and the threat model.
 
 #![allow(unused_imports, reason = "for the links of the pages")]
 

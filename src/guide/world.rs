@@ -1,4 +1,4 @@
-// What the examples of `guide::lifecycle` begin with: each of them includes this file.
+// The set-up that each example of `guide::lifecycle` includes: a service with a clock for tests.
 
 use std::error::Error;
 use std::time::Duration;

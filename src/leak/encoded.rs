@@ -8,12 +8,12 @@ use crate::words::credential::BASIC;
 use crate::words::format::MIN_LEN;
 use crate::words::leaked::LeakedToken;
 
-/// The fewest characters of base64 that can encode a token.
+/// The minimum number of base64 characters that can encode a token.
 const SHORTEST: usize = MIN_LEN.div_ceil(3) * 4;
 
 /// Decodes each run of base64 characters in a text, and returns the tokens in the decoded bytes.
 ///
-/// Memory and time grow in proportion to the text.
+/// Memory and time grow in proportion to the length of the text.
 pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let (mut search, mut tokens) = (finder.search(), Vec::new());
     let is_of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
@@ -28,7 +28,7 @@ pub(super) fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
             }
             let bytes = BASIC.decode_slice(part, &mut decoded).expect("the run has the alphabet's characters alone");
             search.feed(&decoded[..bytes], |found| tokens.push(found.token));
-            // A space ends a token, so that it does not continue in the next decoded text.
+            // A space ends a token, so that no token continues in the next decoded text.
             search.feed(b" ", |found| tokens.push(found.token));
         }
     }

@@ -13,9 +13,10 @@ use crate::words::leaked::LeakedToken;
 /// A finder for tokens with given prefixes, in text of any size and kind: a log, a dump or the
 /// contents of a repository.
 ///
-/// It finds a token by its shape and its checksum, no matter what is around it. Only one in 4
-/// billion look-alikes has a correct checksum by chance. Searching text without tokens takes about
-/// as long as searching for the prefix alone (`cargo bench --bench scan --features scan`).
+/// The finder recognizes a token by its shape and its checksum, no matter which characters surround
+/// the token. Only one in 4 billion look-alikes has a correct checksum by chance. Searching text
+/// without tokens takes about as long as searching for the prefix alone
+/// (`cargo bench --bench scan --features scan`).
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};
@@ -43,7 +44,7 @@ pub struct Finder {
 pub struct FoundToken {
     /// The position of the token's first byte, in bytes from the start of the text or stream.
     pub position: u64,
-    /// The token.
+    /// The token that was found.
     pub token: LeakedToken,
 }
 
@@ -61,11 +62,11 @@ impl Finder {
         all
     }
 
-    /// Reads to the end, calls `found` with each token, and returns the number of bytes read.
-    /// Interrupted reads are repeated.
+    /// Reads `reader` to its end, calls `found` with each token, and returns the number of bytes
+    /// read. Interrupted reads are repeated.
     ///
     /// # Errors
-    /// Returns the error of the reader if it fails. By then, `found` was called with each token
+    /// Returns the error of `reader` if it fails. Before that, `found` is called with each token
     /// that was read completely.
     pub fn find_in_reader(&self, mut reader: impl Read, mut found: impl FnMut(FoundToken)) -> io::Result<u64> {
         let mut search = self.search();
@@ -80,7 +81,7 @@ impl Finder {
         }
     }
 
-    /// Starts a search in a stream that arrives in chunks.
+    /// Starts a search for tokens in a stream that arrives in chunks.
     pub fn search(&self) -> StreamFinder {
         StreamFinder {
             needles: self.needles.clone(),
@@ -119,15 +120,17 @@ pub struct StreamFinder {
     needles: Needles,
     behind: Behind,
     passed: u64,
-    /// A head, and the part of its tail that has arrived.
+    /// The public part of a possible token and the `_` after it, followed by the characters of the
+    /// secret tail that have arrived.
     token: Zeroizing<Vec<u8>>,
-    /// The number of characters of the tail that have not arrived yet. It is 0 if no tail is
-    /// expected.
+    /// The number of characters of the secret tail that have not arrived yet. The number is 0 if no
+    /// tail is expected.
     tail_left: usize,
 }
 
 impl StreamFinder {
-    /// Searches the next chunk, and calls `found` with each token that ends in it.
+    /// Searches the next chunk of the stream, and calls `found` with each token that ends in this
+    /// chunk.
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(FoundToken)) {
         let mut rest = chunk;
         while !rest.is_empty() {
@@ -155,9 +158,10 @@ impl StreamFinder {
         }
     }
 
-    /// Calls `found` with each token that ends where `self.token` ends. The tail must be complete.
+    /// Calls `found` with each token that ends at the end of `self.token`. The secret tail in
+    /// `self.token` must be complete.
     ///
-    /// The last `fresh` bytes of the tail are not counted in `passed` yet.
+    /// The last `fresh` bytes of the tail are not counted in `self.passed` yet.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(FoundToken)) {
         let head = &self.token[..self.token.len() - TAIL];
         for at in self.needles.beginnings(head) {
@@ -184,8 +188,8 @@ impl fmt::Debug for StreamFinder {
     }
 }
 
-/// Returns how many bytes at the start of `text` may continue a tail that lacks `tail_left`
-/// characters.
+/// Returns how many bytes at the start of `text` may belong to a secret tail of which `tail_left`
+/// characters are missing.
 pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
     text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

@@ -1,5 +1,5 @@
-//! Finds the heads of tokens in a stream. A head is the public part `prefix_project_handle_`, which
-//! the secret tail follows.
+//! Finds the heads of tokens in a stream. A head is the public part of a token and the `_` after
+//! it: `prefix_project_handle_`. The secret tail follows the head.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 use crate::words::alphabet;
 use crate::words::ids::{Prefix, ProjectId, TokenId};
 
-/// The most bytes of a head.
+/// The maximum number of bytes in a head, which is the public part of a token and the `_` after it.
 pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
-/// The most bytes that a caller passes to [`Behind::next_head`] at a time. Without this bound, a
-/// stream full of heads would be searched to its end after each head.
+/// The maximum number of bytes that a caller passes to [`Behind::next_head`] in one call. Without
+/// this bound, a stream full of heads would be searched to its end after each head.
 pub(super) const AT_ONCE: usize = 32 * 1024;
-/// The most bytes that are searched for one prefix before they are searched for the next prefix.
-/// Without this bound, text that looks like a head of one prefix would be examined again after each
-/// head of another.
+/// The number of bytes that are searched for one prefix before the same bytes are searched for the
+/// next prefix. Without this bound, text that looks like a head of one prefix would be examined
+/// again after each head of another prefix.
 const IN_TURN: usize = 1024;
 
-/// The texts with which heads begin: each prefix with a `_` after it.
+/// The texts to search for. Each is a prefix with a `_` after it, with which a head begins.
 #[derive(Clone, Debug)]
 pub(super) struct Needles(Arc<[memmem::Finder<'static>]>);
 
@@ -30,20 +30,21 @@ impl Needles {
         Self(prefixes.into_iter().map(needle).collect())
     }
 
-    /// Returns the head that ends first in `text`, among those that end after the first `behind`
-    /// bytes. If several end at the same place, the longest is returned.
+    /// Returns the range of the head that ends first in `text`. Ignores each head that ends within
+    /// the first `behind` bytes. If several heads end at the same position, the longest is
+    /// returned.
     fn first(&self, text: &[u8], behind: usize) -> Option<Range<usize>> {
         let at_once = if self.0.len() == 1 { text.len() } else { IN_TURN };
         let mut first: Option<Range<usize>> = None;
         let mut from = 0;
-        // A head of another prefix may begin later than `first`, and still end earlier.
+        // A head of another prefix may begin later than `first`, and yet end earlier.
         while from < first.as_ref().map_or(text.len(), |first| first.end) {
             let until = from + at_once;
             for needle in self.0.iter() {
                 let within = first.as_ref().map_or(text.len(), |first| first.end);
                 let hits = &text[..within.min(until + needle.needle().len() - 1)];
-                // One prefix may be the end of another. Of two heads that end at the same place,
-                // the longer one is kept.
+                // One prefix may be the end of another prefix. If two heads end at the same
+                // position, the longer one is kept.
                 if let Some(head) = first_of(needle, hits, from, text, behind)
                     && first.as_ref().is_none_or(|first| (head.end, head.start) < (first.end, first.start))
                 {
@@ -55,8 +56,7 @@ impl Needles {
         first
     }
 
-    /// Returns each position in `head` at which a head begins that reaches to the end of `head`.
-    /// The lowest position, with the longest head, is first.
+    /// Returns each position at which a head begins that ends at the end of `head`, lowest first.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -69,10 +69,11 @@ impl Needles {
     }
 }
 
-/// Returns the first head of one prefix in `text`. Of all heads of this prefix, it also ends first.
+/// Returns the range of the first head of one prefix in `text`. No other head of the same prefix
+/// ends earlier.
 ///
-/// `hits` is the start of `text`. A head counts only if its prefix is in `hits`, at or after
-/// `from`, and if it ends after the first `behind` bytes of `text`.
+/// `hits` is the beginning of `text` in which the prefix is searched, starting at `from`. A head
+/// that ends within the first `behind` bytes of `text` is ignored.
 fn first_of(
     needle: &memmem::Finder<'_>,
     hits: &[u8],
@@ -90,7 +91,8 @@ fn first_of(
     None
 }
 
-/// Returns the end of the head whose project begins at `at`, or `None` if there is no such head.
+/// Returns the end of the head whose project begins at `at`, or `None` if no head has its project
+/// there.
 fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     let rest = &text[at..];
     let project = rest.iter().take(ProjectId::MAX_LEN + 1).position(|byte| *byte == b'_')?;
@@ -100,16 +102,17 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The latest bytes of a stream in which a head may have begun. They are wiped on drop, because
-/// they may also be part of a tail.
+/// The latest bytes of a stream in which a head may have begun. They are wiped from memory on drop,
+/// because they may belong to the secret tail of a token.
 pub(super) struct Behind {
     bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,
 }
 
-/// A head that was found. It ends in the block that was searched, and may begin before it.
+/// A head that was found in a stream. The head ends in the block that was searched, and may begin
+/// before this block.
 pub(super) struct Head {
-    /// The position in the block at which the head ends.
+    /// The position in the searched block at which the head ends.
     pub(super) end: usize,
     bytes: [u8; LONGEST],
     len: usize,
@@ -132,7 +135,7 @@ impl Behind {
         Self { bytes: Zeroizing::new([0; LONGEST - 1]), len: 0 }
     }
 
-    /// Returns the head that ends first in `block`, the next bytes of the stream.
+    /// Returns the head that ends first in `block`, which holds the next bytes of the stream.
     pub(super) fn next_head(&self, needles: &Needles, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
             let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);
@@ -147,8 +150,8 @@ impl Behind {
         needles.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
     }
 
-    /// Records the next bytes of the stream. It keeps only the latest ones in which a head may have
-    /// begun.
+    /// Records the next bytes of the stream, and keeps only the latest bytes in which a head may
+    /// have begun.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let is_of_a_head = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
         let run = bytes.iter().rev().take(self.bytes.len()).take_while(is_of_a_head).count();
@@ -211,8 +214,8 @@ mod tests {
 
     #[test]
     fn the_head_that_ends_first_is_returned() {
-        // One head has the prefix "ab" and the project "cd". The other has the prefix "ab_cd", and
-        // its project is the id of the first.
+        // One head has the prefix "ab" and the project "cd". The other head has the prefix "ab_cd".
+        // The project of the other head is the id of the first head.
         let text = "ab_cd_0123456789abcdef_00123456789ABCDE_";
         assert_eq!(first(&["ab_cd", "ab"], text), Some(0..23));
         assert_eq!(first(&["ab", "ab_cd"], text), Some(0..23));
@@ -220,8 +223,8 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
-    /// The head of "acme" is within a head of "k9_acme_pat" and ends first. It may begin in bytes
-    /// that are searched in a later turn.
+    /// The head of "acme" is within a head of "k9_acme_pat" and ends first. The inner head may
+    /// begin in a later turn of the search than the outer head.
     #[test]
     fn a_head_within_another_is_found_across_turns() {
         for clean in IN_TURN - 60..IN_TURN + 2 {
@@ -232,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Returns the expected head by trying every place.
+    /// Returns the expected head by trying every occurrence of every prefix.
     fn by_trying(prefixes: &[&str], text: &str, behind: usize) -> Option<Range<usize>> {
         let mut heads = Vec::new();
         for prefix in prefixes {
@@ -244,7 +247,7 @@ mod tests {
     }
 
     proptest! {
-        /// Covers several turns and every order of the prefixes.
+        /// Covers several turns of the search and every order of the prefixes.
         #[test]
         fn with_several_prefixes_the_head_that_ends_first_is_returned(
             prefixes in Just(["acme", "acme_pat", "pat", "k9"]).prop_shuffle(),

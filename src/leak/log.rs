@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::finder::Finder;
 use super::redactor::Redactor;
 
-/// A [`MakeWriter`] for a layer of `tracing-subscriber`. It passes each event through a
+/// A [`MakeWriter`] for a layer of `tracing-subscriber` that passes each event through a
 /// [`Redactor`].
 ///
 /// ```
@@ -43,8 +43,8 @@ impl<M> RedactedLog<M> {
         Self { finder: finder.clone(), inner, caught: Arc::default() }
     }
 
-    /// Returns how many tails of tokens this log and its clones have replaced. If the number is
-    /// above zero, find the line of code that logs tokens, and fix it.
+    /// Returns how many secret tails of tokens this log and its clones have replaced. If the number
+    /// is above zero, find the line of code that logs tokens, and fix it.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -71,9 +71,9 @@ impl<M> RedactedLog<M> {
 /// The writer of one event.
 ///
 /// A layer of `tracing-subscriber` calls `write_all` once for each event. `write_all` passes the
-/// event to the inner writer in one piece, so that the lines of several threads do not mix. It
-/// returns the inner writer's error. Bytes from `write` are collected until the writer is flushed
-/// or dropped.
+/// event to the inner writer in one piece, so that the lines of several threads do not mix, and
+/// returns the inner writer's error. Bytes that are passed to `write` are collected until this
+/// writer is flushed or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -82,8 +82,8 @@ pub struct RedactedLine<W: Write> {
 
 impl<W: Write> RedactedLine<W> {
     fn hand_on(&mut self) -> io::Result<()> {
-        // A failed write is not repeated: the inner writer may already have written half of the
-        // line.
+        // A failed write is not repeated, because the inner writer may already have written a part
+        // of the line.
         let line = self.redactor.take();
         if line.is_empty() { Ok(()) } else { self.inner.write_all(&line) }
     }
@@ -107,7 +107,7 @@ impl<W: Write> Write for RedactedLine<W> {
 
 impl<W: Write> Drop for RedactedLine<W> {
     fn drop(&mut self) {
-        // `drop` cannot return an error. `write_all` and `flush` do.
+        // `drop` cannot return an error. `write_all` and `flush` return it.
         let _ = self.hand_on();
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
     const REDACTED: &str = "acme_pat_145_00123456789ABCDE_…";
 
-    /// The calls of a writer, each with the level that the writer was created for.
+    /// The recorded calls of a writer, each with the level that the writer was created for.
     #[derive(Clone, Default)]
     struct Calls(Arc<Mutex<Vec<String>>>);
 
@@ -207,7 +207,7 @@ mod tests {
     fn pieces_are_collected_until_they_are_flushed_or_dropped() {
         let (log, calls) = log();
         let mut line = log.make_writer();
-        // The first call takes the head, and the next ones take parts of the tail.
+        // The first call takes the public part. The next calls take parts of the secret tail.
         let mut rest = TOKEN.as_bytes();
         while !rest.is_empty() {
             let taken = line.write(&rest[..rest.len().min(40)]).unwrap();

@@ -9,16 +9,15 @@ use super::finder::{Finder, tail_in};
 use super::heads::{AT_ONCE, Behind};
 use crate::words::format::TAIL;
 
-/// The text that replaces a tail.
+/// The text that replaces the secret tail of a token.
 const MARK: &[u8] = "…".as_bytes();
 
 /// A writer that replaces the secret tail of each token with `…`, for tokens with the prefixes of a
 /// [`Finder`].
 ///
-/// The tail is the run of up to 50 letters and digits after a prefix, a project and an id. It is
-/// replaced even if it is cut off or its checksum is wrong. Nothing else changes. The redactor
-/// delays no bytes, because everything before the tail is public. A token may be spread over any
-/// number of writes.
+/// The tail is the run of up to 50 letters and digits after a prefix, a project and an id. A tail
+/// is replaced even if it is cut off or its checksum is wrong. All other bytes are written
+/// unchanged and without delay. A token may be spread over any number of writes.
 ///
 /// ```
 /// use std::io::Write;
@@ -35,8 +34,9 @@ const MARK: &[u8] = "…".as_bytes();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It does not replace:
-/// - Tokens that were encoded or changed before, such as by base64, compression or upper-casing.
+/// The redactor does not replace:
+/// - Tokens that were encoded or changed before they reach the redactor, such as by base64,
+///   compression or upper-casing.
 /// - A tail without the prefix, project and id before it, or with a typo in them.
 /// - The rest of a tail after a character that cannot be part of a tail, such as a line break.
 /// - The texts of imported tokens.
@@ -44,11 +44,12 @@ pub struct Redactor<W> {
     finder: Finder,
     inner: W,
     behind: Behind,
-    /// The number of characters that may still belong to the tail. It is 0 if no tail is expected.
+    /// The number of characters that may still belong to the current tail. The number is 0 if no
+    /// tail is expected.
     tail_left: usize,
-    /// Whether the current tail was already replaced by the mark.
+    /// Whether the mark was already written for the current tail.
     marked: bool,
-    /// The part of a mark that the inner writer has not taken yet.
+    /// The part of a mark that must still be written to the inner writer.
     owed: &'static [u8],
     caught: Arc<AtomicU64>,
 }
@@ -72,7 +73,7 @@ impl<W> Redactor<W> {
         }
     }
 
-    /// Returns how many tails of tokens were replaced.
+    /// Returns how many secret tails of tokens were replaced.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }
@@ -90,7 +91,8 @@ impl<W> Redactor<W> {
 
 #[cfg(feature = "tracing-subscriber")]
 impl Redactor<Vec<u8>> {
-    /// Takes the bytes that were written so far. If a tail has begun, the next write continues it.
+    /// Removes the bytes that were written so far, and returns them. If a tail has begun, the next
+    /// write continues it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.inner)
     }
@@ -111,8 +113,8 @@ impl<W: Write> Redactor<W> {
 }
 
 impl<W: Write> Write for Redactor<W> {
-    /// Writes text up to the end of the next head, or replaces bytes of a tail. Returns how many of
-    /// `bytes` were taken. After an error, none of them were.
+    /// Writes text up to the end of the next public part of a token, or replaces bytes of a secret
+    /// tail. Returns how many of `bytes` were taken. If the call fails, none of `bytes` were taken.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pay()?;
         if self.tail_left > 0 && !bytes.is_empty() {

@@ -18,28 +18,29 @@ use crate::words::leaked::LeakedToken;
 /// such as the URL, may contain the whole token.
 #[non_exhaustive]
 pub struct LeakReport {
-    /// The token that was found in the reported text. If none was found, this is the text itself,
-    /// which may be a token from before keyfob.
+    /// The token that was found in the reported text. If no token was found, the field holds the
+    /// text itself, which may be a token that your service issued before it used keyfob.
     pub token: LeakedToken,
-    /// The index of the report's entry that held the token, counted from 0. An entry with several
-    /// tokens gives several `LeakReport`s.
+    /// The index of the report's entry that held the token, counted from 0. If an entry holds
+    /// several tokens, each of them gives its own `LeakReport`.
     pub entry: usize,
     /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
     /// by this hash.
     pub text_hash: [u8; 32],
-    /// The name of the scanner's pattern that found the token. It may be empty. The tokens of one
-    /// entry share `kind`, `url` and `source`.
+    /// The name of the pattern by which the scanner found the token. It may be empty. All tokens of
+    /// one entry have the same `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// The URL of the place where the token was found. It may be empty. **Strangers wrote it**:
-    /// show it as text, and never open it.
+    /// The URL at which the token was found. It may be empty. **Strangers wrote the URL**: show it
+    /// as text, and never open it.
     pub url: Arc<str>,
-    /// The kind of the place, such as `content`, `commit` or `issue_title`. It may be empty.
+    /// The kind of place in which the token was found, such as `content`, `commit` or
+    /// `issue_title`. It may be empty.
     pub source: Arc<str>,
 }
 
 #[derive(Deserialize)]
 struct Reported<'b> {
-    /// The reported text. It is borrowed from the body, unless it has JSON escapes.
+    /// The reported text, which is borrowed from the body unless it has JSON escapes.
     #[serde(borrow)]
     token: Cow<'b, str>,
     #[serde(default, rename = "type")]
@@ -57,28 +58,32 @@ impl fmt::Debug for LeakReport {
 }
 
 impl LeakReport {
-    /// The most bytes of a report. About 10,000 tokens with the places where they were found fit.
+    /// The maximum length of a report in bytes. About 10,000 tokens fit, with the places where they
+    /// were found.
     pub const MAX_BYTES: usize = 4 << 20;
-    /// The most entries of a report, and the most tokens in all of its entries together.
+    /// The maximum number of entries in a report, and the maximum number of tokens in all entries
+    /// together.
     pub const MAX_COUNT: usize = 10_000;
 
     /// Reads a report: a JSON array of objects with the members `token`, `type`, `url` and
-    /// `source`. Only `token` is required. GitHub sends reports in this form, and others can use it
-    /// too.
+    /// `source`. Only `token` is required. GitHub sends reports in this form, and other reporters
+    /// can use the form too.
     ///
-    /// A reported text may hold more than the token. The finder, which should have [your
-    /// prefixes](crate::Keyring::prefixes), finds each token in it, no matter what is around it:
-    /// white space, quotes, `Bearer `, `token=`, invisible characters or a whole file. It also
-    /// searches base64 in the text, as in `Authorization: Basic …`. Each line of base64 is decoded
-    /// by itself, so a token that continues in the next line is not found. If a token repeats in
-    /// one text, it gives only one `LeakReport`.
+    /// A reported text may hold more than the token. Pass a finder with [your
+    /// prefixes](crate::Keyring::prefixes). It finds each token in the text, no matter which
+    /// characters surround the token: white space, quotes, `Bearer `, `token=`, invisible
+    /// characters or a whole file. It also searches base64 in the text, as in
+    /// `Authorization: Basic …`. Each line of base64 is decoded by itself, so a token that
+    /// continues in the next line is not found. A token that occurs several times in one text gives
+    /// only one `LeakReport`.
     ///
-    /// If the finder finds no token, the text itself counts as one, because it may be a token from
-    /// before keyfob. Characters that a paste leaves around it and a `Bearer` or `Basic` scheme are
-    /// removed. If the rest is longer than any token, the text is left out.
+    /// If the finder finds no token, the text itself counts as a token, because your service may
+    /// have issued it before it used keyfob. A `Bearer` or `Basic` scheme is removed from such a
+    /// text, and so are characters that are often pasted together with a token. If the rest is
+    /// longer than any token, the text is ignored.
     ///
-    /// The memory for the result is proportional to the body. Each token costs a store call when
-    /// you report it. If anyone may send reports, limit the number of tokens with
+    /// The memory for the result is proportional to the body. When you report the tokens, each
+    /// costs a store call. If anyone may send reports, limit the number of tokens with
     /// [`read_up_to`](Self::read_up_to).
     ///
     /// ```
@@ -96,9 +101,9 @@ impl LeakReport {
     /// # Errors
     /// - Returns [`InvalidKind::TooLong`] if the body is longer than
     ///   [`MAX_BYTES`](Self::MAX_BYTES).
-    /// - Returns [`InvalidKind::TooMany`] if it has more entries or tokens than
+    /// - Returns [`InvalidKind::TooMany`] if the body has more entries or tokens than
     ///   [`MAX_COUNT`](Self::MAX_COUNT).
-    /// - Returns [`InvalidKind::Shape`] if it is not such an array.
+    /// - Returns [`InvalidKind::Shape`] if the body is not a JSON array of such objects.
     pub fn read_all(body: &[u8], finder: &Finder) -> Result<Vec<Self>, Invalid> {
         Self::read_up_to(Self::MAX_COUNT, body, finder)
     }
@@ -140,24 +145,25 @@ const fn invalid(kind: InvalidKind) -> Invalid {
     Invalid::new(InvalidField::LeakReport, kind)
 }
 
-/// Returns each token in a reported text once. If no token is found, returns the text itself, which
-/// may be a token from before keyfob.
+/// Returns each token in a reported text once. If no token is found, returns the text itself,
+/// because it may be a token that the service issued before it used keyfob.
 fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let clear = finder.find_in(text).into_iter().map(|found| found.token);
     let mut found: Vec<_> = clear.chain(encoded::tokens_in(text, finder)).enumerate().collect();
     if found.is_empty() {
-        // A text that is longer than any token cannot be one, and is left out.
+        // A text that is longer than any token cannot be a token, and is ignored.
         return LeakedToken::new(&Credential::pasted(text)).into_iter().collect();
     }
-    // Equal tokens are found by sorting, because a hash set would need copies of the tokens. The
-    // sort is stable, so the first of equal tokens is kept.
+    // Finds equal tokens by sorting, because a hash set would need copies of the tokens. The sort
+    // is stable, so the first of equal tokens is kept.
     found.sort_by(|(_, one), (_, other)| one.as_bytes().cmp(other.as_bytes()));
     found.dedup_by(|(_, later), (_, first)| later.as_bytes() == first.as_bytes());
     found.sort_unstable_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, token)| token).collect()
 }
 
-/// The first [`MAX_COUNT`](LeakReport::MAX_COUNT) entries of a body, and whether there were more.
+/// The first [`MAX_COUNT`](LeakReport::MAX_COUNT) entries of a report, and whether the report has
+/// more entries.
 struct Entries<'b> {
     entries: Vec<Reported<'b>>,
     are_too_many: bool,

@@ -107,8 +107,9 @@ impl<'h> Credential<'h> {
 
     /// Reads a token that was pasted, or that was sent outside a header.
     ///
-    /// The text may be the token alone, or the value of an `Authorization` header such as `Bearer
-    /// TOKEN`. Characters that are often pasted together with a token are removed from both ends.
+    /// The text may be the token alone, or the value of an `Authorization` header such as
+    /// `Bearer TOKEN`. Characters that are often pasted together with a token are removed from both
+    /// ends.
     pub(crate) fn pasted(text: &'h [u8]) -> Self {
         let text = trim_paste(text);
         match Self::read_authorization(text) {

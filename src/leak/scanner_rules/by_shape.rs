@@ -1,5 +1,5 @@
-//! The rules for scanners that cannot compute the checksum. They have one expression for each
-//! prefix.
+//! Writes the rules for scanners that cannot compute the checksum of a token. These rules have one
+//! expression for each prefix.
 
 use super::{comment, each, pattern, title};
 use crate::words::ids::Prefix;
@@ -21,8 +21,8 @@ title = \"Access tokens\"
 ",
         comment = comment(prefixes),
     );
-    // The rule has no group, entropy or secretGroup, because Betterleaks does not support them. The
-    // whole match is the secret.
+    // The rule has no group, entropy or secretGroup, because Betterleaks does not support these
+    // settings. The whole match is the secret.
     let rule = |prefix: &Prefix| {
         format!(
             "

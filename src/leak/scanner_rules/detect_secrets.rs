@@ -1,4 +1,4 @@
-//! The plug-in for detect-secrets. It computes the checksum.
+//! Writes the plug-in for detect-secrets, which checks the checksum of each token.
 
 use super::{comment, each, pattern, title};
 use crate::words::alphabet;
@@ -42,9 +42,9 @@ def has_right_checksum(token):
     )
 }
 
-/// Returns the detector for one prefix.
+/// Returns the Python class that detects tokens with one prefix.
 ///
-/// A baseline of detect-secrets names each finding by the class and the type of its detector. Each
+/// A baseline of detect-secrets names each finding by the class and the type of the detector. Each
 /// prefix has its own class and type, so that a baseline stays valid if another prefix is added.
 fn detector(prefix: &Prefix) -> String {
     format!(
@@ -60,8 +60,8 @@ class {class}(RightChecksum, RegexBasedDetector):
     )
 }
 
-/// Returns the name of the class for a prefix. It must be unique, because detect-secrets identifies
-/// all plug-ins, including its own, by their class names.
+/// Returns the name of the Python class for a prefix. The name must be unique, because
+/// detect-secrets identifies all plug-ins, including its own, by their class names.
 fn class(prefix: &Prefix) -> String {
     let capitalised = prefix.as_str().split('_').map(|word| match word.split_at_checked(1) {
         Some((first, rest)) if first.starts_with(|first: char| first.is_ascii_lowercase()) => {

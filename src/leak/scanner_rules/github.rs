@@ -1,4 +1,5 @@
-//! The texts for GitHub's secret scanning: entries for its form, and a text to send by mail.
+//! Writes the texts for GitHub's secret scanning: the entries for the form of a custom pattern, and
+//! the text to send to the partner program.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;

@@ -1,4 +1,5 @@
-//! The rules for Kingfisher in YAML. Kingfisher computes the checksum itself.
+//! Writes the rules for Kingfisher in YAML. Kingfisher checks the checksum of each token by these
+//! rules.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;
@@ -24,8 +25,8 @@ rules:{none}
 
 /// Returns the rule for one prefix.
 ///
-/// Kingfisher reports the group TOKEN. Without it, Kingfisher would report the first group, which
-/// is the token without its checksum.
+/// Kingfisher reports the text of the group TOKEN. Without this group, Kingfisher would report the
+/// first group, which is the token without its checksum.
 fn rule(prefix: &Prefix) -> String {
     format!(
         "  - name: {title}

@@ -21,8 +21,8 @@ use crate::words::ids::Prefix;
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 ///
-/// On the command line: `cargo run --example scanner_rules --features scan -- acme_pat --format
-/// gitleaks`.
+/// To write the rules on the command line, run
+/// `cargo run --example scanner_rules --features scan -- acme_pat --format gitleaks`.
 ///
 /// | name | text that keyfob writes | checks the CRC |
 /// |---|---|---|
@@ -37,27 +37,27 @@ use crate::words::ids::Prefix;
 ///
 /// Each text begins with instructions, except for `secretlint`, because its format has no comments.
 /// All formats use the same expression, which follows the grammar of
-/// [`TokenText`](crate::text::TokenText). It requires nothing before or after a token, so it also
-/// finds leaks in `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string. If a scanner
-/// accepts only whole words, the instructions say so.
+/// [`TokenText`](crate::text::TokenText). The expression accepts any characters around a token, so
+/// it also finds leaks in `%3Dacme_pat_...` and in the `\nacme_pat_...` of a JSON string. If a
+/// scanner accepts only whole words, the instructions say so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ScannerFormat {
-    /// Kingfisher.
+    /// Rules for Kingfisher.
     Kingfisher,
-    /// gitleaks, and Betterleaks, which reads its configuration.
+    /// Rules for gitleaks and for Betterleaks, which reads the same format.
     Gitleaks,
-    /// detect-secrets.
+    /// A plug-in for detect-secrets.
     DetectSecrets,
-    /// secretlint.
+    /// Rules for secretlint.
     Secretlint,
-    /// ripsecrets.
+    /// Rules for ripsecrets.
     Ripsecrets,
-    /// git-secrets.
+    /// Rules for git-secrets.
     GitSecrets,
-    /// Custom patterns of GitHub's secret scanning, for a repository or an organization.
+    /// Custom patterns for GitHub's secret scanning in a repository or an organization.
     GithubCustomPattern,
-    /// GitHub's partner program, for all public repositories.
+    /// The registration text for GitHub's partner program, which covers all public repositories.
     GithubPartner,
 }
 
@@ -74,7 +74,7 @@ word_type!(ScannerFormat {
 
 impl ScannerFormat {
     /// Returns the rules for tokens of these prefixes, such as
-    /// [`Keyring::prefixes`](crate::Keyring::prefixes). If a prefix is given twice, it has only one
+    /// [`Keyring::prefixes`](crate::Keyring::prefixes). A prefix that is given twice gets only one
     /// rule. If no prefix is given, the rules find nothing.
     pub fn rules(self, prefixes: &[Prefix]) -> String {
         let mut each = Vec::with_capacity(prefixes.len());
@@ -110,7 +110,7 @@ impl ScannerFormat {
     }
 }
 
-/// Returns the title of a finding for a prefix.
+/// Returns the title under which a scanner reports a token with this prefix.
 fn title(prefix: &Prefix) -> String {
     format!("Access token ({prefix})")
 }
@@ -120,7 +120,7 @@ fn list(prefixes: &[Prefix]) -> String {
     prefixes.iter().map(Prefix::as_str).collect::<Vec<_>>().join(" or ")
 }
 
-/// Returns the first comment of each text whose format has comments.
+/// Returns the comment with which the rules begin, in each format that has comments.
 fn comment(prefixes: &[Prefix]) -> String {
     format!("# Access tokens with the prefix {}.\n", list(prefixes))
 }

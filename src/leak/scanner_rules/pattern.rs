@@ -1,12 +1,12 @@
-//! The regular expression for a token, from the constants of the grammar.
+//! Builds the regular expression for a token from the constants of the grammar.
 //!
-//! It consists only of characters, classes and counts, which mean the same in every dialect that
-//! scanners use: PCRE, RE2, Hyperscan, Rust, Python, JavaScript and POSIX extended. It has no
-//! groups, so each prefix needs its own expression.
+//! The expression consists only of characters, classes and counts. They mean the same in every
+//! dialect that scanners use: PCRE, RE2, Hyperscan, Rust, Python, JavaScript and POSIX extended.
+//! The expression has no groups, so each prefix needs its own expression.
 //!
-//! A prefix is written into the expression unchanged. Its characters `[a-z0-9_]` have no special
-//! meaning in an expression, in Git's configuration, or within the quotes of YAML, TOML, JSON,
-//! Python and a shell.
+//! A prefix is written into the expression unchanged. The characters `[a-z0-9_]` of a prefix have
+//! no special meaning in an expression, in Git's configuration, or within the quotes of YAML, TOML,
+//! JSON, Python and a shell.
 
 use crate::words::format::{CRC, TAIL};
 use crate::words::ids::{Prefix, ProjectId, TokenId};
@@ -16,12 +16,13 @@ pub(super) fn token(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL))
 }
 
-/// Returns the expression for the part of a token that the checksum covers: everything before it.
+/// Returns the expression for everything in a token before the checksum. The checksum covers this
+/// part.
 pub(super) fn body(prefix: &Prefix) -> String {
     format!("{}{}", head(prefix), base62(TAIL - CRC))
 }
 
-/// Returns the expression for the checksum, which follows the body.
+/// Returns the expression for the checksum of a token, which follows the body.
 pub(super) fn checksum() -> String {
     base62(CRC)
 }
