@@ -56,7 +56,8 @@ impl Needles {
         first
     }
 
-    /// Returns each position at which a head begins that ends at the end of `head`, lowest first.
+    /// Returns each position in `head` from which a head reaches to the end of `head`, in ascending
+    /// order.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 /// - `X-API-Key: TOKEN`, if your service calls
 ///   [`from_authorization_or_api_key`](Self::from_authorization_or_api_key).
 ///
-/// The scheme may be in upper or lower case. Characters that are often pasted together with a token
-/// are removed from both ends: white space, quotes, angle brackets, commas, semicolons and
-/// invisible characters.
+/// The scheme is case-insensitive. Characters that are often pasted together with a token are
+/// removed from both ends: white space, quotes, angle brackets, commas, semicolons and invisible
+/// characters.
 ///
 /// ```
 /// use keyfob::{Credential, error::HeaderError};

@@ -7,9 +7,9 @@ use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
 
-/// The number of characters of the secret, which is random and begins the tail of a token.
+/// The number of random characters that form the secret of a token.
 const SECRET: usize = 33;
-/// The number of characters of the tag, which follows the secret.
+/// The number of characters of the tag, which follows the secret of a token.
 const TAG: usize = 11;
 /// The number of characters of the checksum, which ends the token.
 pub(crate) const CRC: usize = 6;

@@ -61,7 +61,7 @@ impl PreparedHmac {
     }
 }
 
-/// Completes a hash, and returns it. The caller passes the `state` after the block of the key.
+/// Completes a hash, and returns it. `state` must already include the block of the key.
 ///
 /// The text is in the first `len` bytes of `blocks`. The function pads the text (FIPS 180-4 section
 /// 5.1.1), and hashes the one or two blocks that the padded text fills.

@@ -67,7 +67,7 @@ impl Keyring {
         Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
-    /// Returns a builder for several peppers, several prefixes, or a migration from unkeyed tokens.
+    /// Returns a builder for several peppers or prefixes, or for a change to the first pepper.
     pub fn builder(prefix: Prefix) -> KeyringBuilder {
         KeyringBuilder { prefixes: vec![prefix], minting: KeyNumber::UNKEYED, peppers: Vec::new(), unkeyed: false }
     }
@@ -77,7 +77,7 @@ impl Keyring {
         self.prefixes[0]
     }
 
-    /// Returns all prefixes that the keyring verifies. The first one is the prefix of new tokens.
+    /// Returns all prefixes that the keyring accepts. The first one is the prefix of new tokens.
     pub fn prefixes(&self) -> &[Prefix] {
         &self.prefixes
     }

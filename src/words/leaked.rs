@@ -11,8 +11,8 @@ use super::rejection::Rejection;
 
 /// A text that was found or reported as a leaked token.
 ///
-/// Pass it to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes the token if your
-/// service issued it. No method returns the text, and its memory is wiped when it is dropped.
+/// Pass the text to [`Tokens::report_leak`](crate::Tokens::report_leak), which revokes the token if
+/// your service issued it. No method returns the text, and its memory is wiped on drop.
 ///
 /// ```
 /// use keyfob::leak::LeakedToken;

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::keyring_error::KeyringError;
 
-/// The secret of the server, from which the digest of every token is computed. It is never in the
-/// store.
+/// The secret of the server, from which the digest of every token is computed. The pepper is never
+/// in the store.
 ///
 /// **Keep the pepper apart from the database, and back it up.** If it is lost, no token that was
 /// issued with it can be verified again.

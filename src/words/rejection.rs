@@ -49,8 +49,8 @@ pub enum Rejection {
     /// The current policy does not allow the token, or the token has more issuers in its chain than
     /// the policy allows.
     Policy,
-    /// A token that this token is bound to does not work. For example, it has ended, is disabled,
-    /// is missing, or is not allowed by the policy.
+    /// The issuer of the token, or an issuer further up the chain, does not work. For example, that
+    /// issuer has ended, is disabled, is missing, or is not allowed by the policy.
     IssuerEnded,
     /// The owner is suspended or no longer exists.
     OwnerSuspended,

@@ -107,7 +107,7 @@ macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
         ///
-        /// The text has 1 to 255 characters, after white space at both ends is trimmed. People see
+        /// The text has 1 to 255 characters after white space at both ends is trimmed. People see
         /// the text, so characters that could deceive them are refused:
         /// - Control characters, and line and paragraph separators.
         /// - Format characters (Unicode's general category Cf), such as bidirectional overrides and
@@ -170,8 +170,8 @@ host_text!(
     OwnerId, OwnerId
 );
 host_text!(
-    /// The user or program that performs an operation, as your service names it. Take it from the
-    /// authenticated session, never from the body of a request.
+    /// The user or program that performs an operation, as your service names it. Take the actor
+    /// from the authenticated session, never from the body of a request.
     Actor, Actor
 );
 host_text!(
@@ -234,7 +234,7 @@ impl Metadata {
 
 text_type!(Metadata);
 
-/// A type for texts that people see, whose values are read from stores and serialized records.
+/// A type of text that people see. Its values can be read from a store or a serialized record.
 #[cfg_attr(
     not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
     allow(dead_code, reason = "only these read stored text")

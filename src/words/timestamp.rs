@@ -12,10 +12,9 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A point in time in whole milliseconds, from year 1 to the end of year 9999.
 ///
-/// keyfob defines this type so that the public API of keyfob depends on no time crate. The text
-/// form is RFC 3339. Display writes UTC with milliseconds, so the texts sort in the order of the
-/// times.
-/// 3339. Display writes UTC with milliseconds, so the texts sort in the order of the times.
+/// keyfob defines this type so that its public API depends on no time crate. The text form of a
+/// time is that of RFC 3339. Display writes UTC with milliseconds, so the texts sort in the order
+/// of the times.
 ///
 /// ```
 /// use core::time::Duration;
