@@ -42,7 +42,8 @@ use crate::words::used_from::{ClientText, UsedFrom};
 /// }
 /// ```
 ///
-/// A token that was only parsed has no `owner` method, so this does not compile either:
+/// A `PresentedToken` was parsed but not verified. It has no `owner` method, so this does not
+/// compile either:
 /// ```compile_fail,E0599
 /// # use keyfob::{Keyring, OwnerId, PresentedToken, Rejection};
 /// fn owner(keyring: &Keyring, token: &str) -> Result<OwnerId, Rejection> {
