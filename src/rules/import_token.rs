@@ -77,7 +77,7 @@ impl ImportToken {
     }
 
     /// Returns the record of the token, with `digest` in place of the imported hash. The record has
-    /// a new random id, which begins with the key number of `digest`.
+    /// a new random id, which begins with the key number `number`.
     pub(crate) fn into_record(
         self,
         prefix: Prefix,
