@@ -149,7 +149,7 @@ impl AddressRanges {
 
     /// Returns whether this list allows all addresses that `other` allows. A block of `other`
     /// counts as allowed only if a single block of this list contains it completely. A token can
-    /// issue another token only if its list covers the list of the new token.
+    /// issue another token only if the list of the issuing token covers the list of the new token.
     pub fn covers(&self, other: &Self) -> bool {
         self.ranges.is_empty()
             || !other.ranges.is_empty()

@@ -63,8 +63,8 @@ impl Chain {
     /// The maximum number of issuers in a chain: 4. A policy may allow fewer.
     pub const MOST: usize = Policy::MAX_DEPTH as usize;
 
-    /// Creates a chain. The first record is the record of the token itself. Of the other records,
-    /// each is added if it is the next issuer of the chain, and skipped otherwise.
+    /// Creates a chain. The first record is the record of the token itself. Adds each further
+    /// record if it is the next issuer of the chain, and skips it otherwise.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn of(records: impl IntoIterator<Item = Arc<TokenRecord>>) -> Self {
         let mut records = records.into_iter();
@@ -89,8 +89,9 @@ impl Chain {
     }
 
     /// Returns the key of the record that the store must add next: the issuer that the last record
-    /// in the chain is bound to. Returns `None` if the last record is not bound, if the chain is
-    /// empty, or if it already has [4](Self::MOST) issuers, which is the maximum in any policy.
+    /// in the chain is bound to. Returns `None` if the chain is empty, if its last record is not
+    /// bound, or if the chain already has [4](Self::MOST) issuers, which is the maximum in any
+    /// policy.
     #[inline]
     pub fn next_issuer(&self) -> Option<TokenKey> {
         if self.issuers.is_empty() {

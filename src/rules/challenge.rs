@@ -38,8 +38,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The response to a request whose token could not be checked, because the store or the owner
-    /// hook failed. Its status is 503.
+    /// The response to a request whose token could not be checked, because the store or the hook
+    /// for the state of owners failed. Its status is 503.
     pub const UNAVAILABLE: Self = Self {
         status: 503,
         error: None,

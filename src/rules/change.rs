@@ -107,8 +107,8 @@ impl TokenRecord {
     ///
     /// Both records must have the same request id. This token must be unchanged since it was
     /// issued: not confirmed, not revoked, and still at version 1. So a repeat never discards a
-    /// later change, such as disabling or narrowing the token. A token that has lapsed can be
-    /// repeated too.
+    /// later change, such as disabling or narrowing the token. It does not matter whether this
+    /// token has lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id

@@ -11,8 +11,8 @@ use super::status::Status;
 use crate::words::text::{Actor, Name};
 use crate::words::timestamp::Timestamp;
 
-/// A request to change a token. [`TokenRecord::judge`] decides whether the change is allowed. To
-/// revoke or rotate a token, use the separate operations for that purpose.
+/// A request to change a token. [`TokenRecord::judge`] decides whether the change is allowed.
+/// Revocations and rotations are separate operations, not change requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ChangeRequest {

@@ -104,7 +104,7 @@ pub(super) fn limits<P: ProjectRequirement>(
     [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
-/// Proof that a token passed all checks for an [`Access`]. It returns the owner of the token.
+/// Proof, with the token's data, that a token passed all checks for an [`Access`].
 ///
 /// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and
 /// [`Tokens::recheck`](crate::Tokens::recheck) create this proof. The type has no public

@@ -20,7 +20,7 @@ use crate::words::timestamp::Timestamp;
 /// - [`Verified::delegate`](crate::Verified::delegate) returns it if the token grants the scope
 ///   that your service requires for issuing tokens.
 /// - [`OwnerTokens::delegation`] returns it for the owner of a token. The owner may issue tokens
-///   within this token even if it does not grant the scope for issuing tokens.
+///   within the limits of this token even if the token does not grant the scope for issuing tokens.
 ///
 /// To issue or rotate a token on behalf of the issuing token, pass the delegation to
 /// [`NewToken::within`](crate::NewToken::within) or
@@ -187,10 +187,11 @@ impl Delegation {
     ///
     /// # Errors
     /// Returns [`Rejection::Unknown`] if the chain does not have the record of the issuing token.
-    /// Returns the [`Rejection`] of its status, policy or issuers if the issuing token does not
-    /// work. The limit on disuse is not applied, because the token is in use now. Returns
-    /// [`Rejection::Scope`] if the token, or a token that it is bound to, no longer grants the
-    /// scope for issuing tokens. A delegation for the owner of the token does not need this scope.
+    /// Returns the [`Rejection`] for the reason if the status of the token, the policy or an issuer
+    /// of the token prevents it from working. The limit on the time without use is not applied,
+    /// because the token is in use now. Returns [`Rejection::Scope`] if the token, or a token that
+    /// it is bound to, no longer grants the scope for issuing tokens. A delegation for the owner of
+    /// the token does not need this scope.
     pub fn renewed(&self, chain: Chain, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
         let digest = self.record().digest;
         let chain = chain.filter(|record| record.key() == self.key() && record.digest.ct_eq(&digest));

@@ -24,8 +24,8 @@ pub enum ErrorKind {
     NotFound,
     /// Concurrent calls kept changing the token or its issuer. The caller can repeat the call.
     Conflict,
-    /// The token has ended, or the requested change would end it. The status says in which way. To
-    /// end a token, revoke it.
+    /// The token has ended, or the requested change would end it. The status says how the token has
+    /// ended or would end. To end a token, revoke it.
     Ended(Status),
     /// The token is disabled, pending or not yet valid. Only an active token can be rotated.
     Inactive(Status),
@@ -60,7 +60,8 @@ pub enum ErrorKind {
     /// The store failed in some projects. [`Error::partial`](crate::Error::partial) returns these
     /// projects.
     Partial,
-    /// The store or the owner hook is unavailable. The caller can repeat the call.
+    /// The store, or the hook for the state of owners, is unavailable. The caller can repeat the
+    /// call.
     Unavailable,
     /// The store failed in another way. [`Error::store`](crate::Error::store) returns the store's
     /// error.

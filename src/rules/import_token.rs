@@ -41,7 +41,7 @@ pub struct ImportToken {
     pub created_at: Timestamp,
     /// The time before which the token does not work.
     pub not_before: Option<Timestamp>,
-    /// The time from which on the token no longer works. `None` means that it never expires.
+    /// The time at which the token expires. `None` means that the token never expires.
     pub expires_at: Option<Timestamp>,
     /// The time of the token's last use, if the old system recorded it.
     pub last_used_at: Option<Timestamp>,

@@ -6,8 +6,7 @@ use crate::words::ids::TokenId;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Issuer {
-    /// The public id of the issuing token. If the issuing token is rotated, this id does not change
-    /// to the id of its successor.
+    /// The public id of the issuing token. If the issuing token is rotated, this id stays the same.
     pub id: TokenId,
     /// Whether the issued token is bound to the issuer. A bound token works only while its issuer
     /// works. No operation changes this field.

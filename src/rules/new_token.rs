@@ -34,8 +34,8 @@ pub struct NewToken {
     pub(super) confirm_within: Option<Duration>,
     pub(super) request_id: Option<RequestId>,
     pub(super) delegation: Option<Delegation>,
-    /// The issuer of the old token, if the new token replaces an old token in a rotation. The outer
-    /// `Option` is `None` if it does not. For a rotation, the kind and the metadata are not checked
+    /// `Some` if the new token replaces an old token in a rotation. The inner value is the issuer
+    /// of the old token, if it has one. In a rotation, the kind and the metadata are not checked
     /// again, because they were checked when the old token was issued.
     takes_over: Option<Option<Issuer>>,
 }

@@ -11,15 +11,14 @@ use crate::words::timestamp::Timestamp;
 /// Uses of a token that its record may not show yet.
 #[derive(Default)]
 pub(crate) struct LaterUses {
-    /// The time of the latest use that this process has noted, whether it is written to the store
-    /// or not.
+    /// The time of the latest use that this process has noted. The use may not be in the store yet.
     pub(crate) noted: Option<Timestamp>,
     /// The maximum time until a use in another process appears in the record.
     pub(crate) lag: Duration,
 }
 
 impl Policy {
-    /// Returns the time from which on an existing token breaks this policy, and how the token
+    /// Returns the time at which an existing token begins to break this policy, and how the token
     /// breaks it. Returns `None` if the token never breaks the policy as long as its record does
     /// not change.
     ///
@@ -32,7 +31,7 @@ impl Policy {
         }
     }
 
-    /// Returns the time from which on a token breaks this policy, and how the token breaks it.
+    /// Returns the time at which a token begins to break this policy, and how the token breaks it.
     /// Unlike [`outside_from`](Self::outside_from), this method also checks the lifetimes of the
     /// token's issuers and the length of the chain. If the policy does not allow these, the time is
     /// the creation of the token.

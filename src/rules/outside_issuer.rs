@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum OutsideIssuer {
-    /// The token is for another project than the issuing token.
+    /// The token is for a different project than the issuing token.
     Project,
-    /// The token has another owner than the issuing token.
+    /// The token has a different owner than the issuing token.
     Owner,
     /// The token has a scope that the issuing token does not grant.
     Scopes,
@@ -14,7 +14,7 @@ pub enum OutsideIssuer {
     Addresses,
     /// The token would end later than the issuing token.
     Expiry,
-    /// The token is for another kind of holder than [`Agent`](crate::TokenKind::Agent), and the
+    /// The token is for a kind of holder other than [`Agent`](crate::TokenKind::Agent), and the
     /// delegation does not [allow](crate::Delegation::allow_kind) this kind.
     Kind,
     /// The token grants the scope for issuing tokens, by its name or by a wildcard, and the
@@ -26,8 +26,8 @@ pub enum OutsideIssuer {
     /// The token has metadata, and the delegation does not
     /// [allow](crate::Delegation::allow_metadata) metadata.
     Metadata,
-    /// The token to be rotated is neither the token that performs the rotation nor a token that it
-    /// issued.
+    /// The token to be rotated is neither the issuing token itself nor a token that the issuing
+    /// token issued.
     NotIssued,
 }
 

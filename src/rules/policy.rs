@@ -11,7 +11,7 @@ use crate::words::timestamp::Timestamp;
 /// The default maximum of the grace period after a rotation: 30 days.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The rules of a service for its tokens: lifetimes, numbers of live tokens, disuse and issuing.
+/// The rules of a service for its tokens: lifetimes, live tokens, time without use, and issuing.
 ///
 /// The default policy:
 /// - Tokens of persons and services live for 30 days by default and for at most 366 days.
@@ -196,7 +196,7 @@ impl Policy {
         Ok(now.saturating_add(grace))
     }
 
-    /// Returns a copy of the policy without the limit on disuse.
+    /// Returns a copy of the policy without the limit on the time for which a token may go unused.
     pub(crate) fn without_max_unused(&self) -> Self {
         Self { max_unused: None, ..self.clone() }
     }
@@ -205,7 +205,7 @@ impl Policy {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the
-    /// lifetime, or if the lifetime is zero or ends by `now` or after the year 9999.
+    /// lifetime, or if the expiry is not after `now` or is after the year 9999.
     pub fn expiry(&self, kind: TokenKind, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let lifetimes = self.lifetimes(kind);
         let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
@@ -218,7 +218,8 @@ impl Policy {
             Lifetime::Never => return told(None).map(|()| None),
             Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
             Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
-            // Checked before the addition, so that the error for too long a lifetime has the limit.
+            // Checked before the addition, so that the error for an overlong lifetime has the
+            // limit.
             Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };

@@ -27,14 +27,14 @@ impl IssuerCondition {
     }
 }
 
-/// The limit on live tokens that the store must check when it inserts a new token. If the new token
-/// is bound, only tokens bound to the same issuer count. Otherwise, only unbound tokens of the same
-/// owner in the project count.
+/// The limit on [live](crate::Status::is_live) tokens that the store must check when it inserts a
+/// new token. If the new token is bound, only tokens bound to the same issuer count. Otherwise,
+/// only unbound tokens of the same owner in the project count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveLimit {
     /// The maximum number of live tokens, including the new token.
     pub most: u64,
-    /// The time for which the store determines the status of the other tokens.
+    /// The time at which the store determines the status of the other tokens.
     pub now: Timestamp,
 }
 
@@ -55,17 +55,17 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// The time for which the revocation of a group still includes a token that has ended by
-    /// itself: 24 hours. So a token does not work again if a clock is set back by less than this
-    /// time.
+    /// The time for which a group revocation still includes a token that has ended by itself: 24
+    /// hours. A group revocation revokes all tokens of an owner or a family. Because of this time,
+    /// a token does not work again if a clock is set back by less than 24 hours.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// The time for which a repeated rotation can still replace an unconfirmed successor that has
     /// ended: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
     ///
-    /// A group that was revoked before the repeat must stay revoked. With this margin, the
-    /// revocation has included the ended successor, even if the clocks of the two callers differ by
-    /// up to 12 hours.
+    /// If the owner or the family of the successor was revoked before the repeat, the repeat must
+    /// fail. With this margin, the revocation included the ended successor, even if the clocks of
+    /// the two callers differ by up to 12 hours.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
     /// Returns whether a revocation of all tokens of an owner or a family at `now` must include

@@ -19,8 +19,8 @@ use crate::words::timestamp::Timestamp;
 /// it holds the token. Nothing else has been checked yet.
 pub(crate) struct Proven(Held);
 
-/// The records of a token that the service found to work. The status of the token, the policy and
-/// its issuers allowed it to work at the time of the check.
+/// The records of a token that the service found to work. At the time of the check, the token's
+/// status, its issuers and the policy allowed it to work.
 pub(crate) struct Live(Held);
 
 /// The record of a token and the records of the tokens that it is bound to.
@@ -63,8 +63,8 @@ impl Held {
     ///
     /// Each record in the chain must be the issuer that the previous record is bound to. Each
     /// issuer must be active, must have a lifetime that the policy allows, and must appear only
-    /// once. There must be no more issuers than the policy allows. The limit on disuse does not
-    /// apply to issuers.
+    /// once. There must be no more issuers than the policy allows. An issuer may have gone unused
+    /// for any time.
     #[cold]
     pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
         let mut records = self.records().peekable();
@@ -106,7 +106,7 @@ impl Held {
 
 /// Compares the presented digest with the record in constant time. This is the first stage of a
 /// verification. If there is no record, the comparison takes the same time. `fits` is a further
-/// check of the record.
+/// condition that the record must meet.
 #[inline]
 pub(crate) fn prove(
     presented: &Digest,

@@ -36,7 +36,7 @@ pub struct TokenRecord {
     /// The kind of the token's holder: a person, a service or an agent.
     #[cfg_attr(feature = "serde", serde(default))]
     pub kind: TokenKind,
-    /// The MAC of the token's text, under the key with the number at the beginning of `id`.
+    /// The MAC of the token's text. The first character of `id` is the number of the MAC's key.
     pub digest: Digest,
     /// The time at which the token was issued.
     pub created_at: Timestamp,
@@ -46,7 +46,7 @@ pub struct TokenRecord {
     /// The time before which the token does not work.
     #[cfg_attr(feature = "serde", serde(default))]
     pub not_before: Option<Timestamp>,
-    /// The time from which on the token no longer works. `None` means that it never expires.
+    /// The time at which the token expires. `None` means that the token never expires.
     #[cfg_attr(feature = "serde", serde(default))]
     pub expires_at: Option<Timestamp>,
     /// The time at which a rotated token stops working. `None` if the token was never rotated.

@@ -26,11 +26,12 @@ pub struct Rotation {
 
 impl Rotation {
     /// Creates a rotation with this grace period. The old token keeps working during the grace
-    /// period, but not beyond its own expiry. With zero, it stops working immediately. A grace
-    /// period longer than [`Policy::max_grace`] is refused.
+    /// period, but not beyond its own expiry. With a grace period of zero, it stops working
+    /// immediately. A grace period longer than [`Policy::max_grace`] is refused.
     ///
     /// By default, the new token gets the same lifetime as the old token, counted from the
-    /// rotation. The current policy can shorten or lengthen this lifetime.
+    /// rotation. If the current policy does not allow this lifetime, the nearest allowed lifetime
+    /// applies.
     pub fn with_grace(grace: Duration) -> Self {
         Self { grace, lifetime: None, retry: None, delegation: None }
     }
@@ -47,19 +48,19 @@ impl Rotation {
     ///
     /// A repeat is a rotation of the same old token with the same request id. It revokes the first
     /// new token and issues another one. A repeat is possible until the first new token is
-    /// confirmed. If that token lapses, a repeat is possible for another 12 hours, even if the
-    /// grace period of the old token has ended. A repeat does not extend the grace period. A repeat
-    /// is refused if the old token is revoked, disabled or expired, or if the first new token was
-    /// revoked or changed.
+    /// confirmed. If the first new token lapses, a repeat is possible for another 12 hours, even if
+    /// the grace period of the old token has ended. A repeat does not extend this grace period. A
+    /// repeat is refused if the old token is revoked, disabled or expired, or if the first new
+    /// token was revoked or changed.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
     /// Sets the delegation of the token that performs the rotation. That token can rotate itself
-    /// and tokens that it issued, and the new token stays within its limits. A token that rotates
-    /// itself can repeat the rotation only until its grace period ends, because it does not work
-    /// afterwards.
+    /// and tokens that it issued. The new token stays within the limits of that token. A token that
+    /// rotates itself can repeat the rotation only until its grace period ends, because the token
+    /// does not work afterwards.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
@@ -142,8 +143,8 @@ pub fn rotate(
     Ok(PreparedRotation { successor, grace_until })
 }
 
-/// Returns the status that prevents a repeat of the rotation of `old`, or `None`. An ended grace
-/// period does not prevent a repeat, because a grace period of zero ends immediately.
+/// Returns the status that prevents a repeated rotation of `old`, or `None` if no status prevents
+/// it. An ended grace period does not prevent it, because a grace period of zero ends immediately.
 fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     if old.revoked.is_some() {
         Some(Status::Revoked)

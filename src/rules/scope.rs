@@ -105,7 +105,7 @@ impl ScopeSet {
     }
 
     /// Returns whether this set grants every scope that `other` grants. A token can issue another
-    /// token only if its scopes cover the scopes of the new token.
+    /// token only if the scopes of the issuing token cover the scopes of the new token.
     pub fn covers(&self, other: &Self) -> bool {
         other.iter().all(|scope| self.grants(scope))
     }

@@ -5,13 +5,13 @@ use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
 /// The status of a token at a given time. In the last four statuses, the token has ended, and no
-/// operation makes it work again. In `IssuerEnded`, the token works again only if its issuers
-/// change.
+/// operation makes it work again. In `IssuerEnded`, the token works again only after a change of
+/// its issuers or of the policy.
 ///
 /// If several statuses apply, the token has the first in this order: revoked, rotated, lapsed,
 /// expired, issuer ended, disabled, pending, not yet valid. The final statuses come first, so that
-/// no user tries to enable a token that has already expired. Each status applies from its exact
-/// time on: at `expires_at`, the token is expired.
+/// no user tries to enable a token that has already expired. A status applies at its exact time
+/// already: at `expires_at`, the token is expired.
 ///
 /// A store does not check the status before a change. If your code calls a store directly, it must
 /// not change a token that has ended.
@@ -31,8 +31,8 @@ pub enum Status {
     /// too.
     ///
     /// [`TokenRecord::status`] never returns this status, because it reads only the token's own
-    /// record. The service sets this status in views, because it also reads the issuers for them.
-    /// No filter of a list finds tokens by this status.
+    /// record. The service sets this status in views, for which it also reads the issuers. A filter
+    /// of a list by this status finds no token.
     IssuerEnded,
     /// The token has reached `expires_at`.
     Expired,
