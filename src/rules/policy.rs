@@ -110,8 +110,8 @@ impl Policy {
         self
     }
 
-    /// Sets the maximum number of live tokens of an owner in one project. The store checks it when
-    /// it inserts a token. Bound tokens have a [separate limit](Self::with_most_live_per_issuer).
+    /// Sets the maximum number of live tokens of an owner in one project. The store enforces this
+    /// limit at each insert. Bound tokens have a [separate limit](Self::with_most_live_per_issuer).
     #[must_use]
     pub fn with_most_live_per_owner(self, most: u64) -> Self {
         Self { most_live_per_owner: Some(most), ..self }
@@ -196,7 +196,7 @@ impl Policy {
         Ok(now.saturating_add(grace))
     }
 
-    /// Returns a copy of the policy without the limit on the time for which a token may go unused.
+    /// Returns a copy of the policy without [`max_unused`](Self::max_unused).
     pub(crate) fn without_max_unused(&self) -> Self {
         Self { max_unused: None, ..self.clone() }
     }
@@ -218,8 +218,7 @@ impl Policy {
             Lifetime::Never => return told(None).map(|()| None),
             Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
             Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
-            // Checked before the addition, so that the error for an overlong lifetime has the
-            // limit.
+            // Checked before the addition, so that an error for a long lifetime contains the limit.
             Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };
