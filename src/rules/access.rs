@@ -7,11 +7,11 @@ use super::scope::Scope;
 use crate::words::ids::ProjectId;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// The access that a request needs: a project and scopes. It also says where the request comes
-/// from.
+/// The access that a request needs: a project and scopes. An `Access` can also hold the address and
+/// the `User-Agent` of the client.
 ///
-/// An `Access` always names a project and scopes, so that no code gets a token's owner without
-/// them. If a request needs no scope, pass `&[]`.
+/// Every verification takes an `Access`. So no code can read the owner of a token without stating
+/// the project and the scopes that it needs. If a request needs no scope, pass `&[]`.
 ///
 /// ```
 /// use keyfob::{Access, ProjectId, Scope};
@@ -32,7 +32,7 @@ use crate::words::used_from::{ClientText, UsedFrom};
 /// }
 /// ```
 ///
-/// Without an `Access`, this does not compile:
+/// The same function without an `Access` does not compile:
 /// ```compile_fail,E0061
 /// # use keyfob::{Access, MemoryStore, OwnerId, ProjectId, Tokens, VerifyError};
 /// async fn owner(
@@ -42,7 +42,8 @@ use crate::words::used_from::{ClientText, UsedFrom};
 /// }
 /// ```
 ///
-/// A parsed token that was not verified has no owner:
+/// A `PresentedToken` was parsed but not verified. It has no `owner` method, so this does not
+/// compile either:
 /// ```compile_fail,E0599
 /// # use keyfob::{Keyring, OwnerId, PresentedToken, Rejection};
 /// fn owner(keyring: &Keyring, token: &str) -> Result<OwnerId, Rejection> {
@@ -57,14 +58,16 @@ pub struct Access<'a, P = InProject> {
     client: Option<&'a [u8]>,
 }
 
-/// A requirement for the project of a token. Only [`InProject`] and [`OwnProject`] implement it.
+/// A requirement that a request makes on the project of a token. Only [`InProject`] and
+/// [`OwnProject`] implement this trait.
 pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {}
 
-/// The requirement that the token is for a named project.
+/// The requirement that a token is for one specific project.
 #[derive(Clone, Copy, Debug)]
 pub struct InProject(ProjectId);
 
-/// No requirement, for a request such as `whoami`: the token may be for any project.
+/// The absence of a requirement on the project: a token for any project is accepted. Requests such
+/// as `whoami`, which concern only the token itself, use this type.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProject(());
 
@@ -91,34 +94,37 @@ mod sealed {
 }
 
 impl<'a> Access<'a, InProject> {
-    /// Creates the access for a request in this project. The token must be for the project and
-    /// grant all of the scopes.
+    /// Creates the access for a request in this project. A verification accepts only tokens that
+    /// are for this project and grant all of these scopes.
     pub fn to(project: &ProjectId, scopes: &'a [Scope]) -> Self {
         Self { project: InProject(*project), scopes, address: None, client: None }
     }
 }
 
 impl<'a> Access<'a, OwnProject> {
-    /// Creates the access for a request that concerns only the token's own project. The token must
-    /// grant all of the scopes.
+    /// Creates the access for a request that concerns only the token's own project, whichever
+    /// project that is. A verification accepts only tokens that grant all of these scopes.
     ///
-    /// The result of the verification is a `Verified<OwnProject>`. Code that takes a plain
-    /// `Verified`, and so guards a named project, does not accept it.
+    /// The verification then returns a `Verified<OwnProject>`. A function for a specific project
+    /// takes a plain `Verified`, which means `Verified<InProject>`, and therefore does not accept
+    /// this result.
     pub fn to_own_project(scopes: &'a [Scope]) -> Self {
         Self { project: OwnProject(()), scopes, address: None, client: None }
     }
 }
 
 impl<'a, P: ProjectRequirement> Access<'a, P> {
-    /// Sets the client's address. If your service runs behind a proxy, that is not the address of
-    /// the connection. Without a client address, a token that is limited to addresses is rejected.
+    /// Sets the address of the client. If your service runs behind a proxy, do not pass the address
+    /// of the proxy. If no address is set, a token that is limited to certain addresses is
+    /// rejected.
     #[must_use]
     pub fn from_address(self, address: IpAddr) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// Sets the text of the client's `User-Agent` header. It limits nothing. It is recorded with
-    /// the last use if [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set.
+    /// Sets the text of the client's `User-Agent` header. The text does not affect whether a token
+    /// is accepted. If [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set, the
+    /// service records the text together with the last use of the token.
     #[must_use]
     pub fn by_client(self, user_agent: &'a [u8]) -> Self {
         Self { client: Some(user_agent), ..self }
@@ -128,7 +134,8 @@ impl<'a, P: ProjectRequirement> Access<'a, P> {
         self.address
     }
 
-    /// Returns where the request comes from.
+    /// Returns the origin of the request: the address and the `User-Agent` of the client, if they
+    /// are set.
     pub(crate) fn used_from(&self) -> UsedFrom {
         UsedFrom { address: self.address, client: self.client.and_then(ClientText::of_header) }
     }

@@ -1,15 +1,16 @@
-//! The claims about a token and the user it acts for.
+//! The claims about a token and the user that the token acts for.
 
 use super::proof::Held;
 use crate::words::ids::TokenKey;
 use crate::words::text::OwnerId;
 
-/// A verified token, the tokens that it is bound to, and the user that they act for.
-/// [`Verified::acting`](crate::Verified::acting) returns it.
+/// A verified token, the tokens that it is bound to, and the user that all of these tokens act for.
+/// [`Verified::acting`](crate::Verified::acting) returns this value.
 ///
-/// With the feature `serde`, it is serialized as the claims `sub` and `act` of RFC 8693 section
-/// 4.1. The subject is the owner. The outermost actor is the presented token, and each inner actor
-/// is the issuer of the one around it. Tokens are named by their public parts.
+/// With the feature `serde`, this type serializes as the claims `sub` and `act` of RFC 8693 section
+/// 4.1. The subject (`sub`) is the owner. The outermost actor (`act`) is the presented token. Each
+/// actor contains, as a nested `act`, the token that issued it. A token is named by its public
+/// part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acting<'a> {
     owner: &'a OwnerId,
@@ -32,7 +33,8 @@ impl<'a> Acting<'a> {
         self.tokens[0].0
     }
 
-    /// Returns the keys of the tokens that the presented token is bound to, nearest first.
+    /// Returns the keys of the tokens that the presented token is bound to: first the key of its
+    /// direct issuer, then the key of the issuer of that token, and so on.
     pub fn issuers(&self) -> impl Iterator<Item = TokenKey> {
         self.tokens.iter().skip(1).map(|(key, _)| *key)
     }

@@ -23,13 +23,14 @@ impl AddressRange {
         masked(address.to_canonical(), self.bits) == Some(self.base)
     }
 
-    /// Returns whether the block contains all of `other`.
+    /// Returns whether the block contains all addresses of the block `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.bits >= self.bits && self.contains(other.base)
     }
 }
 
-/// Clears all bits of the address after the first `bits`. Returns `None` if it has fewer bits.
+/// Returns the address with all bits after the first `bits` bits set to zero. Returns `None` if the
+/// address has fewer than `bits` bits.
 fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
     let bits = u32::from(bits);
     match address {
@@ -49,7 +50,7 @@ fn masked(address: IpAddr, bits: u8) -> Option<IpAddr> {
 impl FromStr for AddressRange {
     type Err = Invalid;
 
-    /// Parses a block, or a single address.
+    /// Parses a block in CIDR notation, or a single address.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the address cannot be parsed, if the prefix length is not a number or
@@ -95,8 +96,8 @@ impl fmt::Debug for AddressRange {
     }
 }
 
-/// The address blocks that a token may be used from: at most 64, sorted, without duplicates. The
-/// default, an empty list, allows any address.
+/// The address blocks that a token may be used from: at most 64 blocks, sorted, without duplicates.
+/// The default is an empty list, which allows any address.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct AddressRanges {
     ranges: Box<[AddressRange]>,
@@ -104,15 +105,18 @@ pub struct AddressRanges {
 }
 
 impl AddressRanges {
-    /// The highest number of blocks in one list.
+    /// The maximum number of blocks in one list.
     pub const MAX: usize = 64;
 
-    /// Parses blocks that are separated by white space or commas. An empty text allows any address.
+    /// Parses blocks that are separated by white space or commas. An empty text gives an empty
+    /// list, which allows any address.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if a block is invalid, or if there are more than 64 different blocks.
+    /// Returns [`Invalid`] if a block is invalid, if there are more than 64 different blocks, or if
+    /// the text is longer than 4,096 bytes.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        // A block has at most 49 characters. 64 for each leave room for separators.
+        // A block has at most 49 characters. The limit of 64 characters per block leaves room for
+        // separators.
         if text.len() > Self::MAX * 64 {
             return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
         }
@@ -132,19 +136,20 @@ impl AddressRanges {
         &self.text
     }
 
-    /// Returns an iterator over the blocks, in order.
+    /// Returns an iterator over the blocks, in sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &AddressRange> {
         self.ranges.iter()
     }
 
-    /// Returns whether a request from this address is allowed. `None`, an unknown address, is
-    /// allowed only if the list is empty.
+    /// Returns whether the list allows a request from this address. `None` means that the address
+    /// is unknown. An unknown address is allowed only if the list is empty.
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
         self.ranges.is_empty() || address.is_some_and(|address| self.ranges.iter().any(|range| range.contains(address)))
     }
 
-    /// Returns whether every address that `other` allows is allowed, so that a token with `other`
-    /// may be issued within this one.
+    /// Returns whether this list allows all addresses that `other` allows. A block of `other`
+    /// counts as allowed only if a single block of this list contains it completely. A token can
+    /// issue another token only if the list of the issuing token covers the list of the new token.
     pub fn covers(&self, other: &Self) -> bool {
         self.ranges.is_empty()
             || !other.ranges.is_empty()

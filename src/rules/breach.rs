@@ -10,21 +10,24 @@ pub enum PolicyBreach {
     TooLong,
     /// The time from the creation of the token to its expiry is shorter than allowed.
     TooShort,
-    /// The token has gone unused for longer than allowed.
+    /// The token has been unused for longer than allowed.
     Unused,
-    /// The token would end before or when it begins: its lifetime is zero, its expiry is in the
-    /// past or not after `not_before`, or it has no time to be confirmed. Only for a new token.
+    /// The token would never work. Either its lifetime or its time for confirmation is zero, or its
+    /// expiry is not after both the present time and `not_before`. This breach occurs only when a
+    /// token is issued.
     NoLifetime,
-    /// The token would end after the year 9999. Only for a new token.
+    /// The token would expire, or its time for confirmation would end, after the year 9999. This
+    /// breach occurs only when a token is issued.
     PastEndOfTime,
-    /// The old token of a rotation would keep working for longer than allowed. Only for a rotation.
+    /// The grace period of a rotation, during which the old token keeps working, would be longer
+    /// than allowed. This breach occurs only at a rotation.
     GraceTooLong,
-    /// The token has more issuers above it than allowed.
+    /// The chain of tokens that the token is bound to is longer than allowed.
     ChainTooLong,
 }
 
 impl PolicyBreach {
-    /// Returns the message for the user that asked for the token.
+    /// Returns the error message for the user who requested the token.
     pub(super) fn refusal(self) -> &'static str {
         match self {
             Self::NeverExpires => "a token must expire",

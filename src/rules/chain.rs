@@ -6,12 +6,13 @@ use super::policy::Policy;
 use super::record::TokenRecord;
 use crate::words::ids::{TokenId, TokenKey};
 
-/// The record of a token, if there is one, and the records of the tokens that it is bound to,
-/// nearest first. A verification judges all of them.
+/// A token's record, if the store has one, and the records of the tokens that it is bound to: first
+/// the record of its direct issuer, then the record of the issuer of that token, and so on. A
+/// verification checks all of these records.
 ///
-/// A store fills the chain: while [`next_issuer`](Self::next_issuer) names a token, the store finds
-/// it and adds it. If a token is not found, the store stops. The verification then rejects the
-/// chain, because a bound token works only while its issuer works.
+/// A store fills the chain. As long as [`next_issuer`](Self::next_issuer) returns a key, the store
+/// looks up the record with this key and adds it. If there is no such record, the store stops. The
+/// verification then rejects the token, because a bound token works only while its issuer works.
 ///
 /// ```
 /// use keyfob::{MemoryStore, TokenKey, TokenStore, record::Chain, store::StoreError};
@@ -31,8 +32,8 @@ pub struct Chain {
     issuers: Issuers,
 }
 
-/// The records of the tokens that a token is bound to, nearest first. Most tokens are bound to none
-/// and need only a null pointer here.
+/// The records of the tokens that a token is bound to, starting with its direct issuer. This type
+/// has the size of a pointer, because most tokens are not bound to any token.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Issuers(Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST]>>);
 
@@ -49,7 +50,7 @@ impl Issuers {
         self.iter().count()
     }
 
-    /// Adds a record after the others. Does nothing if there are four already.
+    /// Adds a record after the others. Does nothing if there are already four records.
     fn add(&mut self, issuer: Arc<TokenRecord>) {
         let issuers = self.0.get_or_insert_default();
         if let Some(place) = issuers.iter_mut().find(|place| place.is_none()) {
@@ -59,11 +60,11 @@ impl Issuers {
 }
 
 impl Chain {
-    /// The highest number of issuers in a chain: 4. A policy may allow fewer.
+    /// The maximum number of issuers in a chain: 4. A policy may allow fewer.
     pub const MOST: usize = Policy::MAX_DEPTH as usize;
 
-    /// Creates a chain from the token's own record, which comes first, and the records of its
-    /// issuers. Skips a record if the one added before it is not bound to it.
+    /// Creates a chain. The first record is the record of the token itself. Adds each further
+    /// record if it is the next issuer of the chain, and skips it otherwise.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn of(records: impl IntoIterator<Item = Arc<TokenRecord>>) -> Self {
         let mut records = records.into_iter();
@@ -76,19 +77,21 @@ impl Chain {
         chain
     }
 
-    /// Returns the record of the token itself.
+    /// Returns the record of the token itself, or `None` if the chain is empty.
     pub fn record(&self) -> Option<&Arc<TokenRecord>> {
         self.record.as_ref()
     }
 
-    /// Returns the records of the issuers that were added, nearest first.
+    /// Returns the records of the issuers that the store has added, starting with the direct issuer
+    /// of the token.
     pub fn issuers(&self) -> impl Iterator<Item = &Arc<TokenRecord>> {
         self.issuers.iter()
     }
 
-    /// Returns the key of the next record to add: the token that the last record is bound to.
-    /// Returns `None` if the last token is not bound, or if the chain has [4](Self::MOST) issuers,
-    /// the most that any policy allows.
+    /// Returns the key of the record that the store must add next: the issuer that the last record
+    /// in the chain is bound to. Returns `None` if the chain is empty, if its last record is not
+    /// bound, or if the chain already has [4](Self::MOST) issuers, which is the maximum in any
+    /// policy.
     #[inline]
     pub fn next_issuer(&self) -> Option<TokenKey> {
         if self.issuers.is_empty() {
@@ -98,8 +101,8 @@ impl Chain {
         last.bound_to().filter(|_| count + 1 < Self::MOST)
     }
 
-    /// Adds the record of the token that [`next_issuer`](Self::next_issuer) names. Ignores it if
-    /// the chain has four issuers already.
+    /// Adds the record whose key [`next_issuer`](Self::next_issuer) returned. Does nothing if the
+    /// chain already has four issuers.
     pub fn add(&mut self, issuer: Arc<TokenRecord>) {
         self.issuers.add(issuer);
     }
@@ -108,8 +111,8 @@ impl Chain {
         (self.record, self.issuers)
     }
 
-    /// Keeps the chain if `wanted` holds for the token's own record. Returns an empty chain
-    /// otherwise.
+    /// Returns the chain unchanged if `wanted` returns `true` for the token's own record. Returns
+    /// an empty chain otherwise.
     pub(crate) fn filter(self, wanted: impl FnOnce(&TokenRecord) -> bool) -> Self {
         match &self.record {
             Some(record) if wanted(record) => self,
@@ -125,8 +128,8 @@ impl From<Option<Arc<TokenRecord>>> for Chain {
 }
 
 impl TokenRecord {
-    /// Returns the key of the token that this one is bound to, if any. A bound token works only
-    /// while that token works.
+    /// Returns the key of the token's issuer if the token is bound to its issuer, and `None`
+    /// otherwise. A bound token works only while its issuer works.
     #[inline]
     pub fn bound_to(&self) -> Option<TokenKey> {
         match &self.issuer {
@@ -135,7 +138,7 @@ impl TokenRecord {
         }
     }
 
-    /// Returns whether this token is bound to the given one.
+    /// Returns whether this token is bound to the token with this id.
     pub(crate) fn is_bound_to(&self, id: &TokenId) -> bool {
         self.issuer.is_some_and(|issuer| issuer.bound && issuer.id == *id)
     }

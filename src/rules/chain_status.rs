@@ -9,24 +9,25 @@ use crate::words::timestamp::Timestamp;
 
 impl Chain {
     /// Returns the status of the token at `now`, taking its issuers into account. Returns `None` if
-    /// there is no record.
+    /// the chain is empty.
     ///
-    /// The status is [`IssuerEnded`](Status::IssuerEnded) if the token's own status is live, but an
-    /// issuer that does not work, or the length of the chain, stops it.
+    /// The status is [`IssuerEnded`](Status::IssuerEnded) if the token is [live](Status::is_live)
+    /// according to its own record, but one of its issuers does not work or the chain is longer
+    /// than the policy allows.
     pub fn status(&self, policy: &Policy, now: Timestamp) -> Option<Status> {
         let status = self.record()?.status(now);
         Some(if status.is_live() && self.issuers_end(policy, now) { Status::IssuerEnded } else { status })
     }
 
-    /// Returns whether an issuer that does not work, or the length of the chain, stops the token.
-    /// The token's own status does not matter.
+    /// Returns whether one of the token's issuers does not work, or the chain is longer than the
+    /// policy allows. The token's own status does not affect the result.
     pub(crate) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> bool {
         let (record, issuers) = self.clone().into_parts();
         record.is_some_and(|record| Held { record, issuers }.issuers_end(policy, now).is_some())
     }
 
-    /// Returns the view of the token at `now`, with its [status](Self::status) in the chain.
-    /// Returns `None` if there is no record.
+    /// Returns the view of the token at `now`. The view shows the [status](Self::status) that takes
+    /// the issuers into account. Returns `None` if the chain is empty.
     pub fn view(&self, policy: &Policy, now: Timestamp) -> Option<TokenView> {
         Some(self.record()?.view_as(self.status(policy, now)?))
     }

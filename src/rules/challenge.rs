@@ -4,11 +4,12 @@ use super::scope::Scope;
 use crate::words::credential::HeaderError;
 use crate::words::rejection::Rejection;
 
-/// The response to a request whose token was rejected or could not be checked: a status, a
+/// The response to a request whose token was rejected or could not be checked: an HTTP status, a
 /// `WWW-Authenticate` value, and text for a problem document (RFC 9457).
 ///
-/// A caller that has not proved to hold the token learns only that it is not valid. A caller that
-/// has proved it learns why the token was rejected.
+/// A client that presents a wrong or unknown token learns only that the token is not valid. A
+/// client that presents the complete, correct text of a token learns why the service rejected the
+/// token.
 ///
 /// | cause | status | error |
 /// |---|---|---|
@@ -37,8 +38,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The response if the store, or anything else that the verification needs, failed. The token
-    /// was neither accepted nor rejected.
+    /// The response to a request whose token could not be checked, because the store or the hook
+    /// for the state of owners failed. Its status is 503.
     pub const UNAVAILABLE: Self = Self {
         status: 503,
         error: None,
@@ -46,7 +47,7 @@ impl Challenge {
         description: "the token cannot be checked at the moment",
     };
 
-    /// Returns the HTTP status.
+    /// Returns the HTTP status code of the response.
     pub const fn status(&self) -> u16 {
         self.status
     }
@@ -56,36 +57,38 @@ impl Challenge {
         self.error
     }
 
-    /// Returns a stable word for programs: `invalid_token`, `expired`, `revoked`, `wrong_project`
-    /// and so on.
+    /// Returns the reason for the response as a stable word for programs, such as `invalid_token`,
+    /// `expired`, `revoked` or `wrong_project`.
     pub const fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// Returns a sentence for people.
+    /// Returns the reason for the response as a text for people, such as `the token has expired`.
     pub const fn description(&self) -> &'static str {
         self.description
     }
 
-    /// Returns the value of `WWW-Authenticate`, or `None` if the status is 503, which needs no such
-    /// header. Characters of `realm` outside printable ASCII are left out.
+    /// Returns the value of the `WWW-Authenticate` header. Returns `None` if the status is 503,
+    /// because such a response needs no challenge. Leaves out characters of `realm` that are not
+    /// printable ASCII.
     pub fn www_authenticate(&self, realm: &str) -> Option<String> {
         self.www_authenticate_with_scopes(realm, &[])
     }
 
-    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes. It names the
-    /// scopes if the status is 401, or if the token lacks one of them. Otherwise it is the same as
-    /// from [`www_authenticate`](Self::www_authenticate).
+    /// Returns the value of the `WWW-Authenticate` header for a request that needs these scopes.
+    /// The value names the scopes if the status is 401, or if the token was rejected because it
+    /// lacks a scope. Otherwise, this method returns the same value as
+    /// [`www_authenticate`](Self::www_authenticate).
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
         self.www_authenticate_for(realm, scopes, None)
     }
 
-    /// Returns the value of `WWW-Authenticate` for a request that needs these scopes, with the
-    /// address of the resource's metadata (RFC 9728 section 5.1).
+    /// Returns the value of the `WWW-Authenticate` header for a request that needs these scopes,
+    /// with the URL of the resource's metadata (RFC 9728 section 5.1).
     ///
-    /// It includes the address if the status is 401 or 403, without characters outside printable
-    /// ASCII. It includes the scopes as
-    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes) does.
+    /// The value includes the URL if the status is 401 or 403. Characters of the URL that are not
+    /// printable ASCII are left out. The value names the scopes under the same conditions as in
+    /// [`www_authenticate_with_scopes`](Self::www_authenticate_with_scopes).
     ///
     /// ```
     /// use keyfob::{Challenge, Scope, error::HeaderError};
@@ -125,7 +128,8 @@ impl Challenge {
     }
 }
 
-/// Appends the printable ASCII characters of a text as a quoted string (RFC 9110 section 5.6.4).
+/// Appends the printable ASCII characters of `text` to `value`, as a quoted string (RFC 9110
+/// section 5.6.4).
 fn push_quoted(value: &mut String, text: &str) {
     value.push('"');
     for character in text.chars().filter(|c| matches!(c, ' '..='~')) {

@@ -1,5 +1,4 @@
-//! The changes that a store can make to a record. None of them undoes a revocation or sets the last
-//! use.
+//! The changes that a store can make to a record.
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
@@ -10,36 +9,37 @@ use crate::words::text::Name;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// A change to one record. The caller has judged it before. The store only writes its values, even
-/// if the token has ended. A change cannot undo a revocation.
+/// A change to one record. The store writes the new values without any check, even if the token has
+/// ended. So the caller must check first whether the change is allowed: see [`TokenRecord::judge`].
+/// No change can undo a revocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// A new value for `name`.
+    /// The new value of the field `name`.
     Rename(Name),
-    /// A new value for `disabled`.
+    /// The new value of the field `disabled`, which disables the token.
     Disable(Disabled),
-    /// The removal of `disabled`.
+    /// The removal of the value in the field `disabled`, which enables the token.
     Enable,
-    /// The removal of `confirm_by`.
+    /// The removal of the value in the field `confirm_by`, which confirms the token.
     Confirm,
-    /// A new value for `grace_until`.
+    /// The new value of the field `grace_until`, which ends the grace period at this time.
     EndGrace(Timestamp),
-    /// New values for `scopes`, `addresses` and `expires_at`.
+    /// The new values of the fields `scopes`, `addresses` and `expires_at`.
     Narrow {
         /// The new scopes.
         scopes: ScopeSet,
         /// The new addresses.
         addresses: AddressRanges,
-        /// The new expiry.
+        /// The new expiry. `None` means that the token never expires.
         expires_at: Option<Timestamp>,
     },
 }
 
-/// The effects of the store's operations on a record. A store that keeps whole records calls these
-/// methods.
+/// Methods that apply the operations of a store to a record in memory. A store that keeps whole
+/// records calls these methods.
 impl TokenRecord {
-    /// Applies a change and raises the version.
+    /// Applies a change to the record and raises the version of the record.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Rename(name) => self.name = name,
@@ -56,8 +56,8 @@ impl TokenRecord {
         self.raise_version();
     }
 
-    /// Revokes the token and raises the version, unless it is revoked already. Returns whether it
-    /// did.
+    /// Revokes the token and raises the version of the record. Does nothing if the token is already
+    /// revoked. Returns whether this call revoked the token.
     pub fn revoke(&mut self, revocation: &Revocation) -> bool {
         if self.revoked.is_some() {
             return false;
@@ -67,15 +67,16 @@ impl TokenRecord {
         true
     }
 
-    /// Links the token to its successor, sets the end of its grace period and raises the version.
+    /// Records the successor of this token and the end of this token's grace period, and raises the
+    /// version of the record.
     pub fn rotate_to(&mut self, successor: TokenId, grace_until: Timestamp) {
         self.rotated_to = Some(successor);
         self.grace_until = Some(grace_until);
         self.raise_version();
     }
 
-    /// Records a use and where it came from, if it is later than the last one recorded. Returns
-    /// whether it did. The version stays the same.
+    /// Records the time and the origin of a use, if the use is later than the last recorded use.
+    /// Returns whether this call recorded the use. The version of the record stays the same.
     pub fn touch(&mut self, used_at: Timestamp, from: Option<&UsedFrom>) -> bool {
         let later = self.last_used_at.is_none_or(|last| last < used_at);
         if later {
@@ -85,26 +86,29 @@ impl TokenRecord {
         later
     }
 
-    /// Leases the next notice of the token to one worker until `lease_until`, and counts the lease.
-    /// The version stays the same, because no rule reads the lease.
+    /// Reserves the token's next notice of expiry for one worker until `lease_until`, and counts
+    /// this lease. The version of the record stays the same, because notices do not affect how the
+    /// token works.
     pub fn claim_notice(&mut self, lease_until: Timestamp) {
         self.notice_lease_until = Some(lease_until);
         self.notice_leases = self.notice_leases.saturating_add(1).min(Self::MAX_VERSION);
     }
 
-    /// Records that a notice was sent, and ends the lease. The recorded lead time only becomes
-    /// shorter. The version stays the same, because no rule reads either field.
+    /// Records that the notice of expiry with this lead time was sent, and ends the worker's lease.
+    /// A longer lead time never replaces a shorter one. The version of the record stays the same,
+    /// because notices do not affect how the token works.
     pub fn acknowledge_notice(&mut self, lead: NoticeLead) {
         self.notice_lead = Some(self.notice_lead.map_or(lead, |sent| sent.min(lead)));
         self.notice_lease_until = None;
     }
 
-    /// Returns whether `successor` repeats the request that issued this token. A rotation then
-    /// revokes this token, and `successor` replaces it.
+    /// Returns whether `successor` was created by a repeat of the request that issued this token.
+    /// In this case, a rotation revokes this token, and `successor` replaces it.
     ///
-    /// This token must be unchanged since it was issued: not confirmed, not revoked, and still of
-    /// version 1. So a repeat never discards a later change, such as disabling or narrowing. The
-    /// token may have lapsed.
+    /// Both records must have the same request id. This token must be unchanged since it was
+    /// issued: not confirmed, not revoked, and still at version 1. So a repeat never discards a
+    /// later change, such as disabling or narrowing the token. It does not matter whether this
+    /// token has lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id
@@ -116,8 +120,9 @@ impl TokenRecord {
 }
 
 impl Revocation {
-    /// Returns the revocation of an earlier successor that `successor` replaces, at the time and by
-    /// the actor that issued `successor`.
+    /// Returns the revocation of a token that `successor` replaces because a rotation was repeated.
+    /// The time and the actor of the revocation are the `created_at` and the `created_by` of
+    /// `successor`.
     pub fn superseded_by(successor: &TokenRecord) -> Self {
         Self { at: successor.created_at, by: successor.created_by.clone(), reason: RevocationReason::Superseded }
     }
@@ -129,8 +134,8 @@ mod tests {
     use crate::rules::sample::{ada, at, disabled, id, record, revoked};
     use crate::words::used_from::ClientText;
 
-    /// Applies a change, checks that it raised the version, and returns the record with its old
-    /// version.
+    /// Applies a change to a copy of the record and checks that the version rose by one. Returns
+    /// the changed copy with the version set back, so that the other fields can be compared.
     fn after(before: &TokenRecord, change: Change) -> TokenRecord {
         let mut record = before.clone();
         record.apply(change);

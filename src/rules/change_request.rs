@@ -1,4 +1,4 @@
-//! The changes that a caller may ask for, and when they are allowed.
+//! The changes that a caller can request, and the conditions under which each change is allowed.
 
 use super::address::AddressRanges;
 use super::change::Change;
@@ -11,49 +11,54 @@ use super::status::Status;
 use crate::words::text::{Actor, Name};
 use crate::words::timestamp::Timestamp;
 
-/// A request to change a token, to be [judged](TokenRecord::judge). Revocation and rotation are
-/// separate operations.
+/// A request to change a token. [`TokenRecord::judge`] decides whether the change is allowed.
+/// Revocations and rotations are separate operations, not change requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ChangeRequest {
-    /// The request to rename the token.
+    /// The request to give the token this name.
     Rename(Name),
-    /// The request to stop the token until it is enabled again.
+    /// The request to disable the token, so that it does not work until it is enabled again.
     Disable,
     /// The request to let a disabled token work again.
     Enable,
     /// The request to confirm a pending token, so that it starts to work.
     Confirm,
-    /// The request to end the grace period of a rotated token now.
+    /// The request to end the grace period of a rotated token immediately.
     EndGrace,
     /// The request to reduce the scopes, addresses or lifetime of the token.
     Narrow(Narrowing),
 }
 
-/// The scopes, addresses and expiry that a token keeps. `None` leaves a field as it is.
+/// The scopes, addresses and expiry to which a token is reduced. If a field is `None`, the token
+/// keeps its present value.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Narrowing {
-    /// The scopes to keep. The token's scopes must cover them.
+    /// The scopes that the token keeps. The present scopes of the token must
+    /// [cover](ScopeSet::covers) these scopes.
     pub scopes: Option<ScopeSet>,
-    /// The addresses to keep. The token's addresses must cover them.
+    /// The addresses that the token keeps. The present addresses of the token must
+    /// [cover](AddressRanges::covers) these addresses.
     pub addresses: Option<AddressRanges>,
-    /// The new expiry, no later than the present one and within the policy.
+    /// The new expiry of the token. It must not be later than the present expiry, and the policy
+    /// must allow it.
     pub expires_at: Option<Timestamp>,
 }
 
 impl TokenRecord {
-    /// Returns the change that fulfils the request, or `None` if the record needs no change.
+    /// Returns the change that fulfils the request, or `None` if the record already is as
+    /// requested.
     ///
-    /// A live token can be changed: it is active, not yet valid, pending or disabled. A token that
-    /// has ended cannot be changed. A request to end a grace period that is over already returns
-    /// `None`.
+    /// Only a live token can be changed: a token that is active, not yet valid, pending or
+    /// disabled. There is one exception: a request to end a grace period that is already over
+    /// returns `None` instead of an error.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Ended`] if the token has ended, or if the new expiry is not after
-    /// `now`. Returns [`ErrorKind::NotRotated`] if the token has no grace period to end. Returns
-    /// [`ErrorKind::Wider`] if a narrowing would add scopes or addresses, or move the expiry to a
-    /// later time. Returns [`ErrorKind::Policy`] if the narrowing would put the token outside the
-    /// policy, unless it is outside already.
+    /// `now`. Returns [`ErrorKind::NotRotated`] if the request is to end a grace period, but the
+    /// token was never rotated. Returns [`ErrorKind::Wider`] if a narrowing would add scopes or
+    /// addresses, or move the expiry to a later time. Returns [`ErrorKind::Policy`] if the policy
+    /// allows the token as it is, but not the narrowed token.
     pub fn judge(
         &self,
         wish: ChangeRequest,
@@ -98,8 +103,9 @@ impl TokenRecord {
         if narrowed.status(now) == Status::Expired {
             return Err(ErrorKind::Ended(Status::Expired).into());
         }
-        // A narrowing must not stop the token immediately, for example because it becomes too
-        // short. A token that is outside the policy already may still be narrowed.
+        // A narrowing must not stop the token immediately, for example because the policy does not
+        // allow such a short lifetime. A token that already breaks the policy may still be
+        // narrowed.
         match policy.breach(&narrowed, now) {
             Some(breach) if policy.breach(self, now).is_none() => Err(breach.into()),
             _ => {
@@ -149,7 +155,7 @@ mod tests {
         ] {
             for wish in wishes() {
                 let expected = match (status, &wish) {
-                    // The grace period has ended already.
+                    // The grace period is already over, so there is nothing to change.
                     (Status::Rotated, ChangeRequest::EndGrace) => Ok(None),
                     _ => Err(ErrorKind::Ended(status)),
                 };

@@ -25,14 +25,15 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Verifies a presented token against its records. `chain` is the record that the store has under
-/// [`PresentedToken::key`], whether the token has ended or not, with the records of the tokens that
-/// it is bound to. If your tokens do not issue tokens, pass the record alone: `row.into()`.
+/// Verifies a presented token against its stored record. `chain` holds the record with the key
+/// [`PresentedToken::key`], even if the token has ended, and the records of the tokens that it is
+/// bound to. If the tokens of your service do not issue tokens, pass the record alone:
+/// `row.into()`.
 ///
 /// The checks run in this order: digest, the token's own [status](crate::Status), policy, issuers,
-/// project, addresses, scopes. The digest is compared in constant time, with a dummy if there is no
-/// record. Addresses and scopes must be allowed by every record of the chain. A bound token without
-/// its whole chain is rejected. No memory is allocated.
+/// project, addresses, scopes. The digest comparison takes constant time, even if there is no
+/// record. Every record of the chain must allow the address and grant the scopes. If a record of
+/// the chain is missing, the token is rejected. This function allocates no memory.
 ///
 /// # Errors
 /// Returns the [`Rejection`] of the first check that fails.
@@ -68,10 +69,10 @@ pub fn check<P: ProjectRequirement>(
         .permit(OwnerState::Active, access, Duration::ZERO)
 }
 
-/// The last stage of a verification.
+/// The last stage of a verification, after the checks of digest, status, policy and issuers.
 impl Live {
-    /// Judges what the host knows of the owner, and what the request needs. `age` is the age of the
-    /// records.
+    /// Checks the state of the owner and the access that the request needs. Returns the proof of
+    /// the verification. `age` is the age of the oldest record, which the proof reports.
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,
@@ -86,8 +87,8 @@ impl Live {
     }
 }
 
-/// Returns the rejections for what the request needs but the token and its issuers do not grant, in
-/// the order of the checks.
+/// Checks the owner, the project, the addresses and the scopes, in this order. Returns the
+/// rejection of each check that fails.
 #[inline]
 pub(super) fn limits<P: ProjectRequirement>(
     held: &Held,
@@ -103,12 +104,13 @@ pub(super) fn limits<P: ProjectRequirement>(
     [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
-/// Proof that a token passed all checks for an [`Access`]. It gives access to the token's owner.
+/// Proof, with the token's data, that a token passed all checks for an [`Access`].
 ///
 /// Only [`check`], [`Tokens::verify`](crate::Tokens::verify) and
-/// [`Tokens::recheck`](crate::Tokens::recheck) create one. It has no public constructor, `Default`
-/// or `Deserialize`. It describes the moment of the verification only: for a long request or an
-/// open connection, verify the token again from time to time.
+/// [`Tokens::recheck`](crate::Tokens::recheck) create this proof. The type has no public
+/// constructor, `Default` or `Deserialize`. The proof is true only at the moment of the
+/// verification. For a long request or an open connection, verify the token again from time to
+/// time.
 ///
 /// ```
 /// use keyfob::{Access, MemoryStore, ProjectId, Tokens, Verified, VerifyError};
@@ -123,7 +125,7 @@ pub(super) fn limits<P: ProjectRequirement>(
 /// }
 /// ```
 ///
-/// A proof for any project (`to_own_project`) is of another type, and does not compile here:
+/// A proof from `Access::to_own_project` has another type, so this does not compile:
 /// ```compile_fail,E0308
 /// use keyfob::{Access, MemoryStore, ProjectId, Tokens, Verified, VerifyError};
 ///
@@ -137,7 +139,7 @@ pub(super) fn limits<P: ProjectRequirement>(
 /// }
 /// ```
 ///
-/// A record is not a proof:
+/// A record is not a proof, so this does not compile:
 /// ```compile_fail,E0451
 /// # use std::{marker::PhantomData, sync::Arc, time::Duration};
 /// # use keyfob::{TokenRecord, Verified};
@@ -159,12 +161,12 @@ impl<P> Verified<P> {
         &self.record().owner
     }
 
-    /// Returns the project that the token is for, the only one that it may be used in.
+    /// Returns the project of the token. The token may be used only in this project.
     pub fn project(&self) -> &ProjectId {
         &self.record().project
     }
 
-    /// Returns the project and public id of the token, for logs and for the store.
+    /// Returns the key of the token in the store: its project and its public id.
     pub fn key(&self) -> TokenKey {
         self.record().key()
     }
@@ -174,33 +176,33 @@ impl<P> Verified<P> {
         &self.record().name
     }
 
-    /// Returns the kind of holder: a person, a service or an agent.
+    /// Returns the kind of the token's holder: a person, a service or an agent.
     pub fn kind(&self) -> TokenKind {
         self.record().kind
     }
 
-    /// Returns the owner, the token and the tokens that it is bound to, as claims about who acts
-    /// for whom.
+    /// Returns claims about who acts for whom: the owner, the token and the tokens that the token
+    /// is bound to.
     pub fn acting(&self) -> Acting<'_> {
         Acting::new(&self.held)
     }
 
-    /// Returns proof that the token may issue tokens. `manage` is the scope for issuing tokens,
-    /// which your service chooses. The token, and every token that it is bound to, must grant it.
-    /// Tokens that it issues or rotates stay [within](crate::NewToken::within) it.
+    /// Returns proof that the token may issue tokens. `manage` is the scope that your service
+    /// requires for issuing tokens. The token, and every token that it is bound to, must grant this
+    /// scope. Tokens issued with this proof stay [within](crate::NewToken::within) the limits of
+    /// the token.
     ///
     /// # Errors
-    /// Returns [`Rejection::Scope`] if the scope is not granted.
+    /// Returns [`Rejection::Scope`] if one of these tokens does not grant `manage`.
     pub fn delegate(&self, manage: &Scope) -> Result<Delegation, Rejection> {
         self.allows(manage).then(|| Delegation::new(self.held.clone(), manage.clone())).ok_or(Rejection::Scope)
     }
 
-    /// Returns the scopes that the token grants: its own, as far as every token that it is bound to
-    /// grants them too.
+    /// Returns the scopes that the token, and every token that it is bound to, grant in common.
     ///
-    /// Use [`allows`](Self::allows) to check for a scope beyond those of the `Access`. If sets with
-    /// wildcards are combined, the result can have more than [`ScopeSet::MAX`] scopes.
-    /// `ScopeSet::new` rejects the text of such a set.
+    /// To check for a scope that the `Access` does not include, use [`allows`](Self::allows). If
+    /// the scopes contain wildcards, the result can have more than [`ScopeSet::MAX`] scopes. In
+    /// this case, `ScopeSet::new` rejects the text of the result.
     pub fn scopes(&self) -> Cow<'_, ScopeSet> {
         let own = Cow::Borrowed(&self.record().scopes);
         self.held.records().skip(1).fold(own, |scopes, issuer| match issuer.scopes.covers(&scopes) {
@@ -214,39 +216,39 @@ impl<P> Verified<P> {
         self.held.all(|record| record.scopes.allows(scope))
     }
 
-    /// Returns the text that the host keeps with the token.
+    /// Returns the metadata: text that your service stores with the token.
     pub fn metadata(&self) -> &Metadata {
         &self.record().metadata
     }
 
-    /// Returns the address blocks of the token, then those of each token that it is bound to. An
-    /// address is allowed only if all of them allow it.
+    /// Returns the address list of the token, then the address list of each token that it is bound
+    /// to. An address is allowed only if all of these lists allow it.
     pub fn addresses(&self) -> impl Iterator<Item = &AddressRanges> {
         self.held.records().map(|record| &record.addresses)
     }
 
-    /// Returns the earliest expiry of the token and the tokens that it is bound to. `None` means
-    /// that none of them expires.
+    /// Returns the earliest expiry among the token and the tokens that it is bound to. Returns
+    /// `None` if none of these tokens expires.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.held.records().filter_map(|record| record.expires_at).min()
     }
 
-    /// Returns the last recorded use before this one. Not every use is recorded.
+    /// Returns the last use that was recorded before this verification. Some uses are not recorded.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         self.record().last_used_at
     }
 
-    /// Returns when the token stops working: the earliest expiry or end of a grace period of the
-    /// token and the tokens that it is bound to.
+    /// Returns the time at which the token stops working: the earliest expiry or end of a grace
+    /// period among the token and the tokens that it is bound to.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.held.ends_at()
     }
 
-    /// Returns the age of the records by which the token was judged: that of the oldest record in
-    /// its chain. The proof does not reflect changes made within that time.
+    /// Returns the age of the oldest record that the verification used. If a record was changed in
+    /// the store within this time, the verification may have used the state before the change.
     ///
-    /// The age is zero if the store itself was queried, and from [`check`], which gets its records
-    /// from the caller. With a cache, it is at most the cache's bound.
+    /// The age is zero for [`check`], and for a verification that read the store. For a
+    /// verification that read a cache, the age is at most the staleness bound of the cache.
     pub fn age(&self) -> Duration {
         self.age
     }
@@ -255,7 +257,7 @@ impl<P> Verified<P> {
         &self.held.record
     }
 
-    /// Returns the view of the token as it was judged, with the status
+    /// Returns the view of the token at the time of the verification. Its status is
     /// [active](crate::Status::Active).
     pub fn view(&self) -> TokenView {
         self.record().view_as(Status::Active)
@@ -312,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_proof_has_the_data_of_the_token_and_the_age_of_its_record() {
-        // No value compared below is a default.
+        // None of the values that are compared below is a default value.
         let record = TokenRecord {
             kind: TokenKind::Service,
             metadata: Metadata::new("team").unwrap(),

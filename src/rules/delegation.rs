@@ -1,4 +1,4 @@
-//! The delegation of a token: the right to issue and rotate tokens within itself.
+//! The delegation of a token: its right to issue and rotate tokens within its own limits.
 
 use core::fmt;
 
@@ -16,32 +16,34 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Actor, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Proof that a token may issue tokens. [`Verified::delegate`](crate::Verified::delegate) returns
-/// it if the token grants the scope that your service has chosen for issuing tokens.
-/// [`OwnerTokens::delegation`] returns it to the owner of a token, who may issue tokens under it
-/// even if the token does not grant that scope.
+/// Proof that a token may issue tokens. There are two ways to get this proof:
+/// - [`Verified::delegate`](crate::Verified::delegate) returns it if the token grants the scope
+///   that your service requires for issuing tokens.
+/// - [`OwnerTokens::delegation`] returns it for the owner of a token. The owner may issue tokens
+///   within the limits of this token even if the token does not grant the scope for issuing tokens.
 ///
-/// To issue or rotate a token on behalf of this one, pass the delegation to
+/// To issue or rotate a token on behalf of the issuing token, pass the delegation to
 /// [`NewToken::within`](crate::NewToken::within) or
-/// [`Rotation::within`](crate::rotation::Rotation::within). The result stays within the issuing
-/// token:
-/// - It has the same owner and project.
-/// - Its scopes and addresses are within those of the issuing token, and it ends no later.
-/// - It is for an [agent](TokenKind::Agent), has no metadata and does not grant the scope for
-///   issuing tokens, unless your service allows more.
+/// [`Rotation::within`](crate::rotation::Rotation::within). The new token stays within the limits
+/// of the issuing token:
+/// - The new token has the same owner and project as the issuing token.
+/// - The issuing token covers the scopes and the addresses of the new token. The new token ends no
+///   later than the issuing token.
+/// - The new token is for an [agent](TokenKind::Agent), has no metadata and does not grant the
+///   scope for issuing tokens. Your service can allow more.
 /// - Only the issuing token itself and tokens that it issued can be rotated.
 ///
 /// **An issued token is bound to its issuer.** It works only while the issuer works, and grants
 /// only what the issuer grants at the time of use. Revoking, disabling or narrowing the issuer
-/// therefore affects all tokens that it issued. Use [`independent`](Self::independent) for a
-/// provisioner whose tokens must outlive it.
+/// therefore affects all tokens that the issuer has issued. If these tokens must keep working after
+/// the issuer has ended, use [`independent`](Self::independent).
 ///
-/// A delegation may be kept for longer than its token works. So
+/// A delegation may still exist when the issuing token no longer works. So
 /// [`Tokens::issue`](crate::Tokens::issue) and [`Tokens::rotate`](crate::Tokens::rotate) read the
-/// whole chain of the issuing token again and judge it. The store checks the
-/// [condition](Self::condition) in the operation that writes. If your service calls
-/// [`mint`](crate::mint) or [`rotate`](crate::rotation::rotate()) itself, it must call
-/// [`renewed`](Self::renewed) first and check the condition in its own transaction.
+/// issuing token, and the tokens that it is bound to, from the store and check them again. The
+/// store checks the [condition](Self::condition) in the operation that writes the new token. If
+/// your service calls [`mint`](crate::mint) or [`rotate`](crate::rotation::rotate()) itself, it
+/// must call [`renewed`](Self::renewed) first and check the condition in its own transaction.
 ///
 /// ```
 /// use keyfob::{Delegation, Rejection, Scope, Verified, record::Chain};
@@ -51,7 +53,7 @@ use crate::words::timestamp::Timestamp;
 /// }
 /// ```
 ///
-/// A delegation cannot be created from records:
+/// A delegation cannot be created from records, so this does not compile:
 /// ```compile_fail,E0451
 /// use keyfob::{Delegation, Rejection, Scope, Verified, record::Chain};
 ///
@@ -70,23 +72,24 @@ pub struct Delegation {
     pub(super) any_metadata: bool,
     /// Whether an issued token may grant the scope for issuing tokens.
     pub(super) may_manage: bool,
-    /// Whether an issued token is bound to this token.
+    /// Whether an issued token is bound to the issuing token.
     pub(super) binds: bool,
-    /// Whether the token to be minted is the successor of this token.
+    /// Whether the issuing token rotates itself, so that the new token is its successor.
     pub(super) replaces_itself: bool,
     pub(super) asked_by: AskedBy,
 }
 
-/// The actor that asks for the token to be issued.
+/// The actor that requests the new token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AskedBy {
-    /// The issuing token. It needs the scope for issuing tokens.
+    /// The issuing token itself, which must grant the scope for issuing tokens.
     Token,
-    /// The owner of the issuing token. The token does not need the scope.
+    /// The owner of the issuing token. The issuing token need not grant the scope for issuing
+    /// tokens.
     Owner,
 }
 
-/// The kinds of tokens that may be issued besides agents.
+/// The kinds of holders, besides agents, for which the issuing token may issue tokens.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Kinds {
     pub(super) human: bool,
@@ -107,15 +110,17 @@ impl Delegation {
         }
     }
 
-    /// Creates the delegation of a token for its owner. It proves nothing until it is
-    /// [renewed](Self::renewed). Returns `None` if the chain has no record.
+    /// Creates a delegation for the owner of a token, without any check of the token. Before the
+    /// delegation is used, it must be [renewed](Self::renewed). Returns `None` if the chain is
+    /// empty.
     pub(crate) fn of_owner(chain: Chain, manage: Scope) -> Option<Self> {
         let (record, issuers) = chain.into_parts();
         let held = Held { record: record?, issuers };
         Some(Self { asked_by: AskedBy::Owner, ..Self::new(held, manage) })
     }
 
-    /// Allows this token to issue tokens of this kind. Tokens for agents are always allowed.
+    /// Allows the issuing token to issue tokens for this kind of holder. Tokens for agents are
+    /// always allowed.
     #[must_use]
     pub fn allow_kind(mut self, kind: TokenKind) -> Self {
         match kind {
@@ -126,34 +131,36 @@ impl Delegation {
         self
     }
 
-    /// Allows this token to issue tokens with any metadata. Call this only if your service grants
-    /// no rights by metadata.
+    /// Allows the issuing token to issue tokens with any metadata. Call this method only if your
+    /// service grants no rights because of metadata.
     #[must_use]
     pub fn allow_metadata(self) -> Self {
         Self { any_metadata: true, ..self }
     }
 
-    /// Allows this token to issue tokens that grant the scope for issuing tokens, by its name or by
-    /// a wildcard. [`Policy::with_max_depth`] limits how many bound tokens can follow each other.
+    /// Allows the issuing token to issue tokens that can issue tokens themselves, because they
+    /// grant the scope for issuing tokens, by its name or by a wildcard. [`Policy::with_max_depth`]
+    /// limits the length of the resulting chain of bound tokens.
     #[must_use]
     pub fn allow_manage(self) -> Self {
         Self { may_manage: true, ..self }
     }
 
-    /// Makes issued tokens independent of this token. They keep working after it ends, and count
-    /// against their owner's limit. Use it for a provisioner. A token that is itself bound cannot
-    /// issue independent tokens.
+    /// Makes issued tokens independent of the issuing token, so that they keep working after the
+    /// issuing token has ended. Independent tokens count against their owner's limit of live
+    /// tokens. A token that is itself bound to an issuer cannot issue independent tokens.
     #[must_use]
     pub fn independent(self) -> Self {
         Self { binds: false, ..self }
     }
 
-    /// Returns the issuing token as an actor: the word `token`, a space and its public part.
+    /// Returns the issuing token as an actor: the word `token`, a space and the token's public
+    /// part.
     pub fn actor(&self) -> Actor {
         Actor::of_token(&self.record().public_part())
     }
 
-    /// Returns the owner of the issuing token, who owns every token that it issues.
+    /// Returns the owner of the issuing token, who is also the owner of every token that it issues.
     pub fn owner(&self) -> &OwnerId {
         &self.record().owner
     }
@@ -168,20 +175,23 @@ impl Delegation {
         self.record().key()
     }
 
-    /// Returns the condition that the store must check when it writes a token that was judged by
-    /// this delegation.
+    /// Returns the condition on the issuing token. The store must check this condition when it
+    /// writes a token that was issued or rotated with this delegation.
     pub fn condition(&self) -> IssuerCondition {
         IssuerCondition { id: self.record().id, version: self.record().version }
     }
 
-    /// Judges the issuing token again, by the records that the store has now: its own and those of
-    /// the tokens that it is bound to. Returns the delegation with these records.
+    /// Checks the issuing token again with current records, and returns the delegation with these
+    /// records. `chain` must hold the records that the store has now: the record of the issuing
+    /// token and the records of the tokens that it is bound to.
     ///
     /// # Errors
-    /// Returns [`Rejection::Unknown`] if the chain does not have the record of this token. Returns
-    /// the [`Rejection`] of its status, policy or issuers if it does not work. The limit on disuse
-    /// is not applied, because the token is being used. Returns [`Rejection::Scope`] if the token
-    /// no longer grants the scope for issuing tokens, unless its owner asks.
+    /// Returns [`Rejection::Unknown`] if the chain does not have the record of the issuing token.
+    /// Returns the [`Rejection`] for the reason if the status of the token, the policy or an issuer
+    /// of the token prevents it from working. The limit on the time without use is not applied,
+    /// because the token is in use now. Returns [`Rejection::Scope`] if the token, or a token that
+    /// it is bound to, no longer grants the scope for issuing tokens. A delegation for the owner of
+    /// the token does not need this scope.
     pub fn renewed(&self, chain: Chain, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
         let digest = self.record().digest;
         let chain = chain.filter(|record| record.key() == self.key() && record.digest.ct_eq(&digest));
@@ -200,8 +210,8 @@ impl Delegation {
         &self.held.record
     }
 
-    /// Returns the creator of issued tokens. Returns `None` if the owner asks, because the creator
-    /// is then the actor of the operation.
+    /// Returns the issuing token as the creator of an issued token. Returns `None` if the owner
+    /// requests the token, because then the actor of the operation is the creator.
     pub(super) fn creator(&self) -> Option<Actor> {
         (self.asked_by == AskedBy::Token).then(|| self.actor())
     }
@@ -231,7 +241,8 @@ pub(super) mod samples {
         Scope::new("tokens:manage").unwrap()
     }
 
-    /// Returns an issuing token for 10.0.0.0/8 that ends at `at(0)`.
+    /// Returns the record of an issuing token. It may be used from 10.0.0.0/8 and expires at
+    /// `at(0)`.
     pub(in crate::rules) fn issuer() -> TokenRecord {
         TokenRecord {
             scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
@@ -242,7 +253,8 @@ pub(super) mod samples {
         }
     }
 
-    /// Returns a token that is bound to [`issuer`], for 10.1.0.0/16, and ends a second later.
+    /// Returns the record of a token that is bound to [`issuer`]. It may be used from 10.1.0.0/16
+    /// and expires one second after the issuer.
     pub(in crate::rules) fn bound() -> TokenRecord {
         let issuer_of = Some(Issuer { id: issuer().id, bound: true });
         let addresses = AddressRanges::new("10.1.0.0/16").unwrap();
@@ -309,7 +321,7 @@ mod tests {
         assert_eq!(renewed(TokenRecord { expires_at: None, ..issuer() }), Err(Rejection::Policy));
         let narrowed = TokenRecord { scopes: ScopeSet::new("repo:*").unwrap(), ..issuer() };
         assert_eq!(renewed(narrowed.clone()), Err(Rejection::Scope));
-        // The records of the token that it is bound to are judged in the same way.
+        // The issuer of a bound token is checked in the same way.
         assert_eq!(renewed_of(vec![bound(), issuer()]), Ok((3, true)));
         assert_eq!(renewed_of(vec![bound()]), Err(Rejection::IssuerEnded));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The error of operations on tokens.
+//! The error type of operations on tokens.
 
 use core::fmt;
 use core::time::Duration;
@@ -11,12 +11,13 @@ use crate::words::invalid::Invalid;
 use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The error of an operation of [`Tokens`](crate::Tokens), or of the rules [`mint`](crate::mint())
-/// and [`rotate`](crate::rotation::rotate).
+/// The error of the methods of [`Tokens`](crate::Tokens), and of the functions
+/// [`mint`](crate::mint()) and [`rotate`](crate::rotation::rotate).
 ///
-/// Match on [`kind`](Self::kind), whose variants hold the details. `Display` writes a sentence for
-/// the user that asked for the operation. It shows no input and no part of a token. The cause of a
-/// store's failure is the error's [`source`](core::error::Error::source), for logs.
+/// To handle the error, match on [`kind`](Self::kind), whose variants hold the details. `Display`
+/// writes a message for the user who requested the operation. The message shows no input and no
+/// part of a token. If the store failed, [`source`](core::error::Error::source) returns the cause,
+/// for your logs.
 ///
 /// ```
 /// use keyfob::{Error, ErrorKind, policy::PolicyBreach};
@@ -41,9 +42,9 @@ pub struct Error {
 #[derive(Debug)]
 enum Detail {
     None,
-    /// The limit of the policy that was exceeded.
+    /// The limit of the policy that the operation would break.
     Bound(Duration),
-    /// The highest number of live tokens that the policy allows.
+    /// The maximum number of live tokens that the policy allows.
     Most(u64),
     Store(StoreError),
     Partial(Box<PartialFailure>, StoreError),
@@ -55,9 +56,10 @@ impl Error {
         self.kind
     }
 
-    /// Returns how many live tokens the policy allows, for an [`ErrorKind::Limit`] from issuing a
-    /// token. It is the limit of the issuing token if the new token would be bound to one, and
-    /// otherwise that of the owner in the project. `Display` shows it too.
+    /// Returns the maximum number of live tokens that the policy allows, if the error is an
+    /// [`ErrorKind::Limit`] from issuing a token. If the new token would be bound to an issuer,
+    /// this is the limit for the issuer. Otherwise, it is the limit for the owner in the project.
+    /// `Display` shows this number too.
     pub fn limit(&self) -> Option<u64> {
         match self.detail {
             Detail::Most(most) => Some(most),
@@ -65,8 +67,9 @@ impl Error {
         }
     }
 
-    /// Returns the limit of the policy that was exceeded, for an [`ErrorKind::Policy`] that has
-    /// one. `Display` shows it too, in days or seconds.
+    /// Returns the limit of the policy that the operation would break, if the error is an
+    /// [`ErrorKind::Policy`] about a lifetime or a grace period that is too long or too short.
+    /// `Display` shows this limit too, in days or seconds.
     pub fn bound(&self) -> Option<Duration> {
         match self.detail {
             Detail::Bound(bound) => Some(bound),
@@ -74,8 +77,8 @@ impl Error {
         }
     }
 
-    /// Returns the error of the store, if the store failed. For [`ErrorKind::Partial`] it is the
-    /// first one.
+    /// Returns the error of the store, if the store failed. If the store failed in several projects
+    /// ([`ErrorKind::Partial`]), this is the first of its errors.
     pub fn store(&self) -> Option<&StoreError> {
         match &self.detail {
             Detail::Store(error) | Detail::Partial(_, error) => Some(error),
@@ -83,7 +86,8 @@ impl Error {
         }
     }
 
-    /// Returns the projects in which the store failed, for [`ErrorKind::Partial`].
+    /// Returns the details of an [`ErrorKind::Partial`], such as the projects in which the store
+    /// failed.
     pub fn partial(&self) -> Option<&PartialFailure> {
         match &self.detail {
             Detail::Partial(partial, _) => Some(partial),
@@ -189,8 +193,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Writes the limit that a token would exceed: in days if it is a whole number of days, and
-/// otherwise in seconds.
+/// Writes a message that names the limit that a token would break. The limit is written in days if
+/// it is a whole number of days, and otherwise in seconds.
 fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::Result {
     const DAY: u64 = 24 * 60 * 60;
     let must = match kind {

@@ -14,51 +14,56 @@ pub enum ErrorKind {
     /// A value from the caller is not valid.
     Invalid(Invalid),
     /// The policy does not allow the operation. [`Error::bound`](crate::Error::bound) returns the
-    /// limit that was exceeded, if there is one.
+    /// limit that the operation would break, if the policy has one.
     Policy(PolicyBreach),
-    /// The owner, or the issuing token, has as many live tokens as the policy allows.
-    /// [`Error::limit`](crate::Error::limit) returns that number.
+    /// The owner or the issuing token already has the maximum number of live tokens that the policy
+    /// allows. [`Error::limit`](crate::Error::limit) returns this number, if it is known.
     Limit,
-    /// There is no such token. An [owner-scoped handle](crate::tokens::OwnerTokens) returns this
-    /// for tokens of other owners too.
+    /// The token does not exist. An [owner-scoped handle](crate::tokens::OwnerTokens) also returns
+    /// this kind of error for tokens of other owners.
     NotFound,
-    /// Concurrent calls kept changing the token or its issuer. The call can be repeated.
+    /// Concurrent calls kept changing the token or its issuer. The caller can repeat the call.
     Conflict,
-    /// The token has ended, or would end by this change. To end a token, revoke it.
+    /// The token has ended, or the requested change would end it. The status says how the token has
+    /// ended or would end. To end a token, revoke it.
     Ended(Status),
     /// The token is disabled, pending or not yet valid. Only an active token can be rotated.
     Inactive(Status),
-    /// The token was rotated already, and this call does not repeat that rotation.
+    /// The token was already rotated, and this call is not a repeat of that rotation.
     AlreadyRotated,
-    /// The token's predecessor works until this time. End its grace period first: a family has at
-    /// most two working tokens.
+    /// The token that this token replaced is still in its grace period, which ends at this time. To
+    /// rotate this token now, end that grace period first.
     PredecessorInGrace(Timestamp),
     /// The token was never rotated, so it has no grace period.
     NotRotated,
-    /// The change would allow the token more than before.
+    /// The change would give the token more scopes, more addresses or a later expiry.
     Wider,
-    /// The operation exceeds what the issuing token may do.
+    /// The operation would exceed the limits of the issuing token.
     OutsideIssuer(OutsideIssuer),
     /// The issuing token no longer works, or may no longer issue tokens.
     IssuerEnded(Rejection),
-    /// The presented token was rejected. Show outsiders no more than a
-    /// [`Challenge`](crate::Challenge) does.
+    /// The presented token was rejected for this reason. Do not show the reason to the client.
+    /// Respond with a [`Challenge`](crate::Challenge), which reveals only as much as the client may
+    /// know.
     Rejected(Rejection),
     /// The keyring has no pepper, and the operation needs one.
     Unkeyed,
-    /// New tokens are issued under the key. Promote another key first.
+    /// The keyring still issues new tokens under the key. Promote another key first.
     KeyMints,
     /// Live tokens still use the key.
     KeyInUse {
-        /// The number of these tokens.
+        /// The number of live tokens that use the key.
         live: u64,
     },
     /// The random number generator failed.
     Rng,
-    /// The store failed in some projects. [`Error::partial`](crate::Error::partial) returns them.
+    /// The store failed in some projects. [`Error::partial`](crate::Error::partial) returns these
+    /// projects.
     Partial,
-    /// The store or the owner hook is unavailable. The call can be repeated.
+    /// The store, or the hook for the state of owners, is unavailable. The caller can repeat the
+    /// call.
     Unavailable,
-    /// The store failed in another way. [`Error::store`](crate::Error::store) returns its error.
+    /// The store failed in another way. [`Error::store`](crate::Error::store) returns the store's
+    /// error.
     Store,
 }

@@ -1,4 +1,4 @@
-//! The explanation of why a token works or does not, for support staff.
+//! The explanation of why a token works or does not work, for support staff.
 
 use core::fmt;
 
@@ -15,26 +15,28 @@ use super::view::TokenView;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// The explanation of a presented token: all checks that it fails, not only the first, and its
-/// record.
+/// The explanation of why a presented token works or does not work. It lists all checks that the
+/// token fails, not only the first.
 ///
-/// It reveals more than a [`Challenge`](crate::Challenge), but no part of the secret. Show it to
-/// support staff and to the holder of the token. It includes the record only if the whole text of
-/// the token was right.
+/// An explanation reveals more than a [`Challenge`](crate::Challenge), but no part of the secret.
+/// Show it only to support staff and to the holder of the token. It includes the view of the
+/// token's record only if the complete text of the presented token is correct.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The checks that the token fails, in their order. Empty if the token works. If its text is
-    /// wrong or the token is unknown, the list has only that rejection.
+    /// The rejections of all checks that the token fails, in the order of the checks. The list is
+    /// empty if the token works. If the text of the token is wrong or the token is unknown, the
+    /// list has only the rejection for this reason.
     pub fails: Vec<Rejection>,
-    /// The way in which the token breaks the policy, if it does.
+    /// The way in which the token breaks the policy, if it breaks the policy.
     pub breach: Option<PolicyBreach>,
-    /// The view of the record, if the whole text of the token was right.
+    /// The view of the token's record, if the complete text of the presented token is correct.
     pub view: Option<TokenView>,
 }
 
 impl Explanation {
-    /// Creates the explanation of a token that was rejected before its record was read.
+    /// Creates the explanation of a presented text for which there is no record with the same
+    /// digest.
     pub(crate) fn of_text(rejection: Rejection) -> Self {
         Self { fails: vec![rejection], breach: None, view: None }
     }
@@ -51,7 +53,7 @@ impl Explanation {
         let record = proven.record();
         let breach = policy.breach_with(record, now, &later);
         let mut fails: Vec<Rejection> = proven.held().life(policy, now, later).into_iter().collect();
-        // The issuers are judged even if the token does not work by itself.
+        // The issuers are checked even if the token's own record already stops the token.
         let issuers_end = proven.held().issuers_end(policy, now);
         fails.extend(issuers_end.filter(|rejection| !fails.contains(rejection)));
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
@@ -65,8 +67,8 @@ impl Explanation {
 }
 
 impl fmt::Display for Explanation {
-    /// Writes, for people, the token's public part, name and owner, and then `works` or the checks
-    /// that it fails.
+    /// Writes a line for people: the token's public part, name and owner, and then `works` or the
+    /// checks that the token fails.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(view) = &self.view {
             write!(f, "{} \"{}\" of {}: ", view.public_part, view.name, view.owner)?;

@@ -1,13 +1,14 @@
-//! The hash of an imported token, unless it is a plain SHA-2.
+//! The hash algorithm of an imported token, if the old hash is not a plain SHA-2 hash.
 
 use core::fmt;
 
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// The computation of an imported token's old hash from its text: the algorithm, its parameters and
-/// the salt. The digest of the record is then the MAC of that hash.
+/// The way in which an imported token's old hash is computed from the text of the token: the
+/// algorithm, its parameters and the salt. The digest in the token's record is the MAC of this
+/// hash.
 ///
-/// Debug does not show the salt.
+/// `Debug` does not show the salt.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "Parts", into = "Parts"))]
 pub struct ImportScheme(Box<Parts>);
@@ -23,19 +24,20 @@ struct Parts {
 }
 
 impl ImportScheme {
-    /// The highest number of characters of an algorithm's name.
+    /// The maximum number of characters in the name of an algorithm.
     pub const MAX_ALGORITHM: usize = 32;
-    /// The highest number of characters of the parameters.
+    /// The maximum number of characters in the parameters.
     pub const MAX_PARAMETERS: usize = 255;
-    /// The highest number of bytes of a salt.
+    /// The maximum number of bytes in a salt.
     pub const MAX_SALT: usize = 64;
 
-    /// Creates a scheme from the name of an algorithm, its parameters and a salt. The name has 1 to
-    /// 32 lower-case ASCII letters, digits and `-`. The parameters have at most 255 visible ASCII
-    /// characters, and the salt at most 64 bytes. Parameters and salt may be empty.
+    /// Creates a scheme from the name of an algorithm, its parameters and a salt. The name consists
+    /// of 1 to 32 lower-case ASCII letters, digits and `-`. The parameters have at most 255 visible
+    /// ASCII characters, and the salt at most 64 bytes. Parameters and salt may be empty.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if one of them is out of its bounds or has another character.
+    /// Returns [`Invalid`] if the name is empty, if an argument is too long, or if the name or the
+    /// parameters contain a character that is not allowed.
     pub fn new(algorithm: &str, parameters: &str, salt: &[u8]) -> Result<Self, Invalid> {
         let invalid = |kind| Err(Invalid::new(InvalidField::ImportScheme, kind));
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -63,7 +65,8 @@ impl ImportScheme {
         &self.0.algorithm
     }
 
-    /// Returns the parameters, in the format of the algorithm. They may be empty.
+    /// Returns the parameters of the algorithm, in a format that the algorithm defines. The text
+    /// may be empty.
     pub fn parameters(&self) -> &str {
         &self.0.parameters
     }

@@ -1,4 +1,5 @@
-//! A token that was issued before keyfob, and the record that it is imported as.
+//! A token that a service issued before it used keyfob, and the record that an import creates for
+//! it.
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
@@ -13,13 +14,14 @@ use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// A token that your service issued before it used keyfob, to be imported.
+/// A token that your service issued before it used keyfob, in the form in which it is imported.
 ///
-/// It may have ended already. Its scopes and its expiry are taken over unchanged. The policy
-/// applies only when the token is verified. Debug does not show its hash.
+/// The token may have ended already. The import keeps the scopes and the expiry unchanged, even if
+/// the policy does not allow them. The policy applies when the token is verified. `Debug` does not
+/// show the hash of the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportToken {
-    /// The stored hash of the token's text.
+    /// The hash of the token's text, as the old system stored it.
     pub digest: ImportDigest,
     /// The project that the token is for.
     pub project: ProjectId,
@@ -27,11 +29,11 @@ pub struct ImportToken {
     pub owner: OwnerId,
     /// The name that the owner gave the token.
     pub name: Name,
-    /// The kind of holder: a person, a service or an agent.
+    /// The kind of the token's holder: a person, a service or an agent.
     pub kind: TokenKind,
     /// The scopes that the token grants.
     pub scopes: ScopeSet,
-    /// Text that the host keeps with the token.
+    /// Text that your service stores with the token.
     pub metadata: Metadata,
     /// The client addresses that the token may be used from.
     pub addresses: AddressRanges,
@@ -39,21 +41,22 @@ pub struct ImportToken {
     pub created_at: Timestamp,
     /// The time before which the token does not work.
     pub not_before: Option<Timestamp>,
-    /// The time from which on the token no longer works. `None` means that it never expires.
+    /// The time at which the token expires. `None` means that the token never expires.
     pub expires_at: Option<Timestamp>,
-    /// The last use of the token, if it is known.
+    /// The time of the token's last use, if the old system recorded it.
     pub last_used_at: Option<Timestamp>,
-    /// The time and actor of the disabling, if the token was disabled.
+    /// The time at which the token was disabled and the actor that disabled it, if it is disabled.
     pub disabled: Option<Disabled>,
-    /// The revocation, if the token was revoked. Import revoked tokens too, so that they differ
-    /// from unknown ones. A repeated import also revokes tokens that were revoked since the last
-    /// one.
+    /// The revocation of the token, if it was revoked. Import revoked tokens too, so that the
+    /// service can distinguish them from unknown tokens. If you repeat the import, it also revokes
+    /// the tokens that the old system has revoked since the last import.
     pub revoked: Option<Revocation>,
 }
 
 impl ImportToken {
-    /// Creates a person's token to be imported. It has no scopes, may be used from any address and
-    /// never expires. Set the other fields afterwards.
+    /// Creates the description of a token to import. The token is for a person, has no scopes, may
+    /// be used from any address and never expires. To change these values, set the fields
+    /// afterwards.
     pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {
             digest,
@@ -73,8 +76,8 @@ impl ImportToken {
         }
     }
 
-    /// Returns the record of the token, under a new id that begins with the key number of `digest`.
-    /// That digest replaces the imported one.
+    /// Returns the record of the token, with `digest` in place of the imported hash. The record has
+    /// a new random id, which begins with the key number `number`.
     pub(crate) fn into_record(
         self,
         prefix: Prefix,
@@ -98,7 +101,8 @@ impl ImportToken {
             last_used_at: self.last_used_at,
             disabled: self.disabled,
             revoked: self.revoked,
-            // Skips notices that are overdue: a token for three days gets no 30-day notice.
+            // Skips the notices that are already overdue. A token with a lifetime of three days
+            // gets no notice 30 or 7 days before its expiry.
             notice_lead: NoticeLead::begun(&NoticeLead::ALL, self.expires_at, now),
             ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
         })

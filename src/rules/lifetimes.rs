@@ -7,21 +7,23 @@ use crate::words::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The lifetimes of tokens of one kind. A lifetime equal to a bound is allowed.
+/// The lifetimes that a policy allows for tokens of one kind. A lifetime that equals `min` or `max`
+/// is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Lifetimes {
-    /// The lifetime of a token that asks for none, 30 days by default. If it is out of bounds, the
-    /// nearer bound applies.
+    /// The lifetime of a token if the request names none, 30 days by default. If this value is
+    /// below `min` or above `max`, the nearer bound applies instead.
     #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "super::seconds"))]
     pub default: Duration,
-    /// The shortest time from creation to expiry. By default, any lifetime above zero is allowed.
+    /// The minimum time from the creation of a token to its expiry. By default, any lifetime above
+    /// zero is allowed.
     #[cfg_attr(feature = "serde", serde(rename = "min_seconds", with = "super::seconds"))]
     pub min: Duration,
-    /// The longest time from creation to expiry, 366 days by default.
+    /// The maximum time from the creation of a token to its expiry, 366 days by default.
     #[cfg_attr(feature = "serde", serde(rename = "max_seconds", with = "super::seconds"))]
     pub max: Duration,
-    /// Whether a token may never expire. By default, it must expire.
+    /// Whether a token may be issued without an expiry. By default, every token must expire.
     pub never_expiring: bool,
 }
 
@@ -31,7 +33,8 @@ impl Default for Lifetimes {
     }
 }
 
-/// Deserializes the lifetimes of agents. Fields that are left out get the defaults of agents.
+/// Deserializes the lifetimes of tokens for agents. A field that is left out gets its value from
+/// [`Lifetimes::AGENT`].
 #[cfg(feature = "serde")]
 pub(super) fn of_agents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Lifetimes, D::Error> {
     #[derive(serde::Deserialize)]
@@ -56,7 +59,8 @@ pub(super) fn of_agents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
 }
 
 impl Lifetimes {
-    /// The default lifetimes of agents: 12 hours if a token asks for none, and at most 7 days.
+    /// The default lifetimes of tokens for agents: 12 hours if the request names no lifetime, and
+    /// at most 7 days.
     pub const AGENT: Self = Self {
         default: Duration::from_secs(12 * 60 * 60),
         min: Duration::ZERO,
@@ -64,14 +68,14 @@ impl Lifetimes {
         never_expiring: false,
     };
 
-    /// Returns the allowed lifetime that is nearest to this one. If `min` exceeds `max`, it returns
+    /// Returns the allowed lifetime that is nearest to `lifetime`. If `min` exceeds `max`, returns
     /// `max`.
     pub fn nearest(&self, lifetime: Duration) -> Duration {
         lifetime.max(self.min).min(self.max)
     }
 
-    /// Returns how a token of this lifetime breaks the policy, if it does. `None` is a token that
-    /// never expires.
+    /// Returns how a token with this lifetime breaks the policy, or `None` if it does not. A
+    /// `lifetime` of `None` means that the token never expires.
     pub(super) fn breach(&self, lifetime: Option<Duration>) -> Option<PolicyBreach> {
         match lifetime {
             None if self.never_expiring => None,
@@ -83,17 +87,17 @@ impl Lifetimes {
     }
 }
 
-/// The lifetime that a new token is asked to have.
+/// The requested lifetime of a new token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Lifetime {
-    /// The default lifetime of the policy.
+    /// The default lifetime that the policy sets for the kind of token.
     #[default]
     Default,
-    /// A duration from now.
+    /// A lifetime of this duration, which begins when the token is issued.
     For(Duration),
-    /// An expiry at this time.
+    /// A lifetime that ends at this time.
     Until(Timestamp),
-    /// No expiry, if the policy allows that.
+    /// An unlimited lifetime, if the policy allows tokens that never expire.
     Never,
 }
 

@@ -22,20 +22,21 @@ use crate::words::timestamp::Timestamp;
 /// A token that was just issued: the text to show once, and the record to store.
 #[derive(Debug)]
 pub struct Issued<R = TokenRecord> {
-    /// The text of the token. Show it once, and do not store it.
+    /// The text of the token. Show it to the user once, and do not store it.
     pub token: PlaintextToken,
     /// The record to store.
     pub record: R,
 }
 
-/// Creates a token with random numbers from the operating system. **It stores nothing**: insert the
-/// record before you show the token. You can do so in a transaction of your own.
+/// Creates a token and its record, with random numbers from the operating system. **This function
+/// stores nothing**: insert the record into your database before you show the token. You can insert
+/// it in a transaction of your own.
 ///
 /// # Errors
 /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the token.
-/// Returns [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the token exceeds what
-/// its issuing token may do. Returns [`ErrorKind::Rng`](crate::ErrorKind::Rng) if the random number
-/// generator fails.
+/// Returns [`ErrorKind::OutsideIssuer`](crate::ErrorKind::OutsideIssuer) if the token would exceed
+/// the limits of its issuing token. Returns [`ErrorKind::Rng`](crate::ErrorKind::Rng) if the random
+/// number generator fails.
 ///
 /// ```
 /// use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Policy, Prefix};
@@ -53,11 +54,11 @@ pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, no
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
 
-/// Creates a token as [`mint`] does, with a generator of your own. The generator must be
-/// cryptographically secure.
+/// Creates a token and its record in the same way as [`mint`], but with random numbers from `rng`.
+/// The generator must be cryptographically secure.
 ///
 /// # Errors
-/// Returns the errors of [`mint`].
+/// Returns the same errors as [`mint`].
 pub fn mint_with<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     keyring: &Keyring,
@@ -105,7 +106,8 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         not_before: new.not_before,
         expires_at,
         request_id: new.request_id,
-        // Skips notices that are overdue: a token for three days gets no 30-day notice.
+        // Skips the notices that are already overdue. A token with a lifetime of three days gets no
+        // notice 30 or 7 days before its expiry.
         notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
@@ -193,7 +195,8 @@ mod tests {
         assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
     }
 
-    /// Returns the delegation of a token of bob for 10.0.0.0/8, which lives for ten days.
+    /// Returns the delegation of a token that belongs to bob, may be used from 10.0.0.0/8 and
+    /// expires in ten days.
     fn delegation() -> Delegation {
         let issuer = TokenRecord {
             owner: "bob".parse().unwrap(),

@@ -1,4 +1,5 @@
-//! The rules: pure, synchronous functions. The caller passes in the time and the records.
+//! The rules for tokens, as pure and synchronous functions. The caller passes in the current time
+//! and the records.
 
 pub(crate) mod access;
 pub(crate) mod acting;

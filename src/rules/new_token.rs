@@ -15,10 +15,11 @@ use crate::words::ids::ProjectId;
 use crate::words::text::{Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// The request for a new token: its project, its owner and a name that says what it is for.
+/// The request for a new token. It contains the project, the owner and a name that says what the
+/// token is for.
 ///
-/// Take the owner from your own session, never from a request body. That is why this type cannot be
-/// deserialized.
+/// Take the owner from your own session, never from a request body. To prevent this mistake,
+/// `NewToken` cannot be deserialized.
 #[derive(Clone, Debug)]
 pub struct NewToken {
     pub(super) project: ProjectId,
@@ -33,14 +34,16 @@ pub struct NewToken {
     pub(super) confirm_within: Option<Duration>,
     pub(super) request_id: Option<RequestId>,
     pub(super) delegation: Option<Delegation>,
-    /// The issuer of the token that this one replaces, if it replaces one. The kind and metadata of
-    /// that token were judged when it was issued, and are not judged again.
+    /// `Some` if the new token replaces an old token in a rotation. The inner value is the issuer
+    /// of the old token, if it has one. In a rotation, the kind and the metadata are not checked
+    /// again, because they were checked when the old token was issued.
     takes_over: Option<Option<Issuer>>,
 }
 
 impl NewToken {
-    /// Creates the request for a person's token. It has no scopes, may be used from any address,
-    /// works immediately, and lives as long as the policy's default.
+    /// Creates the request for a token with the default properties. The token is for a person, has
+    /// no scopes, may be used from any address, works immediately, and has the default lifetime of
+    /// the policy.
     pub fn new(project: ProjectId, owner: OwnerId, name: Name) -> Self {
         Self {
             project,
@@ -59,7 +62,8 @@ impl NewToken {
         }
     }
 
-    /// Creates the request for the successor of a token.
+    /// Creates the request for the successor of a token. The successor gets the same project,
+    /// owner, name, kind, scopes, metadata and addresses.
     pub(super) fn after(old: &TokenRecord) -> Self {
         let new = Self { takes_over: Some(old.issuer), ..Self::new(old.project, old.owner.clone(), old.name.clone()) };
         new.with_kind(old.kind)
@@ -80,14 +84,14 @@ impl NewToken {
         Self { scopes, ..self }
     }
 
-    /// Sets the kind of holder: a person, a service or an agent. By default it is a person, or an
-    /// agent [within](Self::within) a token.
+    /// Sets the kind of the token's holder: a person, a service or an agent. By default, the holder
+    /// is a person, or an agent if the token is issued [within](Self::within) another token.
     #[must_use]
     pub fn with_kind(self, kind: TokenKind) -> Self {
         Self { kind: Some(kind), ..self }
     }
 
-    /// Sets text that your service keeps with the token.
+    /// Sets the metadata: text that your service stores with the token.
     #[must_use]
     pub fn with_metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
@@ -105,27 +109,29 @@ impl NewToken {
         Self { not_before: Some(not_before), ..self }
     }
 
-    /// Sets how long the token waits to be [confirmed](crate::Tokens::confirm): usually a few
-    /// minutes. The token does not work until then, and lapses if it is not confirmed in time. So
-    /// no live token stays behind if the response with the token is lost.
+    /// Sets the time within which the token must be [confirmed](crate::Tokens::confirm), usually a
+    /// few minutes. The token does not work until it is confirmed, and lapses if it is not
+    /// confirmed in time. So if the response with the token is lost, no live token stays behind.
     #[must_use]
     pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
         Self { confirm_within: Some(confirm_within), ..self }
     }
 
-    /// Sets the caller's id of this request, which is recorded with the token.
+    /// Sets the id that the caller gives to this request. The id is stored in the record of the
+    /// token.
     #[must_use]
     pub fn with_request_id(self, request_id: RequestId) -> Self {
         Self { request_id: Some(request_id), ..self }
     }
 
-    /// Sets the token on whose behalf this one is issued, and within which it stays. By default,
-    /// the new token is for an agent, may be used from the same addresses and ends no later than
-    /// the issuing token.
+    /// Sets the delegation of the token that issues the new token. The new token stays within the
+    /// limits of the issuing token. By default, it is for an agent, may be used from the same
+    /// addresses and ends no later than the issuing token.
     ///
     /// The new token is bound to the issuing token, unless the delegation is
-    /// [`independent`](Delegation::independent). Its `created_by` is the issuing token. If the
-    /// owner of the issuing token asks for it, `created_by` is the actor of the operation.
+    /// [`independent`](Delegation::independent). The `created_by` of the new token is the issuing
+    /// token. If the delegation is for the owner of the issuing token, `created_by` is the actor of
+    /// the operation instead.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
@@ -136,16 +142,18 @@ impl NewToken {
         self.owner == *owner && self.project == *project
     }
 
-    /// Returns the delegation under which the token is issued. Its
-    /// [condition](Delegation::condition) is for the store.
+    /// Returns the delegation under which the token is issued, or `None` if no token issues it. The
+    /// store must check the [condition](Delegation::condition) of the delegation when it inserts
+    /// the token.
     pub fn delegation(&self) -> Option<&Delegation> {
         self.delegation.as_ref()
     }
 }
 
 impl NewToken {
-    /// Fills in what the caller left open, within the issuing token, and checks the rest against
-    /// it.
+    /// Sets each field that the caller has left open to a value within the limits of the issuing
+    /// token, and checks the other fields against these limits. Without an issuing token, changes
+    /// nothing.
     pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, Error> {
         let Some(delegation) = self.delegation.take() else { return Ok(self) };
         let kind = *self.kind.get_or_insert(TokenKind::Agent);
@@ -163,7 +171,8 @@ impl NewToken {
         Ok(Self { delegation: Some(delegation), ..self })
     }
 
-    /// Returns the issuer of the token. A successor keeps the issuer of the token that it replaces.
+    /// Returns the issuer to record for the token. A successor keeps the issuer of the token that
+    /// it replaces.
     pub(super) fn issuer(&self) -> Option<Issuer> {
         self.takes_over.unwrap_or_else(|| self.delegation.as_ref().map(Delegation::issuer))
     }
@@ -189,7 +198,7 @@ mod tests {
         assert!(!new().is_for(&bob, &"146".parse().unwrap()));
     }
 
-    /// Returns the delegation of a token of bob that ends in ten days.
+    /// Returns the delegation of a token that belongs to bob and expires in ten days.
     fn delegation() -> Delegation {
         let (owner, end) = ("bob".parse().unwrap(), at(0).saturating_add(10 * DAY));
         let scopes = ScopeSet::new("repo:* tokens:manage").unwrap();

@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::timestamp::Timestamp;
 
-/// The lead time of a notice: how long before a token's expiry it is due, in whole milliseconds. Of
-/// two notices, the one with the shorter lead time is sent later.
+/// The lead time of a notice of expiry: the time between the notice and the expiry of the token, in
+/// whole milliseconds. A notice with a shorter lead time is sent later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u64", into = "u64"))]
 pub struct NoticeLead(u64);
@@ -15,16 +15,16 @@ pub struct NoticeLead(u64);
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
 impl NoticeLead {
-    /// 30 days before the expiry.
+    /// A lead time of 30 days.
     pub const MONTH: Self = Self(30 * DAY);
-    /// 7 days before the expiry.
+    /// A lead time of 7 days.
     pub const WEEK: Self = Self(7 * DAY);
-    /// 1 day before the expiry.
+    /// A lead time of 1 day.
     pub const DAY: Self = Self(DAY);
-    /// The usual notices of a token: 30, 7 and 1 days before its expiry.
+    /// The lead times of the usual notices of a token: 30 days, 7 days and 1 day.
     pub const ALL: [Self; 3] = [Self::MONTH, Self::WEEK, Self::DAY];
 
-    /// The longest lead time in milliseconds: 366 days.
+    /// The maximum lead time, in milliseconds. It equals 366 days.
     pub const MAX_MILLIS: u64 = 366 * DAY;
 
     /// Creates a lead time from a number of milliseconds.
@@ -38,22 +38,23 @@ impl NoticeLead {
         Ok(Self(millis))
     }
 
-    /// Returns the number of milliseconds.
+    /// Returns the lead time in milliseconds.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Returns the latest expiry for which this notice is due at `now`.
+    /// Returns the latest expiry of a token for which a notice with this lead time is due at `now`.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn horizon(self, now: Timestamp) -> Timestamp {
         now.saturating_add(Duration::from_millis(self.0))
     }
 
-    /// Returns the shortest of these lead times whose notice is due at `now` for a token with this
-    /// expiry.
+    /// Returns the shortest lead time in `leads` whose notice is due at `now`, for a token that
+    /// expires at `expires_at`. Returns `None` if no notice is due.
     pub(crate) fn begun(leads: &[Self], expires_at: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         let end = expires_at?;
-        // Subtracted from the expiry, because `now` plus the lead time may exceed the year 9999.
+        // The lead time is subtracted from the expiry, because `now` plus the lead time may exceed
+        // the year 9999.
         let begun = |lead: &Self| end.saturating_sub(Duration::from_millis(lead.0)) <= now;
         leads.iter().copied().filter(begun).min()
     }

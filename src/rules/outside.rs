@@ -1,4 +1,4 @@
-//! The rules by which an existing token is outside the policy.
+//! The rules that decide whether an existing token is outside the policy.
 
 use core::time::Duration;
 
@@ -8,21 +8,22 @@ use super::policy::Policy;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// The uses of a token that its record may not show yet.
+/// Uses of a token that its record may not show yet.
 #[derive(Default)]
 pub(crate) struct LaterUses {
-    /// The latest use that this process has noted.
+    /// The time of the latest use that this process has noted. The use may not be in the store yet.
     pub(crate) noted: Option<Timestamp>,
-    /// How long a use in another process may take to appear in the record.
+    /// The maximum time until a use in another process appears in the record.
     pub(crate) lag: Duration,
 }
 
 impl Policy {
-    /// Returns from when on an existing token is outside this policy, and why. Returns `None` if it
-    /// stays inside as long as the record does not change.
+    /// Returns the time at which an existing token begins to break this policy, and how the token
+    /// breaks it. Returns `None` if the token never breaks the policy as long as its record does
+    /// not change.
     ///
-    /// For a breach of the lifetimes, the time is the creation of the token. For disuse, it is the
-    /// time at which the token will have gone unused for too long.
+    /// If the policy does not allow the lifetime of the token, the time is the creation of the
+    /// token. Otherwise, it is the time at which the token will have been unused for too long.
     pub fn outside_from(&self, record: &TokenRecord) -> Option<(Timestamp, PolicyBreach)> {
         match self.lifetime_breach(record) {
             Some(breach) => Some((record.created_at, breach)),
@@ -30,9 +31,10 @@ impl Policy {
         }
     }
 
-    /// Returns from when on a token is outside this policy, and why, as
-    /// [`outside_from`](Self::outside_from) does. It also judges the lifetimes of the issuers and
-    /// the length of the chain, whose breaches count from the token's creation.
+    /// Returns the time at which a token begins to break this policy, and how the token breaks it.
+    /// Unlike [`outside_from`](Self::outside_from), this method also checks the lifetimes of the
+    /// token's issuers and the length of the chain. If the policy does not allow these, the time is
+    /// the creation of the token.
     pub(crate) fn chain_outside_from(&self, chain: &Chain) -> Option<(Timestamp, PolicyBreach)> {
         let record = chain.record()?;
         let own = self.outside_from(record);
@@ -47,14 +49,15 @@ impl Policy {
         }
     }
 
-    /// Returns how an existing token breaks this policy at `now`, if it does.
+    /// Returns how an existing token breaks this policy at `now`, or `None` if it does not.
     pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
         let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
         self.lifetime_breach(record).or_else(unused)
     }
 
-    /// Returns how an existing token breaks this policy at `now`, including uses that are not in
-    /// its record. `later` is called only if the token looks unused by its record.
+    /// Returns how an existing token breaks this policy at `now`, or `None` if it does not. This
+    /// method also counts uses that the record does not show yet. It calls `later` for these uses
+    /// only if the token has been unused for too long according to its record.
     pub(crate) fn breach_with(
         &self,
         record: &TokenRecord,
@@ -95,7 +98,7 @@ mod tests {
         Policy::default().with_max_unused(DAY)
     }
 
-    /// Returns the record of a token with these times, in days.
+    /// Returns the record of a token with these times, each given in days after `at(0)`.
     fn used(created: u32, not_before: Option<u32>, last_used: Option<u32>) -> TokenRecord {
         let day = |days: u32| at(0).saturating_add(days * DAY);
         let expires_at = Some(day(created + 30));
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(asked(&unused(), &record, at(0).saturating_add(DAY)), (true, None));
         let never = TokenRecord { expires_at: None, ..record };
         let late = at(0).saturating_add(DAY);
-        // A later use does not help against any other breach.
+        // A later use removes only the breach `Unused`, no other breach.
         let breach = unused().breach_with(&never, late, |_| LaterUses { noted: Some(late), lag: Duration::MAX });
         assert_eq!(breach, Some(PolicyBreach::NeverExpires));
     }

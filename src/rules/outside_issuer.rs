@@ -1,12 +1,12 @@
-//! The ways in which a token can exceed the token that issues or rotates it.
+//! The ways in which a token can exceed the limits of the token that issues or rotates it.
 
-/// The way in which a token exceeds the token that issues or rotates it.
+/// The way in which a token exceeds the limits of the token that issues or rotates it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum OutsideIssuer {
-    /// The token is for another project.
+    /// The token is for a different project than the issuing token.
     Project,
-    /// The token has another owner.
+    /// The token has a different owner than the issuing token.
     Owner,
     /// The token has a scope that the issuing token does not grant.
     Scopes,
@@ -14,23 +14,25 @@ pub enum OutsideIssuer {
     Addresses,
     /// The token would end later than the issuing token.
     Expiry,
-    /// The token is for another kind of holder than [`Agent`](crate::TokenKind::Agent), and the
-    /// delegation does not [allow](crate::Delegation::allow_kind) it.
+    /// The token is for a kind of holder other than [`Agent`](crate::TokenKind::Agent), and the
+    /// delegation does not [allow](crate::Delegation::allow_kind) this kind.
     Kind,
     /// The token grants the scope for issuing tokens, by its name or by a wildcard, and the
-    /// delegation does not [allow](crate::Delegation::allow_manage) it.
+    /// delegation does not [allow](crate::Delegation::allow_manage) this scope.
     Manage,
-    /// The token would be independent, but its issuing token is bound.
+    /// The token would be independent of its issuing token, but the issuing token is bound to
+    /// another token.
     Independent,
     /// The token has metadata, and the delegation does not
-    /// [allow](crate::Delegation::allow_metadata) it.
+    /// [allow](crate::Delegation::allow_metadata) metadata.
     Metadata,
-    /// The token to be rotated is neither the issuing token nor one that it issued.
+    /// The token to be rotated is neither the issuing token itself nor a token that the issuing
+    /// token issued.
     NotIssued,
 }
 
 impl OutsideIssuer {
-    /// Returns the message for the caller.
+    /// Returns the error message for the caller.
     pub(super) fn refusal(self) -> &'static str {
         match self {
             Self::Kind => "a token cannot issue tokens of this kind",

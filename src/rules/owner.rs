@@ -2,7 +2,7 @@
 
 use crate::words::rejection::Rejection;
 
-/// The state of a token's owner at the moment of a verification, as the host knows it.
+/// The state of a token's owner at the moment of a verification, as your service reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum OwnerState {
     /// The owner is active, and a member of the token's project.
@@ -14,7 +14,8 @@ pub enum OwnerState {
 }
 
 impl OwnerState {
-    /// Returns why a token of such an owner is rejected, if it is.
+    /// Returns the rejection of a token whose owner is in this state, or `None` if the state allows
+    /// the token to work.
     pub(crate) fn rejection(self) -> Option<Rejection> {
         match self {
             Self::Active => None,

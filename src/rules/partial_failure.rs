@@ -5,26 +5,28 @@ use core::fmt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The details of an operation over all projects that failed in some of them.
-/// [`Error::partial`](crate::Error::partial) returns it.
+/// The details of an operation that runs in all projects and failed in some of them.
+/// [`Error::partial`](crate::Error::partial) returns these details.
 ///
-/// Every project that the store could list was tried. To finish the operation, repeat the call,
-/// which goes through all projects again. After a revocation, it is enough to call
-/// [`revoke_group`](crate::Tokens::revoke_group) for each of `failed`, and
-/// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) from `after` on.
+/// The operation tried every project that the store could list. To finish the operation, repeat the
+/// call, which goes through all projects again. If the operation was a revocation, two steps are
+/// enough instead: call [`revoke_group`](crate::Tokens::revoke_group) for each project in `failed`,
+/// and [`revoke_everywhere`](crate::Tokens::revoke_everywhere) for the projects after `after`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartialFailure {
-    /// The projects in which the store failed, in order. Some of their tokens may have been revoked
-    /// or deleted.
+    /// The projects in which the store failed, in the order in which the operation tried them. Some
+    /// of the tokens in these projects may have been revoked or deleted.
     pub failed: Vec<ProjectId>,
-    /// The last project that was tried. More projects follow only if the store failed to list them.
+    /// The last project that the operation tried, or `None` if it tried none. There are more
+    /// projects after this project only if the store failed to list them.
     pub after: Option<ProjectId>,
-    /// The number of tokens that were revoked or deleted in the other projects.
+    /// The number of tokens that the operation revoked or deleted in the projects in which it
+    /// succeeded.
     pub count: u64,
 }
 
 impl PartialFailure {
-    /// Writes where the operation failed, and the first error of the store.
+    /// Writes the projects in which the operation failed, and the first error of the store.
     pub(super) fn describe(&self, f: &mut fmt::Formatter<'_>, error: &StoreError) -> fmt::Result {
         match (self.failed.as_slice(), self.after) {
             ([], None) => f.write_str("cannot list the projects")?,

@@ -8,22 +8,22 @@ use super::lifetimes::{Lifetime, Lifetimes};
 use super::token_kind::TokenKind;
 use crate::words::timestamp::Timestamp;
 
-/// The default limit of the grace period after a rotation.
+/// The default maximum of the grace period after a rotation: 30 days.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The rules for the tokens of a service: lifetimes, numbers of live tokens, disuse and issuing.
+/// The rules of a service for its tokens: lifetimes, live tokens, time without use, and issuing.
 ///
 /// The default policy:
 /// - Tokens of persons and services live for 30 days by default and for at most 366 days.
 /// - Tokens of agents live for 12 hours by default and for at most 7 days.
-/// - Every token expires. There is no limit on how long it may go unused before that.
+/// - Every token expires. There is no limit on how long a token may go unused.
 /// - The grace period after a rotation is at most 30 days.
 /// - An owner may have any number of live tokens. At most 20 live tokens may be bound to a token.
 /// - A bound token cannot issue bound tokens.
 ///
 /// The policy applies when a token is issued and again at each verification. A token outside the
 /// current policy is rejected, and works again once the policy allows it. The limits on live tokens
-/// apply only when a token is issued, and the longest grace period only at a rotation.
+/// apply only when a token is issued. The limit on the grace period applies only to a rotation.
 ///
 /// ```
 /// use core::time::Duration;
@@ -73,10 +73,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The highest value for [`with_max_depth`](Self::with_max_depth).
+    /// The maximum value for [`with_max_depth`](Self::with_max_depth): 4.
     pub const MAX_DEPTH: u8 = 4;
 
-    /// Sets the lifetimes of tokens of one kind.
+    /// Sets the allowed and the default lifetimes of tokens of one kind.
     #[must_use]
     pub fn with_lifetimes(self, kind: TokenKind, lifetimes: Lifetimes) -> Self {
         match kind {
@@ -92,7 +92,7 @@ impl Policy {
         self.with_both(|lifetimes| lifetimes.default = default)
     }
 
-    /// Sets the longest lifetime of tokens of persons and services.
+    /// Sets the maximum lifetime of tokens of persons and services.
     #[must_use]
     pub fn with_max_lifetime(self, max: Duration) -> Self {
         self.with_both(|lifetimes| lifetimes.max = max)
@@ -110,48 +110,48 @@ impl Policy {
         self
     }
 
-    /// Sets how many live tokens an owner may have in one project. The store enforces it as it
-    /// inserts a token. Bound tokens have a [limit of their own](Self::with_most_live_per_issuer).
+    /// Sets the maximum number of live tokens of an owner in one project. The store enforces this
+    /// limit at each insert. Bound tokens have a [separate limit](Self::with_most_live_per_issuer).
     #[must_use]
     pub fn with_most_live_per_owner(self, most: u64) -> Self {
         Self { most_live_per_owner: Some(most), ..self }
     }
 
-    /// Sets how many live tokens may be bound to one token, 20 by default. A rotated token and its
-    /// successor each have their own limit, so that both can reach it during the grace period.
+    /// Sets the maximum number of live tokens that are bound to one token, 20 by default. A rotated
+    /// token and its successor each have a separate limit.
     #[must_use]
     pub fn with_most_live_per_issuer(self, most: u64) -> Self {
         Self { most_live_per_issuer: most, ..self }
     }
 
-    /// Sets how many issuers a bound token may have above it, at most [4](Self::MAX_DEPTH). With 1,
-    /// the default, a bound token cannot issue bound tokens. With 0, every bound token is rejected.
-    /// A larger number than 4 counts as 4.
+    /// Sets the maximum number of issuers in the chain of a bound token, up to
+    /// [4](Self::MAX_DEPTH). With 1, the default, a bound token cannot issue bound tokens. With 0,
+    /// every bound token is rejected. A number above 4 counts as 4.
     #[must_use]
     pub fn with_max_depth(self, max_depth: u8) -> Self {
         Self { max_depth: max_depth.min(Self::MAX_DEPTH), ..self }
     }
 
-    /// Sets how long a token may go unused. The time counts from its creation, its `not_before` or
-    /// its last use, whichever is latest. [`Tokens`](crate::Tokens) applies this limit only if it
-    /// records last uses: see [`Tokens::with_usage`](crate::Tokens::with_usage).
+    /// Sets the maximum time for which a token may go unused, counted from its creation, its
+    /// `not_before` or its last use, whichever is latest. [`Tokens`](crate::Tokens) applies this
+    /// limit only if it records last uses: see [`Tokens::with_usage`](crate::Tokens::with_usage).
     ///
-    /// A recorded last use can be outdated. So [`Tokens`](crate::Tokens) also counts uses that it
-    /// has not written yet, and allows for uses in other processes: it rejects the token only after
-    /// another [`Usage::lag`](crate::tokens::Usage::lag). [`check`](crate::check()),
-    /// [`breach`](Self::breach) and [`outside_from`](Self::outside_from) judge by the record alone.
+    /// The recorded last use can be outdated. So [`Tokens`](crate::Tokens) also counts uses that it
+    /// has not written yet, and waits another [`Usage::lag`](crate::tokens::Usage::lag) for uses in
+    /// other processes before it rejects a token. [`check`](crate::check()),
+    /// [`breach`](Self::breach) and [`outside_from`](Self::outside_from) use only the record.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
         Self { max_unused: Some(max_unused), ..self }
     }
 
-    /// Sets the longest grace period of a rotation, 30 days by default. A longer one is refused.
+    /// Sets the maximum grace period of a rotation, 30 days by default.
     #[must_use]
     pub fn with_max_grace(self, max_grace: Duration) -> Self {
         Self { max_grace, ..self }
     }
 
-    /// Returns the lifetimes of tokens of a kind.
+    /// Returns the allowed and the default lifetimes of tokens of a kind.
     pub fn lifetimes(&self, kind: TokenKind) -> &Lifetimes {
         match kind {
             TokenKind::Human => &self.human,
@@ -160,32 +160,32 @@ impl Policy {
         }
     }
 
-    /// Returns how many live tokens an owner may have in one project. `None` means any number.
+    /// Returns the maximum number of live tokens of an owner in one project. `None` means no limit.
     pub fn most_live_per_owner(&self) -> Option<u64> {
         self.most_live_per_owner
     }
 
-    /// Returns how many live tokens may be bound to one token.
+    /// Returns the maximum number of live tokens that are bound to one token.
     pub fn most_live_per_issuer(&self) -> u64 {
         self.most_live_per_issuer
     }
 
-    /// Returns how many issuers a bound token may have above it.
+    /// Returns the maximum number of issuers in the chain of a bound token.
     pub fn max_depth(&self) -> usize {
         usize::from(self.max_depth.min(Self::MAX_DEPTH))
     }
 
-    /// Returns how long a token may go unused. `None` means any time.
+    /// Returns the maximum time for which a token may go unused. `None` means no limit.
     pub fn max_unused(&self) -> Option<Duration> {
         self.max_unused
     }
 
-    /// Returns the longest grace period of a rotation.
+    /// Returns the maximum grace period of a rotation.
     pub fn max_grace(&self) -> Duration {
         self.max_grace
     }
 
-    /// Returns when a grace period that starts at `now` ends.
+    /// Returns the time at which a grace period of length `grace` ends if it starts at `now`.
     ///
     /// # Errors
     /// Returns [`PolicyBreach::GraceTooLong`] if `grace` exceeds [`max_grace`](Self::max_grace).
@@ -196,16 +196,16 @@ impl Policy {
         Ok(now.saturating_add(grace))
     }
 
-    /// Returns the policy without the limit on disuse, for a service that records no last uses.
+    /// Returns a copy of the policy without [`max_unused`](Self::max_unused).
     pub(crate) fn without_max_unused(&self) -> Self {
         Self { max_unused: None, ..self.clone() }
     }
 
-    /// Returns when a token of this kind expires if it is issued at `now`.
+    /// Returns the expiry of a token of this kind that is issued at `now`. `None` means no expiry.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the lifetime is zero, ends by
-    /// `now` or after the year 9999, or is not allowed.
+    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the
+    /// lifetime, or if the expiry is not after `now` or is after the year 9999.
     pub fn expiry(&self, kind: TokenKind, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let lifetimes = self.lifetimes(kind);
         let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
@@ -218,7 +218,7 @@ impl Policy {
             Lifetime::Never => return told(None).map(|()| None),
             Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
             Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
-            // Judged before adding, so that a lifetime past the year 9999 gets the true limit.
+            // Checked before the addition, so that an error for a long lifetime contains the limit.
             Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
             Lifetime::Until(time) => Some(time),
         };
@@ -240,7 +240,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const MS: Duration = Duration::from_millis(1);
 
-    /// The kind of a refusal, and the bound in its message.
+    /// The kind of an error, and the limit that its message shows.
     type Refused = (ErrorKind, Option<Duration>);
 
     fn of<T>(answer: Result<T, Error>) -> Result<T, Refused> {

@@ -1,6 +1,6 @@
-//! The preconditions that a store decides in the operation that writes. Each rule is written here
-//! once. Stores that hold whole records call it. Stores whose engine decides (SQL, Lua) restate it,
-//! and are tested against it.
+//! The preconditions that a store checks in the operation that writes. Each rule is defined once,
+//! in this module. A store that holds whole records calls the rule. A store whose engine makes the
+//! check (in SQL or Lua) repeats the rule in its language, and tests compare it with the rule here.
 
 use core::time::Duration;
 
@@ -8,38 +8,40 @@ use super::record::TokenRecord;
 use crate::words::ids::TokenId;
 use crate::words::timestamp::Timestamp;
 
-/// The state that the issuing token must have when the store issues or rotates a token.
-/// [`Delegation::condition`](crate::Delegation::condition) returns it.
+/// The state that the issuing token must have when the store writes a token that was issued or
+/// rotated on its behalf. [`Delegation::condition`](crate::Delegation::condition) returns this
+/// condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IssuerCondition {
-    /// The public id of the issuing token. It is in the project of the token that it issues.
+    /// The public id of the issuing token, which is in the same project as the token to be written.
     pub id: TokenId,
-    /// The version of the issuing token that was judged.
+    /// The version that the issuing token had when the service checked it.
     pub version: u64,
 }
 
 impl IssuerCondition {
-    /// Returns whether the issuer exists, is not revoked and has the version that was judged. Last
-    /// uses and notices do not raise the version, so they do not affect this.
+    /// Returns whether `issuer` is the issuing token, still has this version and is not revoked.
+    /// Last uses and notices do not raise the version, so they do not affect the result.
     pub fn holds(&self, issuer: Option<&TokenRecord>) -> bool {
         issuer.is_some_and(|issuer| issuer.id == self.id && issuer.version == self.version && issuer.revoked.is_none())
     }
 }
 
-/// The limit of live tokens, including the new one. If the new token is bound, only tokens bound to
-/// the same issuer count. Otherwise, only unbound tokens of the same owner in the project count.
+/// The limit on [live](crate::Status::is_live) tokens that the store must check when it inserts a
+/// new token. If the new token is bound, only tokens bound to the same issuer count. Otherwise,
+/// only unbound tokens of the same owner in the project count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveLimit {
-    /// The highest number of live tokens.
+    /// The maximum number of live tokens, including the new token.
     pub most: u64,
-    /// The time at which the other tokens are judged.
+    /// The time at which the store determines the status of the other tokens.
     pub now: Timestamp,
 }
 
 impl LiveLimit {
-    /// Returns whether the limit allows `record` besides the live tokens among `others`. Records
-    /// that do not count are ignored: those that are not [live](crate::Status::is_live), and those
-    /// of another project, owner or issuer.
+    /// Returns whether the limit allows the new token `record` in addition to the live tokens in
+    /// `others`. Ignores the records in `others` that do not count for this limit: tokens that are
+    /// not [live](crate::Status::is_live), and tokens of another project, owner or issuer.
     pub fn has_room_for<'r>(&self, record: &TokenRecord, others: impl IntoIterator<Item = &'r TokenRecord>) -> bool {
         let counts = |other: &&TokenRecord| {
             let bound_to = record.bound_to();
@@ -53,50 +55,54 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// The time after its end for which a token is still revoked with its group: 24 hours. It
-    /// covers clocks that are set back by less.
+    /// The time for which a group revocation still includes a token that has ended by itself: 24
+    /// hours. A group revocation revokes all tokens of an owner or a family. Because of this time,
+    /// a token does not work again if a clock is set back by less than 24 hours.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The time after its end for which an unconfirmed successor can still be replaced by a repeat
-    /// of its rotation: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
+    /// The time for which a repeated rotation can still replace an unconfirmed successor that has
+    /// ended: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
     ///
-    /// So if its group was revoked before the repeat, that revocation included this successor, even
-    /// if the clocks of the two callers differ by up to the other half.
+    /// If the owner or the family of the successor was revoked before the repeat, the repeat must
+    /// fail. With this margin, the revocation included the ended successor, even if the clocks of
+    /// the two callers differ by up to 12 hours.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
-    /// Returns whether a revocation of the token's owner or family at `now` must include the token.
+    /// Returns whether a revocation of all tokens of an owner or a family at `now` must include
+    /// this token. A family is a chain of tokens that replaced each other by rotation.
     ///
-    /// It must, unless the token is revoked already or ended by itself more than
-    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN) before `now`. So it includes disabled,
-    /// pending and not yet valid tokens, and tokens in their grace period.
+    /// The revocation must include every token, except a token that is already revoked or that
+    /// ended by itself more than [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN) before `now`. So it
+    /// includes disabled, pending and not yet valid tokens, and tokens in their grace period.
     pub fn can_still_work(&self, now: Timestamp) -> bool {
         let cut = now.saturating_sub(Self::REVOCATION_MARGIN);
         self.revoked.is_none() && self.ends_at().is_none_or(|end| end >= cut)
     }
 
     /// Returns whether the token was rotated and its grace period has not ended at `now`. A revoked
-    /// or expired token is not in its grace period. A disabled one is, because it may be enabled
-    /// again.
+    /// or expired token is not in its grace period. A disabled token can be in its grace period,
+    /// because it may be enabled again.
     pub fn is_in_grace(&self, now: Timestamp) -> bool {
         self.grace_until.is_some() && self.status(now).is_live()
     }
 
-    /// Returns whether a store may rotate this token to `successor`, at the successor's
-    /// `created_at`. `predecessor` is the record that [`rotated_from`](Self::rotated_from) names,
-    /// and `earlier` the one that [`rotated_to`](Self::rotated_to) names. Each is `None` if there
-    /// is no such record.
+    /// Returns whether a store may rotate this token to `successor`, at the time
+    /// `successor.created_at`. `predecessor` is the record of the token that this token replaced
+    /// ([`rotated_from`](Self::rotated_from)). `earlier` is the record of the successor that this
+    /// token already has ([`rotated_to`](Self::rotated_to)). Both are `None` if there is no such
+    /// record.
     ///
-    /// The store may rotate the token if all of these hold:
-    /// - The token has the expected version, is not revoked, and is in the project of the
-    ///   successor.
-    /// - The predecessor is not [in its grace period](Self::is_in_grace). So a family has at most
-    ///   two working tokens.
-    /// - The token has no successor yet, or the rotation [repeats](Self::is_repeated_by) the
+    /// The store may rotate this token if all of these conditions hold:
+    /// - This token has the expected version, is not revoked, and is in the same project as
+    ///   `successor`.
+    /// - The predecessor is not [in its grace period](Self::is_in_grace). So at most two tokens of
+    ///   a chain of rotations work at the same time.
+    /// - This token has no successor yet, or the rotation [repeats](Self::is_repeated_by) the
     ///   request that issued the earlier successor.
     ///
     /// A repeat is allowed until [`REPEAT_MARGIN`](Self::REPEAT_MARGIN) after the earlier successor
-    /// ended. The token must be neither disabled nor past its own expiry. Its grace period may have
-    /// ended: with a grace period of zero, it always has.
+    /// ended. For a repeat, this token must be neither disabled nor expired. Its grace period may
+    /// have ended, because a grace period of zero ends immediately.
     pub fn may_rotate(
         &self,
         expected_version: u64,
@@ -185,7 +191,8 @@ mod tests {
         assert!(!TokenRecord { grace_until: None, ..record }.is_in_grace(at(-1)));
     }
 
-    /// The table of all cases is in the conformance kit, which also runs them through every store.
+    /// Checks some of the cases. The table of all cases is in the conformance kit, which also runs
+    /// them through every store.
     #[test]
     fn a_token_is_rotated_once_and_again_only_by_a_repeat() {
         assert_eq!(2 * TokenRecord::REPEAT_MARGIN, TokenRecord::REVOCATION_MARGIN);

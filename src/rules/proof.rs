@@ -1,7 +1,8 @@
 //! The stages of a verification before [`Verified`](crate::rules::check::Verified). Each stage is a
-//! type that only the stage before it creates, so that code that leaves out a stage does not
-//! compile. [`prove`] creates `Proven`, then status and policy lead to `Live`, then the
-//! requirements of the request are judged.
+//! type that only the previous stage can create, so code that skips a stage does not compile:
+//! - [`prove`] compares the digest and creates `Proven`.
+//! - `Proven::live` checks the status, the policy and the issuers, and creates `Live`.
+//! - `Live::permit` checks what the request requires, and creates `Verified`.
 
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// The records of a token whose digest was matched. The caller has proved to hold the token, but
-/// nothing else has been judged.
+/// The records of a token whose presented digest matches its record. So the caller has proved that
+/// it holds the token. Nothing else has been checked yet.
 pub(crate) struct Proven(Held);
 
-/// The records of a proven token that status and policy allowed to work when they were judged.
+/// The records of a token that the service found to work. At the time of the check, the token's
+/// status, its issuers and the policy allowed it to work.
 pub(crate) struct Live(Held);
 
 /// The record of a token and the records of the tokens that it is bound to.
@@ -29,19 +31,21 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Returns the record itself, then those of its issuers, nearest first.
+    /// Returns the record of the token, then the record of its direct issuer, then the record of
+    /// the issuer of that token, and so on.
     pub(crate) fn records(&self) -> impl Iterator<Item = &TokenRecord> {
         core::iter::once(&*self.record).chain(self.issuers.iter().map(Arc::as_ref))
     }
 
-    /// Returns whether something holds for the record and for each of its issuers. Most tokens have
-    /// no issuer.
+    /// Returns whether `holds` returns `true` for the record of the token and for the record of
+    /// each of its issuers.
     #[inline]
     pub(super) fn all(&self, holds: impl Fn(&TokenRecord) -> bool) -> bool {
         holds(&self.record) && (self.issuers.is_empty() || self.issuers.iter().all(|issuer| holds(issuer)))
     }
 
-    /// Returns why the token does not work at `now`, if it does not.
+    /// Returns why the token does not work at `now`, or `None` if it works. Checks the token's own
+    /// status and the policy first, and then the issuers.
     #[inline]
     pub(super) fn life(
         &self,
@@ -55,17 +59,18 @@ impl Held {
         }
     }
 
-    /// Returns why its issuers stop the token at `now`, if they do.
+    /// Returns why the issuers stop the token from working at `now`, or `None` if they do not.
     ///
-    /// Each issuer must be the token that the one below is bound to, must be active and within the
-    /// policy, and must appear only once. There must be no more issuers than the policy allows. The
-    /// limit on disuse is not applied to issuers.
+    /// Each record in the chain must be the issuer that the previous record is bound to. Each
+    /// issuer must be active, must have a lifetime that the policy allows, and must appear only
+    /// once. There must be no more issuers than the policy allows. An issuer may have gone unused
+    /// for any time.
     #[cold]
     pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
         let mut records = self.records().peekable();
         let mut depth = 0;
         while let Some(record) = records.next() {
-            // An unbound token ends the chain, and every issuer up to it works.
+            // The chain ends with a token that is not bound. All issuers up to it work.
             let key = record.bound_to()?;
             depth += 1;
             if depth > policy.max_depth() {
@@ -75,7 +80,8 @@ impl Held {
                 issuer.key() == key
                     && issuer.status(now) == Status::Active
                     && policy.lifetime_breach(issuer).is_none()
-                    // Ids suffice, because the records below were found to be of the same project.
+                    // Comparing ids is enough, because all records up to here are in the same
+                    // project.
                     && self.records().take(depth).all(|below| below.id != issuer.id)
             };
             if !records.peek().copied().is_some_and(|issuer| is_it(&issuer)) {
@@ -85,20 +91,22 @@ impl Held {
         None
     }
 
-    /// Creates the chain of an unbound record.
+    /// Creates the value for a token that is not bound to an issuer.
     #[cfg(test)]
     pub(super) fn alone(record: TokenRecord) -> Self {
         Self { record: Arc::new(record), issuers: Issuers::default() }
     }
 
-    /// Returns the earliest end of the token and its issuers.
+    /// Returns the earliest time at which the token or one of its issuers ends, or `None` if none
+    /// of them ever ends.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
         self.records().filter_map(TokenRecord::ends_at).min()
     }
 }
 
-/// Matches the digest in constant time: the first stage of a verification. An unknown token costs
-/// the same as a known one.
+/// Compares the presented digest with the record in constant time. This is the first stage of a
+/// verification. If there is no record, the comparison takes the same time. `fits` is a further
+/// condition that the record must meet.
 #[inline]
 pub(crate) fn prove(
     presented: &Digest,
@@ -116,7 +124,8 @@ pub(crate) fn prove(
 }
 
 impl Proven {
-    /// Judges status and policy: the second stage of a verification.
+    /// Checks the status, the policy and the issuers of the token. This is the second stage of a
+    /// verification.
     pub(crate) fn live(
         self,
         policy: &Policy,
@@ -139,7 +148,8 @@ impl Proven {
 }
 
 impl Live {
-    /// Judges status and policy again, after an operation that may have taken some time.
+    /// Checks the status, the policy and the issuers again, after an operation that may have taken
+    /// some time.
     pub(crate) fn still(
         self,
         policy: &Policy,
@@ -162,8 +172,8 @@ impl Live {
     }
 }
 
-/// Returns why the token of a record does not work at `now`, if it does not. Issuers are not
-/// judged.
+/// Returns why a token does not work at `now` according to its own record, or `None` if it works.
+/// Does not check the issuers.
 pub(super) fn life(
     record: &TokenRecord,
     policy: &Policy,
@@ -198,8 +208,8 @@ mod tests {
     use crate::words::keyring::Keyring;
     use crate::words::text::Actor;
 
-    /// A method of this name on `Proven` itself would take precedence over this one, and the call
-    /// below would not compile.
+    /// A trait that gives `Proven` a method `permit`. If `Proven` itself had such a method, the
+    /// call in the test below would use that method and would not compile.
     trait NotYet {
         fn permit(&self) -> &'static str {
             "its status is not judged yet"
@@ -208,8 +218,8 @@ mod tests {
 
     impl NotYet for Proven {}
 
-    /// A doc test could not name these types, because they are private to the crate. This test
-    /// compiles only as long as the stages cannot be skipped.
+    /// Compiles only as long as no stage can be skipped. A doc test cannot check this, because the
+    /// types are private to the crate.
     #[test]
     fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;

@@ -14,15 +14,15 @@ use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// The stored record of a token. It holds no secret, but the digest should not be shown to anyone.
+/// The stored record of a token. It contains no secret, but do not show the digest to anyone.
 ///
 /// Create a record with [`new`](Self::new), then set its fields. A later version may add fields,
-/// whose defaults keep the meaning of older records. The record of a token that has ended stays as
-/// a tombstone until it is purged, so that an expired or revoked token differs from an unknown one.
+/// whose defaults keep the meaning of older records. The record of a token that has ended stays
+/// until it is purged, so that an expired or revoked token differs from an unknown token.
 ///
-/// Stores change a record in the same way as [`apply`](Self::apply), [`revoke`](Self::revoke) and
-/// [`rotate_to`](Self::rotate_to). Each of these raises `version` by one. Recording a last use or a
-/// notice does not.
+/// A store must change a record as [`apply`](Self::apply), [`revoke`](Self::revoke) and
+/// [`rotate_to`](Self::rotate_to) do. Each of these methods raises `version` by one. Recording a
+/// last use or a notice does not raise it.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -33,29 +33,29 @@ pub struct TokenRecord {
     pub id: TokenId,
     /// The prefix of the token's text.
     pub prefix: Prefix,
-    /// The kind of holder: a person, a service or an agent.
+    /// The kind of the token's holder: a person, a service or an agent.
     #[cfg_attr(feature = "serde", serde(default))]
     pub kind: TokenKind,
-    /// The MAC of the token's text, under the key whose number `id` begins with.
+    /// The MAC of the token's text. The first character of `id` is the number of the MAC's key.
     pub digest: Digest,
     /// The time at which the token was issued.
     pub created_at: Timestamp,
-    /// The time at which a pending token lapses. Confirming the token clears it.
+    /// The time at which a pending token lapses. Confirming the token clears this field.
     #[cfg_attr(feature = "serde", serde(default))]
     pub confirm_by: Option<Timestamp>,
     /// The time before which the token does not work.
     #[cfg_attr(feature = "serde", serde(default))]
     pub not_before: Option<Timestamp>,
-    /// The time from which on the token no longer works. `None` means that it never expires.
+    /// The time at which the token expires. `None` means that the token never expires.
     #[cfg_attr(feature = "serde", serde(default))]
     pub expires_at: Option<Timestamp>,
-    /// The time from which on a rotated token no longer works. `None` if it was never rotated.
+    /// The time at which a rotated token stops working. `None` if the token was never rotated.
     #[cfg_attr(feature = "serde", serde(default))]
     pub grace_until: Option<Timestamp>,
-    /// The revocation, if the token is revoked. Once set, it is never cleared or changed.
+    /// The revocation, if the token is revoked. A revocation is never removed or changed.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revoked: Option<Revocation>,
-    /// The time and actor of the disabling. `None` if the token is not disabled.
+    /// The time and the actor of disabling the token. `None` if the token is not disabled.
     #[cfg_attr(feature = "serde", serde(default))]
     pub disabled: Option<Disabled>,
     /// The client addresses that the token may be used from.
@@ -64,7 +64,7 @@ pub struct TokenRecord {
     /// The scopes that the token grants.
     #[cfg_attr(feature = "serde", serde(default))]
     pub scopes: ScopeSet,
-    /// The token that issued this one, if a token did.
+    /// The token that issued this token. `None` if the token was not issued by another token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub issuer: Option<Issuer>,
     /// The name that the owner gave the token.
@@ -73,52 +73,52 @@ pub struct TokenRecord {
     /// The user that the token acts for.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub owner: OwnerId,
-    /// Text that the host keeps with the token.
+    /// Text that your service stores with the token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub metadata: Metadata,
     /// The actor that issued the token.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub created_by: Actor,
-    /// The last use that was recorded. Not every use is recorded.
+    /// The time of the last use that was recorded. Some uses are not recorded.
     #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_at: Option<Timestamp>,
-    /// The origin of that use, if origins are recorded.
+    /// The origin of the last use that was recorded, if the service records origins.
     #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_from: Option<UsedFrom>,
-    /// The id of the first token of the family: tokens that replaced each other by rotation.
+    /// The id of the first token of the family: the chain of rotations that includes this token.
     pub family: TokenId,
-    /// The token that this one replaced.
+    /// The id of the token that this token replaced by rotation.
     #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_from: Option<TokenId>,
-    /// The token that replaced this one.
+    /// The id of the token that replaced this token by rotation.
     #[cfg_attr(feature = "serde", serde(default))]
     pub rotated_to: Option<TokenId>,
-    /// The id of the request that issued the token, by which a repeat is recognized.
+    /// The id of the request that issued the token. A repeat of the request has the same id.
     #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
-    /// The lead time of the last notice of expiry that was sent. Only shorter ones become due.
+    /// The lead time of the last notice of expiry that was sent. Later notices have shorter ones.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lead: Option<NoticeLead>,
-    /// The end of the lease that one worker holds to send the next notice.
+    /// The time until which one worker has the sole right to send the next notice of expiry.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lease_until: Option<Timestamp>,
-    /// The number of such leases so far.
+    /// The number of times that a worker has claimed a notice of expiry for this token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_leases: u64,
-    /// The way to compute the old hash of an imported token, unless it is a plain SHA-2.
+    /// The way to compute the old hash of an imported token, if it is not a plain SHA-2 hash.
     #[cfg_attr(feature = "serde", serde(default))]
     pub import_scheme: Option<ImportScheme>,
-    /// The version, at first 1. It counts changes, up to [`MAX_VERSION`](Self::MAX_VERSION).
+    /// The version: 1 plus the number of changes, up to [`MAX_VERSION`](Self::MAX_VERSION).
     #[cfg_attr(feature = "serde", serde(default = "first_version", deserialize_with = "version"))]
     pub version: u64,
 }
 
 impl TokenRecord {
-    /// The highest version. It fits a signed 64-bit column.
+    /// The maximum version of a record, which fits a signed 64-bit database column.
     pub const MAX_VERSION: u64 = i64::MAX as u64;
 
-    /// Creates the record of a person's token, issued by its owner, with version 1. It has no
-    /// scopes, may be used from any address and never expires. Set the other fields afterwards.
+    /// Creates the record of a person's token, issued by its owner, with version 1. The token has
+    /// no scopes, may be used from any address and never expires. Set the other fields afterwards.
     ///
     /// ```
     /// # use keyfob::{Invalid, Timestamp, TokenKey, TokenRecord, record::Digest};
@@ -172,12 +172,12 @@ impl TokenRecord {
         }
     }
 
-    /// Returns the key of the record for calls to the store.
+    /// Returns the key of the record, which identifies the record in the store.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.project, id: self.id }
     }
 
-    /// Returns the public part: the token's text before its last `_`. It may be logged and shown.
+    /// Returns the public part: the token's text before its last `_`. You can log it and show it.
     pub fn public_part(&self) -> String {
         format!("{}_{}_{}", self.prefix, self.project, self.id)
     }
@@ -187,7 +187,7 @@ impl Eq for TokenRecord {}
 
 impl PartialEq for TokenRecord {
     fn eq(&self, other: &Self) -> bool {
-        // Destructured, so that a new field does not compile until it is compared too.
+        // All fields are named, so that a new field does not compile until it is compared here.
         let Self {
             project,
             id,
@@ -256,7 +256,7 @@ const fn first_version() -> u64 {
     1
 }
 
-/// Reads a version, which must fit a signed 64-bit column.
+/// Deserializes a version. It must be from 1 to [`TokenRecord::MAX_VERSION`].
 #[cfg(feature = "serde")]
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match serde::Deserialize::deserialize(deserializer)? {
@@ -268,13 +268,13 @@ fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
     }
 }
 
-/// The time and the actor of disabling a token.
+/// The time at which a token was disabled, and the actor that disabled it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Disabled {
     /// The time at which the token was disabled.
     pub at: Timestamp,
-    /// The actor that disabled it.
+    /// The actor that disabled the token.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
 }
@@ -285,18 +285,18 @@ pub struct Disabled {
 pub struct Revocation {
     /// The time at which the token was revoked.
     pub at: Timestamp,
-    /// The actor that revoked it.
+    /// The actor that revoked the token.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "as_stored::deserialize"))]
     pub by: Actor,
-    /// The reason that the actor gave.
+    /// The reason that the actor gave for the revocation.
     pub reason: RevocationReason,
 }
 
-/// A reason of a revocation: those of RFC 5280 section 5.3.1 that fit a token.
+/// The reason for a revocation: one of the reasons of RFC 5280 section 5.3.1 that fit a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum RevocationReason {
-    /// No reason was given.
+    /// The actor gave no reason.
     #[default]
     Unspecified,
     /// The secret leaked, or may have leaked.

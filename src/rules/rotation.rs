@@ -1,4 +1,4 @@
-//! Rotation: a new token replaces an old one, which works until its grace period ends.
+//! Rotation: a new token replaces an old token, which works until its grace period ends.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::words::keyring::Keyring;
 use crate::words::text::{Actor, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// The way in which a token is to be rotated.
+/// The parameters of a rotation, which replaces a token with a new one.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     grace: Duration,
@@ -25,12 +25,13 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Creates a rotation with this grace period, during which the old token keeps working, but not
-    /// beyond its own expiry. With zero, the old token stops working immediately. A grace period
-    /// longer than [`Policy::max_grace`] is refused.
+    /// Creates a rotation with this grace period. The old token keeps working during the grace
+    /// period, but not beyond its own expiry. With a grace period of zero, it stops working
+    /// immediately. A grace period longer than [`Policy::max_grace`] is refused.
     ///
-    /// The new token gets the same lifetime as the old one, from now on and within the current
-    /// policy.
+    /// By default, the new token gets the same lifetime as the old token, counted from the
+    /// rotation. If the current policy does not allow this lifetime, the nearest allowed lifetime
+    /// applies.
     pub fn with_grace(grace: Duration) -> Self {
         Self { grace, lifetime: None, retry: None, delegation: None }
     }
@@ -41,61 +42,63 @@ impl Rotation {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Makes the rotation safe to repeat, in case the response with the new token is lost. The new
-    /// token does not work until it is [confirmed](crate::Tokens::confirm), and lapses if that
-    /// takes longer than `confirm_within`.
+    /// Makes the rotation safe to repeat if the response with the new token is lost. The new token
+    /// does not work until it is [confirmed](crate::Tokens::confirm). It lapses if it is not
+    /// confirmed within the time `confirm_within`.
     ///
-    /// A repeat is a rotation with the same request id. It revokes the earlier new token and issues
-    /// another one. It is possible until the new token is confirmed or, if that token lapses, for
-    /// another 12 hours. The grace period of the old token may have ended by then, and is not
-    /// extended. A repeat is refused if the old token is revoked, disabled or expired, or if the
-    /// new token was revoked or changed.
+    /// A repeat is a rotation of the same old token with the same request id. It revokes the first
+    /// new token and issues another one. A repeat is possible until the first new token is
+    /// confirmed. If the first new token lapses, a repeat is possible for another 12 hours, even if
+    /// the grace period of the old token has ended. A repeat does not extend this grace period. A
+    /// repeat is refused if the old token is revoked, disabled or expired, or if the first new
+    /// token was revoked or changed.
     #[must_use]
     pub fn with_retry(self, request_id: RequestId, confirm_within: Duration) -> Self {
         Self { retry: Some((request_id, confirm_within)), ..self }
     }
 
-    /// Sets the token on whose behalf the rotation is done. That token can rotate itself and tokens
-    /// that it issued, and the new token stays within it. A token can repeat its own rotation only
-    /// until its grace period ends, because it does not work afterwards.
+    /// Sets the delegation of the token that performs the rotation. That token can rotate itself
+    /// and tokens that it issued. The new token stays within the limits of that token. A token that
+    /// rotates itself can repeat the rotation only until its grace period ends, because the token
+    /// does not work afterwards.
     #[must_use]
     pub fn within(self, delegation: &Delegation) -> Self {
         Self { delegation: Some(delegation.clone()), ..self }
     }
 
-    /// Returns the delegation under which the token is rotated. Its
-    /// [condition](Delegation::condition) is for the store.
+    /// Returns the delegation under which the token is rotated, if there is one. The store must
+    /// check the [condition](Delegation::condition) of the delegation when it writes the rotation.
     pub fn delegation(&self) -> Option<&Delegation> {
         self.delegation.as_ref()
     }
 }
 
-/// A successor and the end of the old token's grace period, for
+/// The new token of a rotation and the end of the old token's grace period, to be passed to
 /// [`TokenStore::rotate`](crate::TokenStore::rotate).
 #[derive(Debug)]
 pub struct PreparedRotation {
     /// The new token: the text to show once, and the record to insert.
     pub successor: Issued,
-    /// The time from which on the old token no longer works.
+    /// The time at which the old token stops working.
     pub grace_until: Timestamp,
 }
 
-/// Creates the successor of a token, under the current keyring and policy. It keeps the project,
-/// owner, name, kind, scopes, addresses, metadata, issuer and family. **It stores nothing**: in one
-/// transaction, insert the successor and change the old record with [`TokenRecord::rotate_to`], on
-/// the condition that the old record still has the same version.
+/// Creates the successor of a token, under the current keyring and policy. The successor keeps the
+/// project, owner, name, kind, scopes, addresses, metadata, issuer and family. **This function
+/// stores nothing**: in one transaction, insert the successor and change the old record with
+/// [`TokenRecord::rotate_to`]. Do so only if the version of the old record has not changed.
 ///
-/// `grace_until` is `now` plus the grace period, but not later than the old token's expiry or the
-/// end of an earlier grace period.
+/// In the result, `grace_until` is `now` plus the grace period, but not later than the expiry of
+/// the old token or the end of an earlier grace period.
 ///
-/// The same transaction must check [`TokenRecord::may_rotate`], which needs other records: a token
-/// cannot be rotated while its own predecessor is in its grace period. Within a [`Delegation`], it
-/// must also check the [condition](Delegation::condition) on the issuing token.
+/// The same transaction must check [`TokenRecord::may_rotate`], which needs the records of the old
+/// token's predecessor and earlier successor. If the rotation has a [`Delegation`], the transaction
+/// must also check its [condition](Delegation::condition) on the issuing token.
 ///
 /// # Errors
 /// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active. Returns
 /// [`ErrorKind::AlreadyRotated`] if the token has a successor and the rotation has no request id.
-/// With [`Rotation::with_retry`], a token with a successor is refused only if it is revoked,
+/// With [`Rotation::with_retry`], a token that has a successor is refused only if it is revoked,
 /// expired or disabled. Returns [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`] if the policy
 /// or the issuing token does not allow the successor or the grace period. Returns
 /// [`ErrorKind::Rng`] if the random number generator fails.
@@ -110,7 +113,7 @@ pub fn rotate(
     let Rotation { grace, lifetime, retry, delegation } = rotation;
     let delegation = delegation.map(|delegation| delegation.for_rotation_of(old));
     match (old.rotated_to, &retry, stopped(old, now)) {
-        // This may be a repeat. The store checks whether the successor belongs to the same
+        // This call may be a repeat. The store checks whether the successor belongs to the same
         // request and is not confirmed.
         (Some(_), Some(_), None) => {}
         (Some(_), Some(_), Some(status)) => return Err(inactive(status)),
@@ -140,8 +143,8 @@ pub fn rotate(
     Ok(PreparedRotation { successor, grace_until })
 }
 
-/// Returns the status that keeps an already rotated token from being rotated again by a repeat. The
-/// end of its grace period does not: with a grace period of zero, it has always ended by then.
+/// Returns the status that prevents a repeated rotation of `old`, or `None` if no status prevents
+/// it. An ended grace period does not prevent it, because a grace period of zero ends immediately.
 fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     if old.revoked.is_some() {
         Some(Status::Revoked)
@@ -154,7 +157,8 @@ fn stopped(old: &TokenRecord, now: Timestamp) -> Option<Status> {
     }
 }
 
-/// Returns the lifetime of the old token, within the current policy and the issuing token.
+/// Returns the lifetime that the old token was issued with, limited by the current policy and by
+/// the issuing token.
 fn as_before(policy: &Policy, old: &TokenRecord, delegation: Option<&Delegation>, now: Timestamp) -> Lifetime {
     let lifetimes = policy.lifetimes(old.kind);
     let given = match old.expires_at {
@@ -198,7 +202,7 @@ mod tests {
         rotated(&Policy::default(), old, Rotation::with_grace(DAY).with_retry("one".parse().unwrap(), 9 * MS))
     }
 
-    /// Returns the lifetime of the new token.
+    /// Rotates `old` and returns the lifetime of the new token.
     fn lifetime(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Option<Duration> {
         let new = rotated(policy, old, rotation).unwrap().successor.record;
         new.expires_at.map(|end| end.saturating_since(at(0)))
@@ -298,7 +302,7 @@ mod tests {
         assert_eq!(lifetime(&allowing, &never, Rotation::with_grace(DAY)), Some(3 * DAY), "only its own kind counts");
     }
 
-    /// Returns the delegation of a token of ada that ends in five days.
+    /// Returns the delegation of a token that belongs to ada and expires in five days.
     fn delegation() -> Delegation {
         let scopes = ScopeSet::new("repo:* user tokens:manage").unwrap();
         let end = Some(at(0).saturating_add(5 * DAY));

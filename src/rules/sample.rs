@@ -10,13 +10,13 @@ use crate::words::keyring::Keyring;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// One millisecond.
+/// A duration of one millisecond.
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
-/// One day.
+/// A duration of one day.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns a time that is this many milliseconds after a fixed noon.
+/// Returns the time that is `millis` milliseconds after a fixed reference time.
 pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_795_435_200_000 + millis).unwrap()
 }
@@ -33,12 +33,13 @@ pub(crate) fn keyring() -> Keyring {
     Keyring::unkeyed("acme_pat".parse().unwrap())
 }
 
-/// Returns the id that ends in this character.
+/// Returns the token id that consists of 15 zeros and the character `last`.
 pub(crate) fn id(last: char) -> TokenId {
     TokenId::new(&format!("000000000000000{last}")).unwrap()
 }
 
-/// Returns an active token of ada: issued a second before noon, for 30 days.
+/// Returns the record of an active token that belongs to ada. The token was issued at `at(-1000)`,
+/// with a lifetime of 30 days.
 pub(crate) fn record() -> TokenRecord {
     let key = TokenKey { project: project(), id: id('1') };
     let (owner, name) = ("ada".parse().unwrap(), "CI".parse().unwrap());

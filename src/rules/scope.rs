@@ -1,23 +1,24 @@
-//! The scopes of a token, which the host defines.
+//! The scopes of a token. The service that uses keyfob defines the scopes.
 
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
-/// A scope: 1 to 128 of the characters that RFC 6749 section 3.3 allows (printable ASCII except
-/// space, `"` and `\`).
+/// A scope: the name of a right that a token can grant. It has 1 to 128 of the characters that RFC
+/// 6749 section 3.3 allows: printable ASCII except space, `"` and `\`.
 ///
-/// A scope that ends in `:*` is a wildcard. In a token's [`ScopeSet`], it grants every scope that
-/// begins with the text before the `*`: `repo:*` grants `repo:read`.
+/// A scope that ends in `:*` is a wildcard. In a token's [`ScopeSet`], a wildcard grants every
+/// scope that begins with the text before the `*`. For example, `repo:*` grants `repo:read`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// The highest number of characters of a scope.
+    /// The maximum number of characters in a scope.
     pub const MAX_CHARS: usize = 128;
 
     /// Creates a scope from its text.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the text is empty, too long or has another character.
+    /// Returns [`Invalid`] if the text is empty, has more than 128 characters, or contains a
+    /// character that is not allowed.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let flaw = |flaw| Err(Invalid::new(InvalidField::Scope, flaw));
         if text.is_empty() {
@@ -40,8 +41,8 @@ impl Scope {
 
 text_type!(Scope);
 
-/// The scopes that a token grants: at most 64, sorted, without duplicates. The default grants
-/// nothing.
+/// The scopes that a token grants: at most 64 scopes, sorted, without duplicates. The default is an
+/// empty set, which grants nothing.
 ///
 /// ```
 /// use keyfob::{Scope, ScopeSet};
@@ -51,18 +52,21 @@ text_type!(Scope);
 /// assert!(!granted.allows(&Scope::new("repository")?));
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
-// Kept as one text in the form of RFC 6749, so that a set costs one allocation and one column.
+// The set is stored as one text in the form of RFC 6749, so that it needs only one allocation and
+// one database column.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct ScopeSet(Box<str>);
 
 impl ScopeSet {
-    /// The highest number of scopes in one set.
+    /// The maximum number of scopes in one set.
     pub const MAX: usize = 64;
 
-    /// Parses scopes that are separated by white space. An empty text grants nothing.
+    /// Parses scopes that are separated by white space. An empty text gives an empty set, which
+    /// grants nothing.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if a scope is invalid, or if there are more than 64 different scopes.
+    /// Returns [`Invalid`] if a scope is invalid, if there are more than 64 different scopes, or if
+    /// the text is longer than 8,256 bytes.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > Self::MAX * (Scope::MAX_CHARS + 1) {
             return Err(Invalid::new(InvalidField::Scopes, InvalidKind::TooLong { max: Self::MAX }));
@@ -70,7 +74,7 @@ impl ScopeSet {
         Self::from_scopes(text.split_ascii_whitespace().map(Scope::new).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// Creates a set of these scopes.
+    /// Creates the set of these scopes.
     ///
     /// # Errors
     /// Returns [`Invalid`] if there are more than 64 different scopes.
@@ -90,7 +94,7 @@ impl ScopeSet {
         &self.0
     }
 
-    /// Returns an iterator over the scopes, in order.
+    /// Returns an iterator over the scopes, in sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split_ascii_whitespace()
     }
@@ -100,14 +104,14 @@ impl ScopeSet {
         self.grants(needed.as_str())
     }
 
-    /// Returns whether the set grants every scope that `other` grants, so that a token with `other`
-    /// may be issued within this one.
+    /// Returns whether this set grants every scope that `other` grants. A token can issue another
+    /// token only if the scopes of the issuing token cover the scopes of the new token.
     pub fn covers(&self, other: &Self) -> bool {
         other.iter().all(|scope| self.grants(scope))
     }
 
-    /// Returns the scopes that both sets grant. If a scope of one set grants a scope of the other,
-    /// the result has the narrower one.
+    /// Returns the scopes that both sets grant. If a wildcard in one set grants a scope in the
+    /// other set, the result contains only the scope, not the wildcard.
     pub(crate) fn common(&self, other: &Self) -> Self {
         let own = self.iter().filter(|scope| other.grants(scope));
         let others = other.iter().filter(|scope| self.grants(scope));

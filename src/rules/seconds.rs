@@ -1,4 +1,4 @@
-//! Serialization of durations as whole seconds, for configuration files.
+//! Serialization of durations as whole numbers of seconds, for configuration files.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Duration::from_secs)
 }
 
-/// Serialization of optional durations as whole seconds.
+/// Serialization of optional durations as whole numbers of seconds.
 pub(super) mod or_none {
     use core::time::Duration;
 

@@ -4,31 +4,35 @@ use super::notice_lead::NoticeLead;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// The status of a token at a given time. In the last four, the token has ended, and no operation
-/// of the service makes it work again. From `IssuerEnded`, only a change of the issuer does.
+/// The status of a token at a given time. In the last four statuses, the token has ended, and no
+/// operation makes it work again. In `IssuerEnded`, the token works again only after a change of
+/// its issuers or of the policy.
 ///
-/// The status is the first that applies of: revoked, rotated, lapsed, expired, disabled, pending,
-/// not yet valid. The ends come first, so that no one tries to enable a token that has expired in
-/// the meantime. A time is reached when it is equal: at `expires_at`, a token is expired.
+/// If several statuses apply, the token has the first in this order: revoked, rotated, lapsed,
+/// expired, issuer ended, disabled, pending, not yet valid. The final statuses come first, so that
+/// no user tries to enable a token that has already expired. A status applies at its exact time
+/// already: at `expires_at`, the token is expired.
 ///
-/// A store does not check the status before a change. If you call a store yourself, do not change a
-/// token that has ended.
+/// A store does not check the status before a change. If your code calls a store directly, it must
+/// not change a token that has ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Status {
     /// The token works.
     Active,
     /// The token will work from `not_before` on.
     NotYetValid,
-    /// The token was issued but not confirmed yet.
+    /// The token was issued, but it is not confirmed yet.
     Pending,
     /// The token is disabled until it is enabled again.
     Disabled,
-    /// A token that this one is bound to, directly or through others, does not work, or the chain
-    /// is longer than the policy allows. If the issuer works again, for example because it is
-    /// enabled, so does this token.
+    /// An issuer of the token does not work, or the chain of issuers is longer than the policy
+    /// allows. The issuers are all tokens to which this token is bound, directly or through other
+    /// tokens. If the issuer works again, for example because it is enabled, this token works again
+    /// too.
     ///
-    /// A record does not show this status by itself. The service sets it in views, because it also
-    /// reads the issuers. No filter of a list finds it.
+    /// [`TokenRecord::status`] never returns this status, because it reads only the token's own
+    /// record. The service sets this status in views, for which it also reads the issuers. A filter
+    /// of a list by this status finds no token.
     IssuerEnded,
     /// The token has reached `expires_at`.
     Expired,
@@ -61,7 +65,8 @@ impl Status {
 }
 
 impl TokenRecord {
-    /// Returns the status of the token at `now`, by its own record. Issuers are not judged.
+    /// Returns the status of the token at `now` according to its own record. Does not check the
+    /// issuers.
     pub fn status(&self, now: Timestamp) -> Status {
         let reached = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
         if self.revoked.is_some() {
@@ -83,16 +88,19 @@ impl TokenRecord {
         }
     }
 
-    /// Returns when the token ended or will end by itself: the earliest of its revocation, the end
-    /// of its grace period, `confirm_by` and its expiry. Returns `None` if it never ends.
+    /// Returns the time at which the token ended or will end by itself. This is the earliest of its
+    /// revocation, the end of its grace period, `confirm_by` and its expiry. Returns `None` if the
+    /// token never ends.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
         [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()
     }
 
-    /// Returns the lead time of the notice that is due at `now`, if one is. It is the shortest of
-    /// `leads` whose time has come, if it is shorter than that of the last notice sent. No notice
-    /// is due if the token has ended, is not confirmed, or has a successor.
+    /// Returns the lead time of the notice of expiry that is due at `now`, or `None` if no notice
+    /// is due. If the due times of several notices have been reached, only the notice with the
+    /// shortest lead time is due. A notice is due only if its lead time is shorter than the lead
+    /// time of the last notice that was sent. No notice is due for a token that has ended, is not
+    /// confirmed, or has a successor.
     pub fn due_notice(&self, leads: &[NoticeLead], now: Timestamp) -> Option<NoticeLead> {
         let expected = self.status(now).is_live() && self.confirm_by.is_none() && self.rotated_to.is_none();
         let due = NoticeLead::begun(leads, self.expires_at, now).filter(|_| expected)?;

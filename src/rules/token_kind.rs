@@ -1,14 +1,14 @@
-//! The kind of holder that a token is for.
+//! The kind of a token's holder.
 
-/// The kind of holder that a token is for.
+/// The kind of a token's holder, which decides the lifetimes that the policy allows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum TokenKind {
-    /// A person, with their scripts and editors.
+    /// A person, who uses the token in their own scripts and tools.
     #[default]
     Human,
-    /// A service that works on its own, without a person.
+    /// A service that runs without a person.
     Service,
-    /// A program that acts for a person for a while: an AI agent, an editor or a CI job.
+    /// A program that acts for a person for a limited time, such as an AI agent or a CI job.
     Agent,
 }
 

@@ -1,4 +1,4 @@
-//! The view of a token that lists and pages show.
+//! The view of a token that lists and web pages show.
 
 use super::address::AddressRanges;
 use super::issuer::Issuer;
@@ -11,8 +11,8 @@ use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// A record as people may see it: without the digest and the internal fields of the store, and with
-/// its status at the time of the view.
+/// The part of a token's record that people may see, with the status of the token. The digest and
+/// the internal fields of the store are left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -20,9 +20,9 @@ use crate::words::used_from::UsedFrom;
 pub struct TokenView {
     pub project: ProjectId,
     pub id: TokenId,
-    /// The public part: the token's text before its last `_`.
+    /// The public part of the token: its text before the last `_`.
     pub public_part: String,
-    /// The status at the time of the view.
+    /// The status of the token at the time when the view was created.
     pub status: Status,
     pub name: Name,
     pub owner: OwnerId,
@@ -44,20 +44,20 @@ pub struct TokenView {
     pub rotated_from: Option<TokenId>,
     pub rotated_to: Option<TokenId>,
     pub grace_until: Option<Timestamp>,
-    /// The version to name as the expected one in the next change.
+    /// The version of the record. Pass it as the expected version in the next change of the token.
     pub version: u64,
 }
 
 impl TokenView {
-    /// Returns the key of the token for calls to the store.
+    /// Returns the key of the token, which identifies the token in the store.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.project, id: self.id }
     }
 }
 
 impl TokenRecord {
-    /// Returns the view of the token at `now`. Its issuers are not judged: see
-    /// [`Chain::view`](crate::record::Chain::view).
+    /// Returns the view of the token at `now`, with the status according to the token's own record.
+    /// To take its issuers into account, use [`Chain::view`](crate::record::Chain::view).
     pub fn view(&self, now: Timestamp) -> TokenView {
         self.view_as(self.status(now))
     }

@@ -1,4 +1,5 @@
-//! The limits of a delegation: what lies within the issuing token and all that it is bound to.
+//! The limits that a delegation sets for new tokens: the limits of the issuing token and of all
+//! tokens that it is bound to.
 
 use core::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::words::text::{Metadata, OwnerId};
 use crate::words::timestamp::Timestamp;
 
 impl Delegation {
-    /// Checks that a new token of this kind, with this metadata, may be issued.
+    /// Checks that the issuing token may issue a new token of this kind with this metadata, and
+    /// that the policy allows the length of the resulting chain.
     pub(super) fn admit_new(&self, kind: TokenKind, metadata: &Metadata, policy: &Policy) -> Result<(), Error> {
         let kind_is_allowed = match kind {
             TokenKind::Human => self.kinds.human,
@@ -36,7 +38,7 @@ impl Delegation {
         }
     }
 
-    /// Checks that this token may be rotated.
+    /// Checks that the issuing token may rotate the token `old`.
     pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
         let issued = old.issuer.is_some_and(|issuer| issuer.id == self.record().id);
         if old.key() != self.key() && !issued {
@@ -52,8 +54,8 @@ impl Delegation {
         (old.owner != self.record().owner).then_some(OutsideIssuer::Owner)
     }
 
-    /// Checks that a token with these properties is within the issuing token and all tokens that it
-    /// is bound to.
+    /// Checks that a token with these properties stays within the limits of the issuing token and
+    /// of all tokens that the issuing token is bound to.
     pub(super) fn admit(
         &self,
         project: &ProjectId,
@@ -76,9 +78,10 @@ impl Delegation {
         }
     }
 
-    /// Returns the delegation for the rotation of this token. If a token rotates itself, its
-    /// successor may keep the scope for issuing tokens. The successor may also outlive a grace
-    /// period that an earlier try of the same rotation has set.
+    /// Returns the delegation, prepared for the rotation of `old`. If the issuing token rotates
+    /// itself, the successor may keep the scope for issuing tokens. The successor may also end
+    /// after the grace period of the issuing token, which an earlier attempt of the same rotation
+    /// has started.
     pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
         Self { replaces_itself: old.key() == self.key(), ..self }
     }
@@ -88,7 +91,8 @@ impl Delegation {
         self.held.issuers.iter().filter_map(|issuer| issuer.ends_at()).chain(own).min()
     }
 
-    /// Checks that a token with this expiry does not outlive the issuing token.
+    /// Checks that a token with this expiry ends no later than the issuing token and all tokens
+    /// that the issuing token is bound to.
     pub(super) fn admit_expiry(&self, expires_at: Option<Timestamp>) -> Result<(), OutsideIssuer> {
         match self.ends_at() {
             Some(end) if expires_at.is_none_or(|expires_at| expires_at > end) => Err(OutsideIssuer::Expiry),
@@ -96,13 +100,15 @@ impl Delegation {
         }
     }
 
-    /// Shortens a lifetime that starts at `now`, so that it ends with the issuing token.
+    /// Returns the lifetime, shortened so that it ends no later than the issuing token. The
+    /// lifetime begins at `now`.
     pub(super) fn shorten(&self, lifetime: Duration, now: Timestamp) -> Duration {
         self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
-    /// Returns the addresses for a token that names none: those of the nearest token in the chain
-    /// whose addresses all others cover.
+    /// Returns the addresses of a new token, if the request names none. These are the addresses of
+    /// the first token in the chain whose addresses every other token in the chain covers. If there
+    /// is no such token, these are the addresses of the issuing token.
     pub(super) fn addresses(&self) -> AddressRanges {
         let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);
@@ -165,7 +171,7 @@ mod tests {
         assert_eq!(admitted(&by, "145", "ada", "user", "10.0.0.0/8"), Err(OutsideIssuer::Scopes));
         assert_eq!(admitted(&by, "145", "ada", "", ""), Err(OutsideIssuer::Addresses), "any address");
         assert_eq!(admitted(&by, "145", "ada", "", "10.0.0.0/7"), Err(OutsideIssuer::Addresses));
-        // The issuer was narrowed afterwards.
+        // This issuer was narrowed after it had issued the bound token.
         let above = TokenRecord {
             scopes: ScopeSet::new("repo:read tokens:manage").unwrap(),
             addresses: AddressRanges::new("10.1.2.0/24").unwrap(),
@@ -209,7 +215,7 @@ mod tests {
             let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
             assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
         }
-        // `created_by` is no proof, because a host may name any actor as the creator.
+        // `created_by` proves nothing, because a service may name any actor as the creator.
         let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
         assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
         let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
