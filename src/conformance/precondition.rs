@@ -22,10 +22,10 @@ struct Samples {
     disabled: Disabled,
     one: Option<RequestId>,
     two: Option<RequestId>,
-    /// The request id of `one`, but in upper case.
+    /// The request id `one` with a capital letter.
     upper: Option<RequestId>,
     bob: OwnerId,
-    /// The owner of the sample records, but in upper case.
+    /// The owner of the sample records with a capital letter.
     upper_ada: OwnerId,
     elsewhere: ProjectId,
     /// An id that no record has.
@@ -72,8 +72,8 @@ impl Chain {
         Ok(Self { old, predecessor: Some(predecessor), earlier: None, successor, expected_version: 5 })
     }
 
-    /// Returns a token whose rotation may be repeated. Its successor is not confirmed yet, and its
-    /// grace period has ended.
+    /// Returns a token whose grace period has ended. Its rotation may be repeated, because its
+    /// successor is not confirmed yet.
     fn repeated() -> Result<Self, Broken> {
         let mut chain = Self::first()?;
         let (created_at, confirm_by, request_id) = (at(0), Some(at(1000)), request("one")?);
@@ -94,8 +94,8 @@ impl Chain {
     }
 }
 
-/// A test case: how it differs from a chain that may be rotated, whether the token may still be
-/// rotated, and the function that makes the difference.
+/// A test case: the difference from a chain that may be rotated in words, whether the token may
+/// still be rotated, and a function that makes the difference.
 type ChainCase = (&'static str, bool, fn(&mut Chain, &Samples));
 
 const FIRST: [ChainCase; 27] = [
@@ -188,8 +188,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// Returns the earliest end that a successor may have if a repeat replaces it at `at(10)`, plus
-/// `millis`.
+/// Returns the earliest end of a successor that a repeat may replace at `at(10)`, plus `millis`.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }
@@ -226,8 +225,8 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// A test case: how it differs from a live token of the owner, whether the token counts towards a
-/// limit at `at(0)`, and the function that makes the difference.
+/// A test case: the difference from a live token of the owner in words, whether the token counts
+/// towards a limit at `at(0)`, and a function that makes the difference.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [
@@ -260,7 +259,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         let samples = Samples::new(other.project)?;
         change(&mut other, &samples);
         put(store, &other).await?;
-        // The insert never fits a limit of 0, and always fits 2. With 1, the other token decides.
+        // Only with a limit of 1 does the result depend on the other token.
         for (most, fits) in [(0, false), (1, !counts), (2, true)] {
             let (new, limit) = (record(other.project)?, LiveLimit { most, now: at(0) });
             let what = format!("an insert with a limit of {most} beside a token, if {case}");
@@ -268,7 +267,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
             let answer = store.insert(new.clone(), Some(limit), None).await;
             if fits {
                 ensure!(answer.is_ok(), "{what}: refused");
-                // Without this revocation, the new token would count in the next round.
+                // Without this, the new token would count in the next round.
                 store.revoke(&new.key(), &revocation("ada", -1)?).await?;
             } else {
                 refused(answer, Limit, &what)?;
@@ -279,8 +278,8 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// A test case: how it differs from an active token, whether a revocation of its group at `at(0)`
-/// must include the token, and the function that makes the difference.
+/// A test case: the difference from an active token in words, whether a revocation of its group at
+/// `at(0)` must include the token, and a function that makes the difference.
 type ReachCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const REACHED: [ReachCase; 15] = [

@@ -54,7 +54,7 @@ pub(super) fn sibling(project: ProjectId, last: char) -> Result<ProjectId, Broke
     Ok(ProjectId::new(&format!("{stem}{last}"))?)
 }
 
-/// Returns a new random token id. Its first character is `first`, which stands for the key number.
+/// Returns a new random token id that begins with `first`, the character of its key number.
 pub(super) fn id(first: char) -> Result<TokenId, Broken> {
     let digits = random::<15>()?;
     Ok(TokenId::new(&format!("{first}{}", String::from_utf8_lossy(&digits)))?)
