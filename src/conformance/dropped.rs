@@ -13,8 +13,8 @@ use crate::words::ids::TokenKey;
 /// round trips per call.
 const POLLS: core::ops::Range<usize> = 0..12;
 
-/// The maximum number of times that a case reads the records before it judges them. The store may
-/// still be working on the dropped call.
+/// The maximum number of times that a case reads the records while they show only a part of the
+/// effect. The store may still be working on the dropped call.
 const READS: usize = 100;
 
 pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {

@@ -55,8 +55,8 @@ laws! {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,
             /// and that only the record of this import exists.
             one_import_of_a_key_wins;
-            /// Checks that only one of two nodes imports a token if both import it concurrently,
-            /// each under an import key of its own, and each row names the key of the other node.
+            /// Checks that a token is imported only once if two nodes import it concurrently under
+            /// different import keys, and each row also names the import key of the other node.
             one_import_under_two_keys_at_once_wins;
         }
     }

@@ -158,7 +158,8 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
     let project = project()?;
     let ended = revocation("ada", 0)?;
     let mut records = Vec::new();
-    // The records cover every combination of filters that a record passes or fails.
+    // For every combination of the five filters, there is a record that fails exactly these
+    // filters.
     for bits in 0..32u8 {
         let fails = |bit: u8| bits & bit != 0;
         records.push(TokenRecord {
@@ -220,8 +221,8 @@ pub(super) async fn list_orders_by_expiry<S: TokenStore>(store: &S) -> Verdict {
     ordered(store, &records, ListOrder::Expires).await
 }
 
-/// Returns records that are equal under every order except by id. If case is ignored, the ids are
-/// in another order.
+/// Returns records that have equal sort values under every order, and differ in their ids. The
+/// order of the ids is another one if case is ignored.
 pub(super) fn ties(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = Vec::new();
     for first in ['b', 'A', '1', 'Z', 'a', 'B'] {

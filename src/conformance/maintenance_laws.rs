@@ -18,8 +18,7 @@ laws! {
             projects_names_all_of_an_owner;
             /// Checks that one call of `projects` returns each project once, in ascending order.
             projects_ascend;
-            /// Checks that `projects` returns only projects after the project
-            /// `ProjectsQuery::after`.
+            /// Checks that `projects` returns only projects that come after `ProjectsQuery::after`.
             projects_start_behind_the_one_named;
             /// Checks that one call of `projects` returns at most as many projects as requested.
             projects_are_no_more_than_asked;
@@ -43,8 +42,8 @@ laws! {
             purge_is_done_when_none_is_left;
         }
         issued {
-            /// Checks that `ended_issuers` returns exactly the issuers that have ended or do not
-            /// exist, if each issuer still has a bound token.
+            /// Checks that, of several issuers with bound tokens, `ended_issuers` returns exactly
+            /// the issuers that have ended or do not exist.
             ended_issuers_are_named;
             /// Checks that `ended_issuers` returns an issuer only if a token that is bound to it
             /// can still work, apart from the end of the issuer.
@@ -85,7 +84,7 @@ laws! {
             acknowledge_answers_none_for_the_absent;
         }
         races {
-            /// Checks that only one of several senders that claim a notice concurrently gets it.
+            /// Checks that exactly one of several concurrent claims gets a due notice.
             one_claim_of_a_notice_wins;
         }
     }

@@ -94,8 +94,8 @@ impl Chain {
     }
 }
 
-/// A test case: the difference from a chain that may be rotated in words, whether the token may
-/// still be rotated, and a function that makes the difference.
+/// One difference from a token that may be rotated, as a test case: its description, whether the
+/// token may still be rotated, and a function that makes the difference.
 type ChainCase = (&'static str, bool, fn(&mut Chain, &Samples));
 
 const FIRST: [ChainCase; 27] = [
@@ -225,8 +225,8 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// A test case: the difference from a live token of the owner in words, whether the token counts
-/// towards a limit at `at(0)`, and a function that makes the difference.
+/// One difference from a live token, as a test case: its description, whether the token then counts
+/// towards the limit of its owner at `at(0)`, and a function that makes the difference.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [
@@ -278,8 +278,8 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// A test case: the difference from an active token in words, whether a revocation of its group at
-/// `at(0)` must include the token, and a function that makes the difference.
+/// One difference from an active token, as a test case: its description, whether a revocation at
+/// `at(0)` must then include the token, and a function that makes the difference.
 type ReachCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const REACHED: [ReachCase; 15] = [

@@ -1,4 +1,4 @@
-//! The test cases for the reads of a verification: `find_recent` and `find_durable`.
+//! The test cases for `TokenStore::find_recent` and `TokenStore::find_durable`.
 
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
 use super::verdict::{Verdict, ensure_eq};

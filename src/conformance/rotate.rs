@@ -128,8 +128,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// Rotates the first of these records to `new`. If the store refuses this, checks that all these
-/// records are unchanged and that `new` was not inserted.
+/// Rotates the first of these records to `new`. If the store refuses the rotation, checks that all
+/// these records are unchanged and that `new` was not inserted.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],
@@ -170,8 +170,8 @@ pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>
     tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
 }
 
-/// Rotates the successor of the token `first`. Checks that the store refuses this exactly if
-/// `waits` is true.
+/// Rotates the successor of the token `first`. Checks that the store refuses the rotation exactly
+/// if `waits` is true.
 async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
     let mut second = successor(&first)?;
     second.created_at = at(0);

@@ -24,8 +24,8 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns the time that is `millis` milliseconds after the noon around which all cases happen. By
-/// convention, tokens end at `at(0)`.
+/// Returns the time that is `millis` milliseconds after a fixed noon. By convention, the tokens of
+/// the cases end at `at(0)`.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
     Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
@@ -168,8 +168,8 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
     (0..64).map(record).collect()
 }
 
-/// Returns a filter for every status and set of statuses, just before, at and just after `at(0)`.
-/// This is the time at which the records of [`every_status`] change their status.
+/// Returns filters for every status and set of statuses, just before, at and just after `at(0)`.
+/// The records of [`every_status`] change their status at `at(0)`.
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
     let each = Status::ALL.iter().flat_map(|status| [StatusGroup::Only(*status), StatusGroup::Except(*status)]);
     let lives = each.chain([StatusGroup::Live, StatusGroup::Ended]);

@@ -27,7 +27,7 @@ laws! {
             /// and not yet valid tokens and tokens in their grace period. A refused record is not
             /// inserted.
             limit_counts_live_tokens;
-            /// Checks that a limit ignores tokens that have ended at the time `LiveLimit::now`.
+            /// Checks that a limit ignores tokens that ended at or before `LiveLimit::now`.
             limit_ignores_dead_tokens;
             /// Checks that a limit ignores tokens of other owners and tokens in other projects.
             limit_is_of_one_owner_in_one_project;
@@ -84,7 +84,7 @@ laws! {
             /// earlier call found no record under the key.
             find_recent_shows_what_was_inserted;
             /// Checks that `find_recent` returns a record with every change that this store made to
-            /// the token or to its group.
+            /// the token or its group.
             find_recent_shows_what_was_changed;
             /// Checks that `find_durable` returns the same record as `find`.
             find_durable_shows_what_find_does;
@@ -118,8 +118,8 @@ laws! {
             /// Checks that a list is sorted by expiry, in both directions. Tokens that never expire
             /// sort after every time.
             list_orders_by_expiry;
-            /// Checks that records with equal sort values are sorted by id, in the list's
-            /// direction.
+            /// Checks that records with equal sort values are sorted by id, in the direction of the
+            /// list.
             list_breaks_ties_by_id;
         }
         page {
@@ -179,18 +179,18 @@ laws! {
             a_second_revoke_leaves_the_version;
             /// Checks that a revocation of an absent record returns `None` and creates no record.
             revoke_answers_none_for_the_absent;
-            /// Checks that tokens that have already ended in another way can be revoked.
+            /// Checks that tokens that have ended without being revoked can be revoked.
             revoke_takes_dead_tokens;
         }
         group {
             /// Checks that the revocation of an owner revokes exactly the tokens of this owner.
             a_group_is_an_owner;
-            /// Checks that the revocation of a family revokes exactly its chain of rotations.
+            /// Checks that the revocation of a family revokes exactly the tokens of the family.
             a_group_is_a_family;
             /// Checks that the revocation by time of creation revokes exactly the tokens that were
             /// created strictly before the given time.
             a_group_is_what_was_created_before;
-            /// Checks that the revocation by key number revokes exactly the tokens of this number.
+            /// Checks that the revocation by key number revokes exactly the tokens of this key.
             a_group_is_a_key_number;
             /// Checks that the revocation of a group leaves other projects unchanged.
             a_group_stays_in_its_project;
@@ -208,7 +208,7 @@ laws! {
             revoke_batch_counts_its_rows;
             /// Checks that `BatchResult::done` is true exactly if no record is left to revoke.
             revoke_batch_is_done_when_none_is_left;
-            /// Checks that a batch also revokes tokens that have already ended in another way.
+            /// Checks that a batch also revokes tokens that have ended without being revoked.
             revoke_batch_takes_dead_tokens;
             /// Checks that the revocation of a group sets the time, actor and reason of each
             /// record, and changes no other column except the version.
@@ -273,8 +273,7 @@ laws! {
             /// Checks that a rotation cannot be repeated more than 12 hours after its successor
             /// ended. A revocation of the group may have left the successor out.
             a_successor_that_ended_long_ago_ends_retries;
-            /// Checks that a rotation can be repeated after the grace period of the old token
-            /// ended.
+            /// Checks that a rotation can be repeated after the old token's grace period ended.
             a_retry_is_done_after_the_grace;
             /// Checks that a rotation cannot be repeated after the old token has expired.
             an_expired_token_ends_retries;
@@ -286,7 +285,8 @@ laws! {
             touch_moves_forwards;
             /// Checks that recording an earlier use does not change the last use.
             touch_never_moves_backwards;
-            /// Checks that a batch with several uses of one token records the latest, in any order.
+            /// Checks that the latest of several uses of one token in a batch is recorded, no
+            /// matter where in the batch it is.
             touch_takes_the_latest_of_a_batch;
             /// Checks that the address and client of a use are recorded together with its time, and
             /// do not change unless the time does.

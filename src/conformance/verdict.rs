@@ -102,7 +102,7 @@ impl From<RngError> for Broken {
     }
 }
 
-/// Returns a violation from the surrounding case unless the condition is true.
+/// Ends the surrounding function with a violation unless the condition is true.
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
@@ -111,7 +111,8 @@ macro_rules! ensure {
     };
 }
 
-/// Returns a violation that shows both values from the surrounding case unless they are equal.
+/// Ends the surrounding function with a violation unless both values are equal. The violation shows
+/// both values.
 macro_rules! ensure_eq {
     ($is:expr, $should:expr, $($what:tt)+) => {
         match (&$is, &$should) {

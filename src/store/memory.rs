@@ -41,8 +41,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    // No code here panics while it holds the lock, so the rows are consistent even if it is
-    // poisoned.
+    // No code here panics while it holds the lock, so even a poisoned lock guards consistent rows.
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }

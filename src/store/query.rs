@@ -23,7 +23,7 @@ pub struct ListQuery {
     pub owner: Option<OwnerId>,
     /// If set, only tokens that this token issued pass, both bound and independent.
     pub issuer: Option<TokenId>,
-    /// If set, only tokens pass that have one of these statuses at the time of the filter.
+    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
     /// If set, only tokens pass whose name contains this text. The case of letters is ignored, as
     /// [`Name::folded`](crate::Name::folded) defines it.
@@ -97,7 +97,7 @@ impl ListQuery {
 pub struct StatusFilter {
     /// The statuses with which a token passes.
     pub group: StatusGroup,
-    /// The time at which a token must have one of these statuses.
+    /// The time at which a token must have one of the statuses in [`group`](Self::group).
     pub at: Timestamp,
 }
 
@@ -143,7 +143,7 @@ pub struct CountQuery {
     pub owner: Option<OwnerId>,
     /// If set, only tokens pass whose digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// If set, only tokens pass that have one of these statuses at the time of the filter.
+    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
 }
 
