@@ -1,4 +1,4 @@
-//! The cases of update.
+//! The test cases for `TokenStore::update`.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, full, id, kept, name, project, record, revocation, some, stored,
@@ -12,7 +12,7 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::words::store_error::StoreErrorKind::Conflict;
 use crate::words::timestamp::Timestamp;
 
-/// Returns every kind of change, both setting and clearing values.
+/// Returns changes of every kind. If a change can set or clear a value, both are included.
 fn changes() -> Result<Vec<Change>, Broken> {
     Ok(vec![
         Change::Rename(name("renamed: Ж \u{1f600}")?),
@@ -100,8 +100,9 @@ pub(super) async fn update_leaves_the_last_use<S: TokenStore>(store: &S) -> Verd
     let project = project()?;
     for change in changes()? {
         let before = kept(store, &record(project)?).await?;
-        // The token is used between the read and the change. The version does not show that, so a
-        // store that writes the whole record as it was read would undo the use.
+        // The token is used between the read and the change. The use does not raise the version, so
+        // the version check cannot detect it. A store that wrote back the whole record as it was
+        // read would lose the use.
         store.touch_many(&[LastUse { key: before.key(), used_at: at(3), from: None }]).await?;
         let touched = stored(store, &before.key()).await?.last_used_at;
         let answer = some(store.update(&before.key(), before.version, change.clone()).await?, "update")?;

@@ -1,4 +1,4 @@
-//! The cases of count.
+//! The test cases for `TokenStore::count`.
 
 use super::sample::{every_status, id, owner, project, put_all, record, sibling, status_filters};
 use super::verdict::{Verdict, ensure_eq};
@@ -7,7 +7,7 @@ use crate::store::contract::TokenStore;
 use crate::store::query::CountQuery;
 use crate::words::ids::KeyNumber;
 
-/// Checks that the count is the number of records that match the query.
+/// Checks that the store counts exactly those of the records that match the query.
 async fn counted<S: TokenStore>(store: &S, query: &CountQuery, records: &[TokenRecord]) -> Verdict {
     let expected = records.iter().filter(|record| query.matches(record)).count() as u64;
     ensure_eq!(store.count(query).await?, expected, "count by {query:?}");

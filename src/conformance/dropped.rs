@@ -1,4 +1,5 @@
-//! The cases of calls whose future is dropped midway. They take effect as a whole or not at all.
+//! The test cases for calls whose future is dropped before it completes. Such a call must take
+//! effect as a whole or not at all, or the caller must be able to repeat it.
 
 use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
@@ -8,11 +9,12 @@ use crate::store::contract::TokenStore;
 use crate::store::import::{ImportRow, ImportStore};
 use crate::words::ids::TokenKey;
 
-/// The numbers of polls after which a call is dropped: enough for a store with a few round trips.
+/// The numbers of polls after which a call is dropped. The range covers a store that makes a few
+/// round trips per call.
 const POLLS: core::ops::Range<usize> = 0..12;
 
-/// How often the records are read before the result counts. The store may still be busy with the
-/// dropped call.
+/// The maximum number of times that a case reads the records while they show only a part of the
+/// effect. The store may still be working on the dropped call.
 const READS: usize = 100;
 
 pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {
@@ -59,7 +61,7 @@ pub(super) async fn a_dropped_revoke_owner_can_be_repeated<S: TokenStore>(store:
     Ok(())
 }
 
-/// Returns how many of these tokens are revoked.
+/// Returns how many of the tokens are revoked. All of them must exist.
 async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
     let mut count = 0;
     for key in keys {
@@ -88,7 +90,7 @@ pub(super) async fn a_dropped_import_is_whole_or_nothing<S: TokenStore + ImportS
     Ok(())
 }
 
-/// Returns how many of these tokens exist.
+/// Returns how many of the tokens exist.
 async fn there<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
     let mut count = 0;
     for key in keys {

@@ -1,4 +1,4 @@
-//! The cases of revoking groups: `revoke_owner`, `revoke_family` and `revoke_batch`.
+//! The test cases for the revocation of groups: `revoke_owner`, `revoke_family` and `revoke_batch`.
 
 use super::list::all_of;
 use super::sample::{
@@ -13,8 +13,8 @@ use crate::store::query::{CountQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{KeyNumber, ProjectId};
 use crate::words::timestamp::Timestamp;
 
-/// Revokes a group as the service does, in batches until they are done. Returns the number of
-/// records that the store says it revoked.
+/// Revokes a group as keyfob does: an owner or a family in one call, any other group in batches
+/// until `done` is true. Returns the number of revoked records that the store reports.
 pub(super) async fn revoke_group<S: TokenStore>(
     store: &S,
     project: ProjectId,
@@ -28,8 +28,8 @@ pub(super) async fn revoke_group<S: TokenStore>(
         RevokeGroup::KeyNumber(number) => RevokeBatch::KeyNumber(*number),
     };
     let mut count = 0;
-    // The limit suffices for the largest group of any case. Batches that never end fail another
-    // case.
+    // This many batches suffice for the largest group of any case. If a store never reports the
+    // end, another case fails.
     for _ in 0..ROWS {
         let BatchResult { count: revoked, done } =
             store.revoke_batch(&project, revocation, batch, PageSize::MAX).await?;
@@ -41,10 +41,10 @@ pub(super) async fn revoke_group<S: TokenStore>(
     Ok(count)
 }
 
-/// More rows than one step of a store takes.
+/// A number of tokens that is larger than the maximum for one step of a store.
 const ROWS: usize = PageSize::MAX.get() + 24;
 
-/// Returns the records among these that are revoked now.
+/// Returns those of the records that are revoked in the store.
 async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Vec<TokenRecord>, Broken> {
     let mut revoked = Vec::new();
     for record in records {
@@ -56,7 +56,8 @@ async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Ve
     Ok(revoked)
 }
 
-/// Revokes the group, and checks that exactly its members among the records are revoked.
+/// Inserts the records, revokes the group, and checks that exactly those records are revoked that
+/// the group contains.
 async fn takes<S: TokenStore>(store: &S, project: ProjectId, group: RevokeGroup, records: &[TokenRecord]) -> Verdict {
     put_all(store, records).await?;
     revoke_group(store, project, &group, &revocation("root", 0)?).await?;
@@ -79,7 +80,8 @@ pub(super) async fn a_group_is_a_family<S: TokenStore>(store: &S) -> Verdict {
     let (first, other) = (record(project)?, record(project)?);
     let second = TokenRecord { family: first.id, ..record(project)? };
     let third = TokenRecord { family: first.id, rotated_from: Some(second.id), ..record(project)? };
-    // This token names one of the family in `rotated_from`, but only `family` counts.
+    // The `rotated_from` of this token names a token of the family. The group must still not
+    // contain it, because only `family` counts.
     let alike = TokenRecord { rotated_from: Some(first.id), ..record(project)? };
     let family = RevokeGroup::Family(first.id);
     takes(store, project, family, &[first, other, second, third, alike]).await
@@ -100,7 +102,8 @@ pub(super) async fn a_group_is_a_key_number<S: TokenStore>(store: &S) -> Verdict
     for first in ['0', '1', 'A', 'a', 'a', 'z'] {
         records.push(TokenRecord { id: id(first)?, ..record(project)? });
     }
-    // The key number of `a`. A store that ignores case confuses it with the one of `A`.
+    // 36 is the key number of ids that begin with `a`. A store that ignores case confuses it with
+    // the key number of `A`.
     takes(store, project, RevokeGroup::KeyNumber(KeyNumber::new(36)?), &records).await
 }
 
@@ -115,7 +118,7 @@ pub(super) async fn a_group_stays_in_its_project<S: TokenStore>(store: &S) -> Ve
     Ok(())
 }
 
-/// Returns one group of each kind, which contains this record.
+/// Returns one group of each kind. All of them contain this record.
 fn groups(record: &TokenRecord) -> [RevokeGroup; 4] {
     [
         RevokeGroup::Owner(record.owner.clone()),
@@ -125,7 +128,7 @@ fn groups(record: &TokenRecord) -> [RevokeGroup; 4] {
     ]
 }
 
-/// Returns records with the same owner, family, time of creation and key number.
+/// Returns this many records with equal owner, family, time of creation and key number.
 fn alike(count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let first = record(project()?)?;
     let another = |_| Ok(TokenRecord { id: id('1')?, ..first.clone() });
@@ -150,7 +153,7 @@ pub(super) async fn owner_and_family_are_revoked_in_one_call<S: TokenStore>(stor
 }
 
 pub(super) async fn owner_and_family_take_all_that_can_still_work<S: TokenStore>(store: &S) -> Verdict {
-    // If the clock goes back by up to a day, none of these tokens must work again.
+    // None of these tokens may work again if a clock is set back by up to 24 hours.
     let ended = Some(at(1).saturating_sub(TokenRecord::REVOCATION_MARGIN));
     for kind in 0..2 {
         let project = project()?;
@@ -174,7 +177,7 @@ pub(super) async fn owner_and_family_take_all_that_can_still_work<S: TokenStore>
     Ok(())
 }
 
-/// Returns one batch of each kind, which contains this record.
+/// Returns one batch of each kind. Both contain this record.
 fn batches(record: &TokenRecord) -> [RevokeBatch; 2] {
     [RevokeBatch::CreatedBefore(record.created_at.saturating_add(DAY)), RevokeBatch::KeyNumber(record.id.key_number())]
 }
@@ -229,7 +232,7 @@ pub(super) async fn revoke_batch_counts_its_rows<S: TokenStore>(store: &S) -> Ve
 }
 
 pub(super) async fn revoke_batch_is_done_when_none_is_left<S: TokenStore>(store: &S) -> Verdict {
-    // Four records in batches of two: the second batch is full and leaves none.
+    // With four records in batches of two, the second batch is full and leaves no record to revoke.
     for kind in 0..2 {
         let records = alike(4)?;
         put_all(store, &records).await?;

@@ -1,4 +1,4 @@
-//! The laws of [`ImportStore`], by the file with their cases.
+//! The laws of [`ImportStore`], grouped by the file that contains their test cases.
 
 use super::law::laws;
 use super::{dropped, imported, races};
@@ -8,49 +8,55 @@ use crate::store::import::ImportStore;
 use crate::store::maintenance::StoreMaintenance;
 
 laws! {
-    /// Runs all laws of [`ImportStore`]. The cases change the imported records through
-    /// [`TokenStore`] and purge them through [`StoreMaintenance`].
+    /// Tests a store against all laws of [`ImportStore`]. The cases change the imported records
+    /// through [`TokenStore`] and purge them through [`StoreMaintenance`].
     import(TokenStore + StoreMaintenance + ImportStore) as ImportingObject {
         imported {
-            /// Checks that every column is returned as it was imported, by the import key and by
-            /// the token key.
+            /// Checks that an imported record keeps every column, whether it is found by its import
+            /// key or by its token key.
             import_keeps_every_column;
-            /// Checks that an import returns one outcome for each row, in order. A row that exists
-            /// keeps no other row out.
+            /// Checks that an import returns one outcome for each row, in the order of the batch,
+            /// and that a row that exists already does not prevent the import of the other rows.
             import_answers_each_row_in_order;
-            /// Checks that a row exists already if its import key or token key occurs earlier in
-            /// the batch.
+            /// Checks that a row counts as existing if an earlier row of the same batch has its
+            /// import key or its token key.
             import_knows_the_rows_before;
-            /// Checks that a batch with a record that is bound to another token fails, and that no
-            /// row of it is inserted.
+            /// Checks that a batch with a record that is bound to another token fails, and that the
+            /// store inserts no row of the batch.
             import_takes_no_bound_record;
-            /// Checks that `find_imported` returns ended records like live ones.
+            /// Checks that `find_imported` returns the records of ended tokens like those of live
+            /// tokens.
             find_imported_answers_dead_rows;
-            /// Checks that `find_imported` returns `None` for an unknown import key, not an error.
+            /// Checks that `find_imported` returns `None`, not an error, for an import key without
+            /// a record.
             find_imported_answers_none_for_the_absent;
-            /// Checks that a row whose import key exists, in any project, is not inserted.
+            /// Checks that a row is not inserted if a record with its import key exists in any
+            /// project.
             import_never_replaces_an_import_key;
-            /// Checks that a row exists already, under the token key of that record, if another of
-            /// its look-up keys exists.
+            /// Checks that a row is not inserted if a record exists under one of the row's other
+            /// look-up keys, and that the outcome names this record.
             import_knows_a_token_under_another_key;
-            /// Checks that a row whose token key exists leaves that record unchanged, and its
-            /// import key unknown.
+            /// Checks that importing a row whose token key exists does not change the existing
+            /// record and does not store the import key of the row.
             import_never_replaces_a_token;
-            /// Checks that `find_imported` returns the current record.
+            /// Checks that `find_imported` returns the revocation of a token that was revoked after
+            /// its import.
             imported_records_are_revoked_like_others;
-            /// Checks that the import key of a purged token is unknown, and can be imported again.
+            /// Checks that `find_imported` returns `None` for the import key of a purged token, and
+            /// that this key can be imported again.
             a_purged_import_key_is_free;
         }
         dropped {
-            /// Checks that an import whose future is dropped midway takes effect as a whole or not
-            /// at all.
+            /// Checks that an import whose future is dropped before it completes takes effect as a
+            /// whole or not at all.
             a_dropped_import_is_whole_or_nothing;
         }
         races {
-            /// Checks that if imports under one import key race, one succeeds, and only its record
-            /// exists.
+            /// Checks that exactly one of several concurrent imports under one import key succeeds,
+            /// and that only the record of this import exists.
             one_import_of_a_key_wins;
-            /// Checks that two nodes that mint with different keys do not both import one token.
+            /// Checks that a token is imported only once if two nodes import it concurrently under
+            /// different import keys, and each row also names the import key of the other node.
             one_import_under_two_keys_at_once_wins;
         }
     }

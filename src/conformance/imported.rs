@@ -1,4 +1,4 @@
-//! The cases of import.
+//! The test cases for `ImportStore::import` and `ImportStore::find_imported`.
 
 use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
@@ -12,14 +12,14 @@ use crate::store::import::{ImportKey, ImportRow, ImportStore};
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
 
-/// Imports a new record, and returns its import key.
+/// Imports a new record under a new import key, and returns this key.
 pub(super) async fn put_imported<S: ImportStore>(store: &S, record: &TokenRecord) -> Result<ImportKey, Broken> {
     let key = import_key()?;
     ensure_eq!(import_one(store, record, key).await?, [Inserted], "the outcome of an import");
     Ok(key)
 }
 
-/// Imports one record under an import key.
+/// Imports one record under an import key, and returns the outcomes.
 pub(super) async fn import_one<S: ImportStore>(
     store: &S,
     record: &TokenRecord,

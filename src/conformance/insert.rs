@@ -1,4 +1,4 @@
-//! The cases of insert and find.
+//! The test cases for `TokenStore::insert` and `TokenStore::find`.
 
 use super::sample::{
     absent, at, disabled, ensure_absent, every_status, full, id, name, owner, project, put, put_all, record,
@@ -80,7 +80,8 @@ pub(super) async fn insert_keeps_every_column<S: TokenStore>(store: &S) -> Verdi
 
 pub(super) async fn ids_differ_by_case<S: TokenStore>(store: &S) -> Verdict {
     let upper = record(project()?)?;
-    // The two ids differ in the case of every letter. The `x` ensures that there is a letter.
+    // The two ids differ in the case of every letter. The `x` ensures that there is at least one
+    // letter.
     let letters = format!("1x{}", &upper.id.as_str()[2..]);
     let lower = TokenRecord { id: TokenId::new(&letters)?, ..upper };
     let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
@@ -184,7 +185,7 @@ pub(super) async fn find_answers_none_for_the_absent<S: TokenStore>(store: &S) -
     Ok(())
 }
 
-/// Checks that an insert with this condition is refused, and inserts nothing.
+/// Checks that the store refuses an insert with this issuer condition and stores no record.
 async fn refuses<S: TokenStore>(store: &S, project: ProjectId, condition: IssuerCondition, what: &str) -> Verdict {
     let new = record(project)?;
     for limit in [None, Some(LiveLimit { most: 1000, now: at(0) })] {
@@ -220,8 +221,8 @@ pub(super) async fn insert_needs_the_issuers_version<S: TokenStore>(store: &S) -
 
 pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // A store does not judge whether the issuer works. A use is no change that the condition
-    // covers.
+    // A store does not decide whether an issuer works. A use does not raise the version of the
+    // issuer, so the condition must still hold.
     for issuer in every_status(project)?.into_iter().filter(|record| record.revoked.is_none()) {
         put(store, &issuer).await?;
         store.touch_many(&[LastUse { key: issuer.key(), used_at: at(3), from: None }]).await?;

@@ -1,4 +1,5 @@
-//! The cases of tokens that were issued by a token: their limits, lists, chains and ends.
+//! The test cases for tokens that another token issued: their limits, their lists, their chains and
+//! the revocation of bound tokens.
 
 use super::list::all_of;
 use super::sample::{
@@ -17,17 +18,17 @@ use crate::store::query::{ListQuery, PageSize};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreErrorKind::Limit;
 
-/// Returns a new token that this one issued.
+/// Returns a new token that `issuer` issued, either bound to the issuer or independent.
 fn issued(issuer: &TokenRecord, bound: bool) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { issuer: Some(Issuer { id: issuer.id, bound }), ..record(issuer.project)? })
 }
 
-/// Returns a new token that is bound to this one.
+/// Returns a new token that is bound to `issuer`.
 fn bound(issuer: &TokenRecord) -> Result<TokenRecord, Broken> {
     issued(issuer, true)
 }
 
-/// Returns a token and a row of new tokens, each bound to the one before it.
+/// Returns a token and `count` more new tokens, each bound to the token before it.
 fn bound_in_a_row(project: ProjectId, count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let mut row = vec![record(project)?];
     for below in 0..count {
@@ -40,7 +41,7 @@ pub(super) async fn limit_of_bound_tokens_is_of_one_issuer<S: TokenStore>(store:
     let project = project()?;
     let (issuer, other) = (record(project)?, record(project)?);
     let of_bob = TokenRecord { owner: owner(project, "bob")?, ..bound(&issuer)? };
-    // Two tokens count, of different owners.
+    // Two tokens count towards the limit. They have different owners.
     let others = [bound(&other)?, issued(&issuer, false)?, record(project)?];
     put_all(store, &[issuer.clone(), other, bound(&issuer)?, of_bob]).await?;
     put_all(store, &others).await?;
@@ -75,13 +76,13 @@ pub(super) async fn list_filters_by_issuer<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// Returns the ids of a chain, starting with the token itself.
+/// Returns the ids of the chain of a token, starting with the token itself.
 async fn chain<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Vec<TokenId>, Broken> {
     let chain = store.find_recent_chain(key).await?.chain;
     Ok(chain.record().into_iter().chain(chain.issuers()).map(|record| record.id).collect())
 }
 
-/// Returns the ids of a row of tokens, from the last to the first.
+/// Returns the ids of the tokens in reverse order, which is the order of a chain.
 fn upwards(row: &[TokenRecord]) -> Vec<TokenId> {
     row.iter().rev().map(|record| record.id).collect()
 }
@@ -93,7 +94,7 @@ pub(super) async fn a_chain_goes_up_to_what_is_bound_to_none<S: TokenStore>(stor
         let found = chain(store, &row[length - 1].key()).await?;
         ensure_eq!(found, upwards(&row[..length]), "the chain of a token with {} issuers", length - 1);
     }
-    // The records must be complete, as `find` returns them.
+    // Every record in a chain must be complete, as `find` returns it.
     let filled = TokenRecord { issuer: Some(Issuer { id: row[0].id, bound: true }), ..full(row[0].project)? };
     put(store, &filled).await?;
     let found = store.find_recent_chain(&filled.key()).await?.chain;
@@ -118,7 +119,8 @@ pub(super) async fn a_chain_ends_at_an_independent_token<S: TokenStore>(store: &
 
 pub(super) async fn a_chain_ends_at_what_is_missing<S: TokenStore>(store: &S) -> Verdict {
     let row = bound_in_a_row(project()?, 2)?;
-    // The middle token is absent. A token with the same id in another project does not replace it.
+    // The middle token does not exist. A token with the same id in another project must not take
+    // its place.
     let namesake = TokenRecord { project: sibling(row[1].project, '6')?, ..row[1].clone() };
     put_all(store, &[row[0].clone(), row[2].clone(), namesake]).await?;
     ensure_eq!(chain(store, &row[2].key()).await?, [row[2].id], "the chain of a token whose issuer does not exist");
@@ -131,7 +133,8 @@ pub(super) async fn a_chain_ends_at_the_fourth_issuer<S: TokenStore>(store: &S) 
     put_all(store, &row).await?;
     let found = chain(store, &row[6].key()).await?;
     ensure_eq!(found, upwards(&row[2..]), "the chain of a token with 6 issuers");
-    // The chain of a token that is bound to itself must end too, although no method creates one.
+    // No method creates a token that is bound to itself. If a store holds one, its chain must still
+    // end.
     let own = record(row[0].project)?;
     let own = TokenRecord { issuer: Some(Issuer { id: own.id, bound: true }), ..own };
     put(store, &own).await?;
@@ -195,7 +198,7 @@ pub(super) async fn revoke_issued_by_takes_what_is_bound<S: TokenStore>(store: &
 
 pub(super) async fn revoke_issued_by_takes_more_than_one_step<S: TokenStore>(store: &S) -> Verdict {
     let issuer = kept(store, &record(project()?)?).await?;
-    // More tokens than one step takes.
+    // This number is larger than the maximum for one step, which is 1,000.
     for _ in 0..PageSize::MAX.get() + 3 {
         put(store, &bound(&issuer)?).await?;
     }
@@ -213,7 +216,7 @@ pub(super) async fn ended_issuers_are_named<S: TokenStore + StoreMaintenance>(st
         put(store, &bound(issuer)?).await?;
         expected.extend((!issuer.status(at(0)).is_live()).then_some(issuer.id));
     }
-    // One issuer is absent.
+    // The record of this issuer does not exist.
     let missing = TokenRecord { id: id('1')?, ..issuers[0].clone() };
     put(store, &bound(&missing)?).await?;
     expected.push(missing.id);
@@ -244,7 +247,7 @@ pub(super) async fn ended_issuers_have_something_left<S: TokenStore + StoreMaint
     Ok(())
 }
 
-/// One millisecond.
+/// One millisecond, the resolution of a [`Timestamp`](crate::Timestamp).
 const MS: core::time::Duration = core::time::Duration::from_millis(1);
 
 pub(super) async fn ended_issuers_are_no_more_than_asked<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {

@@ -1,8 +1,11 @@
 //! The macro that turns laws into public functions.
 
-/// Defines the function that runs all laws of a trait, and one function for each law. Each law
-/// names the file with its case, and its sentence. The cases are compiled once, here, for a trait
-/// object, and not again in the tests of each store.
+/// Defines one public function that runs all laws of a trait, and one public function for each law.
+/// The invocation groups the laws by the file with their test cases, and states each law in a doc
+/// comment.
+///
+/// The cases are compiled once, in this crate, for a trait object. Otherwise each store would
+/// compile them again in its tests.
 macro_rules! laws {
     (
         $(#[$docs:meta])*

@@ -1,4 +1,4 @@
-//! The cases of the filters and orders of lists.
+//! The test cases for the filters and orders of `TokenStore::list`.
 
 use super::sample::{
     at, every_status, folded, full, id, ids, name, owner, project, put, put_all, record, revocation, sibling,
@@ -13,12 +13,12 @@ use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns a query for all tokens of a project on one page, oldest first.
+/// Returns a query for up to 1,000 tokens of a project on one page, oldest first.
 pub(super) fn all_of(project: ProjectId) -> ListQuery {
     ListQuery { most: PageSize::MAX, descending: false, ..ListQuery::new(project) }
 }
 
-/// Checks that the list has exactly the records that match, in any order.
+/// Checks that the list contains exactly those of the records that match the query, in any order.
 async fn filtered<S: TokenStore>(store: &S, query: &ListQuery, records: &[TokenRecord], what: &str) -> Verdict {
     let listed = ids(store.list(query).await?.items);
     let expected = ids(records.iter().filter(|record| query.matches(record)));
@@ -26,7 +26,7 @@ async fn filtered<S: TokenStore>(store: &S, query: &ListQuery, records: &[TokenR
     Ok(())
 }
 
-/// Checks that the list has all records in order, in both directions.
+/// Checks that the list contains all records in the right order, ascending and descending.
 async fn ordered<S: TokenStore>(store: &S, records: &[TokenRecord], order: ListOrder) -> Verdict {
     let Some(first) = records.first() else { return Err(Broken::new("no records to sort")) };
     for descending in [false, true] {
@@ -67,7 +67,7 @@ pub(super) async fn list_answers_whole_records<S: TokenStore>(store: &S) -> Verd
 
 pub(super) async fn list_filters_by_owner<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // These owners are equal under some collations, but not for a service.
+    // Some collations of databases treat these owners as equal. For keyfob, all of them differ.
     let names = ["ada", "Ada", "ada2", "àda", "a\u{300}da", "a_a"];
     let mut records = Vec::new();
     for name in names {
@@ -93,7 +93,7 @@ pub(super) async fn list_filters_by_status<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// Checks one list for each search, over records with these names.
+/// Inserts records with these names, and checks the list for each search.
 async fn searched<S: TokenStore>(store: &S, names: &[&str], searches: &[&str]) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();
@@ -158,7 +158,8 @@ pub(super) async fn list_wants_all_its_filters<S: TokenStore>(store: &S) -> Verd
     let project = project()?;
     let ended = revocation("ada", 0)?;
     let mut records = Vec::new();
-    // Every combination of passing and failing the five filters occurs.
+    // For every combination of the five filters, there is a record that fails exactly these
+    // filters.
     for bits in 0..32u8 {
         let fails = |bit: u8| bits & bit != 0;
         records.push(TokenRecord {
@@ -200,8 +201,8 @@ pub(super) async fn list_orders_by_creation<S: TokenStore>(store: &S) -> Verdict
 pub(super) async fn list_orders_by_name<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();
-    // The last two are in the opposite order by UTF-16 unit. The accented ones move in some
-    // alphabets.
+    // By UTF-16 code unit, the last two names would be in the opposite order. In some alphabets,
+    // the names with accents would be at other positions.
     for text in ["b", "A", "C", "a b", "a-b", "ab", "_", "10", "9", "zebra", "äpfel", "Éclair", "éa", "ａ", "\u{1d538}"]
     {
         records.push(TokenRecord { name: name(text)?, ..record(project)? });
@@ -220,7 +221,8 @@ pub(super) async fn list_orders_by_expiry<S: TokenStore>(store: &S) -> Verdict {
     ordered(store, &records, ListOrder::Expires).await
 }
 
-/// Returns records that are equal under every order. Their ids sort differently if case is ignored.
+/// Returns records that have equal sort values under every order, and differ in their ids. The
+/// order of the ids is another one if case is ignored.
 pub(super) fn ties(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = Vec::new();
     for first in ['b', 'A', '1', 'Z', 'a', 'B'] {

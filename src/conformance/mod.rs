@@ -1,9 +1,9 @@
 //! The laws of the store contract as functions, for the tests of a store. Feature `conformance`.
 //!
 //! Each law is a function with a name that states it. Three functions run all laws of a trait:
-//! [`token_store`], [`maintenance`] and [`import`]. A fourth, [`rules`], compares a store with the
-//! rule functions that it may restate in the language of its engine. If you write a store, add one
-//! test:
+//! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], compares a store
+//! with those functions of keyfob that the store may restate in the language of its engine. If you
+//! write a store, add one test:
 //!
 //! ```
 //! use keyfob::{MemoryStore, conformance};
@@ -18,21 +18,21 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 //! ```
 //!
-//! - **A shared database is safe.** Each case uses projects with random ids and owners named after
-//!   them. It leaves its records behind and touches no others.
-//! - **Each case tests one law.** It makes no other calls than it needs, so a store that breaks one
-//!   law fails the case of that name. The order of the cases does not matter.
-//! - **Any executor works.** The calls of a race are futures of one task, which are polled
-//!   together. Over a pool of connections they run concurrently. Run the laws with a pool of
-//!   several connections, and with a pool of one.
+//! - **A shared database is safe.** Each case uses projects with random ids, and names its owners
+//!   after these projects. The case does not delete its records, and touches no other records.
+//! - **Each case tests one law.** A case makes only the calls that it needs. So if a store breaks
+//!   one law, the case with the name of this law fails. The order of the cases does not matter.
+//! - **Any executor works.** A case for a race polls the futures of several calls together in one
+//!   task. If the store has a pool of several connections, the calls run concurrently. Run the laws
+//!   with a pool of several connections, and again with a pool of one.
 //! - **The expected results come from keyfob.** Records are compared with the results of
 //!   [`TokenRecord::apply`](crate::TokenRecord::apply) and its sibling methods, and lists with
 //!   [`ListQuery::matches`](crate::store::ListQuery::matches).
 //!
-//! A call that fails although it must succeed is a violation, even with
-//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable): a store must repeat an operation
-//! that loses a race inside its engine. The laws cannot test whether acknowledged changes survive a
-//! crash.
+//! If a call fails that must succeed, this is a violation, even if the error is
+//! [`Unavailable`](crate::store::StoreErrorKind::Unavailable). If an operation loses a race inside
+//! the engine, for example by a deadlock, the store itself must repeat the operation. The laws
+//! cannot test whether acknowledged changes survive a crash.
 
 mod change;
 mod count;

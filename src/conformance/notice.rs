@@ -1,4 +1,4 @@
-//! The cases of notices: claim and acknowledge.
+//! The test cases for `claim_notices` and `acknowledge_notice`.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::timestamp::Timestamp;
 
-/// Claims all notices that are due at `at(0)`, for one second.
+/// Claims all notices that are due at `at(0)`, with a lease of one second.
 async fn claim<S: StoreMaintenance>(store: &S, project: ProjectId) -> Result<Vec<Arc<TokenRecord>>, Broken> {
     Ok(store.claim_notices(&project, &NoticeLead::ALL, at(0), at(1000), PageSize::MAX).await?)
 }
 
-/// Returns a token that expires in an hour, so that a notice of it is due.
+/// Returns a token for which a notice is due at `at(0)`, because it expires one hour later.
 fn due(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { expires_at: Some(at(3_600_000)), ..record(project)? })
 }

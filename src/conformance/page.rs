@@ -1,4 +1,4 @@
-//! The cases of pages of a list.
+//! The test cases for the pages and cursors of `TokenStore::list`.
 
 use super::list::{all_of, ties};
 use super::sample::{at, id, ids, name, project, put, put_all, record, revocation, some};
@@ -11,7 +11,7 @@ use crate::store::query::{ListQuery, Page, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreErrorKind::Other;
 
-/// Follows the cursors to the last page, and returns all ids in order.
+/// Lists all pages from the first to the last, and returns the ids of all records in order.
 async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<TokenId>, Broken> {
     const FAR: usize = 1000;
     let mut seen = Vec::new();
@@ -26,7 +26,8 @@ async fn walk<S: TokenStore>(store: &S, mut query: ListQuery) -> Result<Vec<Toke
     Err(Broken::new(format!("list: no end after {FAR} pages")))
 }
 
-/// Returns records of which some are equal and some differ under every order.
+/// Returns records for tests of an order. Under every order, some records have equal sort values
+/// and some do not.
 fn mixed(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = ties(project)?;
     for (number, text) in ["alpha", "beta", "zeta"].into_iter().enumerate() {
@@ -82,8 +83,8 @@ pub(super) async fn pages_stay_stable_while_rows_come_and_go<S: TokenStore>(stor
         let mut seen: Vec<TokenId> = page.items.iter().map(|record| record.id).collect();
         let after = some(page.next, "the cursor after the first of several pages")?;
 
-        // One record disappears and one appears on each side of the cursor. The record of the
-        // cursor itself disappears too.
+        // On each side of the cursor, one record disappears and one appears. The record from which
+        // the cursor was created disappears too.
         let last = staying.iter().find(|row| row.id == after.id).cloned();
         let last = some(last, "the record of the cursor")?;
         let ahead = some(staying.last().cloned(), "the last record")?;

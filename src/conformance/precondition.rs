@@ -1,4 +1,4 @@
-//! The rules that a store decides in the same operation as its write, as tables of cases.
+//! The rules that a store checks in the same operation as its write, as tables of test cases.
 
 use super::group::revoke_group;
 use super::sample::{
@@ -16,16 +16,16 @@ use crate::words::store_error::StoreErrorKind::{Conflict, Limit};
 use crate::words::text::{Actor, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// The values that the cases put into records.
+/// Values that the test cases put into records.
 struct Samples {
     root: Actor,
     disabled: Disabled,
     one: Option<RequestId>,
     two: Option<RequestId>,
-    /// Like `one`, in another case.
+    /// The request id `one` with a capital letter.
     upper: Option<RequestId>,
     bob: OwnerId,
-    /// Like the owner of each record, in another case.
+    /// The owner of the sample records with a capital letter.
     upper_ada: OwnerId,
     elsewhere: ProjectId,
     /// An id that no record has.
@@ -52,18 +52,18 @@ impl Samples {
     }
 }
 
-/// A token that is rotated at `at(10)`, and the records next to it.
+/// A token that a case rotates at `at(10)`, with the records that the rule considers.
 struct Chain {
     old: TokenRecord,
     predecessor: Option<TokenRecord>,
-    /// The successor that the token has already.
+    /// The successor of an earlier rotation, if there is one.
     earlier: Option<TokenRecord>,
     successor: TokenRecord,
     expected_version: u64,
 }
 
 impl Chain {
-    /// Returns a token that may be rotated. Its predecessor no longer works.
+    /// Returns a token that may be rotated. The grace period of its predecessor has ended.
     fn first() -> Result<Self, Broken> {
         let mut predecessor = TokenRecord { grace_until: Some(at(-50)), ..record(project()?)? };
         let old = TokenRecord { created_at: at(-100), version: 5, ..successor(&predecessor)? };
@@ -72,8 +72,8 @@ impl Chain {
         Ok(Self { old, predecessor: Some(predecessor), earlier: None, successor, expected_version: 5 })
     }
 
-    /// Returns a token whose rotation may be repeated: its successor waits to be confirmed, and its
-    /// own grace period is over.
+    /// Returns a token whose grace period has ended. Its rotation may be repeated, because its
+    /// successor is not confirmed yet.
     fn repeated() -> Result<Self, Broken> {
         let mut chain = Self::first()?;
         let (created_at, confirm_by, request_id) = (at(0), Some(at(1000)), request("one")?);
@@ -94,7 +94,8 @@ impl Chain {
     }
 }
 
-/// A case: what differs from a chain that may be rotated, and whether it still may.
+/// One difference from a token that may be rotated, as a test case: its description, whether the
+/// token may still be rotated, and a function that makes the difference.
 type ChainCase = (&'static str, bool, fn(&mut Chain, &Samples));
 
 const FIRST: [ChainCase; 27] = [
@@ -187,7 +188,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// Returns the earliest end of a successor that may still be replaced at `at(10)`, plus `millis`.
+/// Returns the earliest end of a successor that a repeat may replace at `at(10)`, plus `millis`.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }
@@ -224,7 +225,8 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// A case: what differs from a live token of the owner, and whether it counts at `at(0)`.
+/// One difference from a live token, as a test case: its description, whether the token then counts
+/// towards the limit of its owner at `at(0)`, and a function that makes the difference.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [
@@ -257,7 +259,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
         let samples = Samples::new(other.project)?;
         change(&mut other, &samples);
         put(store, &other).await?;
-        // Of the limits 0, 1 and 2, only 1 depends on whether the other token counts.
+        // Only with a limit of 1 does the result depend on the other token.
         for (most, fits) in [(0, false), (1, !counts), (2, true)] {
             let (new, limit) = (record(other.project)?, LiveLimit { most, now: at(0) });
             let what = format!("an insert with a limit of {most} beside a token, if {case}");
@@ -265,7 +267,7 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
             let answer = store.insert(new.clone(), Some(limit), None).await;
             if fits {
                 ensure!(answer.is_ok(), "{what}: refused");
-                // The new token must not count in the next round.
+                // Without this, the new token would count in the next round.
                 store.revoke(&new.key(), &revocation("ada", -1)?).await?;
             } else {
                 refused(answer, Limit, &what)?;
@@ -276,8 +278,8 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// A case: what differs from an active token, and whether revoking its group at `at(0)` must reach
-/// it.
+/// One difference from an active token, as a test case: its description, whether a revocation at
+/// `at(0)` must then include the token, and a function that makes the difference.
 type ReachCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const REACHED: [ReachCase; 15] = [
@@ -301,7 +303,7 @@ const REACHED: [ReachCase; 15] = [
     }),
 ];
 
-/// Returns the earliest end of a token that must be reached at `at(0)`, plus `millis`.
+/// Returns the earliest end of the tokens that a revocation at `at(0)` must include, plus `millis`.
 fn reachable(millis: i64) -> Timestamp {
     at(millis).saturating_sub(TokenRecord::REVOCATION_MARGIN)
 }
@@ -329,7 +331,7 @@ pub(super) async fn groups_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
             } else if row.revoked.is_some() {
                 ensure_eq!(now.revoked, row.revoked, "{what}");
             }
-            // Tokens that ended earlier may be revoked too.
+            // A store is free to revoke tokens that ended earlier, so the case does not check them.
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The cases of projects.
+//! The test cases for `StoreMaintenance::projects`.
 
 use super::sample::{owner, project, put, record, sibling};
 use super::verdict::{Broken, Verdict, ensure};
@@ -9,19 +9,21 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 
-/// Inserts three projects that differ in their last character, each with a token of the owner.
+/// Inserts tokens of one owner into three projects whose ids differ only in the last character.
+/// Returns the projects in ascending order, and the owner.
 async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Broken> {
     let first = project()?;
     let owner = owner(first, "ada")?;
     let projects = ['7', 'b', 'z'].into_iter().map(|last| sibling(first, last)).collect::<Result<Vec<_>, _>>()?;
-    // The projects are not in order, and one occurs twice.
+    // The store receives the projects in no particular order, and one of them twice.
     for at in [1, 2, 0, 1] {
         put(store, &TokenRecord { owner: owner.clone(), ..record(projects[at])? }).await?;
     }
     Ok((projects, owner))
 }
 
-/// Returns all projects up to `last` that the store returns, in calls of at most `most`.
+/// Calls `projects` until the result reaches the project `last` or is empty, and returns all
+/// projects of these results.
 async fn walk<S: StoreMaintenance>(
     store: &S,
     mut query: ProjectsQuery,
@@ -43,7 +45,7 @@ async fn walk<S: StoreMaintenance>(
 
 pub(super) async fn projects_names_all_that_have_tokens<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let (projects, _) = three(store).await?;
-    // A shared database may have other projects in between.
+    // A shared database may contain projects of other tests between these three.
     let after = Some(sibling(projects[0], '6')?);
     for most in [1, 2, 100] {
         let query = ProjectsQuery { owner: None, after, most: PageSize::clamped(most) };

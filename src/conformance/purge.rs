@@ -1,4 +1,4 @@
-//! The cases of purge.
+//! The test cases for `StoreMaintenance::purge`.
 
 use super::list::all_of;
 use super::sample::{at, disabled, ids, project, put_all, record, revocation, sibling};
@@ -10,7 +10,7 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns the ids of the records in a project.
+/// Returns the ids of all records in a project.
 async fn left<S: TokenStore>(store: &S, project: ProjectId) -> Result<Vec<TokenId>, Broken> {
     Ok(ids(store.list(&all_of(project)).await?.items))
 }
@@ -77,7 +77,7 @@ pub(super) async fn purge_stays_in_its_project<S: TokenStore + StoreMaintenance>
     Ok(())
 }
 
-/// Returns new tokens that have ended.
+/// Returns `count` new tokens that expired before `at(0)`.
 fn ended(project: ProjectId, count: usize) -> Result<Vec<TokenRecord>, Broken> {
     let ended = |_| Ok(TokenRecord { expires_at: Some(at(-1)), ..record(project)? });
     (0..count).map(ended).collect()

@@ -1,4 +1,5 @@
-//! The cases of calls that race: one comes first, and neither sees half of the other.
+//! The test cases for concurrent calls. The result must be as if one call had completed before the
+//! other began.
 
 use super::group::revoke_group;
 use super::imported::import_one;
@@ -19,7 +20,8 @@ use crate::store::query::{CountQuery, PageSize};
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 
-/// Checks that exactly this many calls succeeded, and that the others failed with this kind.
+/// Checks that exactly `count` calls succeeded and that all other calls failed with the error
+/// `kind`. Returns the results of the successful calls.
 fn done<T>(
     answers: Vec<Result<T, StoreError>>,
     count: usize,
@@ -217,15 +219,15 @@ pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: Token
     Ok(())
 }
 
-/// Revokes an issuer, and returns whether the token it issues concurrently exists after the
-/// acknowledgement.
+/// Revokes an issuer. Returns whether the token `new` exists after the revocation is acknowledged.
+/// Another call issues `new` at the same time.
 async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &TokenRecord) -> Result<bool, Broken> {
     some(store.revoke(&issuer.key(), &revocation("root", 1)?).await?, "revoke")?;
     Ok(store.find(&new.key()).await?.is_some())
 }
 
-/// Checks that a token exists now only if it existed when the revocation of its issuer was
-/// acknowledged.
+/// Checks that the token `new` was not created after the revocation of its issuer was acknowledged.
+/// `before` says whether `new` existed at the acknowledgement.
 async fn no_token_after<S: TokenStore, T>(
     store: &S,
     new: &TokenRecord,
@@ -326,7 +328,8 @@ pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store:
 pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     let project = project()?;
     for _ in 0..ROUNDS {
-        // Two nodes mint with different keys, and each knows the other's key.
+        // Two nodes compute import keys with different keys of the keyring. Each row also names the
+        // import key that the other node computes.
         let keys = [import_key()?, import_key()?];
         let rows = [(record(project)?, keys[0], keys[1]), (record(project)?, keys[1], keys[0])];
         let import = |(record, import_key, other): &(TokenRecord, ImportKey, ImportKey)| {

@@ -1,4 +1,4 @@
-//! The cases of reads for a verification.
+//! The test cases for `TokenStore::find_recent` and `TokenStore::find_durable`.
 
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
 use super::verdict::{Verdict, ensure_eq};
@@ -6,8 +6,8 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// Checks that `find_recent` returns the current record, at any age that it states. Only this store
-/// changes it.
+/// Checks that `find_recent` returns the current record, no matter which age the result states. All
+/// changes were made through this store, so none of them may be missing.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
     ensure_eq!(recent, now, "find_recent after {what}");

@@ -1,4 +1,5 @@
-//! The cases of rotations that are repeated because the result of the first call was lost.
+//! The test cases for rotations that a caller repeats because the result of the first call was
+//! lost.
 
 use super::sample::{at, disabled, kept, name, project, record, request, revocation, some, stored, successor};
 use super::verdict::{Broken, Verdict, ensure, refused, same, same_but_version};
@@ -7,13 +8,13 @@ use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::Conflict;
 
-/// Inserts a token and rotates it to a successor that waits to be confirmed. Returns both as they
-/// are stored.
+/// Inserts a token and rotates it to a successor that is not confirmed yet. Returns the old token
+/// and the successor as the store holds them.
 pub(super) async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) -> Result<[TokenRecord; 2], Broken> {
     rotated_from(store, record(project()?)?, request_id).await
 }
 
-/// Inserts this token and rotates it, as `rotated` does.
+/// Inserts the token `old` and rotates it, as `rotated` does.
 async fn rotated_from<S: TokenStore>(
     store: &S,
     old: TokenRecord,
@@ -28,7 +29,7 @@ async fn rotated_from<S: TokenStore>(
     Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
 }
 
-/// Returns another successor, for a repeat by this request.
+/// Returns another successor of `old`, for a repeat of its rotation with this request id.
 pub(super) fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
     let request_id = request_id.map_or(Ok(None), request)?;
     Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })
@@ -119,7 +120,8 @@ pub(super) async fn a_successor_that_ended_long_ago_ends_retries<S: TokenStore>(
 }
 
 pub(super) async fn a_retry_is_done_after_the_grace<S: TokenStore>(store: &S) -> Verdict {
-    // The grace period has ended and the successor has lapsed, because the first result was lost.
+    // The repeat comes so late that the grace period of the old token has ended and the first
+    // successor was not confirmed in time.
     let [old, _] = rotated(store, Some("one")).await?;
     let late = TokenRecord { created_at: at(2000), ..again(&old, Some("one"))? };
     let answer = store.rotate(&old.key(), old.version, late, at(20), None).await;

@@ -1,4 +1,4 @@
-//! The cases of revoke.
+//! The test cases for `TokenStore::revoke`.
 
 use std::sync::Arc;
 
@@ -30,8 +30,10 @@ pub(super) async fn revoke_raises_the_version<S: TokenStore>(store: &S) -> Verdi
     Ok(())
 }
 
-/// Revokes a token twice. The second revocation has the earlier time, because the first call
-/// counts, not the earliest time.
+/// Revokes a token twice. Returns the results of both calls and the stored record.
+///
+/// The second revocation has the earlier time. A store must keep the revocation that it received
+/// first, not the revocation with the earliest time.
 async fn twice<S: TokenStore>(store: &S) -> Result<[Arc<TokenRecord>; 3], Broken> {
     let before = kept(store, &record(project()?)?).await?;
     let first = some(store.revoke(&before.key(), &revocation("ada", 0)?).await?, "revoke")?;

@@ -1,4 +1,4 @@
-//! The cases of rotate.
+//! The test cases for `TokenStore::rotate`.
 
 use super::retry::{again, rotated};
 use super::sample::{
@@ -12,7 +12,7 @@ use crate::store::contract::TokenStore;
 use crate::words::store_error::StoreErrorKind::{Conflict, IssuerChanged};
 
 pub(super) async fn rotate_links_both<S: TokenStore>(store: &S) -> Verdict {
-    // A complete record, but without a successor.
+    // Every column is set, except `revoked` and the two that the rotation sets.
     let old = TokenRecord { rotated_to: None, grace_until: None, last_used_at: Some(at(-4)), ..full(project()?)? };
     let before = kept(store, &old).await?;
     let new = TokenRecord { confirm_by: Some(at(50)), request_id: request("r")?, ..successor(&old)? };
@@ -117,7 +117,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     let new = TokenRecord { id: there.id, ..successor(&fresh)? };
     unchanged(store, &[&fresh, &there], fresh.version, &new, "successor's key").await?;
 
-    // A repeat would revoke one more record, which must stay unchanged too.
+    // If the store accepted this repeat, it would also revoke the successor `first`, which must
+    // stay unchanged.
     let [old, first] = rotated(store, Some("one")).await?;
     let there = kept(store, &record(old.project)?).await?;
     let new = TokenRecord { id: there.id, ..again(&old, Some("one"))? };
@@ -127,8 +128,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// Checks, if the rotation of the first record is refused, that all these records are unchanged and
-/// that the successor was not inserted.
+/// Rotates the first of these records to `new`. If the store refuses the rotation, checks that all
+/// these records are unchanged and that `new` was not inserted.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],
@@ -137,7 +138,7 @@ async fn unchanged<S: TokenStore>(
     cause: &str,
 ) -> Verdict {
     if store.rotate(&rows[0].key(), version, new.clone(), at(40), None).await.is_ok() {
-        // Another case tests this.
+        // Other cases test whether the store must refuse this rotation.
         return Ok(());
     }
     for row in rows {
@@ -152,8 +153,7 @@ async fn unchanged<S: TokenStore>(
 
 pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
-    // The successor is created at `at(10)`: before the end of the grace period, at it, and after
-    // it.
+    // The successor is created at `at(10)`: before the grace period ends, at its end, and after it.
     let graces = [(11, true), (10, false), (9, false)];
     for (grace, waits) in graces {
         let first = TokenRecord { grace_until: Some(at(grace)), rotated_to: Some(id('1')?), ..record(project)? };
@@ -170,7 +170,8 @@ pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>
     tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
 }
 
-/// Rotates the successor of this token, and checks whether that is refused.
+/// Rotates the successor of the token `first`. Checks that the store refuses the rotation exactly
+/// if `waits` is true.
 async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
     let mut second = successor(&first)?;
     second.created_at = at(0);
@@ -203,7 +204,8 @@ pub(super) async fn rotate_needs_its_issuer<S: TokenStore>(store: &S) -> Verdict
         same(&*stored(store, &before.key()).await?, &before, &format!("a token after a rotation whose issuer {what}"))?;
         ensure_absent(store, &new.key(), &format!("the successor of a rotation whose issuer {what}")).await?;
     }
-    // First on the condition of another token, then on its own.
+    // The first rotation has a condition on another token, and the second one on the rotated token
+    // itself.
     let rotated =
         store.rotate(&before.key(), before.version, successor(&before)?, at(20), Some(condition(&good))).await;
     ensure!(matches!(rotated, Ok(Some(_))), "rotate on the condition of another token: failed");

@@ -1,5 +1,6 @@
-//! The rules that a store may restate in the language of its engine. Each rule has one table of
-//! cases, which runs through the pure function and through the store.
+//! The rules that a store may restate in the language of its engine, such as SQL or Lua. Each rule
+//! has one table of cases. Every case runs through the pure function in keyfob and through the
+//! store.
 
 use super::law::laws;
 use super::precondition;
@@ -7,18 +8,19 @@ use crate::store::contract::TokenStore;
 use crate::store::erased::StoreObject;
 
 laws! {
-    /// Runs all rules that a store may restate in the language of its engine. Each case inserts
-    /// records and compares the store with the pure function.
+    /// Tests a store against all rules that it may restate in the language of its engine, such as
+    /// SQL or Lua. Each case inserts records and compares the result of the store with the result
+    /// of the pure function.
     rules(TokenStore) as StoreObject {
         precondition {
-            /// Checks that a rotation succeeds exactly if
+            /// Checks that the store rotates a token exactly if
             /// [`TokenRecord::may_rotate`](crate::TokenRecord::may_rotate) returns true.
             rotations_follow_the_rule;
             /// Checks that an insert under a limit succeeds exactly if
             /// [`LiveLimit::has_room_for`](crate::store::LiveLimit::has_room_for) returns true.
             limits_follow_the_rule;
-            /// Checks that revoking an owner or a family reaches each token that
-            /// [`can_still_work`](crate::TokenRecord::can_still_work).
+            /// Checks that revoking an owner or a family revokes each token for which
+            /// [`can_still_work`](crate::TokenRecord::can_still_work) returns true.
             groups_follow_the_rule;
         }
     }

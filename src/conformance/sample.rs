@@ -1,5 +1,5 @@
-//! The records of the cases. Ids are random and owners are named after their project, so that a
-//! shared database is safe.
+//! The sample records of the test cases. Their ids are random and their owners are named after the
+//! project, so that the cases can run in a shared database.
 
 use core::borrow::Borrow;
 use core::time::Duration;
@@ -24,63 +24,63 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns a time in milliseconds from the noon around which all cases run. By convention, tokens
-/// end at `at(0)`.
+/// Returns the time that is `millis` milliseconds after a fixed noon. By convention, the tokens of
+/// the cases end at `at(0)`.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
     Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
 }
 
-/// One day, for times of notices.
+/// One day. The cases use it for the leads of notices and for times of creation.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns random base62 digits.
+/// Returns `N` random base62 digits.
 fn random<const N: usize>() -> Result<[u8; N], Broken> {
     let mut digits = [0; N];
     alphabet::random(&mut getrandom::SysRng, &mut digits)?;
     Ok(digits)
 }
 
-/// Returns a new project with an id of the greatest length. A store that cuts ids confuses it with
-/// its [`sibling`].
+/// Returns a new random project id of the maximum length. A store that truncates ids confuses the
+/// project with its [`sibling`].
 pub(super) fn project() -> Result<ProjectId, Broken> {
     let stem = random::<31>()?.map(|digit| digit.to_ascii_lowercase());
     Ok(ProjectId::new(&format!("{}5", String::from_utf8_lossy(&stem)))?)
 }
 
-/// Returns the project whose id differs in the last character.
+/// Returns the project whose id differs from this one only in its last character, which is `last`.
 pub(super) fn sibling(project: ProjectId, last: char) -> Result<ProjectId, Broken> {
     let stem = &project.as_str()[..ProjectId::MAX_LEN - 1];
     Ok(ProjectId::new(&format!("{stem}{last}"))?)
 }
 
-/// Returns a new token id with this first character, which is the key number.
+/// Returns a new random token id that begins with `first`, the character of its key number.
 pub(super) fn id(first: char) -> Result<TokenId, Broken> {
     let digits = random::<15>()?;
     Ok(TokenId::new(&format!("{first}{}", String::from_utf8_lossy(&digits)))?)
 }
 
-/// Returns the key of no token.
+/// Returns a random token key under which no record exists.
 pub(super) fn absent(project: ProjectId) -> Result<TokenKey, Broken> {
     Ok(TokenKey { project, id: id('1')? })
 }
 
-/// Returns a folded part of a name.
+/// Returns the folded form of a part of a name.
 pub(super) fn folded(part: &str) -> Result<FoldedName, Broken> {
     Ok(FoldedName::new(part)?)
 }
 
-/// Returns an owner that is unique to the project.
+/// Returns an owner id that is unique to the project.
 pub(super) fn owner(project: ProjectId, name: &str) -> Result<OwnerId, Broken> {
     Ok(OwnerId::new(&format!("{name}@{project}"))?)
 }
 
-/// Returns a token name.
+/// Returns this text as the name of a token.
 pub(super) fn name(text: &str) -> Result<Name, Broken> {
     Ok(Name::new(text)?)
 }
 
-/// Returns a request id.
+/// Returns this text as the request id of a record.
 pub(super) fn request(text: &str) -> Result<Option<RequestId>, Broken> {
     Ok(Some(RequestId::new(text)?))
 }
@@ -95,7 +95,7 @@ pub(super) fn revocation(by: &str, millis: i64) -> Result<Revocation, Broken> {
     Ok(Revocation { at: at(millis), by: Actor::new(by)?, reason: RevocationReason::KeyCompromise })
 }
 
-/// Returns the mark of a token disabled by this actor at `at(millis)`.
+/// Returns the time and the actor for a token that this actor disabled at `at(millis)`.
 pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
     Ok(Disabled { at: at(millis), by: Actor::new(by)? })
 }
@@ -109,8 +109,7 @@ pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord { created_by: Actor::new("ada")?, ..record })
 }
 
-/// Returns a record with every column set, except `last_used_at` and `revoked`, which some calls
-/// must not change.
+/// Returns a record with every column set, except `last_used_at` and `revoked`.
 pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord {
         name: name("Ünï \u{301}code 名 \u{1f511} 'quoted' \"%_\\")?,
@@ -138,7 +137,7 @@ pub(super) fn full(project: ProjectId) -> Result<TokenRecord, Broken> {
     })
 }
 
-/// Returns a new token that takes over from `old`.
+/// Returns a new token that can be inserted as the successor of `old`.
 pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
     Ok(TokenRecord {
         created_at: at(10),
@@ -149,8 +148,8 @@ pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
     })
 }
 
-/// Returns a record for every combination of the columns that a status depends on. Each time in
-/// them is `at(0)`.
+/// Returns one record for every combination of the columns that a status depends on. If a column
+/// with a time is set, the time is `at(0)`.
 pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let end = |bits: u8, bit: u8| (bits & bit != 0).then(|| at(0));
     let revoked = revocation("ada", 0)?;
@@ -169,20 +168,21 @@ pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broke
     (0..64).map(record).collect()
 }
 
-/// Returns every status filter, just before, at and just after the times in [`every_status`].
+/// Returns filters for every status and set of statuses, just before, at and just after `at(0)`.
+/// The records of [`every_status`] change their status at `at(0)`.
 pub(super) fn status_filters() -> impl Iterator<Item = StatusFilter> + Send {
     let each = Status::ALL.iter().flat_map(|status| [StatusGroup::Only(*status), StatusGroup::Except(*status)]);
     let lives = each.chain([StatusGroup::Live, StatusGroup::Ended]);
     lives.flat_map(|life| [-1, 0, 1].map(|millis| StatusFilter { group: life, at: at(millis) }))
 }
 
-/// Inserts a record without a limit.
+/// Inserts a record without a limit and without an issuer condition.
 pub(super) async fn put<S: TokenStore>(store: &S, record: &TokenRecord) -> Verdict {
     store.insert(record.clone(), None, None).await?;
     Ok(())
 }
 
-/// Inserts records without a limit.
+/// Inserts records without a limit and without an issuer condition.
 pub(super) async fn put_all<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Verdict {
     for record in records {
         put(store, record).await?;
@@ -190,29 +190,29 @@ pub(super) async fn put_all<S: TokenStore>(store: &S, records: &[TokenRecord]) -
     Ok(())
 }
 
-/// Inserts a record and finds it again, for the state before the call under test.
+/// Inserts a record, and returns it as the store holds it before the call under test.
 pub(super) async fn kept<S: TokenStore>(store: &S, record: &TokenRecord) -> Result<Arc<TokenRecord>, Broken> {
     put(store, record).await?;
     stored(store, &record.key()).await
 }
 
-/// Returns the stored record, which must exist.
+/// Returns the stored record under this key. Fails the case if there is no such record.
 pub(super) async fn stored<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Arc<TokenRecord>, Broken> {
     some(store.find(key).await?, "find")
 }
 
-/// Returns the result of a call on an existing record, which must not be `None`.
+/// Returns the record that a call returned. Fails the case if the call returned `None`.
 pub(super) fn some<T>(answer: Option<T>, call: &str) -> Result<T, Broken> {
     answer.ok_or_else(|| Broken::new(format!("{call}: returned None for an existing record")))
 }
 
-/// Checks that no record has this key.
+/// Checks that no record with this key exists.
 pub(super) async fn ensure_absent<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     ensure!(store.find(key).await?.is_none(), "{what}: a record exists that must not");
     Ok(())
 }
 
-/// Returns the ids of records, sorted. Duplicates stay, so that a comparison finds them.
+/// Returns the sorted ids of records. Duplicates stay, so that a comparison finds them.
 pub(super) fn ids<R: Borrow<TokenRecord>>(records: impl IntoIterator<Item = R>) -> Vec<TokenId> {
     let mut ids: Vec<TokenId> = records.into_iter().map(|record| record.borrow().id).collect();
     ids.sort();

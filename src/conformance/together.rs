@@ -1,11 +1,12 @@
-//! Concurrent calls in one task, and calls that are dropped midway, for any executor.
+//! Functions that run several calls concurrently in one task, or drop a call midway. They work with
+//! any executor.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
-/// The number of rounds of a race. A store that fails one round in ten is found in 92 % of all
-/// runs.
+/// The number of rounds in which a case repeats a race. If a store fails one round in ten, a run
+/// finds the fault with a probability of 92 %.
 pub(super) const ROUNDS: usize = 24;
 
 /// Runs all calls concurrently, and returns their results in order.
@@ -56,8 +57,8 @@ pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::
     .await
 }
 
-/// Polls a call at most `polls` times and drops it, as a server does when its client hangs up.
-/// Returns whether the call had ended.
+/// Polls a call at most `polls` times and then drops it, as a server does if its client
+/// disconnects. Returns whether the call completed before it was dropped.
 pub(super) async fn cut<F: Future>(polls: usize, call: F) -> bool {
     let mut call = Box::pin(call);
     let mut left = polls;

@@ -1,4 +1,4 @@
-//! The cases of touch_many.
+//! The test cases for `TokenStore::touch_many`.
 
 use super::list::all_of;
 use super::sample::{
@@ -11,7 +11,7 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// Returns a use of a token at `at(millis)`.
+/// Returns a use of a token at `at(millis)`, without an address or a client.
 fn touch(key: TokenKey, millis: i64) -> LastUse {
     LastUse { key, used_at: at(millis), from: None }
 }
@@ -59,7 +59,8 @@ pub(super) async fn touch_writes_where_a_use_came_from<S: TokenStore>(store: &S)
     };
     let sample = record(project)?;
     put(store, &sample).await?;
-    // Uses with both parts, with one and with none. An earlier use changes neither part.
+    // The uses have an address and a client, only one of them, or neither. The use that is earlier
+    // than the last one must change neither.
     let uses = [
         (1, Some(from("2001:db8::1", "git/2.47 (名)")), 1),
         (2, Some(from("10.0.0.1", "")), 2),
@@ -123,7 +124,8 @@ pub(super) async fn touch_counts_the_rows_it_moved<S: TokenStore>(store: &S) -> 
     }
     put_all(store, &samples).await?;
     let batch: Vec<LastUse> = samples.iter().map(|sample| touch(sample.key(), 0)).collect();
-    // The unused token and the earlier used one move. The two used at the time or later do not.
+    // The last use changes for the unused token and for the token that was used earlier. It does
+    // not change for the tokens that were used at this time or later.
     ensure_eq!(store.touch_many(&batch).await?, 2, "records touched");
     ensure_eq!(store.touch_many(&batch).await?, 0, "records touched by the same batch again");
     ensure_eq!(store.touch_many(&[]).await?, 0, "records touched by an empty batch");

@@ -1,4 +1,4 @@
-//! The violations that the cases find, and the report of a run.
+//! The violations that the test cases find, and the report of a run.
 
 use core::error::Error;
 use core::fmt;
@@ -12,9 +12,10 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The case that failed: the function of this module with the name of the law.
+    /// The name of the law. The function of this name in [`conformance`](crate::conformance) tests
+    /// it.
     pub case: &'static str,
-    /// What the store did, and what the law requires.
+    /// A text that says what the store did and what the law requires.
     pub what: String,
 }
 
@@ -24,7 +25,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The result of a run: the cases that passed and the violations.
+/// The result of a run: the names of the cases that passed, and the violations.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[must_use = "a report holds violations; `assert` panics with them"]
 #[non_exhaustive]
@@ -36,13 +37,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Panics with all violations if any case failed.
+    /// Panics with a message that lists all violations, if there is one.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.failed.is_empty(), "{self}");
     }
 
-    /// Adds the result of a case.
+    /// Adds the result of one case to the report.
     pub(super) fn add(&mut self, case: &'static str, result: Result<(), Violation>) {
         match result {
             Ok(()) => self.passed.push(case),
@@ -52,34 +53,35 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Writes the counts of laws kept and broken, and each violation on its own line.
+    /// Writes the number of laws that the store keeps and breaks, and then each violation on its
+    /// own line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} laws kept, {} broken", self.passed.len(), self.failed.len())?;
         self.failed.iter().try_for_each(|violation| write!(f, "\n  {violation}"))
     }
 }
 
-/// A violation that does not name its case yet.
+/// A violation to which the name of its case is not added yet.
 #[derive(Debug)]
 pub(super) struct Broken(String);
 
-/// The result of a case.
+/// The result of one case: nothing, or the violation that it found.
 pub(super) type Verdict = Result<(), Broken>;
 
 impl Broken {
-    /// Creates a violation with this text.
+    /// Creates a violation with this description.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 
-    /// Returns the violation with the name of its case.
+    /// Returns the violation with the name of the case that found it.
     pub(super) fn of(self, case: &'static str) -> Violation {
         Violation { case, what: self.0 }
     }
 }
 
 impl From<StoreError> for Broken {
-    /// Converts the error of a call that had to succeed.
+    /// Converts the error of a store call that must succeed into a violation.
     fn from(error: StoreError) -> Self {
         match error.source() {
             Some(source) => Self(format!("a call failed: {error}: {source}")),
@@ -100,7 +102,7 @@ impl From<RngError> for Broken {
     }
 }
 
-/// Ends the case with this violation unless the condition is true.
+/// Ends the surrounding function with a violation unless the condition is true.
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
         if !$holds {
@@ -109,7 +111,8 @@ macro_rules! ensure {
     };
 }
 
-/// Ends the case with a violation that shows both values unless they are equal.
+/// Ends the surrounding function with a violation unless both values are equal. The violation shows
+/// both values.
 macro_rules! ensure_eq {
     ($is:expr, $should:expr, $($what:tt)+) => {
         match (&$is, &$should) {
@@ -120,7 +123,7 @@ macro_rules! ensure_eq {
 
 pub(super) use {ensure, ensure_eq};
 
-/// Checks that a call failed with this kind of error.
+/// Checks that a call failed with an error of this kind.
 pub(super) fn refused<T>(result: Result<T, StoreError>, kind: StoreErrorKind, what: &str) -> Verdict {
     match result {
         Ok(_) => Err(Broken(format!("{what}: succeeded, but must fail with {kind:?}"))),
@@ -180,7 +183,8 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
     Ok(())
 }
 
-/// Checks that two records are equal, except in their version: other cases check the version.
+/// Checks that two records are equal in every column except the version. Other cases check the
+/// version.
 pub(super) fn same_but_version(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdict {
     same(is, &TokenRecord { version: is.version, ..should.clone() }, what)
 }

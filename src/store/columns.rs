@@ -1,16 +1,16 @@
-//! The columns of a record, for stores on any engine.
+//! The columns of a record, for stores on any kind of engine.
 
 use std::borrow::Cow;
 
 use crate::rules::record::TokenRecord;
 
-/// One column of a record.
+/// The description of one column of a token record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Column {
     /// The name of the column in the stores of this crate.
     pub name: &'static str,
-    /// The kind of its values.
+    /// The kind of values that the column holds.
     pub kind: ColumnKind,
     /// Whether the column may be null.
     pub optional: bool,
@@ -19,19 +19,19 @@ pub struct Column {
 /// The kind of values that a column holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ColumnKind {
-    /// Text, possibly empty.
+    /// A text, possibly empty.
     Text,
-    /// A signed 64-bit integer. Times are in milliseconds since 1970-01-01T00:00:00Z, booleans are
-    /// 1 and 0.
+    /// A signed 64-bit integer. A time is stored as milliseconds since 1970-01-01T00:00:00Z, and a
+    /// boolean as 1 or 0.
     Number,
     /// A byte string.
     Bytes,
 }
 
-/// The value of one column.
+/// The value of one column in one record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ColumnValue<'v> {
-    /// No value.
+    /// The absence of a value.
     Null,
     /// A text.
     Text(Cow<'v, str>),
@@ -43,11 +43,11 @@ pub enum ColumnValue<'v> {
 
 macro_rules! columns {
     ($($name:literal $kind:ident $optional:literal;)+) => {
-        /// The columns of a record, in the order of [`TokenRecord::to_columns`] and
-        /// [`TokenRecord::from_columns`].
+        /// The columns of a record, in the order in which [`TokenRecord::to_columns`] and
+        /// [`TokenRecord::from_columns`] use them.
         ///
-        /// A store that searches or sorts by name also keeps [`Name::folded`](crate::Name::folded),
-        /// because engines fold names differently.
+        /// A store that searches or sorts by name needs one more column for
+        /// [`Name::folded`](crate::Name::folded), because engines differ in how they fold names.
         pub const COLUMNS: [Column; TokenRecord::COLUMNS] =
             [$(Column { name: $name, kind: ColumnKind::$kind, optional: $optional }),+];
     };
@@ -94,6 +94,6 @@ columns! {
 }
 
 impl TokenRecord {
-    /// The number of [`COLUMNS`](crate::store::COLUMNS).
+    /// The number of columns of a record: the length of [`COLUMNS`](crate::store::COLUMNS).
     pub const COLUMNS: usize = 37;
 }

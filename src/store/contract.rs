@@ -1,4 +1,4 @@
-//! The contract between keyfob and the store that keeps its records.
+//! The contract between keyfob and a store, which keeps the records of tokens.
 
 use core::future::Future;
 use core::time::Duration;
@@ -19,7 +19,7 @@ use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// A store of token records. Implement it for your database, or use one of the stores in
+/// A store of token records. Implement this trait for your database, or use one of the stores in
 /// [`store`](crate::store).
 ///
 /// Write each method as a plain `async fn`. [`MemoryStore`](crate::MemoryStore) is a short
@@ -27,45 +27,45 @@ use crate::words::used_from::UsedFrom;
 /// the `conformance` feature test a store against these laws, one function for each law.
 ///
 /// All methods share these laws:
-///
-/// - **A store does not judge.** It returns ended records like [live](crate::Status::is_live) ones.
-///   It compares only the values that a method names, and writes the values it receives. Every time
-///   comes from the caller: a store never reads its own clock.
-/// - **Each call is one atomic operation.** It takes effect as a whole or not at all, also if its
-///   future is dropped midway. Once the call returns success, its effect is durable. The exceptions
-///   are [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
-///   [`revoke_issued_by`](Self::revoke_issued_by) and [`touch_many`](Self::touch_many), which may
-///   take effect in parts.
+/// - **A store does not decide whether a token works.** It returns the records of ended tokens like
+///   those of [live](crate::Status::is_live) tokens. A method checks only the conditions in its
+///   docs. A store never reads its own clock: every time comes from the caller.
+/// - **Each call is one atomic operation.** It takes effect as a whole or not at all, even if its
+///   future is dropped before it completes. After a call returns success, its effect is durable.
+///   Only [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
+///   [`revoke_issued_by`](Self::revoke_issued_by) and [`touch_many`](Self::touch_many) may take
+///   effect in parts.
 /// - **Each key and each query names its project**, so that a store can shard by project.
-/// - **Each change raises the version of its record by one**, except last uses and notices. A
-///   method that changes one record returns the record with the change.
+/// - **Each change of a record raises its version by one**, except a change of its last use or its
+///   notices. A method that changes one record returns the changed record.
 /// - **An absent record is `None`, not an error.** A failure is an error, never `None`.
 ///
-/// The docs of a method name the function that decides its outcome, such as
-/// [`TokenRecord::may_rotate`]. A store that reads whole records calls it. A store whose engine
-/// decides, in SQL or Lua, restates it, and `conformance::rules` compares the two.
+/// Some docs name the function that decides the outcome, such as [`TokenRecord::may_rotate`]. A
+/// store that reads whole records calls this function. A store that decides in its engine, in SQL
+/// or Lua, restates it, and `conformance::rules` compares the two.
 ///
-/// Every method returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) or another
-/// [kind](crate::store::StoreErrorKind) of error if its engine fails. The methods below list only
-/// the errors that follow from a law.
+/// # Errors of all methods
+/// Every method returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the engine
+/// cannot be reached, is busy or times out, and another [kind](crate::store::StoreErrorKind) of
+/// error if the engine fails in another way. The docs of a method list only the errors that follow
+/// from its laws.
 pub trait TokenStore: Send + Sync {
-    /// Inserts a new record. It never overwrites an existing one.
+    /// Inserts a new record, and never overwrites an existing record.
     ///
-    /// The store decides all conditions in the same operation as the insert. If two inserts race
-    /// for the last place under a limit, one succeeds. After a revocation of the issuer is
+    /// The store checks all conditions in the same operation as the insert. If a limit allows one
+    /// more token and two inserts race, only one succeeds. After a revocation of the issuer is
     /// acknowledged, no insert that names this issuer in its condition takes effect. A store with
-    /// several connections must therefore lock the issuer's row until the commit: a plain
+    /// several connections must therefore lock the row of the issuer until the commit: a plain
     /// `INSERT … WHERE EXISTS` races with the revocation.
     ///
     /// # Errors
-    /// Returns the first of these that applies:
-    ///
+    /// Returns the first of these errors that applies:
     /// - [`Conflict`](crate::store::StoreErrorKind::Conflict) if a record with this key exists,
     ///   live or ended.
     /// - [`Limit`](crate::store::StoreErrorKind::Limit) if the limit has no
-    ///   [room](LiveLimit::has_room_for) for the record. A bound token counts with the live tokens
-    ///   that are bound to the same issuer. Any other token counts with its owner's live tokens
-    ///   that are bound to no issuer. A token in its grace period is live.
+    ///   [room](LiveLimit::has_room_for) for the record. For a bound token, it counts the live
+    ///   tokens that are bound to the same issuer. For any other token, it counts the owner's live
+    ///   tokens that are bound to no issuer. A token in its grace period is live.
     /// - [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition
     ///   does not [hold](IssuerCondition::holds).
     fn insert(
@@ -75,20 +75,23 @@ pub trait TokenStore: Send + Sync {
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Arc<TokenRecord>, StoreError>> + Send;
 
-    /// Returns the record with this key, live or ended, or `None` if there is no such record.
+    /// Returns the record with this key, live or ended, or `None` if there is no such record. The
+    /// record includes every change that was acknowledged before the call, by any process.
     ///
-    /// The record includes every change that was acknowledged before the call, by any process.
+    /// # Errors
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) after a timeout, as [all
+    /// methods](TokenStore#errors-of-all-methods) do.
     fn find(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Returns the record with this key for a verification, possibly from a cache or a replica. The
-    /// result states how old it is at most.
+    /// Returns the record with this key for a verification, possibly from a cache or a replica.
+    /// [`ReadResult::age`] states the maximum age of the record.
     ///
-    /// The read is read-your-writes: it includes every change that this store acknowledged to this
-    /// process before the call. Two kinds of change may be missing: last uses, and the revocations
-    /// of [`revoke_issued_by`](Self::revoke_issued_by).
+    /// The read is read-your-writes: the record includes every change that this store acknowledged
+    /// to this process before the call. Two kinds of change may be missing: last uses, and the
+    /// revocations of [`revoke_issued_by`](Self::revoke_issued_by).
     ///
-    /// The default calls [`find`](Self::find), and the age is [zero](ReadResult::now). It suits
-    /// stores without a cache and without replicas.
+    /// The default calls [`find`](Self::find) and states an age of [zero](ReadResult::now). It
+    /// suits stores without a cache and without replicas.
     fn find_recent(&self, key: &TokenKey) -> impl Future<Output = Result<ReadResult, StoreError>> + Send {
         async { Ok(ReadResult::now(self.find(key).await?)) }
     }
@@ -96,14 +99,13 @@ pub trait TokenStore: Send + Sync {
     /// Returns the record with this key and the records of the tokens that it is [bound
     /// to](TokenRecord::bound_to), for a verification.
     ///
-    /// The chain ends at the first token that is bound to no issuer, at an issuer that does not
-    /// exist, or at the [fourth](Chain::MOST) issuer. Each record may be as old as one that
-    /// [`find_recent`](Self::find_recent) returns. The age of the result is the age of the oldest
-    /// record in it.
+    /// The chain ends at the first token that is bound to no issuer, before an issuer that does not
+    /// exist, or at the [fourth](Chain::MOST) issuer. Each record may be as old as a record from
+    /// [`find_recent`](Self::find_recent). The age of the result is the age of its oldest record.
     ///
-    /// The default reads one record after the other. A store that reads the whole chain in one
-    /// round trip makes bound tokens faster to verify. For a token that is bound to no issuer, this
-    /// call must cost no more than `find_recent`.
+    /// The default reads one record after the other. A store that reads the chain in one round trip
+    /// verifies bound tokens faster. For a token that is bound to no issuer, this call must cost no
+    /// more than `find_recent`.
     fn find_recent_chain(&self, key: &TokenKey) -> impl Future<Output = Result<ChainResult, StoreError>> + Send {
         async {
             let ReadResult { record, mut age } = self.find_recent(key).await?;
@@ -111,8 +113,8 @@ pub trait TokenStore: Send + Sync {
             while let Some(issuer) = chain.next_issuer() {
                 let asked_at = Instant::now();
                 let read = self.find_recent(&issuer).await?;
-                // A record that was already old has aged since. A record of age zero was read
-                // during this call.
+                // The earlier records have aged during this read, unless their age is zero: then
+                // they were read during this call.
                 if !age.is_zero() {
                     age += asked_at.elapsed();
                 }
@@ -124,15 +126,15 @@ pub trait TokenStore: Send + Sync {
         }
     }
 
-    /// Returns the record as [`find`](Self::find) does, but only after everything in it is durable.
+    /// Returns the record as [`find`](Self::find) does, but only after the whole record is durable.
     ///
-    /// A call that failed may still have made its change, and a fail-over may then lose it. If the
-    /// caller repeats the call, keyfob calls this method before it reports the change as done. The
-    /// default calls `find`. It suits stores that return only durable records.
+    /// A call that failed may still have changed the record, and a fail-over may then lose the
+    /// change. If the caller repeats that call, keyfob calls this method before it reports the
+    /// change as done. The default calls `find`. It suits stores that return only durable records.
     ///
     /// # Errors
-    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if any of the record may
-    /// still be lost.
+    /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if any part of the record
+    /// may still be lost.
     fn find_durable(
         &self,
         key: &TokenKey,
@@ -140,12 +142,12 @@ pub trait TokenStore: Send + Sync {
         self.find(key)
     }
 
-    /// Returns one page of a project's records: those that [match](ListQuery::matches) the query,
-    /// in its order, starting after its cursor.
+    /// Returns one page of the project's records that [match](ListQuery::matches) the query, in the
+    /// order of the query, starting after its cursor.
     ///
-    /// A cursor is a position in the order, not a number of records. Records that appear or
-    /// disappear between two pages neither repeat nor hide another record. [`Page::next`] is `Some`
-    /// exactly if more records follow.
+    /// A cursor is a position in the order, not a number of records. If a record appears or
+    /// disappears between two pages, no other record is repeated or omitted. [`Page::next`] is
+    /// `Some` exactly if more records follow.
     ///
     /// # Errors
     /// Returns [`Other`](crate::store::StoreErrorKind::Other) if the cursor was created under
@@ -155,11 +157,11 @@ pub trait TokenStore: Send + Sync {
     /// Returns how many records of a project [match](CountQuery::matches) the query.
     fn count(&self, query: &CountQuery) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Makes one change, as [`TokenRecord::apply`] does. Returns the changed record, or `None` if
+    /// Changes one record as [`TokenRecord::apply`] does. Returns the changed record, or `None` if
     /// there is no such record.
     ///
-    /// A revoked token takes changes like any other, and stays revoked. The change does not touch
-    /// the last use, even if a use was recorded after the caller read the record.
+    /// A revoked token can be changed like any other token, and stays revoked. The change keeps the
+    /// last use, even if the use was recorded after the caller read the record.
     ///
     /// # Errors
     /// Returns [`Conflict`](crate::store::StoreErrorKind::Conflict) if the version of the record is
@@ -171,11 +173,11 @@ pub trait TokenStore: Send + Sync {
         change: Change,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Revokes one token, as [`TokenRecord::revoke`] does. Returns the record, or `None` if there
-    /// is no such record.
+    /// Revokes one token as [`TokenRecord::revoke`] does. Returns the record, or `None` if there is
+    /// no such record.
     ///
     /// Revocation is idempotent, and the first call wins. A later call changes nothing, not even
-    /// the version, and returns the record with the time, actor and reason of the first.
+    /// the version. It returns the record with the time, actor and reason of the first call.
     fn revoke(
         &self,
         key: &TokenKey,
@@ -184,19 +186,26 @@ pub trait TokenStore: Send + Sync {
 
     /// Revokes the tokens of one owner in one project, and returns how many this call revoked.
     ///
-    /// After the call is acknowledged, no token that the owner had before the call works any more,
-    /// nor does any of their successors, however many there are. The store therefore revokes every
-    /// token that [can still work](TokenRecord::can_still_work) at `revocation.at`. Tokens that
-    /// ended earlier may stay as they are.
+    /// After this call is acknowledged, two kinds of tokens no longer work: the owner's tokens
+    /// whose insert was acknowledged before the call began, and their successors, even if a
+    /// rotation inserts them during the call. The store therefore revokes every token of the owner
+    /// that [can still work](TokenRecord::can_still_work) at `revocation.at`, even if its
+    /// `created_at` is later. Tokens that ended earlier may stay as they are. The store may or may
+    /// not revoke any other token that is inserted during the call.
     ///
-    /// The store may work in steps of at most 1,000 records. Each step is one transaction that
-    /// excludes rotations in the project and inserts with an issuer condition. The store keeps no
-    /// cursor between steps. It selects again until a step finds no token that can still work, and
-    /// acknowledges only then.
+    /// The store may work in steps of at most 1,000 records. Each step is one transaction.
+    /// Rotations in the project, and inserts with an issuer condition, must not overlap a step:
+    /// each commits before the step reads, or reads after the step commits. Otherwise a rotation
+    /// could read a token before the step revokes it, and then insert a live successor.
+    ///
+    /// Between two steps, a rotation may insert a successor of a token that is not revoked yet. So
+    /// the store keeps no cursor between steps, but selects among all tokens of the owner again.
+    /// The next step finds the successor, because it has the same owner. The store acknowledges the
+    /// call only after a step finds no token that can still work.
     ///
     /// # Errors
     /// Returns the error of the first step that fails. The earlier steps keep their effect, and the
-    /// caller repeats the call. Each step has the time limit of one call.
+    /// caller repeats the call. If the store has a time limit, it applies to each step separately.
     fn revoke_owner(
         &self,
         project: &ProjectId,
@@ -206,7 +215,7 @@ pub trait TokenStore: Send + Sync {
 
     /// Revokes the tokens of one chain of rotations in one project, and returns how many this call
     /// revoked. `family` is the id of the first token of the chain. The laws of
-    /// [`revoke_owner`](Self::revoke_owner) apply.
+    /// [`revoke_owner`](Self::revoke_owner) apply to the tokens of the chain.
     fn revoke_family(
         &self,
         project: &ProjectId,
@@ -214,19 +223,17 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes the tokens that are [bound](crate::record::Issuer::bound) to one issuer, with their
-    /// successors, and returns how many this call revoked. It does not revoke tokens that are bound
-    /// to these in turn.
+    /// Revokes the tokens that are [bound](crate::record::Issuer::bound) directly to one issuer,
+    /// and their successors. Returns how many this call revoked.
     ///
-    /// The laws of [`revoke_owner`](Self::revoke_owner) apply, with two exceptions. keyfob calls
-    /// this method after the issuer has ended: verification already rejects the tokens, and the
-    /// call only records their end. The store therefore notifies no cache and no standby, because
-    /// the end of an issuer with thousands of bound tokens must not empty the caches of its
-    /// project. The store need not exclude concurrent inserts and rotations either, so a token that
-    /// is issued during the call may be left out.
+    /// The laws of [`revoke_owner`](Self::revoke_owner) apply, with two exceptions, because keyfob
+    /// calls this method after the issuer has ended and verification already rejects the tokens.
+    /// The store notifies no cache and no standby: the end of an issuer with thousands of tokens
+    /// must not empty the caches of its project. Inserts and rotations may overlap a step, so a
+    /// token that is issued during the call may stay unrevoked.
     ///
-    /// If the issuer ended by time and a clock is set back to before that end, a cache may return
-    /// the earlier records of these tokens until its bound.
+    /// If the issuer ended by expiry and a clock is set back to before its expiry, a cache may
+    /// return the old records of the tokens for as long as its staleness bound allows.
     fn revoke_issued_by(
         &self,
         project: &ProjectId,
@@ -234,12 +241,10 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes one batch of a project's tokens: those that the batch
-    /// [contains](RevokeBatch::contains) and that are not revoked yet, including tokens that ended
-    /// in another way.
-    ///
-    /// One call revokes at most `most` tokens, and at least one if any is left. The caller repeats
-    /// the call until [`BatchResult::done`] is true.
+    /// Revokes up to `most` of the tokens in a project that `batch`
+    /// [contains](RevokeBatch::contains) and that are not revoked yet, even if they ended in
+    /// another way. If any is left, one call revokes at least one. The caller repeats the call
+    /// until [`BatchResult::done`] is true.
     fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -248,27 +253,24 @@ pub trait TokenStore: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
 
-    /// Rotates one token. Returns the record of the old token, or `None` if there is no such
-    /// record.
+    /// Rotates one token. Returns the old token's record, or `None` if there is no such record.
     ///
     /// The store inserts `successor` unchanged: its `family` and `rotated_from` are set already. It
-    /// then links the old token to the successor and sets its grace period, as
+    /// then links the old token to the successor and sets the grace period of the old token, as
     /// [`TokenRecord::rotate_to`] does. It checks no limit of live tokens.
     ///
-    /// A caller that did not receive the result may repeat a rotation. If the new successor
-    /// [repeats](TokenRecord::is_repeated_by) the request of an earlier one, the store revokes the
-    /// earlier one [as superseded](Revocation::superseded_by), with the time and actor that created
-    /// the new one.
+    /// A caller that did not receive the result may repeat a rotation. If `successor`
+    /// [repeats](TokenRecord::is_repeated_by) the request of an earlier successor, the store
+    /// revokes the earlier successor [as superseded](Revocation::superseded_by), with the time and
+    /// actor of the new one.
     ///
     /// # Errors
-    /// Returns the first of these that applies. The store decides in the same operation, on the
-    /// current records.
-    ///
+    /// Returns the first of these errors that applies, checked in the same operation as the write:
     /// - [`Conflict`](crate::store::StoreErrorKind::Conflict) if [`TokenRecord::may_rotate`]
     ///   refuses the rotation, or if a record with the successor's key exists.
     /// - [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition
-    ///   does not [hold](IssuerCondition::holds). [`insert`](Self::insert) says how a revocation of
-    ///   the issuer must exclude the rotation.
+    ///   does not [hold](IssuerCondition::holds). [`insert`](Self::insert) says how a
+    ///   store must prevent a race with a revocation of the issuer.
     fn rotate(
         &self,
         key: &TokenKey,
@@ -278,52 +280,50 @@ pub trait TokenStore: Send + Sync {
         issuer: Option<IssuerCondition>,
     ) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
 
-    /// Records last uses in a batch, as [`TokenRecord::touch`] does, and returns how many records
-    /// changed.
+    /// Records last uses as [`TokenRecord::touch`] does, and returns how many records changed.
     ///
-    /// It never moves a time backwards, ignores unknown keys, and changes only the columns of the
-    /// last use: not even the version. If a batch has several uses of one token, the latest counts,
-    /// with the address and client it came from.
+    /// The store never moves a last use backwards and ignores unknown keys. It changes only the
+    /// columns of the last use, and does not raise the version. If `touches` has several uses of
+    /// one token, the store records the latest, with its address and client.
     ///
-    /// Each record is atomic, the batch is not. If the call fails, some records may have changed,
-    /// and the caller repeats it for each project separately.
+    /// Each record changes atomically. If the call fails, some records may have changed, and the
+    /// caller repeats it for each project separately.
     fn touch_many(&self, touches: &[LastUse]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// A record as it was a moment ago, or its absence.
+/// The result of [`find_recent`](TokenStore::find_recent): a record and its maximum age.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReadResult {
     /// The record, or `None` if there was no such record.
     pub record: Option<Arc<TokenRecord>>,
-    /// The longest time that may have passed since then, on a monotonic clock.
+    /// The longest time that may have passed since the record was read, on a monotonic clock.
     pub age: Duration,
 }
 
 impl ReadResult {
-    /// Returns the result for a record that was read during the call: its age is zero.
+    /// Returns the result for a record that was read during the call, so its age is zero.
     pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
         Self { record, age: Duration::ZERO }
     }
 }
 
-/// A record as it was a moment ago, and the records of the tokens that it is bound to.
+/// The result of [`find_recent_chain`](TokenStore::find_recent_chain): a chain and its maximum age.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChainResult {
-    /// The record and those of its issuers, nearest first.
+    /// The record of the token and the records of its issuers, nearest first.
     pub chain: Chain,
-    /// The age of the oldest of these records: the longest time that may have passed since it was
-    /// read, on a monotonic clock.
+    /// The longest time that may have passed since the oldest record of the chain was read.
     pub age: Duration,
 }
 
 impl ChainResult {
-    /// Returns the result for a chain that was read during the call: its age is zero.
+    /// Returns the result for a chain that was read during the call, so its age is zero.
     pub fn now(chain: impl Into<Chain>) -> Self {
         Self { chain: chain.into(), age: Duration::ZERO }
     }
 }
 
-/// One use of a token, to be recorded as its last use.
+/// One use of a token, for a store to record as the last use.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastUse {
     /// The token that was used.

@@ -1,4 +1,4 @@
-//! A position in a sorted list, and its text form.
+//! A position in a sorted list of tokens, and the text form of the position.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -14,40 +14,40 @@ use crate::words::ids::TokenId;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::timestamp::Timestamp;
 
-/// A position in a sorted list: the sort value and id of the last record before it. The position
-/// stays valid after this record is gone.
+/// A position in a sorted list, after one record. It consists of the sort value and the id of this
+/// record. The position stays valid if the record is deleted.
 ///
-/// Its text form is opaque and safe in a URL.
+/// The text form of a cursor is opaque and safe in a URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cursor {
-    /// The sort value of the last record.
+    /// The sort value of the record before the position.
     pub key: SortKey,
-    /// The id of the last record.
+    /// The id of the record before the position.
     pub id: TokenId,
 }
 
-/// The value by which a record is sorted.
+/// The value by which a list sorts a record.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SortKey {
-    /// The time of creation.
+    /// The time at which the token was created.
     Created(Timestamp),
-    /// The folded name.
+    /// The folded name of the token.
     Name(FoldedName),
-    /// The expiry. A token that never expires sorts after every time.
+    /// The expiry of the token. [`Expiry::Never`] sorts after every time.
     Expires(Expiry),
 }
 
-/// An expiry as a sort value.
+/// The expiry of a token as a sort value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Expiry {
     /// The token expires at this time.
     At(Timestamp),
-    /// The token never expires. This sorts after every time.
+    /// The token never expires. This value sorts after every time.
     Never,
 }
 
 impl SortKey {
-    /// Returns the sort value of a record under an order.
+    /// Returns the value by which this order sorts the record.
     pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
         match order {
             ListOrder::Created => Self::Created(record.created_at),
@@ -56,7 +56,7 @@ impl SortKey {
         }
     }
 
-    /// Returns the order that the value belongs to.
+    /// Returns the order that sorts by this kind of value.
     pub fn order(&self) -> ListOrder {
         match self {
             Self::Created(_) => ListOrder::Created,
@@ -67,12 +67,12 @@ impl SortKey {
 }
 
 impl Cursor {
-    /// Returns the position of a record under an order.
+    /// Returns the position directly after the record in a list with this order.
     pub fn of(record: &TokenRecord, order: ListOrder) -> Self {
         Self { key: SortKey::of(record, order), id: record.id }
     }
 
-    /// Compares two positions under the same order, ascending.
+    /// Compares two positions in the same list, in ascending order.
     pub fn compare(&self, other: &Self) -> Ordering {
         self.key.cmp(&other.key).then(self.id.cmp(&other.id))
     }
@@ -96,7 +96,7 @@ impl FromStr for Cursor {
     /// Parses the text form of a cursor.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the text is not the text form of a cursor, or is longer than 8 KiB.
+    /// Returns [`Invalid`] if the text is longer than 8 KiB or is not the text form of a cursor.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::parse(text).ok_or(Invalid::new(InvalidField::Cursor, InvalidKind::Shape))
     }
@@ -134,7 +134,7 @@ mod tests {
         for key in [
             SortKey::Created(Timestamp::MIN),
             SortKey::Name(FoldedName::new("ein Änd\"erung & 名").unwrap()),
-            // A name that the current rule for names refuses, from an older record.
+            // An older record may contain this name, but the current rule for names refuses it.
             SortKey::Name(FoldedName::read("\u{1f469}\u{200d}\u{1f4bb}").unwrap()),
             SortKey::Expires(Expiry::At(Timestamp::MAX)),
             SortKey::Expires(Expiry::Never),

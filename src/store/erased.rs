@@ -1,5 +1,5 @@
-//! Stores behind references, `Arc` and `Box`, and stores of an erased type. The methods of each
-//! trait are listed once, at the end of this file.
+//! The implementations of the store traits for `&S`, `Arc<S>`, `Box<S>`, trait objects and
+//! [`DynStore`]. The methods of each trait are listed once, at the end of this file.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -19,21 +19,21 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The future of a call through an erased type.
+/// The boxed future that each method of a trait object returns.
 type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
 
-/// A store with maintenance, as a trait object.
+/// A store that supports maintenance, as a trait object.
 pub(crate) trait MaintainedObject: StoreObject + MaintenanceObject {}
 
 impl<S: TokenStore + StoreMaintenance> MaintainedObject for S {}
 
-/// A store with maintenance and imports, as a trait object.
+/// A store that supports maintenance and imports, as a trait object.
 pub(crate) trait ImportingObject: MaintainedObject + ImportObject {}
 
 impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
 
-/// A store whose type is chosen at run time. It implements every trait of a store. Each call costs
-/// one heap allocation.
+/// A store whose type the service chooses at run time. It implements [`TokenStore`],
+/// [`StoreMaintenance`] and [`ImportStore`]. Each call costs one heap allocation.
 ///
 /// ```
 /// use keyfob::{MemoryStore, Tokens, store::DynStore};
@@ -52,16 +52,16 @@ pub struct DynStore {
 }
 
 impl DynStore {
-    /// Creates a store with an erased type from one that does not support imports. To keep access
-    /// to the store, pass an `Arc` of it.
+    /// Creates a `DynStore` from a store that does not support imports. If the caller needs the
+    /// store afterwards, it passes an `Arc` of the store.
     ///
-    /// The methods of [`ImportStore`] return [`Other`](crate::store::StoreErrorKind::Other). For a
-    /// store that supports imports, call [`with_imports`](Self::with_imports).
+    /// The methods of [`ImportStore`] then return [`Other`](crate::store::StoreErrorKind::Other).
+    /// For a store that supports imports, call [`with_imports`](Self::with_imports).
     pub fn new(store: impl TokenStore + StoreMaintenance + 'static) -> Self {
         Self { store: Arc::new(store), imports: None }
     }
 
-    /// Creates a store with an erased type from one that supports imports.
+    /// Creates a `DynStore` from a store that supports imports.
     pub fn with_imports(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) -> Self {
         let store = Arc::new(store);
         Self { store: Arc::clone(&store) as _, imports: Some(store) }
@@ -79,11 +79,11 @@ impl core::fmt::Debug for DynStore {
     }
 }
 
-/// Implements one trait of a store for pointers, [`DynStore`] and trait objects.
+/// Implements one store trait for references, `Arc`, `Box`, [`DynStore`] and trait objects.
 ///
-/// The macro defines an object-safe trait with boxed futures, which every store implements, and
-/// forwards each method. A method lists its arguments by reference before the `;`, and its
-/// arguments by value after it.
+/// The macro defines an object-safe trait whose methods return boxed futures, implements it for
+/// every store, and forwards each method to the store. In each method's list, the arguments before
+/// the `;` are passed by reference, and the arguments after the `;` by value.
 macro_rules! forward {
     (
         $object:ident $(, $whole:ident)* for $trait:ident by $dyn:ident => $inner:expr; {

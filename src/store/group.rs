@@ -1,20 +1,21 @@
-//! Groups of tokens that are revoked together.
+//! Groups of tokens that one operation revokes together.
 
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{KeyNumber, TokenId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A group of tokens in one project, for [`Tokens::revoke_group`](crate::Tokens::revoke_group).
+/// A group of tokens in one project that [`Tokens::revoke_group`](crate::Tokens::revoke_group) can
+/// revoke.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RevokeGroup {
-    /// All tokens of an owner.
+    /// All tokens of this owner.
     Owner(OwnerId),
-    /// All tokens of a chain of rotations, named by the id of the first.
+    /// All tokens of a chain of rotations. The value is the id of the first token of the chain.
     Family(TokenId),
-    /// All tokens created strictly before a time.
+    /// All tokens that were created strictly before this time.
     CreatedBefore(Timestamp),
-    /// All tokens whose digest uses the key of this number.
+    /// All tokens whose digest was computed with the key of this number.
     KeyNumber(KeyNumber),
 }
 
@@ -30,12 +31,13 @@ impl RevokeGroup {
     }
 }
 
-/// A group of tokens in one project that a store revokes in batches.
+/// A group of tokens in one project that a store revokes in several calls, with a limited number of
+/// tokens in each call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RevokeBatch {
-    /// All tokens created strictly before a time.
+    /// All tokens that were created strictly before this time.
     CreatedBefore(Timestamp),
-    /// All tokens whose digest uses the key of this number.
+    /// All tokens whose digest was computed with the key of this number.
     KeyNumber(KeyNumber),
 }
 
@@ -49,7 +51,8 @@ impl From<RevokeBatch> for RevokeGroup {
 }
 
 impl RevokeBatch {
-    /// Returns whether the group contains the token. Whether it is revoked already does not matter.
+    /// Returns whether the group contains the token, no matter whether the token is already
+    /// revoked.
     pub fn contains(&self, record: &TokenRecord) -> bool {
         match self {
             Self::CreatedBefore(time) => record.created_at < *time,
@@ -58,11 +61,12 @@ impl RevokeBatch {
     }
 }
 
-/// The result of one call that works on a batch.
+/// The result of one call that revokes or deletes a limited number of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BatchResult {
-    /// The number of records that the call changed or deleted.
+    /// The number of records that the call revoked or deleted.
     pub count: u64,
-    /// Whether no records are left to change. It is also true for a full batch that leaves none.
+    /// Whether no record is left to revoke or delete after the call. This can also be true for a
+    /// call that reached its limit.
     pub done: bool,
 }

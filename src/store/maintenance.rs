@@ -1,4 +1,4 @@
-//! The store methods for maintenance jobs.
+//! The part of the store contract that maintenance jobs use.
 
 use core::future::Future;
 use std::sync::Arc;
@@ -12,23 +12,24 @@ use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The part of a store that maintenance jobs use: purges, notices of expiry and walks over
-/// projects. No request calls it.
+/// The methods of a store for maintenance jobs: listing projects, purging ended tokens, finding
+/// ended issuers and sending notices of expiry. No request of a user needs these methods.
 ///
-/// The laws that [`TokenStore`](crate::TokenStore) states for all its methods apply here too.
+/// The laws and the errors that [`TokenStore`](crate::TokenStore) states for all its methods apply
+/// here too.
 pub trait StoreMaintenance: Send + Sync {
-    /// Returns the projects that have tokens, in ascending order, or only those in which a given
-    /// owner has tokens.
+    /// Returns the projects that have tokens, in ascending order. If the query names an owner,
+    /// returns only the projects in which this owner has tokens.
     ///
-    /// A store may include other projects, but must not omit any. The caller repeats the query with
-    /// [`after`](ProjectsQuery::after) until the result is empty.
+    /// A store may return additional projects, but must not omit any. The caller repeats the query,
+    /// with [`after`](ProjectsQuery::after) set to the last project, until the result is empty.
     fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
 
-    /// Deletes one batch of a project's records: those that [ended](TokenRecord::ends_at) strictly
-    /// before `ended_before`.
+    /// Deletes records of tokens in one project that [ended](TokenRecord::ends_at) strictly before
+    /// `ended_before`.
     ///
-    /// One call deletes at most `most` records, and at least one if any is left. The caller repeats
-    /// the call until [`BatchResult::done`] is true.
+    /// One call deletes at most `most` records, and at least one if any is left to delete. The
+    /// caller repeats the call until [`BatchResult::done`] is true.
     fn purge(
         &self,
         project: &ProjectId,
@@ -36,11 +37,13 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<BatchResult, StoreError>> + Send;
 
-    /// Returns the ids of ended issuers in one project that still have tokens to revoke.
+    /// Returns the ids of the issuers in one project that have ended but still have bound tokens to
+    /// revoke.
     ///
-    /// An issuer has ended if its status at `now` is not [live](crate::Status::is_live), or if its
-    /// record does not exist. It has tokens to revoke if any token that is bound to it [can still
-    /// work](TokenRecord::can_still_work) at `now`, apart from its issuer.
+    /// An issuer has ended if its status at `now` is not [live](crate::Status::is_live), or if it
+    /// has no record. An issuer has tokens to revoke if a token is bound to it that [can still
+    /// work](TokenRecord::can_still_work) at `now`. This rule does not consider that the issuer has
+    /// ended.
     ///
     /// One call returns at most `most` ids, and at least one if there is any.
     fn ended_issuers(
@@ -50,14 +53,16 @@ pub trait StoreMaintenance: Send + Sync {
         most: PageSize,
     ) -> impl Future<Output = Result<Vec<TokenId>, StoreError>> + Send;
 
-    /// Claims due notices of expiry in one project for one sender, and returns their records.
+    /// Claims due notices of expiry in one project for one sender, and returns the records of their
+    /// tokens.
     ///
     /// A notice is due if [`due_notice`](TokenRecord::due_notice) returns one of `leads` at `now`.
-    /// It can be claimed if no sender holds a lease on it: its lease was never taken, or ended at
-    /// or before `now`. The store sets the lease to `lease_until` and counts it, as
-    /// [`TokenRecord::claim_notice`] does.
+    /// It can be claimed unless a sender holds a lease on it that ends after `now`. The store sets
+    /// the end of the lease to `lease_until` and counts the lease, as [`TokenRecord::claim_notice`]
+    /// does.
     ///
-    /// One call claims at most `most` notices. Tokens that expire sooner come first.
+    /// One call claims at most `most` notices. It claims the notices of the tokens that expire
+    /// soonest.
     fn claim_notices(
         &self,
         project: &ProjectId,
@@ -68,11 +73,11 @@ pub trait StoreMaintenance: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Arc<TokenRecord>>, StoreError>> + Send;
 
     /// Marks a notice as sent and ends its lease, as [`TokenRecord::acknowledge_notice`] does.
-    /// Returns the record, or `None` if there is no such record.
+    /// Returns the record of the token, or `None` if there is no such record.
     ///
-    /// The recorded lead only becomes shorter. Delivery is at least once: if a sender stops between
-    /// claim and acknowledgement, the notice is sent again after its lease. Its key and lead
-    /// identify it.
+    /// The recorded lead never becomes longer. Each notice is delivered at least once: if a sender
+    /// stops between the claim and the acknowledgement, the notice can be claimed again after its
+    /// lease, and is sent again. A recipient can detect the repeat by the token key and the lead.
     fn acknowledge_notice(
         &self,
         key: &TokenKey,
@@ -83,10 +88,10 @@ pub trait StoreMaintenance: Send + Sync {
 /// A query for the projects of a store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ProjectsQuery {
-    /// If set, only projects in which this owner has tokens.
+    /// If set, the result contains only projects in which this owner has tokens.
     pub owner: Option<OwnerId>,
-    /// If set, only projects after this one, in ascending order.
+    /// If set, the result contains only projects that come after this project in ascending order.
     pub after: Option<ProjectId>,
-    /// The most projects that one call returns.
+    /// The maximum number of projects that one call returns.
     pub most: PageSize,
 }

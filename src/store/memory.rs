@@ -1,8 +1,8 @@
-//! A store in memory, and a model for other stores.
+//! A store in memory. It is also a model for stores on other engines.
 //!
 //! Each call is one atomic operation, because it holds the lock from its first read to its last
-//! write. In a database, this is a transaction. This file contains no rules: every decision is a
-//! call of a function of [`TokenRecord`], [`LiveLimit`] or [`IssuerCondition`].
+//! write. In a database, a transaction does the same. This file contains no rules: a function of
+//! [`TokenRecord`], [`LiveLimit`] or [`IssuerCondition`] makes every decision.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,11 +25,11 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A store in memory, whose records end with it. Use it in tests, and in services whose tokens may
-/// end with the process.
+/// A store that keeps its records in memory and loses them when it is dropped. Use it in tests, and
+/// in services whose tokens may end with the process.
 ///
-/// Finding a record takes one hash look-up. Lists and operations on groups scan all records of
-/// their project.
+/// Finding a record takes one hash look-up. Lists, counts and operations on groups read all records
+/// of their project.
 #[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<Rows>,
@@ -41,7 +41,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    // No code here panics while it holds the lock, so a poisoned lock guards no half-made change.
+    // No code here panics while it holds the lock, so even a poisoned lock guards consistent rows.
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,8 +53,7 @@ impl MemoryStore {
 
 #[cfg(test)]
 impl MemoryStore {
-    /// Replaces the row with the same key, in a way that no method of a store can: for tests of
-    /// forged rows.
+    /// Replaces the row with the same key by any record, so that tests can forge rows.
     pub(crate) fn replace(&self, record: TokenRecord) {
         self.write().change(&record.key(), |row| *row = record.clone());
     }
@@ -74,17 +73,17 @@ impl TokenStore for MemoryStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
         let mut rows = self.write();
-        // An ended record keeps its key too. This is checked before the other conditions.
+        // The records of ended tokens keep their keys too. This check comes before the other
+        // conditions.
         if rows.get(&record.key()).is_some() {
             return Err(StoreErrorKind::Conflict.into());
         }
-        // The lock for the insert is held already, so that two calls cannot both take the last
-        // place.
+        // The lock is held until the insert, so two calls cannot both use up the limit.
         let others = rows.of_project(record.project).map(Arc::as_ref);
         if limit.is_some_and(|limit| !limit.has_room_for(&record, others)) {
             return Err(StoreErrorKind::Limit.into());
         }
-        // After a revocation of the issuer is acknowledged, this check fails.
+        // This check fails after the revocation of the issuer is acknowledged.
         if !holds(&rows, record.project, issuer) {
             return Err(StoreErrorKind::IssuerChanged.into());
         }
@@ -92,12 +91,11 @@ impl TokenStore for MemoryStore {
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // Ended records are returned like live ones, because a store does not judge.
+        // Ended records are returned too: a store does not decide which tokens work.
         Ok(self.read().get(key).cloned())
     }
 
-    // `find_recent` and `find_durable` keep their defaults: there is no cache, no replica and no
-    // disk.
+    // `find_recent` and `find_durable` keep their defaults: there is no cache, replica or disk.
 
     async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
         let rows = self.read();
@@ -117,7 +115,8 @@ impl TokenStore for MemoryStore {
             let matching = rows.of_project(query.project).filter(|record| query.matches(record));
             matching.map(|record| (Cursor::of(record, query.order), Arc::clone(record))).collect()
         };
-        // The cursor is a position, not a record: the record that it came from may be gone.
+        // The cursor is a position in the order. The record from which it was created may be
+        // deleted.
         found.retain(|(place, _)| after.is_none_or(|after| compare(after, place).is_lt()));
         found.sort_by(|(a, _), (b, _)| compare(a, b));
         // `next` is set exactly if more records follow.
@@ -139,7 +138,8 @@ impl TokenStore for MemoryStore {
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
-        // The lock for the write is held already: if two updates of one version race, one succeeds.
+        // The lock is held until the write, so only one of two racing updates of a version
+        // succeeds.
         if rows.get(key).is_some_and(|record| record.version != expected_version) {
             return Err(StoreErrorKind::Conflict.into());
         }
@@ -147,7 +147,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // The first revocation stays. A later call changes nothing and returns the first.
+        // A revoked record keeps its first revocation, and the call returns the record unchanged.
         Ok(self.write().change(key, |record| record.revoke(revocation)))
     }
 
@@ -158,8 +158,7 @@ impl TokenStore for MemoryStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         let mut rows = self.write();
-        // One step takes every token that can still work. A store with many records may need
-        // several steps.
+        // One step revokes every token that can still work. Other stores may need several.
         let keys = rows.keys(*project, |record| record.owner == *owner && record.can_still_work(revocation.at));
         Ok(revoke_all(&mut rows, &keys, revocation))
     }
@@ -194,7 +193,7 @@ impl TokenStore for MemoryStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
-        // Tokens that ended in another way are revoked too. A full batch that leaves none is done.
+        // Tokens that ended in another way, such as by expiry, are revoked too.
         let keys = rows.keys(*project, |record| record.revoked.is_none() && batch.contains(record));
         let most = most.get().min(keys.len());
         let count = revoke_all(&mut rows, &keys[..most], revocation);
@@ -211,8 +210,8 @@ impl TokenStore for MemoryStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
         let Some(old) = rows.get(key) else { return Ok(None) };
-        // The rule compares the version and considers the predecessor and an earlier successor. All
-        // records are read under the lock for the write.
+        // The rule considers the version, the predecessor and an earlier successor. The lock is
+        // held until the write.
         let neighbour = |id: Option<TokenId>| rows.get(&TokenKey { project: key.project, id: id? }).map(Arc::as_ref);
         let (predecessor, earlier) = (neighbour(old.rotated_from), neighbour(old.rotated_to));
         let may_rotate = old.may_rotate(expected_version, &successor, predecessor, earlier);
@@ -222,7 +221,7 @@ impl TokenStore for MemoryStore {
         if !holds(&rows, key.project, issuer) {
             return Err(StoreErrorKind::IssuerChanged.into());
         }
-        // Nothing below can fail, so that either all three writes take effect or none.
+        // Nothing below can fail, so all three writes take effect or none.
         if let Some(earlier) = earlier.map(TokenRecord::key) {
             rows.change(&earlier, |earlier| earlier.revoke(&Revocation::superseded_by(&successor)));
         }
@@ -234,20 +233,20 @@ impl TokenStore for MemoryStore {
         let mut rows = self.write();
         let mut moved = 0;
         for touch in touches {
-            // A touch never moves a time backwards and keeps the version. An unknown key is not an
-            // error.
+            // A touch never moves a last use backwards and keeps the version. It ignores unknown
+            // keys.
             rows.change(&touch.key, |record| moved += u64::from(record.touch(touch.used_at, touch.from.as_ref())));
         }
         Ok(moved)
     }
 }
 
-/// Returns whether the issuer is still as the caller judged it, or there is no condition.
+/// Returns whether there is no issuer condition, or the issuer fulfils it.
 fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }
 
-/// Revokes these rows, none of which is revoked yet, and returns their number.
+/// Revokes these rows and returns their number. None of the rows may be revoked already.
 fn revoke_all(rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) -> u64 {
     for key in keys {
         rows.change(key, |record| record.revoke(revocation));
@@ -272,7 +271,7 @@ impl StoreMaintenance for MemoryStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let mut rows = self.write();
-        // A row that ended exactly at the given time stays.
+        // A row that ended exactly at `ended_before` stays.
         let keys = rows.keys(*project, |record| record.ends_at().is_some_and(|end| end < ended_before));
         let most = most.get().min(keys.len());
         for key in &keys[..most] {
@@ -303,7 +302,7 @@ impl StoreMaintenance for MemoryStore {
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.write();
-        // A lease that ends at `now` is over. The records that expire first come first.
+        // A lease that ends at `now` has ended. Tokens that expire sooner come first.
         let is_free = |record: &TokenRecord| record.notice_lease_until.is_none_or(|lease| lease <= now);
         let due = rows.of_project(*project).filter(|record| record.due_notice(leads, now).is_some() && is_free(record));
         let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
@@ -324,7 +323,7 @@ impl StoreMaintenance for MemoryStore {
 impl ImportStore for MemoryStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         ImportRow::ensure_unbound(&batch)?;
-        // One lock covers the whole batch: all rows take effect, or none.
+        // The store holds one lock for the whole batch, so all rows take effect or none.
         let mut rows = self.write();
         Ok(batch.into_iter().map(|row| import(&mut rows, row)).collect())
     }
@@ -334,9 +333,9 @@ impl ImportStore for MemoryStore {
     }
 }
 
-/// Imports one row after the earlier rows of its batch. An existing record stays unchanged.
+/// Imports one row, after the earlier rows of its batch. Leaves an existing record unchanged.
 fn import(rows: &mut Rows, row: ImportRow) -> ImportRowOutcome {
-    // The look-up keys are checked before the token key, and in every project.
+    // The look-up keys are checked before the token key, and in all projects.
     if let Some(existing) = row.keys().find_map(|import_key| rows.imported(import_key)) {
         return ImportRowOutcome::Exists(existing.key());
     }

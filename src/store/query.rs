@@ -1,4 +1,4 @@
-//! The queries of lists and counts, and the pages of a list.
+//! The queries for lists and counts of tokens, and the pages of a list.
 
 use super::cursor::Cursor;
 use super::order::ListOrder;
@@ -10,37 +10,39 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A query for one page of one project's tokens. A record must pass every filter.
+/// A query for one page of a list of one project's tokens. The list contains the records that pass
+/// every filter.
 ///
 /// [`ListQuery::new`] creates a query without filters. The fields are public so that stores can
 /// read them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListQuery {
-    /// The project to list.
+    /// The project whose tokens are listed.
     pub project: ProjectId,
-    /// If set, only tokens of this owner.
+    /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, only tokens that this token issued: bound and independent ones.
+    /// If set, only tokens that this token issued pass, both bound and independent.
     pub issuer: Option<TokenId>,
-    /// If set, only tokens that have one of these statuses at a given time.
+    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
-    /// If set, only tokens whose name contains this text, ignoring case
-    /// ([`Name::folded`](crate::Name::folded)).
+    /// If set, only tokens pass whose name contains this text. The case of letters is ignored, as
+    /// [`Name::folded`](crate::Name::folded) defines it.
     pub name_contains: Option<FoldedName>,
-    /// If set, only tokens that expire strictly before this time. Tokens that never expire are
-    /// excluded.
+    /// If set, only tokens pass that expire strictly before this time. Tokens that never expire do
+    /// not pass.
     pub expires_before: Option<Timestamp>,
-    /// If set, only tokens last used strictly before this time. For a token that was never used,
-    /// its time of creation counts.
+    /// If set, only tokens pass that were last used strictly before this time. If a token was never
+    /// used, its time of creation is compared instead.
     pub last_used_before: Option<Timestamp>,
-    /// The value to sort by. Records with equal values are sorted by id, in the same direction.
+    /// The value by which the list is sorted. Records with equal values are sorted by id, in the
+    /// same direction.
     pub order: ListOrder,
-    /// Whether the largest value comes first.
+    /// Whether the list is in descending order, with the largest value first.
     pub descending: bool,
-    /// If set, the page starts after this position: [`Page::next`] of the page before, under the
-    /// same order.
+    /// If set, the page starts after this position. It is the [`Page::next`] of the page before,
+    /// from a query with the same order.
     pub after: Option<Cursor>,
-    /// The most records on the page: 1 to 1,000.
+    /// The maximum number of records on the page: 1 to 1,000.
     pub most: PageSize,
 }
 
@@ -62,8 +64,8 @@ impl ListQuery {
         }
     }
 
-    /// Returns whether the record passes every filter, for stores that filter in memory. The cursor
-    /// is not considered.
+    /// Returns whether the record is in the project and passes every filter. Stores that filter in
+    /// memory call it. It does not consider the cursor.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         let last_used = record.last_used_at.unwrap_or(record.created_at);
         record.project == self.project
@@ -75,10 +77,11 @@ impl ListQuery {
             && self.last_used_before.is_none_or(|time| last_used < time)
     }
 
-    /// Returns the cursor, if the query has one.
+    /// Returns [`after`](Self::after), or `None` if the query has no cursor.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the cursor was created under another order.
+    /// Returns [`Invalid`] if the cursor was created under another order than the order of this
+    /// query.
     pub fn checked_after(&self) -> Result<Option<&Cursor>, Invalid> {
         match &self.after {
             Some(cursor) if cursor.key.order() != self.order => {
@@ -89,12 +92,12 @@ impl ListQuery {
     }
 }
 
-/// A filter by the status that a token has at a given time.
+/// A filter that tokens pass if they have one of several statuses at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
-    /// The statuses that pass.
+    /// The statuses with which a token passes.
     pub group: StatusGroup,
-    /// The time at which the token must have one of them.
+    /// The time at which a token must have one of the statuses in [`group`](Self::group).
     pub at: Timestamp,
 }
 
@@ -103,12 +106,12 @@ pub struct StatusFilter {
 pub enum StatusGroup {
     /// The statuses that are [live](Status::is_live).
     Live,
-    /// The statuses that are not live: the token has ended.
+    /// The statuses that are not live. A token with such a status has ended.
     Ended,
     /// This status only.
     Only(Status),
-    /// All statuses except this one. To hide the tokens that their owner revoked, but show those
-    /// that expired, exclude [`Status::Revoked`].
+    /// All statuses except this one. For example, `Except(Status::Revoked)` hides revoked tokens
+    /// but still lists expired tokens.
     Except(Status),
 }
 
@@ -125,22 +128,22 @@ impl StatusGroup {
 }
 
 impl StatusFilter {
-    /// Returns whether the record has one of the statuses at the time of the filter.
+    /// Returns whether the status of the record at the time of the filter is in the set.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         self.group.contains(record.status(self.at))
     }
 }
 
-/// A query that counts tokens of one project. A record must pass every filter.
+/// A query for the number of tokens in one project that pass every filter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CountQuery {
-    /// The project to count in.
+    /// The project whose tokens are counted.
     pub project: ProjectId,
-    /// If set, only tokens of this owner.
+    /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, only tokens whose digest uses the key of this number.
+    /// If set, only tokens pass whose digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// If set, only tokens that have one of these statuses at a given time.
+    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
 }
 
@@ -150,7 +153,7 @@ impl CountQuery {
         Self { project, owner: None, key_number: None, status: None }
     }
 
-    /// Returns whether the record passes every filter.
+    /// Returns whether the record is in the project and passes every filter.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         record.project == self.project
             && self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
@@ -159,7 +162,7 @@ impl CountQuery {
     }
 }
 
-/// The most records that one call changes or returns: 1 to 1,000. The default is 100.
+/// The maximum number of records that one call changes or returns: 1 to 1,000. The default is 100.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PageSize(u16);
 
@@ -167,8 +170,8 @@ impl PageSize {
     /// The largest size: 1,000.
     pub const MAX: Self = Self(1000);
 
-    /// Creates a size from a number of records. A number outside 1 to 1,000 becomes the nearest
-    /// bound.
+    /// Creates a size from a number of records. Raises 0 to 1, and reduces a number over 1,000 to
+    /// 1,000.
     pub const fn clamped(rows: usize) -> Self {
         match rows {
             0 => Self(1),
@@ -192,14 +195,14 @@ impl Default for PageSize {
 /// One page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T> {
-    /// The items, in the order of the query.
+    /// The items on the page, in the order of the query.
     pub items: Vec<T>,
     /// The position at which the next page starts, or `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// Returns the page with `turn` applied to each item.
+    /// Returns a page with the same position, in which `turn` has replaced each item.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }

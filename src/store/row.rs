@@ -1,4 +1,4 @@
-//! The conversion between a record and its columns.
+//! The conversion of a record to the values of its columns, and back.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
 impl TokenRecord {
-    /// Returns the values of the record's [`COLUMNS`](crate::store::COLUMNS), in their order.
+    /// Returns the values of the record in the order of [`COLUMNS`](crate::store::COLUMNS).
     ///
     /// # Errors
     /// Returns [`Other`](StoreErrorKind::Other) if the version or the number of leases does not fit
@@ -83,12 +83,14 @@ impl TokenRecord {
         ])
     }
 
-    /// Creates a record from the values of its [`COLUMNS`](crate::store::COLUMNS). It calls `read`
-    /// once for each column, with the position of the column and in their order.
+    /// Creates a record from the values of its columns. Calls `read` once for each column, in the
+    /// order of [`COLUMNS`](crate::store::COLUMNS), with the position of the column, which starts
+    /// at 0.
     ///
     /// # Errors
-    /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type, and any error
-    /// that `read` returns.
+    /// - Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type, if a
+    ///   required value is null, or if columns that belong together are not all set.
+    /// - Returns the error of `read` if `read` fails.
     pub fn from_columns<'v>(
         mut read: impl FnMut(usize) -> Result<ColumnValue<'v>, StoreError>,
     ) -> Result<Self, StoreError> {
@@ -152,7 +154,7 @@ impl TokenRecord {
     }
 }
 
-/// The values of a row, read one after the other.
+/// The values of a row, which are read in the order of the columns.
 struct Values<'r, 'v> {
     next: &'r mut dyn FnMut() -> Result<ColumnValue<'v>, StoreError>,
 }
@@ -186,7 +188,7 @@ impl<'v> Values<'_, 'v> {
         }
     }
 
-    /// Reads a number that must not be negative.
+    /// Reads the next value, a number that must not be negative.
     fn count(&mut self) -> Result<Option<u64>, StoreError> {
         self.number()?.map(u64::try_from).transpose().map_err(corrupt)
     }
@@ -209,13 +211,15 @@ impl<'v> Values<'_, 'v> {
         let owned = |text: &str| Ok(text.to_owned());
         let (algorithm, parameters, salt) = (self.text_if_any(owned)?, self.text_if_any(owned)?, self.bytes()?);
         let Some(algorithm) = algorithm else { return Ok(None) };
-        // An engine without empty values stores null for an empty parameter text or salt.
+        // Some engines have no empty values and store null instead of an empty parameter text or
+        // salt.
         let scheme = ImportScheme::new(&algorithm, &parameters.unwrap_or_default(), &salt.unwrap_or_default());
         scheme.map(Some).map_err(corrupt)
     }
 }
 
-/// Returns the error for a value that does not fit its type. Its cause never contains the value.
+/// Returns a [`Corrupt`](StoreErrorKind::Corrupt) error for a value that does not fit its type.
+/// `error` must not contain the value.
 pub(crate) fn corrupt(error: impl core::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }

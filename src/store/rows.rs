@@ -1,4 +1,4 @@
-//! The rows of the store in memory, and their indexes. No rule is decided here.
+//! The rows of the store in memory, and their indexes. This file contains no rules.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -10,50 +10,51 @@ use super::import::ImportKey;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 
-/// The records by token key, by project in the order of their ids, and by import key.
+/// The records of a store in memory, with indexes by token key, by project and by import key.
 #[derive(Default)]
 pub(super) struct Rows {
     by_key: HashSet<Row>,
     by_project: BTreeMap<ProjectId, BTreeSet<TokenId>>,
     by_import_key: HashMap<ImportKey, TokenKey>,
-    /// The import key of each imported record, for its purge.
+    /// The import key of each imported record. A purge of a record needs it to free the import key.
     import_keys: HashMap<TokenKey, ImportKey>,
 }
 
 impl Rows {
-    /// Returns the number of rows.
+    /// Returns the number of rows in all projects.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Returns the row of a key.
+    /// Returns the row with this key, if it exists.
     pub(super) fn get(&self, key: &TokenKey) -> Option<&Arc<TokenRecord>> {
         self.by_key.get(key as &dyn Keyed).map(|row| &row.0)
     }
 
-    /// Returns the rows of a project, in the order of their ids.
+    /// Returns the rows of a project in ascending order of their ids.
     pub(super) fn of_project(&self, project: ProjectId) -> impl Iterator<Item = &Arc<TokenRecord>> {
         let ids = self.by_project.get(&project).into_iter().flatten();
         ids.filter_map(move |id| self.get(&TokenKey { project, id: *id }))
     }
 
-    /// Returns the keys of the rows of a project for which `wanted` is true.
+    /// Returns the keys of those rows of a project for which `wanted` returns true.
     pub(super) fn keys(&self, project: ProjectId, wanted: impl Fn(&TokenRecord) -> bool) -> Vec<TokenKey> {
         self.of_project(project).filter(|record| wanted(record)).map(|record| record.key()).collect()
     }
 
-    /// Returns the projects that have rows, in ascending order, starting after `after`.
+    /// Returns the projects that have rows, in ascending order. If `after` is set, starts with the
+    /// first project after it.
     pub(super) fn projects(&self, after: Option<&ProjectId>) -> impl Iterator<Item = ProjectId> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_project.range::<ProjectId, _>((start, Bound::Unbounded)).map(|(project, _)| *project)
     }
 
-    /// Returns the row that was imported under this key.
+    /// Returns the row that was imported under this key, if it exists.
     pub(super) fn imported(&self, import_key: &ImportKey) -> Option<&Arc<TokenRecord>> {
         self.by_import_key.get(import_key).and_then(|key| self.get(key))
     }
 
-    /// Adds a row. The caller must have checked that no row has its key.
+    /// Adds a row. The caller must have checked that no row with the same key exists.
     pub(super) fn insert(&mut self, record: TokenRecord) -> Arc<TokenRecord> {
         let (key, record) = (record.key(), Arc::new(record));
         self.by_key.insert(Row(Arc::clone(&record)));
@@ -61,14 +62,15 @@ impl Rows {
         record
     }
 
-    /// Makes the row of a key available under an import key too.
+    /// Links an import key to the row with this token key, so that [`imported`](Self::imported)
+    /// finds the row.
     pub(super) fn link(&mut self, import_key: ImportKey, key: TokenKey) {
         self.by_import_key.insert(import_key, key);
         self.import_keys.insert(key, import_key);
     }
 
-    /// Changes the row of a key. The change must not touch the key. A record that was returned
-    /// earlier stays as it was.
+    /// Changes the row with this key and returns it, or `None` if there is no such row. `change`
+    /// must not change the key. Callers that already hold the record keep its earlier state.
     pub(super) fn change<T>(
         &mut self,
         key: &TokenKey,
@@ -80,7 +82,7 @@ impl Rows {
         Some(record)
     }
 
-    /// Removes the row of a key, and frees its import key.
+    /// Removes the row with this key, and the link from its import key.
     pub(super) fn remove(&mut self, key: &TokenKey) {
         self.by_key.remove(key as &dyn Keyed);
         if let Some(import_key) = self.import_keys.remove(key) {
@@ -95,11 +97,13 @@ impl Rows {
     }
 }
 
-/// A record that is found by the key inside it. A map with separate keys takes eight times the
-/// memory, and a look-up among a million records takes twice as long.
+/// A record that is hashed and compared by the key inside it, for use in a set. A map would store
+/// each key a second time. It would take eight times the memory, and a look-up among a million
+/// records twice the time.
 struct Row(Arc<TokenRecord>);
 
-/// The parts of a key, which a row and a key share for hashing and comparison.
+/// The two parts of a token key. Rows and keys implement this trait, so that a set of rows can be
+/// searched by a key.
 trait Keyed {
     fn id(&self) -> &TokenId;
     fn project(&self) -> &ProjectId;
@@ -133,7 +137,7 @@ impl<'k> Borrow<dyn Keyed + 'k> for Row {
 
 impl Hash for dyn Keyed + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The id alone is hashed: it is random, so the same id rarely occurs in two projects.
+        // Only the id is hashed. Ids are random, so two projects rarely have the same id.
         state.write(self.id().as_bytes());
     }
 }
