@@ -59,8 +59,9 @@ pub const RACES: [Race; 10] = [
         name: "revoke the family and rotate",
         acts: ["revoke-family {id}", "rotate {id}"],
         before: &[],
-        // In the race above, the records do not show the order. Here they do: a live successor
-        // would have been created from a revoked token.
+        // In the race above, the records cannot show that a successor was created from a revoked
+        // token. Here they can: the revocation covers every earlier successor, so a live successor
+        // would have been created afterwards.
         order: |outcomes, first, others| {
             assert!(first.revoked.is_some() && others.iter().all(|next| next.revoked.is_some()));
             match (outcomes, others.len()) {
