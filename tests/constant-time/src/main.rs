@@ -59,7 +59,7 @@ fn check() -> Result<bool, Box<dyn Error>> {
     for project in PROJECTS {
         let issued = issue(&known()?, project)?;
         let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?), project)?;
-        // Each comparison uses a new keyring, as in a process that has just started.
+        // Each digest is computed with a new keyring, as in a process that has just started.
         for (token, tag_fits) in [(&issued, true), (&other_pepper, false)] {
             let keyring = secret_keyring()?;
             let right = *token.record.digest.as_bytes();
