@@ -42,8 +42,8 @@ cargo build --quiet --locked --release --package hot-path
 program="${CARGO_TARGET_DIR:-target}/release/hot-path"
 
 # Prints two counts for one call: the instructions outside the crate sha2, and the instructions within it. In callgrind's
-# output, the first mention of a function has its number and its name, and later mentions have only the number. The line after `calls=`
-# has the cost of the called function, which callgrind lists elsewhere too, so it is not added.
+# output, the first mention of a function has its number and its name, and later mentions have only the number. The line after
+# `calls=` has the cost of the called function. callgrind lists that cost elsewhere too, so this line is not added.
 instructions() {
     local step=$1 counts=$scratch/counts said
     # The C library's memcpy and memcmp need fewer instructions with AVX2 than with SSE2. So that the counts of all machines are

@@ -19,7 +19,8 @@ pub const NEEDED: [&str; 3] = ["repo:read", "repo:write", "user"];
 /// The address ranges that a token can have. The empty text allows every address.
 pub const RANGES: [&str; 4] = ["", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1"];
 pub const ADDRESSES: [&str; 3] = ["10.1.2.3", "10.2.0.1", "192.0.2.1"];
-/// The number of tokens that the earlier service has. The histories import them.
+/// The number of tokens of the service that existed before keyfob. The histories import these
+/// tokens.
 pub const FOREIGN: usize = 5;
 /// The states that the host can report for an owner in a project: `None` for an active owner, or
 /// the reason why verification rejects the owner's tokens.
@@ -64,19 +65,19 @@ pub struct New {
     pub life: Life,
     pub confirm_within: Option<i64>,
     pub key: u8,
-    /// The index of the delegation, in the list of stored delegations, with which the token is
-    /// issued.
+    /// The index of the delegation with which the token is issued, in the model's list `managers`.
     pub within: Option<usize>,
     /// The index of the token that the new token replaces, if this is a rotation.
     pub takes_over: Option<usize>,
 }
 
-/// The permissions that the host gives a delegation, in addition to issuing bound tokens.
+/// The permissions that the host gives a delegation. By default, a delegation issues only bound
+/// tokens for agents.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct How {
     /// Whether the tokens issued with the delegation are independent.
     pub independent: bool,
-    /// Whether the delegation may issue tokens that may issue tokens too.
+    /// Whether the delegation may issue tokens that may themselves issue tokens.
     pub manage: bool,
     /// Whether the delegation may issue tokens of every kind.
     pub kinds: bool,
@@ -250,7 +251,7 @@ fn life(byte: u8, now: i64) -> Life {
 
 impl Act {
     /// Returns whether the test reads all records again after this operation. Verifications are
-    /// included, so that the test notices if one changes a record.
+    /// included, so that the test notices a verification that changes a record.
     pub fn writes(&self) -> bool {
         !matches!(
             self,
@@ -266,9 +267,9 @@ impl Act {
     /// The number of fixed operations at the beginning of a history about tokens that issue tokens.
     pub const FIRST: usize = 7;
 
-    /// Returns one of the fixed first operations. Together they build a chain: they issue a token,
-    /// then a token within that token, and so on. An operation fails if it would make the chain
-    /// longer than the policy allows.
+    /// Returns the fixed operation with this number. The fixed operations build a chain: they issue
+    /// a token, then a token within that token, and so on. An operation fails if it would make the
+    /// chain longer than the policy allows.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };

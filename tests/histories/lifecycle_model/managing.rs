@@ -41,8 +41,8 @@ impl Managing {
         self.all().map(|token| token.ranges).find(in_all).unwrap_or(self.own.ranges)
     }
 
-    /// Checks that a new token exceeds no limit of the managing token and its issuers. Returns the
-    /// limit that it exceeds as an error.
+    /// Checks that a new token exceeds no limit of the managing token and its issuers. If it
+    /// exceeds a limit, returns the name of the limit as an error.
     pub fn outside(&self, new: &New, is_itself: bool) -> Result<(), &'static str> {
         let covers = |token: &Token| SCOPES[new.scopes].split_whitespace().all(|one| grants(token.scopes, one));
         match () {
@@ -56,7 +56,8 @@ impl Managing {
     }
 
     /// Checks that the managing token may issue a token of this kind, with this metadata, and at
-    /// this depth of the chain. Returns the first rule that forbids it as an error.
+    /// this depth of the chain. If a rule forbids the new token, returns the name of the rule as an
+    /// error.
     fn may_issue(&self, new: &New, rules: &Rules) -> Result<(), &'static str> {
         match () {
             () if new.kind != AGENT && !self.how.kinds => Err("kind"),

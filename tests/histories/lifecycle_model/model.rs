@@ -58,8 +58,8 @@ pub struct Model {
     pub chains: bool,
     /// The state of each owner in each project, as an index into `OWNER_STATES`.
     owners: [[usize; PROJECTS.len()]; OWNERS.len()],
-    /// The uses of tokens that the service has not written to the store yet, as a token's index and
-    /// a time.
+    /// The uses of tokens that the service has not written to the store yet. Each use is the index
+    /// of a token and a time.
     waiting: Vec<(usize, i64)>,
 }
 
@@ -96,8 +96,8 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Returns the token that verification finds for the text of the token `place`. If the same old
-    /// text was imported again after a purge, that is the newer token.
+    /// Returns the token that verification finds for the text of the token `place`. This is another
+    /// token if the token was purged and its text was imported again.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
@@ -117,9 +117,9 @@ impl Model {
         chain
     }
 
-    /// Returns why the issuers of a bound token keep it from working: one of its issuers does not
-    /// work, or the chain is too long. The limit on unused tokens does not apply to issuers.
-    /// Returns `None` if the issuers allow the token.
+    /// Returns the reason why a bound token does not work because of its chain: an issuer does not
+    /// work, or the chain is too long. Returns `None` if the chain lets the token work. The limit
+    /// on unused tokens does not apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);
         while let Some(above) = self.tokens[below].bound_to() {
@@ -141,8 +141,8 @@ impl Model {
         std::iter::successors(Some(place), |place| self.tokens[*place].bound_to()).count() - 1
     }
 
-    /// Returns the status that the service reports. If the token is live but its issuers keep it
-    /// from working, this is `issuer_ended`. Otherwise, this is the token's own status.
+    /// Returns the status that the service reports. If the token is live but does not work because
+    /// of its chain, the status is `issuer_ended`. Otherwise, the status is the token's own.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
@@ -150,7 +150,8 @@ impl Model {
     }
 
     /// Returns the managing token of a stored delegation in its current state. The state in which
-    /// the delegation was stored does not matter. Returns an error if the token may not manage now.
+    /// the delegation was stored does not matter. Returns an error if the token can no longer issue
+    /// or rotate tokens.
     fn managing(&self, manager: usize) -> Result<Managing, &'static str> {
         let (place, _, how) = self.managers[manager];
         let token = &self.tokens[place];

@@ -502,8 +502,8 @@ impl<S: Store> Service<S> {
         let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
             let row = record.as_deref().map(|record| self.row(record));
             let Ok(presented) = PresentedToken::parse(text, self.first.keyring()) else {
-                // The text of an imported token is not in keyfob's format. So this derives the
-                // outcome from the record.
+                // The text of an imported token is not in keyfob's format. So the outcome is
+                // derived from the record.
                 let Some(record) = record else { return (row, "unknown".to_owned()) };
                 let status = record.status(now);
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");

@@ -103,7 +103,8 @@ const ENDS: [(&str, &str, u64); 83] = [
     ("Import after a purge", "done", 50),
 ];
 
-/// Returns the kind of the operation, given the state of the model before the operation.
+/// Returns the kind of an operation, such as `Rotate again`. The kind depends on the state of the
+/// model before the operation.
 pub fn kind(act: &Act, model: &Model) -> String {
     let stale = |manager: usize| {
         let (place, version, _) = model.managers[manager];

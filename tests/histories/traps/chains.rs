@@ -1,5 +1,6 @@
 //! Traps around tokens that issue other tokens. If an issuer ends or is disabled, the tokens that
-//! are bound to the issuer stop working. If an issuer is narrowed, they are narrowed with it.
+//! are bound to the issuer stop working. If an issuer loses scopes or addresses, the tokens that
+//! are bound to the issuer cannot use them either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,8 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         self.make(self.new_token().with_scopes("repo:* tokens:manage".parse().unwrap())).await
     }
 
-    /// Presents a managing token from the given address, and returns the token's delegation.
+    /// Verifies the token for a request from this address, and returns the delegation that the
+    /// token gives.
     async fn delegation_from(&self, made: &Made, address: &str) -> Delegation {
         let access = keyfob::Access::to(&self.project, &[]).from_address(address.parse().unwrap());
         self.tokens.verify(made.token.expose_secret(), &access).await.unwrap().delegate(&manage()).unwrap()
@@ -301,8 +303,8 @@ pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMainten
     assert_eq!(world.outcome_from(&child, "10.1.2.3").await, "ok");
     let narrowing = Narrowing { addresses: Some("10.2.0.0/16".parse().unwrap()), ..Narrowing::default() };
     world.narrow(&parent, narrowing).await;
-    // The child accepts only addresses that both address sets contain. keyfob never stores this
-    // intersection, because here it is empty, and a stored empty set would allow every address.
+    // The child accepts only addresses that both address sets contain. keyfob does not store this
+    // intersection. Here it is empty, and a stored empty set would allow every address.
     for address in ["10.1.2.3", "10.2.0.1", "10.3.0.1", "192.0.2.1", "::1", "::ffff:10.1.2.3", "0.0.0.0"] {
         assert_eq!(world.outcome_from(&child, address).await, "address", "{address}");
     }

@@ -19,8 +19,8 @@ use crate::support::{actor, keyring, project, size};
 use crate::traps::world::{DAY, MS, Made};
 
 const PROJECT: &str = "145";
-/// The number of an owner's tokens that are rotated during the revocation of the owner. During the
-/// revocation of a family, only one token is rotated.
+/// The number of tokens that are rotated while all tokens of their owner are revoked. While a
+/// family is revoked, only one token is rotated.
 const CHAINS: u64 = 20;
 
 /// An empty database of one engine.
@@ -32,7 +32,7 @@ trait Database {
     fn open(&self) -> impl Future<Output = Self::Store>;
 
     /// Inserts copies of a record. The copies get the ids with the given numbers, and the given
-    /// expiry. No token text exists whose digest matches a copy.
+    /// expiry. No text of a token passes verification as one of the copies.
     fn copy(
         &self,
         store: &Self::Store,

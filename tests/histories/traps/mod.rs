@@ -14,8 +14,8 @@ mod world;
 #[cfg(feature = "redis")]
 static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Defines one test for each trap and each store. `$world` is the function of
-/// [`World`](world::World) that sets up the service for the test.
+/// Defines one test for each trap and each store. `$world` names the constructor of
+/// [`World`](world::World): `new`, or `cached` for a store with a cache.
 macro_rules! on_each_store {
     ($world:ident $($module:ident: $($trap:ident),+ $(,)?;)+) => {
         mod memory {

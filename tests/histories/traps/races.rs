@@ -1,4 +1,5 @@
-//! Changes that happen between the read and the write of another operation.
+//! Traps of concurrent operations. Each test makes a change between the read and the write of
+//! another operation.
 
 use keyfob::{
     ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status, TokenStore,
@@ -37,8 +38,8 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(tokens(&world).await, (2, 2), "the losing rotation must leave no token");
 }
 
-/// A client repeats its request before the first request has ended. Both requests get a response,
-/// and one of the two issued tokens works.
+/// A client repeats a rotation before the first call has ended. Both calls return a token, and one
+/// of the two tokens works.
 pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(HOUR).with_retry(RequestId::new("r1").unwrap(), HOUR);
@@ -90,8 +91,8 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// The first rename is stopped after its read. It then writes after the second rename, so its name
-/// stays.
+/// The first rename pauses after its read, and writes after the second rename. The token keeps the
+/// name that the first rename writes.
 pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();

@@ -1,4 +1,4 @@
-//! Rotations that could revive, extend or lose a token.
+//! Traps of rotation: calls that could revive, extend or lose a token.
 
 use std::time::Duration;
 
@@ -199,8 +199,8 @@ pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintena
     }
 }
 
-/// If each owner may have one token, a rotation may still leave two working tokens of a family
-/// during the grace period. The owner can get no third token.
+/// With a limit of one live token per owner, a rotation may still leave two working tokens of a
+/// family during the grace period. The owner cannot get a third token.
 pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let World { clock, tokens, project } = world;
     let world = World { clock, tokens: tokens.with_policy(Policy::default().with_most_live_per_owner(1)), project };
@@ -230,9 +230,9 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }
 
-/// The response to the rotation was lost, and the successor lapsed. Both tokens ended so long ago
-/// that the revocation of their group leaves both records unchanged. A repeat of the rotation must
-/// still give no working token.
+/// The response to the rotation was lost, and the successor lapsed. The old token and the successor
+/// ended so long ago that the revocation of their group leaves both records unchanged. A repeat of
+/// the rotation must still give no working token.
 pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
     for of_family in [false, true] {
         let old = world.issue().await;

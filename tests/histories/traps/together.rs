@@ -1,4 +1,4 @@
-//! Concurrent operations, and operations that follow other operations.
+//! Traps of concurrent operations, and of operations that follow each other.
 
 use keyfob::{
     Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,

@@ -1,5 +1,5 @@
-//! A service on one store for the tests of traps, with a clock that the test sets and with short
-//! forms of verification.
+//! The service that the tests of traps use. It runs on one store, with a clock that the test sets,
+//! and offers short forms of verification.
 
 use std::sync::Arc;
 use std::sync::Mutex;
