@@ -15,7 +15,7 @@ fn cells(line: &str) -> Option<Vec<&str>> {
 }
 
 /// Returns what is wrong with a row of a table, or `None` if the row is right. The description
-/// begins with the threat, or with the whole line if it does not have three cells.
+/// begins with the threat, or with the whole line if a cell is missing or empty.
 fn fault(line: &str) -> Option<String> {
     let cells = cells(line)?;
     let [threat, protection, tests] = cells[..] else { return Some(format!("{line}: not three cells")) };
@@ -29,8 +29,9 @@ fn fault(line: &str) -> Option<String> {
     named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: {test} does not exist"))
 }
 
-/// Returns whether SECURITY.md may name this test: the file exists, and contains the function that
-/// is named after `::` as a test that is not ignored.
+/// Returns whether SECURITY.md may name this test. If the name contains `::`, the file must contain
+/// the function after `::` as a test that is not ignored. Otherwise, the file must exist and must
+/// not be almost empty.
 fn exists(named: &str) -> bool {
     let (path, name) = named.split_once("::").map_or((named, None), |(path, name)| (path, Some(name)));
     let Ok(text) = fs::read_to_string(root().join(path)) else { return false };

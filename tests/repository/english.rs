@@ -90,8 +90,8 @@ fn document(text: &str) -> Vec<Line<'_>> {
     lines.map(|(whole, (number, is_code))| Line { number, whole, text: whole, is_code }).collect()
 }
 
-/// Returns the first banned word or phrase in a line, or `None` if there is none. Text between
-/// quotes or backticks is not checked.
+/// Returns the first banned word or phrase in a line, or `None` if the line has no banned text.
+/// Text between quotes or backticks is not checked.
 fn banned(text: &str) -> Option<&'static str> {
     let prose: String = text.split(['`', '"']).step_by(2).collect::<Vec<_>>().join("…").to_lowercase();
     let is_word = |at: usize, length: usize| {
@@ -145,8 +145,8 @@ fn is_function(line: &str) -> bool {
     words.next() == Some("fn")
 }
 
-/// Returns the documented functions that are not tests. Each is the number of its line, and the
-/// first line of its docs.
+/// Returns the documented functions that are not tests. For each function, returns the line number
+/// and the text of the first line of its docs.
 fn documented(source: &str) -> Vec<(usize, &str)> {
     let lines: Vec<&str> = source.lines().collect();
     let mut found = Vec::new();
@@ -230,7 +230,8 @@ fn docs_of_functions_begin_with_a_verb() {
     for (name, source) in &sources {
         for (number, docs) in documented(source) {
             // The docs of the laws are in a macro, which repeats them for each law. A trap is a
-            // test, and its docs say what could go wrong. So neither must begin with a verb.
+            // test, and its docs say what could go wrong. So the docs of laws and traps need not
+            // begin with a verb.
             if docs.is_empty() && name == "src/conformance/law.rs" || name.starts_with("tests/histories/traps/") {
                 continue;
             }

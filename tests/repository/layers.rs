@@ -154,8 +154,8 @@ fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     }
 }
 
-/// Returns the modules that are in an import cycle or between two cycles. Each has the modules of
-/// this result that it imports from.
+/// Returns the modules that are in an import cycle or between two cycles. The value of each module
+/// is the set of returned modules that it imports.
 fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut left: BTreeMap<_, _> = modules.keys().map(|name| (name.clone(), imports(name, modules))).collect();
     loop {
@@ -290,8 +290,8 @@ const SILENCERS: [&str; 9] = [
     "unwrap_or(&[",
 ];
 
-/// The permitted uses of these expressions: the file, the expression, the number of uses and the
-/// reason. In a case that cannot happen, use `expect` with the reason instead.
+/// The permitted uses of the expressions in [`SILENCERS`]: the file, the expression, the number of
+/// uses and the reason. In a case that cannot happen, use `expect` with the reason instead.
 const SILENCED: [(&str, &str, usize, &str); 19] = [
     ("words/folded.rs", ".ok()", 1, "a text that is no name makes the cursor invalid, which is refused"),
     ("words/leaked.rs", ".ok()", 1, "a text that is no token has no public part"),
@@ -314,7 +314,8 @@ const SILENCED: [(&str, &str, usize, &str); 19] = [
     ("adapters/sqlite/handle.rs", "unwrap_or_else(|_", 1, "an empty path is refused when the store is opened"),
 ];
 
-/// Fails if a file uses such an expression more or less often than [`SILENCED`] permits.
+/// Fails if a file uses an expression of [`SILENCERS`] more or less often than [`SILENCED`]
+/// permits.
 #[test]
 fn no_unlisted_expression_can_hide_an_error() {
     let mut files = Vec::new();

@@ -21,7 +21,7 @@ fn packaged() -> BTreeSet<String> {
 fn the_package_has_only_the_expected_files() {
     let packaged = packaged();
     let mut tops: BTreeSet<&str> = packaged.iter().filter_map(|file| file.split('/').next()).collect();
-    // This file is in the package only if the checkout has no uncommitted changes.
+    // cargo adds this file only in a clean checkout.
     tops.remove(".cargo_vcs_info.json");
     let expected = [
         "CHANGELOG.md",

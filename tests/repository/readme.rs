@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The documents whose links and pictures are checked. rustdoc checks those of the guides.
+/// The documents whose links and pictures are checked. rustdoc checks the links of the guides.
 const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
@@ -24,8 +24,8 @@ fn read(document: &Path) -> String {
     fs::read_to_string(document).unwrap_or_else(|error| panic!("{}: {error}", document.display()))
 }
 
-/// Returns the text without its code blocks, and the code blocks. Each code block is its info
-/// string, such as `rust`, and its code.
+/// Returns the text without its code blocks, and the code blocks. Each code block is returned as
+/// its info string, such as `rust`, and its code.
 fn parts(text: &str) -> (String, Vec<(&str, &str)>) {
     let (mut prose, mut blocks) = (String::new(), Vec::new());
     for (at, part) in text.split("```").enumerate() {

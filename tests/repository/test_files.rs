@@ -28,7 +28,7 @@ fn binaries() -> Vec<(String, PathBuf)> {
     tests.map(|target| (text(&target["name"]), PathBuf::from(text(&target["src_path"])))).collect()
 }
 
-/// Returns the folders of this package that are the sources of a test binary.
+/// Returns the folders of this package that contain the sources of a test binary.
 fn folders() -> Vec<PathBuf> {
     let begins = binaries().into_iter().map(|(_, begin)| begin);
     let begins = begins.filter(|begin| begin.starts_with(root().join("tests")) && begin.ends_with("main.rs"));

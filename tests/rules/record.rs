@@ -104,7 +104,7 @@ fn a_successor_has_the_lifetime_of_the_old_token() {
     assert_eq!(ends(&Policy::default(), &old), Some(later(14 * DAY)));
     assert_eq!(ends(&Policy::default().with_max_lifetime(3 * DAY), &old), Some(later(3 * DAY)));
     // If the old token never expires, its successor never expires. If the policy no longer allows
-    // that, the successor has the default lifetime.
+    // tokens that never expire, the successor has the default lifetime.
     let old = made(&never(), new_token().with_lifetime(Lifetime::Never));
     assert_eq!(ends(&never(), &old), None);
     assert_eq!(ends(&Policy::default(), &old), Some(later(30 * DAY)));

@@ -25,7 +25,7 @@ pub fn nanos() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-/// The other process, as the test uses it. The process ends when its standard input is closed.
+/// The other process. It ends when its standard input is closed.
 pub struct Other {
     watched: Arc<Mutex<Watched>>,
     hears: ChildStdin,
@@ -36,7 +36,7 @@ pub struct Other {
 /// The state that the watchdog thread reads.
 struct Watched {
     process: Child,
-    /// The time since which the test has been waiting for a line, or `None` if it is not waiting.
+    /// The time at which the test began to wait for a line, or `None` if it is not waiting.
     since: Option<Instant>,
     /// Whether the watchdog has killed the process because it sent no line in time.
     killed: bool,

@@ -1,10 +1,11 @@
-//! One process revokes a managing token, the manager. At the same time, another process uses the
-//! manager's delegation to issue or rotate a token. Each engine runs this race 150 times, or 10,000
-//! times with `KEYFOB_TEST_SIZE=full`.
+//! One process revokes a token that issues other tokens, the manager. At the same time, another
+//! process uses the manager's delegation to issue or rotate a token. Each engine runs this race 150
+//! times, or 10,000 times with `KEYFOB_TEST_SIZE=full`.
 //!
-//! After the revocation is acknowledged, the delegation creates no token, and no token below the
-//! manager passes verification. This also holds for a token that was issued during the revocation.
-//! If a store reads the manager's row without a lock, the first of these checks must fail.
+//! After the revocation is acknowledged, the delegation must create no token. No token that is
+//! bound to the manager, directly or through another token, may pass verification. This includes
+//! tokens that were issued during the revocation. If a store reads the manager's row without a
+//! lock, the first check must fail.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -36,12 +37,12 @@ const REFUSED: &str = "refused";
 const ISSUER_ENDED: &str = "issuer_ended";
 /// The text for an empty list of ids.
 const NO_IDS: &str = "none";
-/// The time by which the start of the issue is moved after each round, in microseconds.
+/// The amount by which the start of the issuing call is shifted after each round, in microseconds.
 const STEP: i64 = 100;
-/// The maximum random shift of the start in one round, in microseconds.
+/// The maximum random shift of the issuing call in one round, in microseconds.
 const JITTER: i64 = 300;
-/// The maximum shift of the start, in microseconds. No call of an engine takes longer, so a larger
-/// shift cannot change the order of the two calls.
+/// The maximum shift of the issuing call over all rounds, in microseconds. No call of an engine
+/// takes longer, so a larger shift cannot change the order of the two calls.
 const FARTHEST: i64 = 50_000;
 
 /// The number of rounds within which a store without the lock must fail.
@@ -129,7 +130,7 @@ struct Done {
     outcome: String,
 }
 
-/// One of the two processes.
+/// One of the two processes, with its store, its service and its delegations.
 struct Hand {
     store: Arc<Conditional>,
     tokens: Tokens<Arc<Conditional>>,
@@ -221,8 +222,8 @@ impl Hand {
         }
     }
 
-    /// Verifies a new token. Returns a text with the token's id and text, the start of the
-    /// verification, and its outcome.
+    /// Verifies a new token. Returns the token's id, the token's text, the start of the
+    /// verification and its outcome, separated by spaces.
     async fn verified(&self, issued: &Issued<Arc<TokenRecord>>) -> String {
         let (id, text, began) = (issued.record.id, issued.token.expose_secret(), nanos());
         format!("{id} {text} {began} {}", self.verify(text).await)
@@ -254,9 +255,9 @@ impl Hand {
     }
 }
 
-/// Runs the other process. It reads lines with a delay in microseconds and an operation. For each
-/// line, it answers with a time shortly ahead, and runs the operation after that time plus the
-/// delay.
+/// Runs the other process. Each line that it reads has a delay in microseconds and an operation.
+/// For each line, the process sends a time that is 0.3 milliseconds ahead, and runs the operation
+/// when the delay has passed after that time.
 #[test]
 #[ignore = "run by the tests below"]
 fn other_hand() {
@@ -275,7 +276,7 @@ fn other_hand() {
     }
 }
 
-/// Both processes, as the test uses them.
+/// The two processes of the test.
 struct Hands {
     mine: Hand,
     other: Other,

@@ -147,8 +147,8 @@ async fn in_time(store: &DynStore, line: &str) -> String {
     performed.unwrap_or_else(|_| panic!("{line:?} did not end in time"))
 }
 
-/// Runs the other process. For each line that it reads, it answers with a time shortly ahead, and
-/// performs the line's operation at that time.
+/// Runs the other process. For each line that it reads, the process sends a time that is 0.3
+/// milliseconds ahead, and performs the line's operation at that time.
 #[test]
 #[ignore = "run by the test below"]
 fn other_process() {

@@ -6,19 +6,22 @@ use crate::staleness::revoker::{Counts, Revoker, TOKENS};
 use crate::staleness::{BOUND, FEED, FORGETS, ISSUERS};
 use crate::support::other::nanos;
 
-/// The environment of a verifying process whose cache has the bound and follows the feed.
+/// The environment variables for a verifying process whose cache bounds the age of its records and
+/// follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
-/// The environment of a verifying process whose cache has the bound and follows the feed, for tests
-/// that end the issuers of the tokens instead of the tokens.
+/// The environment variables for a verifying process whose cache bounds the age of its records and
+/// follows the feed, in tests that end the issuers of the tokens instead of the tokens.
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
-/// The environment of a verifying process whose cache has no bound and relies on its feed.
+/// The environment variables for a verifying process whose cache does not bound the age of its
+/// records and relies on the feed.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
 /// The time for which a test waits for a change that normally takes moments.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Checks that the bound holds during a fault, and that the feed recovers. `happening` causes the
-/// fault once in each round, and returns how often it cut the feed. Returns the counts of the
-/// verifying process, and the number of operations that were repeated.
+/// Checks that, during a fault, verification accepts no token for longer than the bound after the
+/// token's revocation. Also checks that the feed recovers. `happening` causes the fault once in
+/// each round, and returns how often it cut the feed. Returns the counts of the verifying process,
+/// and the number of operations that were repeated.
 pub async fn is_bounded_amid(
     what: &str,
     mut revoker: Revoker,
@@ -127,9 +130,9 @@ pub async fn has_no_answer_while_it_is_down(
     revoker.stop();
 }
 
-/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So only the
-/// bound protects during that time, and the tests of the bound can fail. Also checks that the cache
-/// rejects all revoked tokens after it has noticed the loss of the feed.
+/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So the
+/// bound is the only protection during that time, and the tests of the bound can fail. Also checks
+/// that the cache rejects all revoked tokens after it has noticed the loss of the feed.
 pub async fn only_the_bound_holds_while_the_feed_is_silent(mut revoker: Revoker, silence: impl AsyncFnOnce() -> u64) {
     feed_is_well(&mut revoker, 1).await;
     let mut round = revoker.issue().await;

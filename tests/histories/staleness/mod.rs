@@ -46,7 +46,7 @@ const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 /// processor busy. A test may start its engine before it holds a permit.
 static TURNS: Semaphore = Semaphore::const_new(3);
 
-/// Which token ends in a test: the verified token itself, or its issuer.
+/// The token that ends in a test: the verified token itself, or its issuer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ends {
     Token,

@@ -57,8 +57,8 @@ impl Proxy {
         Self { port, listening }
     }
 
-    /// Silences this side of all connections that have sent `LISTEN` since the last call. Returns
-    /// the number of these connections.
+    /// Silences this side of all connections that have sent `LISTEN` since the last call: drops all
+    /// bytes that arrive from this side. Returns the number of these connections.
     pub fn silence(&self, side: Side) -> usize {
         let links = std::mem::take(&mut *self.listening.lock().unwrap());
         for link in &links {
@@ -72,8 +72,8 @@ impl Proxy {
     }
 }
 
-/// Passes bytes from one side to the other until a side closes the connection. Passes each block of
-/// bytes to `hears`. While `muted` is set, drops the bytes.
+/// Passes bytes from one side to the other until a side closes the connection. Drops the bytes
+/// instead while `muted` is set. Calls `hears` with each block of bytes.
 fn pass(mut from: TcpStream, mut to: TcpStream, muted: &AtomicBool, mut hears: impl FnMut(&[u8])) {
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut bytes) {

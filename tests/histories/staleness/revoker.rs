@@ -1,5 +1,5 @@
-//! The process of the test itself. It issues tokens, revokes them, and checks whether the verifying
-//! process accepted a token for longer than the bound.
+//! The part of the test that issues and revokes tokens. It checks whether the other process, which
+//! verifies the tokens, accepts a token for longer than the bound after the token's revocation.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ enum Act {
 #[derive(Debug, Default)]
 pub struct Seen {
     /// For each token, the time from the acknowledgement of its revocation to the start of the last
-    /// verification that accepted it. The time is zero if that verification started before the
-    /// acknowledgement.
+    /// verification that accepted the token. The time is zero if that verification started before
+    /// the acknowledgement.
     pub delays: Vec<Duration>,
     /// The number of tokens that verification accepted at the end of their round.
     pub never_refused: usize,
@@ -79,8 +79,8 @@ pub struct Counts {
     pub unanswered: u64,
     pub unanswered_at: u64,
     pub longest: Duration,
-    /// The first unexpected result of a verification, or "none". Expected are "ok", "unavailable",
-    /// and the rejection for the reason of the test.
+    /// The first unexpected result of a verification, or "none". The expected results are "ok",
+    /// "unavailable", and the rejection for the reason of the test.
     pub strange: String,
 }
 
@@ -122,8 +122,8 @@ pub struct Revoker {
 }
 
 impl Revoker {
-    /// Starts the verifying process, and a revoker on the database at the address `database`. The
-    /// verifying process uses the address `others`.
+    /// Creates a revoker on the database at the address `database`. Starts the verifying process,
+    /// which uses the address `others`.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
         let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await).with_policy(policy());
         let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
@@ -188,8 +188,8 @@ impl Revoker {
         }
     }
 
-    /// Issues a token that may issue other tokens, and returns its delegation. If `within` is
-    /// given, the token is bound to the token of that delegation.
+    /// Issues a token that may issue other tokens, and returns the delegation of the new token. If
+    /// `within` is given, the new token is bound to the token of `within`.
     async fn issuer(&self, owner: OwnerId, within: Option<&Delegation>) -> Delegation {
         let new = NewToken::new(project("145"), owner, Name::new("issuer").unwrap());
         let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
@@ -208,8 +208,8 @@ impl Revoker {
         }
     }
 
-    /// Revokes all tokens of the round, some by themselves and some by owner. Repeats each
-    /// operation until it is acknowledged.
+    /// Revokes all tokens of the round, some one by one, and some together with all tokens of their
+    /// owner. Repeats each operation until it is acknowledged.
     pub async fn revoke(&mut self, round: &mut Round) {
         self.act(round, &acts()).await;
     }
@@ -220,8 +220,8 @@ impl Revoker {
         self.act(round, &acts[..acts.len() / 4]).await;
     }
 
-    /// Revokes all tokens of the round. The first revocations are before `happening`, the next ones
-    /// run concurrently with `happening`, and the others are after it.
+    /// Revokes all tokens of the round: the first part before `happening` starts, the second part
+    /// while `happening` runs, and the rest after `happening` has ended.
     pub async fn revoke_amid(&mut self, round: &mut Round, happening: impl Future<Output = ()>) {
         self.revoke_some(round).await;
         let acts = acts();
@@ -366,8 +366,8 @@ impl Act {
     }
 }
 
-/// Returns all revocations of a round. After each share of the revocations of single tokens comes
-/// the revocation of one owner.
+/// Returns all revocations of a round in their order: the revocations of several single tokens,
+/// then the revocation of one owner, and so on.
 fn acts() -> Vec<Act> {
     let each = TOKENS / 2 / OWNERS;
     let of_owner = |owner| (owner * each..(owner + 1) * each).map(Act::One).chain([Act::Owner(owner)]);

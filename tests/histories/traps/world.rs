@@ -98,8 +98,8 @@ impl<S: TokenStore> World<S> {
         self.during(self.outcome(made), meanwhile).await
     }
 
-    /// Returns the result of the operation `act`. The operation pauses after its first look-up in
-    /// the store, and `meanwhile` runs during the pause.
+    /// Returns the result of an operation. The operation pauses after its first look-up in the
+    /// store, and `meanwhile` runs during the pause.
     pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));

@@ -6,7 +6,8 @@
 //! check compares the file with the file of the last release:
 //! - If a line was removed, the new version must be one that `cargo update` does not choose in
 //!   place of the last release.
-//! - If a line was added, the new version must be higher than the last release.
+//! - If a line was added, the new version must be higher than the last release. From version 1.0.0
+//!   on, a higher patch number is not enough.
 //!
 //! The check does not see a change of behaviour. Some added lines break dependent crates, such as a
 //! required method of a trait or a variant of an exhaustive enum. The check does not see that
